@@ -1,0 +1,119 @@
+"""`Design`: what an RTL folder says about itself, read by simulation, synthesis and deployment."""
+
+import dataclasses
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from bnnedge.errors import DesignError
+
+DESIGN_FILE = "design.json"
+TOP_MODULE = "bnnedge_core"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Layer:
+    """One node of the Dataflow as hardware.
+
+    Attributes:
+        name: the node's.
+        kernel: module that does it.
+        pe: rows at a time (1 where it has no meaning).
+        simd: columns at a time (1 where it has no meaning).
+        cycles_per_image: clock cycles between images, alone.
+        weight_bits: bits of weights and thresholds kept on chip.
+    """
+
+    name: str
+    kernel: str
+    pe: int
+    simd: int
+    cycles_per_image: int
+    weight_bits: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class Design:
+    """A network as SystemVerilog.
+
+    Attributes:
+        name: of the network.
+        id_word: 32 bits that the hardware shows, from the hash of graph and folding.
+        sources: SystemVerilog files, relative to the RTL folder, in compile order.
+        memories: memory files, relative to the RTL folder.
+        input_bits: input bits per image (F).
+        input_width_bits: width of s_axis_tdata.
+        output_elements: results per image: K accumulators, or one class.
+        output_element_bits: 8, 16 or 32 bits for each on m_axis_tdata.
+        output_signed: accumulators are two's complement, classes are unsigned.
+        output_width_bits: width of m_axis_tdata.
+        layers: in the order of the data.
+        streams: names of the streams between kernels; bit i of `stream_valid` and `stream_ready`.
+        interval_cycles: predicted clock cycles between images in the steady state.
+    """
+
+    name: str
+    id_word: int
+    sources: tuple[str, ...]
+    memories: tuple[str, ...]
+    input_bits: int
+    input_width_bits: int
+    output_elements: int
+    output_element_bits: int
+    output_signed: bool
+    output_width_bits: int
+    layers: tuple[Layer, ...]
+    streams: tuple[str, ...]
+    interval_cycles: int
+
+    @property
+    def input_beats(self) -> int:
+        """Beats of s_axis per image."""
+        return -(-self.input_bits // self.input_width_bits)
+
+    @property
+    def output_beats(self) -> int:
+        """Beats of m_axis per image."""
+        return -(-self.output_elements * self.output_element_bits // self.output_width_bits)
+
+    @property
+    def folding(self) -> Mapping[str, Mapping[str, int]]:
+        """PE and SIMD by layer name, as a folding file has them."""
+        return {
+            layer.name: {"PE": layer.pe, "SIMD": layer.simd}
+            for layer in self.layers
+            if layer.kernel == "xnor_mvu"
+        }
+
+    def save(self, folder: Path) -> None:
+        """Write `design.json` into `folder`."""
+        (folder / DESIGN_FILE).write_text(json.dumps(dataclasses.asdict(self), indent=1) + "\n")
+
+    @classmethod
+    def load(cls, folder: Path) -> "Design":
+        """Read `design.json` and check that every file that it names is there.
+
+        Raises:
+            DesignError: it is missing or damaged.
+        """
+        try:
+            record = json.loads((folder / DESIGN_FILE).read_text())
+            design = cls(
+                **{
+                    **record,
+                    "sources": tuple(record["sources"]),
+                    "memories": tuple(record["memories"]),
+                    "streams": tuple(record["streams"]),
+                    "layers": tuple(Layer(**layer) for layer in record["layers"]),
+                }
+            )
+        except (OSError, ValueError, KeyError, TypeError) as error:
+            raise DesignError(
+                f"{folder} is not an RTL folder ({DESIGN_FILE}: {error})",
+                remedy="run bnnedge rtl again",
+            ) from error
+        for name in (*design.sources, *design.memories):
+            if not (folder / name).is_file():
+                raise DesignError(f"{folder / name} is missing", remedy="run bnnedge rtl again")
+        return design

