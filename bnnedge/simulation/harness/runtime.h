@@ -1,0 +1,28 @@
+// Included before everything else in a compiled model: catches what Verilator's runtime would print
+// or abort on, so that a design's own assertions reach Python as text.
+#ifndef BNNEDGE_SIMULATION_RUNTIME_H  // a guard: models include a copy beside its precompiled form
+#define BNNEDGE_SIMULATION_RUNTIME_H
+
+#include <string>
+
+namespace bnnedge {
+
+int print(const char* format, ...) __attribute__((format(printf, 1, 2)));
+
+// What the design has printed, and the runtime warned of, since the last `clear_messages` on this
+// thread. `failed` is true after an assertion, $fatal, $stop, or a memory file that does not fit.
+const std::string& messages();
+bool failed();
+void clear_messages();
+
+// Folder that the design's relative $readmem names start from; "" for the working directory.
+void set_data_folder(const std::string& folder);
+
+}  // namespace bnnedge
+
+#define VL_PRINTF bnnedge::print
+#define BNNEDGE_EXPORT extern "C" __attribute__((visibility("default")))
+
+#include "verilated.h"
+
+#endif
