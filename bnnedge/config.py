@@ -93,7 +93,7 @@ def _first_cause(error: BaseException, where: tuple[str, ...]) -> tuple[tuple[st
     if isinstance(error, ForbiddenExtraKeysError):
         return where, f"unknown key {', '.join(sorted(error.extra_fields))}"
     if isinstance(error, KeyError):
-        return (*where, str(error.args[0])), "is missing"
+        return where, "is missing"
     if isinstance(error, TypeError) and "not iterable" in str(error):
         return where, "wanted a table"
     if isinstance(error, BnnEdgeError):

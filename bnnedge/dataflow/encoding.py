@@ -107,7 +107,7 @@ class ThresholdEncoding:
             )
         if x.dtype.kind not in "biuf":
             raise DataError(f"input: wanted real numbers, got dtype {x.dtype}")
-        flat = x.reshape(len(x), -1).astype(np.float32)
+        flat = x.reshape(len(x), self.elements).astype(np.float32)
         if np.isnan(flat).any():
             raise DataError("input: holds NaN")
         return ((flat[:, self.source] >= self.threshold) ^ self.invert).astype(np.uint8)

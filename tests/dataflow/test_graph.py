@@ -1,0 +1,113 @@
+import dataclasses
+import json
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from bnnedge.dataflow import ArgMax, Dataflow, OutputTable
+from bnnedge.dataflow.graph import GRAPH_FILE, WEIGHTS_FILE
+from bnnedge.errors import DataflowError
+from tests.networks import random_inputs, random_mlp
+
+
+def test_run_equals_signed_matrix_products() -> None:
+    dataflow = random_mlp((23, 17, 9, 5), seed=3)
+    x = random_inputs(dataflow, 200)
+    values = x.astype(np.int64)
+    for mvu in dataflow.mvus:
+        dots = values @ (2 * mvu.weights.astype(np.int64) - 1).T
+        if mvu.thresholds is None or mvu.invert is None:
+            values = dots
+        else:
+            fires = ((dots + mvu.mw) // 2 >= mvu.thresholds) ^ mvu.invert
+            values = np.where(fires, 1, -1)
+    assert np.array_equal(dataflow.run(x), values)
+
+
+def test_classes_and_logits_agree() -> None:
+    dataflow = random_mlp((12, 8, 4), classes=True)
+    x = random_inputs(dataflow, 100)
+    assert dataflow.run(x).shape == (100,)
+    assert np.array_equal(dataflow.run(x), dataflow.logits(x).argmax(1))
+    assert np.array_equal(dataflow.run(x), dataflow.trace(x)["argmax"][:, 0])
+
+
+def test_batches_do_not_change_results(monkeypatch: pytest.MonkeyPatch) -> None:
+    dataflow = random_mlp((12, 8, 4))
+    x = random_inputs(dataflow, 50)
+    whole = dataflow.run(x)
+    monkeypatch.setattr("bnnedge.dataflow.graph._BATCH", 7)
+    assert np.array_equal(dataflow.run(x), whole)
+    assert dataflow.run(x[:0]).shape == (0, 4)
+
+
+def test_save_and_load_keep_everything(tmp_path: Path) -> None:
+    dataflow = random_mlp((23, 17, 9, 5), classes=True)
+    dataflow.save(tmp_path)
+    loaded = Dataflow.load(tmp_path)
+    x = random_inputs(dataflow, 64)
+    assert np.array_equal(loaded.logits(x), dataflow.logits(x))
+    assert loaded.streams() == dataflow.streams()
+    again = tmp_path / "again"
+    again.mkdir()
+    loaded.save(again)
+    for name in (GRAPH_FILE, WEIGHTS_FILE):
+        assert (again / name).read_bytes() == (tmp_path / name).read_bytes()
+
+
+def change_graph(**changes: object) -> Callable[[Path], None]:
+    def change(folder: Path) -> None:
+        graph = json.loads((folder / GRAPH_FILE).read_text())
+        (folder / GRAPH_FILE).write_text(json.dumps(graph | changes))
+
+    return change
+
+
+def truncate(name: str) -> Callable[[Path], None]:
+    def change(folder: Path) -> None:
+        content = (folder / name).read_bytes()
+        (folder / name).write_bytes(content[: len(content) // 2])
+
+    return change
+
+
+@pytest.mark.parametrize(
+    ("damage", "text"),
+    [
+        (truncate(GRAPH_FILE), "not a readable Dataflow"),
+        (truncate(WEIGHTS_FILE), "truncated or was altered"),
+        (lambda folder: (folder / GRAPH_FILE).unlink(), "not a readable Dataflow"),
+        (lambda folder: (folder / WEIGHTS_FILE).unlink(), "does not hold a whole Dataflow"),
+        (change_graph(version=99), "format version 99, this bnnedge reads 1"),
+        (change_graph(format="other"), "format is 'other'"),
+        (change_graph(nodes=[{"op": "Conv", "name": "c"}]), "unknown op 'Conv'"),
+        (change_graph(nodes=[]), "wanted a last XnorMvu"),
+        (change_graph(nodes=5), "does not hold a whole Dataflow"),
+    ],
+)
+def test_damaged_folders_are_refused(
+    tmp_path: Path, damage: Callable[[Path], None], text: str
+) -> None:
+    random_mlp((12, 8, 4)).save(tmp_path)
+    damage(tmp_path)
+    with pytest.raises(DataflowError, match=text):
+        Dataflow.load(tmp_path)
+
+
+def test_argmax_in_hardware_needs_the_order_of_the_floats() -> None:
+    dataflow = random_mlp((12, 8, 4), classes=True)
+    falling = dataclasses.replace(
+        dataflow, output=OutputTable(values=dataflow.output.values[:, ::-1], classes=True)
+    )
+    with pytest.raises(DataflowError, match="do not order the classes"):
+        falling.verify()
+
+
+@pytest.mark.parametrize("order", [(0, 0, 1), (1, 0), (2, 0, 1), (0,)])
+def test_only_whole_chains_are_accepted(order: tuple[int, ...]) -> None:
+    dataflow = random_mlp((8, 8, 4), classes=True)
+    nodes = (*dataflow.mvus, ArgMax(name="argmax"))
+    with pytest.raises(DataflowError):
+        dataclasses.replace(dataflow, nodes=tuple(nodes[i] for i in order)).verify()

@@ -1,0 +1,88 @@
+import numpy as np
+import pytest
+
+from bnnedge.dataflow import ArgMax, OutputTable, XnorMvu
+from bnnedge.dataflow.nodes import BIPOLAR, Stream, accumulator_type
+from bnnedge.errors import DataflowError
+
+
+def test_popcount_reaches_both_ends() -> None:
+    row = np.array([[1, 0, 1, 1, 0]], np.uint8)
+    mvu = XnorMvu(name="m", weights=row)
+    assert mvu.popcounts(np.concatenate([row, 1 - row])).tolist() == [[5], [0]]
+    assert mvu.run(np.concatenate([row, 1 - row])).tolist() == [[5], [-5]]
+
+
+def test_run_equals_a_loop_over_synapses() -> None:
+    rng = np.random.default_rng(1)
+    weights, bits = rng.integers(0, 2, (6, 13)), rng.integers(0, 2, (20, 13), dtype=np.uint8)
+    mvu = XnorMvu(
+        name="m",
+        weights=weights,
+        thresholds=np.array([0, 1, 6, 7, 13, 14]),
+        invert=np.array([0, 1, 0, 1, 1, 0]),
+    )
+    for image, out in zip(bits, mvu.run(bits), strict=True):
+        for row in range(6):
+            count = sum(int(w == x) for w, x in zip(weights[row], image, strict=True))
+            assert mvu.thresholds is not None and mvu.invert is not None
+            assert out[row] == (count >= mvu.thresholds[row]) ^ mvu.invert[row]
+
+
+def test_threshold_zero_always_fires_and_mw_plus_one_never() -> None:
+    bits = np.array([[0, 0, 0], [1, 1, 1], [1, 0, 1]], np.uint8)
+    mvu = XnorMvu(
+        name="m", weights=np.ones((2, 3)), thresholds=np.array([0, 4]), invert=np.zeros(2)
+    )
+    assert mvu.run(bits).tolist() == [[1, 0]] * 3
+
+
+@pytest.mark.parametrize(("synapses", "width"), [(1, 2), (3, 3), (4, 4), (64, 8), (1024, 12)])
+def test_accumulator_holds_every_dot_product(synapses: int, width: int) -> None:
+    assert accumulator_type(synapses).width_bits == width
+    assert -(2 ** (width - 1)) <= -synapses and synapses <= 2 ** (width - 1) - 1
+
+
+def test_argmax_takes_the_lowest_of_equals() -> None:
+    assert ArgMax(name="a").run(np.array([[1, 3, 3], [-2, -2, -2]])).tolist() == [[1], [0]]
+
+
+@pytest.mark.parametrize(
+    ("values", "keeps"),
+    [
+        ([[0, 1, 2], [0, 1, 2]], True),
+        ([[0, 1, 1], [0, 1, 1]], False),  # two accumulators round to one float: ties differ
+        ([[0, 1, 2], [0, 1, 3]], False),  # per-class scale
+        ([[2, 1, 0], [2, 1, 0]], False),  # negative scale
+    ],
+)
+def test_keeps_order_only_where_argmax_is_unchanged(values: list[list[int]], keeps: bool) -> None:
+    assert OutputTable(values=np.array(values), classes=True).keeps_order is keeps
+
+
+def test_arrays_are_read_only() -> None:
+    mvu = XnorMvu(name="m", weights=np.ones((2, 3)))
+    with pytest.raises(ValueError, match="read-only"):
+        mvu.weights[0, 0] = 0
+
+
+@pytest.mark.parametrize(
+    ("mvu", "text"),
+    [
+        (XnorMvu(name="m", weights=np.full((2, 3), 2)), "more than 0 and 1"),
+        (XnorMvu(name="m", weights=np.ones(3)), "shape"),
+        (XnorMvu(name="m", weights=np.ones((2, 3)), thresholds=np.zeros(2)), "go together"),
+        (
+            XnorMvu(name="m", weights=np.ones((2, 3)), thresholds=np.zeros(3), invert=np.zeros(3)),
+            "wanted 2 thresholds",
+        ),
+        (
+            XnorMvu(name="m", weights=np.ones((2, 3)), thresholds=[0, 5], invert=[0, 0]),
+            r"outside \[0, 4\]",
+        ),
+        (XnorMvu(name="m", weights=np.ones((2, 4))), "wanted 4 BIPOLAR inputs, got 3 BIPOLAR"),
+    ],
+)
+def test_misfits_are_refused(mvu: XnorMvu, text: str) -> None:
+    with pytest.raises(DataflowError, match=text):
+        mvu.output_stream(Stream(channels=3, element=BIPOLAR))

@@ -1,0 +1,40 @@
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from bnnedge import tools
+from bnnedge.errors import ToolFailedError, ToolMissingError
+
+
+def python(code: str, tmp_path: Path, timeout_s: float = 20) -> None:
+    log = tmp_path / "log"
+    tools.run([sys.executable, "-c", code], cwd=tmp_path, log=log, timeout_s=timeout_s)
+
+
+def test_output_goes_to_the_log(tmp_path: Path) -> None:
+    python("print('hello')", tmp_path)
+    assert (tmp_path / "log").read_text() == "hello\n"
+
+
+def test_failure_names_the_first_error_line_and_the_log(tmp_path: Path) -> None:
+    code = "print('fine'); print('ERROR: no such cell'); print('more'); raise SystemExit(3)"
+    with pytest.raises(ToolFailedError, match="status 3: ERROR: no such cell — see .*log"):
+        python(code, tmp_path)
+
+
+def test_timeout_kills_the_whole_group(tmp_path: Path) -> None:
+    grandchild = "import time,pathlib; time.sleep(2); pathlib.Path('alive').touch()"
+    code = f"import subprocess,sys; subprocess.run([sys.executable, '-c', {grandchild!r}])"
+    with pytest.raises(ToolFailedError, match="stopped after 1 s"):
+        python(code, tmp_path, timeout_s=1)
+    time.sleep(2)
+    assert not (tmp_path / "alive").exists()
+
+
+@pytest.mark.parametrize("name", ["g++", "npm", "openFPGALoader"])
+def test_missing_tool_says_how_to_get_it(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PATH", "")
+    with pytest.raises(ToolMissingError, match="was not found — apt install"):
+        tools.find(name)
