@@ -1,0 +1,64 @@
+// Agreement count: in how many of Width positions a_i and b_i hold the same bit, i.e. the
+// popcount of their XNOR.
+//
+// Latency     LATENCY (below) clock cycles in which en_i is high; initiation interval 1.
+// Bit order   irrelevant.
+// Form        Positions are taken in groups of three: two bits of each group's sum are functions
+//             of six inputs, so XNOR and first compression are one LUT6 level. A binary tree of
+//             carry-chain adders follows, with a register after every second level.
+module popcount #(
+  parameter int unsigned Width = 16
+) (
+  input  logic                         clk_i,
+  input  logic                         en_i,
+  input  logic [Width-1:0]             a_i,
+  input  logic [Width-1:0]             b_i,
+  output logic [$clog2(Width + 1)-1:0] count_o
+);
+  localparam int unsigned GROUP      = 3;
+  localparam int unsigned GROUP_BITS = 2;
+  localparam int unsigned LEAVES     = (Width + GROUP - 1) / GROUP;
+  localparam int unsigned LEVELS     = $clog2(LEAVES);
+  localparam int unsigned COUNT_BITS = $clog2(Width + 1);
+
+  // The parent computes the same figure: a module cannot export a parameter.
+  // LATENCY = ($clog2(ceil(Width / 3)) + 2) / 2
+
+  logic [Width-1:0]        agree;
+  logic [LEAVES*GROUP-1:0] padded;
+  assign agree  = a_i ~^ b_i;
+  assign padded = (LEAVES * GROUP)'(agree);
+
+  for (genvar l = 0; l <= LEVELS; l++) begin : gen_level
+    localparam int unsigned NODES = (LEAVES + (1 << l) - 1) >> l;
+    localparam int unsigned BITS  = GROUP_BITS + l;
+    logic [NODES*BITS-1:0] sum_d, sum_q;
+
+    for (genvar n = 0; n < NODES; n++) begin : gen_node
+      if (l == 0) begin : gen_leaf
+        logic a, b, c;
+        assign {c, b, a} = padded[GROUP*n+:GROUP];
+        assign sum_d[n*BITS+:BITS] = {(a & b) | (c & (a | b)), a ^ b ^ c};
+      end else if (2*n + 1 < (LEAVES + (1 << (l - 1)) - 1) >> (l - 1)) begin : gen_add
+        assign sum_d[n*BITS+:BITS] =
+            BITS'(gen_level[l-1].sum_q[2*n*(BITS-1)+:BITS-1])
+            + BITS'(gen_level[l-1].sum_q[(2*n+1)*(BITS-1)+:BITS-1]);
+      end else begin : gen_pass
+        assign sum_d[n*BITS+:BITS] = BITS'(gen_level[l-1].sum_q[2*n*(BITS-1)+:BITS-1]);
+      end
+    end
+
+    if (l == LEVELS || l % 2 == 1) begin : gen_register
+      always_ff @(posedge clk_i) if (en_i) sum_q <= sum_d;
+    end else begin : gen_wire
+      assign sum_q = sum_d;
+    end
+  end
+
+  // The tree is as wide as if every group were full; Width bounds the count itself.
+  if (GROUP_BITS + LEVELS > COUNT_BITS) begin : gen_narrow
+    logic unused;
+    assign unused = ^gen_level[LEVELS].sum_q[GROUP_BITS+LEVELS-1:COUNT_BITS];
+  end
+  assign count_o = COUNT_BITS'(gen_level[LEVELS].sum_q);
+endmodule
