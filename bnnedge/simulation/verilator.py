@@ -53,6 +53,8 @@ _VERILATOR_FLAGS = (
     "-Wno-lint",  # `lint` is where warnings count; cell libraries are full of them
     "-Wno-style",
     "-Wno-TIMESCALEMOD",
+    "--timescale-override",
+    "1ns/1ns",  # traces show a clock of 10 ns
     "--output-split",
     "0",
     "--x-assign",
@@ -246,7 +248,7 @@ def _compile_cxx(
 ) -> None:
     include = tools.verilator_root() / "include"
     words = [*_CXX_FLAGS, optimise, f"-DVM_TRACE={int(trace)}", f"-DVM_TRACE_FST={int(trace)}"]
-    words += [f"-I{include}", *extra]
+    words += [f"-I{include}", f"-I{include / 'vltstd'}", *extra]
     if trace:  # stand-ins for two headers that a machine with only g++ does not have
         words.append(f"-I{HARNESS_FOLDER / 'fst'}")
     if source.suffix == ".h":

@@ -1,0 +1,307 @@
+// Drives a module with one input and one output stream, cycle by cycle, for `stream.py`.
+// Port names and widths come as macros (BNNEDGE_CLOCK, BNNEDGE_IN_BITS, ...), so that the loop
+// compiles to plain loads and stores whatever the widths are.
+#include <chrono>
+#include <cstdint>
+#include <cstring>
+#include <memory>
+#include <type_traits>
+
+#include "Vmodel.h"
+#if VM_TRACE_FST
+#include "verilated_fst_c.h"
+#endif
+#ifdef BNNEDGE_STREAM_VALID
+#include "Vmodel___024root.h"
+#endif
+
+namespace {
+
+// The numbers are known to stream.py (`_Status`).
+enum Status : int32_t {
+    RUNNING = 0,
+    FINISHED = 1,
+    VALID_DROPPED = 2,
+    DATA_CHANGED = 3,
+    LAST_CHANGED = 4,
+    STUCK = 5,
+    EXTRA_BEAT = 6,
+    DESIGN_FAILED = 7,
+};
+
+constexpr int MAX_STREAMS = 64;
+constexpr int64_t RESET_CYCLES = 4;
+
+// Mirrored field by field by stream.py (`_Job`).
+struct Job {
+    const uint8_t* inputs;
+    int64_t* in_cycles;
+    int64_t in_beats;
+    uint8_t* outputs;
+    uint8_t* last;
+    int64_t* out_cycles;
+    int64_t out_beats;
+    int64_t watchdog_cycles;
+    uint64_t seed;
+    uint32_t stall_in;   // in units of 2^-32
+    uint32_t stall_out;
+    int64_t in_done;
+    int64_t out_done;
+    int64_t cycle;
+    int64_t idle_cycles;
+    uint64_t stream_valid;
+    uint64_t stream_ready;
+    int64_t transfers[MAX_STREAMS];
+    int64_t stalled[MAX_STREAMS];
+    int64_t starved[MAX_STREAMS];
+    uint32_t identity;
+    int32_t in_valid, in_ready, out_valid, out_ready;
+};
+
+using InData = std::remove_reference_t<decltype(Vmodel::BNNEDGE_IN_DATA)>;
+using OutData = std::remove_reference_t<decltype(Vmodel::BNNEDGE_OUT_DATA)>;
+constexpr std::size_t IN_BYTES = (BNNEDGE_IN_BITS + 7) / 8;
+constexpr std::size_t OUT_BYTES = (BNNEDGE_OUT_BITS + 7) / 8;
+
+constexpr std::size_t port_bytes(std::size_t bits) {
+    return bits <= 8 ? 1 : bits <= 16 ? 2 : bits <= 32 ? 4 : bits <= 64 ? 8 : (bits + 31) / 32 * 4;
+}
+static_assert(sizeof(InData) == port_bytes(BNNEDGE_IN_BITS), "input port has another width");
+static_assert(sizeof(OutData) == port_bytes(BNNEDGE_OUT_BITS), "output port has another width");
+
+template <typename Data>
+void clear(Data& port) {
+    std::memset(&port, 0, sizeof port);
+}
+
+class Random {  // splitmix64
+public:
+    explicit Random(uint64_t seed) : state_{seed} {}
+    bool below(uint32_t probability) {
+        if (probability == 0) return false;
+        uint64_t z = (state_ += 0x9E3779B97F4A7C15ull);
+        z = (z ^ (z >> 30)) * 0xBF58476D1CE4E5B9ull;
+        z = (z ^ (z >> 27)) * 0x94D049BB133111EBull;
+        return static_cast<uint32_t>((z ^ (z >> 31)) >> 32) < probability;
+    }
+
+private:
+    uint64_t state_;
+};
+
+// Counts the set bits of many words by position: bit-sliced, so that a cycle costs about two
+// operations instead of one for each stream.
+class PositionCounter {
+public:
+    void add(uint64_t word) {
+        for (int plane = 0; word != 0; ++plane) {
+            const uint64_t carry = planes_[plane] & word;
+            planes_[plane] ^= word;
+            word = carry;
+        }
+        if (++pending_ == (1u << PLANES) - 1) flush();
+    }
+    void flush() {
+        for (int plane = 0; plane < PLANES; ++plane) {
+            for (int bit = 0; bit < MAX_STREAMS; ++bit) {
+                totals_[bit] += static_cast<int64_t>(planes_[plane] >> bit & 1) << plane;
+            }
+            planes_[plane] = 0;
+        }
+        pending_ = 0;
+    }
+    void copy_to(int64_t* totals) {
+        flush();
+        std::memcpy(totals, totals_, sizeof totals_);
+    }
+
+private:
+    static constexpr int PLANES = 16;
+    uint64_t planes_[PLANES + 1] = {};
+    int64_t totals_[MAX_STREAMS] = {};
+    uint32_t pending_ = 0;
+};
+
+class Simulation {
+public:
+    Simulation(Job& job, const char* data_folder, const char* trace_file)
+        : job_{job}, random_in_{job.seed * 2 + 1}, random_out_{~job.seed} {
+        bnnedge::clear_messages();
+        bnnedge::set_data_folder(data_folder);
+        context_.randReset(2);  // registers start with random values
+        context_.randSeed(static_cast<int>(job.seed & 0x7fffffff) + 1);
+#if VM_TRACE_FST
+        context_.traceEverOn(true);
+#endif
+        model_ = std::make_unique<Vmodel>(&context_);
+        model_->BNNEDGE_CLOCK = 0;
+        model_->BNNEDGE_RESET = 0;
+        model_->BNNEDGE_IN_VALID = 0;
+        model_->BNNEDGE_OUT_READY = 0;
+        clear(model_->BNNEDGE_IN_DATA);
+#if VM_TRACE_FST
+        if (trace_file != nullptr) {
+            trace_ = std::make_unique<VerilatedFstC>();
+            model_->trace(trace_.get(), 99);
+            trace_->open(trace_file);
+        }
+#else
+        (void)trace_file;
+#endif
+        for (int64_t cycle = 0; cycle < RESET_CYCLES; ++cycle) {
+            edge(0);
+            edge(1);
+        }
+        model_->BNNEDGE_RESET = 1;
+#ifdef BNNEDGE_IDENTITY
+        job_.identity = model_->BNNEDGE_IDENTITY;
+#endif
+    }
+
+    ~Simulation() {
+        model_->final();
+#if VM_TRACE_FST
+        if (trace_) trace_->close();
+#endif
+    }
+
+    // Simulates for about `seconds`, so that the caller can look at its signals in between.
+    Status run(double seconds) {
+        using Clock = std::chrono::steady_clock;
+        const auto deadline = Clock::now() + std::chrono::duration<double>(seconds);
+        Verilated::threadContextp(&context_);
+        Status status = RUNNING;
+        while (status == RUNNING) {
+            for (int i = 0; i < 256 && status == RUNNING; ++i) status = cycle();
+            if (Clock::now() > deadline) break;
+        }
+        transfers_.copy_to(job_.transfers);
+        stalled_.copy_to(job_.stalled);
+        starved_.copy_to(job_.starved);
+        return status;
+    }
+
+private:
+    void edge(int clock) {
+        model_->BNNEDGE_CLOCK = clock;
+        model_->eval();
+#if VM_TRACE_FST
+        if (trace_) trace_->dump(static_cast<uint64_t>(time_));
+#endif
+        time_ += 5;
+    }
+
+    Status cycle() {
+        Vmodel& model = *model_;
+        // Valid, once raised, stays until the beat is taken; ready may fall at any time.
+        if (!in_valid_ && job_.in_done < job_.in_beats && !random_in_.below(job_.stall_in)) {
+            in_valid_ = true;
+            std::memcpy(&model.BNNEDGE_IN_DATA, job_.inputs + job_.in_done * IN_BYTES, IN_BYTES);
+        }
+        const bool out_ready = !random_out_.below(job_.stall_out);
+        model.BNNEDGE_IN_VALID = in_valid_;
+        model.BNNEDGE_OUT_READY = out_ready;
+        edge(0);
+        if (context_.gotFinish()) return DESIGN_FAILED;
+
+        const bool in_taken = in_valid_ && model.BNNEDGE_IN_READY;
+        const bool out_valid = model.BNNEDGE_OUT_VALID;
+        if (out_waiting_) {
+            if (!out_valid) return VALID_DROPPED;
+            if (std::memcmp(&held_, &model.BNNEDGE_OUT_DATA, sizeof held_) != 0) {
+                return DATA_CHANGED;
+            }
+#ifdef BNNEDGE_OUT_LAST
+            if (held_last_ != model.BNNEDGE_OUT_LAST) return LAST_CHANGED;
+#endif
+        }
+        out_waiting_ = out_valid && !out_ready;
+        if (out_waiting_) {
+            std::memcpy(&held_, &model.BNNEDGE_OUT_DATA, sizeof held_);
+#ifdef BNNEDGE_OUT_LAST
+            held_last_ = model.BNNEDGE_OUT_LAST;
+#endif
+        }
+        observe_streams();
+
+        job_.in_valid = in_valid_;
+        job_.in_ready = model.BNNEDGE_IN_READY;
+        job_.out_valid = out_valid;
+        job_.out_ready = out_ready;
+        if (in_taken) {
+            job_.in_cycles[job_.in_done++] = job_.cycle;
+            in_valid_ = false;
+        }
+        if (out_valid && out_ready) {
+            if (job_.out_done == job_.out_beats) return EXTRA_BEAT;
+            std::memcpy(job_.outputs + job_.out_done * OUT_BYTES, &model.BNNEDGE_OUT_DATA,
+                        OUT_BYTES);
+#ifdef BNNEDGE_OUT_LAST
+            job_.last[job_.out_done] = model.BNNEDGE_OUT_LAST;
+#endif
+            job_.out_cycles[job_.out_done++] = job_.cycle;
+        }
+        edge(1);
+        if (context_.gotFinish()) return DESIGN_FAILED;
+        ++job_.cycle;
+        return judge(in_taken || (out_valid && out_ready));
+    }
+
+    // Finished means that nothing came for twice the longest silence seen while there was work.
+    Status judge(bool progress) {
+        const bool done = job_.in_done == job_.in_beats && job_.out_done == job_.out_beats;
+        if (progress) {
+            if (job_.idle_cycles > longest_silence_) longest_silence_ = job_.idle_cycles;
+            job_.idle_cycles = 0;
+            return RUNNING;
+        }
+        ++job_.idle_cycles;
+        if (done) return job_.idle_cycles > 2 * longest_silence_ + 64 ? FINISHED : RUNNING;
+        return job_.idle_cycles >= job_.watchdog_cycles ? STUCK : RUNNING;
+    }
+
+    void observe_streams() {
+#ifdef BNNEDGE_STREAM_VALID
+        static_assert(sizeof model_->rootp->BNNEDGE_STREAM_VALID <= sizeof(uint64_t));
+        uint64_t valid = 0;
+        uint64_t ready = 0;
+        std::memcpy(&valid, &model_->rootp->BNNEDGE_STREAM_VALID,
+                    sizeof model_->rootp->BNNEDGE_STREAM_VALID);
+        std::memcpy(&ready, &model_->rootp->BNNEDGE_STREAM_READY,
+                    sizeof model_->rootp->BNNEDGE_STREAM_READY);
+        job_.stream_valid = valid;
+        job_.stream_ready = ready;
+        if (job_.out_done == job_.out_beats) return;  // the silence at the end says nothing
+        transfers_.add(valid & ready);
+        stalled_.add(valid & ~ready);
+        starved_.add(ready & ~valid);
+#endif
+    }
+
+    Job& job_;
+    VerilatedContext context_;
+    std::unique_ptr<Vmodel> model_;
+#if VM_TRACE_FST
+    std::unique_ptr<VerilatedFstC> trace_;
+#endif
+    Random random_in_;
+    Random random_out_;
+    PositionCounter transfers_, stalled_, starved_;
+    int64_t time_ = 0;
+    int64_t longest_silence_ = 0;
+    bool in_valid_ = false;
+    bool out_waiting_ = false;
+    bool held_last_ = false;
+    OutData held_{};
+};
+
+}  // namespace
+
+BNNEDGE_EXPORT Simulation* stream_create(Job* job, const char* data_folder, const char* trace) {
+    return new Simulation(*job, data_folder, trace);
+}
+BNNEDGE_EXPORT int32_t stream_run(Simulation* simulation, double seconds) {
+    return simulation->run(seconds);
+}
+BNNEDGE_EXPORT void stream_destroy(Simulation* simulation) { delete simulation; }
+BNNEDGE_EXPORT const char* stream_messages() { return bnnedge::messages().c_str(); }

@@ -1,0 +1,391 @@
+"""Simulating a module with one input and one output stream, without Python in the clock loop."""
+
+import ctypes
+import enum
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from bnnedge.errors import SimulationError
+from bnnedge.simulation import verilator
+
+Bytes = NDArray[np.uint8]
+
+MAX_STREAMS = 64
+_CHUNK_S = 0.1  # how long Ctrl-C may have to wait
+_HARNESS = verilator.HARNESS_FOLDER / "stream.cpp"
+
+
+@dataclass(frozen=True, kw_only=True)
+class StreamPorts:
+    """Widths and names of the ports that the harness drives; `None` where there is no such port.
+
+    The defaults are the names of bnnedge's kernels.
+    """
+
+    in_bits: int
+    out_bits: int
+    clock: str = "clk_i"
+    reset: str = "rst_ni"
+    in_valid: str = "in_valid_i"
+    in_ready: str = "in_ready_o"
+    in_data: str = "in_data_i"
+    out_valid: str = "out_valid_o"
+    out_ready: str = "out_ready_i"
+    out_data: str = "out_data_o"
+    out_last: str | None = None
+    identity: str | None = None
+
+    @classmethod
+    def axi(cls, *, in_bits: int, out_bits: int) -> "StreamPorts":
+        """The AXI4-Stream ports of `bnnedge_core`."""
+        return cls(
+            in_bits=in_bits,
+            out_bits=out_bits,
+            in_valid="s_axis_tvalid",
+            in_ready="s_axis_tready",
+            in_data="s_axis_tdata",
+            out_valid="m_axis_tvalid",
+            out_ready="m_axis_tready",
+            out_data="m_axis_tdata",
+            out_last="m_axis_tlast",
+            identity="id_o",
+        )
+
+    @property
+    def in_bytes(self) -> int:
+        """Bytes of one input beat."""
+        return -(-self.in_bits // 8)
+
+    @property
+    def out_bytes(self) -> int:
+        """Bytes of one output beat."""
+        return -(-self.out_bits // 8)
+
+
+@dataclass(frozen=True, kw_only=True)
+class StreamActivity:
+    """What one internal stream did, in clock cycles until the last output beat.
+
+    Attributes:
+        name: of the stream.
+        transfers: beats passed.
+        stalled_cycles: valid but not ready: the consumer was the slower one.
+        starved_cycles: ready but not valid: the producer was the slower one.
+    """
+
+    name: str
+    transfers: int
+    stalled_cycles: int
+    starved_cycles: int
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class StreamResult:
+    """What came out of a run.
+
+    Attributes:
+        outputs: uint8 (beats, out_bytes), little-endian within a beat.
+        last: bool (beats,), false without a `last` port.
+        out_cycles: int64 (beats,), cycle of each output handshake; 0 is the first after reset.
+        in_cycles: int64 (input beats,), cycle of each input handshake.
+        cycles: simulated cycles, with those after the last beat that looked for surplus beats.
+        wall_s: seconds that the simulation took, without compilation.
+        identity: value of the identity port.
+        activity: of every internal stream; empty where the design does not show them.
+    """
+
+    outputs: Bytes
+    last: NDArray[np.bool_]
+    out_cycles: NDArray[np.int64]
+    in_cycles: NDArray[np.int64]
+    cycles: int
+    wall_s: float
+    identity: int | None
+    activity: tuple[StreamActivity, ...]
+
+
+class _Status(enum.IntEnum):
+    """`Status` of harness/stream.cpp."""
+
+    RUNNING = 0
+    FINISHED = 1
+    VALID_DROPPED = 2
+    DATA_CHANGED = 3
+    LAST_CHANGED = 4
+    STUCK = 5
+    EXTRA_BEAT = 6
+    DESIGN_FAILED = 7
+
+
+class _Job(ctypes.Structure):
+    """`Job` of harness/stream.cpp, field by field."""
+
+    _fields_ = (
+        ("inputs", ctypes.c_void_p),
+        ("in_cycles", ctypes.c_void_p),
+        ("in_beats", ctypes.c_int64),
+        ("outputs", ctypes.c_void_p),
+        ("last", ctypes.c_void_p),
+        ("out_cycles", ctypes.c_void_p),
+        ("out_beats", ctypes.c_int64),
+        ("watchdog_cycles", ctypes.c_int64),
+        ("seed", ctypes.c_uint64),
+        ("stall_in", ctypes.c_uint32),
+        ("stall_out", ctypes.c_uint32),
+        ("in_done", ctypes.c_int64),
+        ("out_done", ctypes.c_int64),
+        ("cycle", ctypes.c_int64),
+        ("idle_cycles", ctypes.c_int64),
+        ("stream_valid", ctypes.c_uint64),
+        ("stream_ready", ctypes.c_uint64),
+        ("transfers", ctypes.c_int64 * MAX_STREAMS),
+        ("stalled", ctypes.c_int64 * MAX_STREAMS),
+        ("starved", ctypes.c_int64 * MAX_STREAMS),
+        ("identity", ctypes.c_uint32),
+        ("in_valid", ctypes.c_int32),
+        ("in_ready", ctypes.c_int32),
+        ("out_valid", ctypes.c_int32),
+        ("out_ready", ctypes.c_int32),
+    )
+
+
+@dataclass(frozen=True, kw_only=True)
+class StreamModel:
+    """A design to simulate: what is compiled, and the folder of its memory files.
+
+    Attributes:
+        sources: SystemVerilog files.
+        top: the module to drive.
+        ports: its streams.
+        parameters: of the top module.
+        defines: SystemVerilog macros.
+        include_dirs: folders for SystemVerilog `include`.
+        data: folder that relative $readmem names start from; None: the working directory.
+        streams: names of the bits of the top module's packed vectors `stream_valid` and
+            `stream_ready` (marked `/* verilator public_flat_rd */`); empty where it has none.
+        cache: where compiled models are kept; None: the user's cache folder.
+    """
+
+    sources: Sequence[Path]
+    top: str
+    ports: StreamPorts
+    parameters: Mapping[str, int | str] = field(default_factory=dict)
+    defines: Mapping[str, str] = field(default_factory=dict)
+    include_dirs: Sequence[Path] = ()
+    data: Path | None = None
+    streams: tuple[str, ...] = ()
+    cache: Path | None = None
+
+    def compile(self, *, trace: bool = False) -> Path:
+        """Compile the design with its harness, or find it in the cache.
+
+        Raises:
+            ToolMissingError: g++ or Verilator is not installed.
+            ToolFailedError: the design does not compile.
+        """
+        return verilator.compile_library(
+            sources=self.sources,
+            top=self.top,
+            harness=_HARNESS,
+            parameters=self.parameters,
+            defines=self.defines,
+            harness_defines=self._macros(),
+            include_dirs=self.include_dirs,
+            trace=trace,
+            cache=self.cache,
+        )
+
+    def run(
+        self,
+        inputs: Bytes,
+        expect_beats: int,
+        *,
+        stall_in: float = 0.0,
+        stall_out: float = 0.0,
+        seed: int = 0,
+        watchdog_cycles: int = 10_000,
+        trace: Path | None = None,
+        progress: Callable[[int], None] | None = None,
+    ) -> StreamResult:
+        """Reset the design, send all inputs, receive `expect_beats` outputs, and look for more.
+
+        Args:
+            inputs: uint8 (beats, in_bytes), little-endian within a beat.
+            expect_beats: output beats to wait for.
+            stall_in: probability that a new input beat is withheld for a cycle.
+            stall_out: probability that the output is not ready in a cycle.
+            seed: of the stalls and of the registers' values before reset.
+            watchdog_cycles: cycles without any handshake after which the design counts as stuck.
+            trace: FST file to write.
+            progress: called now and then with the output beats received so far.
+
+        Raises:
+            SimulationError: the design broke the stream contract, got stuck, gave a surplus beat,
+                failed one of its own assertions, or could not read a memory file.
+            ToolMissingError, ToolFailedError: see `compile`.
+        """
+        inputs = np.ascontiguousarray(inputs)
+        self._check(inputs, expect_beats, stall_in, stall_out)
+        if trace is not None:
+            _check_writable(trace)
+        library = verilator.load_library(self.compile(trace=trace is not None))
+        outputs = np.zeros((expect_beats, self.ports.out_bytes), np.uint8)
+        last = np.zeros(expect_beats, np.uint8)
+        out_cycles = np.zeros(expect_beats, np.int64)
+        in_cycles = np.zeros(len(inputs), np.int64)
+        job = _Job(
+            inputs=inputs.ctypes.data,
+            in_cycles=in_cycles.ctypes.data,
+            in_beats=len(inputs),
+            outputs=outputs.ctypes.data,
+            last=last.ctypes.data,
+            out_cycles=out_cycles.ctypes.data,
+            out_beats=expect_beats,
+            watchdog_cycles=watchdog_cycles,
+            seed=seed,
+            stall_in=int(stall_in * 2**32),
+            stall_out=int(stall_out * 2**32),
+        )
+        start = time.perf_counter()
+        status, messages = _simulate(library, job, self.data, trace, progress)
+        wall_s = time.perf_counter() - start
+        if status is not _Status.FINISHED:
+            raise SimulationError(self._complaint(status, job, messages))
+        return StreamResult(
+            outputs=outputs,
+            last=last.astype(np.bool_),
+            out_cycles=out_cycles,
+            in_cycles=in_cycles,
+            cycles=job.cycle,
+            wall_s=wall_s,
+            identity=job.identity if self.ports.identity else None,
+            activity=tuple(
+                StreamActivity(
+                    name=name,
+                    transfers=job.transfers[i],
+                    stalled_cycles=job.stalled[i],
+                    starved_cycles=job.starved[i],
+                )
+                for i, name in enumerate(self.streams)
+            ),
+        )
+
+    def _macros(self) -> dict[str, str]:
+        ports = self.ports
+        macros = {
+            "BNNEDGE_IN_BITS": str(ports.in_bits),
+            "BNNEDGE_OUT_BITS": str(ports.out_bits),
+            "BNNEDGE_CLOCK": ports.clock,
+            "BNNEDGE_RESET": ports.reset,
+            "BNNEDGE_IN_VALID": ports.in_valid,
+            "BNNEDGE_IN_READY": ports.in_ready,
+            "BNNEDGE_IN_DATA": ports.in_data,
+            "BNNEDGE_OUT_VALID": ports.out_valid,
+            "BNNEDGE_OUT_READY": ports.out_ready,
+            "BNNEDGE_OUT_DATA": ports.out_data,
+        }
+        if ports.out_last:
+            macros["BNNEDGE_OUT_LAST"] = ports.out_last
+        if ports.identity:
+            macros["BNNEDGE_IDENTITY"] = ports.identity
+        if self.streams:
+            macros["BNNEDGE_STREAM_VALID"] = f"{self.top}__DOT__stream_valid"
+            macros["BNNEDGE_STREAM_READY"] = f"{self.top}__DOT__stream_ready"
+        return macros
+
+    def _check(self, inputs: Bytes, expect: int, stall_in: float, stall_out: float) -> None:
+        wanted = self.ports.in_bytes
+        if inputs.dtype != np.uint8 or inputs.ndim != 2 or inputs.shape[1] != wanted:
+            raise SimulationError(
+                f"{self.top}: wanted input beats as uint8 (beats, {wanted}),"
+                f" got {inputs.dtype} {inputs.shape}"
+            )
+        spare = 8 * wanted - self.ports.in_bits
+        if spare and (inputs[:, -1] >> (8 - spare)).any():
+            raise SimulationError(
+                f"{self.top}: an input beat has bits set above its {self.ports.in_bits} bits"
+            )
+        if expect < 0 or not (0 <= stall_in < 1 and 0 <= stall_out < 1):
+            raise SimulationError(
+                f"{self.top}: wanted expect_beats >= 0 and stalls in [0, 1),"
+                f" got {expect}, {stall_in}, {stall_out}"
+            )
+        if len(self.streams) > MAX_STREAMS:
+            raise SimulationError(
+                f"{self.top}: the harness watches {MAX_STREAMS} streams, got {len(self.streams)}"
+            )
+
+    def _complaint(self, status: _Status, job: Any, messages: str) -> str:
+        where = f"{self.top}, cycle {job.cycle}"
+        done = (
+            f"{job.in_done} of {job.in_beats} input beats taken,"
+            f" {job.out_done} of {job.out_beats} output beats received"
+        )
+        out = f"output beat {job.out_done}"
+        match status:
+            case _Status.VALID_DROPPED:
+                return f"{where}: {self.ports.out_valid} fell before {out} was taken"
+            case _Status.DATA_CHANGED:
+                return f"{where}: {self.ports.out_data} changed before {out} was taken"
+            case _Status.LAST_CHANGED:
+                return f"{where}: {self.ports.out_last} changed before {out} was taken"
+            case _Status.EXTRA_BEAT:
+                return f"{where}: an output beat too many ({done})"
+            case _Status.STUCK:
+                return f"{where}: stuck for {job.idle_cycles} cycles: {self._blame(job)} ({done})"
+            case _:
+                lines = [line.strip() for line in messages.splitlines() if line.strip()]
+                return f"{where}: the design stopped: {'; '.join(lines[:2]) or 'called $finish'}"
+
+    def _blame(self, job: Any) -> str:
+        """Which streams hold a beat that is not taken, or wait for one; from input to output."""
+        bits = [(job.stream_valid >> i & 1, job.stream_ready >> i & 1) for i in range(MAX_STREAMS)]
+        # After its last beat a side waits for nothing more.
+        states = [("input", job.in_valid, job.in_ready and job.in_done < job.in_beats)]
+        states += [(name, *bits[i]) for i, name in enumerate(self.streams)]
+        states.append(("output", job.out_valid, job.out_ready and job.out_done < job.out_beats))
+        blocked = [name for name, valid, ready in states if valid and not ready]
+        starved = [name for name, valid, ready in states if ready and not valid]
+        parts = [f"{', '.join(blocked)} valid but not ready"] if blocked else []
+        parts += [f"{', '.join(starved)} ready but not valid"] if starved else []
+        return "; ".join(parts) or "no stream has a beat, and none waits for one"
+
+
+def _check_writable(trace: Path) -> None:
+    try:
+        trace.touch()
+    except OSError as error:
+        raise SimulationError(f"cannot write the trace {trace}: {error.strerror}") from error
+
+
+def _simulate(
+    library: ctypes.CDLL,
+    job: Any,
+    data: Path | None,
+    trace: Path | None,
+    progress: Callable[[int], None] | None,
+) -> tuple[_Status, str]:
+    library.stream_create.restype = ctypes.c_void_p
+    library.stream_messages.restype = ctypes.c_char_p
+    simulation = ctypes.c_void_p(
+        library.stream_create(
+            ctypes.byref(job),
+            str(data.absolute()).encode() if data else b"",
+            str(trace.absolute()).encode() if trace else None,
+        )
+    )
+    try:
+        status = _Status.RUNNING
+        while status is _Status.RUNNING:
+            status = _Status(library.stream_run(simulation, ctypes.c_double(_CHUNK_S)))
+            if progress:
+                progress(job.out_done)
+        return status, library.stream_messages().decode(errors="replace")
+    finally:
+        library.stream_destroy(simulation)

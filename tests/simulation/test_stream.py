@@ -1,0 +1,221 @@
+"""The stream harness moves every beat, and reports every way in which a module can misbehave."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from bnnedge.errors import SimulationError, ToolFailedError
+from bnnedge.simulation.stream import StreamModel, StreamPorts
+
+SV = Path(__file__).parent / "sv"
+
+
+def passthrough(width: int, cache: Path) -> StreamModel:
+    return StreamModel(
+        sources=[SV / "passthrough.sv"],
+        top="passthrough",
+        ports=StreamPorts(in_bits=width, out_bits=width),
+        parameters={"Width": width},
+        cache=cache,
+    )
+
+
+def beats(count: int, width: int, seed: int = 0) -> np.ndarray:
+    bits = np.random.default_rng(seed).integers(0, 2, (count, width), dtype=np.uint8)
+    return np.packbits(bits, axis=1, bitorder="little")
+
+
+@pytest.mark.parametrize("width", [1, 13, 32, 49, 100])
+@pytest.mark.parametrize("stalls", [(0.0, 0.0), (0.7, 0.2), (0.2, 0.7)])
+def test_every_beat_of_any_width_arrives_in_order(
+    width: int, stalls: tuple[float, float], cache: Path
+) -> None:
+    sent = beats(500, width)
+    got = passthrough(width, cache).run(sent, 500, stall_in=stalls[0], stall_out=stalls[1])
+    assert (got.outputs == sent).all()
+
+
+def test_without_stalls_one_beat_passes_per_cycle(cache: Path) -> None:
+    got = passthrough(13, cache).run(beats(100, 13), 100)
+    assert got.in_cycles.tolist() == list(range(100))
+    assert got.out_cycles.tolist() == list(range(1, 101))
+
+
+def test_stalls_are_reproduced_by_their_seed_and_differ_between_seeds(cache: Path) -> None:
+    model = passthrough(13, cache)
+    runs = [
+        model.run(beats(200, 13), 200, stall_in=0.5, stall_out=0.5, seed=seed).out_cycles.tolist()
+        for seed in (1, 1, 2)
+    ]
+    assert runs[0] == runs[1] != runs[2]
+
+
+def test_a_stall_of_one_half_costs_about_that_many_cycles(cache: Path) -> None:
+    got = passthrough(13, cache).run(beats(2000, 13), 2000, stall_in=0.5)
+    assert 3600 < got.out_cycles[-1] < 4400
+
+
+@pytest.fixture(scope="module")
+def misbehaving(cache: Path) -> StreamModel:
+    return StreamModel(
+        sources=[SV / "misbehaving.sv"],
+        top="misbehaving",
+        ports=StreamPorts(in_bits=8, out_bits=8, out_last="out_last_o"),
+        cache=cache,
+    )
+
+
+@pytest.mark.parametrize(
+    ("code", "message"),
+    [
+        (0xF0, "out_valid_o fell before output beat 2 was taken"),
+        (0xF1, "out_data_o changed before output beat 2 was taken"),
+        (0xF2, "out_last_o changed before output beat 2 was taken"),
+        (0xF3, "an output beat too many (4 of 4 input beats taken, 4 of 4 output beats"),
+        (0xF4, "stuck for 500 cycles: output ready but not valid (4 of 4 input beats"),
+        (0xF5, "stuck for 500 cycles: input valid but not ready; output ready but not"),
+        (0xF6, "the design stopped: "),
+        (0xF6, "beat f6 is not allowed"),
+        (0xF7, "gave up on beat f7"),
+        (0xF8, "Verilog $finish"),
+    ],
+)
+def test_each_fault_is_reported_as_itself(
+    misbehaving: StreamModel, code: int, message: str
+) -> None:
+    sent = np.array([[1], [2], [code], [3]], np.uint8)
+    # Ready must be low while the faulty beat waits; this seed does that.
+    stall = 0.9 if code in (0xF0, 0xF1, 0xF2) else 0.0
+    with pytest.raises(SimulationError) as caught:
+        misbehaving.run(sent, 4, stall_out=stall, seed=1, watchdog_cycles=500)
+    assert message in str(caught.value)
+    assert str(caught.value).startswith("misbehaving, cycle ")
+
+
+def test_a_module_is_used_again_after_it_failed(misbehaving: StreamModel) -> None:
+    with pytest.raises(SimulationError):
+        misbehaving.run(np.array([[0xF7]], np.uint8), 1)
+    got = misbehaving.run(np.array([[4], [5]], np.uint8), 2)
+    assert got.outputs[:, 0].tolist() == [4, 5]
+    assert got.last.tolist() == [False, True]
+
+
+@pytest.fixture(scope="module")
+def two_stages(cache: Path) -> StreamModel:
+    return StreamModel(
+        sources=[SV / "passthrough.sv", SV / "two_stages.sv"],
+        top="two_stages",
+        ports=StreamPorts.axi(in_bits=32, out_bits=32),
+        streams=("host", "first", "second"),
+        cache=cache,
+    )
+
+
+def test_the_watchdog_names_the_internal_streams(two_stages: StreamModel) -> None:
+    sent = np.array([[0xFF, 0, 0, 0]] * 6, np.uint8)
+    with pytest.raises(SimulationError) as caught:
+        two_stages.run(sent, 6, watchdog_cycles=100)
+    assert "input, host, first, second valid but not ready" in str(caught.value)
+    assert "output ready but not valid" in str(caught.value)
+
+
+def test_internal_streams_are_counted(two_stages: StreamModel) -> None:
+    # More cycles than one filling of the bit-sliced counters.
+    sent = beats(70_000, 32)
+    got = two_stages.run(sent, 70_000)
+    assert (got.outputs == sent).all()
+    assert got.last.tolist() == (sent[:, 0] & 1).astype(bool).tolist()
+    assert got.identity == 0xB0B1B2B3
+    assert [a.name for a in got.activity] == ["host", "first", "second"]
+    assert [a.transfers for a in got.activity] == [70_000] * 3
+    assert [a.stalled_cycles for a in got.activity] == [0, 0, 0]
+    assert [a.starved_cycles for a in got.activity] == [2, 2, 2]
+
+
+def masked(data: Path, cache: Path) -> StreamModel:
+    return StreamModel(
+        sources=[SV / "masked.sv"],
+        top="masked",
+        ports=StreamPorts(in_bits=2, out_bits=8),
+        parameters={"MaskFile": "mem/mask.mem"},
+        data=data,
+        cache=cache,
+    )
+
+
+def write_masks(folder: Path, text: str) -> Path:
+    (folder / "mem").mkdir(parents=True)
+    (folder / "mem" / "mask.mem").write_text(text)
+    return folder
+
+
+def test_one_compiled_model_reads_the_memory_files_of_each_folder(
+    tmp_path: Path, cache: Path
+) -> None:
+    sent = np.array([[0], [1], [2], [3]], np.uint8)
+    first = masked(write_masks(tmp_path / "a", "01 02 03 04\n"), cache)
+    second = masked(write_masks(tmp_path / "b", "ff fe fd fc\n"), cache)
+    assert first.compile() == second.compile()
+    assert first.run(sent, 4).outputs[:, 0].tolist() == [1, 2, 3, 4]
+    assert second.run(sent, 4).outputs[:, 0].tolist() == [255, 254, 253, 252]
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        (None, "$readmem file not found (mem/mask.mem"),
+        ("01 02 03 04 05\n", "address beyond bounds"),
+        ("01 02 03 nonsense\n", "syntax error"),
+    ],
+)
+def test_a_memory_file_that_does_not_fit_is_an_error(
+    text: str | None, message: str, tmp_path: Path, cache: Path
+) -> None:
+    folder = tmp_path if text is None else write_masks(tmp_path, text)
+    with pytest.raises(SimulationError) as caught:
+        masked(folder, cache).run(np.zeros((1, 1), np.uint8), 1)
+    assert message in str(caught.value)
+
+
+def test_a_trace_is_written(two_stages: StreamModel, tmp_path: Path) -> None:
+    sent = beats(50, 32)
+    got = two_stages.run(sent, 50, trace=tmp_path / "waves.fst")
+    assert (got.outputs == sent).all()
+    waves = (tmp_path / "waves.fst").read_bytes()
+    assert waves[0] == 0 and len(waves) > 1000  # an FST file begins with a header block, type 0
+    assert b"stream_ready" in waves
+
+
+def test_a_trace_that_cannot_be_written_is_an_error(
+    two_stages: StreamModel, tmp_path: Path
+) -> None:
+    with pytest.raises(SimulationError, match="cannot write"):
+        two_stages.run(beats(5, 32), 5, trace=tmp_path / "nowhere" / "waves.fst")
+
+
+@pytest.mark.parametrize(
+    ("inputs", "message"),
+    [
+        (np.zeros((3, 1), np.uint8), "wanted input beats as uint8 (beats, 2), got uint8 (3, 1)"),
+        (np.zeros((3, 2), np.int64), "got int64 (3, 2)"),
+        (np.full((3, 2), 255, np.uint8), "has bits set above its 13 bits"),
+    ],
+)
+def test_input_beats_that_do_not_fit_are_refused(
+    inputs: np.ndarray, message: str, cache: Path
+) -> None:
+    with pytest.raises(SimulationError) as caught:
+        passthrough(13, cache).run(inputs, 3)
+    assert message in str(caught.value)
+
+
+def test_ports_of_another_width_do_not_compile(cache: Path) -> None:
+    model = StreamModel(
+        sources=[SV / "passthrough.sv"],
+        top="passthrough",
+        ports=StreamPorts(in_bits=8, out_bits=40),
+        cache=cache,
+    )
+    with pytest.raises(ToolFailedError, match="output port has another width"):
+        model.compile()
