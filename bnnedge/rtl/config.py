@@ -1,0 +1,33 @@
+"""What the user chooses about the hardware of one network."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from bnnedge.errors import FoldingError
+
+
+@dataclass(frozen=True, kw_only=True)
+class RtlConfig:
+    """How much hardware is spent: a throughput target or a folding, never both.
+
+    With neither, `target_fps` is 100,000 images/s.
+
+    Attributes:
+        target_fps: images/s in the steady state at `clock_mhz`.
+        folding: JSON file {"<node>": {"PE": p, "SIMD": s}}, every layer named.
+        clock_mhz: clock for which `target_fps` is meant.
+    """
+
+    target_fps: float | None = None
+    folding: Path | None = None
+    clock_mhz: float = 100.0
+
+    def __post_init__(self) -> None:
+        if self.target_fps is not None and self.folding is not None:
+            raise FoldingError(
+                "folding: wanted target_fps or a folding file, got both", remedy="drop one"
+            )
+        for name in ("target_fps", "clock_mhz"):
+            value = getattr(self, name)
+            if value is not None and not 0 < value < float("inf"):
+                raise FoldingError(f"{name}: wanted a positive number, got {value}")
