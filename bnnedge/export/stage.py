@@ -1,0 +1,88 @@
+"""The stage: checkpoint folder in, checked QONNX model out."""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from bnnedge.artifacts import Artifact, stage
+from bnnedge.errors import CheckpointError
+from bnnedge.tools import python_versions
+
+MODEL = "model.onnx"
+REFERENCE = "reference.npz"
+
+
+def export(checkpoint: Path, out: Path) -> Artifact:
+    """Export a trained network as QONNX and compare it with PyTorch, bit for bit.
+
+    The folder `out` holds
+
+    * `model.onnx`: see `bnnedge.export.onnx_model.to_qonnx`;
+    * `reference.npz`: what later stages are compared with: `inputs` float32 (N, *input_shape),
+      the test set followed by adversarial inputs; `labels` int64 (N,), −1 for the latter;
+      `accumulators` int32 (N, classes), the last layer's; `logits` float32 (N, classes).
+      The last two are PyTorch's.
+
+    Args:
+        checkpoint: the folder of a checkpoint.
+        out: folder to publish.
+
+    Raises:
+        CheckpointError: the checkpoint is missing or damaged.
+        ExportError: the graph and PyTorch differ; names the layer, the channel and the value.
+    """
+    if not checkpoint.is_dir():
+        raise CheckpointError(
+            f"{checkpoint} is not a folder", remedy="give the folder that `bnnedge train` wrote"
+        )
+    return stage(
+        "export",
+        out,
+        lambda folder: _export(checkpoint, folder),
+        config={},
+        inputs=(checkpoint,),
+        tools=lambda: python_versions("torch", "brevitas", "onnx", "onnxruntime", "qonnx"),
+    )
+
+
+def _export(source: Path, folder: Path) -> Mapping[str, Any]:
+    import numpy as np
+    import onnx
+    import torch
+
+    from bnnedge.export.check import compare_norms, compare_streams
+    from bnnedge.export.onnx_model import to_qonnx
+    from bnnedge.export.reference import adversarial_inputs
+    from bnnedge.models.checkpoint import load_checkpoint, load_test_set
+
+    checkpoint = load_checkpoint(source)
+    model = checkpoint.model
+    images, labels = load_test_set(source, checkpoint)
+    graph = to_qonnx(model)
+    adversarial = adversarial_inputs(
+        input_shape=model.input_shape,
+        thresholds=model.encoding.thresholds.numpy(),
+        input_range=checkpoint.input_range,
+        first_weights=model.first_linear.bipolar_weight().numpy(),
+    )
+    inputs = np.concatenate([images, adversarial])
+    pairs = compare_norms(model, graph)
+    numbers = compare_streams(model, graph, inputs)
+    streams = model.trace(torch.from_numpy(inputs))
+    onnx.save(graph, folder / MODEL)
+    np.savez_compressed(
+        folder / REFERENCE,
+        inputs=inputs,
+        labels=np.concatenate([labels, np.full(len(adversarial), -1, np.int64)]),
+        accumulators=streams["output.linear"].numpy().astype(np.int32),
+        logits=streams["output.norm"].numpy(),
+    )
+    return {
+        "test_images": len(images),
+        "adversarial_inputs": len(adversarial),
+        "numbers_compared": numbers,
+        "channel_accumulator_pairs_compared": pairs,
+        "test_accuracy": float(
+            (streams["output.norm"][: len(images)].argmax(1).numpy() == labels).mean()
+        ),
+    }

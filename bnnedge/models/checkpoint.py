@@ -1,0 +1,170 @@
+"""Checkpoints: a folder with the weights (`checkpoint.pt`), what they mean (`checkpoint.json`)
+and the test set that they were measured on (`test.npz`).
+
+Only tensors are ever unpickled, so a checkpoint from elsewhere cannot run code.
+"""
+
+import json
+import math
+import zipfile
+import zlib
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from bnnedge.errors import CheckpointError
+from bnnedge.models.config import MAX_WIDTH
+from bnnedge.models.mlp import Mlp
+
+WEIGHTS = "checkpoint.pt"
+RECORD = "checkpoint.json"
+TEST_SET = "test.npz"
+FORMAT = 1
+
+
+@dataclass(frozen=True, kw_only=True)
+class Checkpoint:
+    """A trained network, ready to evaluate, and the record that came with it.
+
+    Attributes:
+        model: the network, in evaluation mode.
+        input_range: smallest and largest raw input value.
+        record: everything in `checkpoint.json`.
+    """
+
+    model: Mlp
+    input_range: tuple[float, float]
+    record: Mapping[str, Any]
+
+
+def save_checkpoint(
+    folder: Path,
+    model: Mlp,
+    record: Mapping[str, Any],
+    images: NDArray[np.uint8],
+    labels: NDArray[np.int64],
+) -> None:
+    """Write `model` into an existing folder.
+
+    Args:
+        folder: where the three files go.
+        model: the network.
+        record: JSON values kept beside the model's shape: "classes" (names), "input_range"
+            (smallest and largest raw value), metrics, configuration.
+        images: the test set's raw inputs (N, *input_shape).
+        labels: the test set's labels (N,).
+    """
+    shape = {
+        "format": FORMAT,
+        "input_shape": list(model.input_shape),
+        "thresholds": model.encoding.thresholds.tolist(),
+        "hidden": [layer.linear.out_features for layer in model.hidden],  # type: ignore[union-attr]
+        "outputs": model.output.linear.out_features,
+    }
+    torch.save(model.state_dict(), folder / WEIGHTS)
+    (folder / RECORD).write_text(json.dumps({**shape, **record}, indent=1) + "\n")
+    np.savez_compressed(folder / TEST_SET, images=images, labels=labels)
+
+
+def load_test_set(
+    folder: Path, checkpoint: Checkpoint
+) -> tuple[NDArray[np.float32], NDArray[np.int64]]:
+    """The test set beside a checkpoint: raw inputs float32 (N, *input_shape), labels int64 (N,).
+
+    Raises:
+        CheckpointError: missing, damaged, or not of the network's input shape.
+    """
+    path = folder / TEST_SET
+    try:
+        with np.load(path, allow_pickle=False) as content:
+            images, labels = content["images"], content["labels"]
+    except FileNotFoundError:
+        raise CheckpointError(f"{path} is missing", remedy="train again") from None
+    except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile, zlib.error) as error:
+        raise CheckpointError(f"{path} is damaged ({error})", remedy="train again") from error
+    shape = checkpoint.model.input_shape
+    fits = images.shape[1:] == shape and labels.shape == images.shape[:1]
+    if images.dtype != np.uint8 or labels.dtype != np.int64 or not fits:
+        raise CheckpointError(
+            f"{path}: wanted uint8 images (N, {', '.join(map(str, shape))}) and N int64 labels, "
+            f"got {images.dtype} {images.shape} and {labels.dtype} {labels.shape}"
+        )
+    return images.astype(np.float32), labels
+
+
+def load_checkpoint(folder: Path) -> Checkpoint:
+    """Read a folder written by `save_checkpoint`; the model comes back in evaluation mode.
+
+    Raises:
+        CheckpointError: a file is missing, damaged, of a newer format, holds anything but
+            tensors, or the tensors do not fit the record.
+    """
+    record = _read_record(folder / RECORD)
+    model, input_range = _build(record, folder / RECORD)
+    path = folder / WEIGHTS
+    try:
+        state = torch.load(path, map_location="cpu", weights_only=True)
+    except FileNotFoundError:
+        raise CheckpointError(f"{path} is missing", remedy="train again") from None
+    except Exception as error:  # torch.load lets through whatever a damaged file provokes
+        raise CheckpointError(
+            f"{path} is damaged or holds more than weights ({type(error).__name__})",
+            remedy="train again; only files of plain tensors are read",
+        ) from error
+    _fill(model, state, path)
+    return Checkpoint(model=model.eval(), input_range=input_range, record=record)
+
+
+def _read_record(path: Path) -> dict[str, Any]:
+    try:
+        record = json.loads(path.read_text())
+    except FileNotFoundError:
+        raise CheckpointError(
+            f"{path} is missing", remedy="give the folder that `bnnedge train` wrote"
+        ) from None
+    except (OSError, ValueError) as error:
+        raise CheckpointError(f"{path} is not readable JSON", remedy="train again") from error
+    if not isinstance(record, dict) or record.get("format") != FORMAT:
+        got = record.get("format") if isinstance(record, dict) else type(record).__name__
+        raise CheckpointError(f"{path}: wanted checkpoint format {FORMAT}, got {got}")
+    return record
+
+
+def _build(record: Mapping[str, Any], path: Path) -> tuple[Mlp, tuple[float, float]]:
+    try:
+        shape = tuple(int(size) for size in record["input_shape"])
+        thresholds = [float(value) for value in record["thresholds"]]
+        hidden = [int(width) for width in record["hidden"]]
+        outputs = int(record["outputs"])
+        low, high = (float(value) for value in record["input_range"])
+    except (KeyError, TypeError, ValueError) as error:
+        raise CheckpointError(f"{path}: no usable network shape ({error!r})") from error
+    widths = [math.prod(shape) * len(thresholds), *hidden, outputs]
+    if any(not 1 <= width <= MAX_WIDTH for width in widths):
+        raise CheckpointError(f"{path}: wanted widths in 1…{MAX_WIDTH}, got {widths}")
+    model = Mlp(input_shape=shape, thresholds=thresholds, hidden=hidden, classes=outputs)
+    return model, (low, high)
+
+
+def _fill(model: Mlp, state: Any, path: Path) -> None:
+    wanted = model.state_dict()
+    if not isinstance(state, dict) or not all(isinstance(t, torch.Tensor) for t in state.values()):
+        raise CheckpointError(f"{path}: wanted a dictionary of tensors, got {type(state).__name__}")
+    for name in sorted(wanted.keys() ^ state.keys(), key=str):
+        raise CheckpointError(
+            f"{path}: tensor {name} is {'missing' if name in wanted else 'not part of the network'}"
+        )
+    for name, tensor in state.items():
+        if tensor.shape != wanted[name].shape or tensor.dtype != wanted[name].dtype:
+            raise CheckpointError(
+                f"{path}: tensor {name} wanted {tuple(wanted[name].shape)} {wanted[name].dtype}, "
+                f"got {tuple(tensor.shape)} {tensor.dtype}"
+            )
+        if not torch.isfinite(tensor).all():
+            raise CheckpointError(f"{path}: tensor {name} holds NaN or infinity")
+    model.load_state_dict(state)

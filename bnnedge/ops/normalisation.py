@@ -1,0 +1,73 @@
+"""Normalisations whose evaluation is the same on every machine.
+
+`torch.nn.functional.batch_norm` and onnxruntime's `BatchNormalization` evaluate the same formula
+with different roundings (fused or separate multiply and add, 1/sqrt or sqrt and divide,
+depending on the processor). Away from zero that is harmless; where a channel's running mean is
+itself a reachable accumulator the mathematical result is 0, and the sign of the rounding error
+decides the bit: in a layer of 64 channels with integer means about 20 differ between the two.
+So the layers here evaluate with separately rounded elementwise operations, which IEEE 754 fixes
+to the last bit:
+
+    scale = weight / sqrt(var + eps),  shift = bias − mean · scale,  y = x · scale + shift
+
+and the exporter writes just `Mul` and `Add` with these `scale` and `shift`. At a tie with bias 0
+both products round alike, their difference is exactly 0, and sign(0) = +1.
+"""
+
+import torch
+from torch import Tensor, nn
+
+
+class AffineBatchNorm(nn.BatchNorm1d):
+    """BatchNorm1d over (N, C): the usual one in training, `x * scale + shift` in evaluation."""
+
+    @torch.no_grad()
+    def scale_and_shift(self) -> tuple[Tensor, Tensor]:
+        """Scale and shift of the evaluation: float32 (C,) each."""
+        assert self.running_mean is not None and self.running_var is not None
+        scale = self.weight / torch.sqrt(self.running_var + self.eps)
+        shift = self.bias - self.running_mean * scale
+        return scale, shift
+
+    def forward(self, input: Tensor) -> Tensor:
+        """Float32 (N, C) → float32 (N, C)."""
+        if self.training:
+            return super().forward(input)
+        scale, shift = self.scale_and_shift()
+        return input * scale + shift
+
+
+class ScalarNorm(AffineBatchNorm):
+    """One scale and one shift for a whole tensor (N, K): the output layer's logits.
+
+    With a positive scale the class with the largest accumulator has the largest logit, so
+    hardware may leave this layer out. `constrain_` keeps the scale positive.
+    """
+
+    def __init__(self) -> None:
+        super().__init__(1)
+
+    @torch.no_grad()
+    def constrain_(self) -> None:
+        """Push the learnt scale back to at least 1/1024."""
+        self.weight.clamp_(min=1 / 1024)
+
+    def forward(self, input: Tensor) -> Tensor:
+        """Float32 (N, K) → float32 (N, K)."""
+        return super().forward(input.reshape(-1, 1)).reshape(input.shape)
+
+
+class Affine(nn.Module):
+    """`x * scale + shift` with constants: what an `AffineBatchNorm` is after training."""
+
+    scale: Tensor
+    shift: Tensor
+
+    def __init__(self, scale: Tensor, shift: Tensor) -> None:
+        super().__init__()
+        self.register_buffer("scale", scale.detach().clone())
+        self.register_buffer("shift", shift.detach().clone())
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Float32 (N, C) → float32 (N, C)."""
+        return x * self.scale + self.shift
