@@ -1,0 +1,240 @@
+"""The oracles: the Dataflow against the graph it came from, bit by bit and layer by layer."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from qonnx.core.modelwrapper import ModelWrapper
+
+from bnnedge.dataflow import Dataflow, OutputTable, ThresholdEncoding
+from bnnedge.dataflow.encoding import Bits
+from bnnedge.errors import LoweringError, MismatchError
+from bnnedge.lowering.chain import Chain, called, find_chain
+from bnnedge.lowering.execute import Runner
+from bnnedge.lowering.notes import Lift
+
+Inputs = NDArray[np.float32]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Original:
+    """The graph as it was read, and how to run it."""
+
+    model: ModelWrapper
+    chain: Chain
+    sign_of_zero: float
+
+    @classmethod
+    def of(cls, model: ModelWrapper, sign_of_zero: float) -> "Original":
+        """`model` is tidy, and nothing more."""
+        return cls(model=model, chain=find_chain(model), sign_of_zero=sign_of_zero)
+
+    def run(self, x: Inputs) -> dict[str, NDArray[Any]]:
+        """Inputs (N, *shape) → every tensor by name."""
+        chain = self.chain
+        nodes = list(chain.input)
+        for layer, region in zip(chain.layers, chain.regions, strict=True):
+            nodes += [layer, *region]
+        tail = [*chain.regions[-1], *([chain.top1] if chain.top1 is not None else [])]
+        body = nodes[: len(nodes) - len(chain.regions[-1])]
+        made = Runner(self.model, self.sign_of_zero).run(body, {chain.source: x})
+        last = chain.layers[-1].output[0]
+        return made | Runner(self.model, 0.0).run(tail, {last: made[last]})
+
+
+def adversarial_inputs(dataflow: Dataflow, images: int, seed: int) -> Inputs:
+    """Inputs (N, *shape): `images` random ones, then those at which lowerings go wrong.
+
+    Values at the thresholds and one float below and above; inputs that match a row of the first layer
+    everywhere and nowhere; all bits 0, all bits 1.
+    """
+    rng = np.random.default_rng(seed)
+    encoding, weights = dataflow.input, dataflow.mvus[0].weights
+    finite = encoding.threshold[np.isfinite(encoding.threshold)]
+    low, high = (finite.min(), finite.max()) if finite.size else (0.0, 1.0)
+    spread = max(float(high) - float(low), abs(float(high)), 1e-30)
+    size = (images, encoding.elements)
+    rows = [
+        rng.uniform(0, 1, size)[: images // 4],
+        rng.integers(0, 2, size)[: images // 4],
+        rng.standard_normal(size)[: images // 4],
+        rng.uniform(float(low) - spread, float(high) + spread, size)[: images - 3 * (images // 4)],
+    ]
+    for offset in (-1, 0, 1):
+        rows.append(_near_thresholds(encoding, offset, rng))
+    targets = np.concatenate(
+        [weights[:32], 1 - weights[:32], np.zeros_like(weights[:1]), np.ones_like(weights[:1])]
+    )
+    rows.append(inputs_for(encoding, targets))
+    x = np.clip(np.concatenate(rows), -3e38, 3e38).astype(np.float32)
+    return x.reshape(-1, *encoding.input_shape)
+
+
+def inputs_for(encoding: ThresholdEncoding, bits: Bits) -> NDArray[np.float32]:
+    """Flat inputs (N, E) that encode to `bits` (N, F), as far as bits of one element agree."""
+    above = (bits.astype(bool)) ^ encoding.invert
+    usable = np.isfinite(encoding.threshold)
+    below = np.nextafter(encoding.threshold, np.float32(-np.inf))
+    x = np.zeros((len(bits), encoding.elements), np.float32)
+    values = np.where(above, encoding.threshold, below)
+    x[:, encoding.source[usable]] = values[:, usable]
+    return x
+
+
+def _near_thresholds(
+    encoding: ThresholdEncoding, offset: int, rng: np.random.Generator
+) -> NDArray[np.float32]:
+    usable = np.flatnonzero(np.isfinite(encoding.threshold))
+    x = np.zeros((4, encoding.elements), np.float32)
+    for row in x:
+        picked = rng.permutation(usable)  # the last of several bits of one element wins
+        values = encoding.threshold[picked]
+        if offset:
+            values = np.nextafter(values, np.float32(np.inf * offset))
+        row[encoding.source[picked]] = values
+    return x
+
+
+def check_original(
+    dataflow: Dataflow, original: Original, lifted: list[Lift], x: Inputs
+) -> dict[str, int]:
+    """Compare every layer's bits and the output with the original graph's, with `==`.
+
+    Where a layer is in `lifted` the original's own float sums are inexact. There a bit may differ if its
+    popcount is next to the threshold; such an image is counted and not followed further.
+
+    Returns:
+        Counts of images, of compared bits and outputs, and of images with a rounding difference.
+
+    Raises:
+        MismatchError: names the first differing node, channel and image.
+    """
+    made, trace = original.run(x), dataflow.trace(x)
+    chain = original.chain
+    inexact = {lift.layer for lift in lifted}
+    alive = np.ones(len(x), np.bool_)
+    compared = 0
+    names = ["input", *(mvu.name for mvu in dataflow.mvus[:-1])]
+    for index, (layer, name) in enumerate(zip(chain.layers, names, strict=True)):
+        bits = trace[name].astype(bool)
+        wrong = _two_level_mismatch(made[layer.input[0]].reshape(len(x), -1), bits)
+        wrong &= alive[:, None]
+        if index and chain.layers[index - 1].name in inexact:
+            mvu = dataflow.mvus[index - 1]
+            popcount = mvu.popcounts(trace[names[index - 1]])
+            assert mvu.thresholds is not None
+            near = (popcount == mvu.thresholds) | (popcount == mvu.thresholds - 1)
+            alive &= ~(wrong & near).any(axis=1)
+            wrong &= ~near
+        if wrong.any():
+            image, channel = (int(i) for i in np.argwhere(wrong)[0])
+            raise MismatchError(
+                f"{name}: bit {channel} of image {image} is {int(bits[image, channel])},"
+                f" the graph's input of {called(layer)} says otherwise"
+            )
+        compared += int(alive.sum()) * bits.shape[1]
+    accumulators = trace[dataflow.mvus[-1].name]
+    _check_output(dataflow, original, made, accumulators, alive, chain.layers[-1].name in inexact)
+    return {
+        "images": len(x),
+        "bits": compared,
+        "outputs": int(alive.sum()) * accumulators.shape[1],
+        "rounding_images": int((~alive).sum()),
+    }
+
+
+def _two_level_mismatch(values: NDArray[Any], bits: NDArray[np.bool_]) -> NDArray[np.bool_]:
+    """Where `values` is not the same one of two levels for the same bit."""
+    ones, zeros = values[bits], values[~bits]
+    high = np.median(ones) if ones.size else np.float32(0)
+    low = np.median(zeros) if zeros.size else np.float32(0)
+    wrong: NDArray[np.bool_] = values != np.where(bits, high, low)
+    return wrong if low != high or not (ones.size and zeros.size) else np.ones_like(wrong)
+
+
+def _check_output(
+    dataflow: Dataflow,
+    original: Original,
+    made: Mapping[str, NDArray[Any]],
+    accumulators: NDArray[np.int64],
+    alive: NDArray[np.bool_],
+    inexact: bool,
+) -> None:
+    chain = original.chain
+    layer = chain.layers[-1]
+    exact_sum = layer.op_type == "MatMul" and not inexact
+    integers = made[layer.output[0]].reshape(len(accumulators), -1)
+    weights = original.model.get_initializer(layer.input[1])
+    if exact_sum and np.array_equal(np.abs(weights), np.ones_like(weights)):
+        # With {0, s} inputs the graph's sum is not the ±1 dot product; the logits tell then.
+        levels = np.unique(made[layer.input[0]])
+        if np.array_equal(np.abs(levels), np.ones_like(levels)):
+            _raise_if(integers != accumulators, alive, dataflow.mvus[-1].name, called(layer))
+    logits = made[chain.result].reshape(len(accumulators), -1)
+    got = dataflow.output.logits(accumulators)
+    tolerance = 1e-5 * float(np.abs(dataflow.output.values).max()) if inexact else 0.0
+    _raise_if(np.abs(logits - got) > tolerance, alive, "output", f"tensor {chain.result}")
+    if chain.top1 is not None:
+        _check_classes(chain, made, got, alive, tolerance)
+
+
+def _check_classes(
+    chain: Chain,
+    made: Mapping[str, NDArray[Any]],
+    logits: NDArray[np.float32],
+    alive: NDArray[np.bool_],
+    tolerance: float,
+) -> None:
+    top1 = chain.top1
+    assert top1 is not None
+    name = top1.output[1] if top1.op_type == "TopK" else top1.output[0]
+    theirs = made[name].reshape(-1)
+    rows = np.arange(len(logits))
+    ours = logits.argmax(axis=1)
+    close = np.abs(logits[rows, ours] - logits[rows, theirs]) <= 2 * tolerance
+    wrong = (ours != theirs) & ~(close & (tolerance > 0))
+    _raise_if(wrong[:, None], alive, "class", called(top1))
+
+
+def _raise_if(wrong: NDArray[np.bool_], alive: NDArray[np.bool_], ours: str, theirs: str) -> None:
+    wrong = wrong & alive[:, None]
+    if wrong.any():
+        image, channel = (int(i) for i in np.argwhere(wrong)[0])
+        raise MismatchError(f"{ours}: channel {channel} of image {image} differs from {theirs}")
+
+
+def check_finn(dataflow: Dataflow, lowered: ModelWrapper, x: Inputs) -> int:
+    """The lowered FINN graph, run by qonnx, gives the Dataflow's logits; returns the image count."""
+    chain = find_chain(lowered)
+    nodes = list(chain.input)
+    for layer, region in zip(chain.layers, chain.regions, strict=True):
+        nodes += [layer, *region]
+    made = Runner(lowered, 0.0).run(nodes, {chain.source: x})
+    got = made[chain.result].reshape(len(x), -1)
+    alive = np.ones(len(x), np.bool_)
+    _raise_if(got != dataflow.logits(x), alive, "output", "the lowered FINN graph")
+    return len(x)
+
+
+def check_reference(
+    dataflow: Dataflow, inputs: Inputs, logits: NDArray[np.float32], lifted: bool
+) -> int:
+    """PyTorch's own logits for these inputs; returns the image count.
+
+    Raises:
+        MismatchError: names the first differing channel and image.
+        LoweringError: the arrays do not fit the graph.
+    """
+    got = dataflow.logits(inputs)
+    if logits.shape != got.shape:
+        raise LoweringError(f"reference.npz: wanted logits {got.shape}, got {logits.shape}")
+    tolerance = _tolerance(dataflow.output) if lifted else 0.0
+    alive = np.ones(len(got), np.bool_)
+    _raise_if(np.abs(got - logits) > tolerance, alive, "output", "PyTorch's logits")
+    return len(got)
+
+
+def _tolerance(table: OutputTable) -> float:
+    return 1e-5 * float(np.abs(table.values).max())

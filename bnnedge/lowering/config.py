@@ -1,0 +1,43 @@
+"""What a user can choose about a lowering."""
+
+from dataclasses import dataclass
+from enum import Enum
+
+from bnnedge.errors import ConfigError
+
+
+class SignZero(Enum):
+    """What an exact 0 in front of an ONNX `Sign` becomes (ONNX says 0, which is no bit).
+
+    REFUSE: a 0 that is reachable between two layers is an error. At the network's input, where the
+        data alone decide, it counts as +1 and the facts say so.
+    PLUS: +1, as in QONNX, Brevitas and FINN.
+    MINUS: −1.
+    """
+
+    REFUSE = "refuse"
+    PLUS = "plus"
+    MINUS = "minus"
+
+
+@dataclass(frozen=True, kw_only=True)
+class LoweringConfig:
+    """Choices of a lowering.
+
+    Attributes:
+        name: of the network; None takes the file's name.
+        classify: end in an arg-max in hardware even where the graph ends in logits.
+        sign_zero: what an exact 0 at a `Sign` means.
+        check_images: random inputs to check against the original graph, beside adversarial ones.
+        seed: of those inputs.
+    """
+
+    name: str | None = None
+    classify: bool = False
+    sign_zero: SignZero = SignZero.REFUSE
+    check_images: int = 256
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        if self.check_images < 1:
+            raise ConfigError(f"check_images: wanted at least 1, got {self.check_images}")

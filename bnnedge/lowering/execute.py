@@ -1,0 +1,110 @@
+"""Node-by-node execution on batches: onnxruntime for ONNX's ops, qonnx for its own.
+
+Each node runs alone, so its arithmetic is what ONNX defines for it: a whole-graph runtime may fuse a
+MatMul with its BatchNormalization and round differently. Graphs have batch 1; a batch of N runs
+by giving every input N rows, and by replacing the 1 that exporters bake into Reshape's shape.
+"""
+
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+import numpy as np
+import onnx
+import onnxruntime
+from numpy.typing import NDArray
+from onnx import helper
+from qonnx.core.modelwrapper import ModelWrapper
+from qonnx.custom_op.registry import getCustomOp
+
+from bnnedge.errors import LoweringError
+
+QONNX_DOMAIN = "qonnx.custom_op.general"
+Tensors = dict[str, NDArray[Any]]
+_SHAPE_INPUT = {"Reshape", "Expand"}
+
+
+class Runner:
+    """Runs nodes of a graph whose batch is 1 on any batch.
+
+    Args:
+        model: the graph; its constants are read here, once.
+        sign_of_zero: what `Sign` gives for an exact 0.
+    """
+
+    def __init__(self, model: ModelWrapper, sign_of_zero: float = 1.0) -> None:
+        self._constants = {
+            tensor.name: onnx.numpy_helper.to_array(tensor) for tensor in model.graph.initializer
+        }
+        self._graph = model.graph
+        self._opsets = list(model.model.opset_import)
+        self._sign_of_zero = sign_of_zero
+        self._sessions: dict[tuple[str, int], Any] = {}
+
+    def run(self, nodes: Iterable[Any], feeds: Mapping[str, NDArray[Any]]) -> Tensors:
+        """Execute `nodes`, in order, from `feeds`: every tensor that was fed or made, by name."""
+        context: Tensors = dict(self._constants)
+        context.update(feeds)
+        batch = len(next(iter(feeds.values())))
+        made = dict(feeds)
+        for node in nodes:
+            with np.errstate(all="ignore"):
+                self._execute(node, context, batch)
+            made.update({name: context[name] for name in node.output if name})
+        return made
+
+    def _execute(self, node: Any, context: Tensors, batch: int) -> None:
+        try:
+            if node.domain == QONNX_DOMAIN:
+                getCustomOp(node).execute_node(context, self._graph)
+                return
+            session = self._session(node, context, batch)
+            feeds = {value.name: context[value.name] for value in session.get_inputs()}
+            names = [name for name in node.output if name]
+            for name, value in zip(names, session.run(names, feeds), strict=True):
+                context[name] = value
+        except Exception as error:
+            first = str(error).strip().splitlines()[0][:200]
+            raise LoweringError(f"node {node.name} ({node.op_type}) cannot run: {first}") from error
+        if node.op_type == "Sign":
+            value = context[node.output[0]]
+            context[node.output[0]] = np.where(value == 0, self._sign_of_zero, value).astype(
+                value.dtype
+            )
+
+    def _session(self, node: Any, context: Tensors, batch: int) -> Any:
+        key = (node.output[0], batch if node.op_type in _SHAPE_INPUT else 0)
+        if key not in self._sessions:
+            data = [name for name in dict.fromkeys(node.input) if name]
+            constants = [name for name in data if name in self._constants]
+            values = {name: self._constants[name] for name in constants}
+            if node.op_type in _SHAPE_INPUT and node.input[1] in values:
+                values[node.input[1]] = _with_batch(values[node.input[1]], batch)
+            graph = helper.make_graph(
+                [node],
+                "node",
+                [
+                    helper.make_tensor_value_info(
+                        name, helper.np_dtype_to_tensor_dtype(context[name].dtype), None
+                    )
+                    for name in data
+                    if name not in values
+                ],
+                [helper.make_empty_tensor_value_info(name) for name in node.output if name],
+                [onnx.numpy_helper.from_array(value, name) for name, value in values.items()],
+            )
+            model = helper.make_model(graph, opset_imports=self._opsets, ir_version=10)
+            options = onnxruntime.SessionOptions()
+            options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_DISABLE_ALL
+            options.log_severity_level = 4
+            options.intra_op_num_threads = 1
+            self._sessions[key] = onnxruntime.InferenceSession(
+                model.SerializeToString(), options, providers=["CPUExecutionProvider"]
+            )
+        return self._sessions[key]
+
+
+def _with_batch(shape: NDArray[Any], batch: int) -> NDArray[Any]:
+    shape = shape.copy()
+    if shape.size and shape[0] == 1:
+        shape[0] = batch
+    return shape

@@ -1,0 +1,187 @@
+"""Reading a model file: every way in which it can be broken is one line that names it."""
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import onnx
+from onnx import TensorProto
+from onnx.external_data_helper import ExternalDataInfo, uses_external_data
+from qonnx.core.modelwrapper import ModelWrapper
+from qonnx.transformation.fold_constants import FoldConstants
+from qonnx.transformation.general import (
+    GiveUniqueParameterTensors,
+    RemoveStaticGraphInputs,
+    RemoveUnusedTensors,
+    SortGraph,
+)
+from qonnx.transformation.infer_shapes import InferShapes
+
+from bnnedge.errors import LoweringError
+from bnnedge.lowering.execute import QONNX_DOMAIN
+
+MAX_BYTES = 1 << 30  # a 3×4096 MLP in float32 is 210 MB
+_QONNX_ALIASES = {"finn", "finn.custom_op.general", "onnx.brevitas", QONNX_DOMAIN}
+QONNX_OPS = {"BipolarQuant", "MultiThreshold", "XnorPopcountMatMul"}
+_MULTI_BIT = {"Quant", "IntQuant", "Trunc", "FloatQuant"}
+_OPSETS = range(7, onnx.defs.onnx_opset_version() + 1)
+
+
+def external_files(path: Path) -> tuple[Path, ...]:
+    """The files beside `path` that hold its external tensors; empty if it cannot be read."""
+    try:
+        model = onnx.load(path, load_external_data=False)
+    except Exception:
+        return ()
+    names = {
+        ExternalDataInfo(tensor).location
+        for tensor in model.graph.initializer
+        if uses_external_data(tensor)
+    }
+    return tuple(file for name in sorted(names) if (file := path.parent / name).is_file())
+
+
+def read(path: Path) -> ModelWrapper:
+    """The graph in a file, cleaned up by qonnx: batch 1, shapes inferred, constants folded.
+
+    Raises:
+        LoweringError: the file is missing, truncated, too large, not ONNX, of an unknown opset, or
+            has no static shapes.
+    """
+    return tidy(_parse(path))
+
+
+def _parse(path: Path) -> onnx.ModelProto:
+    if not path.is_file():
+        raise LoweringError(f"{path}: no such file")
+    size = path.stat().st_size + sum(file.stat().st_size for file in external_files(path))
+    if size > MAX_BYTES:
+        raise LoweringError(f"{path}: {size >> 20} MiB is more than {MAX_BYTES >> 20} MiB")
+    try:
+        model = onnx.load(path)
+    except (OSError, onnx.checker.ValidationError) as error:
+        raise LoweringError(
+            f"{path}: its external data cannot be read ({_line(error)})",
+            remedy="put the .data file beside the model",
+        ) from error
+    except Exception as error:
+        raise LoweringError(
+            f"{path} is not an ONNX model, or truncated ({_line(error)})"
+        ) from error
+    if not model.graph.node or not model.graph.output:
+        raise LoweringError(f"{path} is not an ONNX model, or truncated: its graph is empty")
+    return model
+
+
+def tidy(model: onnx.ModelProto) -> ModelWrapper:
+    """Clean up a parsed model; see `read`. `model` is not changed."""
+    copy = onnx.ModelProto()
+    copy.CopyFrom(model)
+    _check_opset(copy)
+    _name_nodes(copy.graph)
+    _normalise_domains(copy)
+    wrapper = ModelWrapper(copy, fix_missing_initializer_valueinfo=False)
+    wrapper = wrapper.transform(RemoveStaticGraphInputs(), make_deepcopy=False)
+    _fix_batch(wrapper)
+    try:
+        wrapper = wrapper.transform(SortGraph())
+        wrapper = wrapper.transform(InferShapes())
+        # Weights behind a BipolarQuant, a Sign or a Transpose are constants like any other.
+        wrapper = wrapper.transform(FoldConstants(exclude_op_types=[]))
+        wrapper = wrapper.transform(InferShapes())
+        # Passes change a layer's constants; another layer may share them.
+        wrapper = wrapper.transform(GiveUniqueParameterTensors())
+        return wrapper.transform(RemoveUnusedTensors())
+    except LoweringError:
+        raise
+    except Exception as error:
+        raise LoweringError(f"the graph is not valid ONNX: {_line(error)}") from error
+
+
+def _check_opset(model: onnx.ModelProto) -> None:
+    opsets = {opset.domain: opset.version for opset in model.opset_import}
+    version = opsets.get("", opsets.get("ai.onnx", 0))
+    if version not in _OPSETS:
+        raise LoweringError(
+            f"the graph is of ONNX opset {version}, wanted {_OPSETS.start} to {_OPSETS.stop - 1}",
+            remedy="export it with another opset_version",
+        )
+    # qonnx reads the first entry as ONNX's own.
+    others = [(o.domain, o.version) for o in model.opset_import if o.domain not in ("", "ai.onnx")]
+    del model.opset_import[:]
+    model.opset_import.append(onnx.helper.make_opsetid("", version))
+    for domain, other in others:
+        model.opset_import.append(onnx.helper.make_opsetid(domain, other))
+
+
+def _name_nodes(graph: Any) -> None:
+    """Keep the exporter's node names, which errors cite; name the nameless, split duplicates."""
+    taken: set[str] = set()
+    for index, node in enumerate(graph.node):
+        name = node.name or f"{node.op_type}_{index}"
+        node.name = name if name not in taken else f"{name}_{index}"
+        taken.add(node.name)
+
+
+def _normalise_domains(model: onnx.ModelProto) -> None:
+    for node in model.graph.node:
+        if node.op_type in QONNX_OPS | _MULTI_BIT and node.domain in _QONNX_ALIASES:
+            node.domain = QONNX_DOMAIN
+        elif node.domain == "ai.onnx":
+            node.domain = ""
+        if node.domain not in ("", QONNX_DOMAIN):
+            raise LoweringError(f"node {node.name}: op {node.domain}.{node.op_type} is not known")
+        for attribute in node.attribute:
+            if attribute.type in (onnx.AttributeProto.GRAPH, onnx.AttributeProto.GRAPHS):
+                raise LoweringError(
+                    f"node {node.name} ({node.op_type}): control flow is not static"
+                )
+    if QONNX_DOMAIN not in {opset.domain for opset in model.opset_import}:
+        model.opset_import.append(onnx.helper.make_opsetid(QONNX_DOMAIN, 2))
+
+
+def _fix_batch(model: ModelWrapper) -> None:
+    """Set the leading dimension to 1; every other one must be a number."""
+    if len(model.graph.input) != 1:
+        names = ", ".join(value.name for value in model.graph.input)
+        raise LoweringError(f"wanted one graph input, got {len(model.graph.input)} ({names})")
+    value = model.graph.input[0]
+    kind = value.type.tensor_type.elem_type
+    if kind != TensorProto.FLOAT:
+        raise LoweringError(
+            f"input {value.name}: wanted FLOAT, got {TensorProto.DataType.Name(kind)}",
+            remedy="cast inside the calling program and export a float input",
+        )
+    dims = value.type.tensor_type.shape.dim
+    if len(dims) < 2:
+        raise LoweringError(
+            f"input {value.name}: wanted a leading batch dimension, got rank {len(dims)}"
+        )
+    dynamic = [i for i, dim in enumerate(dims) if i and dim.dim_value < 1]
+    if dynamic:
+        raise LoweringError(
+            f"input {value.name}: dimension {dynamic[0]} is dynamic, only the batch may be",
+            remedy="export with a fixed input shape",
+        )
+    if dims[0].dim_value != 1:
+        before = dims[0].dim_value
+        dims[0].dim_value = 1
+        _rebatch_reshapes(model, before)
+    del model.graph.value_info[:]
+    for output in model.graph.output:
+        output.type.tensor_type.ClearField("shape")
+
+
+def _rebatch_reshapes(model: ModelWrapper, before: int) -> None:
+    """A model exported with a batch of `before` has it written into Reshape's shape, too."""
+    for node in model.graph.node:
+        if node.op_type != "Reshape" or before < 1:
+            continue
+        shape = model.get_initializer(node.input[1])
+        if shape is not None and shape.size and shape[0] == before:
+            model.set_initializer(node.input[1], np.array([1, *shape[1:]], np.int64))
+
+
+def _line(error: Exception) -> str:
+    text = str(error).strip().splitlines()
+    return f"{type(error).__name__}: {text[0][:160]}" if text else type(error).__name__

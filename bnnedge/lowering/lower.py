@@ -1,0 +1,131 @@
+"""The stage: a model file → a Dataflow folder, checked; and the same in memory."""
+
+import dataclasses
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from bnnedge.artifacts import Artifact, stage
+from bnnedge.dataflow import Dataflow
+from bnnedge.errors import LoweringError
+from bnnedge.lowering.config import LoweringConfig, SignZero
+
+if TYPE_CHECKING:
+    from qonnx.core.modelwrapper import ModelWrapper
+
+LOWERED_FILE = "lowered.onnx"
+REFERENCE_FILE = "reference.npz"
+_ENCODING_KEY = "bnnedge.encoding"  # metadata of our own exporter's files
+_FINN_IMAGES = 64  # qonnx runs popcounts in float numpy: enough to find a wrong pass
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Lowered:
+    """A lowering in memory.
+
+    Attributes:
+        dataflow: the result, checked.
+        graph: the same as a FINN-ONNX graph of XnorPopcountMatMul and integer MultiThreshold.
+        facts: layers, remarks and check counts, as JSON values.
+    """
+
+    dataflow: Dataflow
+    graph: "ModelWrapper"
+    facts: Mapping[str, Any]
+
+
+def lower(model_onnx: Path, config: LoweringConfig, out: Path) -> Artifact:
+    """Lower a model file into the folder `out`: dataflow.json, weights.npz, lowered.onnx.
+
+    Args:
+        model_onnx: an MLP as QONNX, FINN-ONNX or plain ONNX. A `reference.npz` beside it (arrays
+            `inputs` and `logits`) is checked, too.
+        config: the user's choices.
+        out: folder to publish.
+
+    Raises:
+        LoweringError: the file cannot be read or lowered; the node is named.
+        MismatchError: the Dataflow is not the graph; node, channel and image are named.
+    """
+    if not model_onnx.is_file():
+        raise LoweringError(f"{model_onnx}: no such file")
+
+    def write(folder: Path) -> Mapping[str, Any]:
+        lowered = lower_model(model_onnx, config)
+        lowered.dataflow.save(folder)
+        lowered.graph.save(str(folder / LOWERED_FILE))
+        return lowered.facts
+
+    from bnnedge.lowering.finn import versions
+    from bnnedge.lowering.load import external_files
+
+    reference = model_onnx.parent / REFERENCE_FILE
+    inputs = (model_onnx, *external_files(model_onnx), *([reference] if reference.exists() else []))
+    return stage("lower", out, write, config=config, inputs=inputs, tools=versions)
+
+
+def lower_model(model_onnx: Path, config: LoweringConfig) -> Lowered:
+    """Lower a model file in memory; see `lower`."""
+    from bnnedge.lowering import check, recipe
+    from bnnedge.lowering.load import read
+    from bnnedge.lowering.notes import Notes
+    from bnnedge.lowering.read import read_dataflow
+
+    model = read(model_onnx)
+    sign = -1.0 if config.sign_zero is SignZero.MINUS else 1.0
+    original = check.Original.of(model, sign)
+    notes = Notes()
+    integer = recipe.apply(recipe.integer_steps(config, notes), model)
+    dataflow = read_dataflow(
+        integer,
+        name=config.name or model_onnx.stem,
+        encoding=model.get_metadata_prop(_ENCODING_KEY),
+        classify=config.classify,
+    )
+    graph = recipe.apply(recipe.xnor_steps(), integer)
+    x = check.adversarial_inputs(dataflow, config.check_images, config.seed)
+    checks: dict[str, Any] = {
+        "original": check.check_original(dataflow, original, notes.lifted, x),
+        "finn": {"images": check.check_finn(dataflow, graph, x[-_FINN_IMAGES:])},
+    }
+    reference = _reference(model_onnx.parent / REFERENCE_FILE, dataflow)
+    if reference is not None:
+        inputs, logits = reference
+        checks["reference"] = check.check_original(dataflow, original, notes.lifted, inputs)
+        checks["pytorch"] = {
+            "images": check.check_reference(dataflow, inputs, logits, bool(notes.lifted))
+        }
+    facts = {
+        "layers": [
+            {"name": mvu.name, "node": layer.name, "mh": mvu.mh, "mw": mvu.mw}
+            for mvu, layer in zip(dataflow.mvus, original.chain.layers, strict=True)
+        ],
+        "encoding": {"name": dataflow.input.name, "bits": dataflow.input.features},
+        "lifted": [dataclasses.asdict(lift) for lift in notes.lifted],
+        "remarks": notes.remarks,
+        "checks": checks,
+    }
+    return Lowered(dataflow=dataflow, graph=graph, facts=facts)
+
+
+def _reference(
+    path: Path, dataflow: Dataflow
+) -> tuple[NDArray[np.float32], NDArray[np.float32]] | None:
+    if not path.exists():
+        return None
+    try:
+        with np.load(path, allow_pickle=False) as arrays:
+            inputs, logits = arrays["inputs"], arrays["logits"]
+    except (OSError, ValueError, KeyError, EOFError) as error:
+        raise LoweringError(
+            f"{path}: wanted arrays inputs and logits ({type(error).__name__}: {error})",
+            remedy="export again, or remove the file",
+        ) from error
+    if inputs.shape[1:] != dataflow.input.input_shape:
+        raise LoweringError(
+            f"{path}: wanted inputs of shape (N, {dataflow.input.input_shape}), got {inputs.shape}"
+        )
+    return inputs.astype(np.float32), logits

@@ -1,0 +1,45 @@
+"""What passes have to tell: which steps were exact by arithmetic, and what a user should know."""
+
+from dataclasses import dataclass, field
+
+import numpy as np
+from numpy.typing import NDArray
+
+
+@dataclass(frozen=True, kw_only=True)
+class Lift:
+    """A float factor or bias taken out of a sum.
+
+    Attributes:
+        layer: the MatMul's node name.
+        what: "weight scale", "activation scale", "alpha" or "bias".
+    """
+
+    layer: str
+    what: str
+
+
+@dataclass
+class Notes:
+    """Collected while passes run.
+
+    Attributes:
+        lifted: where the original rounds inside its sums, in an order that is the runtime's own; only
+            there may it differ from its own exact value, in the last bit.
+        remarks: anything else that a user should know, one line each.
+    """
+
+    lifted: list[Lift] = field(default_factory=list)
+    remarks: list[str] = field(default_factory=list)
+
+
+def is_exact_factor(values: NDArray[np.float32]) -> bool:
+    """Whether products and sums with these factors do not round: powers of two of one size."""
+    mantissas, exponents = np.frexp(np.abs(values))
+    return bool((mantissas == 0.5).all() and (np.abs(exponents) < 64).all())
+
+
+def is_exact_bias(values: NDArray[np.float32], synapses: int) -> bool:
+    """Whether sums of `synapses` ±1 and one of these do not round, in any order."""
+    eighths = values * 256
+    return bool((eighths == np.round(eighths)).all() and np.abs(values).max() + synapses < 1 << 15)

@@ -1,0 +1,38 @@
+"""Datatypes of weights, accumulators and thresholds, by what they can be.
+
+Replaces MinimizeAccumulatorWidth, which takes a popcount's range as [−MW, MW] halved and so clips
+thresholds (INT10 for 784 synapses), and InferDataTypes' UINT32 for every popcount.
+"""
+
+from qonnx.core.datatype import DataType
+from qonnx.core.modelwrapper import ModelWrapper
+from qonnx.transformation.base import Transformation
+
+
+class AnnotateIntegers(Transformation):  # type: ignore[misc]
+    """Annotates MatMul and XnorPopcountMatMul by constants and the MultiThreshold behind them."""
+
+    def apply(self, model: ModelWrapper) -> tuple[ModelWrapper, bool]:
+        for node in model.graph.node:
+            if node.op_type not in ("MatMul", "XnorPopcountMatMul"):
+                continue
+            weights = model.get_initializer(node.input[1])
+            synapses = len(weights)
+            if node.op_type == "MatMul":
+                kinds = "BIPOLAR", DataType.get_smallest_possible(-synapses - 1)
+            else:
+                kinds = "BINARY", DataType.get_smallest_possible(synapses)
+            model.set_tensor_datatype(node.input[1], DataType[kinds[0]])
+            model.set_tensor_datatype(node.output[0], kinds[1])
+            for after in model.find_consumers(node.output[0]) or []:
+                if after.op_type == "Mul":  # by ±1
+                    model.set_tensor_datatype(after.output[0], kinds[1])
+                    after = model.find_consumer(after.output[0]) or after
+                if after.op_type == "MultiThreshold":
+                    rows = model.get_initializer(after.input[1])
+                    extreme = rows.min() if rows.min() < 0 else rows.max()
+                    span = -max(abs(rows.min()), rows.max()) - 1 if rows.min() < 0 else extreme
+                    model.set_tensor_datatype(
+                        after.input[1], DataType.get_smallest_possible(float(span))
+                    )
+        return model, False

@@ -1,0 +1,76 @@
+"""The order of the lowering, each step with its reason.
+
+Not in the list, because they change numbers in a 1-bit network: BatchNormToAffine, ConvertDivToMul,
+CollapseRepeated*, FactorOutMulSignMagnitude before thresholds are integers (they fold in float32),
+RoundAndClipThresholds and MinimizeAccumulatorWidth (popcount range), ConvertSignToThres (Sign(0)),
+ConvertQONNXtoFINN (refuses scaled quantisers and those not behind a BatchNormalization).
+"""
+
+from dataclasses import dataclass
+
+from qonnx.core.modelwrapper import ModelWrapper
+from qonnx.transformation.base import Transformation
+from qonnx.transformation.general import GiveUniqueNodeNames, RemoveUnusedTensors
+from qonnx.transformation.infer_data_layouts import InferDataLayouts
+from qonnx.transformation.infer_datatypes import InferDataTypes
+from qonnx.transformation.infer_shapes import InferShapes
+
+from bnnedge.lowering.config import LoweringConfig
+from bnnedge.lowering.finn import finn
+from bnnedge.lowering.notes import Notes
+from bnnedge.lowering.passes.absorb_input import AbsorbInput
+from bnnedge.lowering.passes.absorb_regions import AbsorbRegions
+from bnnedge.lowering.passes.annotate_integers import AnnotateIntegers
+from bnnedge.lowering.passes.convert_gemm import ConvertGemm
+from bnnedge.lowering.passes.convert_xnor import ConvertXnor
+from bnnedge.lowering.passes.lift_weight_scales import LiftWeightScales
+
+
+@dataclass(frozen=True, kw_only=True)
+class Step:
+    """One transformation and why it is where it is."""
+
+    run: Transformation
+    why: str
+
+
+def integer_steps(config: LoweringConfig, notes: Notes) -> list[Step]:
+    """From a tidy graph in any dialect to bipolar MatMuls and integer thresholds."""
+    return [
+        Step(run=ConvertGemm(notes), why="one kind of layer; biases become part of the region"),
+        Step(run=ConvertXnor(), why="one kind of layer"),
+        Step(run=LiftWeightScales(notes), why="a ±1 sum is an exact integer, a ±s sum is not"),
+        Step(run=AbsorbInput(config.sign_zero, notes), why="what the host computes, bit by bit"),
+        Step(run=AbsorbRegions(config.sign_zero, notes), why="sums are integers: enumerate them"),
+        Step(run=RemoveUnusedTensors(), why="the constants of what was absorbed"),
+        Step(run=InferShapes(), why="new tensors"),
+        Step(run=AnnotateIntegers(), why="FINN's passes look at datatypes; popcounts fit"),
+        Step(run=InferDataLayouts(), why="FINN's hardware inference wants NC or NHWC"),
+    ]
+
+
+def xnor_steps() -> list[Step]:
+    """From bipolar MatMuls to XnorPopcountMatMul with popcount thresholds, by FINN's own passes.
+
+    They are exact here: every threshold is an integer, a scale is ±1 or 2, and there are no forks
+    nor padding, where ConvertBipolarMatMulToXnorPopcount goes wrong.
+    """
+    stock = finn()
+    return [
+        Step(run=stock.Absorb1BitMulIntoMatMul(), why="inverted channels become flipped weights"),
+        Step(run=stock.ConvertBipolarMatMulToXnorPopcount(), why="bits instead of ±1"),
+        Step(run=stock.AbsorbAddIntoMultiThreshold(), why="2p − MW >= t becomes 2p >= t + MW"),
+        Step(run=stock.AbsorbMulIntoMultiThreshold(), why="and p >= (t + MW) / 2"),
+        Step(run=RemoveUnusedTensors(), why="the constants of what was absorbed"),
+        Step(run=GiveUniqueNodeNames(), why="FINN writes files by node name"),
+        Step(run=InferDataTypes(), why="BINARY inputs"),
+        Step(run=AnnotateIntegers(), why="InferDataTypes makes every popcount UINT32"),
+        Step(run=InferDataLayouts(), why="FINN's hardware inference wants NC or NHWC"),
+    ]
+
+
+def apply(steps: list[Step], model: ModelWrapper) -> ModelWrapper:
+    """Run the steps in order on a copy of `model`."""
+    for step in steps:
+        model = model.transform(step.run)
+    return model
