@@ -1,0 +1,206 @@
+"""`deploy`: the packaged driver against the simulated device, or against a board at a port."""
+
+import dataclasses
+import time
+from dataclasses import dataclass
+from pathlib import Path
+
+from bnnedge import tools
+from bnnedge.artifacts import sha256_of
+from bnnedge.config import load_json
+from bnnedge.deployment.package import DEVICE_FOLDER, RTL_FOLDER, RUNTIME_FOLDER, RUNTIME_NAME
+from bnnedge.deployment.runtime import Accelerator, AcceleratorError, Host, Manifest, load
+from bnnedge.deployment.runtime.host import MANIFEST_FILE
+from bnnedge.deployment.runtime.link import Link
+from bnnedge.deployment.runtime.validate import validate
+from bnnedge.deployment.simulated import LineFaults, SimulatedSerial
+from bnnedge.design import Design
+from bnnedge.errors import DeploymentError
+from bnnedge.synthesis.serial_model import SerialPorts, compile_serial_model
+
+_PROGRAM_TIMEOUT_S = 600.0
+# In simulation nothing delays a reply but the device; the driver's 0.5 s would be 12 M cycles.
+_SIMULATED_GRACE_BYTES = 40
+_SIMULATED_QUIET_BYTES = 20
+
+
+@dataclass(frozen=True, kw_only=True)
+class Deployment:
+    """What a deployment found; it raises instead where anything differs.
+
+    Attributes:
+        network: the packaged network's name.
+        device: "simulated", or the port's name.
+        id_word: that the device showed.
+        images: example images run, all equal to the expected results.
+        resent: images sent again because a frame was late or damaged.
+        wall_s: seconds on this machine, compilation included.
+        clocks_per_bit: UART divisor that was used.
+        quiet_ms: silence after a broken frame that was used.
+        line_s: seconds on the device's clock for the examples (a port: on this machine's).
+        images_per_s: images / line_s, as the driver sees it without USB delays.
+        board_images_per_s: what line and network allow at the board's own divisor, without USB
+            delays.
+        cycles: simulated clock cycles, None at a port.
+    """
+
+    network: str
+    device: str
+    id_word: int
+    images: int
+    resent: int
+    wall_s: float
+    clocks_per_bit: int
+    quiet_ms: float
+    line_s: float
+    images_per_s: float
+    board_images_per_s: float
+    cycles: int | None
+
+
+def deploy(
+    package: Path,
+    *,
+    port: str | None = None,
+    program: bool = False,
+    images: int | None = None,
+    clocks_per_bit: int | None = None,
+    faults: LineFaults | None = None,
+) -> Deployment:
+    """Run the packaged examples through the packaged driver and compare every result.
+
+    Args:
+        package: folder written by `package`.
+        port: serial port of a connected board; default: the device is simulated.
+        program: write the bitstream to the board first (volatile), with openFPGALoader.
+        images: at most this many examples; default: all.
+        clocks_per_bit: another UART divisor for the simulated device, to save time.
+        faults: disturbances of the simulated line.
+
+    Raises:
+        DeploymentError: the package is damaged, the device does not answer or is another network,
+            or a result differs; names the first image.
+        ToolMissingError: openFPGALoader, g++ or Verilator is needed and not installed.
+        SimulationError: the simulated device broke one of its own assertions.
+    """
+    start = time.perf_counter()
+    try:
+        host = Host.load(package)
+        _check_package(package, host.manifest)
+        if port is None:
+            accelerator, line = _simulate(package, host, clocks_per_bit, faults)
+        else:
+            if program:
+                _program(package)
+            accelerator, line = load(package, port=port), None
+        with accelerator:
+            return _validated(package, accelerator, line, images, start)
+    except AcceleratorError as error:
+        raise DeploymentError(f"{package}: {error}") from error
+
+
+def _validated(
+    package: Path,
+    accelerator: Accelerator,
+    line: SimulatedSerial | None,
+    images: int | None,
+    start: float,
+) -> Deployment:
+    clock = time.monotonic if line is None else lambda: line.seconds
+    began = clock()
+    count = validate(package, accelerator, images)
+    line_s = clock() - began
+    manifest = Manifest.load(package)
+    used = accelerator.manifest
+    return Deployment(
+        network=used.network,
+        device=accelerator.name,
+        id_word=accelerator.identity.id_word,
+        images=count,
+        resent=accelerator.resent,
+        wall_s=round(time.perf_counter() - start, 3),
+        clocks_per_bit=used.clocks_per_bit,
+        quiet_ms=used.quiet_ms,
+        line_s=line_s,
+        images_per_s=count / line_s,
+        board_images_per_s=manifest.bound_images_per_s,
+        cycles=None if line is None else line.cycles,
+    )
+
+
+def _simulate(
+    package: Path, host: Host, clocks_per_bit: int | None, faults: LineFaults | None
+) -> tuple[Accelerator, SimulatedSerial]:
+    """The driver on a Verilator model of the packaged device, its line and its clock."""
+    design = Design.load(package / RTL_FOLDER)
+    manifest = host.manifest
+    divisor = clocks_per_bit or manifest.clocks_per_bit
+    quiet_clocks = _SIMULATED_QUIET_BYTES * 10 * divisor
+    library = compile_serial_model(
+        sources=[
+            *sorted((package / DEVICE_FOLDER).glob("*.sv")),
+            *(package / RTL_FOLDER / name for name in design.sources),
+        ],
+        top="uart_device",
+        ports=SerialPorts(),
+        parameters={
+            "ClocksPerBit": divisor,
+            "TimeoutClocks": quiet_clocks,
+            "Window": manifest.window,
+            "InputWidth": design.input_width_bits,
+            "InputBeats": design.input_beats,
+            "OutputWidth": design.output_width_bits,
+            "OutputBeats": design.output_beats,
+        },
+    )
+    used = dataclasses.replace(
+        manifest, clocks_per_bit=divisor, quiet_ms=1000 * quiet_clocks / manifest.clock_hz
+    )
+    line = SimulatedSerial(
+        library,
+        data_folder=package / RTL_FOLDER,
+        clock_hz=manifest.clock_hz,
+        clocks_per_bit=divisor,
+        faults=faults,
+    )
+    link = Link(
+        line,
+        name=line.name,
+        baud=used.baud,
+        quiet_s=used.quiet_ms / 1000,
+        grace_s=_SIMULATED_GRACE_BYTES * 10 * divisor / manifest.clock_hz,
+    )
+    try:
+        return Accelerator(dataclasses.replace(host, manifest=used), link), line
+    except BaseException:
+        link.close()
+        raise
+
+
+def _check_package(package: Path, manifest: Manifest) -> None:
+    """Every file is the packaged one, and the packaged driver is this very one."""
+    for name in manifest.files:
+        manifest.check_file(package, name)
+    for source in RUNTIME_FOLDER.glob("*.py"):
+        if manifest.files.get(f"{RUNTIME_NAME}/{source.name}") != sha256_of(source):
+            raise DeploymentError(
+                f"{package}: its driver is not the one of this bnnedge ({source.name} differs)",
+                remedy="run bnnedge package again",
+            )
+
+
+def _program(package: Path) -> None:
+    record = load_json(package / MANIFEST_FILE)
+    if record["bitstream"] is None:
+        raise DeploymentError(
+            f"{package} has no bitstream", remedy="run bnnedge synth, then bnnedge package again"
+        )
+    loader = tools.find("openFPGALoader")
+    log = tools.cache_dir() / "openFPGALoader.log"
+    log.parent.mkdir(parents=True, exist_ok=True)
+    tools.run(
+        [loader, "-b", record["loader_board"], (package / record["bitstream"]).absolute()],
+        cwd=package,
+        log=log,
+        timeout_s=_PROGRAM_TIMEOUT_S,
+    )

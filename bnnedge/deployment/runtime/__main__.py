@@ -1,0 +1,65 @@
+"""`python -m bnnedge_runtime --port PORT --inputs X.npy --outputs Y.npy`"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from .accelerator import load
+from .errors import AcceleratorError, InputError
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="python -m bnnedge_runtime",
+        description="Run the packaged network on the board at a serial port.",
+        epilog="example: python -m bnnedge_runtime --port /dev/ttyUSB0"
+        " --inputs example/inputs.npy --outputs results.npy",
+    )
+    parser.add_argument("--port", required=True, help="e.g. /dev/ttyUSB0 or COM3")
+    parser.add_argument("--package", type=Path, help="default: the folder of this driver")
+    parser.add_argument("--inputs", type=Path, help="batch (N, *input_shape), .npy")
+    parser.add_argument("--outputs", type=Path, help="where the integer results go, .npy")
+    parser.add_argument("--throughput", type=int, metavar="N", help="measure with N random images")
+    return parser
+
+
+def _batch(path: Path) -> np.ndarray[Any, Any]:
+    try:
+        return np.asarray(np.load(path, allow_pickle=False))
+    except (OSError, ValueError) as error:
+        raise InputError(f"cannot read {path}: {error}") from error
+
+
+def main() -> int:
+    """Returns the exit status: 0 only if everything that was asked for was done."""
+    parser = _parser()
+    asked = parser.parse_args()
+    if (asked.inputs is None) != (asked.outputs is None):
+        parser.error("--inputs and --outputs go together")
+    try:
+        batch = None if asked.inputs is None else _batch(asked.inputs)
+        with load(asked.package, port=asked.port) as accelerator:
+            manifest = accelerator.manifest
+            print(f"{manifest.network} on {asked.port}, id {manifest.id_word:#010x}")
+            if batch is not None:
+                np.save(asked.outputs, accelerator.execute(batch))
+                print(f"{len(batch)} results written to {asked.outputs}")
+            if asked.throughput:
+                found = accelerator.throughput_test(asked.throughput)
+                print(
+                    f"{found.images} images in {found.seconds:.3f} s: {found.images_per_s:.1f}"
+                    f" images/s (line and network allow {found.bound_images_per_s:.1f})"
+                )
+    except (AcceleratorError, OSError) as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 1
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

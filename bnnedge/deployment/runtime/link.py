@@ -1,0 +1,189 @@
+"""Frames on a serial line: the host's end of the UART protocol, version 1.
+
+Nothing here looks at a clock: every wait is a read with a time-out, so a port that simulates a
+board may have its own time.
+"""
+
+from __future__ import annotations
+
+import binascii
+import struct
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, TypeVar
+
+from .errors import AcceleratorError, DeviceError
+
+PROTOCOL_VERSION = 1
+_IDENTITY = struct.Struct("<cBBIHH")
+_CRC_BYTES = 2
+_QUIET_CHUNK_BYTES = 256
+# A device has at most a window of results to get rid of; one that sends more speaks otherwise.
+_MOST_STALE_BYTES = 1 << 16
+_FAULTS = {
+    1: "the image's CRC was wrong",
+    2: "the line was quiet inside an image",
+    3: "a stop bit was low inside an image",
+    4: "more images than the device has room for",
+}
+
+_Result = TypeVar("_Result")
+
+
+class LineError(AcceleratorError):
+    """A reply is late, damaged or a fault; sending again may help."""
+
+
+@dataclass(frozen=True)
+class Identity:
+    """The device's answer to "who are you?".
+
+    Attributes:
+        protocol_version: of the device.
+        window: images that may be unanswered at a time.
+        id_word: hash of graph and folding.
+        image_bytes: wanted per image.
+        result_bytes: given per image.
+    """
+
+    protocol_version: int
+    window: int
+    id_word: int
+    image_bytes: int
+    result_bytes: int
+
+
+@dataclass(frozen=True)
+class Reply:
+    """The result of the image with this tag."""
+
+    tag: int
+    result: bytes
+
+
+def framed(frame: bytes) -> bytes:
+    """`frame` with its CRC-16/IBM-3740, high byte first."""
+    return frame + binascii.crc_hqx(frame, 0xFFFF).to_bytes(_CRC_BYTES, "big")
+
+
+def open_port(name: str, baud: int, write_timeout_s: float) -> Any:
+    """A `serial.Serial`. Raises DeviceError where it cannot be opened."""
+    try:
+        import serial
+    except ImportError as error:
+        raise DeviceError("pyserial is not installed; run: pip install pyserial") from error
+    try:
+        return serial.serial_for_url(
+            name, baudrate=baud, timeout=write_timeout_s, write_timeout=write_timeout_s
+        )
+    except (OSError, ValueError) as error:
+        raise DeviceError(
+            f"cannot open {name}: {error}; is the board plugged in, and may you use its port?"
+        ) from error
+
+
+class Link:
+    """The host's end of the line.
+
+    Args:
+        port: `read(size)`, `write(data)`, `flush()`, `close()` and `timeout` as pyserial has them.
+        name: what messages call the port.
+        baud: bits per second, to know how long a frame takes.
+        quiet_s: silence after which the device forgets a broken frame.
+        grace_s: how much longer than its bits a frame may take on its way.
+    """
+
+    def __init__(self, port: Any, *, name: str, baud: int, quiet_s: float, grace_s: float) -> None:
+        self.name = name
+        self._port = port
+        self._baud = baud
+        self._quiet_s = quiet_s
+        self._grace_s = grace_s
+        self._result_bytes = 0
+
+    def close(self) -> None:
+        """Close the port."""
+        self._port.close()
+
+    def identify(self) -> Identity:
+        """Find the thread again: silence, then the device's identity.
+
+        Raises:
+            LineError: nothing or something damaged came back.
+            DeviceError: the line never falls silent, or the port is gone.
+        """
+        self._wait_for_quiet()
+        self._write(b"I")
+        letter = self._read(1, extra_s=0.0)
+        if letter != b"i":
+            raise LineError(f"wanted an identity, got a frame that begins with {letter!r}")
+        body = self._rest(letter, _IDENTITY.size)
+        identity = Identity(*_IDENTITY.unpack(body)[1:])
+        self._result_bytes = identity.result_bytes
+        return identity
+
+    def send(self, tag: int, image: bytes) -> None:
+        """Ask for the result of one image. Raises DeviceError where the port is gone."""
+        self._write(framed(b"R" + bytes([tag]) + image))
+
+    def receive(self, *, extra_s: float) -> Reply:
+        """The next result.
+
+        Args:
+            extra_s: how long its first byte may take beyond the grace time.
+
+        Raises:
+            LineError: it is late, damaged, or a fault.
+            DeviceError: the port is gone.
+        """
+        letter = self._read(1, extra_s=extra_s)
+        if letter == b"r":
+            frame = self._rest(letter, 2 + self._result_bytes)
+            return Reply(tag=frame[1], result=frame[2:])
+        if letter == b"e":
+            fault = self._rest(letter, 3)[2]
+            raise LineError(f"the device reports: {_FAULTS.get(fault, f'fault {fault}')}")
+        raise LineError(f"wanted a result, got a frame that begins with {letter!r}")
+
+    def seconds(self, size: int) -> float:
+        """How long `size` bytes take on the line, start and stop bits included."""
+        return 10 * size / self._baud
+
+    def _rest(self, letter: bytes, size: int) -> bytes:
+        """The frame of `size` bytes that begins with `letter`, its CRC checked and taken off."""
+        frame = letter + self._read(size + _CRC_BYTES - 1, extra_s=0.0)
+        if framed(frame[:size]) != frame:
+            raise LineError("a reply arrived damaged (its CRC is wrong)")
+        return frame[:size]
+
+    def _wait_for_quiet(self) -> None:
+        self._guard(self._port.flush)
+        stale = 0
+        while True:
+            self._port.timeout = 2 * self._quiet_s
+            data = self._guard(lambda: self._port.read(_QUIET_CHUNK_BYTES))
+            if not data:
+                return
+            stale += len(data)
+            if stale > _MOST_STALE_BYTES:
+                raise DeviceError(
+                    f"{self.name} never falls silent at {self._baud} baud;"
+                    " is it another device's port, or another baud rate?"
+                )
+
+    def _read(self, size: int, *, extra_s: float) -> bytes:
+        timeout_s = self._grace_s + self.seconds(size) + extra_s
+        self._port.timeout = timeout_s
+        data: bytes = self._guard(lambda: self._port.read(size))
+        if len(data) < size:
+            raise LineError(f"wanted {size} bytes within {timeout_s:.3g} s, got {len(data)}")
+        return data
+
+    def _write(self, data: bytes) -> None:
+        self._guard(lambda: self._port.write(data))
+
+    def _guard(self, action: Callable[[], _Result]) -> _Result:
+        try:
+            return action()
+        except OSError as error:  # pyserial's own errors are OSErrors
+            raise DeviceError(f"{self.name} is gone: {error}; is the board plugged in?") from error
