@@ -19,6 +19,7 @@ Bytes = NDArray[np.uint8]
 MAX_STREAMS = 64
 _CHUNK_S = 0.1  # how long Ctrl-C may have to wait
 _HARNESS = verilator.HARNESS_FOLDER / "stream.cpp"
+_TAPS = verilator.HARNESS_FOLDER / "taps.vlt"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -98,6 +99,7 @@ class StreamResult:
         wall_s: seconds that the simulation took, without compilation.
         identity: value of the identity port.
         activity: of every internal stream; empty where the design does not show them.
+        taps: with `tap`, bytes (beats, word) that passed on every internal stream, by its name.
     """
 
     outputs: Bytes
@@ -108,6 +110,7 @@ class StreamResult:
     wall_s: float
     identity: int | None
     activity: tuple[StreamActivity, ...]
+    taps: Mapping[str, Bytes]
 
 
 class _Status(enum.IntEnum):
@@ -169,6 +172,7 @@ class StreamModel:
         data: folder that relative $readmem names start from; None: the working directory.
         streams: names of the bits of the top module's packed vectors `stream_valid` and
             `stream_ready` (marked `/* verilator public_flat_rd */`); empty where it has none.
+            The data of stream i is called `data_<i>`.
         cache: where compiled models are kept; None: the user's cache folder.
     """
 
@@ -182,20 +186,24 @@ class StreamModel:
     streams: tuple[str, ...] = ()
     cache: Path | None = None
 
-    def compile(self, *, trace: bool = False) -> Path:
+    def compile(self, *, trace: bool = False, tap: bool = False) -> Path:
         """Compile the design with its harness, or find it in the cache.
+
+        Args:
+            trace: able to write an FST file.
+            tap: able to record the internal streams; slower.
 
         Raises:
             ToolMissingError: g++ or Verilator is not installed.
             ToolFailedError: the design does not compile.
         """
         return verilator.compile_library(
-            sources=self.sources,
+            sources=[*self.sources, *([_TAPS] if tap else [])],
             top=self.top,
             harness=_HARNESS,
             parameters=self.parameters,
             defines=self.defines,
-            harness_defines=self._macros(),
+            harness_defines=self._macros(tap=tap),
             include_dirs=self.include_dirs,
             trace=trace,
             cache=self.cache,
@@ -211,6 +219,7 @@ class StreamModel:
         seed: int = 0,
         watchdog_cycles: int = 10_000,
         trace: Path | None = None,
+        tap: bool = False,
         progress: Callable[[int], None] | None = None,
     ) -> StreamResult:
         """Reset the design, send all inputs, receive `expect_beats` outputs, and look for more.
@@ -223,6 +232,7 @@ class StreamModel:
             seed: of the stalls and of the registers' values before reset.
             watchdog_cycles: cycles without any handshake after which the design counts as stuck.
             trace: FST file to write.
+            tap: record what passes on the internal streams.
             progress: called now and then with the output beats received so far.
 
         Raises:
@@ -234,7 +244,7 @@ class StreamModel:
         self._check(inputs, expect_beats, stall_in, stall_out)
         if trace is not None:
             _check_writable(trace)
-        library = verilator.load_library(self.compile(trace=trace is not None))
+        library = verilator.load_library(self.compile(trace=trace is not None, tap=tap))
         outputs = np.zeros((expect_beats, self.ports.out_bytes), np.uint8)
         last = np.zeros(expect_beats, np.uint8)
         out_cycles = np.zeros(expect_beats, np.int64)
@@ -253,7 +263,7 @@ class StreamModel:
             stall_out=int(stall_out * 2**32),
         )
         start = time.perf_counter()
-        status, messages = _simulate(library, job, self.data, trace, progress)
+        status, messages, recorded = _simulate(library, job, self.data, trace, progress)
         wall_s = time.perf_counter() - start
         if status is not _Status.FINISHED:
             raise SimulationError(self._complaint(status, job, messages))
@@ -274,9 +284,15 @@ class StreamModel:
                 )
                 for i, name in enumerate(self.streams)
             ),
+            taps={
+                name: recorded[i].reshape(
+                    job.transfers[i], recorded[i].size // max(1, job.transfers[i])
+                )
+                for i, name in enumerate(self.streams if tap else ())
+            },
         )
 
-    def _macros(self) -> dict[str, str]:
+    def _macros(self, *, tap: bool) -> dict[str, str]:
         ports = self.ports
         macros = {
             "BNNEDGE_IN_BITS": str(ports.in_bits),
@@ -297,6 +313,11 @@ class StreamModel:
         if self.streams:
             macros["BNNEDGE_STREAM_VALID"] = f"{self.top}__DOT__stream_valid"
             macros["BNNEDGE_STREAM_READY"] = f"{self.top}__DOT__stream_ready"
+        if tap:
+            names = [
+                f"BNNEDGE_TAP({i}, {self.top}__DOT__data_{i})" for i in range(len(self.streams))
+            ]
+            macros["BNNEDGE_TAPS"] = " ".join(names)
         return macros
 
     def _check(self, inputs: Bytes, expect: int, stall_in: float, stall_out: float) -> None:
@@ -370,9 +391,11 @@ def _simulate(
     data: Path | None,
     trace: Path | None,
     progress: Callable[[int], None] | None,
-) -> tuple[_Status, str]:
+) -> tuple[_Status, str, list[Bytes]]:
+    """Run to the end; how it ended, what the design printed, and the bytes on every stream."""
     library.stream_create.restype = ctypes.c_void_p
     library.stream_messages.restype = ctypes.c_char_p
+    library.stream_recorded.restype = ctypes.c_void_p
     simulation = ctypes.c_void_p(
         library.stream_create(
             ctypes.byref(job),
@@ -386,6 +409,12 @@ def _simulate(
             status = _Status(library.stream_run(simulation, ctypes.c_double(_CHUNK_S)))
             if progress:
                 progress(job.out_done)
-        return status, library.stream_messages().decode(errors="replace")
+        recorded = []
+        for index in range(MAX_STREAMS):
+            size = ctypes.c_int64()
+            address = library.stream_recorded(simulation, index, ctypes.byref(size))
+            text = ctypes.string_at(address, size.value) if size.value else b""
+            recorded.append(np.frombuffer(text, np.uint8))
+        return status, library.stream_messages().decode(errors="replace"), recorded
     finally:
         library.stream_destroy(simulation)

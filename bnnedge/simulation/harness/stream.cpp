@@ -6,6 +6,7 @@
 #include <cstring>
 #include <memory>
 #include <type_traits>
+#include <vector>
 
 #include "Vmodel.h"
 #if VM_TRACE_FST
@@ -165,6 +166,9 @@ public:
 #endif
     }
 
+    // What has passed on internal stream `index`, beat after beat.
+    const std::vector<uint8_t>& recorded(int index) const { return recorded_[index]; }
+
     // Simulates for about `seconds`, so that the caller can look at its signals in between.
     Status run(double seconds) {
         using Clock = std::chrono::steady_clock;
@@ -272,6 +276,15 @@ private:
         job_.stream_valid = valid;
         job_.stream_ready = ready;
         if (job_.out_done == job_.out_beats) return;  // the silence at the end says nothing
+#ifdef BNNEDGE_TAPS
+#define BNNEDGE_TAP(index, signal)                                                       \
+    if ((valid & ready) >> index & 1) {                                                  \
+        const auto* data = reinterpret_cast<const uint8_t*>(&model_->rootp->signal);     \
+        recorded_[index].insert(recorded_[index].end(), data,                            \
+                                data + sizeof model_->rootp->signal);                    \
+    }
+        BNNEDGE_TAPS
+#endif
         transfers_.add(valid & ready);
         stalled_.add(valid & ~ready);
         starved_.add(ready & ~valid);
@@ -287,6 +300,7 @@ private:
     Random random_in_;
     Random random_out_;
     PositionCounter transfers_, stalled_, starved_;
+    std::vector<uint8_t> recorded_[MAX_STREAMS];
     int64_t time_ = 0;
     int64_t longest_silence_ = 0;
     bool in_valid_ = false;
@@ -304,4 +318,8 @@ BNNEDGE_EXPORT int32_t stream_run(Simulation* simulation, double seconds) {
     return simulation->run(seconds);
 }
 BNNEDGE_EXPORT void stream_destroy(Simulation* simulation) { delete simulation; }
+BNNEDGE_EXPORT const uint8_t* stream_recorded(Simulation* simulation, int index, int64_t* bytes) {
+    *bytes = static_cast<int64_t>(simulation->recorded(index).size());
+    return simulation->recorded(index).data();
+}
 BNNEDGE_EXPORT const char* stream_messages() { return bnnedge::messages().c_str(); }

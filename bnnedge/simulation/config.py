@@ -1,0 +1,33 @@
+"""What the user chooses about a simulation."""
+
+from dataclasses import dataclass
+
+from bnnedge.errors import ConfigError
+
+
+@dataclass(frozen=True, kw_only=True)
+class SimulationConfig:
+    """How much is simulated, and how roughly the streams are treated.
+
+    Attributes:
+        images: how many; of given inputs the first ones. None: all given inputs, or 256 generated.
+        stalls: every image is simulated once for each of these probabilities that a stream is
+            held up in a cycle, on both sides. Figures of speed come from the first run without.
+        seed: of the generated images, the stalls and the registers' values before reset.
+        trace_images: images of an extra run that is recorded as `trace.fst`; 0: none.
+    """
+
+    images: int | None = None
+    stalls: tuple[float, ...] = (0.0, 0.3)
+    seed: int = 0
+    trace_images: int = 0
+
+    def __post_init__(self) -> None:
+        if self.images is not None and self.images < 1:
+            raise ConfigError(f"images: wanted at least 1, got {self.images}")
+        if not self.stalls or not all(0 <= stall < 1 for stall in self.stalls):
+            raise ConfigError(f"stalls: wanted probabilities in [0, 1), got {list(self.stalls)}")
+        if self.seed < 0:
+            raise ConfigError(f"seed: wanted a number >= 0, got {self.seed}")
+        if self.trace_images < 0:
+            raise ConfigError(f"trace_images: wanted a number >= 0, got {self.trace_images}")

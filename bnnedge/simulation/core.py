@@ -1,0 +1,153 @@
+"""`bnnedge_core` as a function: input bits in, integer results out."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from bnnedge.dataflow.encoding import Bits, pack
+from bnnedge.design import TOP_MODULE, Design
+from bnnedge.errors import SimulationError
+from bnnedge.simulation.stream import StreamModel, StreamPorts, StreamResult
+
+Progress = Callable[[int, int], None]
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class CoreRun:
+    """Results of the simulated hardware.
+
+    Attributes:
+        values: int64 (N, output elements): accumulators, or one class.
+        latency_cycles: from the first image's first input beat to its last output beat, inclusive.
+        interval_cycles: mean cycles between the ends of successive results; None for one image.
+        stream: what the harness saw.
+    """
+
+    values: NDArray[np.int64]
+    latency_cycles: int
+    interval_cycles: float | None
+    stream: StreamResult
+
+
+@dataclass(frozen=True, kw_only=True)
+class Core:
+    """An RTL folder's `bnnedge_core`, to be simulated.
+
+    Attributes:
+        folder: the RTL folder.
+        design: its `design.json`.
+        cache: where compiled models are kept; None: the user's cache folder.
+    """
+
+    folder: Path
+    design: Design
+    cache: Path | None = None
+
+    @classmethod
+    def load(cls, folder: Path, *, cache: Path | None = None) -> "Core":
+        """Raises DesignError if `folder` is not a whole RTL folder."""
+        return cls(folder=folder, design=Design.load(folder), cache=cache)
+
+    @property
+    def model(self) -> StreamModel:
+        """What the harness compiles and drives."""
+        return StreamModel(
+            sources=[self.folder / name for name in self.design.sources],
+            top=TOP_MODULE,
+            ports=StreamPorts.axi(
+                in_bits=self.design.input_width_bits, out_bits=self.design.output_width_bits
+            ),
+            data=self.folder,
+            streams=self.design.streams,
+            cache=self.cache,
+        )
+
+    def run(
+        self,
+        bits: Bits,
+        *,
+        stall: float = 0.0,
+        seed: int = 0,
+        trace: Path | None = None,
+        tap: bool = False,
+        progress: Progress | None = None,
+    ) -> CoreRun:
+        """Simulate images.
+
+        Args:
+            bits: encoded inputs, uint8 (N, F), N >= 1.
+            stall: probability that the input is withheld, and that the output is not taken, in a
+                cycle.
+            seed: of the stalls and of the registers' values before reset.
+            trace: FST file to write.
+            tap: record what passes on the internal streams.
+            progress: called now and then with the images done and N.
+
+        Raises:
+            SimulationError: the hardware broke its protocol, got stuck, left something over, or is
+                not the one of `design.json`.
+            ToolMissingError, ToolFailedError: it could not be compiled.
+        """
+        design = self.design
+        images = len(bits)
+        if images < 1 or bits.shape != (images, design.input_bits):
+            raise SimulationError(
+                f"{design.name}: wanted bits (N, {design.input_bits}), N >= 1, got {bits.shape}"
+            )
+        packed = pack(bits, design.input_width_bits // 8)
+        beats = design.output_beats
+        stream = self.model.run(
+            packed.reshape(images * design.input_beats, -1),
+            images * beats,
+            stall_in=stall,
+            stall_out=stall,
+            seed=seed,
+            watchdog_cycles=self._watchdog_cycles(stall),
+            trace=trace,
+            tap=tap,
+            progress=(lambda done: progress(done // beats, images)) if progress else None,
+        )
+        self._check_frames(stream, images)
+        ends = stream.out_cycles[beats - 1 :: beats]
+        return CoreRun(
+            values=self._values(stream.outputs.reshape(images, -1)),
+            latency_cycles=int(ends[0] - stream.in_cycles[0]) + 1,
+            interval_cycles=float(ends[-1] - ends[0]) / (images - 1) if images > 1 else None,
+            stream=stream,
+        )
+
+    def _watchdog_cycles(self, stall: float) -> int:
+        """Several times the longest silence of a working design."""
+        busy = sum(layer.cycles_per_image for layer in self.design.layers)
+        return int((4 * (busy + self.design.interval_cycles) + 2000) / (1 - stall))
+
+    def _check_frames(self, stream: StreamResult, images: int) -> None:
+        name = self.design.name
+        if stream.identity != self.design.id_word:
+            raise SimulationError(
+                f"{name}: wanted id word {self.design.id_word:#010x}, got {stream.identity:#010x}",
+                remedy="run bnnedge rtl again",
+            )
+        last = stream.last.reshape(images, -1)
+        wanted = np.arange(last.shape[1]) == last.shape[1] - 1
+        wrong = np.argwhere(last != wanted)
+        if len(wrong):
+            image, beat = wrong[0]
+            raise SimulationError(
+                f"{name}: image {image}, output beat {beat} of {last.shape[1]}:"
+                f" wanted tlast {int(wanted[beat])}, got {int(last[image, beat])}"
+            )
+
+    def _values(self, packed: NDArray[np.uint8]) -> NDArray[np.int64]:
+        """Bytes of the output beats (N, B) → elements (N, output elements)."""
+        design = self.design
+        size = design.output_element_bits // 8
+        used = size * design.output_elements
+        if packed[:, used:].any():
+            image = int(packed[:, used:].any(axis=1).argmax())
+            raise SimulationError(f"{design.name}: image {image}: the output's padding is not zero")
+        kind = np.dtype(f"<{'i' if design.output_signed else 'u'}{size}")
+        return np.ascontiguousarray(packed[:, :used]).view(kind).astype(np.int64)
