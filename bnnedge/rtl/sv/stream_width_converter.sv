@@ -33,7 +33,7 @@ module stream_width_converter #(
       x = y;
       y = r;
     end
-    return x;
+    gcd = x;  // Yosys' own reader knows no `return`
   endfunction
 
   localparam int unsigned UNIT      = gcd(InBits, OutBits);
@@ -86,17 +86,17 @@ module stream_width_converter #(
 
   for (genvar u = 0; u < CAPACITY; u++) begin : gen_unit
     // Input unit k lands here when `left` is u - k.
-    logic [IN_UNITS:0][UNIT-1:0] source;
-    assign source[0] = kept[u*UNIT+:UNIT];
+    logic [(IN_UNITS+1)*UNIT-1:0] source;
+    assign source[0+:UNIT] = kept[u*UNIT+:UNIT];
     for (genvar k = 0; k < IN_UNITS; k++) begin : gen_source
       if (u >= k && u - k < OUT_UNITS) begin : gen_here
-        assign source[k+1] = source[k]
+        assign source[(k+1)*UNIT+:UNIT] = source[k*UNIT+:UNIT]
             | (in_data[k*UNIT+:UNIT] & {UNIT{take && left == FILL_BITS'(u - k)}});
       end else begin : gen_not_here
-        assign source[k+1] = source[k];
+        assign source[(k+1)*UNIT+:UNIT] = source[k*UNIT+:UNIT];
       end
     end
-    assign buffer_d[u*UNIT+:UNIT] = source[IN_UNITS];
+    assign buffer_d[u*UNIT+:UNIT] = source[IN_UNITS*UNIT+:UNIT];
   end
 
   always_ff @(posedge clk_i) begin
