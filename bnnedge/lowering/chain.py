@@ -1,8 +1,8 @@
 """The shape of a graph that can be lowered: input region, then layers in a chain, then a tail.
 
-A layer is a MatMul by constants. Whatever lies between two MatMuls must act on each channel by itself;
-what it computes does not matter here, because it is enumerated. Everything else is refused by
-node name.
+A layer is a MatMul by constants. Whatever lies between two MatMuls must act on each channel by
+itself; what it computes does not matter here, because it is enumerated. Everything else is refused
+by node name.
 """
 
 from dataclasses import dataclass
@@ -216,7 +216,7 @@ def _check_layers(model: ModelWrapper, layers: list[Any]) -> None:
     for node in layers:
         weights = model.get_initializer(node.input[1])
         if weights is None:
-            raise LoweringError(f"{called(node)}: wanted data × constant weights, in this order")
+            raise LoweringError(f"{called(node)}: wanted data @ constant weights, in this order")
         if weights.ndim != 2:
             raise LoweringError(f"{called(node)}: wanted 2 weight dimensions, got {weights.ndim}")
         shape = model.get_tensor_shape(node.input[0])

@@ -47,8 +47,8 @@ class Original:
 def adversarial_inputs(dataflow: Dataflow, images: int, seed: int) -> Inputs:
     """Inputs (N, *shape): `images` random ones, then those at which lowerings go wrong.
 
-    Values at the thresholds and one float below and above; inputs that match a row of the first layer
-    everywhere and nowhere; all bits 0, all bits 1.
+    Values at the thresholds and one float below and above; inputs that match a row of the first
+    layer everywhere and nowhere; all bits 0, all bits 1.
     """
     rng = np.random.default_rng(seed)
     encoding, weights = dataflow.input, dataflow.mvus[0].weights
@@ -56,7 +56,7 @@ def adversarial_inputs(dataflow: Dataflow, images: int, seed: int) -> Inputs:
     low, high = (finite.min(), finite.max()) if finite.size else (0.0, 1.0)
     spread = max(float(high) - float(low), abs(float(high)), 1e-30)
     size = (images, encoding.elements)
-    rows = [
+    rows: list[NDArray[Any]] = [
         rng.uniform(0, 1, size)[: images // 4],
         rng.integers(0, 2, size)[: images // 4],
         rng.standard_normal(size)[: images // 4],
@@ -68,7 +68,7 @@ def adversarial_inputs(dataflow: Dataflow, images: int, seed: int) -> Inputs:
         [weights[:32], 1 - weights[:32], np.zeros_like(weights[:1]), np.ones_like(weights[:1])]
     )
     rows.append(inputs_for(encoding, targets))
-    x = np.clip(np.concatenate(rows), -3e38, 3e38).astype(np.float32)
+    x: Inputs = np.clip(np.concatenate(rows), -3e38, 3e38).astype(np.float32)
     return x.reshape(-1, *encoding.input_shape)
 
 
@@ -102,8 +102,8 @@ def check_original(
 ) -> dict[str, int]:
     """Compare every layer's bits and the output with the original graph's, with `==`.
 
-    Where a layer is in `lifted` the original's own float sums are inexact. There a bit may differ if its
-    popcount is next to the threshold; such an image is counted and not followed further.
+    Where a layer is in `lifted` the original's own float sums are inexact. There a bit may differ
+    if its popcount is next to the threshold; such an image is counted and not followed further.
 
     Returns:
         Counts of images, of compared bits and outputs, and of images with a rounding difference.
@@ -174,7 +174,7 @@ def _check_output(
             _raise_if(integers != accumulators, alive, dataflow.mvus[-1].name, called(layer))
     logits = made[chain.result].reshape(len(accumulators), -1)
     got = dataflow.output.logits(accumulators)
-    tolerance = 1e-5 * float(np.abs(dataflow.output.values).max()) if inexact else 0.0
+    tolerance = _tolerance(dataflow.output) if inexact else 0.0
     _raise_if(np.abs(logits - got) > tolerance, alive, "output", f"tensor {chain.result}")
     if chain.top1 is not None:
         _check_classes(chain, made, got, alive, tolerance)
@@ -206,7 +206,7 @@ def _raise_if(wrong: NDArray[np.bool_], alive: NDArray[np.bool_], ours: str, the
 
 
 def check_finn(dataflow: Dataflow, lowered: ModelWrapper, x: Inputs) -> int:
-    """The lowered FINN graph, run by qonnx, gives the Dataflow's logits; returns the image count."""
+    """The lowered FINN graph, run by qonnx, gives the same logits; returns the image count."""
     chain = find_chain(lowered)
     nodes = list(chain.input)
     for layer, region in zip(chain.layers, chain.regions, strict=True):
@@ -219,21 +219,34 @@ def check_finn(dataflow: Dataflow, lowered: ModelWrapper, x: Inputs) -> int:
 
 
 def check_reference(
-    dataflow: Dataflow, inputs: Inputs, logits: NDArray[np.float32], lifted: bool
-) -> int:
-    """PyTorch's own logits for these inputs; returns the image count.
+    dataflow: Dataflow, reference: Mapping[str, NDArray[Any]], lifted: bool
+) -> dict[str, int]:
+    """PyTorch's own results against the Dataflow's.
+
+    Args:
+        dataflow: the result.
+        reference: `inputs`, `logits` and, where known, `accumulators`.
+        lifted: whether the original's floats are inexact in themselves.
+
+    Returns:
+        Counts of images and outputs.
 
     Raises:
         MismatchError: names the first differing channel and image.
         LoweringError: the arrays do not fit the graph.
     """
-    got = dataflow.logits(inputs)
+    accumulators = dataflow.accumulators(reference["inputs"])
+    got, logits = dataflow.output.logits(accumulators), reference["logits"]
     if logits.shape != got.shape:
         raise LoweringError(f"reference.npz: wanted logits {got.shape}, got {logits.shape}")
     tolerance = _tolerance(dataflow.output) if lifted else 0.0
     alive = np.ones(len(got), np.bool_)
+    integers = reference.get("accumulators", accumulators)
+    if integers.shape == accumulators.shape:
+        name = dataflow.mvus[-1].name
+        _raise_if(integers != accumulators, alive, name, "PyTorch's accumulators")
     _raise_if(np.abs(got - logits) > tolerance, alive, "output", "PyTorch's logits")
-    return len(got)
+    return {"images": len(got), "outputs": got.size}
 
 
 def _tolerance(table: OutputTable) -> float:

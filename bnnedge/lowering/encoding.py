@@ -1,8 +1,8 @@
 """The input region as a ThresholdEncoding: found by bisection over the float32 numbers themselves.
 
-Each bit depends on one input element (followed through the graph by pushing indices through it), and
-every usual op is monotone also in float32, so each bit flips at most once between the
-lowest and the highest float. 33 runs of the original nodes find where, to the last bit.
+Each bit depends on one input element (found by pushing indices through the graph), and every usual
+op is monotone also in float32, so each bit flips at most once between the lowest and the highest
+float. 33 runs of the original nodes find where, to the last bit.
 """
 
 from typing import Any
@@ -14,10 +14,10 @@ from qonnx.core.modelwrapper import ModelWrapper
 from bnnedge.dataflow import ThresholdEncoding
 from bnnedge.errors import LoweringError
 from bnnedge.lowering.chain import INPUT_ONLY, RESHAPING, Chain, called
-from bnnedge.lowering.execute import Runner
+from bnnedge.lowering.execute import Runner, Tensors
 from bnnedge.lowering.thresholds import two_levels
 
-_MAX = np.finfo(np.float32).max
+_MAX = float(np.finfo(np.float32).max)
 _CONSTANT = -1.0  # the "index" of an element that does not depend on the input
 _PROBES = 128
 
@@ -26,6 +26,9 @@ def to_key(values: NDArray[np.float32]) -> NDArray[np.int64]:
     """float32 → integers in the same order, neighbours one apart; −0 and 0 are both 0."""
     raw = np.ascontiguousarray(values, np.float32).view(np.int32).astype(np.int64)
     return np.where(raw < 0, -(raw & 0x7FFFFFFF), raw)
+
+
+_MAX_KEY = int(to_key(np.array([_MAX], np.float32))[0])
 
 
 def of_key(keys: NDArray[np.int64]) -> NDArray[np.float32]:
@@ -68,7 +71,7 @@ class InputRegion:
         constant = source < 0
         source = np.where(constant, 0, source)
         group = _rank_among_equals(source)
-        low = np.full(len(source), to_key(np.float32([-_MAX]))[0])
+        low = np.full(len(source), -_MAX_KEY)
         high = -low
         at_low, at_high = self._bits(source, group, low), self._bits(source, group, high)
         constant |= at_low == at_high
@@ -118,19 +121,16 @@ class InputRegion:
     def _sources(self) -> NDArray[np.int64]:
         """For each bit the flat index of the input element that it depends on, or −1."""
         shape = self._model.get_tensor_shape(self._chain.source)
-        at = {self._chain.source: np.arange(self._elements, dtype=np.float32).reshape(shape)}
+        at: Tensors = {
+            self._chain.source: np.arange(self._elements, dtype=np.float32).reshape(shape)
+        }
         for node in self._chain.input:
             if node.op_type in RESHAPING | INPUT_ONLY:
                 feeds = {name: at[name] for name in node.input if name in at}
-                indexed = node
                 if node.op_type == "Concat":
-                    for name in node.input:
-                        value = self._model.get_initializer(name)
-                        if value is not None:
-                            feeds[name] = np.full(value.shape, _CONSTANT, np.float32)
-                    at |= {node.output[0]: _concatenate(node, feeds)}
+                    at[node.output[0]] = self._concatenate(node, feeds)
                     continue
-                made = self._runner.run([indexed], feeds)
+                made = self._runner.run([node], feeds)
                 at |= {name: made[name] for name in node.output}
             else:
                 given = next(at[name] for name in node.input if name in at)
@@ -138,8 +138,19 @@ class InputRegion:
                 if out is None or out[0] != 1:
                     raise LoweringError(f"{called(node)}: mixes the images of a batch")
                 at[node.output[0]] = np.broadcast_to(given, out)
-        made = at[self._chain.layers[0].input[0]]
-        return made.reshape(-1).astype(np.int64)
+        bits = at[self._chain.layers[0].input[0]]
+        return bits.reshape(-1).astype(np.int64)
+
+    def _concatenate(self, node: Any, given: Tensors) -> NDArray[Any]:
+        """Indices of a Concat; constants that it joins in depend on no input."""
+        parts = [
+            given[name]
+            if name in given
+            else np.full(self._model.get_initializer(name).shape, _CONSTANT, np.float32)
+            for name in node.input
+        ]
+        axis = next(int(attribute.i) for attribute in node.attribute if attribute.name == "axis")
+        return np.concatenate(parts, axis=axis)
 
     def _random_inputs(self, rng: np.random.Generator) -> NDArray[np.float32]:
         """(N, E): pixels, normal numbers, all magnitudes, and what people feed at the edges."""
@@ -164,7 +175,7 @@ class InputRegion:
         rows = [self._random_inputs(np.random.default_rng(1))]
         for step in (-2, -1, 0, 1, 2):
             x = np.zeros((int(group.max()) + 1, self._elements), np.float32)
-            x[group, source] = of_key(np.clip(keys + step, -to_key(np.float32([_MAX]))[0], None))
+            x[group, source] = of_key(np.clip(keys + step, -_MAX_KEY, _MAX_KEY))
             rows.append(x)
         x = np.concatenate(rows)
         x = x[np.isfinite(x).all(axis=1)]
@@ -177,12 +188,6 @@ class InputRegion:
                 f"{self._where}: bit {bit} is not one threshold of input element {source[bit]}"
                 f" (see x = {value:.9g})"
             )
-
-
-def _concatenate(node: Any, feeds: dict[str, NDArray[np.float32]]) -> NDArray[np.float32]:
-    axis = next(int(attribute.i) for attribute in node.attribute if attribute.name == "axis")
-    joined: NDArray[np.float32] = np.concatenate([feeds[name] for name in node.input], axis=axis)
-    return joined
 
 
 def _rank_among_equals(values: NDArray[np.int64]) -> NDArray[np.int64]:

@@ -1,7 +1,7 @@
 """Node-by-node execution on batches: onnxruntime for ONNX's ops, qonnx for its own.
 
-Each node runs alone, so its arithmetic is what ONNX defines for it: a whole-graph runtime may fuse a
-MatMul with its BatchNormalization and round differently. Graphs have batch 1; a batch of N runs
+Each node runs alone, so its arithmetic is what ONNX defines for it: a whole-graph runtime may fuse
+a MatMul with its BatchNormalization and round differently. Graphs have batch 1; a batch of N runs
 by giving every input N rows, and by replacing the 1 that exporters bake into Reshape's shape.
 """
 

@@ -30,7 +30,6 @@ def finn() -> Any:
             auto_set_environment_vars=False,
         )
     return SimpleNamespace(
-        Absorb1BitMulIntoMatMul=absorb.Absorb1BitMulIntoMatMul,
         AbsorbAddIntoMultiThreshold=absorb.AbsorbAddIntoMultiThreshold,
         AbsorbMulIntoMultiThreshold=absorb.AbsorbMulIntoMultiThreshold,
         ConvertBipolarMatMulToXnorPopcount=ConvertBipolarMatMulToXnorPopcount,

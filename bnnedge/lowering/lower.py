@@ -42,7 +42,7 @@ def lower(model_onnx: Path, config: LoweringConfig, out: Path) -> Artifact:
 
     Args:
         model_onnx: an MLP as QONNX, FINN-ONNX or plain ONNX. A `reference.npz` beside it (arrays
-            `inputs` and `logits`) is checked, too.
+            `inputs` and `logits`, maybe `accumulators`) is checked, too.
         config: the user's choices.
         out: folder to publish.
 
@@ -93,11 +93,9 @@ def lower_model(model_onnx: Path, config: LoweringConfig) -> Lowered:
     }
     reference = _reference(model_onnx.parent / REFERENCE_FILE, dataflow)
     if reference is not None:
-        inputs, logits = reference
+        inputs = reference["inputs"]
         checks["reference"] = check.check_original(dataflow, original, notes.lifted, inputs)
-        checks["pytorch"] = {
-            "images": check.check_reference(dataflow, inputs, logits, bool(notes.lifted))
-        }
+        checks["pytorch"] = check.check_reference(dataflow, reference, bool(notes.lifted))
     facts = {
         "layers": [
             {"name": mvu.name, "node": layer.name, "mh": mvu.mh, "mw": mvu.mw}
@@ -111,21 +109,21 @@ def lower_model(model_onnx: Path, config: LoweringConfig) -> Lowered:
     return Lowered(dataflow=dataflow, graph=graph, facts=facts)
 
 
-def _reference(
-    path: Path, dataflow: Dataflow
-) -> tuple[NDArray[np.float32], NDArray[np.float32]] | None:
+def _reference(path: Path, dataflow: Dataflow) -> dict[str, NDArray[Any]] | None:
+    """The arrays that the exporter left; None where there is no file."""
     if not path.exists():
         return None
     try:
         with np.load(path, allow_pickle=False) as arrays:
-            inputs, logits = arrays["inputs"], arrays["logits"]
+            reference = {name: arrays[name] for name in ("inputs", "logits")}
+            if "accumulators" in arrays:
+                reference["accumulators"] = arrays["accumulators"]
     except (OSError, ValueError, KeyError, EOFError) as error:
         raise LoweringError(
             f"{path}: wanted arrays inputs and logits ({type(error).__name__}: {error})",
             remedy="export again, or remove the file",
         ) from error
-    if inputs.shape[1:] != dataflow.input.input_shape:
-        raise LoweringError(
-            f"{path}: wanted inputs of shape (N, {dataflow.input.input_shape}), got {inputs.shape}"
-        )
-    return inputs.astype(np.float32), logits
+    shape, wanted = reference["inputs"].shape, dataflow.input.input_shape
+    if shape[1:] != wanted or reference["inputs"].dtype != np.float32:
+        raise LoweringError(f"{path}: wanted float32 inputs (N, *{wanted}), got {shape}")
+    return reference

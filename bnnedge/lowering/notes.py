@@ -24,8 +24,8 @@ class Notes:
     """Collected while passes run.
 
     Attributes:
-        lifted: where the original rounds inside its sums, in an order that is the runtime's own; only
-            there may it differ from its own exact value, in the last bit.
+        lifted: where the original rounds inside its sums, in an order that is the runtime's own;
+            only there may it differ from its own exact value, in the last bit.
         remarks: anything else that a user should know, one line each.
     """
 

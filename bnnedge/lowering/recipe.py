@@ -10,7 +10,11 @@ from dataclasses import dataclass
 
 from qonnx.core.modelwrapper import ModelWrapper
 from qonnx.transformation.base import Transformation
-from qonnx.transformation.general import GiveUniqueNodeNames, RemoveUnusedTensors
+from qonnx.transformation.general import (
+    GiveReadableTensorNames,
+    GiveUniqueNodeNames,
+    RemoveUnusedTensors,
+)
 from qonnx.transformation.infer_data_layouts import InferDataLayouts
 from qonnx.transformation.infer_datatypes import InferDataTypes
 from qonnx.transformation.infer_shapes import InferShapes
@@ -18,6 +22,7 @@ from qonnx.transformation.infer_shapes import InferShapes
 from bnnedge.lowering.config import LoweringConfig
 from bnnedge.lowering.finn import finn
 from bnnedge.lowering.notes import Notes
+from bnnedge.lowering.passes.absorb_flips import AbsorbFlips
 from bnnedge.lowering.passes.absorb_input import AbsorbInput
 from bnnedge.lowering.passes.absorb_regions import AbsorbRegions
 from bnnedge.lowering.passes.annotate_integers import AnnotateIntegers
@@ -57,12 +62,13 @@ def xnor_steps() -> list[Step]:
     """
     stock = finn()
     return [
-        Step(run=stock.Absorb1BitMulIntoMatMul(), why="inverted channels become flipped weights"),
+        Step(run=AbsorbFlips(), why="inverted channels become flipped weights"),
         Step(run=stock.ConvertBipolarMatMulToXnorPopcount(), why="bits instead of ±1"),
-        Step(run=stock.AbsorbAddIntoMultiThreshold(), why="2p − MW >= t becomes 2p >= t + MW"),
+        Step(run=stock.AbsorbAddIntoMultiThreshold(), why="2p - MW >= t becomes 2p >= t + MW"),
         Step(run=stock.AbsorbMulIntoMultiThreshold(), why="and p >= (t + MW) / 2"),
         Step(run=RemoveUnusedTensors(), why="the constants of what was absorbed"),
         Step(run=GiveUniqueNodeNames(), why="FINN writes files by node name"),
+        Step(run=GiveReadableTensorNames(), why="the same graph gives the same file"),
         Step(run=InferDataTypes(), why="BINARY inputs"),
         Step(run=AnnotateIntegers(), why="InferDataTypes makes every popcount UINT32"),
         Step(run=InferDataLayouts(), why="FINN's hardware inference wants NC or NHWC"),

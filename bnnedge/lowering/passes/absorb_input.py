@@ -1,7 +1,7 @@
 """Everything before the first layer → Flatten, Gather, Mul by ±1, MultiThreshold per bit.
 
-That is the ThresholdEncoding as a graph: what the host computes. FINN has no such pass; it makes a float32
-Thresholding of it, which it then builds into the hardware.
+That is the ThresholdEncoding as a graph: what the host computes. FINN has no such pass; it makes a
+float32 Thresholding of it, which it then builds into the hardware.
 """
 
 import numpy as np

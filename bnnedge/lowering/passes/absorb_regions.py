@@ -1,8 +1,8 @@
 """Everything between two layers → Mul by ±1 and one integer MultiThreshold.
 
 Replaces FINN's BatchNormToAffine, Absorb{Add,Mul}IntoMultiThreshold, ConvertSignToThres and
-RoundAndClipThresholds, which fold in float32 and then round the threshold up: at an accumulator where the
-original's own rounding decides, the folded threshold is off by one.
+RoundAndClipThresholds, which fold in float32 and then round the threshold up: at an accumulator
+where the original's own rounding decides, the folded threshold is off by one.
 """
 
 from typing import Any
@@ -26,7 +26,7 @@ from bnnedge.lowering.thresholds import enumerate_region, threshold_of, two_leve
 class AbsorbRegions(Transformation):  # type: ignore[misc]
     """Needs ±1 weights and a ±1 input of the first layer.
 
-    Raises LoweringError where a region is no binariser, is not monotone, or has an exact 0 at a Sign.
+    Raises LoweringError where a region is no binariser, not monotone, or gives a Sign an exact 0.
     """
 
     def __init__(self, sign_zero: SignZero, notes: Notes) -> None:

@@ -1,7 +1,7 @@
 """Gemm → MatMul, and Mul and Add where they do something.
 
-qonnx's GemmToMatMul writes alpha and beta as float64 constants, which makes a graph that onnxruntime
-refuses unless both are 1.
+qonnx's GemmToMatMul writes alpha and beta as float64 constants, which makes a graph that
+onnxruntime refuses unless both are 1.
 """
 
 from typing import Any

@@ -1,7 +1,7 @@
 """A layer fed with {low, high} → the same layer fed with ±1, and what that changes behind it.
 
-x = half·b + mid with b = ±1, so x·W = (b·W + mid/half·ΣW)·half. With low = −high, the usual case, mid is 0;
-with {0, s}, FINN's BINARY, mid = half and the constant is an integer.
+x = half·b + mid with b = ±1, so x·W = (b·W + mid/half·ΣW)·half. With low = −high, the usual case,
+mid is 0; with {0, s}, FINN's BINARY, mid = half and the constant is an integer.
 """
 
 from typing import Any
