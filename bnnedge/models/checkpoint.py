@@ -144,6 +144,8 @@ def _build(record: Mapping[str, Any], path: Path) -> tuple[Mlp, tuple[float, flo
         low, high = (float(value) for value in record["input_range"])
     except (KeyError, TypeError, ValueError) as error:
         raise CheckpointError(f"{path}: no usable network shape ({error!r})") from error
+    if not all(map(math.isfinite, thresholds)) or thresholds != sorted(set(thresholds)):
+        raise CheckpointError(f"{path}: wanted finite increasing thresholds, got {thresholds}")
     widths = [math.prod(shape) * len(thresholds), *hidden, outputs]
     if any(not 1 <= width <= MAX_WIDTH for width in widths):
         raise CheckpointError(f"{path}: wanted widths in 1…{MAX_WIDTH}, got {widths}")

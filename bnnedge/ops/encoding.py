@@ -20,7 +20,9 @@ class ThresholdEncoding(nn.Module):
 
     def __init__(self, thresholds: Sequence[float]) -> None:
         super().__init__()
-        self.register_buffer("thresholds", torch.tensor(thresholds, dtype=torch.float32))
+        # Part of the network's shape, not of its weights: a checkpoint's record holds them.
+        values = torch.tensor(thresholds, dtype=torch.float32)
+        self.register_buffer("thresholds", values, persistent=False)
         self.sign = Sign()
 
     def forward(self, x: Tensor) -> Tensor:

@@ -15,7 +15,6 @@ class TrainingConfig:
         batch_size: images per step; a shorter last batch is left out of its epoch.
         learning_rate: Adam's, at the start.
         dropout: share of the input bits of every layer that is left out in training.
-        label_smoothing: share of the target probability spread over all classes.
         seed: of the weights and of the order of images; the same seed gives the same network.
         threads: torch's; part of the recipe because it fixes the order of float32 sums.
 
@@ -27,7 +26,6 @@ class TrainingConfig:
     batch_size: int
     learning_rate: float
     dropout: float = 0.0
-    label_smoothing: float = 0.0
     seed: int = 0
     threads: int = 2
 
@@ -35,11 +33,8 @@ class TrainingConfig:
         for key, least in (("epochs", 1), ("batch_size", 2), ("threads", 1), ("seed", 0)):
             if getattr(self, key) < least:
                 raise ConfigError(f"{key} wants at least {least}, got {getattr(self, key)}")
-        for key in ("dropout", "label_smoothing"):
-            if not 0 <= getattr(self, key) < 1:
-                raise ConfigError(
-                    f"{key} wants a share from 0 to below 1, got {getattr(self, key)}"
-                )
+        if not 0 <= self.dropout < 1:
+            raise ConfigError(f"dropout wants a share from 0 to below 1, got {self.dropout}")
         if not 0 < self.learning_rate < 10:
             raise ConfigError(
                 f"learning_rate wants a number between 0 and 10, got {self.learning_rate}"

@@ -101,9 +101,7 @@ def fit(
                 group["lr"] = config.learning_rate * 0.5 * (1 + math.cos(math.pi * done))
             index = order[step * batch : (step + 1) * batch]
             logits = model.classify(training.bits[index].float(), dropout=config.dropout)
-            loss = functional.cross_entropy(
-                logits, training.labels[index], label_smoothing=config.label_smoothing
-            )
+            loss = functional.cross_entropy(logits, training.labels[index])
             optimiser.zero_grad()
             loss.backward()  # type: ignore[no-untyped-call]
             optimiser.step()

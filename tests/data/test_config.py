@@ -1,0 +1,37 @@
+"""Options that do not belong together are refused."""
+
+from pathlib import Path
+
+import pytest
+
+from bnnedge.data.config import DataConfig, DatasetName, EncodingKind
+from bnnedge.errors import ConfigError
+
+_MNIST, _DIGITS = DatasetName.MNIST, DatasetName.DIGITS
+_ONE, _MANY = EncodingKind.THRESHOLD, EncodingKind.THERMOMETER
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"dataset": _MNIST, "encoding": _ONE}, "encoding threshold wants threshold"),
+        ({"dataset": _MNIST, "encoding": _MANY}, "encoding thermometer wants levels"),
+        (
+            {"dataset": _MNIST, "encoding": _MANY, "levels": 2, "threshold": 1.0},
+            "encoding thermometer takes no threshold",
+        ),
+        ({"dataset": _MNIST, "encoding": _MANY, "levels": 0}, "levels wants 1…255, got 0"),
+        ({"dataset": _MNIST, "encoding": _ONE, "threshold": float("inf")}, "finite"),
+        (
+            {"dataset": _MNIST, "encoding": _MANY, "levels": 2, "validation_fraction": 1.0},
+            "validation_fraction wants",
+        ),
+        (
+            {"dataset": _DIGITS, "encoding": _MANY, "levels": 2, "folder": Path("x")},
+            "scikit-learn",
+        ),
+    ],
+)
+def test_bad_options_name_what_was_wanted(options: dict[str, object], message: str) -> None:
+    with pytest.raises(ConfigError, match=message):
+        DataConfig(**options)  # type: ignore[arg-type]

@@ -1,0 +1,123 @@
+"""Training: reproducible, selected on validation data, published whole or not at all."""
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from bnnedge.data.config import DataConfig, DatasetName, EncodingKind
+from bnnedge.data.datasets import load_dataset
+from bnnedge.errors import ConfigError
+from bnnedge.models.checkpoint import load_checkpoint, load_test_set
+from bnnedge.models.config import NetworkConfig, Topology
+from bnnedge.training import EpochReport, TrainingConfig, train
+from bnnedge.training.loop import Examples, accuracy, fit, reproducible
+from tests.models.networks import random_mlp
+
+_NETWORK = NetworkConfig(topology=Topology.MLP, hidden=(32,))
+_DATA = DataConfig(dataset=DatasetName.DIGITS, encoding=EncodingKind.THERMOMETER, levels=2)
+
+
+def _training(seed: int = 0, epochs: int = 4) -> TrainingConfig:
+    return TrainingConfig(
+        epochs=epochs, batch_size=64, learning_rate=0.03, dropout=0.1, seed=seed, threads=1
+    )
+
+
+def test_two_runs_are_identical_and_another_seed_is_not(tmp_path: Path) -> None:
+    for name, seed in (("a", 0), ("b", 0), ("c", 1)):
+        train(_NETWORK, _DATA, _training(seed), tmp_path / name)
+    a, b, c = (load_checkpoint(tmp_path / name) for name in "abc")
+    for key, tensor in a.model.state_dict().items():
+        assert torch.equal(tensor, b.model.state_dict()[key]), key
+    assert not torch.equal(
+        a.model.first_linear.bipolar_weight(), c.model.first_linear.bipolar_weight()
+    )
+    assert [r["loss"] for r in a.record["history"]] == [r["loss"] for r in b.record["history"]]
+
+
+def test_checkpoint_tells_what_was_trained_and_how_well(tmp_path: Path) -> None:
+    reports: list[EpochReport] = []
+    before = torch.get_rng_state(), torch.get_num_threads()
+    artifact = train(_NETWORK, _DATA, _training(epochs=6), tmp_path / "t", progress=reports.append)
+    assert torch.equal(before[0], torch.get_rng_state()) and before[1] == torch.get_num_threads()
+    assert [report.epoch for report in reports] == [1, 2, 3, 4, 5, 6]
+    best = max(report.validation_accuracy for report in reports)
+    assert artifact.facts["validation_accuracy"] == best
+    chosen = reports[artifact.facts["best_epoch"] - 1]
+    assert chosen.validation_accuracy == best
+
+    checkpoint = load_checkpoint(tmp_path / "t")
+    record = checkpoint.record
+    assert record["metrics"] == artifact.facts
+    assert record["classes"] == list("0123456789")
+    assert record["dataset"]["sha256"] == load_dataset(DatasetName.DIGITS).sha256()
+    assert record["encoding"] == "quantile_thermometer" and len(record["thresholds"]) == 2
+    assert record["config"]["training"]["epochs"] == 6
+
+    images, labels = load_test_set(tmp_path / "t", checkpoint)
+    with torch.no_grad():
+        classes = checkpoint.model(torch.from_numpy(images)).argmax(1).numpy()
+    assert np.mean(classes == labels) == artifact.facts["test_accuracy"]
+    assert artifact.facts["test_accuracy"] > 0.85
+    for layer in (*checkpoint.model.hidden, checkpoint.model.output):
+        assert layer.linear.weight.abs().max() <= 1
+    assert checkpoint.model.output.norm.weight > 0
+
+
+def test_nothing_changed_means_nothing_trained(tmp_path: Path) -> None:
+    first = train(_NETWORK, _DATA, _training(epochs=1), tmp_path / "t")
+    reports: list[EpochReport] = []
+    again = train(_NETWORK, _DATA, _training(epochs=1), tmp_path / "t", progress=reports.append)
+    assert reports == [] and again.fingerprint == first.fingerprint
+    train(_NETWORK, _DATA, _training(epochs=2), tmp_path / "t", progress=reports.append)
+    assert len(reports) == 2
+    assert json.loads((tmp_path / "t/checkpoint.json").read_text())["metrics"]["best_epoch"] in (
+        1,
+        2,
+    )
+
+
+def test_ctrl_c_leaves_nothing(tmp_path: Path) -> None:
+    def interrupt(report: EpochReport) -> None:
+        if report.epoch == 2:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        train(_NETWORK, _DATA, _training(), tmp_path / "t", progress=interrupt)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_best_epoch_is_the_one_best_on_validation_data() -> None:
+    """Validation labels that only an untrained network satisfies make the first epoch the best."""
+    generator = torch.Generator().manual_seed(0)
+    bits = (torch.randint(0, 2, (256, 48), generator=generator) * 2 - 1).to(torch.int8)
+    labels = (bits[:, 0] > 0).long()
+    config = TrainingConfig(epochs=5, batch_size=32, learning_rate=0.02, threads=1)
+    with reproducible(config):
+        model = random_mlp(classes=2)
+        contrary = Examples(bits=bits, labels=1 - labels)
+        trained = fit(model, Examples(bits=bits, labels=labels), contrary, config)
+        history = [report.validation_accuracy for report in trained.history]
+        assert history[-1] < max(history)
+        assert trained.best_epoch == 1 + max(
+            i for i, value in enumerate(history) if value == max(history)
+        )
+        assert accuracy(trained.model, contrary) == max(history)
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"epochs": 0}, "epochs wants at least 1, got 0"),
+        ({"batch_size": 1}, "batch_size wants at least 2"),
+        ({"learning_rate": 0.0}, "learning_rate wants"),
+        ({"dropout": 1.0}, "dropout wants"),
+        ({"seed": -1}, "seed wants at least 0"),
+    ],
+)
+def test_options_out_of_range_are_refused(change: dict[str, float], message: str) -> None:
+    with pytest.raises(ConfigError, match=message):
+        TrainingConfig(**{"epochs": 1, "batch_size": 8, "learning_rate": 0.01, **change})  # type: ignore[arg-type]
