@@ -1,0 +1,34 @@
+"""What the user chooses about a bitstream."""
+
+from dataclasses import dataclass
+
+from bnnedge.errors import SynthesisError
+
+
+@dataclass(frozen=True, kw_only=True)
+class SynthesisConfig:
+    """One run of the synthesis tools.
+
+    Attributes:
+        board: name of a board; `boards.known_boards()` lists them.
+        clock_mhz: clock of the network; None: the board's default. The PLL's nearest is taken.
+        baud: of the serial line; None: the board's default.
+        window: images that may be unanswered at a time; a power of two from 2 to 64.
+        seed: of the placer. Another one may reach a few MHz more.
+    """
+
+    board: str
+    clock_mhz: float | None = None
+    baud: int | None = None
+    window: int = 4
+    seed: int = 1
+
+    def __post_init__(self) -> None:
+        if self.window not in (2, 4, 8, 16, 32, 64):
+            raise SynthesisError(f"window: wanted a power of two from 2 to 64, got {self.window}")
+        if self.seed < 0:
+            raise SynthesisError(f"seed: wanted 0 or more, got {self.seed}")
+        for name in ("clock_mhz", "baud"):
+            value = getattr(self, name)
+            if value is not None and not 0 < value < float("inf"):
+                raise SynthesisError(f"{name}: wanted a positive number, got {value}")

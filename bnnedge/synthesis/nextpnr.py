@@ -1,0 +1,151 @@
+"""nextpnr-ecp5: its command as a value, and what its report and its log say."""
+
+import json
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from bnnedge import tools
+from bnnedge.errors import SynthesisError, ToolFailedError
+from bnnedge.synthesis.boards import Ecp5Board
+from bnnedge.synthesis.yosys import NETLIST_JSON
+
+CONSTRAINTS = "pins.lpf"
+ROUTED = "routed.config"
+REPORT = "nextpnr.json"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Usage:
+    """How much of one kind of cell the design takes."""
+
+    used: int
+    available: int
+
+    @property
+    def percent(self) -> float:
+        """Utilisation in percent."""
+        return round(100 * self.used / self.available, 1) if self.available else 0.0
+
+
+@dataclass(frozen=True, kw_only=True)
+class Timing:
+    """The network's clock after routing.
+
+    Attributes:
+        requested_mhz: what the PLL delivers.
+        reached_mhz: what the routed design can do (Fmax).
+        critical_path: the slowest path's cells, from register to register, with the delay of
+            logic and wires in ns.
+    """
+
+    requested_mhz: float
+    reached_mhz: float
+    critical_path: tuple[Mapping[str, Any], ...]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Routed:
+    """What nextpnr reports."""
+
+    usage: Mapping[str, Usage]
+    timing: Timing
+
+
+def nextpnr_arguments(board: Ecp5Board, *, seed: int) -> list[str]:
+    """Arguments for one place-and-route run, all paths relative to its folder.
+
+    The clock behind the PLL is derived from the oscillator's constraint. A missed clock must not
+    stop nextpnr: its report says by how much, and the caller refuses the result.
+    """
+    return [
+        board.nextpnr,
+        *("--package", board.package),
+        *("--speed", str(board.speed_grade)),
+        *("--json", NETLIST_JSON),
+        *("--lpf", CONSTRAINTS),
+        *("--seed", str(seed)),
+        *("--textcfg", ROUTED),
+        *("--report", REPORT),
+        "--timing-allow-fail",
+    ]
+
+
+def run_nextpnr(
+    board: Ecp5Board, *, clock_mhz: float, seed: int, cwd: Path, log: Path, timeout_s: float
+) -> Routed:
+    """Place and route the netlist in `cwd`.
+
+    Raises:
+        ToolMissingError: nextpnr-ecp5 is not installed.
+        SynthesisError: the design does not fit the board's FPGA or was not routed.
+        ToolFailedError: anything else.
+    """
+    try:
+        tools.run(
+            [tools.find("nextpnr-ecp5"), *nextpnr_arguments(board, seed=seed)],
+            cwd=cwd,
+            log=log,
+            timeout_s=timeout_s,
+        )
+    except ToolFailedError:
+        _raise_cause(log.read_text(errors="replace"), board)
+        raise
+    return read_report(json.loads((cwd / REPORT).read_text()), clock_mhz=clock_mhz)
+
+
+_USAGE_LINE = re.compile(r"^Info:\s+([A-Z0-9_]+):\s*(\d+)/\s*(\d+)\s+\d+%", re.MULTILINE)
+
+
+def _raise_cause(log: str, board: Ecp5Board) -> None:
+    for kind, used, available in _USAGE_LINE.findall(log):
+        if int(used) > int(available):
+            raise SynthesisError(
+                f"{board.name}: the design needs {used} {kind}, the {board.device} has {available}",
+                remedy="fold more (a lower --target-fps) or choose a larger board",
+            )
+    if "Routing design" in log or "Routing.." in log:
+        raise SynthesisError(
+            f"{board.name}: the design fits by count but was not routed",
+            remedy="fold more (a lower --target-fps), or try another --seed",
+        )
+
+
+def read_report(report: Mapping[str, Any], *, clock_mhz: float) -> Routed:
+    """Interpret nextpnr's JSON report.
+
+    Raises:
+        SynthesisError: it has no clock.
+    """
+    clocks = report.get("fmax", {})
+    if not clocks:
+        raise SynthesisError("the routed design has no clock")
+    name, slowest = min(clocks.items(), key=lambda item: item[1]["achieved"])
+    return Routed(
+        usage={
+            kind: Usage(used=record["used"], available=record["available"])
+            for kind, record in report["utilization"].items()
+        },
+        timing=Timing(
+            requested_mhz=clock_mhz,
+            reached_mhz=round(slowest["achieved"], 2),
+            critical_path=_critical_path(report, name),
+        ),
+    )
+
+
+def _critical_path(report: Mapping[str, Any], clock: str) -> tuple[Mapping[str, Any], ...]:
+    for path in report.get("critical_paths", []):
+        ends = {path["from"].split()[-1], path["to"].split()[-1]}
+        if ends == {clock}:
+            return tuple(
+                {
+                    "type": step["type"],
+                    "ns": round(step["delay"], 2),
+                    "to": step["to"]["cell"],
+                }
+                for step in path["path"]
+            )
+    return ()
