@@ -1,3 +1,50 @@
-"""Binarised networks, from PyTorch to bit-exact streaming XNOR-popcount accelerators."""
+"""Binarised networks, from PyTorch to bit-exact streaming XNOR-popcount accelerators.
+
+The verbs of the command line are functions here too; they and `Dataflow` are imported when used.
+"""
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from bnnedge.dataflow import Dataflow
+    from bnnedge.pipeline import (
+        build,
+        deploy,
+        doctor,
+        emulate,
+        evaluate,
+        export,
+        fetch,
+        lower,
+        package,
+        rtl,
+        simulate,
+        synth,
+        train,
+    )
 
 __version__ = "0.1.0"
+__all__ = [
+    "Dataflow",
+    "build",
+    "deploy",
+    "doctor",
+    "emulate",
+    "evaluate",
+    "export",
+    "fetch",
+    "lower",
+    "package",
+    "rtl",
+    "simulate",
+    "synth",
+    "train",
+]
+
+
+def __getattr__(name: str) -> Any:
+    if name not in __all__:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    module = "bnnedge.dataflow" if name == "Dataflow" else "bnnedge.pipeline"
+    return getattr(importlib.import_module(module), name)

