@@ -154,7 +154,10 @@ def _simulate(
         },
     )
     used = dataclasses.replace(
-        manifest, clocks_per_bit=divisor, quiet_ms=1000 * quiet_clocks / manifest.clock_hz
+        manifest,
+        clocks_per_bit=divisor,
+        baud=round(manifest.clock_hz / divisor),
+        quiet_ms=1000 * quiet_clocks / manifest.clock_hz,
     )
     line = SimulatedSerial(
         library,
@@ -191,10 +194,6 @@ def _check_package(package: Path, manifest: Manifest) -> None:
 
 def _program(package: Path) -> None:
     record = load_json(package / MANIFEST_FILE)
-    if record["bitstream"] is None:
-        raise DeploymentError(
-            f"{package} has no bitstream", remedy="run bnnedge synth, then bnnedge package again"
-        )
     loader = tools.find("openFPGALoader")
     log = tools.cache_dir() / "openFPGALoader.log"
     log.parent.mkdir(parents=True, exist_ok=True)

@@ -13,12 +13,13 @@ from numpy.typing import NDArray
 
 import bnnedge
 from bnnedge.artifacts import Artifact, folder_hashes, stage
+from bnnedge.config import load_json, structure
 from bnnedge.dataflow import ArgMax, Dataflow
 from bnnedge.deployment.runtime import validate
 from bnnedge.deployment.runtime.host import MANIFEST_FILE, PACKAGE_FORMAT, PACKAGE_VERSION
 from bnnedge.deployment.runtime.link import PROTOCOL_VERSION
 from bnnedge.design import DESIGN_FILE, Design
-from bnnedge.errors import DeploymentError
+from bnnedge.errors import ConfigError, DeploymentError
 
 RUNTIME_FOLDER = Path(__file__).parent / "runtime"
 RUNTIME_NAME = "bnnedge_runtime"
@@ -35,86 +36,81 @@ _DEVICE_MODULES = (
     "uart_rx",
     "uart_tx",
 )
+_DEVICE_FILE = "device.json"
 _EXAMPLE_SEED = 0
 
 
 @dataclass(frozen=True, kw_only=True)
-class PackageConfig:
-    """What the bitstream's device was built with, and how much goes into the package.
+class BoardDevice:
+    """The serial device in a bitstream, as `device.json` of a synthesis folder describes it.
 
     Attributes:
         board: what users call it, e.g. "ulx3s-85f".
         loader_board: openFPGALoader's name for it.
         clock_hz: clock of network and UART.
         clocks_per_bit: divisor of the UART.
+        baud: what the host sets.
         quiet_ms: silence after which the device forgets a broken frame.
-        window: images that may be unanswered at a time; a power of two.
-        example_images: at most this many examples are packed.
+        window: images that may be unanswered at a time.
+        id_word: what the device answers.
     """
 
     board: str
     loader_board: str
     clock_hz: int
     clocks_per_bit: int
-    quiet_ms: float = 50.0
-    window: int = 4
-    example_images: int = 64
-
-    def __post_init__(self) -> None:
-        if self.clocks_per_bit < 8 or self.clock_hz < 1 or self.example_images < 1:
-            raise DeploymentError(
-                "package: wanted clocks_per_bit >= 8, clock_hz >= 1 and example_images >= 1, got"
-                f" {self.clocks_per_bit}, {self.clock_hz} and {self.example_images}"
-            )
+    baud: int
+    quiet_ms: float
+    window: int
+    id_word: int
 
 
 def package(
     rtl: Path,
-    config: PackageConfig,
+    synth: Path,
     out: Path,
     *,
-    bitstream: Path | None = None,
     inputs: NDArray[Any] | None = None,
+    example_images: int = 64,
 ) -> Artifact:
     """Pack a design for its board: bitstream, manifest, driver, examples, and its RTL.
 
     Args:
         rtl: folder written by `bnnedge rtl`.
-        config: what the bitstream's device was built with.
+        synth: folder written by `bnnedge synth` from `rtl`.
         out: folder to publish.
-        bitstream: for the board; without it the package only serves the simulated board.
         inputs: (N, *input_shape), real inputs whose first images become the examples; default:
             random ones around the encoding's thresholds.
+        example_images: at most this many.
 
     Raises:
         DesignError, DataflowError: the RTL folder is damaged.
         DataError: `inputs` are not what the network takes.
-        DeploymentError: the bitstream is missing.
+        DeploymentError: `synth` holds no bitstream, or that of another design.
     """
     design = Design.load(rtl)
     dataflow = Dataflow.load(rtl / "dataflow")
-    if bitstream is not None and not bitstream.is_file():
-        raise DeploymentError(f"{bitstream} is missing", remedy="run bnnedge synth again")
+    bitstream, device = _read_synthesis(synth, design)
     if inputs is None:
-        inputs = _random_inputs(dataflow, config.example_images)
-    inputs = np.ascontiguousarray(inputs[: config.example_images])
+        inputs = _random_inputs(dataflow, example_images)
+    inputs = np.ascontiguousarray(inputs[:example_images])
     expected = dataflow.run(inputs)
     given = hashlib.sha256(f"{inputs.dtype}{inputs.shape}".encode() + inputs.tobytes())
 
     def write(folder: Path) -> Mapping[str, Any]:
-        name = _copy_files(rtl, design, bitstream, folder)
+        _copy_files(rtl, design, bitstream, folder)
         (folder / "example").mkdir()
         np.save(folder / validate.INPUTS, inputs)
         np.save(folder / validate.EXPECTED, expected)
-        (folder / "README.txt").write_text(_readme(design, config, name))
-        manifest = _manifest(design, dataflow, config, name)
+        (folder / "README.txt").write_text(_readme(design, device, bitstream.name))
+        manifest = _manifest(design, dataflow, device, bitstream.name)
         manifest["files"] = folder_hashes(folder)
         (folder / MANIFEST_FILE).write_text(json.dumps(manifest, indent=1) + "\n")
         return {
-            "board": config.board,
-            "bitstream": name,
+            "board": device.board,
+            "bitstream": bitstream.name,
             "id_word": f"{design.id_word:#010x}",
-            "baud": round(config.clock_hz / config.clocks_per_bit),
+            "baud": device.baud,
             "example_images": len(inputs),
             "bytes": sum(path.stat().st_size for path in folder.rglob("*") if path.is_file()),
         }
@@ -123,9 +119,31 @@ def package(
         "package",
         out,
         write,
-        config={"config": config, "inputs": given.hexdigest()},
-        inputs=(rtl,) if bitstream is None else (rtl, bitstream),
+        config={"inputs": given.hexdigest()},
+        inputs=(rtl, bitstream, synth / _DEVICE_FILE),
     )
+
+
+def _read_synthesis(synth: Path, design: Design) -> tuple[Path, BoardDevice]:
+    """The bitstream of a synthesis folder and the device in it."""
+    bitstreams = sorted(synth.glob("*.bit"))
+    if len(bitstreams) != 1:
+        raise DeploymentError(
+            f"{synth}: wanted one bitstream (*.bit), got {len(bitstreams)}",
+            remedy="run bnnedge synth for a board that it makes bitstreams for",
+        )
+    path = synth / _DEVICE_FILE
+    try:
+        device = structure(load_json(path), BoardDevice, source=str(path))
+    except ConfigError as error:
+        raise DeploymentError(str(error), remedy="run bnnedge synth again") from error
+    if device.id_word != design.id_word:
+        raise DeploymentError(
+            f"{bitstreams[0]} is of another design: wanted id {design.id_word:#010x},"
+            f" got {device.id_word:#010x}",
+            remedy="run bnnedge synth again",
+        )
+    return bitstreams[0], device
 
 
 def _random_inputs(dataflow: Dataflow, count: int) -> NDArray[np.float32]:
@@ -137,8 +155,9 @@ def _random_inputs(dataflow: Dataflow, count: int) -> NDArray[np.float32]:
     return random.uniform(low - 1, high + 1, shape).astype(np.float32)
 
 
-def _copy_files(rtl: Path, design: Design, bitstream: Path | None, folder: Path) -> str | None:
-    """Copy everything that exists already; returns the bitstream's name in the package."""
+def _copy_files(rtl: Path, design: Design, bitstream: Path, folder: Path) -> None:
+    """Copy everything that exists already."""
+    shutil.copyfile(bitstream, folder / bitstream.name)
     shutil.copytree(rtl / "dataflow", folder / "dataflow")
     for name in (DESIGN_FILE, *design.sources, *design.memories):
         target = folder / RTL_FOLDER / name
@@ -151,32 +170,27 @@ def _copy_files(rtl: Path, design: Design, bitstream: Path | None, folder: Path)
     (folder / RUNTIME_NAME).mkdir()
     for source in sorted(RUNTIME_FOLDER.glob("*.py")):
         shutil.copyfile(source, folder / RUNTIME_NAME / source.name)
-    if bitstream is None:
-        return None
-    name = f"bitstream{bitstream.suffix}"
-    shutil.copyfile(bitstream, folder / name)
-    return name
 
 
 def _manifest(
-    design: Design, dataflow: Dataflow, config: PackageConfig, bitstream: str | None
+    design: Design, dataflow: Dataflow, device: BoardDevice, bitstream: str
 ) -> dict[str, Any]:
     return {
         "format": PACKAGE_FORMAT,
         "version": PACKAGE_VERSION,
         "bnnedge": bnnedge.__version__,
         "network": design.name,
-        "board": config.board,
-        "loader_board": config.loader_board,
+        "board": device.board,
+        "loader_board": device.loader_board,
         "bitstream": bitstream,
         "device": {
             "id_word": f"{design.id_word:#010x}",
             "protocol_version": PROTOCOL_VERSION,
-            "clock_hz": config.clock_hz,
-            "clocks_per_bit": config.clocks_per_bit,
-            "baud": round(config.clock_hz / config.clocks_per_bit),
-            "quiet_ms": config.quiet_ms,
-            "window": config.window,
+            "clock_hz": device.clock_hz,
+            "clocks_per_bit": device.clocks_per_bit,
+            "baud": device.baud,
+            "quiet_ms": device.quiet_ms,
+            "window": device.window,
             "interval_cycles": design.interval_cycles,
         },
         "input": {
@@ -196,22 +210,16 @@ def _manifest(
     }
 
 
-def _readme(design: Design, config: PackageConfig, bitstream: str | None) -> str:
-    baud = round(config.clock_hz / config.clocks_per_bit)
-    program = (
-        f"openFPGALoader -b {config.loader_board} {bitstream}"
-        if bitstream
-        else "(no bitstream was packed: this package serves the simulated board only)"
-    )
+def _readme(design: Design, device: BoardDevice, bitstream: str) -> str:
     return f"""\
-{design.name} for {config.board}, id {design.id_word:#010x}
+{design.name} for {device.board}, id {design.id_word:#010x}
 
 On the machine that the board is plugged into (Python 3.8 or later), in this folder.
 Not run here: no board was connected when this package was made. What was run is the same driver
 against a simulation of the same device; `bnnedge deploy PACKAGE --simulate` repeats it.
 
 1. python -m pip install numpy pyserial
-2. {program}
+2. openFPGALoader -b {device.loader_board} {bitstream}
    The network is lost at power-off; add -f to write it to the board's flash instead.
 3. python -m bnnedge_runtime.validate --port /dev/ttyUSB0
    runs the examples in example/ and compares with the expected results.
@@ -221,7 +229,7 @@ against a simulation of the same device; `bnnedge deploy PACKAGE --simulate` rep
        with bnnedge_runtime.load(port="/dev/ttyUSB0") as accelerator:
            results = accelerator.execute(batch)
 
-The line runs at {baud} baud, 8N1; the bitstream fixes it.
+The line runs at {device.baud} baud, 8N1; the bitstream fixes it.
 "Permission denied" on Linux: join the port's group (`sudo usermod -aG dialout $USER`, then log in
 again); for openFPGALoader without root, install its 99-openfpgaloader.rules under
 /etc/udev/rules.d and run `sudo udevadm control --reload`.

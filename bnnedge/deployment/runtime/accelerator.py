@@ -150,9 +150,15 @@ class Accelerator:
                 under_way.clear()
                 self._identify()
                 continue
-            if reply.tag in under_way:  # others belong to images that were sent again
-                results[under_way.pop(reply.tag)] = np.frombuffer(reply.result, np.uint8)
-                failures = 0
+            if reply.tag not in under_way:  # of an image that was sent again
+                continue
+            # Results come in order: the ones before this were lost without a trace.
+            order = list(under_way)
+            for tag in reversed(order[: order.index(reply.tag)]):
+                waiting.appendleft(under_way.pop(tag))
+                self.resent += 1
+            results[under_way.pop(reply.tag)] = np.frombuffer(reply.result, np.uint8)
+            failures = 0
         return results
 
     def _identify(self) -> Identity:

@@ -35,6 +35,7 @@ class Manifest:
         protocol_version: of the UART protocol.
         clock_hz: clock of the network and of the UART.
         clocks_per_bit: divisor of the UART, fixed in the bitstream.
+        baud: what the host sets.
         quiet_ms: silence after which the device forgets a broken frame.
         window: images that may be unanswered at a time.
         interval_cycles: clock cycles between images in the network's steady state.
@@ -56,6 +57,7 @@ class Manifest:
     protocol_version: int
     clock_hz: int
     clocks_per_bit: int
+    baud: int
     quiet_ms: float
     window: int
     interval_cycles: int
@@ -69,11 +71,6 @@ class Manifest:
     hardware_classes: bool
     host_classes: bool
     files: dict[str, str]
-
-    @property
-    def baud(self) -> int:
-        """Bits per second on the line."""
-        return round(self.clock_hz / self.clocks_per_bit)
 
     @property
     def bound_images_per_s(self) -> float:
@@ -111,6 +108,7 @@ class Manifest:
                 protocol_version=int(device["protocol_version"]),
                 clock_hz=int(device["clock_hz"]),
                 clocks_per_bit=int(device["clocks_per_bit"]),
+                baud=int(device["baud"]),
                 quiet_ms=float(device["quiet_ms"]),
                 window=int(device["window"]),
                 interval_cycles=int(device["interval_cycles"]),

@@ -1,0 +1,58 @@
+"""Packages of tiny networks, made once."""
+
+import dataclasses
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+from bnnedge.dataflow import Dataflow
+from bnnedge.deployment import BoardDevice, package
+from bnnedge.design import Design
+from bnnedge.rtl import RtlConfig, emit
+from tests.networks import random_inputs, random_mlp
+
+
+def make_synthesis(folder: Path, id_word: int) -> Path:
+    """A synthesis folder with a stand-in for the bitstream."""
+    folder.mkdir()
+    (folder / "network.bit").write_bytes(b"not a real bitstream")
+    device = BoardDevice(
+        board="ulx3s-85f",
+        loader_board="ulx3s",
+        clock_hz=25_000_000,
+        clocks_per_bit=8,
+        baud=3_125_000,
+        quiet_ms=50.0,
+        window=4,
+        id_word=id_word,
+    )
+    (folder / "device.json").write_text(json.dumps(dataclasses.asdict(device)))
+    return folder
+
+
+def make_package(
+    folder: Path, dataflow: Dataflow, *, inputs: NDArray[np.float32] | None = None
+) -> Path:
+    """Emit and pack `dataflow` below `folder`."""
+    (folder / "dataflow").mkdir(parents=True)
+    dataflow.save(folder / "dataflow")
+    rtl = emit(folder / "dataflow", RtlConfig(target_fps=1e6), folder / "rtl").folder
+    synth = make_synthesis(folder / "synth", Design.load(rtl).id_word)
+    inputs = random_inputs(dataflow, 24) if inputs is None else inputs
+    return package(rtl, synth, folder / "package", inputs=inputs).folder
+
+
+@pytest.fixture(scope="session")
+def logits_package(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A network that ends in accumulators."""
+    return make_package(tmp_path_factory.mktemp("logits"), random_mlp((19, 12, 5), seed=3))
+
+
+@pytest.fixture(scope="session")
+def classes_package(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A network whose class is found in hardware."""
+    dataflow = random_mlp((19, 12, 5), seed=4, classes=True)
+    return make_package(tmp_path_factory.mktemp("classes"), dataflow)
