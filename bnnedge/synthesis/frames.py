@@ -1,0 +1,89 @@
+"""The serial protocol's frames as bytes (docs/boards.md describes them)."""
+
+import binascii
+import struct
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from bnnedge.dataflow.encoding import Bits
+from bnnedge.design import Design
+from bnnedge.errors import SimulationError
+
+PROTOCOL_VERSION = 1
+IDENTIFY = b"I"
+_IDENTITY = struct.Struct("<cBBIHH")
+_CRC_BYTES = 2
+IDENTITY_BYTES = _IDENTITY.size + _CRC_BYTES
+
+
+@dataclass(frozen=True, kw_only=True)
+class Identity:
+    """What a device says of itself."""
+
+    version: int
+    window: int
+    id_word: int
+    image_bytes: int
+    result_bytes: int
+
+
+def _crc(data: bytes) -> bytes:
+    return binascii.crc_hqx(data, 0xFFFF).to_bytes(_CRC_BYTES, "big")
+
+
+def image_frame(tag: int, design: Design, bits: Bits) -> bytes:
+    """The command that runs one image, bits (F,), padded to whole words of s_axis."""
+    packed = np.packbits(bits, bitorder="little").tobytes()
+    size = design.input_beats * design.input_width_bits // 8
+    body = b"R" + bytes([tag % 256]) + packed.ljust(size, b"\0")
+    return body + _crc(body)
+
+
+def result_frame_bytes(design: Design) -> int:
+    """Bytes of a reply with a result."""
+    return 2 + design.output_beats * design.output_width_bits // 8 + _CRC_BYTES
+
+
+def parse_identity(reply: bytes) -> Identity:
+    """Interpret the answer to `I`.
+
+    Raises:
+        SimulationError: it is none, its CRC is wrong, or it is of another protocol version.
+    """
+    letter, version, window, id_word, image_bytes, result_bytes = _IDENTITY.unpack(
+        _checked(reply, b"i")
+    )
+    if version != PROTOCOL_VERSION:
+        raise SimulationError(
+            f"{letter!r} frame: wanted protocol version {PROTOCOL_VERSION}, got {version}"
+        )
+    return Identity(
+        version=version,
+        window=window,
+        id_word=id_word,
+        image_bytes=image_bytes,
+        result_bytes=result_bytes,
+    )
+
+
+def parse_result(reply: bytes, tag: int, design: Design) -> NDArray[np.int64]:
+    """Interpret a reply to the image with `tag`: (K,) accumulators or (1,) class, int64.
+
+    Raises:
+        SimulationError: it is a fault, of another image, or its CRC is wrong.
+    """
+    body = _checked(reply, b"r")
+    if body[1] != tag % 256:
+        raise SimulationError(f"result frame: wanted tag {tag % 256}, got {body[1]}")
+    kind = ("i" if design.output_signed else "u") + str(design.output_element_bits // 8)
+    values = np.frombuffer(body[2:], f"<{kind}", count=design.output_elements)
+    return values.astype(np.int64)
+
+
+def _checked(reply: bytes, letter: bytes) -> bytes:
+    """A frame without its CRC."""
+    if reply[:1] != letter or _crc(reply[:-_CRC_BYTES]) != reply[-_CRC_BYTES:]:
+        raise SimulationError(f"wanted a {letter!r} frame with a right CRC, got {reply.hex()}")
+    return reply[:-_CRC_BYTES]

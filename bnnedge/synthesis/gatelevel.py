@@ -1,0 +1,157 @@
+"""The gate-level check: the netlist that was placed, simulated, against the Dataflow.
+
+What is simulated is the whole board top as it is in the bitstream: device, network, reset, at the
+true baud rate, driven through its serial pin. The cells are Yosys' own models (LUT4, CCU2C,
+TRELLIS_FF, TRELLIS_DPR16X4) and ours for block RAM and PLL (`cells/`). Not covered: placement,
+routing, timing, the analogue side of the PLL, and ecppack.
+"""
+
+import time
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from bnnedge import tools
+from bnnedge.dataflow import ArgMax, Dataflow
+from bnnedge.dataflow.encoding import Bits
+from bnnedge.design import Design
+from bnnedge.errors import MismatchError, SimulationError, SynthesisError
+from bnnedge.synthesis import frames
+from bnnedge.synthesis.boards import Ecp5Board, find_board
+from bnnedge.synthesis.device import Device
+from bnnedge.synthesis.serial_model import SerialModel, SerialPorts, compile_serial_model
+from bnnedge.synthesis.yosys import NETLIST_VERILOG
+
+CELL_FOLDER = Path(__file__).parent / "cells"
+_LIBRARY_CELLS = ("common_sim.vh", "ccu2c_sim.vh")
+_LOCK_CLOCKS = 200  # the PLL's model, then the reset's shift register
+
+
+def check_netlist(
+    synth: Path, rtl: Path, *, images: int = 10, seed: int = 0, cache: Path | None = None
+) -> Mapping[str, Any]:
+    """Run random images through the netlist of a bitstream and compare every result.
+
+    Args:
+        synth: folder written by `synthesise` for an ECP5 board.
+        rtl: the RTL folder that it was made from; its Dataflow is the judge.
+        images: how many, at least 1.
+        seed: of the images' random bits.
+        cache: of compiled models; default: the user's.
+
+    Returns:
+        Facts: images, equal, clocks, seconds for compiling and for running.
+
+    Raises:
+        MismatchError: a result differs; names image and element.
+        SimulationError: the netlist does not answer, or answers with a fault.
+        SynthesisError: `synth` holds no bitstream, or of another design.
+    """
+    device = Device.load(synth)
+    board = find_board(device.board)
+    design = Design.load(rtl)
+    if not isinstance(board, Ecp5Board) or device.id_word != design.id_word:
+        raise SynthesisError(
+            f"{synth} was not made from {rtl}: its id is {device.id_word:#010x}, not"
+            f" {design.id_word:#010x}",
+            remedy="run bnnedge synth again",
+        )
+    dataflow = Dataflow.load(rtl / "dataflow")
+    bits = np.random.default_rng(seed).integers(0, 2, (images, design.input_bits), np.uint8)
+    expected = expected_results(dataflow, bits)
+
+    start = time.perf_counter()
+    library = compile_serial_model(
+        sources=netlist_sources(synth / NETLIST_VERILOG),
+        top=board.top,
+        ports=SerialPorts(
+            clock=board.clock_port, receive="ftdi_txd", transmit="ftdi_rxd", reset=None
+        ),
+        defines={"NO_INCLUDES": "1"},
+        cache=cache,
+    )
+    compiled = time.perf_counter()
+    with SerialModel(library, clocks_per_bit=device.clocks_per_bit, data_folder=rtl) as line:
+        line.wait(_LOCK_CLOCKS)
+        _check_identity(line, design, device)
+        for first in range(0, images, device.window):
+            last = min(first + device.window, images)
+            _check_window(line, design, device, bits[first:last], expected[first:last], first)
+        clocks = line.clocks
+    return {
+        "covers": f"netlist of {board.top}, as placed, at its serial pin",
+        "images": images,
+        "equal": images,
+        "clocks": clocks,
+        "compile_s": round(compiled - start, 1),
+        "run_s": round(time.perf_counter() - compiled, 1),
+    }
+
+
+def netlist_sources(netlist: Path) -> list[Path]:
+    """A netlist and models of its cells."""
+    library = tools.yosys_cell_models()
+    return [
+        netlist,
+        *(library / name for name in _LIBRARY_CELLS),
+        *sorted(CELL_FOLDER.glob("*.v")),
+    ]
+
+
+def expected_results(dataflow: Dataflow, bits: Bits) -> NDArray[np.int64]:
+    """What the hardware outputs for inputs (N, F): (N, K) dot products or (N, 1) classes."""
+    accumulators = dataflow.accumulators_of_bits(bits)
+    if isinstance(dataflow.nodes[-1], ArgMax):
+        return dataflow.classes_of(accumulators)[:, None]
+    return accumulators
+
+
+def _check_identity(line: SerialModel, design: Design, device: Device) -> None:
+    line.write(frames.IDENTIFY)
+    reply = _read(line, device, frames.IDENTITY_BYTES, design)
+    identity = frames.parse_identity(reply)
+    wanted = (design.id_word, device.window)
+    if (identity.id_word, identity.window) != wanted:
+        raise MismatchError(
+            f"netlist of {design.name}: wanted id and window {wanted}, got"
+            f" {(identity.id_word, identity.window)}"
+        )
+
+
+def _check_window(
+    line: SerialModel,
+    design: Design,
+    device: Device,
+    bits: Bits,
+    expected: NDArray[np.int64],
+    first: int,
+) -> None:
+    for index, image in enumerate(bits):
+        line.write(frames.image_frame(first + index, design, image))
+    for index, wanted in enumerate(expected, start=first):
+        reply = _read(line, device, frames.result_frame_bytes(design), design)
+        got = frames.parse_result(reply, index, design)
+        wrong = np.flatnonzero(got != wanted)
+        if wrong.size:
+            at = int(wrong[0])
+            raise MismatchError(
+                f"netlist of {design.name}: image {index}, element {at}: wanted {wanted[at]},"
+                f" got {got[at]}"
+            )
+
+
+def _read(line: SerialModel, device: Device, size: int, design: Design) -> bytes:
+    """A reply, allowing for everything that may go over the line before it."""
+    frame_bytes = 8 + design.input_beats * design.input_width_bits // 8 + size
+    line_clocks = 10 * device.clocks_per_bit * frame_bytes * (device.window + 1)
+    timeout = line_clocks + 20 * design.interval_cycles * (device.window + 1)
+    reply = line.read(size, timeout_clocks=timeout)
+    if len(reply) < size:
+        raise SimulationError(
+            f"netlist of {design.name}: wanted a reply of {size} bytes within {timeout} clocks,"
+            f" got {len(reply)}: {reply.hex()}"
+        )
+    return reply
