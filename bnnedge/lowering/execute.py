@@ -20,7 +20,7 @@ from bnnedge.errors import LoweringError
 
 QONNX_DOMAIN = "qonnx.custom_op.general"
 Tensors = dict[str, NDArray[Any]]
-_SHAPE_INPUT = {"Reshape", "Expand"}
+_WITH_BATCH = {"Reshape", "Expand", "Concat"}  # their constants contain the batch
 
 
 class Runner:
@@ -72,12 +72,14 @@ class Runner:
             )
 
     def _session(self, node: Any, context: Tensors, batch: int) -> Any:
-        key = (node.output[0], batch if node.op_type in _SHAPE_INPUT else 0)
+        key = (node.output[0], batch if node.op_type in _WITH_BATCH else 0)
         if key not in self._sessions:
             data = [name for name in dict.fromkeys(node.input) if name]
             constants = [name for name in data if name in self._constants]
             values = {name: self._constants[name] for name in constants}
-            if node.op_type in _SHAPE_INPUT and node.input[1] in values:
+            if node.op_type == "Concat":
+                values = {name: np.repeat(value, batch, axis=0) for name, value in values.items()}
+            elif node.op_type in _WITH_BATCH and node.input[1] in values:
                 values[node.input[1]] = _with_batch(values[node.input[1]], batch)
             graph = helper.make_graph(
                 [node],

@@ -19,6 +19,7 @@ from qonnx.transformation.infer_shapes import InferShapes
 
 from bnnedge.errors import LoweringError
 from bnnedge.lowering.execute import QONNX_DOMAIN
+from bnnedge.lowering.passes.binarise_input import DECLARED, BinariseInput
 
 MAX_BYTES = 1 << 30  # a 3×4096 MLP in float32 is 210 MB
 _QONNX_ALIASES = {"finn", "finn.custom_op.general", "onnx.brevitas", QONNX_DOMAIN}
@@ -73,6 +74,15 @@ def _parse(path: Path) -> onnx.ModelProto:
     return model
 
 
+def input_remarks(model: ModelWrapper) -> list[str]:
+    """What a user should know about the graph's input."""
+    value = model.graph.input[0].name
+    kind = str(model.get_tensor_datatype(value))
+    if kind not in DECLARED:
+        return []
+    return [f"input {value} is declared {kind}: x >= {DECLARED[kind][0]:g} is bit 1"]
+
+
 def tidy(model: onnx.ModelProto) -> ModelWrapper:
     """Clean up a parsed model; see `read`. `model` is not changed."""
     copy = onnx.ModelProto()
@@ -91,7 +101,8 @@ def tidy(model: onnx.ModelProto) -> ModelWrapper:
         wrapper = wrapper.transform(InferShapes())
         # Passes change a layer's constants; another layer may share them.
         wrapper = wrapper.transform(GiveUniqueParameterTensors())
-        return wrapper.transform(RemoveUnusedTensors())
+        wrapper = wrapper.transform(RemoveUnusedTensors())
+        return wrapper.transform(BinariseInput())
     except LoweringError:
         raise
     except Exception as error:

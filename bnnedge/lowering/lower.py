@@ -70,14 +70,14 @@ def lower(model_onnx: Path, config: LoweringConfig, out: Path) -> Artifact:
 def lower_model(model_onnx: Path, config: LoweringConfig) -> Lowered:
     """Lower a model file in memory; see `lower`."""
     from bnnedge.lowering import check, recipe
-    from bnnedge.lowering.load import read
+    from bnnedge.lowering.load import input_remarks, read
     from bnnedge.lowering.notes import Notes
     from bnnedge.lowering.read import read_dataflow
 
     model = read(model_onnx)
     sign = -1.0 if config.sign_zero is SignZero.MINUS else 1.0
     original = check.Original.of(model, sign)
-    notes = Notes()
+    notes = Notes(remarks=input_remarks(model))
     integer = recipe.apply(recipe.integer_steps(config, notes), model)
     dataflow = read_dataflow(
         integer,

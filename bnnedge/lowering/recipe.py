@@ -6,6 +6,7 @@ RoundAndClipThresholds and MinimizeAccumulatorWidth (popcount range), ConvertSig
 ConvertQONNXtoFINN (refuses scaled quantisers and those not behind a BatchNormalization).
 """
 
+import warnings
 from dataclasses import dataclass
 
 from qonnx.core.modelwrapper import ModelWrapper
@@ -77,6 +78,8 @@ def xnor_steps() -> list[Step]:
 
 def apply(steps: list[Step], model: ModelWrapper) -> ModelWrapper:
     """Run the steps in order on a copy of `model`."""
-    for step in steps:
-        model = model.transform(step.run)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # qonnx tells which layout it assumes, several times
+        for step in steps:
+            model = model.transform(step.run)
     return model

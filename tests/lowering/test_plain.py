@@ -1,0 +1,205 @@
+"""Plain ONNX: Sign, ±1 MatMul or Gemm, and floats between them."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+from tests.lowering.graphs import Graph, adversarial_norm, bipolar, execute
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from bnnedge.errors import LoweringError
+from bnnedge.lowering import LoweringConfig, SignZero, lower_model
+
+PLUS = LoweringConfig(sign_zero=SignZero.PLUS)
+QUICK = settings(
+    max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+)
+
+
+@QUICK
+@given(
+    sizes=st.lists(st.integers(1, 23), min_size=2, max_size=5),
+    seed=st.integers(0, 2**32 - 1),
+    gemm=st.booleans(),
+)
+def test_any_batchnorm_is_lowered_exactly(
+    sizes: list[int], seed: int, gemm: bool, tmp_path: Path
+) -> None:
+    rng = np.random.default_rng(seed)
+    graph = Graph((1, sizes[0]))
+    graph.add("Sub", rng.normal(0, 1, sizes[0]))
+    graph.add("Sign")
+    for index, (width, height) in enumerate(zip(sizes, sizes[1:], strict=False)):
+        weights = bipolar(rng, width, height)
+        if gemm:
+            graph.add("Gemm", weights.T, rng.integers(-3, 4, height) * np.float32(0.5), transB=1)
+        else:
+            graph.add("MatMul", weights)
+        if index < len(sizes) - 2:
+            adversarial_norm(rng, width, height).append(graph)
+            graph.add("Sign")
+    graph.add("Mul", np.float32(0.37))
+    graph.add("Add", rng.standard_normal(sizes[-1]))
+    path = graph.save(tmp_path / "plain.onnx")
+
+    lowered = lower_model(path, PLUS)
+
+    x = rng.normal(0, 1, (5, sizes[0])).astype(np.float32)
+    if not lowered.facts["remarks"][1:]:  # no 0 between layers, so qonnx is an oracle as it is
+        assert np.array_equal(lowered.dataflow.logits(x), execute(path, x))
+    assert lowered.facts["checks"]["original"]["rounding_images"] == 0
+
+
+def test_signs_zero_between_layers_is_refused_and_named(tmp_path: Path) -> None:
+    rng = np.random.default_rng(0)
+    graph = Graph((1, 4))
+    graph.add("Sign")
+    graph.add("MatMul", bipolar(rng, 4, 3))
+    graph.add("Sign", name="hidden_sign")
+    graph.add("MatMul", bipolar(rng, 3, 2))
+    path = graph.save(tmp_path / "zero.onnx")
+
+    with pytest.raises(LoweringError, match=r"hidden_sign.*channel 0 at accumulator 0.*sign-zero"):
+        lower_model(path, LoweringConfig())
+
+    plus = lower_model(path, PLUS).dataflow.mvus[0].thresholds
+    minus = lower_model(path, LoweringConfig(sign_zero=SignZero.MINUS)).dataflow.mvus[0].thresholds
+    assert plus is not None and minus is not None
+    assert plus.tolist() == [2, 2, 2]  # popcount 2 of 4 is accumulator 0
+    assert minus.tolist() == [3, 3, 3]
+
+
+@pytest.mark.parametrize(
+    ("zero", "bit"), [(SignZero.REFUSE, 1), (SignZero.PLUS, 1), (SignZero.MINUS, 0)]
+)
+def test_signs_zero_at_the_input_is_a_remark(tmp_path: Path, zero: SignZero, bit: int) -> None:
+    graph = Graph((1, 3))
+    graph.add("Sub", np.float32(0.5))
+    graph.add("Sign", name="input_sign")
+    graph.add("MatMul", np.ones((3, 2), np.float32))
+    path = graph.save(tmp_path / "zero.onnx")
+
+    lowered = lower_model(path, LoweringConfig(sign_zero=zero))
+
+    assert "input_sign" in lowered.facts["remarks"][0]
+    assert f"counts as {'+' if bit else '-'}1" in lowered.facts["remarks"][0]
+    assert lowered.dataflow.encode(np.full((1, 3), 0.5)).tolist() == [[bit] * 3]
+    assert lowered.dataflow.encode(np.full((1, 3), 0.6)).tolist() == [[1] * 3]
+
+
+def test_no_zero_no_remark(tmp_path: Path) -> None:
+    graph = Graph((1, 3))
+    graph.add("Sub", np.float32(0.5))
+    graph.add("Sign")
+    graph.add("MatMul", bipolar(np.random.default_rng(0), 3, 2))
+    graph.add("Sign")  # 3 synapses: no accumulator is 0
+    graph.add("MatMul", np.ones((2, 2), np.float32))
+    lowered = lower_model(graph.save(tmp_path / "odd.onnx"), LoweringConfig())
+    assert len(lowered.facts["remarks"]) == 1
+
+
+@pytest.mark.parametrize("scale", ["tensor", "channel"])
+def test_weight_scales_are_lifted_and_said_so(tmp_path: Path, scale: str) -> None:
+    rng = np.random.default_rng(1)
+    factors = np.float32(0.3) if scale == "tensor" else rng.uniform(0.1, 2, 6).astype(np.float32)
+    graph = Graph((1, 15))
+    graph.add("Sign")
+    graph.add("MatMul", bipolar(rng, 15, 6) * factors, name="fc1")
+    adversarial_norm(rng, 15, 6).append(graph)
+    graph.add("Sign")
+    graph.add("MatMul", bipolar(rng, 6, 4) * np.float32(0.5), name="fc2")
+    lowered = lower_model(graph.save(tmp_path / "scaled.onnx"), PLUS)
+    assert lowered.facts["lifted"] == [{"layer": "fc1", "what": "weight scale"}]
+
+
+@pytest.mark.parametrize("activation", ["Relu", "HardSigmoid", "Tanh", "LeakyRelu"])
+def test_monotone_activations_before_a_binariser_are_free(tmp_path: Path, activation: str) -> None:
+    rng = np.random.default_rng(2)
+    graph = Graph((1, 9))
+    graph.add("Sign")
+    graph.add("MatMul", bipolar(rng, 9, 5))
+    graph.add(activation)
+    graph.add("Sub", np.float32(0.4))
+    graph.add("Sign")
+    graph.add("MatMul", bipolar(rng, 5, 3))
+    path = graph.save(tmp_path / "activation.onnx")
+    x = rng.normal(0, 1, (9, 9)).astype(np.float32)
+    assert np.array_equal(lower_model(path, PLUS).dataflow.logits(x), execute(path, x))
+
+
+def test_thresholds_reproduce_float32_rounding(tmp_path: Path) -> None:
+    """(a − 0.1·3) · … is 0 or not by rounding alone; the enumeration sees what the float sees."""
+    rng = np.random.default_rng(3)
+    tiny = np.float32(1) / 3
+    graph = Graph((1, 31))
+    graph.add("Sign")
+    graph.add("MatMul", bipolar(rng, 31, 4))
+    graph.add("Mul", tiny)
+    graph.add("Sub", np.float32([7, -3, 11, 1]) * tiny)
+    graph.add("Sign")
+    graph.add("MatMul", bipolar(rng, 4, 2))
+    path = graph.save(tmp_path / "ties.onnx")
+    thresholds = lower_model(path, PLUS).dataflow.mvus[0].thresholds
+    assert thresholds is not None
+    assert (2 * thresholds - 31).tolist() == [7, -3, 11, 1]
+
+
+def test_tied_logits_go_to_the_lowest_class(tmp_path: Path) -> None:
+    graph = Graph((1, 4))
+    graph.add("Sign")
+    weights = np.float32([[1, 1, -1], [1, 1, -1], [-1, -1, 1], [1, 1, 1]])
+    graph.add("MatMul", weights)
+    graph.add("ArgMax", axis=1, keepdims=0)
+    path = graph.save(tmp_path / "ties.onnx", output_type=7)
+    lowered = lower_model(path, LoweringConfig())
+    x = np.float32([[1, 1, -1, 1], [-1, -1, 1, 1], [1, -1, -1, -1]])
+    assert lowered.dataflow.run(x).tolist() == execute(path, x).tolist() == [0, 2, 0]
+    assert [type(node).__name__ for node in lowered.dataflow.nodes] == ["XnorMvu", "ArgMax"]
+
+
+@pytest.mark.parametrize("batch", ["batch", 1, 7])
+def test_any_exported_batch_size(tmp_path: Path, batch: int | str) -> None:
+    rng = np.random.default_rng(4)
+    graph = Graph((batch, 2, 3))
+    rows = -1 if batch == "batch" else batch
+    graph.add("Reshape", np.array([rows, 6], np.int64))
+    graph.add("Sign")
+    graph.add("MatMul", bipolar(rng, 6, 3))
+    lowered = lower_model(graph.save(tmp_path / "batch.onnx"), LoweringConfig())
+    assert lowered.dataflow.input.input_shape == (2, 3)
+    assert lowered.dataflow.logits(np.ones((11, 2, 3))).shape == (11, 3)
+
+
+def test_classify_appends_an_arg_max_only_where_it_is_the_class(tmp_path: Path) -> None:
+    rng = np.random.default_rng(5)
+    graph = Graph((1, 8))
+    graph.add("Sign")
+    graph.add("MatMul", bipolar(rng, 8, 3), name="fc")
+    graph.add("Mul", np.float32(0.25))
+    config = LoweringConfig(classify=True)
+    dataflow = lower_model(graph.save(tmp_path / "a.onnx"), config).dataflow
+    assert dataflow.output.classes
+    assert type(dataflow.nodes[-1]).__name__ == "ArgMax"
+
+    graph.add("Add", np.float32([0, 0, 3]))
+    with pytest.raises(LoweringError, match=r"fc.*arg-max.*--classify"):
+        lower_model(graph.save(tmp_path / "b.onnx"), config)
+
+
+def test_shape_dependent_reshape_is_folded(tmp_path: Path) -> None:
+    """torch writes x.view(x.shape[0], −1) as Shape, Gather, Concat, Reshape."""
+    rng = np.random.default_rng(6)
+    graph = Graph(("n", 2, 4))
+    shape = graph.add("Shape")
+    first = graph.add("Gather", np.array([0], np.int64), axis=0)
+    target = graph.add("Concat", np.array([-1], np.int64), axis=0)
+    assert shape and first
+    graph.last = "x"
+    graph.add("Reshape", target)
+    graph.add("Sign")
+    graph.add("MatMul", bipolar(rng, 8, 3))
+    dataflow = lower_model(graph.save(tmp_path / "view.onnx"), LoweringConfig()).dataflow
+    assert dataflow.input.source.tolist() == list(range(8))
+
+
