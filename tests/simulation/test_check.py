@@ -1,0 +1,177 @@
+"""Generated hardware is compared with its Dataflow, and a difference is named."""
+
+import json
+import shutil
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from bnnedge.dataflow import Dataflow
+from bnnedge.errors import ConfigError, DataError, MismatchError, SimulationError
+from bnnedge.rtl.config import RtlConfig
+from bnnedge.rtl.emit import emit
+from bnnedge.simulation import Core, SimulationConfig, check, simulate
+from bnnedge.simulation.check import expected_values, generate_bits
+from tests.networks import random_mlp
+
+WIDTHS = (20, 12, 6, 3)
+
+
+@pytest.fixture(scope="module")
+def rtl(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    root = tmp_path_factory.mktemp("network")
+    (root / "dataflow").mkdir()
+    random_mlp(WIDTHS, seed=5).save(root / "dataflow")
+    fold = {"mvu0": (4, 5), "mvu1": (3, 4), "mvu2": (1, 3)}
+    record = {name: {"PE": pe, "SIMD": simd} for name, (pe, simd) in fold.items()}
+    (root / "folding.json").write_text(json.dumps(record))
+    emit(root / "dataflow", RtlConfig(folding=root / "folding.json"), root / "rtl")
+    return root / "rtl"
+
+
+@pytest.fixture
+def altered(rtl: Path, tmp_path: Path) -> Path:
+    return Path(shutil.copytree(rtl, tmp_path / "altered"))
+
+
+def weight_files(rtl: Path, node: str) -> list[Path]:
+    return sorted(path for path in (rtl / "mem").iterdir() if node in path.name)
+
+
+def flip(path: Path, line: int) -> None:
+    """Invert the lowest bit of a word of a memory file."""
+    words = path.read_text().split("\n")
+    words[line] = f"{int(words[line], 16) ^ 1:0{len(words[line])}x}"
+    path.write_text("\n".join(words))
+
+
+def test_generated_images_are_equal_with_and_without_stalls(rtl: Path, cache: Path) -> None:
+    config = SimulationConfig(images=60, stalls=(0.0, 0.4))
+    seen: list[tuple[int, int]] = []
+    result = check(rtl, config, cache=cache, progress=lambda *done: seen.append(done))
+    assert (result.images, result.elements, result.generated) == (60, 3, True)
+    assert result.interval_cycles == result.predicted_interval_cycles == 12
+    assert [run.stall for run in result.runs] == [0.0, 0.4]
+    assert all(run.cycles_per_s > 0 and run.latency_cycles > 12 for run in result.runs)
+    assert result.runs[1].interval_cycles >= 12
+    assert seen[-1] == (120, 120)
+
+
+def test_a_given_batch_is_encoded_and_its_first_images_are_used(rtl: Path, cache: Path) -> None:
+    x = np.random.default_rng(1).standard_normal((9, WIDTHS[0])).astype(np.float32)
+    result = check(rtl, SimulationConfig(images=7), inputs=x, cache=cache)
+    assert (result.images, result.generated) == (7, False)
+
+
+def test_one_image_has_a_latency_and_no_interval(rtl: Path, cache: Path) -> None:
+    result = check(rtl, SimulationConfig(images=1), cache=cache)
+    assert result.interval_cycles is None
+    assert result.runs[0].latency_cycles > 0
+
+
+def test_results_are_the_accumulators(rtl: Path, cache: Path) -> None:
+    dataflow = Dataflow.load(rtl / "dataflow")
+    bits = generate_bits(dataflow, 10, seed=0)
+    values = Core.load(rtl, cache=cache).run(bits).values
+    assert values.shape == (10, 3)
+    assert (values == expected_values(dataflow, bits)).all()
+    assert (values == dataflow.run(2.0 * bits - 1)).all()
+
+
+def test_generated_images_reach_both_ends_of_the_popcount() -> None:
+    dataflow = random_mlp(WIDTHS, seed=5)
+    bits = generate_bits(dataflow, 64, seed=3)
+    counts = dataflow.mvus[0].popcounts(bits)
+    assert bits.shape == (64, 20) and counts.min() == 0 and counts.max() == 20
+    assert (bits == generate_bits(dataflow, 64, seed=3)).all()
+    assert (bits != generate_bits(dataflow, 64, seed=4)).any()
+
+
+def test_a_wrong_weight_in_the_last_layer_is_found(altered: Path, cache: Path) -> None:
+    flip(weight_files(altered, "mvu2")[0], 0)  # first word: row 0, columns 0 to 2
+    with pytest.raises(MismatchError) as caught:
+        check(altered, SimulationConfig(images=20), cache=cache)
+    text = str(caught.value)
+    assert "differs from the Dataflow on 20 of 20 images at stall 0.0; first: image 0" in text
+    assert "class 0: wanted " in text
+    assert text.endswith("every node before mvu2 is right")
+
+
+def test_a_wrong_weight_in_a_hidden_layer_is_traced_to_its_node(altered: Path, cache: Path) -> None:
+    # Invert a whole row's threshold decision: bit 0 of a word is a weight or a threshold bit.
+    for path in weight_files(altered, "mvu0"):
+        for line in range(3):
+            flip(path, line)
+    with pytest.raises(MismatchError) as caught:
+        check(altered, SimulationConfig(images=64), cache=cache)
+    assert "mvu0 is the first node to differ, in " in str(caught.value)
+    assert "first channel" in str(caught.value)
+
+
+def test_another_designs_identity_is_refused(altered: Path, cache: Path) -> None:
+    record = json.loads((altered / "design.json").read_text())
+    (altered / "design.json").write_text(json.dumps(record | {"id_word": 1}))
+    with pytest.raises(SimulationError, match="wanted id word 0x00000001, got 0x"):
+        check(altered, SimulationConfig(images=2), cache=cache)
+
+
+def test_a_result_that_never_comes_names_the_stuck_streams(altered: Path, cache: Path) -> None:
+    core = altered / "sv" / "bnnedge_core.sv"
+    text = core.read_text()
+    for port, wire in (
+        (".in_valid_i(stream_valid[2])", "1'b0"),
+        (".in_ready_o(stream_ready[2])", ""),
+    ):
+        assert text.count(port) == 1
+        text = text.replace(port, f"{port.split('(')[0]}({wire})")
+    core.write_text(text.replace("endmodule", "  assign stream_ready[2] = 1'b0;\nendmodule"))
+    with pytest.raises(SimulationError) as caught:
+        check(altered, SimulationConfig(images=4), cache=cache)
+    stream = json.loads((altered / "design.json").read_text())["streams"][2]
+    assert "stuck for" in str(caught.value)
+    assert f"{stream} valid but not ready" in str(caught.value)
+
+
+def test_inputs_of_another_shape_are_refused(rtl: Path, cache: Path) -> None:
+    with pytest.raises(DataError, match="wanted shape"):
+        check(rtl, SimulationConfig(), inputs=np.zeros((4, 19)), cache=cache)
+    with pytest.raises(SimulationError, match="N >= 1"):
+        check(rtl, SimulationConfig(), inputs=np.zeros((0, 20)), cache=cache)
+
+
+@pytest.mark.parametrize(
+    ("fields", "message"),
+    [
+        ({"images": 0}, "images: wanted at least 1"),
+        ({"stalls": (1.0,)}, "stalls: wanted probabilities"),
+        ({"stalls": ()}, "stalls: wanted probabilities"),
+        ({"seed": -1}, "seed: wanted"),
+        ({"trace_images": -1}, "trace_images: wanted"),
+    ],
+)
+def test_a_config_out_of_range_is_refused(fields: dict[str, object], message: str) -> None:
+    with pytest.raises(ConfigError, match=message):
+        SimulationConfig(**fields)
+
+
+def test_the_stage_publishes_its_result_and_is_skipped_when_current(
+    rtl: Path, tmp_path: Path, default_cache: Path
+) -> None:
+    config = SimulationConfig(images=5, trace_images=1)
+    artifact = simulate(rtl, config, tmp_path / "simulation")
+    record = json.loads((tmp_path / "simulation" / "simulation.json").read_text())
+    assert record == artifact.facts and record["images"] == 5
+    assert (tmp_path / "simulation" / "trace.fst").stat().st_size > 1000
+    written = (tmp_path / "simulation" / "artifact.json").stat().st_mtime_ns
+    assert simulate(rtl, config, tmp_path / "simulation") == artifact
+    assert (tmp_path / "simulation" / "artifact.json").stat().st_mtime_ns == written
+
+
+def test_nothing_is_published_after_a_mismatch(
+    altered: Path, tmp_path: Path, default_cache: Path
+) -> None:
+    flip(weight_files(altered, "mvu2")[0], 0)
+    with pytest.raises(MismatchError):
+        simulate(altered, SimulationConfig(images=5), tmp_path / "simulation")
+    assert not (tmp_path / "simulation").exists()

@@ -1,0 +1,118 @@
+"""Models are compiled once per content, and what does not compile says why."""
+
+import os
+import re
+import shutil
+import threading
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from bnnedge import tools
+from bnnedge.errors import ToolFailedError, ToolMissingError
+from bnnedge.simulation import verilator
+from bnnedge.simulation.stream import StreamModel, StreamPorts
+
+SV = Path(__file__).parent / "sv"
+
+
+def model(source: Path, cache: Path, width: int = 8) -> StreamModel:
+    return StreamModel(
+        sources=[source],
+        top="passthrough",
+        ports=StreamPorts(in_bits=width, out_bits=width),
+        parameters={"Width": width},
+        cache=cache,
+    )
+
+
+@pytest.fixture
+def source(tmp_path: Path) -> Path:
+    return Path(shutil.copy(SV / "passthrough.sv", tmp_path))
+
+
+def test_equal_content_is_compiled_once_wherever_it_lies(
+    source: Path, cache: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    library = model(SV / "passthrough.sv", cache).compile()
+    monkeypatch.setattr(tools, "run", lambda *_, **__: pytest.fail("compiled again"))
+    assert model(source, cache).compile() == library
+
+
+def test_another_source_or_parameter_is_another_model(source: Path, cache: Path) -> None:
+    libraries = {model(source, cache).compile(), model(source, cache, width=9).compile()}
+    source.write_text(source.read_text().replace("<= in_data_i", "<= ~in_data_i"))
+    inverted = model(source, cache)
+    libraries.add(inverted.compile())
+    assert len(libraries) == 3
+    assert inverted.run(np.array([[5]], np.uint8), 1).outputs.tolist() == [[250]]
+
+
+def test_two_that_compile_the_same_at_once_both_get_it(source: Path, cache: Path) -> None:
+    source.write_text(source.read_text() + "// not yet compiled by any other test\n")
+    found: list[Path] = []
+    threads = [
+        threading.Thread(target=lambda: found.append(model(source, cache).compile()))
+        for _ in range(2)
+    ]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert len(found) == 2 and found[0] == found[1]
+    assert not list(cache.glob("build-*"))
+
+
+def test_a_source_that_does_not_compile_names_its_line_and_leaves_only_a_log(
+    source: Path, tmp_path: Path, cache: Path
+) -> None:
+    source.write_text(source.read_text().replace("out_valid_o <= 1'b0;", "out_valid_o <= nothing;"))
+    model(SV / "passthrough.sv", cache).compile()
+    before = {path.name for path in cache.iterdir()}
+    with pytest.raises(ToolFailedError) as caught:
+        model(source, cache).compile()
+    assert re.search(r"passthrough\.sv:\d+", str(caught.value))
+    assert "'nothing'" in str(caught.value)
+    left = {path.name for path in cache.iterdir()} - before
+    assert len(left) == 1 and left.pop().endswith(".log")
+
+
+def test_a_missing_compiler_is_named_with_its_remedy(
+    source: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PATH", str(tmp_path))
+    tools.version.cache_clear()
+    verilator._toolchain.cache_clear()
+    with pytest.raises(ToolMissingError, match=r"g\+\+ is needed .* — apt install g\+\+"):
+        model(source, tmp_path / "cache").compile()
+
+
+def test_the_oldest_models_are_dropped(
+    source: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(verilator, "_KEPT_MODELS", 2)
+    for age, name in enumerate(["new", "old", "older"]):
+        folder = tmp_path / name
+        folder.mkdir()
+        (folder / "model.so").touch()
+        os.utime(folder, (1e9 - age, 1e9 - age))
+    (tmp_path / "runtime-1").mkdir()
+    verilator._drop_oldest(tmp_path)
+    assert sorted(path.name for path in tmp_path.iterdir() if path.is_dir()) == [
+        "new",
+        "old",
+        "runtime-1",
+    ]
+
+
+@pytest.mark.parametrize("name", ["passthrough", "misbehaving", "masked", "two_stages"])
+def test_the_modules_of_these_tests_are_lint_clean(name: str) -> None:
+    sources = [SV / f"{name}.sv"]
+    verilator.lint([*sources, SV / "passthrough.sv"] if name == "two_stages" else sources, top=name)
+
+
+def test_lint_reports_the_first_warning(source: Path) -> None:
+    source.write_text(source.read_text().replace("out_valid_o <= 1'b0;", "out_valid_o <= 2'b0;"))
+    with pytest.raises(ToolFailedError, match="lint of passthrough: %Warning-WIDTHTRUNC"):
+        verilator.lint([source], top="passthrough")
