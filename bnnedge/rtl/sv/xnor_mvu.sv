@@ -9,8 +9,8 @@
 //             afterwards, in_ready_o is low then.
 // Memories    Weight word nf·SF + sf: bit pe·Simd + s. Threshold word nf: per PE, from bit
 //             pe·($clog2(MatrixWidth+2)+1), T in the low bits and invert in the top one.
-// Back-press. in_ready_o follows out_ready_i within the cycle (never in_valid_i); put a
-//             stream_fifo behind it where that cone is too long.
+// Back-press. The whole pipeline stops. in_ready_o comes from registers, except for SF = 1, where
+//             it follows out_ready_i within the cycle (never in_valid_i).
 // Latency     from the last beat of a fold: 2 + popcount + BlockRom + Thresholded cycles.
 // Form        The accumulator is cleared by its reset pin while the finished sum goes to the output
 //             register, so no multiplexer stands in the adder loop; it starts at −⌈MW/2⌉, so the
@@ -136,18 +136,22 @@ module xnor_mvu #(
   end
 
   // ---- popcounts and accumulators
-  logic [LATENCY-1:0] valid_q, last_q;
+  logic [LATENCY-1:0] valid_q, done_q;  // a step's count, and the last one of a row
   logic               valid, done;
   logic [Pe*COUNT_BITS-1:0] total_d, total_q;
 
   always_ff @(posedge clk_i) begin
-    if (!rst_ni) valid_q <= '0;
-    else if (en) valid_q <= LATENCY'({valid_q, step});
-    if (en) last_q <= LATENCY'({last_q, last_beat});
+    if (!rst_ni) begin
+      valid_q <= '0;
+      done_q  <= '0;
+    end else if (en) begin
+      valid_q <= LATENCY'({valid_q, step});
+      done_q  <= LATENCY'({done_q, step & last_beat});
+    end
     if (en && done) total_q <= total_d;
   end
   assign valid = valid_q[LATENCY-1];
-  assign done  = valid & last_q[LATENCY-1];
+  assign done  = done_q[LATENCY-1];
 
   for (genvar p = 0; p < Pe; p++) begin : gen_pe
     logic [SUM_BITS-1:0]   count;
@@ -177,7 +181,30 @@ module xnor_mvu #(
   end
 
   // ---- output register: `total_q` itself, or the thresholds' bits one cycle later
-  logic out_valid_q;
+  // `final_valid` is the result about to enter it, `final_next` the one behind.
+  logic out_valid_d, out_valid_q, final_valid, final_next;
+
+  assign out_valid_d = (en & final_valid) | (out_valid_q & ~out_ready_i);
+  assign out_valid_o = out_valid_q;
+  always_ff @(posedge clk_i) begin
+    if (!rst_ni) out_valid_q <= 1'b0;
+    else out_valid_q <= out_valid_d;
+  end
+
+  if (SF == 1) begin : gen_enable
+    logic unused;
+    assign unused = final_next & valid;
+    assign en = ~(final_valid & out_valid_q & ~out_ready_i);
+  end else begin : gen_enable_early
+    // Results are at least two cycles apart, so it costs no throughput to decide one cycle early,
+    // as if out_ready_i stayed low.
+    logic en_q;
+    always_ff @(posedge clk_i) begin
+      if (!rst_ni) en_q <= 1'b1;
+      else en_q <= ~((en_q ? final_next : final_valid) & out_valid_d);
+    end
+    assign en = en_q;
+  end
 
   if (Thresholded) begin : gen_thresholds
     localparam int unsigned T_BITS   = $clog2(MatrixWidth + 2);
@@ -203,15 +230,11 @@ module xnor_mvu #(
       assign thresholds = thresholds_q;
     end
 
-    assign en = ~(total_valid_q & out_valid_q & ~out_ready_i);
+    assign final_valid = total_valid_q;
+    assign final_next  = done;
     always_ff @(posedge clk_i) begin
-      if (!rst_ni) begin
-        total_valid_q <= 1'b0;
-        out_valid_q   <= 1'b0;
-      end else begin
-        if (en) total_valid_q <= done;
-        out_valid_q <= total_valid_q | (out_valid_q & ~out_ready_i);
-      end
+      if (!rst_ni) total_valid_q <= 1'b0;
+      else if (en) total_valid_q <= done;
     end
     for (genvar p = 0; p < Pe; p++) begin : gen_bit
       logic [T_BITS-1:0] threshold;
@@ -224,17 +247,13 @@ module xnor_mvu #(
     end
     assign out_data_o = bits_q;
   end else begin : gen_dots
-    assign en = ~(done & out_valid_q & ~out_ready_i);
-    always_ff @(posedge clk_i) begin
-      if (!rst_ni) out_valid_q <= 1'b0;
-      else out_valid_q <= done | (out_valid_q & ~out_ready_i);
-    end
+    assign final_valid = done;
+    assign final_next  = done_q[LATENCY-2];
     for (genvar p = 0; p < Pe; p++) begin : gen_dot
       assign out_data_o[p*(COUNT_BITS+1)+:COUNT_BITS+1] =
           {total_q[p*COUNT_BITS+:COUNT_BITS], 1'(MatrixWidth % 2)};
     end
   end
-  assign out_valid_o = out_valid_q;
 
 `ifndef SYNTHESIS
   stream_contract #(
