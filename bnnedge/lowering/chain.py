@@ -91,8 +91,8 @@ def find_chain(model: ModelWrapper) -> Chain:
     head = _ancestors(nodes, layers[0])
     spine = [node for node in nodes if node.name not in head and node is not layers[0]]
     regions, top1, result = _walk(model, layers, spine)
-    _check_layers(model, layers)
     for layer, region in zip(layers, regions, strict=True):
+        _check_layer(model, layer)
         for node in region:
             _check_channels(model, layer, node)
     return Chain(
@@ -212,19 +212,18 @@ def _check_op(model: ModelWrapper, node: Any, inputs: list[str]) -> None:
             )
 
 
-def _check_layers(model: ModelWrapper, layers: list[Any]) -> None:
-    for node in layers:
-        weights = model.get_initializer(node.input[1])
-        if weights is None:
-            raise LoweringError(f"{called(node)}: wanted data @ constant weights, in this order")
-        if weights.ndim != 2:
-            raise LoweringError(f"{called(node)}: wanted 2 weight dimensions, got {weights.ndim}")
-        shape = model.get_tensor_shape(node.input[0])
-        if int(np.prod(shape[:-1])) != 1:
-            raise LoweringError(
-                f"{called(node)}: wanted one vector per image, got data of shape {tuple(shape)}",
-                remedy="flatten the input before the first layer",
-            )
+def _check_layer(model: ModelWrapper, node: Any) -> None:
+    weights = model.get_initializer(node.input[1])
+    if weights is None:
+        raise LoweringError(f"{called(node)}: wanted data @ constant weights, in this order")
+    if weights.ndim != 2:
+        raise LoweringError(f"{called(node)}: wanted 2 weight dimensions, got {weights.ndim}")
+    shape = model.get_tensor_shape(node.input[0])
+    if int(np.prod(shape[:-1])) != 1:
+        raise LoweringError(
+            f"{called(node)}: wanted one vector per image, got data of shape {tuple(shape)}",
+            remedy="flatten the input before the first layer",
+        )
 
 
 def _check_channels(model: ModelWrapper, layer: Any, node: Any) -> None:

@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 from qonnx.core.modelwrapper import ModelWrapper
+from qonnx.core.onnx_exec import execute_onnx
 
 from bnnedge.dataflow import Dataflow, OutputTable, ThresholdEncoding
 from bnnedge.dataflow.encoding import Bits
@@ -143,6 +144,23 @@ def check_original(
         "outputs": int(alive.sum()) * accumulators.shape[1],
         "rounding_images": int((~alive).sum()),
     }
+
+
+def check_batching(original: Original, x: Inputs) -> int:
+    """The graph by qonnx's own executor, image by image, equals our run of the whole batch.
+
+    Returns the image count; `x` should be few images: qonnx builds a session per node and image.
+    """
+    pure = Original.of(original.model, sign_of_zero=0.0)
+    batched = pure.run(x)
+    name = pure.model.graph.output[0].name
+    for index, image in enumerate(x):
+        single = execute_onnx(pure.model, {pure.chain.source: image[None]})[name]
+        if not np.array_equal(single.reshape(-1), batched[name][index].reshape(-1)):
+            raise MismatchError(
+                f"tensor {name}: image {index} differs between batch and single run"
+            )
+    return len(x)
 
 
 def _two_level_mismatch(values: NDArray[Any], bits: NDArray[np.bool_]) -> NDArray[np.bool_]:

@@ -16,10 +16,11 @@ from qonnx.transformation.general import (
     SortGraph,
 )
 from qonnx.transformation.infer_shapes import InferShapes
+from qonnx.util.basic import get_by_name
 
 from bnnedge.errors import LoweringError
 from bnnedge.lowering.execute import QONNX_DOMAIN
-from bnnedge.lowering.passes.binarise_input import DECLARED, BinariseInput
+from bnnedge.lowering.passes.binarise_input import DECLARED_INPUT, BinariseInput
 
 MAX_BYTES = 1 << 30  # a 3×4096 MLP in float32 is 210 MB
 _QONNX_ALIASES = {"finn", "finn.custom_op.general", "onnx.brevitas", QONNX_DOMAIN}
@@ -76,11 +77,12 @@ def _parse(path: Path) -> onnx.ModelProto:
 
 def input_remarks(model: ModelWrapper) -> list[str]:
     """What a user should know about the graph's input."""
-    value = model.graph.input[0].name
-    kind = str(model.get_tensor_datatype(value))
-    if kind not in DECLARED:
-        return []
-    return [f"input {value} is declared {kind}: x >= {DECLARED[kind][0]:g} is bit 1"]
+    for node in model.graph.node:
+        if node.name == DECLARED_INPUT:
+            kind = get_by_name(node.attribute, "out_dtype").s.decode()
+            at = model.get_initializer(node.input[1]).item()
+            return [f"input {node.input[0]} is declared {kind}: x >= {at:g} is bit 1"]
+    return []
 
 
 def tidy(model: onnx.ModelProto) -> ModelWrapper:
@@ -102,7 +104,10 @@ def tidy(model: onnx.ModelProto) -> ModelWrapper:
         # Passes change a layer's constants; another layer may share them.
         wrapper = wrapper.transform(GiveUniqueParameterTensors())
         wrapper = wrapper.transform(RemoveUnusedTensors())
-        return wrapper.transform(BinariseInput())
+        wrapper = wrapper.transform(BinariseInput())
+        # Annotations are claims; what lowering relies on, it derives.
+        del wrapper.graph.quantization_annotation[:]
+        return wrapper
     except LoweringError:
         raise
     except Exception as error:

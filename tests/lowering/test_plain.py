@@ -201,5 +201,3 @@ def test_shape_dependent_reshape_is_folded(tmp_path: Path) -> None:
     graph.add("MatMul", bipolar(rng, 8, 3))
     dataflow = lower_model(graph.save(tmp_path / "view.onnx"), LoweringConfig()).dataflow
     assert dataflow.input.source.tolist() == list(range(8))
-
-

@@ -1,0 +1,234 @@
+"""What cannot be lowered is refused in one line that names the node and says what to do."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from bnnedge.errors import BnnEdgeError, LoweringError
+from bnnedge.lowering import LoweringConfig, lower, lower_model
+from tests.lowering.graphs import Graph, bipolar
+
+ONE = np.float32([1])
+RNG = np.random.default_rng(0)
+
+
+def _start(width: int = 6) -> Graph:
+    graph = Graph((1, width))
+    graph.add("BipolarQuant", ONE)
+    return graph
+
+
+def _hidden() -> Graph:
+    graph = _start()
+    graph.add("MatMul", bipolar(RNG, 6, 5), name="fc0")
+    return graph
+
+
+def _conv() -> Graph:
+    graph = Graph((1, 1, 4, 4))
+    graph.add("BipolarQuant", ONE)
+    graph.add("Conv", bipolar(RNG, 2, 1, 3, 3), name="conv0")
+    graph.add("Reshape", np.array([1, 8], np.int64))
+    graph.add("MatMul", bipolar(RNG, 8, 2))
+    return graph
+
+
+def _softmax() -> Graph:
+    graph = _hidden()
+    graph.add("Softmax", name="probabilities")
+    return graph
+
+
+def _relu_only() -> Graph:
+    graph = _hidden()
+    graph.add("Relu", name="relu0")
+    graph.add("MatMul", bipolar(RNG, 5, 2), name="fc1")
+    return graph
+
+
+def _multi_bit() -> Graph:
+    graph = _hidden()
+    graph.add("Quant", np.float32(0.1), np.float32(0), np.float32(4), name="quant4")
+    graph.add("MatMul", bipolar(RNG, 5, 2))
+    return graph
+
+
+def _two_thresholds() -> Graph:
+    graph = _hidden()
+    graph.add("MultiThreshold", np.float32([[0, 1, 2]]), out_dtype="UINT2", name="mt2bit")
+    graph.add("MatMul", bipolar(RNG, 5, 2))
+    return graph
+
+
+def _float_weights() -> Graph:
+    graph = _start()
+    weights = bipolar(RNG, 6, 5)
+    weights[3, 2] = 0.25
+    graph.add("MatMul", weights, name="fc_float")
+    return graph
+
+
+def _zero_weight() -> Graph:
+    graph = _start()
+    weights = bipolar(RNG, 6, 5)
+    weights[1, 4] = 0
+    graph.add("MatMul", weights, name="fc_zero")
+    return graph
+
+
+def _eight_bit_input() -> Graph:
+    graph = Graph((1, 6))
+    graph.add("Mul", np.float32(1 / 255), name="scale_input")
+    graph.add("MatMul", bipolar(RNG, 6, 5), name="fc_first")
+    return graph
+
+
+def _raw_input() -> Graph:
+    graph = Graph((1, 6))
+    graph.add("MatMul", bipolar(RNG, 6, 5), name="fc_first")
+    return graph
+
+
+def _top5() -> Graph:
+    graph = _hidden()
+    graph.add("TopK", np.array([5], np.int64), axis=-1, name="top5")
+    graph.nodes[-1].output.insert(0, "values")
+    return graph
+
+
+def _residual() -> Graph:
+    graph = _hidden()
+    bits = graph.add("BipolarQuant", ONE, name="sign0")
+    graph.add("MatMul", bipolar(RNG, 5, 5))
+    graph.add("Add", bits, name="residual")
+    return graph
+
+
+def _fork() -> Graph:
+    graph = _hidden()
+    tensor = graph.add("BipolarQuant", ONE, name="sign0")
+    graph.add("MatMul", bipolar(RNG, 5, 5), name="fc1")
+    graph.last = tensor
+    graph.add("MatMul", bipolar(RNG, 5, 5), name="fc2")
+    return graph
+
+
+def _dynamic() -> Graph:
+    graph = Graph(("n", "width"))
+    graph.add("BipolarQuant", ONE)
+    graph.add("MatMul", bipolar(RNG, 6, 5))
+    return graph
+
+
+def _not_monotone() -> Graph:
+    graph = _hidden()
+    graph.add("Abs")
+    graph.add("Sub", np.float32(3))
+    graph.add("BipolarQuant", ONE, name="sign_of_abs")
+    graph.add("MatMul", bipolar(RNG, 5, 2))
+    return graph
+
+
+def _abs_of_input() -> Graph:
+    graph = Graph((1, 6))
+    graph.add("Abs")
+    graph.add("Sub", np.float32(0.5))
+    graph.add("BipolarQuant", ONE, name="sign_of_abs")
+    graph.add("MatMul", bipolar(RNG, 6, 2))
+    return graph
+
+
+def _mixing_norm() -> Graph:
+    graph = Graph((1, 6))
+    graph.add("Add", "x", name="doubled")
+    graph.add("BipolarQuant", ONE)
+    graph.add("MatMul", bipolar(RNG, 6, 2))
+    return graph
+
+
+def _permuted() -> Graph:
+    graph = _hidden()
+    graph.add("BipolarQuant", ONE)
+    graph.add("Reshape", np.array([1, 5, 1], np.int64))
+    graph.add("Concat", np.ones((1, 1, 1), np.float32), axis=1, name="padding")
+    graph.add("Reshape", np.array([1, 6], np.int64))
+    graph.add("MatMul", bipolar(RNG, 6, 2))
+    return graph
+
+
+def _matrix_per_image() -> Graph:
+    graph = Graph((1, 4, 6))
+    graph.add("BipolarQuant", ONE)
+    graph.add("MatMul", bipolar(RNG, 6, 2), name="fc_many")
+    return graph
+
+
+def _no_layer() -> Graph:
+    graph = Graph((1, 4))
+    graph.add("BipolarQuant", ONE)
+    return graph
+
+
+def _channel_scales() -> Graph:
+    graph = _hidden()
+    graph.add("BipolarQuant", ONE)
+    graph.add("Mul", np.float32([1, 2, 3, 4, 5]), name="alpha")
+    graph.add("MatMul", bipolar(RNG, 5, 2))
+    return graph
+
+
+def _nan() -> Graph:
+    graph = _hidden()
+    graph.add("Div", np.float32([0, 1, 1, 1, 1]), name="divide")
+    return graph
+
+
+def _two_dimensional_bias() -> Graph:
+    graph = _hidden()
+    graph.add("Add", np.ones((5, 1), np.float32), name="outer")
+    graph.add("BipolarQuant", ONE)
+    graph.add("MatMul", bipolar(RNG, 5, 2))
+    return graph
+
+
+@pytest.mark.parametrize(
+    ("build", "message"),
+    [
+        (_conv, r"node conv0 \(Conv\): convolutions cannot be lowered yet"),
+        (_softmax, r"node probabilities \(Softmax\): it mixes channels; end the graph before it"),
+        (_relu_only, r"node relu0 \(Relu\), before node fc1.*not binarised.*put one binariser"),
+        (_multi_bit, r"node quant4 \(Quant\): more than one bit"),
+        (_two_thresholds, r"node mt2bit \(MultiThreshold\): more than one bit \(3 thresholds\)"),
+        (_float_weights, r"node fc_float.*not bipolar: output channel 2 has 0\.25 at input 3"),
+        (_zero_weight, r"node fc_zero.*not bipolar: output channel 4 has 0 at input 1"),
+        (_eight_bit_input, r"node scale_input.*before node fc_first.*not binarised"),
+        (_raw_input, r"input x, which enters node fc_first.*not binarised"),
+        (_top5, r"node top5 \(TopK\): wanted the largest 1, got k = \[5\]"),
+        (_residual, r"node residual \(Add\): joins two branches"),
+        (_fork, r"node sign0 \(BipolarQuant\): wanted one consumer.*fc1, fc2"),
+        (_dynamic, r"input x: dimension 1 is dynamic"),
+        (_not_monotone, r"node sign_of_abs.*channel 0 is not monotone.*accumulators -2, 4"),
+        (_abs_of_input, r"node sign_of_abs.*is not one threshold of input element 0"),
+        (_mixing_norm, r"node doubled \(Add\): joins two branches"),
+        (_permuted, r"node padding \(Concat\): rearranges or joins channels between layers"),
+        (_matrix_per_image, r"node fc_many.*wanted one vector per image"),
+        (_no_layer, r"no MatMul or Gemm"),
+        (_channel_scales, r"node alpha \(Mul\).*not binarised, it takes 10 or more values"),
+        (_nan, r"node divide \(Div\): the graph's output is NaN or infinity"),
+        (_two_dimensional_bias, r"node outer \(Add\): wanted one value per channel of fc0"),
+    ],
+)
+def test_refused_by_name(tmp_path: Path, build: Callable[[], Graph], message: str) -> None:
+    path = build().save(tmp_path / "foreign.onnx")
+    with pytest.raises(LoweringError, match=message) as caught:
+        lower_model(path, LoweringConfig())
+    assert "\n" not in str(caught.value)
+
+
+def test_nothing_is_left_behind_by_a_refusal(tmp_path: Path) -> None:
+    path = _conv().save(tmp_path / "foreign.onnx")
+    with pytest.raises(BnnEdgeError):
+        lower(path, LoweringConfig(), tmp_path / "out")
+    assert sorted(entry.name for entry in tmp_path.iterdir()) == ["foreign.onnx"]
