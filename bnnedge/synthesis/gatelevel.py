@@ -27,6 +27,7 @@ from bnnedge.synthesis.yosys import NETLIST_VERILOG
 
 CELL_FOLDER = Path(__file__).parent / "cells"
 _LIBRARY_CELLS = ("common_sim.vh", "ccu2c_sim.vh")
+_OWN_CELLS = ("DP16KD.v", "EHXPLLL.v")
 _LOCK_CLOCKS = 200  # the PLL's model, then the reset's shift register
 
 
@@ -92,12 +93,13 @@ def check_netlist(
 
 
 def netlist_sources(netlist: Path) -> list[Path]:
-    """A netlist and models of its cells."""
+    """A netlist and models of its cells, after the waivers, which hold for what follows them."""
     library = tools.yosys_cell_models()
     return [
-        netlist,
+        CELL_FOLDER / "waivers.v",
         *(library / name for name in _LIBRARY_CELLS),
-        *sorted(CELL_FOLDER.glob("*.v")),
+        *(CELL_FOLDER / name for name in _OWN_CELLS),
+        netlist,
     ]
 
 

@@ -91,7 +91,7 @@ def run_nextpnr(
             timeout_s=timeout_s,
         )
     except ToolFailedError:
-        _raise_cause(log.read_text(errors="replace"), board)
+        raise_cause(log.read_text(errors="replace"), board)
         raise
     return read_report(json.loads((cwd / REPORT).read_text()), clock_mhz=clock_mhz)
 
@@ -99,7 +99,12 @@ def run_nextpnr(
 _USAGE_LINE = re.compile(r"^Info:\s+([A-Z0-9_]+):\s*(\d+)/\s*(\d+)\s+\d+%", re.MULTILINE)
 
 
-def _raise_cause(log: str, board: Ecp5Board) -> None:
+def raise_cause(log: str, board: Ecp5Board) -> None:
+    """Raise what a failed run's log says is wrong with the design; return if it says nothing.
+
+    Raises:
+        SynthesisError: too large, or not routed.
+    """
     for kind, used, available in _USAGE_LINE.findall(log):
         if int(used) > int(available):
             raise SynthesisError(

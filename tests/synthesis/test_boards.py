@@ -1,0 +1,103 @@
+"""Boards: every file is complete, constraints and clocks follow from it."""
+
+import pytest
+
+from bnnedge.errors import SynthesisError
+from bnnedge.synthesis.boards import (
+    Ecp5Board,
+    Pin,
+    Xc7Board,
+    find_board,
+    known_boards,
+    lpf_text,
+)
+from bnnedge.synthesis.device import SV_FOLDER
+
+
+def test_known_boards_are_listed_by_name() -> None:
+    assert list(known_boards()) == ["pynq-z1", "pynq-z2", "ulx3s-25f", "ulx3s-45f", "ulx3s-85f"]
+
+
+def test_unknown_board_lists_the_known_ones() -> None:
+    with pytest.raises(SynthesisError) as caught:
+        find_board("ulx4m")
+    assert str(caught.value) == (
+        "board 'ulx4m' is unknown — choose one of pynq-z1, pynq-z2, ulx3s-25f, ulx3s-45f, ulx3s-85f"
+    )
+
+
+@pytest.mark.parametrize("name", ["ulx3s-25f", "ulx3s-45f", "ulx3s-85f"])
+def test_ecp5_board_names_existing_sources_and_its_clock_pin(name: str) -> None:
+    board = find_board(name)
+    assert isinstance(board, Ecp5Board)
+    assert all((SV_FOLDER / f"{module}.sv").is_file() for module in board.sources)
+    assert board.sources[-1] == board.top
+    assert board.clock_port in {pin.port for pin in board.pins}
+    assert board.nextpnr == f"--{name[-3:-1]}k"
+    assert board.device == f"LFE5U-{name[-3:].upper()}"
+
+
+def test_every_port_of_the_top_has_a_pin() -> None:
+    board = find_board("ulx3s-85f")
+    assert isinstance(board, Ecp5Board)
+    header = (SV_FOLDER / "ulx3s.sv").read_text().split(") (")[1].split(");")[0]
+    ports = {line.split()[-1].rstrip(",") for line in header.strip().splitlines()}
+    assert ports == {pin.port.split("[")[0] for pin in board.pins}
+
+
+def test_ulx3s_pins_are_the_boards_own() -> None:
+    """As in github.com/emard/ulx3s, doc/constraints/ulx3s_v20.lpf."""
+    board = find_board("ulx3s-85f")
+    assert isinstance(board, Ecp5Board)
+    assert {pin.port: pin.site for pin in board.pins} == {
+        "clk_25mhz": "G2",
+        "ftdi_rxd": "L4",
+        "ftdi_txd": "M1",
+        "wifi_gpio0": "L2",
+        "led[0]": "B2",
+        "led[1]": "C2",
+        "led[2]": "C1",
+    }
+
+
+def test_xc7_board_is_an_estimate_with_the_devices_totals() -> None:
+    board = find_board("pynq-z1")
+    assert isinstance(board, Xc7Board)
+    assert board.device == "XC7Z020"
+    assert board.totals == {
+        "lut": 53200,
+        "ff": 106400,
+        "carry4": 13300,
+        "bram36": 140,
+        "dsp": 220,
+    }
+
+
+def test_constraint_file_text() -> None:
+    board = Ecp5Board(
+        name="b",
+        device="LFE5U-25F",
+        nextpnr="--25k",
+        package="CABGA381",
+        speed_grade=6,
+        top="t",
+        sources=("t",),
+        clock_port="clk",
+        clock_input_mhz=12.5,
+        default_clock_mhz=50.0,
+        baud=1_000_000,
+        loader_board="b",
+        pins=(
+            Pin(port="clk", site="G2", pull="NONE"),
+            Pin(port="led[0]", site="B2", pull="UP", drive_ma=4),
+        ),
+    )
+    assert lpf_text(board) == (
+        "BLOCK RESETPATHS;\n"
+        "BLOCK ASYNCPATHS;\n"
+        'FREQUENCY PORT "clk" 12.500000 MHZ;\n'
+        'LOCATE COMP "clk" SITE "G2";\n'
+        'IOBUF PORT "clk" IO_TYPE=LVCMOS33 PULLMODE=NONE;\n'
+        'LOCATE COMP "led[0]" SITE "B2";\n'
+        'IOBUF PORT "led[0]" IO_TYPE=LVCMOS33 PULLMODE=UP DRIVE=4;\n'
+    )

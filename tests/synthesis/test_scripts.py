@@ -1,0 +1,146 @@
+"""What is passed to the tools, and what is understood of their answers, without running them."""
+
+import json
+from pathlib import Path
+
+import pytest
+
+from bnnedge.errors import SynthesisError
+from bnnedge.synthesis import nextpnr, pack, yosys
+from bnnedge.synthesis.boards import Ecp5Board, find_board
+from bnnedge.synthesis.flow import xc7_resources
+from bnnedge.synthesis.yosys import Cells
+
+
+def ulx3s(size: str = "85f") -> Ecp5Board:
+    board = find_board(f"ulx3s-{size}")
+    assert isinstance(board, Ecp5Board)
+    return board
+
+
+def test_ecp5_script() -> None:
+    assert yosys.ecp5_script(["sv/a.sv", "top.sv"], "top", {"Depth": 4, "Width": 32}) == (
+        "read_verilog -sv -defer sv/a.sv\n"
+        "read_verilog -sv -defer top.sv\n"
+        "hierarchy -top top -chparam Depth 4 -chparam Width 32\n"
+        "tee -q -o synth_ecp5.log synth_ecp5 -nowidelut -top top\n"
+        "delete */t:$scopeinfo\n"
+        "tee -q -o stat.json stat -json\n"
+        "write_json netlist.json\n"
+        "write_verilog -noattr netlist.v\n"
+    )
+
+
+def test_xc7_script() -> None:
+    assert yosys.xc7_script(["sv/a.sv", "sv/bnnedge_core.sv"]) == (
+        "read_verilog -sv -defer sv/a.sv\n"
+        "read_verilog -sv -defer sv/bnnedge_core.sv\n"
+        "hierarchy -top bnnedge_core\n"
+        "tee -q -o synth_xilinx.log"
+        " synth_xilinx -family xc7 -flatten -noiopad -top bnnedge_core\n"
+        "delete */t:$scopeinfo\n"
+        "tee -q -o stat.json stat -json\n"
+    )
+
+
+def test_nextpnr_arguments() -> None:
+    assert (
+        nextpnr.nextpnr_arguments(ulx3s("25f"), seed=7)
+        == (
+            "--25k --package CABGA381 --speed 6 --json netlist.json --lpf pins.lpf --seed 7"
+            " --textcfg routed.config --report nextpnr.json --timing-allow-fail"
+        ).split()
+    )
+
+
+def test_ecppack_arguments() -> None:
+    assert pack.ecppack_arguments("tfc.bit") == (
+        "--compress --input routed.config --bit tfc.bit".split()
+    )
+
+
+def test_statistics_are_counted_by_cell_type() -> None:
+    text = json.dumps({"design": {"num_cells_by_type": {"LUT4": 5, "TRELLIS_FF": 3}}})
+    assert yosys.read_statistics(text) == {"LUT4": 5, "TRELLIS_FF": 3}
+
+
+def test_cells_are_assigned_to_instances_by_name(tmp_path: Path) -> None:
+    cells = {
+        "i_device.i_core.i_0_fc.valid_q_TRELLIS_FF_Q": "TRELLIS_FF",
+        "i_device.i_core.i_0_fc.gen_pe[0].x_LUT4_Z": "LUT4",
+        "i_device.i_core.i_0_fc.rom.0.0": "DP16KD",
+        "i_device.i_core.i_out_fifo.words.0": "TRELLIS_DPR16X4",
+        "i_device.i_core.stream_valid_LUT4_Z": "LUT4",
+        "i_device.i_uart_rx.count_q_CCU2C_S0": "CCU2C",
+        "led_LUT4_Z": "LUT4",
+    }
+    netlist = {
+        "modules": {
+            "LUT4": {"attributes": {"blackbox": "1"}, "cells": {}},
+            "ulx3s": {
+                "attributes": {"top": "00000000000000000000000000000001"},
+                "cells": {name: {"type": kind} for name, kind in cells.items()},
+            },
+        }
+    }
+    (tmp_path / "netlist.json").write_text(json.dumps(netlist))
+    assert yosys.cells_by_instance(tmp_path / "netlist.json") == {
+        "0_fc": Cells(lut4=1, carry=0, lut_ram=0, ff=1, bram=1),
+        "core": Cells(lut4=1, carry=0, lut_ram=0, ff=0, bram=0),
+        "device": Cells(lut4=1, carry=1, lut_ram=0, ff=0, bram=0),
+        "out_fifo": Cells(lut4=0, carry=0, lut_ram=1, ff=0, bram=0),
+    }
+
+
+def test_report_gives_usage_and_the_slowest_clock() -> None:
+    report = {
+        "fmax": {"clk": {"achieved": 91.234, "constraint": 80.0}},
+        "utilization": {"TRELLIS_COMB": {"used": 500, "available": 24288}},
+        "critical_paths": [
+            {"from": "<async>", "to": "posedge clk", "path": []},
+            {
+                "from": "posedge clk",
+                "to": "posedge clk",
+                "path": [
+                    {"type": "clk-to-q", "delay": 5.829, "to": {"cell": "rom"}},
+                    {"type": "setup", "delay": 0.0, "to": {"cell": "q"}},
+                ],
+            },
+        ],
+    }
+    routed = nextpnr.read_report(report, clock_mhz=80.0)
+    assert routed.usage["TRELLIS_COMB"].percent == 2.1
+    assert routed.timing == nextpnr.Timing(
+        requested_mhz=80.0,
+        reached_mhz=91.23,
+        critical_path=(
+            {"type": "clk-to-q", "ns": 5.83, "to": "rom"},
+            {"type": "setup", "ns": 0.0, "to": "q"},
+        ),
+    )
+
+
+def test_design_larger_than_the_fpga_is_named() -> None:
+    log = (
+        "Info: Device utilisation:\n"
+        "Info: \t          TRELLIS_IO:       7/    197     3%\n"
+        "Info: \t          TRELLIS_FF:   30000/  24288   123%\n"
+    )
+    with pytest.raises(SynthesisError) as caught:
+        nextpnr.raise_cause(log, ulx3s("25f"))
+    assert str(caught.value) == (
+        "ulx3s-25f: the design needs 30000 TRELLIS_FF, the LFE5U-25F has 24288"
+        " — fold more (a lower --target-fps) or choose a larger board"
+    )
+
+
+def test_unrouted_design_is_named() -> None:
+    log = "Info: Device utilisation:\nInfo: Routing..\nERROR: Failed to route arc\n"
+    with pytest.raises(SynthesisError, match="fits by count but was not routed"):
+        nextpnr.raise_cause(log, ulx3s())
+
+
+def test_xc7_cells_are_weighed() -> None:
+    kinds = {"LUT6": 10, "LUT2": 5, "RAM32M": 2, "SRL16E": 1, "FDRE": 7, "FDSE": 1}
+    kinds |= {"CARRY4": 3, "RAMB36E1": 1, "RAMB18E1": 3, "BUFG": 1}
+    assert xc7_resources(kinds) == {"lut": 24, "ff": 8, "carry4": 3, "bram36": 3, "dsp": 0}
