@@ -79,11 +79,13 @@ def deploy(
 
     Raises:
         DeploymentError: the package is damaged, the device does not answer or is another network,
-            or a result differs; names the first image.
+            a result differs (names the first image), or no image was asked for.
         ToolMissingError: openFPGALoader, g++ or Verilator is needed and not installed.
         SimulationError: the simulated device broke one of its own assertions.
     """
     start = time.perf_counter()
+    if images is not None and images < 1:
+        raise DeploymentError(f"{package}: wanted at least one image to compare, got {images}")
     try:
         host = Host.load(package)
         _check_package(package, host.manifest)

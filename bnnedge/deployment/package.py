@@ -86,14 +86,20 @@ def package(
     Raises:
         DesignError, DataflowError: the RTL folder is damaged.
         DataError: `inputs` are not what the network takes.
-        DeploymentError: `synth` holds no bitstream, or that of another design.
+        DeploymentError: `synth` holds no bitstream, or that of another design; or there are no
+            examples.
     """
     design = Design.load(rtl)
     dataflow = Dataflow.load(rtl / "dataflow")
     bitstream, device = _read_synthesis(synth, design)
     if inputs is None:
-        inputs = _random_inputs(dataflow, example_images)
+        inputs = _random_inputs(dataflow, max(0, example_images))
     inputs = np.ascontiguousarray(inputs[:example_images])
+    if len(inputs) < 1 or example_images < 1:
+        raise DeploymentError(
+            f"package: wanted at least one example, got {len(inputs)} inputs, of which"
+            f" {example_images} were asked for"
+        )
     expected = dataflow.run(inputs)
     given = hashlib.sha256(f"{inputs.dtype}{inputs.shape}".encode() + inputs.tobytes())
 
@@ -192,6 +198,7 @@ def _manifest(
             "quiet_ms": device.quiet_ms,
             "window": device.window,
             "interval_cycles": design.interval_cycles,
+            "latency_cycles": sum(layer.cycles_per_image for layer in design.layers),
         },
         "input": {
             "shape": dataflow.input.input_shape,

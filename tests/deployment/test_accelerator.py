@@ -194,6 +194,12 @@ def test_throughput_test_counts_its_images(logits_package: Path) -> None:
     assert found.bound_images_per_s == 25_000_000 / (10 * 8 * (4 + 8))
 
 
+def test_throughput_of_nothing_is_refused(logits_package: Path) -> None:
+    accelerator = opened(logits_package, device_for(logits_package))
+    with pytest.raises(InputError, match="wanted 1 image or more, got 0"):
+        accelerator.throughput_test(0)
+
+
 def test_bound_is_the_networks_where_it_is_slower(logits_package: Path) -> None:
     manifest = dataclasses.replace(Host.load(logits_package).manifest, interval_cycles=10_000)
     assert manifest.bound_images_per_s == 2500

@@ -20,7 +20,7 @@ import pytest
 from bnnedge import tools
 from bnnedge.dataflow import Dataflow
 from bnnedge.deployment import LineFaults, deploy
-from bnnedge.deployment.runtime import Host
+from bnnedge.deployment.runtime import DeviceError, Host, load
 from bnnedge.errors import DataflowError, DeploymentError, ToolMissingError
 from tests.deployment.conftest import make_package
 from tests.deployment.test_accelerator import device_for
@@ -217,6 +217,20 @@ def test_serial_port_is_driven_through_pyserial(logits_package: Path, terminal: 
     assert found.quiet_ms == 50.0
 
 
+def test_board_that_is_unplugged_is_named(logits_package: Path) -> None:
+    terminal = Terminal(logits_package)
+    with load(logits_package, port=terminal.name) as accelerator:
+        terminal.close()
+        with pytest.raises(DeviceError, match=f"{terminal.name} is gone: "):
+            accelerator.execute(np.ones((3, 19)))
+
+
+@pytest.mark.parametrize("images", [0, -3])
+def test_comparing_no_image_is_refused(logits_package: Path, images: int) -> None:
+    with pytest.raises(DeploymentError, match="wanted at least one image to compare"):
+        deploy(logits_package, images=images)
+
+
 def standalone(package: Path, *words: str) -> subprocess.CompletedProcess[str]:
     """Python in the package folder, where bnnedge itself must not be imported."""
     code = (
@@ -247,10 +261,20 @@ def test_packaged_driver_runs_by_itself(
     assert done.stdout == "24 of 24 example images equal\n"
 
 
-def test_packaged_driver_says_errors_in_one_line(logits_package: Path) -> None:
-    done = standalone(logits_package, "bnnedge_runtime", "--port", "/dev/no-such-port")
+@pytest.mark.parametrize(
+    ("words", "text"),
+    [
+        ([], "error: cannot open /dev/no-such-port"),
+        (["--inputs", "missing.npy", "--outputs", "y.npy"], "error: cannot read missing.npy"),
+        (["--inputs", "manifest.json", "--outputs", "y.npy"], "error: cannot read manifest.json"),
+    ],
+)
+def test_packaged_driver_says_errors_in_one_line(
+    logits_package: Path, words: list[str], text: str
+) -> None:
+    done = standalone(logits_package, "bnnedge_runtime", "--port", "/dev/no-such-port", *words)
     assert done.returncode == 1
-    assert done.stderr.startswith("error: cannot open /dev/no-such-port")
+    assert done.stderr.startswith(text)
     assert done.stderr.count("\n") == 1
 
 

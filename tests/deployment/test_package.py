@@ -53,6 +53,7 @@ def test_manifest_describes_design_and_device(logits_package: Path) -> None:
         "quiet_ms": 50.0,
         "window": 4,
         "interval_cycles": design.interval_cycles,
+        "latency_cycles": sum(layer.cycles_per_image for layer in design.layers),
     }
     assert record["input"] == {"shape": [19], "encoding": "sign", "bits": 19, "bytes": 4}
     assert record["output"] == {
@@ -126,6 +127,12 @@ def test_damaged_device_record_is_refused(build: Path, text: str | None) -> None
         path.write_text(text)
     with pytest.raises(DeploymentError, match="device.json.*run bnnedge synth again"):
         package(build / "rtl", build / "synth", build / "out")
+
+
+@pytest.mark.parametrize("count", [0, -1])
+def test_package_without_examples_is_refused(build: Path, count: int) -> None:
+    with pytest.raises(DeploymentError, match="wanted at least one example"):
+        package(build / "rtl", build / "synth", build / "out", example_images=count)
 
 
 def test_incomplete_rtl_is_refused(build: Path) -> None:

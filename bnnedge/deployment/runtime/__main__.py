@@ -31,7 +31,7 @@ def _parser() -> argparse.ArgumentParser:
 def _batch(path: Path) -> np.ndarray[Any, Any]:
     try:
         return np.asarray(np.load(path, allow_pickle=False))
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, EOFError) as error:
         raise InputError(f"cannot read {path}: {error}") from error
 
 
@@ -49,7 +49,7 @@ def main() -> int:
             if batch is not None:
                 np.save(asked.outputs, accelerator.execute(batch))
                 print(f"{len(batch)} results written to {asked.outputs}")
-            if asked.throughput:
+            if asked.throughput is not None:
                 found = accelerator.throughput_test(asked.throughput)
                 print(
                     f"{found.images} images in {found.seconds:.3f} s: {found.images_per_s:.1f}"

@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from .errors import DeviceError
+from .errors import DeviceError, InputError
 from .host import Host, Manifest
 from .link import PROTOCOL_VERSION, Identity, LineError, Link, open_port
 
@@ -106,7 +106,14 @@ class Accelerator:
         return self._host.logits(self._elements(batch))
 
     def throughput_test(self, images: int = 256, seed: int = 0) -> Throughput:
-        """Run random images (as bits, without encoding) and measure. Raises DeviceError."""
+        """Run random images (as bits, without encoding) and measure.
+
+        Raises:
+            InputError: `images` is less than 1.
+            DeviceError: the device does not answer, or not as it should.
+        """
+        if images < 1:
+            raise InputError(f"throughput: wanted 1 image or more, got {images}")
         random = np.random.default_rng(seed)
         shape = (images, self.manifest.input_bytes)
         start = self._clock()

@@ -39,6 +39,7 @@ class Manifest:
         quiet_ms: silence after which the device forgets a broken frame.
         window: images that may be unanswered at a time.
         interval_cycles: clock cycles between images in the network's steady state.
+        latency_cycles: about what an image takes through an idle network.
         input_shape: of one input, without the batch.
         input_bits: bits of one encoded input.
         input_bytes: bytes sent per image.
@@ -61,6 +62,7 @@ class Manifest:
     quiet_ms: float
     window: int
     interval_cycles: int
+    latency_cycles: int
     input_shape: tuple[int, ...]
     input_bits: int
     input_bytes: int
@@ -86,7 +88,7 @@ class Manifest:
     def image_s(self) -> float:
         """Seconds from an image's first bit to its result's last, with nothing in the way."""
         size = self.input_bytes + self.output_bytes + 2 * FRAME_OVERHEAD_BYTES
-        return (10 * self.clocks_per_bit * size + self.interval_cycles) / self.clock_hz
+        return (10 * self.clocks_per_bit * size + self.latency_cycles) / self.clock_hz
 
     @classmethod
     def load(cls, package: Path) -> Manifest:
@@ -112,6 +114,7 @@ class Manifest:
                 quiet_ms=float(device["quiet_ms"]),
                 window=int(device["window"]),
                 interval_cycles=int(device["interval_cycles"]),
+                latency_cycles=int(device["latency_cycles"]),
                 input_shape=tuple(int(size) for size in host["shape"]),
                 input_bits=int(host["bits"]),
                 input_bytes=int(host["bytes"]),

@@ -27,6 +27,13 @@ _FAULTS = {
     4: "more images than the device has room for",
 }
 
+try:  # a port that is gone fails in pyserial's drain with this, which is no OSError
+    import termios
+
+    _PORT_ERRORS: tuple[type[Exception], ...] = (OSError, termios.error)
+except ImportError:  # Windows
+    _PORT_ERRORS = (OSError,)
+
 _Result = TypeVar("_Result")
 
 
@@ -160,8 +167,7 @@ class Link:
         self._guard(self._port.flush)
         stale = 0
         while True:
-            self._port.timeout = 2 * self._quiet_s
-            data = self._guard(lambda: self._port.read(_QUIET_CHUNK_BYTES))
+            data = self._read_within(2 * self._quiet_s, _QUIET_CHUNK_BYTES)
             if not data:
                 return
             stale += len(data)
@@ -173,11 +179,18 @@ class Link:
 
     def _read(self, size: int, *, extra_s: float) -> bytes:
         timeout_s = self._grace_s + self.seconds(size) + extra_s
-        self._port.timeout = timeout_s
-        data: bytes = self._guard(lambda: self._port.read(size))
+        data = self._read_within(timeout_s, size)
         if len(data) < size:
             raise LineError(f"wanted {size} bytes within {timeout_s:.3g} s, got {len(data)}")
         return data
+
+    def _read_within(self, timeout_s: float, size: int) -> bytes:
+        def read() -> bytes:
+            if self._port.timeout != timeout_s:  # setting it costs system calls
+                self._port.timeout = timeout_s
+            return bytes(self._port.read(size))
+
+        return self._guard(read)
 
     def _write(self, data: bytes) -> None:
         self._guard(lambda: self._port.write(data))
@@ -185,5 +198,5 @@ class Link:
     def _guard(self, action: Callable[[], _Result]) -> _Result:
         try:
             return action()
-        except OSError as error:  # pyserial's own errors are OSErrors
+        except _PORT_ERRORS as error:
             raise DeviceError(f"{self.name} is gone: {error}; is the board plugged in?") from error

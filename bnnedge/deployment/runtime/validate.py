@@ -23,7 +23,7 @@ def examples(package: Path, accelerator: Accelerator) -> tuple[Any, Any]:
         accelerator.manifest.check_file(package, name)
         try:
             arrays.append(np.load(package / name, allow_pickle=False))
-        except (OSError, ValueError) as error:
+        except (OSError, ValueError, EOFError) as error:
             raise PackageError(f"cannot read {package / name}: {error}") from error
     return arrays[0], arrays[1]
 
