@@ -50,7 +50,8 @@ _VERILATOR_FLAGS = (
     "--cc",
     "--assert",
     "--no-timing",
-    "-Wno-lint",  # `lint` is where warnings count; cell libraries are full of them
+    "-Wno-fatal",  # `lint` is where warnings count; cell libraries are full of them
+    "-Wno-lint",
     "-Wno-style",
     "-Wno-TIMESCALEMOD",
     "--timescale-override",
