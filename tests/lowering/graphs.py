@@ -87,7 +87,7 @@ def bipolar(rng: np.random.Generator, *shape: int) -> NDArray[np.float32]:
 
 
 def adversarial_norm(rng: np.random.Generator, synapses: int, channels: int) -> Norm:
-    """Negative, zero and −0 scales, means on reachable accumulators, tiny variances, huge shifts."""
+    """Scales < 0, 0 and −0, means on reachable accumulators, tiny variances, huge shifts."""
     on_grid = 2 * rng.integers(0, synapses + 1, channels) - synapses
     return Norm(
         gamma=rng.choice(np.float32([-2.3, -1, -1e-3, -0.0, 0.0, 1e-3, 0.7, 1, 3.1]), channels),

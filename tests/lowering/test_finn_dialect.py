@@ -1,5 +1,6 @@
 """FINN-ONNX: MultiThreshold, XnorPopcountMatMul, annotations, TopK, layouts."""
 
+import itertools
 from pathlib import Path
 
 import numpy as np
@@ -36,7 +37,7 @@ def test_streamlined_graphs(
     graph.add("Flatten", axis=1)
     graph.add("Mul", np.float32(1 / 255))
     graph.add("MultiThreshold", rng.uniform(0, 1, (1, 1)), **levels)
-    for index, (width, height) in enumerate(zip(sizes, sizes[1:], strict=False)):
+    for index, (width, height) in enumerate(itertools.pairwise(sizes)):
         graph.add("MatMul", bipolar(rng, width, height))
         if index < len(sizes) - 2:
             rows = 1 if global_threshold else height

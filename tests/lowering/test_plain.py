@@ -1,15 +1,16 @@
 """Plain ONNX: Sign, ±1 MatMul or Gemm, and floats between them."""
 
+import itertools
 from pathlib import Path
 
 import numpy as np
 import pytest
-from tests.lowering.graphs import Graph, adversarial_norm, bipolar, execute
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from bnnedge.errors import LoweringError
 from bnnedge.lowering import LoweringConfig, SignZero, lower_model
+from tests.lowering.graphs import Graph, adversarial_norm, bipolar, execute
 
 PLUS = LoweringConfig(sign_zero=SignZero.PLUS)
 QUICK = settings(
@@ -30,7 +31,7 @@ def test_any_batchnorm_is_lowered_exactly(
     graph = Graph((1, sizes[0]))
     graph.add("Sub", rng.normal(0, 1, sizes[0]))
     graph.add("Sign")
-    for index, (width, height) in enumerate(zip(sizes, sizes[1:], strict=False)):
+    for index, (width, height) in enumerate(itertools.pairwise(sizes)):
         weights = bipolar(rng, width, height)
         if gemm:
             graph.add("Gemm", weights.T, rng.integers(-3, 4, height) * np.float32(0.5), transB=1)

@@ -1,5 +1,6 @@
 """QONNX: BipolarQuant on activations and weights, with and without scales."""
 
+import itertools
 from pathlib import Path
 
 import numpy as np
@@ -35,7 +36,7 @@ def test_any_batchnorm_is_lowered_exactly(sizes: list[int], seed: int, tmp_path:
     graph.add("Mul", np.float32(2))
     graph.add("Sub", np.float32(1))
     graph.add("BipolarQuant", ONE)
-    for index, (width, height) in enumerate(zip(sizes, sizes[1:], strict=False)):
+    for index, (width, height) in enumerate(itertools.pairwise(sizes)):
         latent = rng.uniform(-1, 1, (height, width)).astype(np.float32)
         graph.add("Gemm", _weights(graph, latent, ONE), transB=1)
         if index < len(sizes) - 2:
