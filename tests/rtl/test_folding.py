@@ -1,0 +1,120 @@
+"""Choosing PE and SIMD, and reading them from a file."""
+
+import itertools
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from bnnedge.dataflow import XnorMvu
+from bnnedge.errors import FoldingError
+from bnnedge.rtl import RtlConfig
+from bnnedge.rtl.folding import Fold, axis_bits, choose_folding, read_folding
+
+
+def layers_of(*widths: int) -> tuple[XnorMvu, ...]:
+    return tuple(
+        XnorMvu(name=f"fc{i}", weights=np.zeros((mh, mw), np.uint8))
+        for i, (mw, mh) in enumerate(itertools.pairwise(widths))
+    )
+
+
+@given(
+    widths=st.lists(st.integers(1, 200), min_size=2, max_size=5),
+    interval=st.integers(1, 5000),
+)
+@settings(max_examples=60, deadline=None, derandomize=True, database=None)
+def test_every_layer_meets_the_target(widths: list[int], interval: int) -> None:
+    layers = layers_of(*widths)
+    folding = choose_folding(layers, target_fps=100e6 / interval, clock_mhz=100)
+    for layer in layers:
+        fold = folding[layer.name]
+        assert layer.mh % fold.pe == 0 and layer.mw % fold.simd == 0
+        assert (layer.mh // fold.pe) * (layer.mw // fold.simd) <= interval
+
+
+def test_a_slow_target_costs_one_synapse() -> None:
+    assert choose_folding(layers_of(16, 4), target_fps=1, clock_mhz=1) == {
+        "fc0": Fold(pe=1, simd=1)
+    }
+
+
+def test_the_fastest_target_unfolds_everything() -> None:
+    assert choose_folding(layers_of(12, 6, 3), target_fps=50e6, clock_mhz=50) == {
+        "fc0": Fold(pe=6, simd=12),
+        "fc1": Fold(pe=3, simd=6),
+    }
+
+
+def test_widths_that_divide_each_other_are_preferred() -> None:
+    folding = choose_folding(layers_of(784, 64, 64, 64, 10), target_fps=1e6, clock_mhz=100)
+    for before, after in itertools.pairwise(folding.values()):
+        wide, narrow = max(before.pe, after.simd), min(before.pe, after.simd)
+        assert wide % narrow == 0
+
+
+def test_more_than_an_image_per_cycle_is_out_of_reach() -> None:
+    with pytest.raises(FoldingError) as caught:
+        choose_folding(layers_of(4, 4), target_fps=2e8, clock_mhz=100)
+    assert str(caught.value) == (
+        "target_fps: wanted 2e+08 images/s, at 100 MHz a layer does at most 1e+08"
+        " — lower the target or raise the clock"
+    )
+
+
+def test_axis_is_widened_only_where_it_would_starve() -> None:
+    assert axis_bits(784, 25) == 32
+    assert axis_bits(784, 24) == 64
+    assert axis_bits(784, 1) == 1024
+
+
+def test_folding_file_is_read(tmp_path: Path) -> None:
+    path = tmp_path / "folding.json"
+    path.write_text('{"fc1": {"PE": 1, "SIMD": 3}, "fc0": {"PE": 3, "SIMD": 2}}')
+    assert read_folding(path, layers_of(4, 6, 2)) == {
+        "fc0": Fold(pe=3, simd=2),
+        "fc1": Fold(pe=1, simd=3),
+    }
+
+
+@pytest.mark.parametrize(
+    ("record", "text"),
+    [
+        ({"fc0": {"PE": 4, "SIMD": 1}}, "wanted PE that divides MH=6, got 4 — choose one of 1,"),
+        ({"fc0": {"PE": 2, "SIMD": 3}}, "wanted SIMD that divides MW=4, got 3"),
+        ({"fc0": {"PE": 2, "SIMD": -1}}, "got -1"),
+        ({"fc0": {"PE": 2, "SIMD": True}}, "got True"),
+        ({"fc0": {"PE": 2, "SIMD": "2"}}, "got '2'"),
+        ({"fc0": {"PE": 2}}, 'wanted {"PE": p, "SIMD": s}'),
+        ({"fc9": {"PE": 2, "SIMD": 2}}, "wanted the nodes fc0, got fc9"),
+        ({}, "wanted the nodes fc0, got "),
+        ([1], "wanted the nodes fc0, got list"),
+    ],
+)
+def test_folding_file_is_refused(tmp_path: Path, record: object, text: str) -> None:
+    path = tmp_path / "folding.json"
+    path.write_text(json.dumps(record))
+    with pytest.raises(FoldingError) as caught:
+        read_folding(path, layers_of(4, 6))
+    assert text in str(caught.value)
+
+
+@pytest.mark.parametrize("text", [None, "{", "\xff"])
+def test_unreadable_folding_file_is_refused(tmp_path: Path, text: str | None) -> None:
+    path = tmp_path / "folding.json"
+    if text is not None:
+        path.write_bytes(text.encode("latin-1"))
+    with pytest.raises(FoldingError, match="not a readable JSON file"):
+        read_folding(path, layers_of(4, 6))
+
+
+def test_config_refuses_what_contradicts_itself() -> None:
+    with pytest.raises(FoldingError, match="got both"):
+        RtlConfig(target_fps=1.0, folding=Path("f.json"))
+    with pytest.raises(FoldingError, match="clock_mhz: wanted a positive number, got 0"):
+        RtlConfig(clock_mhz=0.0)
+    with pytest.raises(FoldingError, match="target_fps: wanted a positive number, got nan"):
+        RtlConfig(target_fps=float("nan"))
