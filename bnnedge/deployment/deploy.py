@@ -137,6 +137,8 @@ def _simulate(
     design = Design.load(package / RTL_FOLDER)
     manifest = host.manifest
     divisor = clocks_per_bit or manifest.clocks_per_bit
+    # The host's rate is the manifest's, from which the device's divisor may be off a little.
+    baud = round(manifest.clock_hz / divisor) if clocks_per_bit else manifest.baud
     quiet_clocks = _SIMULATED_QUIET_BYTES * 10 * divisor
     library = compile_serial_model(
         sources=[
@@ -158,14 +160,14 @@ def _simulate(
     used = dataclasses.replace(
         manifest,
         clocks_per_bit=divisor,
-        baud=round(manifest.clock_hz / divisor),
+        baud=baud,
         quiet_ms=1000 * quiet_clocks / manifest.clock_hz,
     )
     line = SimulatedSerial(
         library,
         data_folder=package / RTL_FOLDER,
         clock_hz=manifest.clock_hz,
-        clocks_per_bit=divisor,
+        clocks_per_bit=manifest.clock_hz / used.baud,
         faults=faults,
     )
     link = Link(

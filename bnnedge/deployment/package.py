@@ -222,8 +222,9 @@ def _readme(design: Design, device: BoardDevice, bitstream: str) -> str:
 {design.name} for {device.board}, id {design.id_word:#010x}
 
 On the machine that the board is plugged into (Python 3.8 or later), in this folder.
-Not run here: no board was connected when this package was made. What was run is the same driver
-against a simulation of the same device; `bnnedge deploy PACKAGE --simulate` repeats it.
+Not run here: no board was connected when this package was made.
+Without a board, `bnnedge deploy PACKAGE --simulate` runs the same driver against a simulation of
+the same device.
 
 1. python -m pip install numpy pyserial
 2. openFPGALoader -b {device.loader_board} {bitstream}

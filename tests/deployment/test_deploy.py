@@ -48,6 +48,15 @@ def test_other_baud_rates_give_the_same(logits_package: Path, clocks_per_bit: in
     assert (found.images, found.resent, found.clocks_per_bit) == (6, 0, clocks_per_bit)
 
 
+def test_host_whose_rate_is_off_a_little_gets_the_same(copy: Path) -> None:
+    path = copy / "manifest.json"
+    record = json.loads(path.read_text())
+    record["device"]["baud"] = 3_080_000  # 1.4 % slow, as the nearest divisor may leave it
+    path.write_text(json.dumps(record))
+    found = deploy(copy)
+    assert (found.images, found.resent) == (24, 0)
+
+
 def frozen(*numbers: int) -> frozenset[int]:
     return frozenset(numbers)
 

@@ -77,12 +77,9 @@ class Manifest:
     @property
     def bound_images_per_s(self) -> float:
         """Images/s where the slowest of line in, network, line out never waits; no USB delays."""
-        frame_clocks = (
-            10
-            * self.clocks_per_bit
-            * (FRAME_OVERHEAD_BYTES + max(self.input_bytes, self.output_bytes))
-        )
-        return self.clock_hz / max(frame_clocks, self.interval_cycles)
+        image_s = 10 * (FRAME_OVERHEAD_BYTES + self.input_bytes) / self.baud
+        result_clocks = 10 * (FRAME_OVERHEAD_BYTES + self.output_bytes) * self.clocks_per_bit
+        return 1 / max(image_s, max(result_clocks, self.interval_cycles) / self.clock_hz)
 
     @property
     def image_s(self) -> float:
