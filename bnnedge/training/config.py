@@ -16,7 +16,9 @@ class TrainingConfig:
         learning_rate: Adam's, at the start.
         dropout: share of the input bits of every layer that is left out in training.
         seed: of the weights and of the order of images; the same seed gives the same network.
-        threads: torch's; part of the recipe because it fixes the order of float32 sums.
+        threads: torch's; part of the recipe because it fixes the order of float32 sums. These
+            networks are small: a second thread gains little, and on a busy machine loses much
+            (its OpenMP threads wait for each other at every one of many short operations).
 
     Raises:
         ConfigError: a value is out of range.
@@ -27,7 +29,7 @@ class TrainingConfig:
     learning_rate: float
     dropout: float = 0.0
     seed: int = 0
-    threads: int = 2
+    threads: int = 1
 
     def __post_init__(self) -> None:
         for key, least in (("epochs", 1), ("batch_size", 2), ("threads", 1), ("seed", 0)):
