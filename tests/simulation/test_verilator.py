@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from bnnedge import tools
-from bnnedge.errors import ToolFailedError, ToolMissingError
+from bnnedge.errors import BnnEdgeError, ToolFailedError, ToolMissingError
 from bnnedge.simulation import verilator
 from bnnedge.simulation.stream import StreamModel, StreamPorts
 
@@ -86,6 +86,20 @@ def test_a_missing_compiler_is_named_with_its_remedy(
     verilator._toolchain.cache_clear()
     with pytest.raises(ToolMissingError, match=r"g\+\+ is needed .* — apt install g\+\+"):
         model(source, tmp_path / "cache").compile()
+
+
+def test_a_cache_that_cannot_be_written_is_named(source: Path, tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    with pytest.raises(BnnEdgeError, match="cannot write compiled models to .*file/cache"):
+        model(source, tmp_path / "file" / "cache").compile()
+
+
+def test_a_damaged_model_is_named(source: Path, cache: Path) -> None:
+    source.write_text(source.read_text() + "// damaged below\n")
+    library = model(source, cache).compile()
+    library.write_bytes(library.read_bytes()[:100])
+    with pytest.raises(ToolFailedError, match=f"delete {library.parent}"):
+        model(source, cache).run(np.zeros((1, 1), np.uint8), 1)
 
 
 def test_the_oldest_models_are_dropped(
