@@ -16,11 +16,16 @@ from bnnedge.models.mlp import Mlp
 from bnnedge.ops.normalisation import Affine, AffineBatchNorm
 
 INPUT, OUTPUT = "input", "logits"
+ENCODING_KEY = "bnnedge.encoding"
 _SCOPES = "pkg.torch.onnx.name_scopes"
 
 
-def to_qonnx(model: Mlp) -> onnx.ModelProto:
+def to_qonnx(model: Mlp, encoding: str) -> onnx.ModelProto:
     """The QONNX graph of a network in evaluation mode.
+
+    Args:
+        model: the network.
+        encoding: what its input encoding is called; kept as the file's only metadata.
 
     Input "input" float32 (1, *input_shape), output "logits" float32 (1, classes); no node depends
     on the batch size, so changing the first dimension of both is enough to run a batch. Nodes and
@@ -44,6 +49,7 @@ def to_qonnx(model: Mlp) -> onnx.ModelProto:
         )
     _rename(exported)
     _clean(exported)
+    exported.metadata_props.add(key=ENCODING_KEY, value=encoding)
     onnx.checker.check_model(exported)
     return exported
 

@@ -58,7 +58,7 @@ def _export(source: Path, folder: Path) -> Mapping[str, Any]:
     checkpoint = load_checkpoint(source)
     model = checkpoint.model
     images, labels = load_test_set(source, checkpoint)
-    graph = to_qonnx(model)
+    graph = to_qonnx(model, checkpoint.encoding)
     adversarial = adversarial_inputs(
         input_shape=model.input_shape,
         thresholds=model.encoding.thresholds.numpy(),

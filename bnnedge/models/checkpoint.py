@@ -34,11 +34,13 @@ class Checkpoint:
     Attributes:
         model: the network, in evaluation mode.
         input_range: smallest and largest raw input value.
+        encoding: what the input encoding is called.
         record: everything in `checkpoint.json`.
     """
 
     model: Mlp
     input_range: tuple[float, float]
+    encoding: str
     record: Mapping[str, Any]
 
 
@@ -54,8 +56,8 @@ def save_checkpoint(
     Args:
         folder: where the three files go.
         model: the network.
-        record: JSON values kept beside the model's shape: "classes" (names), "input_range"
-            (smallest and largest raw value), metrics, configuration.
+        record: JSON values kept beside the model's shape: "encoding" (its name), "input_range"
+            (smallest and largest raw value), class names, metrics, configuration.
         images: the test set's raw inputs (N, *input_shape).
         labels: the test set's labels (N,).
     """
@@ -105,7 +107,7 @@ def load_checkpoint(folder: Path) -> Checkpoint:
             tensors, or the tensors do not fit the record.
     """
     record = _read_record(folder / RECORD)
-    model, input_range = _build(record, folder / RECORD)
+    checkpoint = _build(record, folder / RECORD)
     path = folder / WEIGHTS
     try:
         state = torch.load(path, map_location="cpu", weights_only=True)
@@ -116,8 +118,9 @@ def load_checkpoint(folder: Path) -> Checkpoint:
             f"{path} is damaged or holds more than weights ({type(error).__name__})",
             remedy="train again; only files of plain tensors are read",
         ) from error
-    _fill(model, state, path)
-    return Checkpoint(model=model.eval(), input_range=input_range, record=record)
+    _fill(checkpoint.model, state, path)
+    checkpoint.model.eval()
+    return checkpoint
 
 
 def _read_record(path: Path) -> dict[str, Any]:
@@ -135,13 +138,14 @@ def _read_record(path: Path) -> dict[str, Any]:
     return record
 
 
-def _build(record: Mapping[str, Any], path: Path) -> tuple[Mlp, tuple[float, float]]:
+def _build(record: Mapping[str, Any], path: Path) -> Checkpoint:
     try:
         shape = tuple(int(size) for size in record["input_shape"])
         thresholds = [float(value) for value in record["thresholds"]]
         hidden = [int(width) for width in record["hidden"]]
         outputs = int(record["outputs"])
         low, high = (float(value) for value in record["input_range"])
+        encoding = str(record["encoding"])
     except (KeyError, TypeError, ValueError) as error:
         raise CheckpointError(f"{path}: no usable network shape ({error!r})") from error
     if not all(map(math.isfinite, thresholds)) or thresholds != sorted(set(thresholds)):
@@ -150,7 +154,7 @@ def _build(record: Mapping[str, Any], path: Path) -> tuple[Mlp, tuple[float, flo
     if any(not 1 <= width <= MAX_WIDTH for width in widths):
         raise CheckpointError(f"{path}: wanted widths in 1…{MAX_WIDTH}, got {widths}")
     model = Mlp(input_shape=shape, thresholds=thresholds, hidden=hidden, classes=outputs)
-    return model, (low, high)
+    return Checkpoint(model=model, input_range=(low, high), encoding=encoding, record=record)
 
 
 def _fill(model: Mlp, state: Any, path: Path) -> None:

@@ -31,14 +31,16 @@ def model() -> Mlp:
 
 @pytest.fixture(scope="module")
 def graph(model: Mlp) -> onnx.ModelProto:
-    return to_qonnx(model)
+    return to_qonnx(model, "one")
 
 
 @pytest.fixture
 def checkpoint(tmp_path: Path, model: Mlp) -> Path:
     folder = tmp_path / "checkpoint"
     folder.mkdir()
-    save_checkpoint(folder, model, {"input_range": [0, 16]}, _IMAGES, _LABELS)
+    save_checkpoint(
+        folder, model, {"input_range": [0, 16], "encoding": "some_thermometer"}, _IMAGES, _LABELS
+    )
     return folder
 
 
@@ -70,12 +72,15 @@ def test_export_writes_the_model_and_what_pytorch_says(
             assert np.array_equal(model(torch.from_numpy(inputs)).numpy(), logits)
         assert np.array_equal(reference["accumulators"].argmax(1), logits.argmax(1))
     exported = onnx.load(tmp_path / "out/model.onnx")
+    assert [(p.key, p.value) for p in exported.metadata_props] == [
+        ("bnnedge.encoding", "some_thermometer")
+    ]
     for count in (1, 7):
         assert np.array_equal(execute(exported, inputs[-count:])["logits"], logits[-count:])
 
 
 def test_the_same_weights_give_the_same_bytes(graph: onnx.ModelProto) -> None:
-    again = to_qonnx(random_mlp()).SerializeToString()
+    again = to_qonnx(random_mlp(), "one").SerializeToString()
     assert graph.SerializeToString() == again
     assert b"bnnedge/" not in again and b".py" not in again  # no paths, no stack traces
 
@@ -97,7 +102,7 @@ def test_graph_has_layer_names_and_nothing_that_depends_on_the_batch(
 
 def test_images_and_one_bit_inputs_export(tmp_path: Path) -> None:
     network = random_mlp(input_shape=(1, 5, 3), thresholds=(127.3,), hidden=(9,), classes=3)
-    exported = to_qonnx(network)
+    exported = to_qonnx(network, "one")
     inputs = adversarial_inputs(
         input_shape=(1, 5, 3),
         thresholds=np.array([127.3], np.float32),
@@ -168,7 +173,7 @@ def test_an_output_that_loses_the_order_of_classes_is_refused(weight: float, bia
     network.output.norm.weight.data.fill_(weight)
     network.output.norm.bias.data.fill_(bias)
     with pytest.raises(ExportError, match=r"output.norm: accumulators -48 and -46 get logits"):
-        compare_norms(network, to_qonnx(network))
+        compare_norms(network, to_qonnx(network, "one"))
 
 
 def test_a_mismatch_leaves_no_folder(
@@ -178,7 +183,7 @@ def test_a_mismatch_leaves_no_folder(
         scale[3] *= np.float32(1.001)
 
     wrong = _changed(graph, "hidden.1.norm.scale", nudge)
-    monkeypatch.setattr(onnx_model_module, "to_qonnx", lambda _: wrong)
+    monkeypatch.setattr(onnx_model_module, "to_qonnx", lambda *_: wrong)
     with pytest.raises(ExportError, match=r"hidden.1.norm, channel 3, accumulator"):
         export(checkpoint, tmp_path / "out")
     assert [path.name for path in tmp_path.iterdir()] == ["checkpoint"]

@@ -19,7 +19,9 @@ _LABELS = np.array([4, 0, 9], np.int64)
 
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
-    save_checkpoint(tmp_path, random_mlp(), {"input_range": [0, 16]}, _IMAGES, _LABELS)
+    save_checkpoint(
+        tmp_path, random_mlp(), {"input_range": [0, 16], "encoding": "e"}, _IMAGES, _LABELS
+    )
     return tmp_path
 
 
