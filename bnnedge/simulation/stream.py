@@ -19,7 +19,7 @@ Bytes = NDArray[np.uint8]
 MAX_STREAMS = 64
 _CHUNK_S = 0.1  # how long Ctrl-C may have to wait
 _HARNESS = verilator.HARNESS_FOLDER / "stream.cpp"
-_TAPS = verilator.HARNESS_FOLDER / "taps.vlt"
+_TAPS = verilator.HARNESS_FOLDER / "taps.v"
 
 
 @dataclass(frozen=True, kw_only=True)

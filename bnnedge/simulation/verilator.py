@@ -5,8 +5,8 @@ in the key. Memory files are not: Verilator reads them when the model starts, so
 model serves every set of weights (`harness/runtime.h` says how a harness names their folder).
 
 g++ is called directly on one file that includes the whole model, with the fixed runtime and its
-header compiled once beforehand. For a TFC-size design that takes 1 s where Verilator's own make
-rules take 10 to 25 s, and needs neither make nor perl.
+header compiled once beforehand. For a TFC-size design that takes 2 s where Verilator's own make
+rules take 9 to 27 s, and needs neither make nor perl.
 """
 
 import ctypes
