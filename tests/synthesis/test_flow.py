@@ -1,0 +1,176 @@
+"""A small network all the way: bitstream, gate-level check, and what stops a build."""
+
+import json
+import shutil
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from bnnedge import tools
+from bnnedge.artifacts import Artifact
+from bnnedge.dataflow import Dataflow, OutputTable, ThresholdEncoding, XnorMvu
+from bnnedge.design import Design
+from bnnedge.errors import MismatchError, SynthesisError, ToolMissingError
+from bnnedge.rtl import emit
+from bnnedge.rtl.config import RtlConfig
+from bnnedge.synthesis.config import SynthesisConfig
+from bnnedge.synthesis.device import Device
+from bnnedge.synthesis.flow import synthesise
+from bnnedge.synthesis.gatelevel import check_netlist
+
+
+def network(seed: int) -> Dataflow:
+    random = np.random.default_rng(seed)
+    hidden = XnorMvu(
+        name="hidden",
+        weights=random.integers(0, 2, (8, 24), np.uint8),
+        thresholds=random.integers(9, 15, 8).astype(np.int32),
+        invert=random.integers(0, 2, 8).astype(bool),
+    )
+    last = XnorMvu(
+        name="last",
+        weights=random.integers(0, 2, (4, 8), np.uint8),
+        thresholds=None,
+        invert=None,
+    )
+    return Dataflow(
+        name="tiny",
+        input=ThresholdEncoding(
+            name="bits",
+            input_shape=(24,),
+            source=np.arange(24, dtype=np.int32),
+            threshold=np.zeros(24, np.float32),
+            invert=np.zeros(24, bool),
+        ),
+        nodes=(hidden, last),
+        output=OutputTable(
+            values=np.tile(np.arange(-8, 9, 2, dtype=np.float32), (4, 1)), classes=False
+        ),
+    )
+
+
+@pytest.fixture(scope="module")
+def design(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("design")
+    (folder / "dataflow").mkdir()
+    network(seed=3).save(folder / "dataflow")
+    (folder / "folding.json").write_text(
+        json.dumps({"hidden": {"PE": 4, "SIMD": 8}, "last": {"PE": 1, "SIMD": 8}})
+    )
+    config = RtlConfig(folding=folder / "folding.json")
+    return emit(folder / "dataflow", config, folder / "rtl").folder
+
+
+@pytest.fixture(scope="module")
+def bitstream(design: Path, tmp_path_factory: pytest.TempPathFactory) -> Artifact:
+    out = tmp_path_factory.mktemp("synth") / "synth"
+    steps: list[str] = []
+    config = SynthesisConfig(board="ulx3s-25f", clock_mhz=50, baud=2_500_000)
+    artifact = synthesise(design, config, out, progress=steps.append)
+    assert steps == ["yosys", "nextpnr-ecp5", "ecppack"]
+    return artifact
+
+
+def test_bitstream_comes_with_what_a_host_and_a_report_need(bitstream: Artifact) -> None:
+    folder, facts = bitstream.folder, bitstream.facts
+    assert (folder / "tiny.bit").read_bytes()[:2] == b"\xff\x00"
+    assert b"LFE5U-25F" in (folder / "tiny.bit").read_bytes()[:200]
+    logs = {path.name for path in (folder / "logs").iterdir()}
+    assert logs == {"yosys.log", "synth_ecp5.log", "nextpnr.log", "ecppack.log"}
+    device = Device.load(folder)
+    assert (device.clock_hz, device.clocks_per_bit) == (50_000_000, 20)
+    assert facts["estimate"] is False
+    assert facts["timing"]["reached_mhz"] > facts["timing"]["requested_mhz"] == 50
+    assert 0 < facts["resources"]["comb"]["used"] < facts["resources"]["comb"]["available"]
+    instances = facts["cells_by_instance"]
+    assert {"0_hidden", "1_last", "device"} <= set(instances)
+    total = sum(cells["ff"] for cells in instances.values())
+    assert total == facts["resources"]["ff"]["used"]
+    assert json.loads((folder / "resources.json").read_text()) == facts
+    assert set(bitstream.tools) == {"yosys", "nextpnr-ecp5", "ecppack"}
+    assert not any(path.name.startswith("work-") for path in folder.iterdir())
+
+
+def test_unchanged_design_is_not_built_again(bitstream: Artifact, design: Path) -> None:
+    def refuse(step: str) -> None:
+        raise AssertionError(step)
+
+    config = SynthesisConfig(board="ulx3s-25f", clock_mhz=50, baud=2_500_000)
+    assert synthesise(design, config, bitstream.folder, progress=refuse) == bitstream
+
+
+def test_netlist_equals_the_dataflow(bitstream: Artifact, design: Path) -> None:
+    facts = check_netlist(bitstream.folder, design, images=20, seed=1)
+    assert (facts["images"], facts["equal"]) == (20, 20)
+
+
+def test_netlist_of_other_weights_is_a_mismatch(
+    bitstream: Artifact, design: Path, tmp_path: Path
+) -> None:
+    shutil.copytree(design, tmp_path / "rtl")
+    network(seed=4).save(tmp_path / "rtl" / "dataflow")
+    with pytest.raises(MismatchError, match=r"netlist of tiny: image \d+, element \d+: wanted"):
+        check_netlist(bitstream.folder, tmp_path / "rtl")
+
+
+def test_netlist_of_another_design_is_refused(
+    bitstream: Artifact, design: Path, tmp_path: Path
+) -> None:
+    shutil.copytree(design, tmp_path / "rtl")
+    text = (design / "design.json").read_text()
+    word = Design.load(design).id_word
+    (tmp_path / "rtl" / "design.json").write_text(text.replace(str(word), "1"))
+    with pytest.raises(SynthesisError, match="was not made from"):
+        check_netlist(bitstream.folder, tmp_path / "rtl")
+
+
+def test_zynq_board_gets_an_estimate(design: Path, tmp_path: Path) -> None:
+    artifact = synthesise(design, SynthesisConfig(board="pynq-z1"), tmp_path / "synth")
+    assert artifact.facts["estimate"] is True
+    assert 0 < artifact.facts["resources"]["lut"]["used"] < 1000
+    assert artifact.facts["resources"]["lut"]["available"] == 53200
+    names = {path.name for path in artifact.folder.iterdir()}
+    assert names == {"artifact.json", "resources.json", "synth.ys", "logs"}
+
+
+def test_unknown_board_writes_nothing(design: Path, tmp_path: Path) -> None:
+    with pytest.raises(SynthesisError, match="board 'ice40' is unknown — choose one of"):
+        synthesise(design, SynthesisConfig(board="ice40"), tmp_path / "synth")
+    assert not any(tmp_path.iterdir())
+
+
+def test_baud_rate_that_does_not_divide_is_refused(design: Path, tmp_path: Path) -> None:
+    config = SynthesisConfig(board="ulx3s-85f", clock_mhz=25, baud=2_900_000)
+    with pytest.raises(SynthesisError, match="baud: wanted a divisor of 25000000 Hz"):
+        synthesise(design, config, tmp_path / "synth")
+    assert not any(tmp_path.iterdir())
+
+
+def test_missing_tool_is_said_before_anything_runs(
+    design: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(tools.shutil, "which", lambda *_, **__: None)
+    with pytest.raises(ToolMissingError, match="yosys is needed for synth"):
+        synthesise(design, SynthesisConfig(board="ulx3s-85f"), tmp_path / "synth")
+
+
+def test_interrupted_build_leaves_nothing(design: Path, tmp_path: Path) -> None:
+    def interrupt(step: str) -> None:
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        synthesise(
+            design, SynthesisConfig(board="ulx3s-85f"), tmp_path / "synth", progress=interrupt
+        )
+    assert not any(tmp_path.iterdir())
+
+
+@pytest.mark.slow
+def test_missed_clock_is_a_failure_with_the_reached_one(design: Path, tmp_path: Path) -> None:
+    config = SynthesisConfig(board="ulx3s-25f", clock_mhz=400)
+    with pytest.raises(SynthesisError) as caught:
+        synthesise(design, config, tmp_path / "synth")
+    assert "wanted 400 MHz, the routed design reaches" in str(caught.value)
+    assert "--clock-mhz" in str(caught.value)
+    assert not any(tmp_path.iterdir())
