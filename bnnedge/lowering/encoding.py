@@ -61,7 +61,7 @@ class InputRegion:
             self._values(probes), f"{self._where}, before {called(chain.layers[0])}"
         )
 
-    def encoding(self, name: str | None) -> ThresholdEncoding:
+    def encoding(self) -> ThresholdEncoding:
         """Find every bit's source, threshold and direction, and check them.
 
         Raises:
@@ -83,7 +83,7 @@ class InputRegion:
         threshold = np.where(constant, np.float32(-np.inf), of_key(high))
         invert = np.where(constant, ~at_high, at_low)
         encoding = ThresholdEncoding(
-            name=name or ("threshold" if group.max() == 0 else "thermometer"),
+            name="thermometer" if group.max() else "threshold",
             input_shape=self._shape,
             source=source.astype(np.int32),
             threshold=threshold.astype(np.float32),

@@ -23,6 +23,7 @@ from bnnedge.lowering.execute import QONNX_DOMAIN
 from bnnedge.lowering.passes.binarise_input import DECLARED_INPUT, BinariseInput
 
 MAX_BYTES = 1 << 30  # a 3×4096 MLP in float32 is 210 MB
+ENCODING_KEY = "bnnedge.encoding"
 _QONNX_ALIASES = {"finn", "finn.custom_op.general", "onnx.brevitas", QONNX_DOMAIN}
 QONNX_OPS = {"BipolarQuant", "MultiThreshold", "XnorPopcountMatMul"}
 _MULTI_BIT = {"Quant", "IntQuant", "Trunc", "FloatQuant"}
@@ -83,6 +84,14 @@ def input_remarks(model: ModelWrapper) -> list[str]:
             at = model.get_initializer(node.input[1]).item()
             return [f"input {node.input[0]} is declared {kind}: x >= {at:g} is bit 1"]
     return []
+
+
+def encoding_name(model: ModelWrapper) -> str | None:
+    """What the exporter calls the input encoding, if it says so in the file's metadata."""
+    for entry in model.model.metadata_props:
+        if entry.key == ENCODING_KEY:
+            return str(entry.value)
+    return None
 
 
 def tidy(model: onnx.ModelProto) -> ModelWrapper:

@@ -18,7 +18,6 @@ if TYPE_CHECKING:
 
 LOWERED_FILE = "lowered.onnx"
 REFERENCE_FILE = "reference.npz"
-_ENCODING_KEY = "bnnedge.encoding"  # metadata of our own exporter's files
 _SINGLE_IMAGES = 2
 _FINN_IMAGES = 64  # qonnx runs popcounts in float numpy: enough to find a wrong pass
 
@@ -71,7 +70,7 @@ def lower(model_onnx: Path, config: LoweringConfig, out: Path) -> Artifact:
 def lower_model(model_onnx: Path, config: LoweringConfig) -> Lowered:
     """Lower a model file in memory; see `lower`."""
     from bnnedge.lowering import check, recipe
-    from bnnedge.lowering.load import input_remarks, read
+    from bnnedge.lowering.load import encoding_name, input_remarks, read
     from bnnedge.lowering.notes import Notes
     from bnnedge.lowering.read import read_dataflow
 
@@ -83,7 +82,7 @@ def lower_model(model_onnx: Path, config: LoweringConfig) -> Lowered:
     dataflow = read_dataflow(
         integer,
         name=config.name or model_onnx.stem,
-        encoding=model.get_metadata_prop(_ENCODING_KEY),
+        encoding=encoding_name(model),
         classify=config.classify,
     )
     graph = recipe.apply(recipe.xnor_steps(), integer)

@@ -33,7 +33,7 @@ class AbsorbInput(Transformation):  # type: ignore[misc]
         layer = chain.layers[0]
         sign = -1.0 if self._sign_zero is SignZero.MINUS else 1.0
         region = InputRegion(model, Runner(model, sign), chain)
-        encoding = region.encoding(None)
+        encoding = region.encoding()
         self._notes.remarks += [f"{text}; it counts as {sign:+.0f}" for text in region.remarks]
         lift_levels(model, layer, region.low, region.high, self._notes)
         shape = list(model.get_tensor_shape(layer.input[0]))
