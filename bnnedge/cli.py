@@ -2,8 +2,10 @@
 
 import functools
 import json
+import logging
 import sys
 import traceback
+import warnings
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
@@ -54,21 +56,25 @@ def _print(result: tuple[Any, list[str]], as_json: bool) -> None:
 
 def _guarded(action: Callable[[], None], as_json: bool, debug: bool) -> None:
     """Run; a failure becomes one line (or one JSON value) and an exit code."""
+    if not debug:
+        # Third parties warn about their own affairs (named tensors, missing CUDA, layouts).
+        warnings.simplefilter("ignore")
+        logging.disable(logging.WARNING)
     try:
         action()
         return
     except BnnEdgeError as error:
         failure, code = str(error), 1
-    except KeyboardInterrupt:
+        shown: BaseException = error
+    except KeyboardInterrupt as error:
         failure, code = "interrupted; nothing half-written was left behind", 130
-    except BrokenPipeError:
-        sys.stdout = None
-        sys.exit(141)
+        shown = error
     except Exception as error:
-        failure = f"internal error: {type(error).__name__}: {error} — please report it"
+        failure = f"internal error: {type(error).__name__}: {error} (--debug shows where)"
         code = 70
+        shown = error
     if debug:
-        traceback.print_exc()
+        traceback.print_exception(shown)
     if as_json:
         click.echo(json.dumps({"error": failure}))
     click.echo(f"bnnedge: {' '.join(failure.split())}", err=True)

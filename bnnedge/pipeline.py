@@ -83,7 +83,7 @@ def export(checkpoint: Path, out: Path) -> Artifact:
 
     See `bnnedge.exporter.export`.
     """
-    from bnnedge.exporter import export as run
+    from bnnedge.export import export as run
 
     return run(checkpoint.parent if checkpoint.is_file() else checkpoint, out)
 
@@ -117,7 +117,7 @@ def rtl(
     clock_mhz: float = _DEFAULT_CLOCK_MHZ,
 ) -> Artifact:
     """Write the hardware of a Dataflow folder; see `bnnedge.hardware.emit`."""
-    from bnnedge.hardware import RtlConfig, emit
+    from bnnedge.rtl import RtlConfig, emit
 
     config = RtlConfig(target_fps=target_fps, folding=folding, clock_mhz=clock_mhz)
     return emit(dataflow, config, out)
@@ -247,7 +247,8 @@ def synth(
 
     See `bnnedge.synthesis.synthesise`.
     """
-    from bnnedge.synthesis import SynthesisConfig, synthesise
+    from bnnedge.synthesis.config import SynthesisConfig
+    from bnnedge.synthesis.flow import synthesise
 
     config = SynthesisConfig(board=board, clock_mhz=clock_mhz, seed=seed)
     return synthesise(rtl, config, out, progress=lambda step: progress(step, None))

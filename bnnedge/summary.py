@@ -103,6 +103,7 @@ def _lower_checks(facts: Mapping[str, Any]) -> list[Check]:
         "reference": ("QONNX", "Dataflow", "test and adversarial images"),
         "pytorch": ("PyTorch", "Dataflow", "accumulators and logits, test and adversarial images"),
         "finn": ("Dataflow", "FINN graph", "accumulators"),
+        "batching": ("QONNX, one by one", "QONNX, as a batch", "outputs"),
     }
     return [
         _equal(*sides[side], images=counts["images"], values=counts.get("outputs"))

@@ -1,0 +1,5 @@
+"""`python -m bnnedge`: the command line."""
+
+from bnnedge.cli import main
+
+main()

@@ -1,0 +1,229 @@
+"""What a user sees: one line for each mistake, an exit code, and nothing half-written."""
+
+import json
+import os
+import pickle
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+from click.testing import CliRunner, Result
+
+from bnnedge.cli import main
+from bnnedge.hardware import RtlConfig, emit
+from tests.networks import random_inputs, random_mlp
+
+RECIPE = """
+name = "small"
+[network]
+topology = "mlp"
+hidden = [8]
+[data]
+dataset = "digits"
+encoding = "threshold"
+threshold = 8.0
+[training]
+epochs = 1
+batch_size = 100
+learning_rate = 0.02
+[hardware]
+board = "ulx3s-85f"
+clock_mhz = 50
+target_fps = 1000
+"""
+
+
+def bnnedge(*words: object) -> Result:
+    return CliRunner().invoke(main, [str(word) for word in words])
+
+
+@pytest.fixture
+def dataflow(tmp_path: Path) -> Path:
+    folder = tmp_path / "dataflow"
+    folder.mkdir()
+    random_mlp((12, 8, 4)).save(folder)
+    return folder
+
+
+@pytest.fixture
+def rtl(tmp_path: Path, dataflow: Path) -> Path:
+    return emit(dataflow, RtlConfig(target_fps=1e6), tmp_path / "rtl").folder
+
+
+def one_line(result: Result, *words: str) -> None:
+    """The command failed with one line that says these words, and no traceback."""
+    assert result.exit_code == 1, result.output
+    lines = result.stderr.strip().splitlines()
+    assert len(lines) == 1 and lines[0].startswith("bnnedge: "), result.output
+    for word in words:
+        assert word in lines[0]
+
+
+def recipe(tmp_path: Path, old: str = "", new: str = "") -> Path:
+    path = tmp_path / "recipe.toml"
+    path.write_text(RECIPE.replace(old, new) if old else RECIPE)
+    return path
+
+
+def test_every_command_has_an_example() -> None:
+    verbs = "fetch train export lower rtl simulate emulate evaluate synth package deploy build"
+    assert set(verbs.split()) | {"doctor"} == set(main.commands)
+    for name in main.commands:
+        assert f"Example: bnnedge {name}" in bnnedge(name, "--help").output
+
+
+def test_help_answers_without_heavy_imports() -> None:
+    code = (
+        "import sys; from click.testing import CliRunner; from bnnedge.cli import main;"
+        "CliRunner().invoke(main, ['--help']);"
+        "print({'torch', 'numpy', 'onnx', 'finn', 'matplotlib', 'rich'} & set(sys.modules))"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "set()"
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "words"),
+    [
+        ("epochs = 1", "epochs = 0", ["training", "epochs wants at least 1, got 0"]),
+        ("epochs = 1", "epoch = 1", ["training", "epoch"]),
+        ('"digits"', '"cifar"', ["data.dataset", "digits", "got 'cifar'"]),
+        ("target_fps = 1000", "", ["hardware", "target_fps or folding"]),
+        ("[network]", "[network", ["cannot read"]),
+    ],
+)
+def test_recipe_mistakes(tmp_path: Path, old: str, new: str, words: list[str]) -> None:
+    out = tmp_path / "out"
+    one_line(bnnedge("train", recipe(tmp_path, old, new), "-o", out), *words)
+    assert not out.exists()
+
+
+def test_unknown_board_lists_the_known_ones(rtl: Path, tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    one_line(bnnedge("synth", rtl, "--board", "arty", "-o", out), "arty", "ulx3s-85f")
+    assert not out.exists()
+
+
+@pytest.mark.parametrize(
+    ("folding", "words"),
+    [
+        ('{"mvu0": {"PE": 3, "SIMD": 4}, "mvu1": {"PE": 1, "SIMD": 1}}', ["mvu0", "PE", "3"]),
+        ('{"mvu0": {"PE": 2, "SIMD": 4}}', ["mvu1"]),
+        ("[]", ["folding"]),
+        ("{", ["folding"]),
+    ],
+)
+def test_folding_mistakes(tmp_path: Path, dataflow: Path, folding: str, words: list[str]) -> None:
+    (tmp_path / "folding.json").write_text(folding)
+    out = tmp_path / "out"
+    one_line(
+        bnnedge("rtl", dataflow, "--folding", tmp_path / "folding.json", "-o", out), *words
+    )
+    assert not out.exists()
+
+
+def test_unreachable_target_is_refused(tmp_path: Path, dataflow: Path) -> None:
+    result = bnnedge("rtl", dataflow, "--target-fps", "1e12", "-o", tmp_path / "out")
+    one_line(result, "1e+12" if "1e+12" in result.stderr else "images/s")
+
+
+@pytest.mark.parametrize("name", ["dataflow.json", "weights.npz"])
+def test_truncated_dataflow(tmp_path: Path, dataflow: Path, name: str) -> None:
+    content = (dataflow / name).read_bytes()
+    (dataflow / name).write_bytes(content[:-20])
+    one_line(bnnedge("rtl", dataflow, "-o", tmp_path / "out"), str(dataflow))
+
+
+def test_truncated_rtl_folder(rtl: Path) -> None:
+    (rtl / "design.json").write_text("{")
+    one_line(bnnedge("simulate", rtl), "not an RTL folder")
+
+
+@pytest.mark.parametrize("content", [b"", b"not onnx at all", b"\x08\x07"])
+def test_files_that_are_no_model(tmp_path: Path, content: bytes) -> None:
+    (tmp_path / "model.onnx").write_bytes(content)
+    out = tmp_path / "out"
+    one_line(bnnedge("lower", tmp_path / "model.onnx", "-o", out), "model.onnx")
+    assert not out.exists()
+
+
+class Payload:
+    """What a malicious checkpoint would run."""
+
+    def __init__(self, target: Path) -> None:
+        self.target = target
+
+    def __reduce__(self) -> tuple[Callable[[str], int], tuple[str]]:
+        return os.system, (f"touch {self.target}",)
+
+
+def test_checkpoint_that_executes_code(tmp_path: Path) -> None:
+    checkpoint = tmp_path / "checkpoint"
+    assert bnnedge("train", recipe(tmp_path), "-o", checkpoint).exit_code == 0
+    (checkpoint / "checkpoint.pt").write_bytes(pickle.dumps(Payload(tmp_path / "ran")))
+    one_line(bnnedge("export", checkpoint, "-o", tmp_path / "out"), "checkpoint.pt")
+    assert not (tmp_path / "ran").exists()
+    assert not (tmp_path / "out").exists()
+
+
+def test_inputs_of_the_wrong_shape(tmp_path: Path, dataflow: Path) -> None:
+    np.save(tmp_path / "x.npy", np.zeros((5, 13)))
+    result = bnnedge("emulate", dataflow, "--inputs", tmp_path / "x.npy", "-o", tmp_path / "y.npy")
+    one_line(result, "wanted shape (N, 12), got (5, 13)")
+    assert not (tmp_path / "y.npy").exists()
+
+
+def test_inputs_that_would_execute_code(tmp_path: Path, dataflow: Path) -> None:
+    np.save(tmp_path / "x.npy", np.array([Payload(tmp_path / "ran")], dtype=object))
+    result = bnnedge("emulate", dataflow, "--inputs", tmp_path / "x.npy", "-o", tmp_path / "y.npy")
+    one_line(result, "cannot read")
+    assert not (tmp_path / "ran").exists()
+
+
+def test_emulate_equals_the_interpreter(tmp_path: Path, dataflow: Path) -> None:
+    graph = random_mlp((12, 8, 4))
+    x = random_inputs(graph, 30)
+    np.save(tmp_path / "x.npy", x)
+    result = bnnedge(
+        "emulate", dataflow, "--inputs", tmp_path / "x.npy", "-o", tmp_path / "y.npy", "--json"
+    )
+    assert json.loads(result.stdout)["shape"] == [30, 4]
+    assert np.array_equal(np.load(tmp_path / "y.npy"), graph.run(x))
+
+
+def test_missing_compiler(rtl: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PATH", "")
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    one_line(bnnedge("simulate", rtl), "g++", "apt install g++")
+
+
+def test_deploy_wants_to_know_where(tmp_path: Path) -> None:
+    one_line(bnnedge("deploy", tmp_path), "--simulate", "--port")
+
+
+def test_json_failures_are_json(tmp_path: Path) -> None:
+    result = bnnedge("export", tmp_path / "absent", "-o", tmp_path / "out", "--json")
+    assert result.exit_code == 1
+    assert "absent" in json.loads(result.stdout)["error"]
+
+
+def test_ctrl_c_leaves_nothing(tmp_path: Path) -> None:
+    long = recipe(tmp_path, "epochs = 1", "epochs = 100000")
+    command = [sys.executable, "-m", "bnnedge", "train", str(long), "-o", str(tmp_path / "out")]
+    child = subprocess.Popen(command, stderr=subprocess.PIPE, text=True)
+    assert child.stderr is not None
+    deadline = time.monotonic() + 60
+    while not list(tmp_path.glob(".out.*")):  # the temporary folder: the stage is running
+        assert time.monotonic() < deadline and child.poll() is None
+        time.sleep(0.1)
+    time.sleep(1)
+    child.send_signal(signal.SIGINT)
+    _, errors = child.communicate(timeout=30)
+    assert child.returncode == 130
+    assert errors.strip().splitlines()[-1].startswith("bnnedge: interrupted")
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["recipe.toml"]
