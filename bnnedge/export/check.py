@@ -6,6 +6,7 @@ MW + 1 values a layer, which is few enough to try them all.
 """
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 
 import numpy as np
 import onnx
@@ -38,7 +39,22 @@ def execute(graph: onnx.ModelProto, inputs: Floats) -> Mapping[str, Floats]:
     return tensors
 
 
-def compare_streams(model: Mlp, graph: onnx.ModelProto, inputs: Floats) -> int:
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Compared:
+    """What PyTorch and the graph agree on.
+
+    Attributes:
+        numbers: how many numbers were compared.
+        accumulators: of the last layer, int32 (N, classes).
+        logits: float32 (N, classes).
+    """
+
+    numbers: int
+    accumulators: NDArray[np.int32]
+    logits: Floats
+
+
+def compare_streams(model: Mlp, graph: onnx.ModelProto, inputs: Floats) -> Compared:
     """Compare every layer's stream of the graph with PyTorch's, on all inputs.
 
     Args:
@@ -46,17 +62,16 @@ def compare_streams(model: Mlp, graph: onnx.ModelProto, inputs: Floats) -> int:
         graph: what `to_qonnx` made of it.
         inputs: raw inputs float32 (N, *input_shape).
 
-    Returns:
-        How many numbers were compared.
-
     Raises:
         ExportError: two differ; names the layer, the channel and the input.
     """
-    compared = 0
+    numbers = 0
+    accumulators, logits = [], []
     for start in range(0, len(inputs), _BATCH):
         batch = inputs[start : start + _BATCH]
         exported = execute(graph, batch)
-        for name, stream in model.trace(torch.from_numpy(batch)).items():
+        streams = model.trace(torch.from_numpy(batch))
+        for name, stream in streams.items():
             wanted, got = stream.numpy(), exported[_tensor_of(name, graph)]
             if wanted.shape != got.shape:
                 raise ExportError(f"{name}: wanted shape {wanted.shape}, got {got.shape}")
@@ -65,8 +80,14 @@ def compare_streams(model: Mlp, graph: onnx.ModelProto, inputs: Floats) -> int:
                     f"{name}, channel {channel}, input {start + image}: PyTorch gives "
                     f"{wanted[image, channel]:.9g}, the exported graph {got[image, channel]:.9g}"
                 )
-            compared += wanted.size
-    return compared
+            numbers += wanted.size
+        accumulators.append(streams["output.linear"].numpy().astype(np.int32))
+        logits.append(streams["output.norm"].numpy())
+    return Compared(
+        numbers=numbers,
+        accumulators=np.concatenate(accumulators),
+        logits=np.concatenate(logits),
+    )
 
 
 def _tensor_of(stream: str, graph: onnx.ModelProto) -> str:

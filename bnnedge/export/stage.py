@@ -48,7 +48,6 @@ def export(checkpoint: Path, out: Path) -> Artifact:
 def _export(source: Path, folder: Path) -> Mapping[str, Any]:
     import numpy as np
     import onnx
-    import torch
 
     from bnnedge.export.check import compare_norms, compare_streams
     from bnnedge.export.onnx_model import to_qonnx
@@ -67,22 +66,19 @@ def _export(source: Path, folder: Path) -> Mapping[str, Any]:
     )
     inputs = np.concatenate([images, adversarial])
     pairs = compare_norms(model, graph)
-    numbers = compare_streams(model, graph, inputs)
-    streams = model.trace(torch.from_numpy(inputs))
+    compared = compare_streams(model, graph, inputs)
     onnx.save(graph, folder / MODEL)
     np.savez_compressed(
         folder / REFERENCE,
         inputs=inputs,
         labels=np.concatenate([labels, np.full(len(adversarial), -1, np.int64)]),
-        accumulators=streams["output.linear"].numpy().astype(np.int32),
-        logits=streams["output.norm"].numpy(),
+        accumulators=compared.accumulators,
+        logits=compared.logits,
     )
     return {
         "test_images": len(images),
         "adversarial_inputs": len(adversarial),
-        "numbers_compared": numbers,
+        "numbers_compared": compared.numbers,
         "channel_accumulator_pairs_compared": pairs,
-        "test_accuracy": float(
-            (streams["output.norm"][: len(images)].argmax(1).numpy() == labels).mean()
-        ),
+        "test_accuracy": float((compared.logits[: len(labels)].argmax(1) == labels).mean()),
     }
