@@ -19,9 +19,9 @@ from bnnedge.errors import FoldingError
 
 SV_FOLDER = Path(__file__).parent / "sv"
 
-# Up to this depth a weight ROM is logic that merges with the XNORs behind it; a deeper one needs
-# more than one LUT4 per bit and goes to block RAM.
-LOGIC_ROM_DEPTH = 16
+# Up to this depth a weight ROM is logic that merges with the XNORs behind it: a synapse's input and
+# the fold index fit one LUT4. A deeper one goes to block RAM.
+LOGIC_ROM_DEPTH = 8
 
 Parameter = int | str
 

@@ -1,11 +1,15 @@
 // Agreement count: in how many of Width positions a_i and b_i hold the same bit, i.e. the
 // popcount of their XNOR.
 //
-// Latency     LATENCY (below) clock cycles in which en_i is high; initiation interval 1.
+// Latency     ($clog2(ceil(Width / 3)) + 2) / 2 clock cycles in which en_i is high (the parent
+//             computes the same, a module cannot export it); initiation interval 1.
 // Bit order   irrelevant.
-// Form        Positions are taken in groups of three: two bits of each group's sum are functions
-//             of six inputs, so XNOR and first compression are one LUT6 level. A binary tree of
-//             carry-chain adders follows, with a register after every second level.
+// Form        Positions are taken in groups of three: both bits of a group's sum are functions of
+//             six inputs, so XNOR and first compression are one LUT6 level. A binary tree of adders
+//             follows, with a register after every second level.
+//             Tried in a 16x16 MVU (Yosys; ECP5 LUT4 / xc7 LUT): groups of three 829 / 462, groups
+//             of four 801 / 558; 32x32 on ECP5: 3183 against 3268. First adders as gates instead
+//             of carry chains: 830 / 559. A register after every level: 1046 FF for 754.
 module popcount #(
   parameter int unsigned Width = 16
 ) (
@@ -20,9 +24,6 @@ module popcount #(
   localparam int unsigned LEAVES     = (Width + GROUP - 1) / GROUP;
   localparam int unsigned LEVELS     = $clog2(LEAVES);
   localparam int unsigned COUNT_BITS = $clog2(Width + 1);
-
-  // The parent computes the same figure: a module cannot export a parameter.
-  // LATENCY = ($clog2(ceil(Width / 3)) + 2) / 2
 
   logic [Width-1:0]        agree;
   logic [LEAVES*GROUP-1:0] padded;

@@ -60,7 +60,7 @@ module bnnedge_core (
     .Pe(2),
     .Simd(4),
     .Thresholded(1),
-    .BlockRom(0),
+    .BlockRom(1),
     .WeightFile("mem/0_mvu0_weights.mem"),
     .ThresholdFile("mem/0_mvu0_thresholds.mem")
   ) i_0_mvu0 (
