@@ -1,0 +1,7 @@
+"""The synthesis stage: RTL folder to bitstream, checked at gate level, or to an estimate."""
+
+from bnnedge.synthesis.config import SynthesisConfig
+from bnnedge.synthesis.flow import synthesise
+from bnnedge.synthesis.gatelevel import check_netlist
+
+__all__ = ["SynthesisConfig", "check_netlist", "synthesise"]

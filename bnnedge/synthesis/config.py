@@ -15,6 +15,8 @@ class SynthesisConfig:
         baud: of the serial line; None: the board's default.
         window: images that may be unanswered at a time; a power of two from 2 to 64.
         seed: of the placer. Another one may reach a few MHz more.
+        gate_level_images: random images for which the placed netlist is compared with the
+            Dataflow; 0: no check.
     """
 
     board: str
@@ -22,12 +24,14 @@ class SynthesisConfig:
     baud: int | None = None
     window: int = 4
     seed: int = 1
+    gate_level_images: int = 10
 
     def __post_init__(self) -> None:
         if self.window not in (2, 4, 8, 16, 32, 64):
             raise SynthesisError(f"window: wanted a power of two from 2 to 64, got {self.window}")
-        if self.seed < 0:
-            raise SynthesisError(f"seed: wanted 0 or more, got {self.seed}")
+        for name in ("seed", "gate_level_images"):
+            if getattr(self, name) < 0:
+                raise SynthesisError(f"{name}: wanted 0 or more, got {getattr(self, name)}")
         for name in ("clock_mhz", "baud"):
             value = getattr(self, name)
             if value is not None and not 0 < value < float("inf"):

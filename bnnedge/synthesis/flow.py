@@ -24,6 +24,7 @@ from bnnedge.synthesis.device import (
     plan_device,
     pll_parameters,
 )
+from bnnedge.synthesis.gatelevel import check_netlist
 from bnnedge.synthesis.pack import run_ecppack
 
 RESOURCES_FILE = "resources.json"
@@ -46,7 +47,8 @@ def synthesise(
 
     For an ECP5 board the folder holds `<name>.bit`, `netlist.v` (the very netlist that was placed,
     for the gate-level check), `device.json` (clock, baud rate, window: what a host must know),
-    `pins.lpf`, `synth.ys`, `resources.json` and `logs/`. For an estimate: `resources.json`,
+    `pins.lpf`, `synth.ys`, `resources.json` and `logs/`; it is published only if the netlist
+    equals the Dataflow on the config's images. For an estimate: `resources.json`,
     `synth.ys`, `logs/`.
 
     Args:
@@ -57,6 +59,7 @@ def synthesise(
 
     Raises:
         SynthesisError: unknown board; design too large, not routed, or slower than its clock.
+        MismatchError, SimulationError: the netlist does not equal the Dataflow.
         DesignError: the RTL folder is damaged.
         ToolMissingError, ToolFailedError: of Yosys, nextpnr-ecp5 or ecppack.
     """
@@ -93,7 +96,7 @@ def _write(
         if isinstance(board, Xc7Board):
             facts = _estimate(design, board, work, folder, progress)
         else:
-            facts = _implement(design, board, config, work, folder, progress)
+            facts = _implement(design, board, config, rtl, work, folder, progress)
     (folder / RESOURCES_FILE).write_text(json.dumps(to_json(facts), indent=1) + "\n")
     return facts
 
@@ -102,6 +105,7 @@ def _implement(
     design: Design,
     board: Ecp5Board,
     config: SynthesisConfig,
+    rtl: Path,
     work: Path,
     folder: Path,
     progress: Progress,
@@ -146,7 +150,11 @@ def _implement(
         _keep(work, folder, bitstream)
     logs.publish()
     device.save(folder)
-    return _ecp5_facts(design, board, device, config.seed, layers, routed, bitstream, seconds)
+    facts = _ecp5_facts(design, board, device, config.seed, layers, routed, bitstream)
+    if config.gate_level_images:
+        with _step("gate-level check", seconds, progress):
+            facts["gate_level"] = check_netlist(folder, rtl, images=config.gate_level_images)
+    return facts | {"seconds": seconds}
 
 
 def _ecp5_facts(
@@ -157,8 +165,7 @@ def _ecp5_facts(
     layers: Mapping[str, yosys.Cells],
     routed: nextpnr.Routed,
     bitstream: str,
-    seconds: Mapping[str, float],
-) -> Mapping[str, Any]:
+) -> dict[str, Any]:
     kinds = {"comb": "TRELLIS_COMB", "ff": "TRELLIS_FF", "bram": "DP16KD", "dsp": "MULT18X18D"}
     return {
         "board": board.name,
@@ -181,7 +188,6 @@ def _ecp5_facts(
             "network": round(device.clock_hz / design.interval_cycles, 1),
             "serial_line": round(_serial_images_per_second(design, device), 1),
         },
-        "seconds": seconds,
     }
 
 
