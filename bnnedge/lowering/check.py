@@ -1,5 +1,6 @@
 """The oracles: the Dataflow against the graph it came from, bit by bit and layer by layer."""
 
+from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -17,6 +18,7 @@ from bnnedge.lowering.execute import Runner
 from bnnedge.lowering.notes import Lift
 
 Inputs = NDArray[np.float32]
+_CHUNK = 1000  # images at a time: bounds memory, not results
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -112,6 +114,16 @@ def check_original(
     Raises:
         MismatchError: names the first differing node, channel and image.
     """
+    total: Counter[str] = Counter()
+    for first in range(0, len(x), _CHUNK):
+        total.update(_check_chunk(dataflow, original, lifted, x[first : first + _CHUNK], first))
+    return dict(total)
+
+
+def _check_chunk(
+    dataflow: Dataflow, original: Original, lifted: list[Lift], x: Inputs, first: int
+) -> dict[str, int]:
+    """`check_original` for images that begin at number `first`."""
     made, trace = original.run(x), dataflow.trace(x)
     chain = original.chain
     inexact = {lift.layer for lift in lifted}
@@ -132,12 +144,13 @@ def check_original(
         if wrong.any():
             image, channel = (int(i) for i in np.argwhere(wrong)[0])
             raise MismatchError(
-                f"{name}: bit {channel} of image {image} is {int(bits[image, channel])},"
+                f"{name}: bit {channel} of image {first + image} is {int(bits[image, channel])},"
                 f" the graph's input of {called(layer)} says otherwise"
             )
         compared += int(alive.sum()) * bits.shape[1]
     accumulators = trace[dataflow.mvus[-1].name]
-    _check_output(dataflow, original, made, accumulators, alive, chain.layers[-1].name in inexact)
+    exact = chain.layers[-1].name not in inexact
+    _check_output(dataflow, original, made, accumulators, _Alive(mask=alive, first=first), exact)
     return {
         "images": len(x),
         "bits": compared,
@@ -177,22 +190,25 @@ def _check_output(
     original: Original,
     made: Mapping[str, NDArray[Any]],
     accumulators: NDArray[np.int64],
-    alive: NDArray[np.bool_],
-    inexact: bool,
+    alive: "_Alive",
+    exact: bool,
 ) -> None:
     chain = original.chain
     layer = chain.layers[-1]
-    exact_sum = layer.op_type == "MatMul" and not inexact
     integers = made[layer.output[0]].reshape(len(accumulators), -1)
     weights = original.model.get_initializer(layer.input[1])
-    if exact_sum and np.array_equal(np.abs(weights), np.ones_like(weights)):
+    if (
+        exact
+        and layer.op_type == "MatMul"
+        and np.array_equal(np.abs(weights), np.ones_like(weights))
+    ):
         # With {0, s} inputs the graph's sum is not the ±1 dot product; the logits tell then.
         levels = np.unique(made[layer.input[0]])
         if np.array_equal(np.abs(levels), np.ones_like(levels)):
             _raise_if(integers != accumulators, alive, dataflow.mvus[-1].name, called(layer))
     logits = made[chain.result].reshape(len(accumulators), -1)
     got = dataflow.output.logits(accumulators)
-    tolerance = _tolerance(dataflow.output) if inexact else 0.0
+    tolerance = 0.0 if exact else _tolerance(dataflow.output)
     _raise_if(np.abs(logits - got) > tolerance, alive, "output", f"tensor {chain.result}")
     if chain.top1 is not None:
         _check_classes(chain, made, got, alive, tolerance)
@@ -202,7 +218,7 @@ def _check_classes(
     chain: Chain,
     made: Mapping[str, NDArray[Any]],
     logits: NDArray[np.float32],
-    alive: NDArray[np.bool_],
+    alive: "_Alive",
     tolerance: float,
 ) -> None:
     top1 = chain.top1
@@ -216,10 +232,19 @@ def _check_classes(
     _raise_if(wrong[:, None], alive, "class", called(top1))
 
 
-def _raise_if(wrong: NDArray[np.bool_], alive: NDArray[np.bool_], ours: str, theirs: str) -> None:
-    wrong = wrong & alive[:, None]
+@dataclass(frozen=True, kw_only=True)
+class _Alive:
+    """Images that are still compared, and the number of the first one."""
+
+    mask: NDArray[np.bool_]
+    first: int = 0
+
+
+def _raise_if(wrong: NDArray[np.bool_], alive: _Alive, ours: str, theirs: str) -> None:
+    wrong = wrong & alive.mask[:, None]
     if wrong.any():
         image, channel = (int(i) for i in np.argwhere(wrong)[0])
+        image += alive.first
         raise MismatchError(f"{ours}: channel {channel} of image {image} differs from {theirs}")
 
 
@@ -231,7 +256,7 @@ def check_finn(dataflow: Dataflow, lowered: ModelWrapper, x: Inputs) -> int:
         nodes += [layer, *region]
     made = Runner(lowered, 0.0).run(nodes, {chain.source: x})
     got = made[chain.result].reshape(len(x), -1)
-    alive = np.ones(len(x), np.bool_)
+    alive = _Alive(mask=np.ones(len(x), np.bool_))
     _raise_if(got != dataflow.logits(x), alive, "output", "the lowered FINN graph")
     return len(x)
 
@@ -258,7 +283,7 @@ def check_reference(
     if logits.shape != got.shape:
         raise LoweringError(f"reference.npz: wanted logits {got.shape}, got {logits.shape}")
     tolerance = _tolerance(dataflow.output) if lifted else 0.0
-    alive = np.ones(len(got), np.bool_)
+    alive = _Alive(mask=np.ones(len(got), np.bool_))
     integers = reference.get("accumulators", accumulators)
     if integers.shape == accumulators.shape:
         name = dataflow.mvus[-1].name

@@ -16,6 +16,7 @@ from qonnx.transformation.general import (
     SortGraph,
 )
 from qonnx.transformation.infer_shapes import InferShapes
+from qonnx.transformation.remove import RemoveUnusedNodes
 from qonnx.util.basic import get_by_name
 
 from bnnedge.errors import LoweringError
@@ -33,6 +34,8 @@ _OPSETS = range(7, onnx.defs.onnx_opset_version() + 1)
 def external_files(path: Path) -> tuple[Path, ...]:
     """The files beside `path` that hold its external tensors; empty if it cannot be read."""
     try:
+        if path.stat().st_size > MAX_BYTES:
+            return ()
         model = onnx.load(path, load_external_data=False)
     except Exception:
         return ()
@@ -112,6 +115,7 @@ def tidy(model: onnx.ModelProto) -> ModelWrapper:
         wrapper = wrapper.transform(InferShapes())
         # Passes change a layer's constants; another layer may share them.
         wrapper = wrapper.transform(GiveUniqueParameterTensors())
+        wrapper = wrapper.transform(RemoveUnusedNodes())
         wrapper = wrapper.transform(RemoveUnusedTensors())
         wrapper = wrapper.transform(BinariseInput())
         # Annotations are claims; what lowering relies on, it derives.

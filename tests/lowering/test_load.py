@@ -41,6 +41,14 @@ def test_not_onnx(tmp_path: Path, content: bytes) -> None:
         lower(path, LoweringConfig(), tmp_path / "out")
 
 
+def test_huge(tmp_path: Path) -> None:
+    path = tmp_path / "huge.onnx"
+    with path.open("wb") as sparse:
+        sparse.truncate(3 << 30)
+    with pytest.raises(LoweringError, match="3072 MiB is more than 1024 MiB"):
+        lower_model(path, LoweringConfig())
+
+
 def test_truncated_anywhere(tmp_path: Path, graph: Graph) -> None:
     whole = graph.save(tmp_path / "whole.onnx").read_bytes()
     path = tmp_path / "cut.onnx"

@@ -114,6 +114,22 @@ def test_weight_scales_are_lifted_and_said_so(tmp_path: Path, scale: str) -> Non
     assert lowered.facts["lifted"] == [{"layer": "fc1", "what": "weight scale"}]
 
 
+def test_float_biases_inside_a_gemm_are_named_inexact(tmp_path: Path) -> None:
+    """Beyond 256 synapses onnxruntime adds the bias to a part of the sum, which rounds."""
+    rng = np.random.default_rng(7)
+    graph = Graph((1, 600))
+    graph.add("Sign")
+    graph.add("Gemm", bipolar(rng, 20, 600), rng.standard_normal(20), transB=1, name="fc1")
+    graph.add("Sign")
+    graph.add("Gemm", bipolar(rng, 4, 20), rng.standard_normal(4), transB=1, name="fc2")
+    lowered = lower_model(graph.save(tmp_path / "bias.onnx"), LoweringConfig(check_images=1500))
+    assert lowered.facts["lifted"] == [
+        {"layer": "fc1", "what": "bias"},
+        {"layer": "fc2", "what": "bias"},
+    ]
+    assert lowered.facts["checks"]["original"]["images"] > 1500
+
+
 @pytest.mark.parametrize("activation", ["Relu", "HardSigmoid", "Tanh", "LeakyRelu"])
 def test_monotone_activations_before_a_binariser_are_free(tmp_path: Path, activation: str) -> None:
     rng = np.random.default_rng(2)
