@@ -43,7 +43,6 @@ class InputRegion:
 
     Attributes:
         low, high: the two values that the first layer sees; bit 1 stands for `high`.
-        remarks: what a user should know.
     """
 
     def __init__(self, model: ModelWrapper, runner: Runner, chain: Chain) -> None:
@@ -55,7 +54,6 @@ class InputRegion:
             if chain.input
             else f"input {chain.source}, which enters {called(chain.layers[0])}"
         )
-        self.remarks: list[str] = []
         probes = self._random_inputs(np.random.default_rng(0))
         self.low, self.high = two_levels(
             self._values(probes), f"{self._where}, before {called(chain.layers[0])}"
@@ -92,15 +90,24 @@ class InputRegion:
         self._verify(encoding, source, group, high)
         return encoding
 
+    def sign_zeros(self, encoding: ThresholdEncoding) -> dict[str, float]:
+        """The Sign nodes that an exact 0 can reach, each with an input value that does it."""
+        signs = [node for node in self._chain.input if node.op_type == "Sign"]
+        steps = np.unique(to_key(encoding.threshold[np.isfinite(encoding.threshold)]))[:_PROBES]
+        values = of_key(np.concatenate([[0], steps, steps - 1]).astype(np.int64))
+        x = np.repeat(values[:, None], self._elements, axis=1).reshape(-1, *self._shape)
+        made = self._runner.run(self._chain.input, {self._chain.source: x}) if signs else {}
+        found = {}
+        for node in signs:
+            zero = (made[node.input[0]] == 0).reshape(len(x), -1).any(axis=1)
+            if zero.any():
+                found[called(node)] = float(values[zero.argmax()])
+        return found
+
     def _values(self, x: NDArray[np.float32]) -> NDArray[Any]:
         """Inputs (N, E) → what the first layer sees (N, F)."""
         feeds = {self._chain.source: x.reshape(-1, *self._shape)}
         made = self._runner.run(self._chain.input, feeds)
-        for node in self._chain.input:
-            if node.op_type == "Sign" and (made[node.input[0]] == 0).any():
-                note = f"{called(node)}: an exact 0 can reach it from the input"
-                if note not in self.remarks:
-                    self.remarks.append(note)
         return made[self._chain.layers[0].input[0]].reshape(len(x), -1)
 
     def _bits(

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
@@ -84,6 +85,7 @@ def test_signs_zero_at_the_input_is_a_remark(tmp_path: Path, zero: SignZero, bit
     lowered = lower_model(path, LoweringConfig(sign_zero=zero))
 
     assert "input_sign" in lowered.facts["remarks"][0]
+    assert "exactly 0.5" in lowered.facts["remarks"][0]
     assert f"counts as {'+' if bit else '-'}1" in lowered.facts["remarks"][0]
     assert lowered.dataflow.encode(np.full((1, 3), 0.5)).tolist() == [[bit] * 3]
     assert lowered.dataflow.encode(np.full((1, 3), 0.6)).tolist() == [[1] * 3]
@@ -218,3 +220,73 @@ def test_shape_dependent_reshape_is_folded(tmp_path: Path) -> None:
     graph.add("MatMul", bipolar(rng, 8, 3))
     dataflow = lower_model(graph.save(tmp_path / "view.onnx"), LoweringConfig()).dataflow
     assert dataflow.input.source.tolist() == list(range(8))
+
+
+@pytest.mark.parametrize("form", ["where", "cast", "clip", "strict"])
+def test_binarisers_written_as_comparisons(tmp_path: Path, form: str) -> None:
+    """`torch.where(x >= 0, 1, -1)`, `(x > 0).float() * 2 - 1`, a steep clip."""
+
+    def binarise(graph: Graph) -> None:
+        if form == "where":
+            graph.add("GreaterOrEqual", np.float32(0))
+            graph.add("Where", np.float32(1), np.float32(-1))
+        elif form == "clip":
+            graph.add("Mul", np.float32(2.0**120))
+            graph.add("Add", np.float32(2.0**-20))
+            graph.add("Mul", np.float32(2.0**120))
+            graph.add("Clip", np.float32(-1), np.float32(1))
+        else:
+            graph.add("Greater" if form == "strict" else "GreaterOrEqual", np.float32(0))
+            graph.add("Cast", to=1)
+            if form == "cast":
+                graph.add("Mul", np.float32(2))
+                graph.add("Sub", np.float32(1))
+
+    rng = np.random.default_rng(8)
+    graph = Graph((1, 1, 3, 4))
+    graph.add("Sub", rng.uniform(0, 1, (1, 1, 3, 1)))
+    graph.add("Div", np.float32(0.31))
+    if form == "clip":
+        graph.add("Sign")  # a clip of raw floats is not two-valued everywhere
+    else:
+        binarise(graph)
+    graph.add("Flatten")
+    graph.add("MatMul", bipolar(rng, 12, 7))
+    adversarial_norm(rng, 12, 7).append(graph)
+    binarise(graph)
+    graph.add("MatMul", bipolar(rng, 7, 3))
+    path = graph.save(tmp_path / "compare.onnx")
+    x = rng.uniform(0, 1, (9, 1, 3, 4)).astype(np.float32)
+    lowered = lower_model(path, LoweringConfig())
+    assert np.array_equal(lowered.dataflow.logits(x), execute(path, x))
+
+
+def test_torchs_own_export(tmp_path: Path) -> None:
+    """A network of plain torch ops whose weights are binarised inside the graph."""
+
+    class Binary(torch.nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.first = torch.nn.Linear(20, 13)
+            self.norm = torch.nn.BatchNorm1d(13)
+            self.second = torch.nn.Linear(13, 5, bias=False)
+            self.norm.running_mean += torch.randn(13)
+            self.norm.weight.data = torch.randn(13)
+
+        def forward(self, x: torch.Tensor) -> torch.Tensor:
+            x = torch.sign(x.view(x.shape[0], -1) - 0.5)
+            x = torch.nn.functional.linear(x, torch.sign(self.first.weight), self.first.bias)
+            x = torch.sign(torch.nn.functional.hardtanh(self.norm(x)))
+            return torch.nn.functional.linear(x, torch.sign(self.second.weight)) * 0.1
+
+    torch.manual_seed(0)
+    network = Binary().eval()
+    path = tmp_path / "torch.onnx"
+    batch = torch.export.Dim("batch")
+    torch.onnx.export(
+        network, (torch.zeros(2, 4, 5),), path, dynamo=True, dynamic_shapes=({0: batch},)
+    )
+    lowered = lower_model(path, LoweringConfig())
+    x = torch.rand(50, 4, 5)
+    with torch.no_grad():
+        assert np.array_equal(lowered.dataflow.logits(x.numpy()), network(x).numpy())

@@ -109,9 +109,10 @@ def _residual() -> Graph:
 def _fork() -> Graph:
     graph = _hidden()
     tensor = graph.add("BipolarQuant", ONE, name="sign0")
-    graph.add("MatMul", bipolar(RNG, 5, 5), name="fc1")
+    branch = graph.add("MatMul", bipolar(RNG, 5, 5), name="fc1")
     graph.last = tensor
     graph.add("MatMul", bipolar(RNG, 5, 5), name="fc2")
+    graph.add("Concat", branch, axis=1, name="both")
     return graph
 
 

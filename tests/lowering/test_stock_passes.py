@@ -136,7 +136,7 @@ def test_sign_of_zero(tmp_path: Path) -> None:
     assert execute_onnx(stock, {"x": x})[out].tolist() == [[2, 2]]  # and nobody was told
     ours = lower_model(path, LoweringConfig(sign_zero=SignZero.MINUS))
     assert ours.dataflow.logits(x).tolist() == [[0, 0]]
-    assert "exact 0" in ours.facts["remarks"][0]
+    assert "exactly 0 gives Sign" in ours.facts["remarks"][0]
 
 
 def test_thresholding_layer_refuses_bipolar(tmp_path: Path) -> None:

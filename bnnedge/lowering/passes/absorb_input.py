@@ -34,7 +34,10 @@ class AbsorbInput(Transformation):  # type: ignore[misc]
         sign = -1.0 if self._sign_zero is SignZero.MINUS else 1.0
         region = InputRegion(model, Runner(model, sign), chain)
         encoding = region.encoding()
-        self._notes.remarks += [f"{text}; it counts as {sign:+.0f}" for text in region.remarks]
+        self._notes.remarks += [
+            f"{node}: an input of exactly {value:.9g} gives Sign a 0; it counts as {sign:+.0f}"
+            for node, value in region.sign_zeros(encoding).items()
+        ]
         lift_levels(model, layer, region.low, region.high, self._notes)
         shape = list(model.get_tensor_shape(layer.input[0]))
         remove(model, chain.input)
