@@ -1,5 +1,6 @@
 """Every SystemVerilog kernel against numpy, with and without stalls."""
 
+import shutil
 import tempfile
 from pathlib import Path
 
@@ -9,6 +10,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
+from bnnedge import tools
 from bnnedge.dataflow import ArgMax, XnorMvu
 from bnnedge.errors import FoldingError
 from bnnedge.rtl.kernels import (
@@ -301,3 +303,16 @@ def test_kernel_has_no_lint_warning(module: str, parameters: dict[str, int]) -> 
     used = {"xnor_mvu": ("popcount", "stream_contract")}.get(module, ("stream_contract",))
     sources = [path for path in others if path.stem in used]
     verilator.lint([SV_FOLDER / f"{module}.sv", *sources], top=module, parameters=parameters)
+
+
+def test_yosys_reads_every_kernel(tmp_path: Path) -> None:
+    for path in SV_FOLDER.glob("*.sv"):
+        shutil.copyfile(path, tmp_path / path.name)
+    names = " ".join(sorted(path.name for path in tmp_path.glob("*.sv")))
+    script = f"read_verilog -sv -defer {names}; hierarchy -check -top stream_width_converter"
+    tools.run(
+        [tools.find("yosys"), "-q", "-p", script],
+        cwd=tmp_path,
+        log=tmp_path / "yosys.log",
+        timeout_s=120,
+    )

@@ -50,6 +50,20 @@ module stream_width_converter #(
   localparam int unsigned LAST_UNITS = OUT_BEATS * OUT_UNITS - (IN_BEATS - 1) * IN_UNITS;
   localparam int unsigned LAST_BITS  = FrameBits - (IN_BEATS - 1) * InBits;
 
+  // Whether `left` can be `position` when an input beat is taken: beats of a frame are a fixed
+  // distance apart. Short frames and wide beats reach few positions, and need few sources.
+  function automatic bit reached(input int unsigned position);
+    int unsigned beat;
+    logic        found;
+    found = 1'b0;
+    beat = 0;
+    while (beat < IN_BEATS && beat < OUT_UNITS) begin
+      if ((beat * IN_UNITS) % OUT_UNITS == position) found = 1'b1;
+      beat = beat + 1;
+    end
+    reached = found;
+  endfunction
+
   logic last;
   if (IN_BEATS == 1) begin : gen_one_beat
     assign last = 1'b1;
@@ -89,7 +103,7 @@ module stream_width_converter #(
     logic [(IN_UNITS+1)*UNIT-1:0] source;
     assign source[0+:UNIT] = kept[u*UNIT+:UNIT];
     for (genvar k = 0; k < IN_UNITS; k++) begin : gen_source
-      if (u >= k && u - k < OUT_UNITS) begin : gen_here
+      if (u >= k && u - k < OUT_UNITS && reached(u - k)) begin : gen_here
         assign source[(k+1)*UNIT+:UNIT] = source[k*UNIT+:UNIT]
             | (in_data[k*UNIT+:UNIT] & {UNIT{take && left == FILL_BITS'(u - k)}});
       end else begin : gen_not_here

@@ -16,10 +16,10 @@
 //             register, so no multiplexer stands in the adder loop; it starts at −⌈MW/2⌉, so the
 //             dot product costs no subtraction. Shallow weight ROMs are logic that synthesis
 //             merges with the XNORs; deep ones are block RAM with an output register.
-// Cost        64x64 layer, accumulator output (build_scripts/kernel_cost.py). 16x16, block RAM: ECP5
-//             981 LUT4 + 755 FF placed and routed, 136 MHz (limited by the RAM's clock-to-q); xc7
-//             476 LUT + 113 CARRY4 + 755 FF. 32x32, logic ROM: ECP5 3155 LUT4 + 1533 FF, 154 MHz;
-//             xc7 1681 LUT + 384 CARRY4 + 1533 FF. 16x16 with a logic ROM: 184 MHz on ECP5.
+// Cost        64x64 layer, accumulator output (build_scripts/kernel_cost.py). 16x16, block RAM:
+//             ECP5 981 LUT4 + 755 FF placed and routed, 136 MHz (the RAM's clock-to-q limits);
+//             xc7 476 LUT + 113 CARRY4 + 755 FF. 32x32, logic ROM: ECP5 3155 LUT4 + 1533 FF,
+//             154 MHz; xc7 1681 LUT + 384 CARRY4 + 1533 FF. 16x16, logic ROM: ECP5 184 MHz.
 module xnor_mvu #(
   parameter int unsigned MatrixWidth   = 64,
   parameter int unsigned MatrixHeight  = 64,
