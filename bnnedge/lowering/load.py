@@ -5,6 +5,7 @@ from typing import Any
 
 import numpy as np
 import onnx
+import onnx.inliner
 from onnx import TensorProto
 from onnx.external_data_helper import ExternalDataInfo, uses_external_data
 from qonnx.core.modelwrapper import ModelWrapper
@@ -100,7 +101,7 @@ def encoding_name(model: ModelWrapper) -> str | None:
 def tidy(model: onnx.ModelProto) -> ModelWrapper:
     """Clean up a parsed model; see `read`. `model` is not changed."""
     copy = onnx.ModelProto()
-    copy.CopyFrom(model)
+    copy.CopyFrom(onnx.inliner.inline_local_functions(model) if model.functions else model)
     _check_opset(copy)
     _name_nodes(copy.graph)
     _normalise_domains(copy)

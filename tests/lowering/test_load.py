@@ -74,6 +74,25 @@ def test_unknown_domain(tmp_path: Path, graph: Graph) -> None:
         lower_model(graph.save(tmp_path / "m.onnx"), LoweringConfig())
 
 
+def test_local_functions_are_inlined(tmp_path: Path, graph: Graph) -> None:
+    """torch's exporter may wrap a module in a function of its own domain."""
+    model = graph.model()
+    x = np.random.default_rng(1).normal(0, 1, (5, 12)).astype(np.float32)
+    onnx.save(model, tmp_path / "flat.onnx")
+    wanted = lower_model(tmp_path / "flat.onnx", LoweringConfig()).dataflow.logits(x)
+    opsets = list(model.opset_import)
+    body = onnx.helper.make_node("MatMul", ["a", "w"], ["y"])
+    function = onnx.helper.make_function("local", "Layer", ["a", "w"], ["y"], [body], opsets)
+    model.functions.append(function)
+    model.opset_import.append(onnx.helper.make_opsetid("local", 1))
+    for node in model.graph.node:
+        if node.op_type == "MatMul":
+            node.op_type, node.domain = "Layer", "local"
+    onnx.save(model, tmp_path / "local.onnx")
+    got = lower_model(tmp_path / "local.onnx", LoweringConfig()).dataflow.logits(x)
+    assert np.array_equal(got, wanted)
+
+
 def test_external_data(tmp_path: Path, graph: Graph) -> None:
     path = tmp_path / "m.onnx"
     options = {"save_as_external_data": True, "location": "m.data", "size_threshold": 16}

@@ -132,6 +132,21 @@ def test_float_biases_inside_a_gemm_are_named_inexact(tmp_path: Path) -> None:
     assert lowered.facts["checks"]["original"]["images"] > 1500
 
 
+def test_rounding_inside_the_originals_sums_is_counted(tmp_path: Path) -> None:
+    """0.1·W sums to 0.1·k or a float beside it, by the order of summation, at the threshold."""
+    rng = np.random.default_rng(9)
+    graph = Graph((1, 601))
+    graph.add("Sign")
+    graph.add("MatMul", bipolar(rng, 601, 30) * np.float32(0.1))
+    graph.add("Sub", np.float32(0.1) * rng.choice(np.float32([-3, -1, 1, 3]), 30))
+    graph.add("Sign")
+    graph.add("MatMul", bipolar(rng, 30, 4))
+    lowered = lower_model(graph.save(tmp_path / "ties.onnx"), PLUS)
+    counts = lowered.facts["checks"]["original"]
+    assert 0 < counts["rounding_images"] < counts["images"]
+    assert lowered.facts["lifted"] == [{"layer": "matmul_1", "what": "weight scale"}]
+
+
 @pytest.mark.parametrize("activation", ["Relu", "HardSigmoid", "Tanh", "LeakyRelu"])
 def test_monotone_activations_before_a_binariser_are_free(tmp_path: Path, activation: str) -> None:
     rng = np.random.default_rng(2)

@@ -89,6 +89,30 @@ def test_popcount_range() -> None:
     assert clipped.reshape(-1).tolist() == [100, 512, 512, 512]
 
 
+def test_mvau_of_bipolars_is_a_popcount() -> None:
+    """FINN's Python MVAU gives p, not the dot product 2p − MW, so we hand it XNORs of BINARYs."""
+    rng = np.random.default_rng(4)
+    attributes = {
+        **{"MW": 6, "MH": 3, "SIMD": 1, "PE": 1, "binaryXnorMode": 0, "noActivation": 1},
+        **{"inputDataType": "BIPOLAR", "weightDataType": "BIPOLAR", "outputDataType": "INT8"},
+        "numInputVectors": [1],
+    }
+    graph = helper.make_graph(
+        [helper.make_node("MVAU", ["x", "w"], ["y"], **FPGA, **attributes)],
+        "mvau",
+        [helper.make_tensor_value_info("x", TensorProto.FLOAT, [1, 6])],
+        [helper.make_tensor_value_info("y", TensorProto.FLOAT, [1, 3])],
+    )
+    model = ModelWrapper(qonnx_make_model(graph))
+    weights, x = bipolar(rng, 6, 3), bipolar(rng, 1, 6)
+    model.set_initializer("w", weights)
+    for name, kind in (("x", "BIPOLAR"), ("w", "BIPOLAR"), ("y", "INT8")):
+        model.set_tensor_datatype(name, DataType[kind])
+    got = execute_onnx(model, {"x": x})["y"]
+    assert np.array_equal(got, (x @ weights + 6) / 2)
+    assert not np.array_equal(got, x @ weights)
+
+
 def _tied_graph(tmp_path: Path) -> tuple[Path, np.ndarray]:
     """Every channel c gives exactly 0 at one reachable accumulator; the weights are all +1."""
     rng = np.random.default_rng(1)
