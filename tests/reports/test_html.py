@@ -1,0 +1,149 @@
+"""The page as a whole: well-formed, self-contained, repeatable, honest."""
+
+import dataclasses
+import re
+from pathlib import Path
+from xml.etree import ElementTree
+
+import pytest
+
+from bnnedge.errors import BnnEdgeError, ConfigError
+from bnnedge.reports import ReportData, write_report
+from bnnedge.reports.data import Accuracy, Check, Epoch, Mismatch, Verdict
+from bnnedge.reports.html import proof_chain, render
+
+HOSTILE = "</td><script>alert(1)</script>\"'&\x00 {{ 7 * 7 }} $\\frac"
+
+
+def _text(page: str) -> str:
+    body = ElementTree.fromstring(page).find("body")
+    assert body is not None
+    return " ".join("".join(body.itertext()).split())
+
+
+def _one_failed(data: ReportData, mismatch: Mismatch) -> ReportData:
+    broken = dataclasses.replace(data.checks[3], verdict=Verdict.FAILED, mismatch=mismatch)
+    return dataclasses.replace(data, checks=(*data.checks[:3], broken, *data.checks[4:]))
+
+
+def test_page_is_well_formed_with_unique_ids(full_report: ReportData) -> None:
+    root = ElementTree.fromstring(render(full_report))
+    ids = [element.attrib["id"] for element in root.iter() if "id" in element.attrib]
+    assert len(ids) == len(set(ids))
+
+
+def test_page_fetches_nothing(full_report: ReportData) -> None:
+    page = render(full_report)
+    assert not re.search(r"https?:|//[a-z]|@import|<script|<link|<iframe", page)
+    sources = re.findall(r'(?:src|href)="([^"]*)"|url\(([^)]*)\)', page)
+    assert sources
+    assert all((a or b).startswith(("data:", "#")) for a, b in sources)
+
+
+def test_equal_data_give_equal_bytes(full_report: ReportData, tmp_path: Path) -> None:
+    first = write_report(full_report, tmp_path / "a" / "report.html")
+    second = write_report(full_report, tmp_path / "b" / "report.html")
+    assert first.read_bytes() == second.read_bytes()
+    assert [path.name for path in first.parent.iterdir()] == ["report.html"]
+
+
+def test_hostile_names_are_text(full_report: ReportData, mismatch: Mismatch) -> None:
+    data = _one_failed(full_report, dataclasses.replace(mismatch, node=HOSTILE))
+    assert data.pipeline is not None and data.accuracy is not None
+    layer = dataclasses.replace(data.pipeline.layers[0], name=HOSTILE)
+    data = dataclasses.replace(
+        data,
+        network=HOSTILE,
+        dataset=HOSTILE,
+        pipeline=dataclasses.replace(data.pipeline, layers=(layer, *data.pipeline.layers[1:])),
+        accuracy=dataclasses.replace(data.accuracy, classes=(HOSTILE,) * 10),
+    )
+    page = render(data)
+    ElementTree.fromstring(page)
+    assert "<script" not in page
+    assert "{{ 7 * 7 }}" in page
+
+
+def test_all_passed_is_said_with_its_number(full_report: ReportData) -> None:
+    text = _text(render(full_report))
+    assert "Every check passed: 5 of 5" in text
+    assert "failed" not in text
+    assert "board: not run here" in text
+    assert "not run here: no ULX3S is connected" in text
+    assert "64 cycles predicted, 64 measured in simulation, exactly as predicted" in text
+    assert "1,562,500 images/s" in text
+
+
+def test_failed_check_leads_the_page(full_report: ReportData, mismatch: Mismatch) -> None:
+    text = _text(render(_one_failed(full_report, mismatch)))
+    assert "1 of 5 checks failed" in text
+    assert "Every check passed" not in text
+    assert "Dataflow ≠ RTL" in text
+    assert "first: mvu1, channel 17, image 42: expected 1, got 0" in text
+
+
+def test_what_was_not_measured_is_absent() -> None:
+    text = _text(render(ReportData(network="bare")))
+    assert text == "bnnedge build report bare Nothing was checked here"
+
+
+@pytest.mark.parametrize(
+    ("part", "title"),
+    [
+        ("pipeline", "The pipeline"),
+        ("accuracy", "Confusion"),
+        ("examples", "Examples"),
+        ("streams", "How the streams flowed"),
+        ("synthesis", "Where the logic goes"),
+        ("checks", "What was checked"),
+        ("not_run", "Not run here"),
+        ("board", "Board ULX3S-85F"),
+    ],
+)
+def test_an_absent_part_leaves_the_rest(full_report: ReportData, part: str, title: str) -> None:
+    empty = None if part in {"pipeline", "accuracy", "board"} else ()
+    without = _text(render(dataclasses.replace(full_report, **{part: empty})))
+    assert title not in without
+    assert "Make it again" in without
+
+
+def test_a_history_without_figures_draws_nothing(full_report: ReportData) -> None:
+    accuracy = Accuracy(history=(Epoch(epoch=1, train_loss=float("nan")),))
+    page = render(dataclasses.replace(full_report, accuracy=accuracy))
+    assert 'class="plot"' not in page
+
+
+def test_chain_takes_the_worst_verdict_of_a_side() -> None:
+    def check(left: str, right: str, verdict: Verdict) -> Check:
+        return Check(left=left, right=right, compared="x", verdict=verdict)
+
+    chain = proof_chain(
+        (
+            check("a", "b", Verdict.PASSED),
+            check("b", "c", Verdict.PASSED),
+            check("a", "c", Verdict.FAILED),
+            check("c", "d", Verdict.NOT_RUN),
+        )
+    )
+    assert [(link.side, link.verdict) for link in chain] == [
+        ("a", None),
+        ("b", Verdict.PASSED),
+        ("c", Verdict.FAILED),
+        ("d", Verdict.NOT_RUN),
+    ]
+
+
+def test_parts_that_do_not_fit_are_refused(full_report: ReportData) -> None:
+    assert full_report.pipeline is not None
+    with pytest.raises(ConfigError, match="3 layers need 4 links, got 1"):
+        dataclasses.replace(full_report.pipeline, links=full_report.pipeline.links[:1])
+    with pytest.raises(ConfigError, match="wanted 8 by 8 = 64 pixels, got 3"):
+        dataclasses.replace(full_report.examples[0], pixels=b"abc")
+
+
+def test_a_place_that_cannot_be_written_is_one_line(
+    full_report: ReportData, tmp_path: Path
+) -> None:
+    (tmp_path / "file").write_text("")
+    with pytest.raises(BnnEdgeError, match="cannot write"):
+        write_report(full_report, tmp_path / "file" / "report.html")
