@@ -97,7 +97,7 @@ def test_what_was_not_measured_is_absent() -> None:
         ("synthesis", "Where the logic goes"),
         ("checks", "What was checked"),
         ("not_run", "Not run here"),
-        ("board", "Board ULX3S-85F"),
+        ("board", "BoardULX3S-85F"),
     ],
 )
 def test_an_absent_part_leaves_the_rest(full_report: ReportData, part: str, title: str) -> None:
