@@ -61,7 +61,8 @@ module frame_sender #(
   logic [Width-1:0]     word_q;
   logic [15:0]          crc_q, crc_d;
   logic [7:0]           head_byte, fault_q, fault_tag_q;
-  logic                 last_q, identify_q, fault_pending_q, sent, start_identity, start_fault, fault_busy;
+  logic                 last_q, identify_q, fault_pending_q, sent;
+  logic                 start_identity, start_fault, fault_busy;
 
   assign sent           = byte_valid_o & byte_ready_i;
   assign start_fault    = (state_q == IDLE) & fault_pending_q;
