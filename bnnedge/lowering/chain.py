@@ -213,12 +213,14 @@ def _check_op(model: ModelWrapper, node: Any, inputs: list[str]) -> None:
 
 
 def _check_layer(model: ModelWrapper, node: Any) -> None:
-    weights = model.get_initializer(node.input[1])
+    weights = model.get_initializer(node.input[1]) if len(node.input) > 1 else None
     if weights is None:
         raise LoweringError(f"{called(node)}: wanted data @ constant weights, in this order")
     if weights.ndim != 2:
         raise LoweringError(f"{called(node)}: wanted 2 weight dimensions, got {weights.ndim}")
     shape = model.get_tensor_shape(node.input[0])
+    if not shape or not model.get_tensor_shape(node.output[0]):
+        raise LoweringError(f"{called(node)}: the shapes of its input and output are not known")
     if int(np.prod(shape[:-1])) != 1:
         raise LoweringError(
             f"{called(node)}: wanted one vector per image, got data of shape {tuple(shape)}",

@@ -168,7 +168,10 @@ def check_batching(original: Original, x: Inputs) -> int:
     batched = pure.run(x)
     name = pure.model.graph.output[0].name
     for index, image in enumerate(x):
-        single = execute_onnx(pure.model, {pure.chain.source: image[None]})[name]
+        try:
+            single = execute_onnx(pure.model, {pure.chain.source: image[None]})[name]
+        except Exception as error:
+            raise LoweringError(f"qonnx cannot run the graph: {type(error).__name__}") from error
         if not np.array_equal(single.reshape(-1), batched[name][index].reshape(-1)):
             raise MismatchError(
                 f"tensor {name}: image {index} differs between batch and single run"

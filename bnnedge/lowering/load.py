@@ -100,32 +100,48 @@ def encoding_name(model: ModelWrapper) -> str | None:
 
 def tidy(model: onnx.ModelProto) -> ModelWrapper:
     """Clean up a parsed model; see `read`. `model` is not changed."""
+    try:
+        return _clean_up(model)
+    except LoweringError:
+        raise
+    except Exception as error:
+        # qonnx, onnx and protobuf raise whatever they trip over.
+        raise LoweringError(f"the graph is not valid ONNX: {_line(error)}") from error
+
+
+def _clean_up(model: onnx.ModelProto) -> ModelWrapper:
     copy = onnx.ModelProto()
     copy.CopyFrom(onnx.inliner.inline_local_functions(model) if model.functions else model)
+    _check_names(copy.graph)
     _check_opset(copy)
     _name_nodes(copy.graph)
     _normalise_domains(copy)
     wrapper = ModelWrapper(copy, fix_missing_initializer_valueinfo=False)
     wrapper = wrapper.transform(RemoveStaticGraphInputs(), make_deepcopy=False)
     _fix_batch(wrapper)
-    try:
-        wrapper = wrapper.transform(SortGraph())
-        wrapper = wrapper.transform(InferShapes())
-        # Weights behind a BipolarQuant, a Sign or a Transpose are constants like any other.
-        wrapper = wrapper.transform(FoldConstants(exclude_op_types=[]))
-        wrapper = wrapper.transform(InferShapes())
-        # Passes change a layer's constants; another layer may share them.
-        wrapper = wrapper.transform(GiveUniqueParameterTensors())
-        wrapper = wrapper.transform(RemoveUnusedNodes())
-        wrapper = wrapper.transform(RemoveUnusedTensors())
-        wrapper = wrapper.transform(BinariseInput())
-        # Annotations are claims; what lowering relies on, it derives.
-        del wrapper.graph.quantization_annotation[:]
-        return wrapper
-    except LoweringError:
-        raise
-    except Exception as error:
-        raise LoweringError(f"the graph is not valid ONNX: {_line(error)}") from error
+    wrapper = wrapper.transform(SortGraph())
+    wrapper = wrapper.transform(InferShapes())
+    # Weights behind a BipolarQuant, a Sign or a Transpose are constants like any other.
+    wrapper = wrapper.transform(FoldConstants(exclude_op_types=[]))
+    wrapper = wrapper.transform(InferShapes())
+    # Passes change a layer's constants; another layer may share them.
+    wrapper = wrapper.transform(GiveUniqueParameterTensors())
+    wrapper = wrapper.transform(RemoveUnusedNodes())
+    wrapper = wrapper.transform(RemoveUnusedTensors())
+    wrapper = wrapper.transform(BinariseInput())
+    # Annotations are claims; what lowering relies on, it derives.
+    del wrapper.graph.quantization_annotation[:]
+    return wrapper
+
+
+def _check_names(graph: Any) -> None:
+    """Names that are no text come from damaged files; errors could not even print them."""
+    names = [value.name for value in (*graph.input, *graph.output, *graph.initializer)]
+    for node in graph.node:
+        names += [node.name, node.op_type, node.domain, *node.input, *node.output]
+    for name in names:
+        if not name.isprintable():
+            raise LoweringError(f"the graph is damaged: {name!r} is no name")
 
 
 def _check_opset(model: onnx.ModelProto) -> None:
