@@ -22,7 +22,7 @@ Config = TypeVar("Config")
 
 
 def _exactly(value: Any, wanted: type) -> Any:
-    """`value` if it has the type that is written in the dataclass; no conversion but int → float."""
+    """`value` if it has the type written in the dataclass; the only conversion is int → float."""
     if wanted is float and type(value) is int:
         return float(value)
     if type(value) is not wanted:

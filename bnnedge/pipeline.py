@@ -83,7 +83,7 @@ def export(checkpoint: Path, out: Path) -> Artifact:
 
     See `bnnedge.exporter.export`.
     """
-    from bnnedge.export import export as run
+    from bnnedge.exporter import export as run
 
     return run(checkpoint.parent if checkpoint.is_file() else checkpoint, out)
 

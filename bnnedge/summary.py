@@ -1,5 +1,6 @@
 """What a build found, gathered from its artifacts for the report and the command line."""
 
+import dataclasses
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -103,16 +104,16 @@ def _lower_checks(facts: Mapping[str, Any]) -> list[Check]:
         "reference": ("QONNX", "Dataflow", "test and adversarial images"),
         "pytorch": ("PyTorch", "Dataflow", "accumulators and logits, test and adversarial images"),
         "finn": ("Dataflow", "FINN graph", "accumulators"),
-        "batching": ("QONNX, one by one", "QONNX, as a batch", "outputs"),
     }
     return [
         _equal(*sides[side], images=counts["images"], values=counts.get("outputs"))
         for side, counts in facts["checks"].items()
+        if side in sides
     ]
 
 
 def _simulate_checks(facts: Mapping[str, Any]) -> list[Check]:
-    found = [
+    return [
         _equal(
             "Dataflow",
             "RTL",
@@ -123,18 +124,6 @@ def _simulate_checks(facts: Mapping[str, Any]) -> list[Check]:
         )
         for run in facts["runs"]
     ]
-    if facts["interval_cycles"] is not None:
-        found.append(
-            Check(
-                left="predicted cycles/image",
-                right="measured cycles/image",
-                compared=f"{facts['predicted_interval_cycles']}"
-                f" and {facts['interval_cycles']:.2f}, within 1 %",
-                verdict=Verdict.PASSED if interval_error(facts) <= 0.01 else Verdict.FAILED,
-                images=facts["images"],
-            )
-        )
-    return found
 
 
 def interval_error(facts: Mapping[str, Any]) -> float:
@@ -146,9 +135,16 @@ def interval_error(facts: Mapping[str, Any]) -> float:
 
 def _synth_checks(facts: Mapping[str, Any]) -> list[Check]:
     gate = facts.get("gate_level")
+    board = Check(
+        left="netlist",
+        right="board",
+        compared="results over the serial line",
+        verdict=Verdict.NOT_RUN,
+        reason="no board was connected",
+    )
     if gate is None:
-        return []
-    return [_equal("Dataflow", "netlist", gate["compared"], images=gate["images"])]
+        return [board]
+    return [_equal("Dataflow", "netlist", gate["compared"], images=gate["images"]), board]
 
 
 def _deploy_checks(facts: Mapping[str, Any]) -> list[Check]:
@@ -328,9 +324,19 @@ def _synthesis(facts: Mapping[str, Mapping[str, Any]]) -> tuple[report.Synthesis
                 ),
                 estimate=estimate,
                 fmax_mhz=None if estimate else synth["timing"]["reached_mhz"],
+                layers=tuple(
+                    report.LayerResources(layer=layer, used=_used(cells))
+                    for layer, cells in synth.get("cells_by_instance", {}).items()
+                ),
             )
         )
     return tuple(found)
+
+
+def _used(cells: Mapping[str, int]) -> tuple[int | None, ...]:
+    """Mapped cells in the order of an ECP5 board's resources: LUT4, FF, DP16KD, MULT18X18D."""
+    luts = cells["lut4"] + 2 * cells["carry"] + 6 * cells["lut_ram"]
+    return luts, cells["ff"], cells["bram"], None
 
 
 def _pipeline(
@@ -365,6 +371,8 @@ def _pipeline(
                 element=str(stream.element),
             )
         )
+    links[0] = dataclasses.replace(links[0], beats=design.input_beats)
+    links[-1] = dataclasses.replace(links[-1], beats=design.output_beats)
     return report.Pipeline(
         layers=tuple(layers),
         links=tuple(links),

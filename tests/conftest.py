@@ -1,7 +1,20 @@
-"""Options of the whole test suite."""
+"""Options and fixtures of the whole test suite."""
+
+from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
+
+from bnnedge import tools
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--refresh-golden", action="store_true", help="rewrite the golden files")
+
+
+@pytest.fixture(scope="session", autouse=True)
+def cache(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """One cache of compiled models for the session, in place of the user's."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("XDG_CACHE_HOME", str(tmp_path_factory.mktemp("cache")))
+        yield tools.cache_dir() / "verilator"

@@ -15,7 +15,7 @@ import pytest
 from click.testing import CliRunner, Result
 
 from bnnedge.cli import main
-from bnnedge.hardware import RtlConfig, emit
+from bnnedge.rtl import RtlConfig, emit
 from tests.networks import random_inputs, random_mlp
 
 RECIPE = """
@@ -121,9 +121,7 @@ def test_unknown_board_lists_the_known_ones(rtl: Path, tmp_path: Path) -> None:
 def test_folding_mistakes(tmp_path: Path, dataflow: Path, folding: str, words: list[str]) -> None:
     (tmp_path / "folding.json").write_text(folding)
     out = tmp_path / "out"
-    one_line(
-        bnnedge("rtl", dataflow, "--folding", tmp_path / "folding.json", "-o", out), *words
-    )
+    one_line(bnnedge("rtl", dataflow, "--folding", tmp_path / "folding.json", "-o", out), *words)
     assert not out.exists()
 
 

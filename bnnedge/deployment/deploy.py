@@ -16,7 +16,7 @@ from bnnedge.deployment.runtime.validate import validate
 from bnnedge.deployment.simulated import LineFaults, SimulatedSerial
 from bnnedge.design import Design
 from bnnedge.errors import DeploymentError
-from bnnedge.synthesis.serial_model import SerialPorts, compile_serial_model
+from bnnedge.verilated.serial import SerialPorts, compile_serial_model
 
 _PROGRAM_TIMEOUT_S = 600.0
 # In simulation nothing delays a reply but the device; the driver's 0.5 s would be 12 M cycles.

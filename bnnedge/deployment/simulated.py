@@ -9,7 +9,7 @@ import math
 from dataclasses import dataclass
 from pathlib import Path
 
-from bnnedge.synthesis.serial_model import SerialModel
+from bnnedge.verilated.serial import SerialModel
 
 _FRAME_BITS = 10
 

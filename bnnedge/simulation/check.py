@@ -19,7 +19,7 @@ from bnnedge.errors import MismatchError
 from bnnedge.simulation.config import SimulationConfig
 from bnnedge.simulation.core import Core, Progress
 from bnnedge.simulation.locate import locate
-from bnnedge.simulation.stream import StreamActivity
+from bnnedge.verilated.stream import StreamActivity
 
 RESULT_FILE = "simulation.json"
 TRACE_FILE = "trace.fst"

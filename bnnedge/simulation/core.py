@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from bnnedge.dataflow.encoding import Bits, pack
 from bnnedge.design import TOP_MODULE, Design
 from bnnedge.errors import SimulationError
-from bnnedge.simulation.stream import StreamModel, StreamPorts, StreamResult
+from bnnedge.verilated.stream import StreamModel, StreamPorts, StreamResult
 
 Progress = Callable[[int, int], None]
 

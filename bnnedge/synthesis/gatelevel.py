@@ -22,8 +22,8 @@ from bnnedge.errors import MismatchError, SimulationError, SynthesisError
 from bnnedge.synthesis import frames
 from bnnedge.synthesis.boards import Ecp5Board, find_board
 from bnnedge.synthesis.device import Device
-from bnnedge.synthesis.serial_model import SerialModel, SerialPorts, compile_serial_model
 from bnnedge.synthesis.yosys import NETLIST_VERILOG
+from bnnedge.verilated.serial import SerialModel, SerialPorts, compile_serial_model
 
 CELL_FOLDER = Path(__file__).parent / "cells"
 _LIBRARY_CELLS = ("common_sim.vh", "ccu2c_sim.vh")

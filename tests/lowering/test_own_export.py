@@ -7,8 +7,8 @@ import onnx
 import pytest
 import torch
 
-from bnnedge.export import export
-from bnnedge.export.onnx_model import to_qonnx
+from bnnedge.exporter import export
+from bnnedge.exporter.onnx_model import to_qonnx
 from bnnedge.lowering import LoweringConfig, lower, lower_model
 from bnnedge.models.checkpoint import save_checkpoint
 from tests.models.networks import random_mlp

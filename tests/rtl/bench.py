@@ -9,7 +9,7 @@ from bnnedge.dataflow import Dataflow
 from bnnedge.dataflow.encoding import pack
 from bnnedge.design import TOP_MODULE, Design
 from bnnedge.rtl.kernels import SV_FOLDER, Kernel
-from bnnedge.simulation.stream import StreamModel, StreamPorts, StreamResult
+from bnnedge.verilated.stream import StreamModel, StreamPorts, StreamResult
 
 
 def elements_of(beats: NDArray[np.uint8], count: int, bits: int) -> NDArray[np.int64]:

@@ -16,7 +16,7 @@ from bnnedge.design import TOP_MODULE, Design
 from bnnedge.errors import FoldingError
 from bnnedge.rtl import RtlConfig, emit
 from bnnedge.rtl.kernels import divisors
-from bnnedge.simulation import verilator
+from bnnedge.verilated import verilator
 from tests.networks import random_inputs, random_mlp
 from tests.rtl.bench import run_network, steady_intervals
 

@@ -23,7 +23,7 @@ from bnnedge.rtl.kernels import (
     divisors,
     hex_words,
 )
-from bnnedge.simulation import verilator
+from bnnedge.verilated import verilator
 from tests.networks import adversarial_thresholds
 from tests.rtl.bench import beats_of, elements_of, run_kernel, signed, steady_intervals
 

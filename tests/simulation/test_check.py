@@ -156,7 +156,7 @@ def test_a_config_out_of_range_is_refused(fields: dict[str, object], message: st
 
 
 def test_the_stage_publishes_its_result_and_is_skipped_when_current(
-    rtl: Path, tmp_path: Path, default_cache: Path
+    rtl: Path, tmp_path: Path
 ) -> None:
     config = SimulationConfig(images=5, trace_images=1)
     artifact = simulate(rtl, config, tmp_path / "simulation")
@@ -168,9 +168,7 @@ def test_the_stage_publishes_its_result_and_is_skipped_when_current(
     assert (tmp_path / "simulation" / "artifact.json").stat().st_mtime_ns == written
 
 
-def test_nothing_is_published_after_a_mismatch(
-    altered: Path, tmp_path: Path, default_cache: Path
-) -> None:
+def test_nothing_is_published_after_a_mismatch(altered: Path, tmp_path: Path) -> None:
     flip(weight_files(altered, "mvu2")[0], 0)
     with pytest.raises(MismatchError):
         simulate(altered, SimulationConfig(images=5), tmp_path / "simulation")

@@ -10,7 +10,7 @@ import pytest
 from bnnedge import tools
 from bnnedge.errors import SimulationError
 from bnnedge.synthesis.gatelevel import netlist_sources
-from bnnedge.synthesis.serial_model import SerialModel, SerialPorts, compile_serial_model
+from bnnedge.verilated.serial import SerialModel, SerialPorts, compile_serial_model
 
 SV = Path(__file__).parent / "sv"
 CLOCKS = 40_000  # every address of the deepest memory, and more

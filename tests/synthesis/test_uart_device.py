@@ -8,13 +8,12 @@ from pathlib import Path
 
 import pytest
 
-from bnnedge.simulation import verilator
-from bnnedge.synthesis import serial_model
-from bnnedge.synthesis.serial_model import SerialModel, SerialPorts
+from bnnedge.synthesis.device import SV_FOLDER
+from bnnedge.verilated import serial, verilator
+from bnnedge.verilated.serial import SerialModel, SerialPorts
 
-SV = Path(serial_model.__file__).parent / "sv"
 CORE = Path(__file__).parent / "sv" / "bnnedge_core.sv"
-SOURCES = [*sorted(path for path in SV.glob("*.sv") if path.stem != "ulx3s"), CORE]
+SOURCES = [*sorted(path for path in SV_FOLDER.glob("*.sv") if path.stem != "ulx3s"), CORE]
 CLOCKS_PER_BIT = 8
 TIMEOUT = 1000
 BEATS = 3
@@ -48,7 +47,7 @@ def fault_frame(tag: int, fault: int) -> bytes:
 
 @pytest.fixture(scope="module")
 def library(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return serial_model.compile_serial_model(
+    return serial.compile_serial_model(
         sources=SOURCES, top="uart_device", ports=SerialPorts(), parameters=PARAMETERS
     )
 
@@ -108,7 +107,7 @@ def test_host_that_keeps_the_window_full_streams_without_loss(line: SerialModel)
 
 
 def test_image_beyond_the_window_is_refused_and_the_others_run(tmp_path: Path) -> None:
-    slow = serial_model.compile_serial_model(
+    slow = serial.compile_serial_model(
         sources=[*SOURCES[:-1], slow_core(tmp_path)],
         top="uart_device",
         ports=SerialPorts(),

@@ -1,5 +1,5 @@
 """Export: a checkpoint becomes a QONNX model that is checked against PyTorch, bit for bit."""
 
-from bnnedge.export.stage import export
+from bnnedge.exporter.stage import export
 
 __all__ = ["export"]

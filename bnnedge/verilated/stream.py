@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bnnedge.errors import SimulationError
-from bnnedge.simulation import verilator
+from bnnedge.verilated import verilator
 
 Bytes = NDArray[np.uint8]
 

@@ -10,11 +10,11 @@ import torch
 from onnx import numpy_helper
 
 from bnnedge.errors import CheckpointError, ExportError
-from bnnedge.export import export
-from bnnedge.export import onnx_model as onnx_model_module
-from bnnedge.export.check import compare_norms, compare_streams, execute
-from bnnedge.export.onnx_model import to_qonnx
-from bnnedge.export.reference import adversarial_inputs
+from bnnedge.exporter import export
+from bnnedge.exporter import onnx_model as onnx_model_module
+from bnnedge.exporter.check import compare_norms, compare_streams, execute
+from bnnedge.exporter.onnx_model import to_qonnx
+from bnnedge.exporter.reference import adversarial_inputs
 from bnnedge.models.checkpoint import save_checkpoint
 from bnnedge.models.mlp import Mlp
 from tests.models.networks import random_mlp

@@ -11,8 +11,8 @@ import pytest
 
 from bnnedge import tools
 from bnnedge.errors import BnnEdgeError, ToolFailedError, ToolMissingError
-from bnnedge.simulation import verilator
-from bnnedge.simulation.stream import StreamModel, StreamPorts
+from bnnedge.verilated import verilator
+from bnnedge.verilated.stream import StreamModel, StreamPorts
 
 SV = Path(__file__).parent / "sv"
 

@@ -7,7 +7,7 @@ from pathlib import Path
 from types import TracebackType
 
 from bnnedge.errors import SimulationError
-from bnnedge.simulation import verilator
+from bnnedge.verilated import verilator
 
 HARNESS = Path(__file__).parent / "harness" / "serial.cpp"
 

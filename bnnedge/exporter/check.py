@@ -19,7 +19,7 @@ from qonnx.core.onnx_exec import execute_onnx
 from qonnx.transformation.infer_shapes import InferShapes
 
 from bnnedge.errors import ExportError
-from bnnedge.export.onnx_model import INPUT, OUTPUT
+from bnnedge.exporter.onnx_model import INPUT, OUTPUT
 from bnnedge.models.mlp import HiddenLayer, Mlp, OutputLayer
 from bnnedge.ops.linear import BinaryLinear
 

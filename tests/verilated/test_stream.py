@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from bnnedge.errors import SimulationError, ToolFailedError
-from bnnedge.simulation.stream import StreamModel, StreamPorts
+from bnnedge.verilated.stream import StreamModel, StreamPorts
 
 SV = Path(__file__).parent / "sv"
 
@@ -229,7 +229,7 @@ def test_ctrl_c_stops_a_long_simulation(cache: Path) -> None:
     script = f"""
 import numpy as np
 from pathlib import Path
-from bnnedge.simulation.stream import StreamModel, StreamPorts
+from bnnedge.verilated.stream import StreamModel, StreamPorts
 
 model = StreamModel(
     sources=[Path({str(SV / "passthrough.sv")!r})],

@@ -17,7 +17,7 @@ def export(checkpoint: Path, out: Path) -> Artifact:
 
     The folder `out` holds
 
-    * `model.onnx`: see `bnnedge.export.onnx_model.to_qonnx`;
+    * `model.onnx`: see `bnnedge.exporter.onnx_model.to_qonnx`;
     * `reference.npz`: what later stages are compared with: `inputs` float32 (N, *input_shape),
       the test set followed by adversarial inputs; `labels` int64 (N,), −1 for the latter;
       `accumulators` int32 (N, classes), the last layer's; `logits` float32 (N, classes).
@@ -49,9 +49,9 @@ def _export(source: Path, folder: Path) -> Mapping[str, Any]:
     import numpy as np
     import onnx
 
-    from bnnedge.export.check import compare_norms, compare_streams
-    from bnnedge.export.onnx_model import to_qonnx
-    from bnnedge.export.reference import adversarial_inputs
+    from bnnedge.exporter.check import compare_norms, compare_streams
+    from bnnedge.exporter.onnx_model import to_qonnx
+    from bnnedge.exporter.reference import adversarial_inputs
     from bnnedge.models.checkpoint import load_checkpoint, load_test_set
 
     checkpoint = load_checkpoint(source)
