@@ -95,7 +95,7 @@ def _facts(facts: Mapping[str, Any]) -> list[str]:
 
 
 class _Progress:
-    """Rich's progress bars on standard error: one line a stage, silent when not on a terminal."""
+    """Rich's bars on standard error, a line a stage; only the stages' names off a terminal."""
 
     def __init__(self) -> None:
         from rich.console import Console
@@ -125,7 +125,7 @@ class _Progress:
         if stage not in self._tasks:
             self._tasks[stage] = self._bars.add_task("", stage=stage, total=None)
             if self._plain:
-                click.echo(f"{stage}: {what}", err=True)
+                click.echo(f"{stage} …", err=True)
         self._bars.update(
             self._tasks[stage],
             description=what,

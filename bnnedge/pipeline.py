@@ -332,7 +332,7 @@ class _Builder:
             if self.stages:
                 self.report(failed_check(name, str(error)))
             raise
-        self.stages[name] = BuiltStage(artifact=after, reused=before == after)
+        self.stages[name] = BuiltStage(name=name, artifact=after, reused=before == after)
         progress("up to date" if before == after else f"done in {after.wall_s:.1f} s", 1.0)
         return folder
 
