@@ -117,7 +117,7 @@ def rtl(
     clock_mhz: float = _DEFAULT_CLOCK_MHZ,
 ) -> Artifact:
     """Write the hardware of a Dataflow folder; see `bnnedge.hardware.emit`."""
-    from bnnedge.rtl import RtlConfig, emit
+    from bnnedge.hardware import RtlConfig, emit
 
     config = RtlConfig(target_fps=target_fps, folding=folding, clock_mhz=clock_mhz)
     return emit(dataflow, config, out)

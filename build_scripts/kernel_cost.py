@@ -19,7 +19,7 @@ import numpy as np
 
 from bnnedge import tools
 from bnnedge.dataflow import XnorMvu
-from bnnedge.rtl.kernels import SV_FOLDER, XnorMvuKernel
+from bnnedge.hardware.kernels import SV_FOLDER, XnorMvuKernel
 
 MATRIX = 64
 TARGET_MHZ = 250

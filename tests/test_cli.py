@@ -15,7 +15,7 @@ import pytest
 from click.testing import CliRunner, Result
 
 from bnnedge.cli import main
-from bnnedge.rtl import RtlConfig, emit
+from bnnedge.hardware import RtlConfig, emit
 from tests.networks import random_inputs, random_mlp
 
 RECIPE = """

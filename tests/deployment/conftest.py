@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from bnnedge.dataflow import Dataflow
 from bnnedge.deployment import BoardDevice, package
 from bnnedge.design import Design
-from bnnedge.rtl import RtlConfig, emit
+from bnnedge.hardware import RtlConfig, emit
 from tests.networks import random_inputs, random_mlp
 
 

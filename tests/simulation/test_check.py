@@ -9,8 +9,8 @@ import pytest
 
 from bnnedge.dataflow import Dataflow
 from bnnedge.errors import ConfigError, DataError, MismatchError, SimulationError
-from bnnedge.rtl.config import RtlConfig
-from bnnedge.rtl.emit import emit
+from bnnedge.hardware.config import RtlConfig
+from bnnedge.hardware.emit import emit
 from bnnedge.simulation import Core, SimulationConfig, check, simulate
 from bnnedge.simulation.check import expected_values, generate_bits
 from tests.networks import random_mlp

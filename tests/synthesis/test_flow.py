@@ -12,8 +12,8 @@ from bnnedge.artifacts import Artifact
 from bnnedge.dataflow import Dataflow, OutputTable, ThresholdEncoding, XnorMvu
 from bnnedge.design import Design
 from bnnedge.errors import MismatchError, SynthesisError, ToolMissingError
-from bnnedge.rtl import emit
-from bnnedge.rtl.config import RtlConfig
+from bnnedge.hardware import emit
+from bnnedge.hardware.config import RtlConfig
 from bnnedge.synthesis.config import SynthesisConfig
 from bnnedge.synthesis.device import Device
 from bnnedge.synthesis.flow import synthesise

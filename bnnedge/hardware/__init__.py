@@ -1,6 +1,6 @@
 """From a Dataflow folder to synthesisable SystemVerilog: folded, instantiated, predicted."""
 
-from bnnedge.rtl.config import RtlConfig
-from bnnedge.rtl.emit import emit
+from bnnedge.hardware.config import RtlConfig
+from bnnedge.hardware.emit import emit
 
 __all__ = ["RtlConfig", "emit"]

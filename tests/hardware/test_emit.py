@@ -14,11 +14,11 @@ from bnnedge import artifacts
 from bnnedge.dataflow import Dataflow
 from bnnedge.design import TOP_MODULE, Design
 from bnnedge.errors import FoldingError
-from bnnedge.rtl import RtlConfig, emit
-from bnnedge.rtl.kernels import divisors
+from bnnedge.hardware import RtlConfig, emit
+from bnnedge.hardware.kernels import divisors
 from bnnedge.verilated import verilator
+from tests.hardware.bench import run_network, steady_intervals
 from tests.networks import random_inputs, random_mlp
-from tests.rtl.bench import run_network, steady_intervals
 
 GOLDEN = Path(__file__).parent / "golden"
 _SETTINGS = settings(

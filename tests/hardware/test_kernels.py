@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from bnnedge import tools
 from bnnedge.dataflow import ArgMax, XnorMvu
 from bnnedge.errors import FoldingError
-from bnnedge.rtl.kernels import (
+from bnnedge.hardware.kernels import (
     SV_FOLDER,
     ArgMaxKernel,
     SignExtendKernel,
@@ -24,8 +24,8 @@ from bnnedge.rtl.kernels import (
     hex_words,
 )
 from bnnedge.verilated import verilator
+from tests.hardware.bench import beats_of, elements_of, run_kernel, signed, steady_intervals
 from tests.networks import adversarial_thresholds
-from tests.rtl.bench import beats_of, elements_of, run_kernel, signed, steady_intervals
 
 STALLS = (0.0, 0.3, 0.7)
 # Compiling a model takes a second: few examples, many stimuli in each.

@@ -11,8 +11,8 @@ from hypothesis import strategies as st
 
 from bnnedge.dataflow import XnorMvu
 from bnnedge.errors import FoldingError
-from bnnedge.rtl import RtlConfig
-from bnnedge.rtl.folding import Fold, axis_bits, choose_folding, read_folding
+from bnnedge.hardware import RtlConfig
+from bnnedge.hardware.folding import Fold, axis_bits, choose_folding, read_folding
 
 
 def layers_of(*widths: int) -> tuple[XnorMvu, ...]:

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from bnnedge.dataflow import XnorMvu
 from bnnedge.errors import FoldingError
-from bnnedge.rtl.kernels import ceil_div, divisors
+from bnnedge.hardware.kernels import ceil_div, divisors
 
 FOLDING_FILE = "folding.json"
 MIN_AXIS_BITS = 32

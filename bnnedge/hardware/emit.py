@@ -12,16 +12,16 @@ from bnnedge.artifacts import Artifact, folder_hashes, stage
 from bnnedge.dataflow import ArgMax, Dataflow
 from bnnedge.dataflow.graph import GRAPH_FILE, WEIGHTS_FILE
 from bnnedge.design import TOP_MODULE, Design, Layer
-from bnnedge.rtl.config import RtlConfig
-from bnnedge.rtl.core import Placed, core_text, identifier, stream_names
-from bnnedge.rtl.folding import (
+from bnnedge.hardware.config import RtlConfig
+from bnnedge.hardware.core import Placed, core_text, identifier, stream_names
+from bnnedge.hardware.folding import (
     FOLDING_FILE,
     Folding,
     axis_bits,
     choose_folding,
     read_folding,
 )
-from bnnedge.rtl.kernels import (
+from bnnedge.hardware.kernels import (
     SV_FOLDER,
     ArgMaxKernel,
     SignExtendKernel,

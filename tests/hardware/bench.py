@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 from bnnedge.dataflow import Dataflow
 from bnnedge.dataflow.encoding import pack
 from bnnedge.design import TOP_MODULE, Design
-from bnnedge.rtl.kernels import SV_FOLDER, Kernel
+from bnnedge.hardware.kernels import SV_FOLDER, Kernel
 from bnnedge.verilated.stream import StreamModel, StreamPorts, StreamResult
 
 

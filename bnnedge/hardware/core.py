@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from bnnedge.design import TOP_MODULE
-from bnnedge.rtl.kernels import Kernel, Parameter, SignExtendKernel, StreamLastKernel
+from bnnedge.hardware.kernels import Kernel, Parameter, SignExtendKernel, StreamLastKernel
 
 
 @dataclass(frozen=True, kw_only=True)

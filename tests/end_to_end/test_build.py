@@ -1,0 +1,105 @@
+"""One small network through every stage: build, resume, failure, and the verbs one by one."""
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+import bnnedge
+from bnnedge import pipeline
+from bnnedge.errors import MismatchError
+from bnnedge.pipeline import Build
+from tests.test_cli import RECIPE
+
+
+@pytest.fixture(scope="module")
+def recipe(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    path = tmp_path_factory.mktemp("recipe") / "small.toml"
+    path.write_text(RECIPE + "[simulation]\nimages = 50\n")
+    return path
+
+
+@pytest.fixture(scope="module")
+def out(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("build")
+
+
+@pytest.fixture(scope="module")
+def built(recipe: Path, out: Path) -> Build:
+    return bnnedge.build(recipe, out)
+
+
+def reused(build: Build) -> Mapping[str, bool]:
+    return {stage.name: stage.reused for stage in build.stages}
+
+
+def test_everything_is_there(built: Build, out: Path) -> None:
+    assert not any(reused(built).values())
+    assert built.bitstream.stat().st_size > 100_000
+    sides = {(check.left, check.right) for check in built.checks}
+    for left, right in (
+        ("PyTorch", "QONNX"),
+        ("PyTorch", "Dataflow"),
+        ("QONNX", "Dataflow"),
+        ("Dataflow", "RTL"),
+        ("Dataflow", "netlist"),
+        ("Dataflow", "simulated board"),
+    ):
+        assert (left, right) in sides
+    page = built.report.read_text()
+    assert "Every check passed" in page and "ulx3s-85f" in page
+    assert not list(out.glob(".*"))
+
+
+def test_a_second_build_does_nothing(built: Build, recipe: Path, out: Path) -> None:
+    assert all(reused(bnnedge.build(recipe, out)).values())
+
+
+def test_an_interrupted_build_goes_on(
+    built: Build, recipe: Path, out: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    recipe.write_text(recipe.read_text().replace("target_fps = 1000", "target_fps = 100_000"))
+    with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
+        patch.setattr(pipeline, "_simulate_stage", interrupt)
+        bnnedge.build(recipe, out)
+    again = reused(bnnedge.build(recipe, out))
+    assert [name for name, up_to_date in again.items() if up_to_date] == [
+        "train",
+        "export",
+        "lower",
+        "rtl",
+    ]
+
+
+def interrupt(*_: object) -> None:
+    raise KeyboardInterrupt
+
+
+def differ(*_: object) -> None:
+    raise MismatchError("small: first: image 7, class 3: wanted 5, got -5")
+
+
+def test_a_mismatch_fails_the_build_and_is_in_the_report(
+    built: Build, recipe: Path, out: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with monkeypatch.context() as patch, pytest.raises(MismatchError):
+        patch.setattr(pipeline, "_simulate_stage", differ)
+        bnnedge.build(recipe, out)
+    page = (out / "report.html").read_text()
+    assert "Every check passed" not in page
+    assert "image 7, class 3: wanted 5, got -5" in page
+
+
+def test_verbs_in_python_agree_with_the_build(built: Build, out: Path) -> None:
+    dataflow = bnnedge.Dataflow.load(out / "lower")
+    with np.load(out / "export" / "reference.npz") as reference:
+        assert np.array_equal(dataflow.run(reference["inputs"]), reference["accumulators"])
+        assert np.array_equal(dataflow.logits(reference["inputs"]), reference["logits"])
+    by_backend = [
+        bnnedge.evaluate(out / "lower", "digits", backend=backend).correct
+        for backend in ("reference", "emulator", "rtl")
+    ]
+    trained = json.loads((out / "train" / "artifact.json").read_text())["facts"]
+    assert by_backend == [round(trained["test_accuracy"] * trained["test_images"])] * 3
