@@ -200,8 +200,10 @@ def load(folder: Path) -> Artifact:
             wall_s=record["wall_s"],
             facts=record["facts"],
         )
+    except FileNotFoundError:
+        raise ConfigError(f"{folder} was not written by bnnedge: it has no {RECORD}") from None
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise ConfigError(
-            f"{folder} is not a folder written by bnnedge ({RECORD}: {error})",
+            f"{folder} was not written by bnnedge, or is damaged ({RECORD}: {error})",
             remedy="run the step that makes it again",
         ) from error

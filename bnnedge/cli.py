@@ -110,12 +110,12 @@ class _Progress:
             TimeElapsedColumn(),
             TextColumn("{task.description}"),
             console=console,
-            disable=self._plain,
         )
         self._tasks: dict[str, Any] = {}
 
     def __enter__(self) -> "_Progress":
-        self._bars.start()
+        if not self._plain:
+            self._bars.start()
         return self
 
     def __exit__(self, *_: object) -> None:

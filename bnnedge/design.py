@@ -108,9 +108,14 @@ class Design:
                     "layers": tuple(Layer(**layer) for layer in record["layers"]),
                 }
             )
+        except FileNotFoundError:
+            raise DesignError(
+                f"{folder} is not an RTL folder: it has no {DESIGN_FILE}",
+                remedy="give the folder that `bnnedge rtl` wrote",
+            ) from None
         except (OSError, ValueError, KeyError, TypeError) as error:
             raise DesignError(
-                f"{folder} is not an RTL folder ({DESIGN_FILE}: {error})",
+                f"{folder} is not an RTL folder: {DESIGN_FILE} is damaged ({error})",
                 remedy="run bnnedge rtl again",
             ) from error
         for name in (*design.sources, *design.memories):

@@ -370,6 +370,9 @@ def build(recipe: Path, out: Path, *, progress: StageProgress = _silent_stage) -
 
     loaded = Recipe.load(recipe)
     hardware = loaded.hardware
+    others = any(not path.name.startswith(".") for path in out.glob("*"))
+    if others and not (out / "train" / artifacts.RECORD).is_file():
+        raise ConfigError(f"{out} holds something else than a build", remedy="choose another -o")
     builder = _Builder(loaded, recipe, out, progress)
     trained = builder.run("train", lambda to, tell: train(loaded, to, progress=tell))
     exported = builder.run("export", lambda to, _: export(trained, to))
@@ -467,11 +470,15 @@ def read_arrays(path: Path) -> dict[str, NDArray[Any]]:
 def read_array(path: Path) -> NDArray[Any]:
     """The array in an `.npy` file. Raises DataError if it is missing or damaged."""
     try:
-        array = np.load(path, allow_pickle=False)
-    except (OSError, ValueError, EOFError) as error:
-        raise DataError(f"cannot read {path}: {error}", remedy="wanted an .npy file") from None
-    if not isinstance(array, np.ndarray):
-        raise DataError(f"{path} is an archive", remedy="wanted an .npy file with one array")
+        with path.open("rb") as source:
+            array: NDArray[Any] = np.lib.format.read_array(source, allow_pickle=False)
+    except OSError as error:
+        raise DataError(f"cannot read {path}: {error.strerror}") from None
+    except (ValueError, EOFError):
+        raise DataError(
+            f"{path} is not an .npy file of numbers, or is truncated",
+            remedy="write it with numpy.save",
+        ) from None
     return array
 
 

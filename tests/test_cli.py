@@ -179,8 +179,15 @@ def test_inputs_of_the_wrong_shape(tmp_path: Path, dataflow: Path) -> None:
 def test_inputs_that_would_execute_code(tmp_path: Path, dataflow: Path) -> None:
     np.save(tmp_path / "x.npy", np.array([Payload(tmp_path / "ran")], dtype=object))
     result = bnnedge("emulate", dataflow, "--inputs", tmp_path / "x.npy", "-o", tmp_path / "y.npy")
-    one_line(result, "cannot read")
+    one_line(result, "x.npy is not an .npy file of numbers")
     assert not (tmp_path / "ran").exists()
+
+
+def test_build_leaves_other_folders_alone(tmp_path: Path) -> None:
+    (tmp_path / "thesis").mkdir()
+    (tmp_path / "thesis" / "thesis.tex").write_text("years of work")
+    one_line(bnnedge("build", recipe(tmp_path), "-o", tmp_path / "thesis"), "thesis", "another -o")
+    assert [path.name for path in (tmp_path / "thesis").iterdir()] == ["thesis.tex"]
 
 
 def test_emulate_equals_the_interpreter(tmp_path: Path, dataflow: Path) -> None:

@@ -207,6 +207,11 @@ def _load_graph(path: Path) -> dict[str, Any]:
         if graph["format"] != "bnnedge-dataflow":
             raise ValueError(f"format is {graph['format']!r}")
         version = int(graph["version"])
+    except FileNotFoundError:
+        raise DataflowError(
+            f"{path.parent} is not a Dataflow folder: it has no {path.name}",
+            remedy="give the folder that `bnnedge lower` wrote",
+        ) from None
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise DataflowError(
             f"{path} is not a readable Dataflow ({type(error).__name__}: {error})",

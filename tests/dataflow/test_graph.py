@@ -78,7 +78,7 @@ def truncate(name: str) -> Callable[[Path], None]:
     [
         (truncate(GRAPH_FILE), "not a readable Dataflow"),
         (truncate(WEIGHTS_FILE), "truncated or was altered"),
-        (lambda folder: (folder / GRAPH_FILE).unlink(), "not a readable Dataflow"),
+        (lambda folder: (folder / GRAPH_FILE).unlink(), "it has no dataflow.json"),
         (lambda folder: (folder / WEIGHTS_FILE).unlink(), "does not hold a whole Dataflow"),
         (change_graph(version=99), "format version 99, this bnnedge reads 1"),
         (change_graph(format="other"), "format is 'other'"),
