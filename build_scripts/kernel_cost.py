@@ -12,6 +12,7 @@ xc7 figures are Yosys's netlist. Beside them the published figures of the same u
 import json
 import re
 import tempfile
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -20,6 +21,7 @@ import numpy as np
 from bnnedge import tools
 from bnnedge.dataflow import XnorMvu
 from bnnedge.hardware.kernels import SV_FOLDER, XnorMvuKernel
+from bnnedge.synthesis import nextpnr, yosys
 
 MATRIX = 64
 TARGET_MHZ = 250
@@ -71,10 +73,10 @@ def write_design(lanes: int, *, block_rom: bool, folder: Path) -> None:
         (folder / f"{module}.sv").write_text((SV_FOLDER / f"{module}.sv").read_text())
 
 
-def cells(folder: Path, synthesis: str) -> dict[str, int]:
+def cells(folder: Path, synthesis: str, replacements: Sequence[str] = ()) -> dict[str, int]:
     """Synthesise `folder` and count the cells by type."""
     sources = sorted(path.name for path in folder.glob("*.sv"))
-    lines = [f"read_verilog -sv -defer {' '.join(sources)}", "hierarchy -top top"]
+    lines = [f"read_verilog -sv -defer {' '.join(sources)}", *replacements, "hierarchy -top top"]
     lines += [f"tee -q -o synth.log {synthesis}", "delete */t:$scopeinfo"]
     (folder / "run.ys").write_text("\n".join([*lines, "tee -q -o stat.json stat -json", ""]))
     tools.run(
@@ -89,7 +91,10 @@ def cells(folder: Path, synthesis: str) -> dict[str, int]:
 
 def on_ecp5(folder: Path) -> Ecp5:
     """Synthesise, place and route."""
-    cells(folder, "synth_ecp5 -nowidelut -top top -json top.json")
+    yosys.copy_ecp5_modules(folder)
+    synthesis = "synth_ecp5 -nowidelut -top top -json top.json"
+    cells(folder, synthesis, yosys.read_ecp5_modules())
+    nextpnr.release_carries(folder / "top.json")
     words = "--25k --package CABGA256 --out-of-context --json top.json --timing-allow-fail"
     words += f" --freq {TARGET_MHZ} --seed {SEED} --report report.json"
     tools.run(

@@ -113,6 +113,7 @@ def _implement(
     device, pll = plan_device(design, board, config)
     for module in board.sources:
         shutil.copyfile(SV_FOLDER / f"{module}.sv", work / f"{module}.sv")
+    yosys.copy_ecp5_modules(work)
     script = yosys.ecp5_script(
         [*design.sources, *(f"{module}.sv" for module in board.sources)],
         board.top,

@@ -22,10 +22,9 @@ from bnnedge.errors import MismatchError, SimulationError, SynthesisError
 from bnnedge.synthesis import frames
 from bnnedge.synthesis.boards import Ecp5Board, find_board
 from bnnedge.synthesis.device import Device
-from bnnedge.synthesis.yosys import NETLIST_VERILOG
+from bnnedge.synthesis.yosys import CELL_FOLDER, NETLIST_VERILOG
 from bnnedge.verilated.serial import SerialModel, SerialPorts, compile_serial_model
 
-CELL_FOLDER = Path(__file__).parent / "cells"
 _LIBRARY_CELLS = ("common_sim.vh", "ccu2c_sim.vh")
 _OWN_CELLS = ("DP16KD.v", "EHXPLLL.v")
 _LOCK_CLOCKS = 200  # the PLL's model, then the reset's shift register

@@ -73,16 +73,46 @@ def nextpnr_arguments(board: Ecp5Board, *, seed: int) -> list[str]:
     ]
 
 
+def release_carries(netlist: Path) -> None:
+    """Disconnect the ends of carry chains that have no effect, in a flattened netlist (JSON).
+
+    nextpnr spends a CCU2C (two COMB) on taking a connected COUT to the fabric, read or not, and
+    one on bringing in a CIN, constant or not. So these become "x": a COUT that nothing reads, and
+    a constant CIN whose first half neither passes it on (its LUT4 is 0) nor shows it (S0 unread).
+    """
+    document = json.loads(netlist.read_text())
+    for module in document["modules"].values():
+        cells = module["cells"].values()
+        read = {bit for port in module["ports"].values() for bit in port["bits"]}
+        for cell in cells:
+            for port, bits in cell["connections"].items():
+                if cell["port_directions"][port] == "input":
+                    read.update(bits)
+        for cell in cells:
+            if cell["type"] == "CCU2C":
+                _release(cell["connections"], int(cell["parameters"]["INIT0"], 2), read)
+    netlist.write_text(json.dumps(document))
+
+
+def _release(pins: dict[str, list[int | str]], first_table: int, read: set[int | str]) -> None:
+    if not read.intersection(pins["COUT"]):
+        pins["COUT"] = ["x"]
+    never_passes = pins["C0"] == pins["D0"] == ["1"] and first_table >> 12 == 0
+    if pins["CIN"] == ["0"] and never_passes and not read.intersection(pins["S0"]):
+        pins["CIN"] = ["x"]
+
+
 def run_nextpnr(
     board: Ecp5Board, *, clock_mhz: float, seed: int, cwd: Path, log: Path, timeout_s: float
 ) -> Routed:
-    """Place and route the netlist in `cwd`.
+    """Place and route the netlist in `cwd`, after `release_carries`.
 
     Raises:
         ToolMissingError: nextpnr-ecp5 is not installed.
         SynthesisError: the design does not fit the board's FPGA or was not routed.
         ToolFailedError: anything else.
     """
+    release_carries(cwd / NETLIST_JSON)
     try:
         tools.run(
             [tools.find("nextpnr-ecp5"), *nextpnr_arguments(board, seed=seed)],

@@ -1,9 +1,13 @@
 """Yosys: scripts as values, and what its statistics say.
 
+For ECP5, modules in `cells/` take the place of the portable ones of the same name, or are used by
+those that do.
+
 Every path is relative to the folder in which Yosys runs: the WebAssembly build sees no other.
 """
 
 import json
+import shutil
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -15,6 +19,9 @@ from bnnedge.errors import SynthesisError
 
 NETLIST_JSON = "netlist.json"
 NETLIST_VERILOG = "netlist.v"
+CELL_FOLDER = Path(__file__).parent / "cells"
+ECP5_MODULES = ("adder_row", "popcount")
+_ECP5_FOLDER = "ecp5"
 _SCRIPT = "synth.ys"
 _STATISTICS = "stat.json"
 # Where a flattened cell's name begins when it is inside the network.
@@ -24,12 +31,15 @@ _CORE_PREFIX = "i_device.i_core."
 def ecp5_script(sources: Sequence[str], top: str, parameters: Mapping[str, int]) -> str:
     """The script that makes a netlist for nextpnr-ecp5 and the same as Verilog.
 
+    It runs where `copy_ecp5_modules` was.
+
     `-nowidelut`: with the PFU's multiplexers a folded TFC layer takes 20 % more COMB cells at
     the same clock, and an unrolled one three times as many LUTs.
     """
     chosen = "".join(f" -chparam {name} {value}" for name, value in parameters.items())
     return _text(
         *_read(sources),
+        *read_ecp5_modules(),
         f"hierarchy -top {top}{chosen}",
         f"tee -q -o synth_ecp5.log synth_ecp5 -nowidelut -top {top}",
         "delete */t:$scopeinfo",
@@ -37,6 +47,21 @@ def ecp5_script(sources: Sequence[str], top: str, parameters: Mapping[str, int])
         f"write_json {NETLIST_JSON}",
         f"write_verilog -noattr {NETLIST_VERILOG}",
     )
+
+
+def copy_ecp5_modules(folder: Path) -> None:
+    """Put what `read_ecp5_modules` reads into the folder in which Yosys runs."""
+    (folder / _ECP5_FOLDER).mkdir()
+    for module in ECP5_MODULES:
+        name = f"{module}.sv"
+        shutil.copyfile(CELL_FOLDER / name, folder / _ECP5_FOLDER / name)
+
+
+def read_ecp5_modules() -> list[str]:
+    """Commands that follow the reading of the sources in a script for ECP5."""
+    return [
+        f"read_verilog -sv -defer -overwrite {_ECP5_FOLDER}/{module}.sv" for module in ECP5_MODULES
+    ]
 
 
 def xc7_script(sources: Sequence[str]) -> str:

@@ -279,6 +279,7 @@ def test_other_kernels_refuse_impossible_parameters() -> None:
 
 _LINTED = [
     *(("popcount", {"Width": width}) for width in (1, 2, 3, 4, 7, 100)),
+    ("popcount", {"Width": 16, "SumBits": 9}),
     *(
         ("xnor_mvu", {"Pe": pe, "Simd": simd, "Thresholded": t, "BlockRom": block})
         for pe, simd in ((16, 16), (64, 64), (64, 8), (8, 64))

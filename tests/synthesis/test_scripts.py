@@ -2,6 +2,7 @@
 
 import json
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -18,10 +19,47 @@ def ulx3s(size: str = "85f") -> Ecp5Board:
     return board
 
 
+def carry_cell(*, c0: int | str, cin: int | str, s0: int, cout: int) -> dict[str, Any]:
+    pins = {"C0": c0, "D0": "1", "CIN": cin, "S0": s0, "COUT": cout}
+    outputs = ("S0", "COUT")
+    return {
+        "type": "CCU2C",
+        "parameters": {"INIT0": f"{0x0006 if c0 == '1' else 0x96AA:016b}"},
+        "port_directions": {pin: "output" if pin in outputs else "input" for pin in pins},
+        "connections": {pin: [bit] for pin, bit in pins.items()},
+    }
+
+
+def test_only_ends_of_carry_chains_without_effect_are_disconnected(tmp_path: Path) -> None:
+    netlist = tmp_path / "netlist.json"
+    cells = {
+        "start": carry_cell(c0="1", cin="0", s0=2, cout=3),
+        "end": carry_cell(c0="0", cin=3, s0=4, cout=5),
+        "sum": carry_cell(c0="0", cin="0", s0=6, cout=7),
+        "start_shown": carry_cell(c0="1", cin="0", s0=8, cout=9),
+    }
+    ports = {"y": {"bits": [4, 6, 7, 8]}}
+    netlist.write_text(json.dumps({"modules": {"top": {"ports": ports, "cells": cells}}}))
+    nextpnr.release_carries(netlist)
+    after = json.loads(netlist.read_text())["modules"]["top"]["cells"]
+    ends = {
+        name: (*cell["connections"]["CIN"], *cell["connections"]["COUT"])
+        for name, cell in after.items()
+    }
+    assert ends == {
+        "start": ("x", 3),
+        "end": (3, "x"),
+        "sum": ("0", 7),
+        "start_shown": ("0", "x"),
+    }
+
+
 def test_ecp5_script() -> None:
     assert yosys.ecp5_script(["sv/a.sv", "top.sv"], "top", {"Depth": 4, "Width": 32}) == (
         "read_verilog -sv -defer sv/a.sv\n"
         "read_verilog -sv -defer top.sv\n"
+        "read_verilog -sv -defer -overwrite ecp5/adder_row.sv\n"
+        "read_verilog -sv -defer -overwrite ecp5/popcount.sv\n"
         "hierarchy -top top -chparam Depth 4 -chparam Width 32\n"
         "tee -q -o synth_ecp5.log synth_ecp5 -nowidelut -top top\n"
         "delete */t:$scopeinfo\n"

@@ -1,23 +1,27 @@
-// Agreement count: in how many of Width positions a_i and b_i hold the same bit, i.e. the
-// popcount of their XNOR.
+// Agreement count added to a base: sum_o = base_i + in how many of Width positions a_i and b_i
+// hold the same bit, i.e. the popcount of their XNOR; modulo 2**SumBits.
 //
-// Latency     ($clog2(ceil(Width / 3)) + 2) / 2 clock cycles in which en_i is high (the parent
-//             computes the same, a module cannot export it); initiation interval 1.
+// Latency     ($clog2(ceil(Width / 3)) + 2) / 2 clock cycles in which en_i is high from a_i and b_i
+//             (the parent computes the same, a module cannot export it), none from base_i;
+//             initiation interval 1.
 // Bit order   irrelevant.
 // Form        Positions are taken in groups of three: both bits of a group's sum are functions of
 //             six inputs, so XNOR and first compression are one LUT6 level. A binary tree of adders
 //             follows, with a register after every second level.
-//             Tried in a 16x16 MVU (Yosys; ECP5 LUT4 / xc7 LUT): groups of three 829 / 462, groups
-//             of four 801 / 558; 32x32 on ECP5: 3183 against 3268. First adders as gates instead
-//             of carry chains: 830 / 559. A register after every level: 1046 FF for 754.
+//             Tried in a 16x16 MVU (Yosys, xc7 LUT): groups of three 462, groups of four 558. First
+//             adders as gates instead of carry chains: 559. A register after every level: 1046 FF
+//             for 754. For ECP5 another form takes this module's place in synthesis
+//             (bnnedge/synthesis/cells/popcount.sv).
 module popcount #(
-  parameter int unsigned Width = 16
+  parameter int unsigned Width   = 16,
+  parameter int unsigned SumBits = $clog2(Width + 1)  // at least this
 ) (
-  input  logic                         clk_i,
-  input  logic                         en_i,
-  input  logic [Width-1:0]             a_i,
-  input  logic [Width-1:0]             b_i,
-  output logic [$clog2(Width + 1)-1:0] count_o
+  input  logic               clk_i,
+  input  logic               en_i,
+  input  logic [Width-1:0]   a_i,
+  input  logic [Width-1:0]   b_i,
+  input  logic [SumBits-1:0] base_i,
+  output logic [SumBits-1:0] sum_o
 );
   localparam int unsigned GROUP      = 3;
   localparam int unsigned GROUP_BITS = 2;
@@ -61,5 +65,5 @@ module popcount #(
     logic unused;
     assign unused = ^gen_level[LEVELS].sum_q[GROUP_BITS+LEVELS-1:COUNT_BITS];
   end
-  assign count_o = COUNT_BITS'(gen_level[LEVELS].sum_q);
+  assign sum_o = base_i + SumBits'(COUNT_BITS'(gen_level[LEVELS].sum_q));
 endmodule

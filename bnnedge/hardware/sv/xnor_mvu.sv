@@ -16,10 +16,12 @@
 //             register, so no multiplexer stands in the adder loop; it starts at −⌈MW/2⌉, so the
 //             dot product costs no subtraction. Shallow weight ROMs are logic that synthesis
 //             merges with the XNORs; deep ones are block RAM with an output register.
-// Cost        64x64 layer, accumulator output (build_scripts/kernel_cost.py). 16x16, block RAM:
-//             ECP5 981 LUT4 + 755 FF placed and routed, 136 MHz (the RAM's clock-to-q limits);
-//             xc7 476 LUT + 113 CARRY4 + 755 FF. 32x32, logic ROM: ECP5 3155 LUT4 + 1533 FF,
-//             154 MHz; xc7 1681 LUT + 384 CARRY4 + 1533 FF. 16x16, logic ROM: ECP5 184 MHz.
+// Cost        64x64 layer, accumulator output (build_scripts/kernel_cost.py). ECP5 is placed and
+//             routed, with the popcount's ECP5 form. 16x16, block RAM: ECP5 573 LUT4 + 742 FF,
+//             138 MHz (the RAM's clock-to-q limits); xc7 476 LUT + 113 CARRY4 + 755 FF. 32x32,
+//             logic ROM: ECP5 1895 LUT4 + 1491 FF, 162 MHz; xc7 1680 LUT + 384 CARRY4 + 1533 FF.
+//             32x32, block RAM: ECP5 1889 LUT4 + 2670 FF, 129 MHz. 16x16, logic ROM: 834 LUT4 +
+//             727 FF, 180 MHz.
 module xnor_mvu #(
   parameter int unsigned MatrixWidth   = 64,
   parameter int unsigned MatrixHeight  = 64,
@@ -44,7 +46,6 @@ module xnor_mvu #(
   localparam int unsigned DEPTH      = NF * SF;
   localparam int unsigned ADDR_BITS  = DEPTH > 1 ? $clog2(DEPTH) : 1;
   localparam int unsigned COUNT_BITS = $clog2(MatrixWidth + 1);
-  localparam int unsigned SUM_BITS   = $clog2(Simd + 1);
   // From a step to its count: see popcount for the first term.
   localparam int unsigned LATENCY    = ($clog2((Simd + 2) / 3) + 2) / 2 + (BlockRom ? 2 : 1);
   localparam logic [COUNT_BITS-1:0] START =
@@ -158,17 +159,18 @@ module xnor_mvu #(
   assign done  = done_q[LATENCY-1];
 
   for (genvar p = 0; p < Pe; p++) begin : gen_pe
-    logic [SUM_BITS-1:0]   count;
     logic [COUNT_BITS-1:0] acc;
 
     popcount #(
-      .Width(Simd)
+      .Width  (Simd),
+      .SumBits(COUNT_BITS)
     ) i_popcount (
       .clk_i,
-      .en_i   (en),
-      .a_i    (weights[p*Simd+:Simd]),
-      .b_i    (x),
-      .count_o(count)
+      .en_i  (en),
+      .a_i   (weights[p*Simd+:Simd]),
+      .b_i   (x),
+      .base_i(acc),
+      .sum_o (total_d[p*COUNT_BITS+:COUNT_BITS])
     );
 
     if (SF == 1) begin : gen_no_acc
@@ -181,7 +183,6 @@ module xnor_mvu #(
       end
       assign acc = acc_q;
     end
-    assign total_d[p*COUNT_BITS+:COUNT_BITS] = acc + COUNT_BITS'(count);
   end
 
   // ---- output register: `total_q` itself, or the thresholds' bits one cycle later
