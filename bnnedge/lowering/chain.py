@@ -21,17 +21,17 @@ ELEMENTWISE = {
     *("Softplus", "Softsign", "Celu", "HardSwish", "Erf", "Exp", "Log", "Sqrt", "Reciprocal"),
     *("Floor", "Ceil", "Round", "Identity", "Dropout", "Cast", "Where", "Not", "Equal"),
     *("Greater", "GreaterOrEqual", "Less", "LessOrEqual"),
-    *("Sign", "BipolarQuant", "MultiThreshold"),
+    *("And", "Or", "Xor", "Sum", "Mean", "ThresholdedRelu", "CastLike"),
+    *("Sign", "BipolarQuant", "MultiThreshold", "Quant", "IntQuant"),
 }
 RESHAPING = {"Reshape", "Flatten", "Squeeze", "Unsqueeze", "Transpose"}
 INPUT_ONLY = {"Concat", "Expand", "Tile", "Slice", "Gather", "Split"}
+SOFTMAX = {"Softmax", "LogSoftmax"}
 TOP1 = {"TopK", "ArgMax"}
+_MAY_END = SOFTMAX | TOP1 | RESHAPING | {"Cast", "Identity"}
+_CHAINS = "only chains of layers can be lowered, without branches"
 _REASONS = {
     "Conv": "convolutions cannot be lowered yet, only fully connected layers",
-    "Softmax": "it mixes channels; end the graph before it, the class stays the same",
-    "LogSoftmax": "it mixes channels; end the graph before it, the class stays the same",
-    "Quant": "more than one bit; wanted BipolarQuant",
-    "IntQuant": "more than one bit; wanted BipolarQuant",
     "Trunc": "more than one bit; wanted BipolarQuant",
     "FloatQuant": "more than one bit; wanted BipolarQuant",
     "MaxPool": "pooling cannot be lowered yet, only fully connected layers",
@@ -48,15 +48,19 @@ class Chain:
         input: nodes from the graph's input to the first layer, topologically sorted.
         layers: the MatMul (Gemm, XnorPopcountMatMul) nodes.
         regions: regions[i] are the nodes from layer i to layer i + 1; the last one is the tail.
-        top1: the TopK or ArgMax that ends the graph, if one does.
+        softmax: the Softmax or LogSoftmax behind the tail, if there is one.
+        top1: the TopK or ArgMax that finds the class, if one does.
+        ending: all nodes behind the tail: softmax, top1, and reshapes and casts of the class.
         source: name of the graph's input tensor.
-        result: name of the tensor that the tail makes (before the top-1), or the last layer's.
+        result: name of the tensor that the tail makes, which is the logits; or the last layer's.
     """
 
     input: tuple[Any, ...]
     layers: tuple[Any, ...]
     regions: tuple[tuple[Any, ...], ...]
+    softmax: Any | None
     top1: Any | None
+    ending: tuple[Any, ...]
     source: str
     result: str
 
@@ -69,133 +73,156 @@ def called(node: Any) -> str:
 def find_chain(model: ModelWrapper) -> Chain:
     """Split a tidy graph into its parts.
 
+    A node belongs to the part behind the last layer that it depends on. Within a part the data may
+    fork and join (`Where(x == 0, 1, Sign(x))`), for every node acts on each channel by itself.
+
     Raises:
         LoweringError: names the node that does not fit, and why.
     """
     graph = model.graph
     if len(graph.output) != 1:
         names = ", ".join(value.name for value in graph.output)
-        raise LoweringError(f"wanted one graph output, got {len(graph.output)} ({names})")
+        raise LoweringError(
+            f"wanted one graph output, got {len(graph.output)} ({names})",
+            remedy="keep the logits or the class",
+        )
     source = graph.input[0].name
-    data = {source}
-    nodes = []
+    part = {source: 0}  # of every tensor that depends on the input
+    parts: list[list[Any]] = [[]]
+    layers: list[Any] = []
     for node in graph.node:
-        inputs = [name for name in node.input if name in data]
+        inputs = [name for name in node.input if name in part]
         _check_op(model, node, inputs)
-        if inputs:
-            nodes.append(node)
-            data.update(node.output)
-    layers = [node for node in nodes if node.op_type in LINEAR]
+        index = part[inputs[0]]
+        if any(part[name] != index for name in inputs):
+            raise LoweringError(
+                f"{called(node)}: joins two branches ({', '.join(inputs)})", remedy=_CHAINS
+            )
+        if node.op_type in LINEAR:
+            if index < len(layers):
+                raise LoweringError(
+                    f"{called(node)}: works on the same data as {called(layers[index])}",
+                    remedy=_CHAINS,
+                )
+            layers.append(node)
+            parts.append([])
+            index += 1
+        else:
+            parts[index].append(node)
+        part.update(dict.fromkeys(node.output, index))
     if not layers:
         raise LoweringError("the graph has no MatMul or Gemm that works on its input")
-    head = _ancestors(nodes, layers[0])
-    spine = [node for node in nodes if node.name not in head and node is not layers[0]]
-    regions, top1, result = _walk(model, layers, spine)
-    for layer, region in zip(layers, regions, strict=True):
+    softmax, top1, ending, result = _split_tail(model, parts)
+    for layer, region in zip(layers, parts[1:], strict=True):
         _check_layer(model, layer)
         for node in region:
             _check_channels(model, layer, node)
     return Chain(
-        input=tuple(node for node in nodes if node.name in head),
+        input=tuple(parts[0]),
         layers=tuple(layers),
-        regions=regions,
+        regions=tuple(tuple(region) for region in parts[1:]),
+        softmax=softmax,
         top1=top1,
+        ending=ending,
         source=source,
         result=result,
     )
 
 
-def _ancestors(nodes: list[Any], layer: Any) -> set[str]:
-    wanted = {layer.input[0]}
-    names: set[str] = set()
-    for node in reversed(nodes):
-        if wanted & set(node.output):
-            names.add(node.name)
-            wanted |= set(node.input)
-    return names
-
-
-def _walk(
-    model: ModelWrapper, layers: list[Any], spine: list[Any]
-) -> tuple[tuple[tuple[Any, ...], ...], Any | None, str]:
-    """Follow the one consumer of every tensor behind the first layer, to the graph's output."""
-    regions: list[list[Any]] = [[]]
+def _split_tail(
+    model: ModelWrapper, parts: list[list[Any]]
+) -> tuple[Any | None, Any | None, tuple[Any, ...], str]:
+    """Take Softmax, top-1 and what follows them off the last part; see `Chain`."""
+    for region in parts[1:-1]:
+        for node in region:
+            if node.op_type in SOFTMAX | TOP1:
+                raise LoweringError(f"{called(node)}: mixes channels between layers")
+    tail = parts[-1]
+    first = next((i for i, node in enumerate(tail) if node.op_type in SOFTMAX | TOP1), None)
+    output = model.graph.output[0].name
+    if first is None:
+        return None, None, (), str(output)
+    ending, tail[first:] = tuple(tail[first:]), []
+    softmax: Any | None = None
     top1: Any | None = None
-    tensor = layers[0].output[0]
-    result = tensor
-    seen = 0
-    while True:
-        consumers = [node for node in spine if tensor in node.input]
-        is_output = tensor == model.graph.output[0].name
-        if len(consumers) + is_output != 1:
-            producer = model.find_producer(tensor)
-            names = ", ".join(node.name for node in consumers) or "nothing"
+    tensor = ending[0].input[0]
+    for node in ending:
+        if node.input[0] != tensor or node.op_type not in _MAY_END:
             raise LoweringError(
-                f"{called(producer)}: wanted one consumer of its output, got {names}"
-                + (" and the graph's output" if is_output else ""),
-                remedy="only chains of layers can be lowered, without branches",
+                f"{called(node)}: does not fit behind {called(ending[0])}",
+                remedy="let the graph end in the logits, a Softmax, or the class",
             )
-        if is_output:
-            break
-        node = consumers[0]
-        seen += 1
         tensor = node.output[0]
-        if top1 is not None:
-            if node.op_type not in RESHAPING | {"Cast", "Identity"}:
+        if node.op_type in SOFTMAX | TOP1:
+            _channel_axis(model, node)
+        if node.op_type in TOP1:
+            if top1 is not None:
                 raise LoweringError(f"{called(node)}: nothing may follow {called(top1)}")
-        elif node.op_type in LINEAR:
-            regions.append([])
-            result = tensor
-        elif node.op_type in TOP1:
             top1, tensor = node, _class_output(model, node)
-        elif node.op_type in INPUT_ONLY:
-            raise LoweringError(f"{called(node)}: rearranges or joins channels between layers")
-        else:
-            regions[-1].append(node)
-            result = tensor
-    if seen != len(spine):
-        on_path = {node.name for region in regions for node in region} | {n.name for n in layers}
-        stray = next(n for n in spine if n.name not in on_path and n is not top1)
-        raise LoweringError(f"{called(stray)}: is a branch beside the chain of layers")
-    return tuple(tuple(region) for region in regions), top1, result
+        elif node.op_type in SOFTMAX:
+            if softmax is not None or top1 is not None:
+                raise LoweringError(f"{called(node)}: nothing may follow {called(softmax or top1)}")
+            softmax = node
+    if tensor != output:
+        raise LoweringError(
+            f"{called(ending[-1])}: its class should be the graph's output, not {output}"
+        )
+    return softmax, top1, ending, str(ending[0].input[0])
+
+
+def _attribute(node: Any, name: str, default: int) -> int:
+    found = get_by_name(node.attribute, name)
+    return default if found is None else int(found.i)
+
+
+def _channel_axis(model: ModelWrapper, node: Any) -> None:
+    shape = model.get_tensor_shape(node.input[0])
+    default = 0 if node.op_type == "ArgMax" else -1
+    axis = _attribute(node, "axis", default)
+    position = axis % len(shape) if shape else 0
+    if not position or shape[position] != np.prod(shape):
+        raise LoweringError(
+            f"{called(node)}: wanted the channel axis, got axis {axis} of shape {tuple(shape)}"
+        )
 
 
 def _class_output(model: ModelWrapper, node: Any) -> str:
     """The tensor with the class, having checked that the node is a plain top-1."""
-
-    def attribute(name: str, default: int) -> int:
-        found = get_by_name(node.attribute, name)
-        return default if found is None else int(found.i)
-
-    rank = len(model.get_tensor_shape(node.input[0]))
-    axis = attribute("axis", -1 if node.op_type == "TopK" else 0)
-    if axis not in (-1, rank - 1):
-        raise LoweringError(f"{called(node)}: wanted the channel axis, got axis {axis}")
     if node.op_type == "ArgMax":
-        if attribute("select_last_index", 0):
-            raise LoweringError(f"{called(node)}: ties go to the lowest class, not to the last")
+        if _attribute(node, "select_last_index", 0):
+            raise LoweringError(
+                f"{called(node)}: ties go to the lowest class, not to the last",
+                remedy="export with select_last_index = 0",
+            )
         return str(node.output[0])
-    if len(node.input) < 2:
-        raise LoweringError(f"{called(node)}: wanted k as an input (opset 10 and later)")
-    k = model.get_initializer(node.input[1])
-    if k is None or k.size != 1 or int(k.item()) != 1 or not attribute("largest", 1):
+    if len(node.input) > 1:
+        constant = model.get_initializer(node.input[1])
+        k = None if constant is None else constant.reshape(-1).tolist()
+    else:  # before opset 10
+        k = [_attribute(node, "k", 0)]
+    if k != [1] or not _attribute(node, "largest", 1):
         raise LoweringError(
-            f"{called(node)}: wanted the largest 1, got k = {None if k is None else k.tolist()}"
+            f"{called(node)}: wanted the largest 1, got the"
+            f" {'largest' if _attribute(node, 'largest', 1) else 'smallest'} {k}",
+            remedy="end the graph before it, or take the top 1",
         )
     return str(node.output[1])
 
 
 def _check_op(model: ModelWrapper, node: Any, inputs: list[str]) -> None:
-    known = LINEAR | ELEMENTWISE | RESHAPING | INPUT_ONLY | TOP1
+    known = LINEAR | ELEMENTWISE | RESHAPING | INPUT_ONLY | SOFTMAX | TOP1
     if node.op_type not in known:
-        reason = _REASONS.get(node.op_type, "not an op that the lowering knows")
-        raise LoweringError(f"{called(node)}: {reason}")
+        if node.op_type in _REASONS:
+            raise LoweringError(f"{called(node)}: {_REASONS[node.op_type]}")
+        raise LoweringError(
+            f"{called(node)}: not an op that the lowering knows",
+            remedy="wanted MatMul or Gemm, elementwise ops between them, and one-bit binarisers",
+        )
     if not inputs:
         raise LoweringError(f"{called(node)}: depends neither on the input nor on constants alone")
-    if len(inputs) > 1 and node.op_type != "Concat":
+    if len(inputs) > 1 and node.op_type not in ELEMENTWISE | {"Concat"}:
         raise LoweringError(
-            f"{called(node)}: joins two branches ({', '.join(inputs)})",
-            remedy="only chains of layers can be lowered, without branches",
+            f"{called(node)}: joins two branches ({', '.join(inputs)})", remedy=_CHAINS
         )
     if node.op_type == "MultiThreshold":
         thresholds = model.get_initializer(node.input[1])
@@ -230,6 +257,8 @@ def _check_layer(model: ModelWrapper, node: Any) -> None:
 
 def _check_channels(model: ModelWrapper, layer: Any, node: Any) -> None:
     """Channel c of the layer must still be element c of what `node` makes."""
+    if node.op_type in INPUT_ONLY:
+        raise LoweringError(f"{called(node)}: rearranges or joins channels between layers")
     before = model.get_tensor_shape(layer.output[0])
     after = model.get_tensor_shape(node.output[0])
     if after is None:

@@ -23,16 +23,22 @@ _CHUNK = 1000  # images at a time: bounds memory, not results
 
 @dataclass(frozen=True, kw_only=True)
 class Original:
-    """The graph as it was read, and how to run it."""
+    """The graph as it was read, and how to run it.
+
+    Attributes:
+        model: tidy, and nothing more.
+        chain: its parts.
+        signs: see `Notes`.
+    """
 
     model: ModelWrapper
     chain: Chain
-    sign_of_zero: float
+    signs: Mapping[str, float]
 
     @classmethod
-    def of(cls, model: ModelWrapper, sign_of_zero: float) -> "Original":
+    def of(cls, model: ModelWrapper, signs: Mapping[str, float]) -> "Original":
         """`model` is tidy, and nothing more."""
-        return cls(model=model, chain=find_chain(model), sign_of_zero=sign_of_zero)
+        return cls(model=model, chain=find_chain(model), signs=signs)
 
     def run(self, x: Inputs) -> dict[str, NDArray[Any]]:
         """Inputs (N, *shape) → every tensor by name."""
@@ -40,11 +46,7 @@ class Original:
         nodes = list(chain.input)
         for layer, region in zip(chain.layers, chain.regions, strict=True):
             nodes += [layer, *region]
-        tail = [*chain.regions[-1], *([chain.top1] if chain.top1 is not None else [])]
-        body = nodes[: len(nodes) - len(chain.regions[-1])]
-        made = Runner(self.model, self.sign_of_zero).run(body, {chain.source: x})
-        last = chain.layers[-1].output[0]
-        return made | Runner(self.model, 0.0).run(tail, {last: made[last]})
+        return Runner(self.model, self.signs).run([*nodes, *chain.ending], {chain.source: x})
 
 
 def adversarial_inputs(dataflow: Dataflow, images: int, seed: int) -> Inputs:
@@ -164,7 +166,7 @@ def check_batching(original: Original, x: Inputs) -> int:
 
     Returns the image count; `x` should be few images: qonnx builds a session per node and image.
     """
-    pure = Original.of(original.model, sign_of_zero=0.0)
+    pure = Original.of(original.model, signs={})
     batched = pure.run(x)
     name = pure.model.graph.output[0].name
     for index, image in enumerate(x):
@@ -257,7 +259,7 @@ def check_finn(dataflow: Dataflow, lowered: ModelWrapper, x: Inputs) -> int:
     nodes = list(chain.input)
     for layer, region in zip(chain.layers, chain.regions, strict=True):
         nodes += [layer, *region]
-    made = Runner(lowered, 0.0).run(nodes, {chain.source: x})
+    made = Runner(lowered).run(nodes, {chain.source: x})
     got = made[chain.result].reshape(len(x), -1)
     alive = _Alive(mask=np.ones(len(x), np.bool_))
     _raise_if(got != dataflow.logits(x), alive, "output", "the lowered FINN graph")

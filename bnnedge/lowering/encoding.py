@@ -140,11 +140,14 @@ class InputRegion:
                 made = self._runner.run([node], feeds)
                 at |= {name: made[name] for name in node.output}
             else:
-                given = next(at[name] for name in node.input if name in at)
                 out = self._model.get_tensor_shape(node.output[0])
                 if out is None or out[0] != 1:
                     raise LoweringError(f"{called(node)}: mixes the images of a batch")
-                at[node.output[0]] = np.broadcast_to(given, out)
+                given = [np.broadcast_to(at[name], out) for name in node.input if name in at]
+                merged = np.maximum.reduce(given)
+                if any(((part != merged) & (part != _CONSTANT)).any() for part in given):
+                    raise LoweringError(f"{called(node)}: mixes elements of the input")
+                at[node.output[0]] = merged
         bits = at[self._chain.layers[0].input[0]]
         return bits.reshape(-1).astype(np.int64)
 

@@ -28,16 +28,16 @@ class Runner:
 
     Args:
         model: the graph; its constants are read here, once.
-        sign_of_zero: what `Sign` gives for an exact 0.
+        signs: what `Sign` nodes, by name, give for an exact 0; the others give 0, as in ONNX.
     """
 
-    def __init__(self, model: ModelWrapper, sign_of_zero: float = 1.0) -> None:
+    def __init__(self, model: ModelWrapper, signs: Mapping[str, float] | None = None) -> None:
         self._constants = {
             tensor.name: onnx.numpy_helper.to_array(tensor) for tensor in model.graph.initializer
         }
         self._graph = model.graph
         self._opsets = list(model.model.opset_import)
-        self._sign_of_zero = sign_of_zero
+        self._signs = signs or {}
         self._sessions: dict[tuple[str, int], Any] = {}
 
     def run(self, nodes: Iterable[Any], feeds: Mapping[str, NDArray[Any]]) -> Tensors:
@@ -65,9 +65,9 @@ class Runner:
         except Exception as error:
             first = str(error).strip().splitlines()[0][:200]
             raise LoweringError(f"node {node.name} ({node.op_type}) cannot run: {first}") from error
-        if node.op_type == "Sign":
+        if node.name in self._signs:
             value = context[node.output[0]]
-            context[node.output[0]] = np.where(value == 0, self._sign_of_zero, value).astype(
+            context[node.output[0]] = np.where(value == 0, self._signs[node.name], value).astype(
                 value.dtype
             )
 

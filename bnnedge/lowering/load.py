@@ -21,6 +21,7 @@ from qonnx.transformation.remove import RemoveUnusedNodes
 from qonnx.util.basic import get_by_name
 
 from bnnedge.errors import LoweringError
+from bnnedge.lowering.chain import ELEMENTWISE, RESHAPING, called
 from bnnedge.lowering.execute import QONNX_DOMAIN
 from bnnedge.lowering.passes.binarise_input import DECLARED_INPUT, BinariseInput
 
@@ -116,6 +117,7 @@ def _clean_up(model: onnx.ModelProto) -> ModelWrapper:
     _check_opset(copy)
     _name_nodes(copy.graph)
     _normalise_domains(copy)
+    _constants_to_initializers(copy.graph)
     wrapper = ModelWrapper(copy, fix_missing_initializer_valueinfo=False)
     wrapper = wrapper.transform(RemoveStaticGraphInputs(), make_deepcopy=False)
     _fix_batch(wrapper)
@@ -176,14 +178,31 @@ def _normalise_domains(model: onnx.ModelProto) -> None:
         elif node.domain == "ai.onnx":
             node.domain = ""
         if node.domain not in ("", QONNX_DOMAIN):
-            raise LoweringError(f"node {node.name}: op {node.domain}.{node.op_type} is not known")
+            raise LoweringError(
+                f"{called(node)}: op of the unknown domain {node.domain}",
+                remedy="export standard ONNX or QONNX, before hardware ops are inserted",
+            )
         for attribute in node.attribute:
             if attribute.type in (onnx.AttributeProto.GRAPH, onnx.AttributeProto.GRAPHS):
-                raise LoweringError(
-                    f"node {node.name} ({node.op_type}): control flow is not static"
-                )
+                raise LoweringError(f"{called(node)}: control flow is not static")
     if QONNX_DOMAIN not in {opset.domain for opset in model.opset_import}:
         model.opset_import.append(onnx.helper.make_opsetid(QONNX_DOMAIN, 2))
+
+
+def _constants_to_initializers(graph: Any) -> None:
+    """torch's older exporter writes Constant nodes; `_rebatch` looks for initializers."""
+    for node in [node for node in graph.node if node.op_type == "Constant" and node.attribute]:
+        attribute = node.attribute[0]
+        value = onnx.helper.get_attribute_value(attribute)
+        if attribute.name in ("value_float", "value_floats"):
+            value = onnx.numpy_helper.from_array(np.asarray(value, np.float32))
+        elif attribute.name in ("value_int", "value_ints"):
+            value = onnx.numpy_helper.from_array(np.asarray(value, np.int64))
+        elif attribute.name != "value":
+            raise LoweringError(f"{called(node)}: wanted a dense tensor of numbers")
+        value.name = node.output[0]
+        graph.initializer.append(value)
+        graph.node.remove(node)
 
 
 def _fix_batch(model: ModelWrapper) -> None:
@@ -192,16 +211,13 @@ def _fix_batch(model: ModelWrapper) -> None:
         names = ", ".join(value.name for value in model.graph.input)
         raise LoweringError(f"wanted one graph input, got {len(model.graph.input)} ({names})")
     value = model.graph.input[0]
-    kind = value.type.tensor_type.elem_type
-    if kind != TensorProto.FLOAT:
-        raise LoweringError(
-            f"input {value.name}: wanted FLOAT, got {TensorProto.DataType.Name(kind)}",
-            remedy="cast inside the calling program and export a float input",
-        )
+    if value.type.tensor_type.elem_type != TensorProto.FLOAT:
+        _cast_input(model)
     dims = value.type.tensor_type.shape.dim
     if len(dims) < 2:
         raise LoweringError(
-            f"input {value.name}: wanted a leading batch dimension, got rank {len(dims)}"
+            f"input {value.name}: wanted a leading batch dimension, got rank {len(dims)}",
+            remedy="export with inputs of shape (batch, …)",
         )
     dynamic = [i for i, dim in enumerate(dims) if i and dim.dim_value < 1]
     if dynamic:
@@ -212,20 +228,51 @@ def _fix_batch(model: ModelWrapper) -> None:
     if dims[0].dim_value != 1:
         before = dims[0].dim_value
         dims[0].dim_value = 1
-        _rebatch_reshapes(model, before)
+        _rebatch(model, before)
     del model.graph.value_info[:]
     for output in model.graph.output:
         output.type.tensor_type.ClearField("shape")
 
 
-def _rebatch_reshapes(model: ModelWrapper, before: int) -> None:
-    """A model exported with a batch of `before` has it written into Reshape's shape, too."""
+def _cast_input(model: ModelWrapper) -> None:
+    """Make an input of another type, such as the pixels of a uint8 image, a float32 one.
+
+    That changes nothing if the graph, too, casts it to float32 before it computes.
+    """
+    value = model.graph.input[0]
+    kind = TensorProto.DataType.Name(value.type.tensor_type.elem_type)
+    tensors = {value.name}
     for node in model.graph.node:
-        if node.op_type != "Reshape" or before < 1:
+        if not tensors & set(node.input) or node.op_type == "Shape":
             continue
-        shape = model.get_initializer(node.input[1])
-        if shape is not None and shape.size and shape[0] == before:
-            model.set_initializer(node.input[1], np.array([1, *shape[1:]], np.int64))
+        if node.op_type == "Cast" and get_by_name(node.attribute, "to").i == TensorProto.FLOAT:
+            continue
+        if node.op_type not in RESHAPING | {"Identity"}:
+            raise LoweringError(
+                f"input {value.name} is {kind}, and {called(node)} computes with it",
+                remedy="export a float32 input, or cast the input to float32 first",
+            )
+        tensors.update(node.output)
+    value.type.tensor_type.elem_type = TensorProto.FLOAT
+
+
+def _rebatch(model: ModelWrapper, before: int) -> None:
+    """A model exported with a batch of `before` > 1 has it in constants, too: set it to 1 there.
+
+    It is in the shapes of Reshape nodes, and in folded constants such as `torch.ones_like(x)`.
+    """
+    for node in model.graph.node:
+        if node.op_type == "Reshape" and before > 1:
+            shape = model.get_initializer(node.input[1])
+            if shape is not None and shape.size and shape[0] == before:
+                model.set_initializer(node.input[1], np.array([1, *shape[1:]], np.int64))
+        elif node.op_type in ELEMENTWISE and before > 1:
+            for name in node.input:
+                value = model.get_initializer(name)
+                if value is None or value.ndim < 2 or len(value) != before:
+                    continue
+                if (value == value[:1]).all():
+                    model.set_initializer(name, value[:1].copy())
 
 
 def _line(error: Exception) -> str:

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from bnnedge.artifacts import Artifact, stage
 from bnnedge.dataflow import Dataflow
 from bnnedge.errors import LoweringError
-from bnnedge.lowering.config import LoweringConfig, SignZero
+from bnnedge.lowering.config import LoweringConfig
 
 if TYPE_CHECKING:
     from qonnx.core.modelwrapper import ModelWrapper
@@ -70,14 +70,17 @@ def lower(model_onnx: Path, config: LoweringConfig, out: Path) -> Artifact:
 def lower_model(model_onnx: Path, config: LoweringConfig) -> Lowered:
     """Lower a model file in memory; see `lower`."""
     from bnnedge.lowering import check, recipe
+    from bnnedge.lowering.chain import called
     from bnnedge.lowering.load import encoding_name, input_remarks, read
     from bnnedge.lowering.notes import Notes
     from bnnedge.lowering.read import read_dataflow
 
     model = read(model_onnx)
-    sign = -1.0 if config.sign_zero is SignZero.MINUS else 1.0
-    original = check.Original.of(model, sign)
     notes = Notes(remarks=input_remarks(model))
+    original = check.Original.of(model, notes.signs)
+    if original.chain.softmax is not None:
+        node = called(original.chain.softmax)
+        notes.remarks.append(f"{node}: left to the host; the logits are what goes into it")
     integer = recipe.apply(recipe.integer_steps(config, notes), model)
     dataflow = read_dataflow(
         integer,

@@ -26,10 +26,12 @@ class Notes:
     Attributes:
         lifted: where the original rounds inside its sums, in an order that is the runtime's own;
             only there may it differ from its own exact value, in the last bit.
+        signs: what the Sign nodes, by name, give for an exact 0 where ONNX's 0 would be no bit.
         remarks: anything else that a user should know, one line each.
     """
 
     lifted: list[Lift] = field(default_factory=list)
+    signs: dict[str, float] = field(default_factory=dict)
     remarks: list[str] = field(default_factory=list)
 
 

@@ -104,7 +104,7 @@ def _encoding(model: ModelWrapper, chain: Chain, name: str | None) -> ThresholdE
 def _table(model: ModelWrapper, chain: Chain, classify: bool) -> OutputTable:
     layer, tail = chain.layers[-1], chain.regions[-1]
     # A Sign in the tail may give 0: the table holds floats.
-    made = enumerate_region(model, Runner(model, sign_of_zero=0.0), layer, tail)
+    made = enumerate_region(model, Runner(model), layer, tail)
     values = made[chain.result].reshape(len(made[layer.output[0]]), -1).T
     if values.dtype != np.float32 or not np.isfinite(values).all():
         last = called(tail[-1] if tail else layer)

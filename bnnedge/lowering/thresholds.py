@@ -39,14 +39,15 @@ def two_levels(values: NDArray[Any], where: str) -> tuple[float, float]:
     Raises:
         LoweringError: it takes more, or not ±s nor 0 and s.
     """
-    if not np.isfinite(values).all():
+    finite = np.isfinite(values)
+    levels = np.unique(values[finite])
+    if not finite.all() and len(levels) <= 2:
         raise LoweringError(f"{where}: gives NaN or infinity")
-    levels = np.unique(values)
     if len(levels) == 1:  # constant: any second level will do
         level = float(levels[0])
         return (-abs(level), abs(level)) if level else (0.0, 1.0)
     if len(levels) != 2:
-        shown = ", ".join(f"{level:.4g}" for level in levels[:4])
+        shown = ", ".join(f"{level:.4g}" for level in levels[np.argsort(np.abs(levels))][:4])
         raise LoweringError(
             f"{where}: not binarised, it takes {len(levels)} or more values ({shown}, …)",
             remedy="put one binariser (BipolarQuant, MultiThreshold, Sign) before every MatMul",

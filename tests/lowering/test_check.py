@@ -48,7 +48,7 @@ def _with_mvu(dataflow: Dataflow, index: int, **changes: np.ndarray) -> Dataflow
 
 def _check(path: Path, dataflow: Dataflow) -> dict[str, int]:
     x = adversarial_inputs(dataflow, 200, 0)
-    return check_original(dataflow, Original.of(read(path), 1.0), [], x)
+    return check_original(dataflow, Original.of(read(path), {}), [], x)
 
 
 def test_a_threshold_that_is_off_by_one(path: Path) -> None:
@@ -77,7 +77,7 @@ def test_an_input_threshold_that_is_one_float_off(path: Path) -> None:
     )
     x = adversarial_inputs(dataflow, 4, 0)
     with pytest.raises(MismatchError, match="input: bit 3 of image"):
-        check_original(wrong, Original.of(read(path), 1.0), [], x)
+        check_original(wrong, Original.of(read(path), {}), [], x)
     with pytest.raises(MismatchError, match="differs from the lowered FINN graph"):
         check_finn(wrong, lowered.graph, x)
 
@@ -115,12 +115,12 @@ def test_images_are_numbered_across_chunks(path: Path) -> None:
         dataflow, input=dataclasses.replace(dataflow.input, threshold=threshold)
     )
     with pytest.raises(MismatchError, match="input: bit 0 of image 2050 is 0"):
-        check_original(wrong, Original.of(read(path), 1.0), [], x)
+        check_original(wrong, Original.of(read(path), {}), [], x)
 
 
 def test_batching_is_what_qonnx_computes(path: Path) -> None:
     x = np.random.default_rng(1).uniform(0, 1, (3, 2, 8)).astype(np.float32)
-    assert check_batching(Original.of(read(path), 1.0), x) == 3
+    assert check_batching(Original.of(read(path), {}), x) == 3
 
 
 def test_inputs_reach_the_bits_that_are_asked_for(path: Path) -> None:

@@ -38,6 +38,32 @@ def _conv() -> Graph:
 def _softmax() -> Graph:
     graph = _hidden()
     graph.add("Softmax", name="probabilities")
+    graph.add("Mul", np.float32(2), name="percent")
+    return graph
+
+
+def _softmax_between() -> Graph:
+    graph = _hidden()
+    graph.add("Softmax", name="attention")
+    graph.add("BipolarQuant", ONE)
+    graph.add("MatMul", bipolar(RNG, 5, 2))
+    return graph
+
+
+def _values_of_topk() -> Graph:
+    graph = _hidden()
+    graph.add("TopK", np.array([1], np.int64), axis=-1, name="top1")
+    graph.nodes[-1].output.append("class")
+    return graph
+
+
+def _straight_through() -> Graph:
+    """x + (sign(x) − x), as a training graph says it: in float32 that is not always ±1."""
+    graph = Graph((1, 6))
+    graph.add("Sign")
+    graph.add("Sub", "x")
+    graph.add("Add", "x", name="straight_through")
+    graph.add("MatMul", bipolar(RNG, 6, 2))
     return graph
 
 
@@ -50,7 +76,8 @@ def _relu_only() -> Graph:
 
 def _multi_bit() -> Graph:
     graph = _hidden()
-    graph.add("Quant", np.float32(0.1), np.float32(0), np.float32(4), name="quant4")
+    parameters = np.float32(0.5), np.float32(0), np.float32(4)
+    graph.add("Quant", *parameters, signed=1, narrow=0, name="quant4")
     graph.add("MatMul", bipolar(RNG, 5, 2))
     return graph
 
@@ -143,7 +170,8 @@ def _abs_of_input() -> Graph:
 
 def _mixing_norm() -> Graph:
     graph = Graph((1, 6))
-    graph.add("Add", "x", name="doubled")
+    graph.add("Gather", np.array([1, 2, 3, 4, 5, 0], np.int64), axis=1)
+    graph.add("Sub", "x", name="difference")
     graph.add("BipolarQuant", ONE)
     graph.add("MatMul", bipolar(RNG, 6, 2))
     return graph
@@ -198,21 +226,27 @@ def _two_dimensional_bias() -> Graph:
     ("build", "message"),
     [
         (_conv, r"node conv0 \(Conv\): convolutions cannot be lowered yet"),
-        (_softmax, r"node probabilities \(Softmax\): it mixes channels; end the graph before it"),
+        (_softmax, r"node percent \(Mul\): does not fit behind node probabilities \(Softmax\)"),
+        (_softmax_between, r"node attention \(Softmax\): mixes channels between layers"),
+        (_values_of_topk, r"node top1 \(TopK\): its class should be the graph's output"),
+        (_straight_through, r"node straight_through \(Add\).*not binarised.*put one binariser"),
         (_relu_only, r"node relu0 \(Relu\), before node fc1.*not binarised.*put one binariser"),
-        (_multi_bit, r"node quant4 \(Quant\): more than one bit"),
+        (
+            _multi_bit,
+            r"node quant4 \(Quant\), before node.*not binarised, it takes 5 or more values",
+        ),
         (_two_thresholds, r"node mt2bit \(MultiThreshold\): more than one bit \(3 thresholds\)"),
         (_float_weights, r"node fc_float.*not bipolar: output channel 2 has 0\.25 at input 3"),
         (_zero_weight, r"node fc_zero.*not bipolar: output channel 4 has 0 at input 1"),
         (_eight_bit_input, r"node scale_input.*before node fc_first.*not binarised"),
         (_raw_input, r"input x, which enters node fc_first.*not binarised"),
-        (_top5, r"node top5 \(TopK\): wanted the largest 1, got k = \[5\]"),
+        (_top5, r"node top5 \(TopK\): wanted the largest 1, got the largest \[5\]"),
         (_residual, r"node residual \(Add\): joins two branches"),
-        (_fork, r"node sign0 \(BipolarQuant\): wanted one consumer.*fc1, fc2"),
+        (_fork, r"node fc2 \(MatMul\): works on the same data as node fc1"),
         (_dynamic, r"input x: dimension 1 is dynamic"),
         (_not_monotone, r"node sign_of_abs.*channel 0 is not monotone.*accumulators -2, 4"),
         (_abs_of_input, r"node sign_of_abs.*is not one threshold of input element 0"),
-        (_mixing_norm, r"node doubled \(Add\): joins two branches"),
+        (_mixing_norm, r"node difference \(Sub\): mixes elements of the input"),
         (_permuted, r"node padding \(Concat\): rearranges or joins channels between layers"),
         (_matrix_per_image, r"node fc_many.*wanted one vector per image"),
         (_no_layer, r"no MatMul or Gemm"),

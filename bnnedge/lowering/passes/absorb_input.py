@@ -9,7 +9,9 @@ from qonnx.core.datatype import DataType
 from qonnx.core.modelwrapper import ModelWrapper
 from qonnx.transformation.base import Transformation
 
-from bnnedge.lowering.chain import find_chain
+from bnnedge.dataflow import ThresholdEncoding
+from bnnedge.errors import LoweringError
+from bnnedge.lowering.chain import Chain, find_chain
 from bnnedge.lowering.config import SignZero
 from bnnedge.lowering.encoding import InputRegion
 from bnnedge.lowering.execute import Runner
@@ -31,13 +33,7 @@ class AbsorbInput(Transformation):  # type: ignore[misc]
     def apply(self, model: ModelWrapper) -> tuple[ModelWrapper, bool]:
         chain = find_chain(model)
         layer = chain.layers[0]
-        sign = -1.0 if self._sign_zero is SignZero.MINUS else 1.0
-        region = InputRegion(model, Runner(model, sign), chain)
-        encoding = region.encoding()
-        self._notes.remarks += [
-            f"{node}: an input of exactly {value:.9g} gives Sign a 0; it counts as {sign:+.0f}"
-            for node, value in region.sign_zeros(encoding).items()
-        ]
+        region, encoding = self._encoding(model, chain)
         lift_levels(model, layer, region.low, region.high, self._notes)
         shape = list(model.get_tensor_shape(layer.input[0]))
         remove(model, chain.input)
@@ -73,3 +69,22 @@ class AbsorbInput(Transformation):  # type: ignore[misc]
             bits = shaped
         layer.input[0] = bits
         return model, False
+
+    def _encoding(self, model: ModelWrapper, chain: Chain) -> tuple[InputRegion, ThresholdEncoding]:
+        """By ONNX's own Sign(0) = 0 if that makes bits, else by the user's rule."""
+        signs = [node for node in chain.input if node.op_type == "Sign"]
+        try:
+            region = InputRegion(model, Runner(model), chain)
+            return region, region.encoding()
+        except LoweringError:
+            if not signs:
+                raise
+        value = -1.0 if self._sign_zero is SignZero.MINUS else 1.0
+        self._notes.signs |= {node.name: value for node in signs}
+        region = InputRegion(model, Runner(model, self._notes.signs), chain)
+        encoding = region.encoding()
+        self._notes.remarks += [
+            f"{node}: an input of exactly {zero:.9g} gives Sign a 0; it counts as {value:+.0f}"
+            for node, zero in region.sign_zeros(encoding).items()
+        ]
+        return region, encoding

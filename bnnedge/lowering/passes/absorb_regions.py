@@ -48,9 +48,9 @@ class AbsorbRegions(Transformation):  # type: ignore[misc]
         )
         if not region:
             raise LoweringError(f"{called(layer)}: no binariser before {called(following)}")
-        runner = Runner(model, -1.0 if self._sign_zero is SignZero.MINUS else 1.0)
-        made = enumerate_region(model, runner, layer, region)
-        self._check_sign_zeros(region, made)
+        made = enumerate_region(model, Runner(model), layer, region)
+        if len(np.unique(made[following.input[0]])) > 2 and self._choose_signs(region, made):
+            made = enumerate_region(model, Runner(model, self._notes.signs), layer, region)
         where = f"{called(region[-1])}, before {called(following)}"
         values = made[following.input[0]].reshape(len(made[layer.output[0]]), -1)
         low, high = two_levels(values, where)
@@ -58,13 +58,16 @@ class AbsorbRegions(Transformation):  # type: ignore[misc]
         lift_levels(model, following, low, high, self._notes)
         _replace(model, layer, following, region, threshold, invert)
 
-    def _check_sign_zeros(self, region: tuple[Any, ...], made: Tensors) -> None:
+    def _choose_signs(self, region: tuple[Any, ...], made: Tensors) -> bool:
+        """Note what an exact 0 at the Signs of `region` becomes; False if none is reachable."""
+        reachable = False
         for node in region:
             if node.op_type != "Sign":
                 continue
             zero = made[node.input[0]].reshape(len(made[node.input[0]]), -1) == 0
             if not zero.any():
                 continue
+            reachable = True
             popcount, channel = (int(i) for i in np.argwhere(zero)[0])
             accumulator = 2 * popcount - (len(zero) - 1)
             text = (
@@ -73,7 +76,9 @@ class AbsorbRegions(Transformation):  # type: ignore[misc]
             )
             if self._sign_zero is SignZero.REFUSE:
                 raise LoweringError(text, remedy="choose --sign-zero plus or --sign-zero minus")
+            self._notes.signs[node.name] = -1.0 if self._sign_zero is SignZero.MINUS else 1.0
             self._notes.remarks.append(f"{text}; it counts as {self._sign_zero.value} 1")
+        return reachable
 
 
 def _replace(

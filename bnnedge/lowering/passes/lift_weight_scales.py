@@ -36,7 +36,7 @@ class LiftWeightScales(Transformation):  # type: ignore[misc]
             row, channel = (int(i) for i in wrong[0])
             raise LoweringError(
                 f"{called(node)}: weights are not bipolar: output channel {channel} has"
-                f" {weights[row, channel]:.6g} at input {row}, wanted ±{scale[channel]:.6g}",
+                f" {weights[row, channel]:.6g} at input {row}, wanted ±{scale[channel] or 1:.6g}",
                 remedy="binarise the weights (±s, one s per tensor or output channel)",
             )
         if (scale == 1).all():
