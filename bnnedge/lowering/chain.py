@@ -243,6 +243,11 @@ def _check_layer(model: ModelWrapper, node: Any) -> None:
     weights = model.get_initializer(node.input[1]) if len(node.input) > 1 else None
     if weights is None:
         raise LoweringError(f"{called(node)}: wanted data @ constant weights, in this order")
+    if weights.dtype != np.float32:
+        raise LoweringError(
+            f"{called(node)}: wanted float32 weights, got {weights.dtype}",
+            remedy="export in float32",
+        )
     if weights.ndim != 2:
         raise LoweringError(f"{called(node)}: wanted 2 weight dimensions, got {weights.ndim}")
     shape = model.get_tensor_shape(node.input[0])

@@ -49,11 +49,7 @@ class InputRegion:
         self._model, self._runner, self._chain = model, runner, chain
         self._shape = tuple(model.get_tensor_shape(chain.source)[1:])
         self._elements = int(np.prod(self._shape))
-        self._where = (
-            called(chain.input[-1])
-            if chain.input
-            else f"input {chain.source}, which enters {called(chain.layers[0])}"
-        )
+        self._where = called(chain.input[-1]) if chain.input else f"input {chain.source}"
         probes = self._random_inputs(np.random.default_rng(0))
         self.low, self.high = two_levels(
             self._values(probes), f"{self._where}, before {called(chain.layers[0])}"

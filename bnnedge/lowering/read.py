@@ -109,5 +109,8 @@ def _table(model: ModelWrapper, chain: Chain, classify: bool) -> OutputTable:
     if values.dtype != np.float32 or not np.isfinite(values).all():
         last = called(tail[-1] if tail else layer)
         what = values.dtype if values.dtype != np.float32 else "NaN or infinity"
-        raise LoweringError(f"{last}: the graph's output is {what}, wanted finite float32")
+        raise LoweringError(
+            f"{last}: the graph's output is {what}, wanted finite float32",
+            remedy="let the graph end in float logits, or in the class by ArgMax or TopK",
+        )
     return OutputTable(values=values, classes=classify or chain.top1 is not None)

@@ -47,7 +47,7 @@ def two_levels(values: NDArray[Any], where: str) -> tuple[float, float]:
         level = float(levels[0])
         return (-abs(level), abs(level)) if level else (0.0, 1.0)
     if len(levels) != 2:
-        shown = ", ".join(f"{level:.4g}" for level in levels[np.argsort(np.abs(levels))][:4])
+        shown = ", ".join(f"{level:.4g}" for level in levels[:4])
         raise LoweringError(
             f"{where}: not binarised, it takes {len(levels)} or more values ({shown}, …)",
             remedy="put one binariser (BipolarQuant, MultiThreshold, Sign) before every MatMul",

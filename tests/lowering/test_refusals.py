@@ -97,6 +97,14 @@ def _float_weights() -> Graph:
     return graph
 
 
+def _half_precision() -> Graph:
+    graph = _start()
+    graph.add("Cast", to=10)
+    graph.add("MatMul", bipolar(RNG, 6, 5).astype(np.float16), name="fc_half")
+    graph.add("Cast", to=1)
+    return graph
+
+
 def _zero_weight() -> Graph:
     graph = _start()
     weights = bipolar(RNG, 6, 5)
@@ -237,9 +245,10 @@ def _two_dimensional_bias() -> Graph:
         ),
         (_two_thresholds, r"node mt2bit \(MultiThreshold\): more than one bit \(3 thresholds\)"),
         (_float_weights, r"node fc_float.*not bipolar: output channel 2 has 0\.25 at input 3"),
+        (_half_precision, r"node fc_half \(MatMul\): wanted float32 weights, got float16"),
         (_zero_weight, r"node fc_zero.*not bipolar: output channel 4 has 0 at input 1"),
         (_eight_bit_input, r"node scale_input.*before node fc_first.*not binarised"),
-        (_raw_input, r"input x, which enters node fc_first.*not binarised"),
+        (_raw_input, r"input x, before node fc_first \(MatMul\): not binarised"),
         (_top5, r"node top5 \(TopK\): wanted the largest 1, got the largest \[5\]"),
         (_residual, r"node residual \(Add\): joins two branches"),
         (_fork, r"node fc2 \(MatMul\): works on the same data as node fc1"),
