@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+import bnnedge
 from bnnedge.errors import DesignError
 
 DESIGN_FILE = "design.json"
@@ -88,17 +89,19 @@ class Design:
 
     def save(self, folder: Path) -> None:
         """Write `design.json` into `folder`."""
-        (folder / DESIGN_FILE).write_text(json.dumps(dataclasses.asdict(self), indent=1) + "\n")
+        record = {"bnnedge": bnnedge.__version__, **dataclasses.asdict(self)}
+        (folder / DESIGN_FILE).write_text(json.dumps(record, indent=1) + "\n")
 
     @classmethod
     def load(cls, folder: Path) -> "Design":
         """Read `design.json` and check that every file that it names is there.
 
         Raises:
-            DesignError: it is missing or damaged.
+            DesignError: it is missing, damaged or of another version.
         """
         try:
             record = json.loads((folder / DESIGN_FILE).read_text())
+            version = record.pop("bnnedge")
             design = cls(
                 **{
                     **record,
@@ -118,6 +121,12 @@ class Design:
                 f"{folder} is not an RTL folder: {DESIGN_FILE} is damaged ({error})",
                 remedy="run bnnedge rtl again",
             ) from error
+        if version != bnnedge.__version__:
+            # Kernels and what synthesis puts in their place change together.
+            raise DesignError(
+                f"{folder} was written by bnnedge {version}, this is {bnnedge.__version__}",
+                remedy="run bnnedge rtl again",
+            )
         for name in (*design.sources, *design.memories):
             if not (folder / name).is_file():
                 raise DesignError(f"{folder / name} is missing", remedy="run bnnedge rtl again")

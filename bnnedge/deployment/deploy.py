@@ -15,6 +15,7 @@ from bnnedge.deployment.runtime.link import Link
 from bnnedge.deployment.runtime.validate import validate
 from bnnedge.deployment.simulated import LineFaults, SimulatedSerial
 from bnnedge.design import Design
+from bnnedge.device import TOP_MODULE, device_parameters
 from bnnedge.errors import DeploymentError
 from bnnedge.verilated.serial import SerialPorts, compile_serial_model
 
@@ -145,17 +146,14 @@ def _simulate(
             *sorted((package / DEVICE_FOLDER).glob("*.sv")),
             *(package / RTL_FOLDER / name for name in design.sources),
         ],
-        top="uart_device",
+        top=TOP_MODULE,
         ports=SerialPorts(),
-        parameters={
-            "ClocksPerBit": divisor,
-            "TimeoutClocks": quiet_clocks,
-            "Window": manifest.window,
-            "InputWidth": design.input_width_bits,
-            "InputBeats": design.input_beats,
-            "OutputWidth": design.output_width_bits,
-            "OutputBeats": design.output_beats,
-        },
+        parameters=device_parameters(
+            design,
+            clocks_per_bit=divisor,
+            timeout_clocks=quiet_clocks,
+            window=manifest.window,
+        ),
     )
     used = dataclasses.replace(
         manifest,

@@ -4,7 +4,6 @@ import hashlib
 import json
 import shutil
 from collections.abc import Mapping
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -13,56 +12,19 @@ from numpy.typing import NDArray
 
 import bnnedge
 from bnnedge.artifacts import Artifact, folder_hashes, stage
-from bnnedge.config import load_json, structure
 from bnnedge.dataflow import ArgMax, Dataflow
 from bnnedge.deployment.runtime import validate
 from bnnedge.deployment.runtime.host import MANIFEST_FILE, PACKAGE_FORMAT, PACKAGE_VERSION
 from bnnedge.deployment.runtime.link import PROTOCOL_VERSION
 from bnnedge.design import DESIGN_FILE, Design
-from bnnedge.errors import ConfigError, DeploymentError
+from bnnedge.device import DEVICE_FILE, MODULES, SV_FOLDER, Device
+from bnnedge.errors import DeploymentError
 
 RUNTIME_FOLDER = Path(__file__).parent / "runtime"
 RUNTIME_NAME = "bnnedge_runtime"
 RTL_FOLDER = "rtl"
 DEVICE_FOLDER = "device"
-# Where they live in the source tree; read as data, never imported.
-_DEVICE_SOURCES = Path(bnnedge.__file__).parent / "synthesis" / "sv"
-_DEVICE_MODULES = (
-    "crc16",
-    "frame_buffer",
-    "frame_receiver",
-    "frame_sender",
-    "uart_device",
-    "uart_rx",
-    "uart_tx",
-)
-_DEVICE_FILE = "device.json"
 _EXAMPLE_SEED = 0
-
-
-@dataclass(frozen=True, kw_only=True)
-class BoardDevice:
-    """The serial device in a bitstream, as `device.json` of a synthesis folder describes it.
-
-    Attributes:
-        board: what users call it, e.g. "ulx3s-85f".
-        loader_board: openFPGALoader's name for it.
-        clock_hz: clock of network and UART.
-        clocks_per_bit: divisor of the UART.
-        baud: what the host sets.
-        quiet_ms: silence after which the device forgets a broken frame.
-        window: images that may be unanswered at a time.
-        id_word: what the device answers.
-    """
-
-    board: str
-    loader_board: str
-    clock_hz: int
-    clocks_per_bit: int
-    baud: int
-    quiet_ms: float
-    window: int
-    id_word: int
 
 
 def package(
@@ -126,11 +88,11 @@ def package(
         out,
         write,
         config={"inputs": given.hexdigest()},
-        inputs=(rtl, bitstream, synth / _DEVICE_FILE),
+        inputs=(rtl, bitstream, synth / DEVICE_FILE),
     )
 
 
-def _read_synthesis(synth: Path, design: Design) -> tuple[Path, BoardDevice]:
+def _read_synthesis(synth: Path, design: Design) -> tuple[Path, Device]:
     """The bitstream of a synthesis folder and the device in it."""
     bitstreams = sorted(synth.glob("*.bit"))
     if len(bitstreams) != 1:
@@ -138,11 +100,7 @@ def _read_synthesis(synth: Path, design: Design) -> tuple[Path, BoardDevice]:
             f"{synth}: wanted one bitstream (*.bit), got {len(bitstreams)}",
             remedy="run bnnedge synth for a board that it makes bitstreams for",
         )
-    path = synth / _DEVICE_FILE
-    try:
-        device = structure(load_json(path), BoardDevice, source=str(path))
-    except ConfigError as error:
-        raise DeploymentError(str(error), remedy="run bnnedge synth again") from error
+    device = Device.load(synth)
     if device.id_word != design.id_word:
         raise DeploymentError(
             f"{bitstreams[0]} is of another design: wanted id {design.id_word:#010x},"
@@ -170,17 +128,15 @@ def _copy_files(rtl: Path, design: Design, bitstream: Path, folder: Path) -> Non
         target.parent.mkdir(parents=True, exist_ok=True)
         shutil.copyfile(rtl / name, target)
     (folder / DEVICE_FOLDER).mkdir()
-    for module in _DEVICE_MODULES:
+    for module in MODULES:
         name = f"{module}.sv"
-        shutil.copyfile(_DEVICE_SOURCES / name, folder / DEVICE_FOLDER / name)
+        shutil.copyfile(SV_FOLDER / name, folder / DEVICE_FOLDER / name)
     (folder / RUNTIME_NAME).mkdir()
     for source in sorted(RUNTIME_FOLDER.glob("*.py")):
         shutil.copyfile(source, folder / RUNTIME_NAME / source.name)
 
 
-def _manifest(
-    design: Design, dataflow: Dataflow, device: BoardDevice, bitstream: str
-) -> dict[str, Any]:
+def _manifest(design: Design, dataflow: Dataflow, device: Device, bitstream: str) -> dict[str, Any]:
     return {
         "format": PACKAGE_FORMAT,
         "version": PACKAGE_VERSION,
@@ -217,7 +173,7 @@ def _manifest(
     }
 
 
-def _readme(design: Design, device: BoardDevice, bitstream: str) -> str:
+def _readme(design: Design, device: Device, bitstream: str) -> str:
     return f"""\
 {design.name} for {device.board}, id {design.id_word:#010x}
 

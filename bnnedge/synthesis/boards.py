@@ -47,7 +47,6 @@ class Ecp5Board:
         package: of the FPGA.
         speed_grade: of the FPGA.
         top: top module.
-        sources: SystemVerilog files of the device and the top, in compile order.
         clock_port: port of the oscillator.
         clock_input_mhz: of the oscillator.
         default_clock_mhz: for the network, where the user names none.
@@ -62,7 +61,6 @@ class Ecp5Board:
     package: str
     speed_grade: int
     top: str
-    sources: tuple[str, ...]
     clock_port: str
     clock_input_mhz: float
     default_clock_mhz: float
@@ -115,12 +113,8 @@ def find_board(name: str) -> Board:
     return boards[name]
 
 
-def _ecp5(*, pins: Mapping[str, Mapping[str, Any]], sources: list[str], **rest: Any) -> Ecp5Board:
-    return Ecp5Board(
-        pins=tuple(Pin(port=port, **pin) for port, pin in pins.items()),
-        sources=tuple(sources),
-        **rest,
-    )
+def _ecp5(*, pins: Mapping[str, Mapping[str, Any]], **rest: Any) -> Ecp5Board:
+    return Ecp5Board(pins=tuple(Pin(port=port, **pin) for port, pin in pins.items()), **rest)
 
 
 def lpf_text(board: Ecp5Board) -> str:

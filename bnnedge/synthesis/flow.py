@@ -13,19 +13,14 @@ from typing import Any
 from bnnedge import tools
 from bnnedge.artifacts import Artifact, stage, to_json
 from bnnedge.design import Design
+from bnnedge.device import MODULES, SV_FOLDER, Device, device_parameters
 from bnnedge.errors import SynthesisError
 from bnnedge.synthesis import nextpnr, yosys
 from bnnedge.synthesis.boards import Board, Ecp5Board, Xc7Board, find_board, lpf_text
 from bnnedge.synthesis.config import SynthesisConfig
-from bnnedge.synthesis.device import (
-    SV_FOLDER,
-    Device,
-    device_parameters,
-    plan_device,
-    pll_parameters,
-)
 from bnnedge.synthesis.gatelevel import check_netlist
 from bnnedge.synthesis.pack import run_ecppack
+from bnnedge.synthesis.plan import plan_device, pll_parameters
 
 RESOURCES_FILE = "resources.json"
 LOG_FOLDER = "logs"
@@ -111,13 +106,22 @@ def _implement(
     progress: Progress,
 ) -> Mapping[str, Any]:
     device, pll = plan_device(design, board, config)
-    for module in board.sources:
+    modules = (*MODULES, board.top)
+    for module in modules:
         shutil.copyfile(SV_FOLDER / f"{module}.sv", work / f"{module}.sv")
     yosys.copy_ecp5_modules(work)
     script = yosys.ecp5_script(
-        [*design.sources, *(f"{module}.sv" for module in board.sources)],
+        [*design.sources, *(f"{module}.sv" for module in modules)],
         board.top,
-        {**pll_parameters(pll), **device_parameters(design, device)},
+        {
+            **pll_parameters(pll),
+            **device_parameters(
+                design,
+                clocks_per_bit=device.clocks_per_bit,
+                timeout_clocks=device.timeout_clocks,
+                window=device.window,
+            ),
+        },
     )
     logs = _LogFolder(design, board, folder)
     seconds: dict[str, float] = {}

@@ -18,10 +18,10 @@ from bnnedge import tools
 from bnnedge.dataflow import ArgMax, Dataflow
 from bnnedge.dataflow.encoding import Bits
 from bnnedge.design import Design
+from bnnedge.device import Device
 from bnnedge.errors import MismatchError, SimulationError, SynthesisError
 from bnnedge.synthesis import frames
 from bnnedge.synthesis.boards import Ecp5Board, find_board
-from bnnedge.synthesis.device import Device
 from bnnedge.synthesis.yosys import CELL_FOLDER, NETLIST_VERILOG
 from bnnedge.verilated.serial import SerialModel, SerialPorts, compile_serial_model
 

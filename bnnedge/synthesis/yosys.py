@@ -15,7 +15,7 @@ from pathlib import Path
 
 from bnnedge import tools
 from bnnedge.design import TOP_MODULE
-from bnnedge.errors import SynthesisError
+from bnnedge.errors import SynthesisError, ToolFailedError
 
 NETLIST_JSON = "netlist.json"
 NETLIST_VERILOG = "netlist.v"
@@ -93,12 +93,17 @@ def run_yosys(script: str, *, cwd: Path, log: Path, timeout_s: float) -> Counter
         SynthesisError: it left no statistics.
     """
     (cwd / _SCRIPT).write_text(script)
-    tools.run(
-        [tools.find("yosys"), "-q", "-s", _SCRIPT],
-        cwd=cwd,
-        log=log,
-        timeout_s=timeout_s,
-    )
+    try:
+        tools.run([tools.find("yosys"), "-q", "-s", _SCRIPT], cwd=cwd, log=log, timeout_s=timeout_s)
+    except ToolFailedError as error:
+        # Inside `tee -q` an error goes to the teed file alone.
+        for teed in cwd.glob("synth_*.log"):
+            lines = teed.read_text(errors="replace").splitlines()
+            cause = next((line for line in lines if line.startswith("ERROR")), None)
+            if cause is not None:
+                shutil.copyfile(teed, log)
+                raise ToolFailedError(f"Yosys: {cause}", remedy=f"see {log}") from error
+        raise
     try:
         return read_statistics((cwd / _STATISTICS).read_text())
     except (OSError, ValueError, KeyError, TypeError) as error:

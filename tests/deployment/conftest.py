@@ -1,7 +1,5 @@
 """Packages of tiny networks, made once."""
 
-import dataclasses
-import json
 from pathlib import Path
 
 import numpy as np
@@ -9,8 +7,9 @@ import pytest
 from numpy.typing import NDArray
 
 from bnnedge.dataflow import Dataflow
-from bnnedge.deployment import BoardDevice, package
+from bnnedge.deployment import package
 from bnnedge.design import Design
+from bnnedge.device import Device
 from bnnedge.hardware import RtlConfig, emit
 from tests.networks import random_inputs, random_mlp
 
@@ -19,7 +18,7 @@ def make_synthesis(folder: Path, id_word: int) -> Path:
     """A synthesis folder with a stand-in for the bitstream."""
     folder.mkdir()
     (folder / "network.bit").write_bytes(b"not a real bitstream")
-    device = BoardDevice(
+    device = Device(
         board="ulx3s-85f",
         loader_board="ulx3s",
         clock_hz=25_000_000,
@@ -29,7 +28,7 @@ def make_synthesis(folder: Path, id_word: int) -> Path:
         window=4,
         id_word=id_word,
     )
-    (folder / "device.json").write_text(json.dumps(dataclasses.asdict(device)))
+    device.save(folder)
     return folder
 
 

@@ -15,7 +15,7 @@ from bnnedge.dataflow import Dataflow
 from bnnedge.deployment import package
 from bnnedge.deployment.package import RUNTIME_FOLDER
 from bnnedge.design import Design
-from bnnedge.errors import DataError, DeploymentError, DesignError
+from bnnedge.errors import DataError, DeploymentError, DesignError, SynthesisError
 from tests.deployment.conftest import make_synthesis
 from tests.networks import random_inputs
 
@@ -125,7 +125,7 @@ def test_damaged_device_record_is_refused(build: Path, text: str | None) -> None
     path.unlink()
     if text is not None:
         path.write_text(text)
-    with pytest.raises(DeploymentError, match="device.json.*run bnnedge synth again"):
+    with pytest.raises(SynthesisError, match="device.json.*run bnnedge synth again"):
         package(build / "rtl", build / "synth", build / "out")
 
 

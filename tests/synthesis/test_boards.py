@@ -2,6 +2,7 @@
 
 import pytest
 
+from bnnedge.device import MODULES, SV_FOLDER
 from bnnedge.errors import SynthesisError
 from bnnedge.synthesis.boards import (
     Ecp5Board,
@@ -11,7 +12,6 @@ from bnnedge.synthesis.boards import (
     known_boards,
     lpf_text,
 )
-from bnnedge.synthesis.device import SV_FOLDER
 
 
 def test_known_boards_are_listed_by_name() -> None:
@@ -30,8 +30,7 @@ def test_unknown_board_lists_the_known_ones() -> None:
 def test_ecp5_board_names_existing_sources_and_its_clock_pin(name: str) -> None:
     board = find_board(name)
     assert isinstance(board, Ecp5Board)
-    assert all((SV_FOLDER / f"{module}.sv").is_file() for module in board.sources)
-    assert board.sources[-1] == board.top
+    assert all((SV_FOLDER / f"{module}.sv").is_file() for module in (*MODULES, board.top))
     assert board.clock_port in {pin.port for pin in board.pins}
     assert board.nextpnr == f"--{name[-3:-1]}k"
     assert board.device == f"LFE5U-{name[-3:].upper()}"
@@ -81,7 +80,6 @@ def test_constraint_file_text() -> None:
         package="CABGA381",
         speed_grade=6,
         top="t",
-        sources=("t",),
         clock_port="clk",
         clock_input_mhz=12.5,
         default_clock_mhz=50.0,

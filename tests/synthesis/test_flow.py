@@ -11,11 +11,11 @@ from bnnedge import tools
 from bnnedge.artifacts import Artifact
 from bnnedge.dataflow import Dataflow, OutputTable, ThresholdEncoding, XnorMvu
 from bnnedge.design import Design
+from bnnedge.device import Device
 from bnnedge.errors import MismatchError, SynthesisError, ToolMissingError
 from bnnedge.hardware import emit
 from bnnedge.hardware.config import RtlConfig
 from bnnedge.synthesis.config import SynthesisConfig
-from bnnedge.synthesis.device import Device
 from bnnedge.synthesis.flow import synthesise
 from bnnedge.synthesis.gatelevel import check_netlist
 

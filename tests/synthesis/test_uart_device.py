@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from bnnedge.synthesis.device import SV_FOLDER
+from bnnedge.device import SV_FOLDER
 from bnnedge.verilated import serial, verilator
 from bnnedge.verilated.serial import SerialModel, SerialPorts
 

@@ -1,0 +1,88 @@
+"""The serial device around a design in a bitstream: its sources, its parameters, its record."""
+
+import dataclasses
+import json
+from dataclasses import dataclass
+from pathlib import Path
+
+from bnnedge.config import load_json, structure
+from bnnedge.design import Design
+from bnnedge.errors import ConfigError, SynthesisError
+
+DEVICE_FILE = "device.json"
+SV_FOLDER = Path(__file__).parent / "sv"
+TOP_MODULE = "uart_device"
+MODULES = (
+    "crc16",
+    "uart_rx",
+    "uart_tx",
+    "frame_buffer",
+    "frame_receiver",
+    "frame_sender",
+    TOP_MODULE,
+)
+"""SystemVerilog files of the device, in compile order; the tops of boards stand beside them."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Device:
+    """A serial device as it is in a bitstream.
+
+    Attributes:
+        board: its name.
+        loader_board: openFPGALoader's name for it.
+        clock_hz: clock of network and device.
+        clocks_per_bit: divisor of the serial line.
+        baud: what the host sets; the line's true rate is clock_hz / clocks_per_bit.
+        quiet_ms: silence after which a broken frame is forgotten.
+        window: images that may be unanswered at a time.
+        id_word: what the device answers to `I`.
+    """
+
+    board: str
+    loader_board: str
+    clock_hz: int
+    clocks_per_bit: int
+    baud: int
+    quiet_ms: float
+    window: int
+    id_word: int
+
+    def save(self, folder: Path) -> None:
+        """Write `device.json` into `folder`."""
+        (folder / DEVICE_FILE).write_text(json.dumps(dataclasses.asdict(self), indent=1) + "\n")
+
+    @property
+    def timeout_clocks(self) -> int:
+        """`quiet_ms` in clock cycles."""
+        return round(self.clock_hz * self.quiet_ms / 1000)
+
+    @classmethod
+    def load(cls, folder: Path) -> "Device":
+        """Read `device.json`.
+
+        Raises:
+            SynthesisError: it is missing or damaged.
+        """
+        path = folder / DEVICE_FILE
+        try:
+            return structure(load_json(path), cls, source=str(path))
+        except ConfigError as error:
+            raise SynthesisError(
+                f"{folder} does not hold a bitstream: {error}", remedy="run bnnedge synth again"
+            ) from error
+
+
+def device_parameters(
+    design: Design, *, clocks_per_bit: int, timeout_clocks: int, window: int
+) -> dict[str, int]:
+    """Parameters of `uart_device` around `design`, which every board's top passes on."""
+    return {
+        "ClocksPerBit": clocks_per_bit,
+        "TimeoutClocks": timeout_clocks,
+        "Window": window,
+        "InputWidth": design.input_width_bits,
+        "InputBeats": design.input_beats,
+        "OutputWidth": design.output_width_bits,
+        "OutputBeats": design.output_beats,
+    }

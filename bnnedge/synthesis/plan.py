@@ -1,0 +1,54 @@
+"""Planning a device: which clock, PLL and baud rate a design gets on a board."""
+
+from collections.abc import Mapping
+
+from bnnedge.design import Design
+from bnnedge.device import Device
+from bnnedge.errors import SynthesisError
+from bnnedge.synthesis.boards import Ecp5Board
+from bnnedge.synthesis.config import SynthesisConfig
+from bnnedge.synthesis.pll import Pll, choose_pll
+
+QUIET_MS = 50.0
+_MIN_CLOCKS_PER_BIT = 8  # uart_rx samples no finer
+_MAX_BAUD_ERROR = 0.015  # half of what one end may be off
+
+
+def plan_device(design: Design, board: Ecp5Board, config: SynthesisConfig) -> tuple[Device, Pll]:
+    """The device for `design` on `board`, and the PLL that clocks it.
+
+    Raises:
+        SynthesisError: the clock is out of range, or does not divide to the baud rate.
+    """
+    wanted_mhz = config.clock_mhz or board.default_clock_mhz
+    pll = choose_pll(input_mhz=board.clock_input_mhz, wanted_mhz=wanted_mhz)
+    clock_hz = round(pll.output_mhz * 1e6)
+    baud = config.baud or board.baud
+    clocks_per_bit = max(1, round(clock_hz / baud))
+    error = abs(clock_hz / clocks_per_bit / baud - 1)
+    if clocks_per_bit < _MIN_CLOCKS_PER_BIT or error > _MAX_BAUD_ERROR:
+        raise SynthesisError(
+            f"baud: wanted a divisor of {clock_hz} Hz (within {_MAX_BAUD_ERROR:.1%}) that is at"
+            f" least {_MIN_CLOCKS_PER_BIT}, got {baud}",
+            remedy="choose another --baud or --clock-mhz",
+        )
+    device = Device(
+        board=board.name,
+        loader_board=board.loader_board,
+        clock_hz=clock_hz,
+        clocks_per_bit=clocks_per_bit,
+        baud=baud,
+        quiet_ms=QUIET_MS,
+        window=config.window,
+        id_word=design.id_word,
+    )
+    return device, pll
+
+
+def pll_parameters(pll: Pll) -> Mapping[str, int]:
+    """Parameters of an ECP5 board's top for its PLL."""
+    return {
+        "ClkiDiv": pll.input_divisor,
+        "ClkfbDiv": pll.feedback_divisor,
+        "ClkopDiv": pll.output_divisor,
+    }
