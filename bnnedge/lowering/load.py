@@ -120,8 +120,8 @@ def _clean_up(model: onnx.ModelProto) -> ModelWrapper:
     _constants_to_initializers(copy.graph)
     wrapper = ModelWrapper(copy, fix_missing_initializer_valueinfo=False)
     wrapper = wrapper.transform(RemoveStaticGraphInputs(), make_deepcopy=False)
-    _fix_batch(wrapper)
     wrapper = wrapper.transform(SortGraph())
+    _fix_batch(wrapper)
     wrapper = wrapper.transform(InferShapes())
     # Weights behind a BipolarQuant, a Sign or a Transpose are constants like any other.
     wrapper = wrapper.transform(FoldConstants(exclude_op_types=[]))
@@ -261,18 +261,21 @@ def _rebatch(model: ModelWrapper, before: int) -> None:
 
     It is in the shapes of Reshape nodes, and in folded constants such as `torch.ones_like(x)`.
     """
+    data = {model.graph.input[0].name}  # weights may be reshaped, too, and have `before` rows
     for node in model.graph.node:
-        if node.op_type == "Reshape" and before > 1:
-            shape = model.get_initializer(node.input[1])
-            if shape is not None and shape.size and shape[0] == before:
-                model.set_initializer(node.input[1], np.array([1, *shape[1:]], np.int64))
-        elif node.op_type in ELEMENTWISE and before > 1:
-            for name in node.input:
-                value = model.get_initializer(name)
-                if value is None or value.ndim < 2 or len(value) != before:
-                    continue
-                if (value == value[:1]).all():
-                    model.set_initializer(name, value[:1].copy())
+        if before < 2 or not data & set(node.input):
+            continue
+        data.update(node.output)
+        for name in node.input:
+            value = model.get_initializer(name)
+            if value is None or not value.size or value.ndim == 0:
+                continue
+            if node.op_type == "Reshape" and value[0] == before:
+                model.set_initializer(name, np.array([1, *value[1:]], np.int64))
+                continue
+            rows = node.op_type in ELEMENTWISE and value.ndim > 1 and len(value) == before
+            if rows and (value == value[:1]).all():
+                model.set_initializer(name, value[:1].copy())
 
 
 def _line(error: Exception) -> str:

@@ -176,3 +176,17 @@ def test_a_batch_in_constant_nodes(tmp_path: Path) -> None:
     session = pytest.importorskip("onnxruntime").InferenceSession(original.SerializeToString())
     assert np.array_equal(dataflow.logits(x), session.run(None, {"x": x})[0])
     assert dataflow.logits(x[:1]).shape == (1, 4)
+
+
+def test_weights_with_as_many_rows_as_the_batch(tmp_path: Path) -> None:
+    """They are no batch, even if all rows are equal."""
+    graph = Graph((2, 6))
+    _where(graph)
+    bits, graph.last = graph.last, graph.constant(np.full((2, 6), 0.25))
+    graph.add("Reshape", np.array([2, 6], np.int64))
+    graph.add("BipolarQuant", np.float32(1))
+    weights = graph.add("Transpose", perm=[1, 0])
+    graph.last = bits
+    graph.add("MatMul", weights)
+    dataflow = lower_model(graph.save(tmp_path / "rows.onnx"), LoweringConfig()).dataflow
+    assert dataflow.run(np.ones((3, 6))).tolist() == [[6, 6]] * 3
