@@ -196,9 +196,13 @@ def _counts(counts: Mapping[str, int]) -> str:
 @_output()
 @click.option("--target-fps", type=float, help="Images/s that the folding is chosen for.")
 @click.option("--folding", type=PATH, help='JSON: {"<node>": {"PE": p, "SIMD": s}, …}.')
-@click.option("--clock-mhz", type=float, default=50.0, show_default=True)
+@click.option("--clock-mhz", type=float, help="For which --target-fps is meant; 100 by default.")
 def rtl(
-    dataflow: Path, out: Path, target_fps: float | None, folding: Path | None, clock_mhz: float
+    dataflow: Path,
+    out: Path,
+    target_fps: float | None,
+    folding: Path | None,
+    clock_mhz: float | None,
 ) -> tuple[Any, list[str]]:
     """Write the SystemVerilog of a DATAFLOW folder and predict its cycles."""
     from bnnedge import verbs
@@ -208,7 +212,7 @@ def rtl(
     lines = [f"{name}: {cycles} cycles/image" for name, cycles in facts["cycles"].items()]
     lines.append(
         f"predicted: {facts['interval_cycles']} cycles/image,"
-        f" {facts['images_per_second']:,.0f} images/s at {clock_mhz:g} MHz"
+        f" {facts['images_per_second']:,.0f} images/s at {facts['clock_mhz']:g} MHz"
     )
     return artifact, [*lines, f"RTL in {out}"]
 

@@ -30,7 +30,6 @@ Progress = Callable[[str, float | None], None]
 
 MODEL_FILE = "model.onnx"
 REFERENCE_FILE = "reference.npz"
-_DEFAULT_CLOCK_MHZ = 50.0
 
 
 def _silent(what: str, share: float | None) -> None:
@@ -91,12 +90,13 @@ def rtl(
     *,
     target_fps: float | None = None,
     folding: Path | None = None,
-    clock_mhz: float = _DEFAULT_CLOCK_MHZ,
+    clock_mhz: float | None = None,
 ) -> Artifact:
     """Write the hardware of a Dataflow folder; see `bnnedge.hardware.emit`."""
     from bnnedge.hardware import RtlConfig, emit
 
-    config = RtlConfig(target_fps=target_fps, folding=folding, clock_mhz=clock_mhz)
+    clock = {} if clock_mhz is None else {"clock_mhz": clock_mhz}
+    config = RtlConfig(target_fps=target_fps, folding=folding, **clock)
     return emit(dataflow, config, out)
 
 

@@ -17,6 +17,7 @@ from click.testing import CliRunner, Result
 from bnnedge.cli import main
 from bnnedge.hardware import RtlConfig, emit
 from tests.networks import random_inputs, random_mlp
+from tests.processes import listen_to_ctrl_c
 
 RECIPE = """
 name = "small"
@@ -220,7 +221,9 @@ def test_json_failures_are_json(tmp_path: Path) -> None:
 def test_ctrl_c_leaves_nothing(tmp_path: Path) -> None:
     long = recipe(tmp_path, "epochs = 1", "epochs = 100000")
     command = [sys.executable, "-m", "bnnedge", "train", str(long), "-o", str(tmp_path / "out")]
-    child = subprocess.Popen(command, stderr=subprocess.PIPE, text=True)
+    child = subprocess.Popen(
+        command, stderr=subprocess.PIPE, text=True, preexec_fn=listen_to_ctrl_c
+    )
     assert child.stderr is not None
     deadline = time.monotonic() + 60
     while not list(tmp_path.glob(".out.*")):  # the temporary folder: the stage is running

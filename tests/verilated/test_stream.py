@@ -10,6 +10,7 @@ import pytest
 
 from bnnedge.errors import SimulationError, ToolFailedError
 from bnnedge.verilated.stream import StreamModel, StreamPorts
+from tests.processes import listen_to_ctrl_c
 
 SV = Path(__file__).parent / "sv"
 
@@ -243,7 +244,11 @@ said = lambda done: print("running", flush=True)
 model.run(beats, len(beats), stall_in=0.999, watchdog_cycles=10**9, progress=said)
 """
     child = subprocess.Popen(
-        [sys.executable, "-c", script], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+        [sys.executable, "-c", script],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        preexec_fn=listen_to_ctrl_c,
     )
     assert child.stdout is not None
     assert child.stdout.readline() == "running\n"
