@@ -177,12 +177,16 @@ def _tail(graph: Dataflow, placed: Placed, mvu: XnorMvuKernel, interval: int) ->
         elements=lanes, in_bits=narrow_bits, out_bits=element_bits, signed=signed
     )
     placed = dataclasses.replace(placed, extend=extend)
-    width = axis_bits(elements * element_bits, interval)
     converter = StreamWidthConverterKernel(
         input_width_bits=lanes * element_bits,
-        output_width_bits=width,
+        output_width_bits=axis_bits(elements * element_bits, interval),
         frame_bits=elements * element_bits,
     )
+    while converter.cycles_per_image > interval:
+        converter = dataclasses.replace(
+            converter, output_width_bits=2 * converter.output_width_bits
+        )
+    width = converter.output_width_bits
     fifo = StreamFifoKernel(
         width_bits=width, depth_words=2, frame_words=-(-elements * element_bits // width)
     )

@@ -170,6 +170,7 @@ def check_converter(kernel: StreamWidthConverterKernel, cache: Path) -> None:
         (3, 7, 1),
         (11, 8, 33),
         (40, 32, 160),
+        (3, 11, 23),  # the last input beat completes two output beats
     ],
 )
 def test_width_converter_repacks_frames(

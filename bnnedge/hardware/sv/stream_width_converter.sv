@@ -3,7 +3,8 @@
 // Function    A frame is ceil(FrameBits/InBits) input beats and ceil(FrameBits/OutBits) output
 //             beats, lowest bits first. Surplus bits of the last input beat are dropped, missing
 //             bits of the last output beat are zero; the next frame starts in a new beat.
-// Throughput  one frame in max(input beats, output beats) cycles, also between frames.
+// Throughput  one frame in max(input beats, output beats) cycles, also between frames; one cycle
+//             more where the last input beat completes two output beats.
 // Latency     1 cycle from the input beat that completes an output beat.
 // Back-press. in_ready_o follows out_ready_i within the cycle (never in_valid_i).
 // Form        One buffer in units of gcd(InBits, OutBits), emptied by OutBits at its low end and
