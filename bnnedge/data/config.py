@@ -1,4 +1,4 @@
-"""Which data a network sees and how its inputs become bits, as a recipe writes it."""
+"""Which data a network sees and what its first layer takes of them, as a recipe writes it."""
 
 import enum
 import math
@@ -17,10 +17,11 @@ class DatasetName(enum.Enum):
 
 
 class EncodingKind(enum.Enum):
-    """How one input element becomes bits."""
+    """What the first layer takes of one input element: bits, or the 8-bit value as it is."""
 
     THRESHOLD = "threshold"
     THERMOMETER = "thermometer"
+    INTEGER = "integer"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -29,8 +30,8 @@ class DataConfig:
 
     Attributes:
         dataset: which data set.
-        encoding: one threshold for all elements, or a thermometer on quantiles of the training
-            data.
+        encoding: one threshold for all elements, a thermometer on quantiles of the training
+            data, or the 8-bit integers as they are, for networks whose first layer takes those.
         threshold: an element at least this large is 1; for "threshold" only, in raw units.
         levels: bits per element; for "thermometer" only.
         folder: where the IDX files are; the user's cache if not given.

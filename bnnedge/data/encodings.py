@@ -1,8 +1,8 @@
-"""Input encodings: how many ±1 inputs a raw element becomes, and at which values.
+"""Input encodings: what a network's first layer takes of a raw element.
 
-All compare an element with thresholds: bit = x >= threshold, in float32. With L thresholds,
-the bit of element i (in C order) and threshold k is at index i · L + k, lowest threshold first,
-so a thermometer fills from bit 0 upwards.
+Thresholds make ±1 inputs: bit = x >= threshold, in float32. With L thresholds, the bit of element
+i (in C order) and threshold k is at index i · L + k, lowest threshold first, so a thermometer
+fills from bit 0 upwards. `IntegerEncoding` takes the raw integers themselves.
 """
 
 import abc
@@ -17,12 +17,16 @@ from bnnedge.errors import DataError
 
 
 class Encoding(abc.ABC):
-    """Thresholds shared by all elements of an input."""
+    """How raw elements become a first layer's inputs; the same for all elements."""
 
     @property
     @abc.abstractmethod
     def name(self) -> str:
         """What the encoding is called in records."""
+
+
+class ThresholdsEncoding(Encoding):
+    """Thresholds shared by all elements of an input."""
 
     @property
     @abc.abstractmethod
@@ -36,7 +40,7 @@ class Encoding(abc.ABC):
 
 
 @dataclass(frozen=True, kw_only=True)
-class OneBitThreshold(Encoding):
+class OneBitThreshold(ThresholdsEncoding):
     """One bit per element: 1 from `threshold` upwards."""
 
     threshold: float
@@ -53,7 +57,7 @@ class OneBitThreshold(Encoding):
 
 
 @dataclass(frozen=True, kw_only=True)
-class QuantileThermometer(Encoding):
+class QuantileThermometer(ThresholdsEncoding):
     """Several bits per element, at thresholds that split the training data evenly."""
 
     levels: tuple[float, ...]
@@ -100,9 +104,22 @@ class QuantileThermometer(Encoding):
         return cls(levels=tuple(float(value) for value in values[index]))
 
 
+@dataclass(frozen=True, kw_only=True)
+class IntegerEncoding(Encoding):
+    """Unsigned integers of `bits` bits, as they are."""
+
+    bits: int = 8
+
+    @property
+    def name(self) -> str:
+        """See `Encoding`."""
+        return f"uint{self.bits}"
+
+
 def fit_encoding(config: DataConfig, training: NDArray[Any]) -> Encoding:
     """The encoding that a recipe names, fitted on training inputs where it needs data."""
     if config.threshold is not None:
         return OneBitThreshold(threshold=config.threshold)
-    assert config.levels is not None  # DataConfig has exactly one of the two
-    return QuantileThermometer.fit(training, config.levels)
+    if config.levels is not None:
+        return QuantileThermometer.fit(training, config.levels)
+    return IntegerEncoding()  # DataConfig has one of the two for every other kind

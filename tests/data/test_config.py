@@ -20,6 +20,10 @@ _ONE, _MANY = EncodingKind.THRESHOLD, EncodingKind.THERMOMETER
             {"dataset": _MNIST, "encoding": _MANY, "levels": 2, "threshold": 1.0},
             "encoding thermometer takes no threshold",
         ),
+        (
+            {"dataset": _MNIST, "encoding": EncodingKind.INTEGER, "levels": 2},
+            "encoding integer takes no levels",
+        ),
         ({"dataset": _MNIST, "encoding": _MANY, "levels": 0}, "levels wants 1…255, got 0"),
         ({"dataset": _MNIST, "encoding": _ONE, "threshold": float("inf")}, "finite"),
         (

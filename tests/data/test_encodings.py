@@ -6,7 +6,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from bnnedge.data.config import DataConfig, DatasetName, EncodingKind
-from bnnedge.data.encodings import OneBitThreshold, QuantileThermometer, fit_encoding
+from bnnedge.data.encodings import (
+    IntegerEncoding,
+    OneBitThreshold,
+    QuantileThermometer,
+    fit_encoding,
+)
 from bnnedge.errors import DataError
 
 
@@ -52,3 +57,6 @@ def test_recipe_chooses_the_encoding() -> None:
     assert fit_encoding(one, np.zeros(3)) == OneBitThreshold(threshold=64)
     many = DataConfig(dataset=DatasetName.MNIST, encoding=EncodingKind.THERMOMETER, levels=2)
     assert fit_encoding(many, np.arange(4)).name == "quantile_thermometer"
+    integers = DataConfig(dataset=DatasetName.MNIST, encoding=EncodingKind.INTEGER)
+    assert fit_encoding(integers, np.arange(4)) == IntegerEncoding(bits=8)
+    assert fit_encoding(integers, np.arange(4)).name == "uint8"
