@@ -3,6 +3,10 @@
 from collections.abc import Sequence
 
 import torch
+from brevitas.inject.enum import RestrictValueType, ScalingImplType, ScalingPerOutputType
+from brevitas.nn import QuantIdentity
+from brevitas.quant.base import IntQuant, UintQuant
+from brevitas.quant.solver import ActQuantSolver
 from torch import Tensor, nn
 
 from bnnedge.ops.quantisers import Sign
@@ -14,21 +18,71 @@ class ThresholdEncoding(nn.Module):
     The bit of element i (in C order) and threshold k is at index i · levels + k and is +1 where
     x[i] >= thresholds[k]. The comparison is the sign of `x − threshold`, which float32 computes
     with the right sign for every pair of finite numbers.
+
+    With `keep_shape`, images (N, C, H, W) → (N, C · levels, H, W); the bit of channel c and
+    threshold k is in channel c · levels + k.
     """
 
     thresholds: Tensor
 
-    def __init__(self, thresholds: Sequence[float]) -> None:
+    def __init__(self, thresholds: Sequence[float], keep_shape: bool = False) -> None:
         super().__init__()
         # Part of the network's shape, not of its weights: a checkpoint's record holds them.
         values = torch.tensor(thresholds, dtype=torch.float32)
         self.register_buffer("thresholds", values, persistent=False)
+        self.keep_shape = keep_shape
         self.sign = Sign()
 
     def forward(self, x: Tensor) -> Tensor:
         """See the class."""
+        levels = len(self.thresholds)
+        if self.keep_shape:
+            if levels == 1:
+                single: Tensor = self.sign(x - self.thresholds)
+                return single
+            planes: Tensor = self.sign(x.unsqueeze(2) - self.thresholds.reshape(-1, 1, 1))
+            return planes.flatten(1, 2)
         x = x.flatten(1)
-        if len(self.thresholds) > 1:
+        if levels > 1:
             x = x.unsqueeze(-1)
         bits: Tensor = self.sign(x - self.thresholds)
         return bits.flatten(1) if bits.dim() > 2 else bits
+
+
+class _UnsignedPixel(UintQuant, ActQuantSolver):  # type: ignore[misc]
+    """Unsigned integers with scale max_val / (2^bit_width − 1)."""
+
+    scaling_impl_type = ScalingImplType.CONST
+    scaling_per_output_type = ScalingPerOutputType.TENSOR
+    restrict_scaling_type = RestrictValueType.FP
+
+
+class _SignedPixel(IntQuant, ActQuantSolver):  # type: ignore[misc]
+    """Signed integers with scale max(|min_val|, |max_val|) / 2^(bit_width − 1)."""
+
+    scaling_impl_type = ScalingImplType.CONST
+    scaling_per_output_type = ScalingPerOutputType.TENSOR
+    restrict_scaling_type = RestrictValueType.FP
+
+
+class PixelInput(QuantIdentity):  # type: ignore[misc]
+    """Raw float32 of any shape → integer-valued float32 of that shape.
+
+    Rounds half to even and clamps to the type: 0 … 2^bits − 1, or −2^(bits−1) … 2^(bits−1) − 1.
+    Exports as QONNX `Quant` with scale 1 and zero point 0.
+    """
+
+    def __init__(self, bits: int = 8, signed: bool = False) -> None:
+        low, high = (-(2 ** (bits - 1)), 2 ** (bits - 1) - 1) if signed else (0, 2**bits - 1)
+        kind = _SignedPixel if signed else _UnsignedPixel
+        quantiser = kind.let(bit_width=bits, min_val=float(low), max_val=float(high))
+        super().__init__(act_quant=quantiser, return_quant_tensor=False)
+        self.bits, self.signed = bits, signed
+        self.low, self.high = low, high
+
+    def forward(self, x: Tensor) -> Tensor:
+        """See the class."""
+        if self.act_quant.export_mode:
+            exported: Tensor = super().forward(x)
+            return exported
+        return x.round().clamp(self.low, self.high)

@@ -16,10 +16,15 @@ both products round alike, their difference is exactly 0, and sign(0) = +1.
 
 import torch
 from torch import Tensor, nn
+from torch.nn.modules.batchnorm import _BatchNorm
+
+from bnnedge.errors import ConfigError
 
 
-class AffineBatchNorm(nn.BatchNorm1d):
-    """BatchNorm1d over (N, C): the usual one in training, `x * scale + shift` in evaluation."""
+class AffineBatchNorm(_BatchNorm):
+    """BatchNorm over (N, C) or (N, C, H, W): the usual one in training, `x * scale + shift` in
+    evaluation.
+    """
 
     @torch.no_grad()
     def scale_and_shift(self) -> tuple[Tensor, Tensor]:
@@ -30,11 +35,22 @@ class AffineBatchNorm(nn.BatchNorm1d):
         return scale, shift
 
     def forward(self, input: Tensor) -> Tensor:
-        """Float32 (N, C) → float32 (N, C)."""
+        """Float32 (N, C) or (N, C, H, W) → the same shape."""
         if self.training:
             return super().forward(input)
-        scale, shift = self.scale_and_shift()
-        return input * scale + shift
+        return _per_channel(input, *self.scale_and_shift())
+
+    def _check_input_dim(self, input: Tensor) -> None:
+        if input.dim() not in (2, 4) or input.shape[1] != self.num_features:
+            wanted = f"(N, {self.num_features}) or (N, {self.num_features}, H, W)"
+            raise ConfigError(f"AffineBatchNorm: wanted {wanted}, got {tuple(input.shape)}")
+
+
+def _per_channel(x: Tensor, scale: Tensor, shift: Tensor) -> Tensor:
+    """`x * scale + shift`, each rounded by itself, along the second dimension."""
+    if x.dim() == 4:
+        scale, shift = scale.reshape(-1, 1, 1), shift.reshape(-1, 1, 1)
+    return x * scale + shift
 
 
 class ScalarNorm(AffineBatchNorm):
@@ -69,5 +85,5 @@ class Affine(nn.Module):
         self.register_buffer("shift", shift.detach().clone())
 
     def forward(self, x: Tensor) -> Tensor:
-        """Float32 (N, C) → float32 (N, C)."""
-        return x * self.scale + self.shift
+        """Float32 (N, C) or (N, C, H, W) → the same shape."""
+        return _per_channel(x, self.scale, self.shift)

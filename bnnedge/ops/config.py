@@ -1,0 +1,84 @@
+"""How activations and weights are binarised, as values. Needs no torch: recipes read it."""
+
+import enum
+from dataclasses import dataclass
+
+from bnnedge.errors import ConfigError
+
+
+class ActivationMethod(enum.Enum):
+    """What becomes of a layer's input in front of its weights."""
+
+    NONE = "none"
+    """Nothing: the input is ±1 already, or integer-valued in a first layer."""
+    SIGN = "sign"
+    """Sign; the gradient passes straight through."""
+    CLIPPED = "clipped"
+    """Sign; the gradient of hard tanh, 1 for |x| <= 1 and 0 beyond."""
+    BIREAL = "bireal"
+    """Sign; Bi-Real Net's gradient, 2 - 2|x| for |x| < 1 and 0 beyond."""
+    FLOAT = "float"
+    """The real number itself, for a full-precision twin of a network."""
+
+
+class WeightScale(enum.Enum):
+    """How a latent weight w becomes the weight that a layer multiplies with."""
+
+    OFF = "off"
+    """w itself: full precision."""
+    SIGN = "sign"
+    """sign(w), as in BinaryConnect."""
+    TENSOR = "tensor"
+    """mean|w| · sign(w), with one mean for the whole layer."""
+    CHANNEL = "channel"
+    """mean|w| · sign(w) per output channel, with XNOR-Net's full gradient."""
+    BIREAL = "bireal"
+    """mean|w| · sign(w) per output channel, the mean taken as a constant by the gradient."""
+
+
+class PaddingMode(enum.Enum):
+    """What stands around an image."""
+
+    MINUS_ONE = "minus_one"
+    PLUS_ONE = "plus_one"
+    ZERO = "zero"
+
+
+_SCALE_CODES = {
+    -1: WeightScale.OFF,
+    0: WeightScale.SIGN,
+    1: WeightScale.TENSOR,
+    2: WeightScale.CHANNEL,
+    3: WeightScale.BIREAL,
+}
+_ACTIVATION_CODES = {
+    -1: ActivationMethod.FLOAT,
+    0: ActivationMethod.SIGN,
+    1: ActivationMethod.BIREAL,
+}
+
+
+@dataclass(frozen=True, kw_only=True)
+class BinarizeConfig:
+    """How one layer binarises.
+
+    Attributes:
+        activation: what becomes of its input.
+        weight_scale: what becomes of its weights.
+    """
+
+    activation: ActivationMethod = ActivationMethod.NONE
+    weight_scale: WeightScale = WeightScale.SIGN
+
+    @classmethod
+    def from_codes(cls, bi_w_scale: int, bi_act_method: int) -> "BinarizeConfig":
+        """The configuration behind the integer codes."""
+        if bi_w_scale not in _SCALE_CODES:
+            raise ConfigError(f"bi_w_scale: wanted one of {sorted(_SCALE_CODES)}, got {bi_w_scale}")
+        if bi_act_method not in _ACTIVATION_CODES:
+            raise ConfigError(
+                f"bi_act_method: wanted one of {sorted(_ACTIVATION_CODES)}, got {bi_act_method}"
+            )
+        return cls(
+            activation=_ACTIVATION_CODES[bi_act_method], weight_scale=_SCALE_CODES[bi_w_scale]
+        )
