@@ -26,6 +26,10 @@ class CheckpointError(BnnEdgeError):
     """A checkpoint cannot be read, or holds more than weights."""
 
 
+class TrainingError(BnnEdgeError):
+    """A training diverged: its loss or its weights are no longer finite."""
+
+
 class ExportError(BnnEdgeError):
     """The exported graph is not the network that was trained."""
 
@@ -43,7 +47,7 @@ class FoldingError(BnnEdgeError):
 
 
 class DesignError(BnnEdgeError):
-    """An RTL folder is corrupt or incomplete."""
+    """A network has no hardware, or an RTL folder is corrupt or incomplete."""
 
 
 class SimulationError(BnnEdgeError):

@@ -1,7 +1,28 @@
 """The waist of the hourglass: a small, frozen, typed integer graph that only needs numpy."""
 
-from bnnedge.dataflow.encoding import ThresholdEncoding
+from bnnedge.dataflow.encoding import IntegerEncoding, ThresholdEncoding
 from bnnedge.dataflow.graph import Dataflow
-from bnnedge.dataflow.nodes import ArgMax, Node, OutputTable, XnorMvu
+from bnnedge.dataflow.mvu import IntegerMvu, XnorMvu
+from bnnedge.dataflow.nodes import ArgMax, Flatten, Node, OutputTable, Threshold
+from bnnedge.dataflow.streams import BIPOLAR, ElementType, Stream
+from bnnedge.dataflow.windows import MaxPool, SlidingWindow, SumPool, Window
 
-__all__ = ["ArgMax", "Dataflow", "Node", "OutputTable", "ThresholdEncoding", "XnorMvu"]
+__all__ = [
+    "BIPOLAR",
+    "ArgMax",
+    "Dataflow",
+    "ElementType",
+    "Flatten",
+    "IntegerEncoding",
+    "IntegerMvu",
+    "MaxPool",
+    "Node",
+    "OutputTable",
+    "SlidingWindow",
+    "Stream",
+    "SumPool",
+    "Threshold",
+    "ThresholdEncoding",
+    "Window",
+    "XnorMvu",
+]

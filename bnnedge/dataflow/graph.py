@@ -11,47 +11,50 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from bnnedge.dataflow.encoding import Bits, ThresholdEncoding
-from bnnedge.dataflow.nodes import BIPOLAR, ArgMax, Node, OutputTable, Stream, XnorMvu
+from bnnedge.dataflow.encoding import IntegerEncoding, ThresholdEncoding
+from bnnedge.dataflow.mvu import IntegerMvu, XnorMvu
+from bnnedge.dataflow.nodes import ArgMax, Flatten, Node, OutputTable
+from bnnedge.dataflow.record import FORMAT_VERSION, from_record, to_record
+from bnnedge.dataflow.streams import Stream
+from bnnedge.dataflow.windows import SumPool
 from bnnedge.errors import DataflowError
 
-FORMAT_VERSION = 1
 GRAPH_FILE = "dataflow.json"
 WEIGHTS_FILE = "weights.npz"
-_BATCH = 4096  # images interpreted at a time: bounds memory, not results
+_BATCH_ELEMENTS = 1 << 25  # of the widest stream, interpreted at a time: bounds memory
 
 
 @dataclass(frozen=True, kw_only=True)
 class Dataflow:
     """A chain of integer nodes between a host-side input encoding and a host-side output table.
 
-    The chain is: thresholded `XnorMvu`s, one accumulating `XnorMvu`, and an `ArgMax` where the
-    class is found in hardware.
+    The last matrix-vector unit gives accumulators; only a `SumPool`, a `Flatten` and an `ArgMax`
+    (where the class is found in hardware) may follow it.
 
     Attributes:
         name: of the network.
-        input: how the network's own input becomes bits.
+        input: how the network's own input becomes bits or integers.
         nodes: in the order of the data.
         output: the original graph's float tail.
     """
 
     name: str
-    input: ThresholdEncoding
+    input: ThresholdEncoding | IntegerEncoding
     nodes: tuple[Node, ...]
     output: OutputTable
 
     @property
-    def mvus(self) -> tuple[XnorMvu, ...]:
+    def mvus(self) -> tuple[XnorMvu | IntegerMvu, ...]:
         """The matrix-vector units, in order."""
-        return tuple(node for node in self.nodes if isinstance(node, XnorMvu))
+        return tuple(node for node in self.nodes if isinstance(node, XnorMvu | IntegerMvu))
 
     def streams(self) -> tuple[Stream, ...]:
-        """Types of the streams: the input bits, then every node's output.
+        """Types of the streams: the input, then every node's output.
 
         Raises:
             DataflowError: a node does not fit what comes before it.
         """
-        streams = [Stream(channels=self.input.features, element=BIPOLAR)]
+        streams = [self.input.stream]
         for node in self.nodes:
             streams.append(node.output_stream(streams[-1]))
         return tuple(streams)
@@ -66,45 +69,69 @@ class Dataflow:
         names = [node.name for node in self.nodes]
         if len(set(names)) != len(names) or not all(names):
             raise DataflowError(f"{self.name}: node names are not unique: {', '.join(names)}")
-        self.streams()
+        streams = self.streams()
         if not self.mvus or self.mvus[-1].thresholds is not None:
-            raise DataflowError(f"{self.name}: wanted a last XnorMvu that outputs accumulators")
-        tail = self.nodes[len(self.mvus) :]
-        if len(tail) > 1 or not all(isinstance(node, ArgMax) for node in tail):
-            raise DataflowError(f"{self.name}: only one ArgMax may follow the last XnorMvu")
-        self.output.verify(self.mvus[-1])
-        if tail and not (self.output.classes and self.output.keeps_order):
+            raise DataflowError(f"{self.name}: wanted a last matrix-vector unit without thresholds")
+        tail = self.nodes[self.nodes.index(self.mvus[-1]) + 1 :]
+        classified = bool(tail) and isinstance(tail[-1], ArgMax)
+        for node in tail[: len(tail) - classified]:
+            if not isinstance(node, SumPool | Flatten):
+                raise DataflowError(f"{node.name}: may not follow {self.mvus[-1].name}")
+        reach, odd_and_even = self._accumulators(streams)
+        self.output.verify(streams[-2] if classified else streams[-1], reach)
+        if odd_and_even and self.output.step != 1:
+            raise DataflowError(f"{self.name}: accumulators do not lie {self.output.step} apart")
+        if classified and not (self.output.classes and self.output.keeps_order):
             raise DataflowError(
-                f"{tail[0].name}: accumulators do not order the classes as the float outputs do"
+                f"{tail[-1].name}: accumulators do not order the classes as the float outputs do"
             )
 
-    def encode(self, x: NDArray[Any]) -> Bits:
-        """Inputs (N, *input.input_shape) → bits (N, F), uint8. Raises DataError on a bad batch."""
+    def _accumulators(self, streams: tuple[Stream, ...]) -> tuple[int, bool]:
+        """The output's largest absolute accumulator, and whether odd and even ones both occur."""
+        last = self.mvus[-1]
+        if isinstance(last, XnorMvu):
+            reach, odd_and_even = last.mw, last.correction is not None
+        else:
+            before = streams[self.nodes.index(last)]
+            reach, odd_and_even = last.accumulator_limit(before.element), True
+        for node in self.nodes:
+            if isinstance(node, SumPool) and self.nodes.index(node) > self.nodes.index(last):
+                reach *= node.window.taps
+                odd_and_even |= any(node.window.padding)
+        return reach, odd_and_even
+
+    def encode(self, x: NDArray[Any]) -> NDArray[Any]:
+        """Inputs (N, *input.input_shape) → the first stream, bits (uint8) or integers (int32).
+
+        Its shape is (N, *input.output_shape). Raises DataError on a bad batch.
+        """
         return self.input.encode(x)
 
     def trace(self, x: NDArray[Any]) -> dict[str, NDArray[Any]]:
-        """Every stream's values by the name of the node that makes it; "input" holds the bits."""
+        """Every stream's values by the name of the node that makes it; "input" is encoded."""
         values: dict[str, NDArray[Any]] = {"input": self.encode(x)}
         for before, node in zip(["input", *(n.name for n in self.nodes)], self.nodes, strict=False):
             values[node.name] = node.run(values[before])
         return values
 
     def accumulators(self, x: NDArray[Any]) -> NDArray[np.int64]:
-        """Inputs (N, *input.input_shape) → the last layer's dot products (N, K), int64."""
-        return self.accumulators_of_bits(self.encode(x))
+        """Inputs (N, *input.input_shape) → what the output table is looked up with (N, K)."""
+        return self.accumulators_of(self.encode(x))
 
-    def accumulators_of_bits(self, bits: Bits) -> NDArray[np.int64]:
-        """Encoded inputs (N, F) → the last layer's dot products (N, K), int64."""
-        out = np.empty((len(bits), self.mvus[-1].mh), np.int64)
-        for start in range(0, len(bits), _BATCH):
-            values: NDArray[Any] = bits[start : start + _BATCH]
-            for node in self.mvus:
+    def accumulators_of(self, encoded: NDArray[Any]) -> NDArray[np.int64]:
+        """Encoded inputs (N, *input.output_shape) → accumulators (N, K), int64."""
+        nodes = [node for node in self.nodes if not isinstance(node, ArgMax)]
+        out = np.empty((len(encoded), len(self.output.values)), np.int64)
+        batch = max(1, _BATCH_ELEMENTS // max(stream.elements for stream in self.streams()))
+        for start in range(0, len(encoded), batch):
+            values: NDArray[Any] = encoded[start : start + batch]
+            for node in nodes:
                 values = node.run(values)
-            out[start : start + _BATCH] = values
+            out[start : start + batch] = values
         return out
 
     def classes_of(self, accumulators: NDArray[np.int64]) -> NDArray[np.int64]:
-        """Dot products (N, K) → classes (N,): arg-max of the float outputs, ties to the lowest."""
+        """Accumulators (N, K) → classes (N,): arg-max of the float outputs, ties to the lowest."""
         classes: NDArray[np.int64] = self.output.logits(accumulators).argmax(axis=1)
         return classes
 
@@ -115,7 +142,7 @@ class Dataflow:
             x: (N, *input.input_shape), what the original graph takes, any real dtype.
 
         Returns:
-            Dot products (N, K), or classes (N,) where the original graph ends in top-1; int64.
+            Accumulators (N, K), or classes (N,) where the original graph ends in top-1; int64.
 
         Raises:
             DataError: wrong shape, not numbers, or NaN.
@@ -134,32 +161,10 @@ class Dataflow:
     def save(self, folder: Path) -> None:
         """Write `dataflow.json` and `weights.npz` into an existing folder, byte for byte stable."""
         self.verify()
-        arrays: dict[str, NDArray[Any]] = {
-            "input.source": self.input.source,
-            "input.threshold": self.input.threshold,
-            "input.invert": self.input.invert,
-            "output.values": self.output.values,
-        }
-        nodes: list[dict[str, Any]] = []
-        for node in self.nodes:
-            nodes.append({"op": type(node).__name__, "name": node.name})
-            if isinstance(node, XnorMvu):
-                arrays[f"{node.name}.weights"] = np.packbits(node.weights, 1, bitorder="little")
-                nodes[-1] |= {"mh": node.mh, "mw": node.mw}
-                if node.thresholds is not None and node.invert is not None:
-                    arrays[f"{node.name}.thresholds"] = node.thresholds
-                    arrays[f"{node.name}.invert"] = node.invert
+        record, arrays = to_record(self)
         _save_arrays(folder / WEIGHTS_FILE, arrays)
-        graph = {
-            "format": "bnnedge-dataflow",
-            "version": FORMAT_VERSION,
-            "name": self.name,
-            "input": {"encoding": self.input.name, "shape": list(self.input.input_shape)},
-            "nodes": nodes,
-            "output": {"classes": self.output.classes},
-            "weights_sha256": _sha256(folder / WEIGHTS_FILE),
-        }
-        (folder / GRAPH_FILE).write_text(json.dumps(graph, indent=1) + "\n")
+        record["weights_sha256"] = _sha256(folder / WEIGHTS_FILE)
+        (folder / GRAPH_FILE).write_text(json.dumps(record, indent=1) + "\n")
 
     @classmethod
     def load(cls, folder: Path | str) -> "Dataflow":
@@ -177,7 +182,7 @@ class Dataflow:
                     remedy="run bnnedge lower again",
                 )
             with np.load(folder / WEIGHTS_FILE, allow_pickle=False) as arrays:
-                dataflow = _from_record(graph, arrays)
+                dataflow = from_record(graph, arrays)
         except (OSError, ValueError, KeyError, TypeError, zipfile.BadZipFile) as error:
             raise DataflowError(
                 f"{folder} does not hold a whole Dataflow ({type(error).__name__}: {error})",
@@ -223,41 +228,3 @@ def _load_graph(path: Path) -> dict[str, Any]:
             remedy="upgrade bnnedge, or run bnnedge lower again",
         )
     return dict(graph)
-
-
-def _from_record(graph: Mapping[str, Any], arrays: Mapping[str, NDArray[Any]]) -> Dataflow:
-    nodes: list[Node] = []
-    for record in graph["nodes"]:
-        name = str(record["name"])
-        match record["op"]:
-            case "ArgMax":
-                nodes.append(ArgMax(name=name))
-            case "XnorMvu":
-                packed = arrays[f"{name}.weights"]
-                thresholded = f"{name}.thresholds" in arrays
-                nodes.append(
-                    XnorMvu(
-                        name=name,
-                        weights=np.unpackbits(
-                            packed, axis=1, count=int(record["mw"]), bitorder="little"
-                        ),
-                        thresholds=arrays[f"{name}.thresholds"] if thresholded else None,
-                        invert=arrays[f"{name}.invert"] if thresholded else None,
-                    )
-                )
-            case op:
-                raise ValueError(f"node {name} has the unknown op {op!r}")
-    return Dataflow(
-        name=str(graph["name"]),
-        input=ThresholdEncoding(
-            name=str(graph["input"]["encoding"]),
-            input_shape=tuple(int(size) for size in graph["input"]["shape"]),
-            source=arrays["input.source"],
-            threshold=arrays["input.threshold"],
-            invert=arrays["input.invert"],
-        ),
-        nodes=tuple(nodes),
-        output=OutputTable(
-            values=arrays["output.values"], classes=bool(graph["output"]["classes"])
-        ),
-    )

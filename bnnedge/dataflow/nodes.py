@@ -8,119 +8,59 @@ from numpy.typing import NDArray
 
 from bnnedge.dataflow.arrays import frozen
 from bnnedge.dataflow.encoding import Bits
+from bnnedge.dataflow.mvu import IntegerMvu, XnorMvu
+from bnnedge.dataflow.streams import BIPOLAR, ElementType, Stream
+from bnnedge.dataflow.windows import MaxPool, SlidingWindow, SumPool
 from bnnedge.errors import DataflowError
 
 
-@dataclass(frozen=True, kw_only=True)
-class ElementType:
-    """What one element of a stream is; `str()` gives QONNX's name for it.
-
-    Attributes:
-        width_bits: bits of one element.
-        signed: two's complement integer.
-        bipolar: a bit that stands for ±1.
-    """
-
-    width_bits: int
-    signed: bool = False
-    bipolar: bool = False
-
-    def __str__(self) -> str:
-        if self.bipolar:
-            return "BIPOLAR"
-        return f"{'INT' if self.signed else 'UINT'}{self.width_bits}"
-
-
-BIPOLAR = ElementType(width_bits=1, bipolar=True)
-
-
-@dataclass(frozen=True, kw_only=True)
-class Stream:
-    """The type of the data between two nodes: `channels` elements per image."""
-
-    channels: int
-    element: ElementType
-
-
-def accumulator_type(synapses: int) -> ElementType:
-    """The narrowest signed integer that holds every dot product of `synapses` ±1 pairs."""
-    return ElementType(width_bits=synapses.bit_length() + 1, signed=True)
-
-
 @dataclass(frozen=True, kw_only=True, eq=False)
-class XnorMvu:
-    """Matrix-vector unit on ±1: a popcount of XNORs per row, then a threshold if there is one.
-
-    p[r] = #{c : weights[r, c] == x[c]} over MW columns. With thresholds the output is the bit
-    (p >= thresholds[r]) ^ invert[r]; without, it is the ±1 dot product 2p − MW.
+class Threshold:
+    """Integers → bits, where no matrix-vector unit is right before: (x >= threshold) ^ invert.
 
     Attributes:
         name: unique in the graph.
-        weights: uint8 (MH, MW), bits.
-        thresholds: int32 (MH,) in [0, MW + 1], or None. 0 is always reached, MW + 1 never.
-        invert: bool (MH,), or None with `thresholds`. Set where the BatchNorm scale is negative.
+        thresholds: int32 (C,).
+        invert: bool (C,).
     """
 
     name: str
-    weights: Bits
-    thresholds: NDArray[np.int32] | None = None
-    invert: NDArray[np.bool_] | None = None
+    thresholds: NDArray[np.int32]
+    invert: NDArray[np.bool_]
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "weights", frozen(self.weights, np.uint8))
-        if self.thresholds is not None:
-            object.__setattr__(self, "thresholds", frozen(self.thresholds, np.int32))
-        if self.invert is not None:
-            object.__setattr__(self, "invert", frozen(self.invert, np.bool_))
-
-    @property
-    def mh(self) -> int:
-        """Matrix height: output channels."""
-        return int(self.weights.shape[0])
-
-    @property
-    def mw(self) -> int:
-        """Matrix width: synapses per output channel."""
-        return int(self.weights.shape[1])
+        object.__setattr__(self, "thresholds", frozen(self.thresholds, np.int32))
+        object.__setattr__(self, "invert", frozen(self.invert, np.bool_))
 
     def output_stream(self, stream: Stream) -> Stream:
         """Type of the output for an input of type `stream`; raises DataflowError if it misfits."""
-        self._verify()
-        if stream != Stream(channels=self.mw, element=BIPOLAR):
+        if stream.element == BIPOLAR:
+            raise DataflowError(f"{self.name}: wanted integers, got {stream}")
+        wanted = (stream.channels,)
+        if self.thresholds.shape != wanted or self.invert.shape != wanted:
             raise DataflowError(
-                f"{self.name}: wanted {self.mw} BIPOLAR inputs,"
-                f" got {stream.channels} {stream.element}"
+                f"{self.name}: wanted {stream.channels} thresholds and invert flags"
             )
-        element = BIPOLAR if self.thresholds is not None else accumulator_type(self.mw)
-        return Stream(channels=self.mh, element=element)
+        return Stream(shape=stream.shape, element=BIPOLAR)
 
-    def _verify(self) -> None:
-        if self.weights.ndim != 2 or 0 in self.weights.shape:
-            raise DataflowError(f"{self.name}: weights have shape {self.weights.shape}")
-        if self.weights.max() > 1:
-            raise DataflowError(f"{self.name}: weights hold more than 0 and 1")
-        if (self.thresholds is None) != (self.invert is None):
-            raise DataflowError(f"{self.name}: thresholds and invert go together")
-        if self.thresholds is None or self.invert is None:
-            return
-        if self.thresholds.shape != (self.mh,) or self.invert.shape != (self.mh,):
-            raise DataflowError(f"{self.name}: wanted {self.mh} thresholds and invert flags")
-        if self.thresholds.min() < 0 or self.thresholds.max() > self.mw + 1:
-            raise DataflowError(f"{self.name}: a threshold is outside [0, {self.mw + 1}]")
+    def run(self, values: NDArray[Any]) -> Bits:
+        """Integers (N, …, C) → bits (N, …, C)."""
+        return ((values >= self.thresholds) ^ self.invert).astype(np.uint8)
 
-    def popcounts(self, bits: Bits) -> NDArray[np.int64]:
-        """Bits (N, MW) → popcounts (N, MH)."""
-        # Sums of ones are exact in float64 below 2^53, and BLAS is 50 times faster than integers.
-        x, w = bits.astype(np.float64), self.weights.astype(np.float64)
-        agree: NDArray[np.float64] = x @ w.T + (1 - x) @ (1 - w).T
-        return agree.astype(np.int64)
 
-    def run(self, bits: Bits) -> NDArray[Any]:
-        """Bits (N, MW) → bits (N, MH), uint8, or dot products (N, MH), int64."""
-        count = self.popcounts(bits)
-        if self.thresholds is None or self.invert is None:
-            return 2 * count - self.mw
-        return ((count >= self.thresholds) ^ self.invert).astype(np.uint8)
+@dataclass(frozen=True, kw_only=True)
+class Flatten:
+    """A feature map as one vector, in the order in which it streams: [row][column][channel]."""
+
+    name: str
+
+    def output_stream(self, stream: Stream) -> Stream:
+        """Type of the output for an input of type `stream`."""
+        return Stream(shape=(stream.elements,), element=stream.element)
+
+    def run(self, values: NDArray[Any]) -> NDArray[Any]:
+        """(N, …) → (N, elements)."""
+        return values.reshape(len(values), -1)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -131,10 +71,10 @@ class ArgMax:
 
     def output_stream(self, stream: Stream) -> Stream:
         """Type of the output for an input of type `stream`; raises DataflowError if it misfits."""
-        if not stream.element.signed:
-            raise DataflowError(f"{self.name}: wanted signed integers, got {stream.element}")
+        if not stream.element.signed or len(stream.shape) != 1:
+            raise DataflowError(f"{self.name}: wanted a vector of signed integers, got {stream}")
         width = max(1, (stream.channels - 1).bit_length())
-        return Stream(channels=1, element=ElementType(width_bits=width))
+        return Stream(shape=(1,), element=ElementType(width_bits=width))
 
     def run(self, values: NDArray[Any]) -> NDArray[np.int64]:
         """Integers (N, K) → classes (N, 1)."""
@@ -142,7 +82,7 @@ class ArgMax:
         return classes
 
 
-Node = XnorMvu | ArgMax
+Node = XnorMvu | IntegerMvu | SlidingWindow | MaxPool | SumPool | Threshold | Flatten | ArgMax
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -154,13 +94,16 @@ class OutputTable:
     and no order of operations needs to be imitated.
 
     Attributes:
-        values: float32 (K, MW + 1); column p is the output at popcount p, i.e. at accumulator
-            2p − MW.
+        values: float32 (K, S); column i is the output at the accumulator `low` + i · `step`.
+        low: the smallest accumulator; −MW behind a matrix-vector unit.
+        step: distance of neighbouring accumulators; 2 for sums of an ±1 products.
         classes: the original graph ends in top-1, so its output is a class.
     """
 
     values: NDArray[np.float32]
     classes: bool
+    low: int
+    step: int = 2
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "values", frozen(self.values, np.float32))
@@ -173,17 +116,30 @@ class OutputTable:
 
     def logits(self, accumulators: NDArray[np.int64]) -> NDArray[np.float32]:
         """Accumulators (N, K) → float outputs (N, K)."""
-        synapses = self.values.shape[1] - 1
         floats: NDArray[np.float32] = self.values[
-            np.arange(len(self.values)), (accumulators + synapses) // 2
+            np.arange(len(self.values)), (accumulators - self.low) // self.step
         ]
         return floats
 
-    def verify(self, mvu: XnorMvu) -> None:
-        """Raises DataflowError unless the table fits the accumulators of `mvu`."""
-        if self.values.shape != (mvu.mh, mvu.mw + 1):
+    def verify(self, stream: Stream, reach: int) -> None:
+        """Check the table against what it is looked up with.
+
+        Args:
+            stream: what the last node before the table gives.
+            reach: the largest absolute value in it.
+
+        Raises:
+            DataflowError: it does not fit.
+        """
+        if self.step < 1 or self.values.ndim != 2:
+            raise DataflowError(f"output: {self.values.shape} in steps of {self.step} is no table")
+        columns = 2 * reach // self.step + 1
+        if stream.shape != (len(self.values),):
+            raise DataflowError(f"output: {len(self.values)} classes do not fit {stream}")
+        if self.low != -reach or self.values.shape[1] != columns:
             raise DataflowError(
-                f"output: wanted a table of shape {(mvu.mh, mvu.mw + 1)}, got {self.values.shape}"
+                f"output: wanted {columns} columns from {-reach} on, got {self.values.shape[1]}"
+                f" from {self.low} on"
             )
         if not np.isfinite(self.values).all():
             raise DataflowError("output: the table holds NaN or infinity")

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 import bnnedge
 from bnnedge.artifacts import Artifact, folder_hashes, stage
-from bnnedge.dataflow import ArgMax, Dataflow
+from bnnedge.dataflow import ArgMax, Dataflow, ThresholdEncoding
 from bnnedge.deployment.runtime import validate
 from bnnedge.deployment.runtime.host import MANIFEST_FILE, PACKAGE_FORMAT, PACKAGE_VERSION
 from bnnedge.deployment.runtime.link import PROTOCOL_VERSION
@@ -111,6 +111,7 @@ def _read_synthesis(synth: Path, design: Design) -> tuple[Path, Device]:
 
 
 def _random_inputs(dataflow: Dataflow, count: int) -> NDArray[np.float32]:
+    assert isinstance(dataflow.input, ThresholdEncoding)  # hardware takes no other
     threshold = dataflow.input.threshold
     finite = threshold[np.isfinite(threshold)]
     low, high = (finite.min(), finite.max()) if finite.size else (0, 0)

@@ -9,9 +9,10 @@ from pathlib import Path
 from typing import Any
 
 from bnnedge.artifacts import Artifact, folder_hashes, stage
-from bnnedge.dataflow import ArgMax, Dataflow
+from bnnedge.dataflow import BIPOLAR, ArgMax, Dataflow, XnorMvu
 from bnnedge.dataflow.graph import GRAPH_FILE, WEIGHTS_FILE
 from bnnedge.design import TOP_MODULE, Design, Layer
+from bnnedge.errors import DesignError
 from bnnedge.hardware.config import RtlConfig
 from bnnedge.hardware.core import Placed, core_text, identifier, stream_names
 from bnnedge.hardware.folding import (
@@ -50,14 +51,16 @@ def emit(dataflow: Path, config: RtlConfig, out: Path) -> Artifact:
 
     Raises:
         DataflowError: the folder is damaged.
+        DesignError: a node has no kernel; names it.
         FoldingError: the folding does not fit, or the target is out of reach.
     """
     graph = Dataflow.load(dataflow)
+    mvus = xnor_mvus(graph)
     if config.folding is not None:
-        folding = read_folding(config.folding, graph.mvus)
+        folding = read_folding(config.folding, mvus)
     else:
         fps = config.target_fps or DEFAULT_TARGET_FPS
-        folding = choose_folding(graph.mvus, target_fps=fps, clock_mhz=config.clock_mhz)
+        folding = choose_folding(mvus, target_fps=fps, clock_mhz=config.clock_mhz)
     return stage(
         "rtl",
         out,
@@ -66,6 +69,23 @@ def emit(dataflow: Path, config: RtlConfig, out: Path) -> Artifact:
         inputs=(dataflow,),
         tools=lambda: python_versions("numpy"),
     )
+
+
+def xnor_mvus(graph: Dataflow) -> tuple[XnorMvu, ...]:
+    """The matrix-vector units of a graph that is made of nothing else.
+
+    Raises:
+        DesignError: a node has no kernel; names it.
+    """
+    remedy = "bnnedge evaluate runs the Dataflow; hardware is made of fully connected networks"
+    if graph.input.stream.element != BIPOLAR:
+        raise DesignError(
+            f"{graph.name}: no kernel takes {graph.input.stream.element} inputs", remedy=remedy
+        )
+    for node in graph.nodes:
+        if not isinstance(node, XnorMvu | ArgMax) or len(graph.input.output_shape) != 1:
+            raise DesignError(f"{node.name} ({type(node).__name__}): has no kernel", remedy=remedy)
+    return tuple(node for node in graph.nodes if isinstance(node, XnorMvu))
 
 
 def _write(
@@ -127,7 +147,7 @@ def build_chain(graph: Dataflow, folding: Folding) -> tuple[Placed, ...]:
             simd=folding[node.name].simd,
             memory_prefix=f"mem/{index}_{identifier(node.name)}_",
         )
-        for index, node in enumerate(graph.mvus)
+        for index, node in enumerate(xnor_mvus(graph))
     ]
     interval = max(mvu.cycles_per_image for mvu in mvus)
     width = axis_bits(graph.input.features, interval)

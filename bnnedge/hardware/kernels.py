@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bnnedge.dataflow import XnorMvu
-from bnnedge.dataflow.nodes import accumulator_type
+from bnnedge.dataflow.mvu import accumulator_type
 from bnnedge.errors import FoldingError
 
 SV_FOLDER = Path(__file__).parent / "sv"

@@ -177,7 +177,7 @@ def expected_values(dataflow: Dataflow, bits: Bits) -> NDArray[np.int64]:
 
     Hardware gives classes only where the graph has an ArgMax node.
     """
-    accumulators = dataflow.accumulators_of_bits(bits)
+    accumulators = dataflow.accumulators_of(bits)
     last = dataflow.nodes[-1]
     return last.run(accumulators) if isinstance(last, ArgMax) else accumulators
 

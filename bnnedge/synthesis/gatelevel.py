@@ -103,7 +103,7 @@ def netlist_sources(netlist: Path) -> list[Path]:
 
 def expected_results(dataflow: Dataflow, bits: Bits) -> NDArray[np.int64]:
     """What the hardware outputs for inputs (N, F): (N, K) dot products or (N, 1) classes."""
-    accumulators = dataflow.accumulators_of_bits(bits)
+    accumulators = dataflow.accumulators_of(bits)
     if isinstance(dataflow.nodes[-1], ArgMax):
         return dataflow.classes_of(accumulators)[:, None]
     return accumulators

@@ -31,6 +31,7 @@ def thermometer(**changes: object) -> ThresholdEncoding:
     fields: dict[str, object] = {
         "name": "thermometer",
         "input_shape": (1, 2),
+        "output_shape": (4,),
         "source": np.array([0, 0, 1, 1]),
         "threshold": np.array([0.5, 1.5, -np.inf, 1.0], np.float32),
         "invert": np.array([False, False, True, True]),

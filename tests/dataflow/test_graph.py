@@ -6,10 +6,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from bnnedge.dataflow import ArgMax, Dataflow, OutputTable
+from bnnedge.dataflow import ArgMax, Dataflow
 from bnnedge.dataflow.graph import GRAPH_FILE, WEIGHTS_FILE
 from bnnedge.errors import DataflowError
-from tests.networks import random_inputs, random_mlp
+from tests.networks import random_conv, random_inputs, random_mlp
 
 
 def test_run_equals_signed_matrix_products() -> None:
@@ -38,7 +38,7 @@ def test_batches_do_not_change_results(monkeypatch: pytest.MonkeyPatch) -> None:
     dataflow = random_mlp((12, 8, 4))
     x = random_inputs(dataflow, 50)
     whole = dataflow.run(x)
-    monkeypatch.setattr("bnnedge.dataflow.graph._BATCH", 7)
+    monkeypatch.setattr("bnnedge.dataflow.graph._BATCH_ELEMENTS", 7 * 12)
     assert np.array_equal(dataflow.run(x), whole)
     assert dataflow.run(x[:0]).shape == (0, 4)
 
@@ -55,6 +55,36 @@ def test_save_and_load_keep_everything(tmp_path: Path) -> None:
     loaded.save(again)
     for name in (GRAPH_FILE, WEIGHTS_FILE):
         assert (again / name).read_bytes() == (tmp_path / name).read_bytes()
+
+
+def test_every_kind_of_node_is_saved(tmp_path: Path) -> None:
+    dataflow = random_conv()
+    dataflow.save(tmp_path)
+    loaded = Dataflow.load(tmp_path)
+    x = np.random.default_rng(0).integers(0, 256, (20, 2, 7, 6))
+    assert np.array_equal(loaded.run(x), dataflow.run(x))
+    assert len(np.unique(dataflow.run(x), axis=0)) > 1
+    assert loaded.streams() == dataflow.streams()
+    for name, values in dataflow.trace(x).items():
+        assert np.array_equal(loaded.trace(x)[name], values)
+
+
+def test_batches_of_feature_maps_do_not_change_results(monkeypatch: pytest.MonkeyPatch) -> None:
+    dataflow = random_conv()
+    x = np.random.default_rng(0).integers(0, 256, (20, 2, 7, 6))
+    whole = dataflow.run(x)
+    monkeypatch.setattr("bnnedge.dataflow.graph._BATCH_ELEMENTS", 1)
+    assert np.array_equal(dataflow.run(x), whole)
+
+
+def test_an_output_table_must_hold_every_accumulator() -> None:
+    dataflow = random_conv()
+    short = dataclasses.replace(dataflow.output, values=dataflow.output.values[:, 1:])
+    with pytest.raises(DataflowError, match="wanted 21 columns from -20 on, got 20"):
+        dataclasses.replace(dataflow, output=short).verify()
+    pooled = dataclasses.replace(dataflow.output, low=-18)
+    with pytest.raises(DataflowError, match="from -18 on"):
+        dataclasses.replace(dataflow, output=pooled).verify()
 
 
 def change_graph(**changes: object) -> Callable[[Path], None]:
@@ -80,10 +110,10 @@ def truncate(name: str) -> Callable[[Path], None]:
         (truncate(WEIGHTS_FILE), "truncated or was altered"),
         (lambda folder: (folder / GRAPH_FILE).unlink(), "it has no dataflow.json"),
         (lambda folder: (folder / WEIGHTS_FILE).unlink(), "does not hold a whole Dataflow"),
-        (change_graph(version=99), "format version 99, this bnnedge reads 1"),
+        (change_graph(version=99), "format version 99, this bnnedge reads 2"),
         (change_graph(format="other"), "format is 'other'"),
-        (change_graph(nodes=[{"op": "Conv", "name": "c"}]), "unknown op 'Conv'"),
-        (change_graph(nodes=[]), "wanted a last XnorMvu"),
+        (change_graph(nodes=[{"op": "Conv", "name": "c"}]), "does not hold a whole Dataflow"),
+        (change_graph(nodes=[]), "wanted a last matrix-vector unit"),
         (change_graph(nodes=5), "does not hold a whole Dataflow"),
     ],
 )
@@ -99,7 +129,8 @@ def test_damaged_folders_are_refused(
 def test_argmax_in_hardware_needs_the_order_of_the_floats() -> None:
     dataflow = random_mlp((12, 8, 4), classes=True)
     falling = dataclasses.replace(
-        dataflow, output=OutputTable(values=dataflow.output.values[:, ::-1], classes=True)
+        dataflow,
+        output=dataclasses.replace(dataflow.output, values=dataflow.output.values[:, ::-1]),
     )
     with pytest.raises(DataflowError, match="do not order the classes"):
         falling.verify()

@@ -1,8 +1,8 @@
 import numpy as np
 import pytest
 
-from bnnedge.dataflow import ArgMax, OutputTable, XnorMvu
-from bnnedge.dataflow.nodes import BIPOLAR, Stream, accumulator_type
+from bnnedge.dataflow import BIPOLAR, ArgMax, OutputTable, Stream, XnorMvu
+from bnnedge.dataflow.mvu import accumulator_type
 from bnnedge.errors import DataflowError
 
 
@@ -57,7 +57,7 @@ def test_argmax_takes_the_lowest_of_equals() -> None:
     ],
 )
 def test_keeps_order_only_where_argmax_is_unchanged(values: list[list[int]], keeps: bool) -> None:
-    assert OutputTable(values=np.array(values), classes=True).keeps_order is keeps
+    assert OutputTable(values=np.array(values), classes=True, low=-2).keeps_order is keeps
 
 
 def test_arrays_are_read_only() -> None:
@@ -74,15 +74,15 @@ def test_arrays_are_read_only() -> None:
         (XnorMvu(name="m", weights=np.ones((2, 3)), thresholds=np.zeros(2)), "go together"),
         (
             XnorMvu(name="m", weights=np.ones((2, 3)), thresholds=np.zeros(3), invert=np.zeros(3)),
-            "wanted 2 thresholds",
+            "wanted 2 invert flags",
         ),
         (
             XnorMvu(name="m", weights=np.ones((2, 3)), thresholds=[0, 5], invert=[0, 0]),
             r"outside \[0, 4\]",
         ),
-        (XnorMvu(name="m", weights=np.ones((2, 4))), "wanted 4 BIPOLAR inputs, got 3 BIPOLAR"),
+        (XnorMvu(name="m", weights=np.ones((2, 4))), "wanted 4 inputs, got 3 BIPOLAR"),
     ],
 )
 def test_misfits_are_refused(mvu: XnorMvu, text: str) -> None:
     with pytest.raises(DataflowError, match=text):
-        mvu.output_stream(Stream(channels=3, element=BIPOLAR))
+        mvu.output_stream(Stream(shape=(3,), element=BIPOLAR))

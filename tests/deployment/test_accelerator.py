@@ -20,7 +20,7 @@ def device_for(package: Path) -> FakeDevice:
     host, dataflow = Host.load(package), Dataflow.load(package / "dataflow")
 
     def answer(bits: NDArray[np.uint8]) -> NDArray[np.int64]:
-        accumulators = dataflow.accumulators_of_bits(bits)
+        accumulators = dataflow.accumulators_of(bits)
         if host.manifest.hardware_classes:
             classes: NDArray[np.int64] = accumulators.argmax(axis=1, keepdims=True)
             return classes

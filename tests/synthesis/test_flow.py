@@ -41,13 +41,14 @@ def network(seed: int) -> Dataflow:
         input=ThresholdEncoding(
             name="bits",
             input_shape=(24,),
+            output_shape=(24,),
             source=np.arange(24, dtype=np.int32),
             threshold=np.zeros(24, np.float32),
             invert=np.zeros(24, bool),
         ),
         nodes=(hidden, last),
         output=OutputTable(
-            values=np.tile(np.arange(-8, 9, 2, dtype=np.float32), (4, 1)), classes=False
+            values=np.tile(np.arange(-8, 9, 2, dtype=np.float32), (4, 1)), classes=False, low=-8
         ),
     )
 

@@ -1,0 +1,215 @@
+"""Matrix-vector units: ±1 weights on ±1 inputs (XNOR and popcount), or on integers."""
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from bnnedge.dataflow.arrays import frozen
+from bnnedge.dataflow.encoding import Bits
+from bnnedge.dataflow.streams import BIPOLAR, ElementType, Stream, signed_type
+from bnnedge.errors import DataflowError
+
+
+def accumulator_type(synapses: int) -> ElementType:
+    """The narrowest signed integer that holds every dot product of `synapses` ±1 pairs."""
+    return signed_type(synapses)
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class _Mvu:
+    """What both units share: a ±1 matrix in `groups` blocks, applied to every pixel's channels.
+
+    Row r sees the MW inputs of its group g = r // (MH / groups), which are the channels
+    g · MW … (g + 1) · MW − 1.
+    """
+
+    name: str
+    weights: Bits
+    thresholds: NDArray[np.int32] | None = None
+    invert: NDArray[np.bool_] | None = None
+    groups: int = 1
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "weights", frozen(self.weights, np.uint8))
+        if self.thresholds is not None:
+            object.__setattr__(self, "thresholds", frozen(self.thresholds, np.int32))
+        if self.invert is not None:
+            object.__setattr__(self, "invert", frozen(self.invert, np.bool_))
+
+    @property
+    def mh(self) -> int:
+        """Matrix height: output channels."""
+        return int(self.weights.shape[0])
+
+    @property
+    def mw(self) -> int:
+        """Matrix width: synapses per output channel."""
+        return int(self.weights.shape[1])
+
+    def _verify(self, stream: Stream) -> None:
+        if self.weights.ndim != 2 or 0 in self.weights.shape:
+            raise DataflowError(f"{self.name}: weights have shape {self.weights.shape}")
+        if self.weights.max() > 1:
+            raise DataflowError(f"{self.name}: weights hold more than 0 and 1")
+        if self.groups < 1 or self.mh % self.groups:
+            raise DataflowError(
+                f"{self.name}: {self.mh} rows do not split into {self.groups} groups"
+            )
+        if stream.channels != self.groups * self.mw:
+            raise DataflowError(
+                f"{self.name}: wanted {self.groups * self.mw} inputs, got {stream.channels}"
+                f" {stream.element}"
+            )
+        if (self.thresholds is None) != (self.invert is None):
+            raise DataflowError(f"{self.name}: thresholds and invert go together")
+        if self.invert is not None and self.invert.shape != (self.mh,):
+            raise DataflowError(f"{self.name}: wanted {self.mh} invert flags")
+
+    def _dot(self, values: NDArray[Any], limit: int) -> NDArray[np.int64]:
+        """Signed values (N, …, groups · MW) → dot products (N, …, MH), none above `limit`."""
+        # BLAS is far faster than integers, and exact while every partial sum is representable.
+        dtype: type[np.floating[Any]] = np.float32 if limit < 1 << 24 else np.float64
+        grouped = values.reshape(-1, self.groups, self.mw).astype(dtype)
+        weights = 2 * self.weights.astype(dtype) - 1
+        weights = weights.reshape(self.groups, -1, self.mw)
+        parts = [grouped[:, group] @ weights[group].T for group in range(self.groups)]
+        out = np.concatenate(parts, axis=1).astype(np.int64)
+        return out.reshape(*values.shape[:-1], self.mh)
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class XnorMvu(_Mvu):
+    """Matrix-vector unit on ±1: a popcount of XNORs per row, then a threshold if there is one.
+
+    p[r] = #{c : weights[r, c] == x[c]} over MW columns. With thresholds the output is the bit
+    (p >= thresholds[r]) ^ invert[r]; without, it is the ±1 dot product 2p − MW.
+
+    Behind a window that is padded with exact zeros, where there is no bit for 0, padding is bit 0
+    and `border` makes up for it: pixels see the same padding in classes (corners, edges, the
+    inside, …), and each class has its own thresholds, or its own correction of the dot product.
+
+    Attributes:
+        name: unique in the graph.
+        weights: uint8 (MH, MW), bits.
+        thresholds: int32 (MH,), or (classes, MH) with `border`, in [0, MW + 1]; or None. 0 is
+            always reached, MW + 1 never.
+        invert: bool (MH,), or None with `thresholds`. Set where the BatchNorm scale is negative.
+        groups: blocks of rows that see their own inputs only.
+        border: int32 (OH, OW), the class of every pixel; None where all are alike.
+        correction: int32 (classes, MH), added to the dot product; with `border` and without
+            `thresholds` only.
+    """
+
+    border: NDArray[np.int32] | None = None
+    correction: NDArray[np.int32] | None = None
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.border is not None:
+            object.__setattr__(self, "border", frozen(self.border, np.int32))
+        if self.correction is not None:
+            object.__setattr__(self, "correction", frozen(self.correction, np.int32))
+
+    @property
+    def classes(self) -> int:
+        """Number of border classes."""
+        return 1 if self.border is None else int(self.border.max()) + 1
+
+    def output_stream(self, stream: Stream) -> Stream:
+        """Type of the output for an input of type `stream`; raises DataflowError if it misfits."""
+        self._verify(stream)
+        if stream.element != BIPOLAR:
+            raise DataflowError(f"{self.name}: wanted BIPOLAR inputs, got {stream}")
+        self._verify_border(stream)
+        shape = (*stream.shape[:-1], self.mh)
+        if self.thresholds is None:
+            return Stream(shape=shape, element=accumulator_type(self.mw))
+        wanted = (self.mh,) if self.border is None else (self.classes, self.mh)
+        if self.thresholds.shape != wanted:
+            raise DataflowError(
+                f"{self.name}: wanted thresholds {wanted}, got {self.thresholds.shape}"
+            )
+        if self.thresholds.min() < 0 or self.thresholds.max() > self.mw + 1:
+            raise DataflowError(f"{self.name}: a threshold is outside [0, {self.mw + 1}]")
+        return Stream(shape=shape, element=BIPOLAR)
+
+    def _verify_border(self, stream: Stream) -> None:
+        if self.border is None:
+            if self.correction is not None:
+                raise DataflowError(f"{self.name}: a correction wants border classes")
+            return
+        if self.border.shape != stream.shape[:-1] or self.border.min() < 0:
+            raise DataflowError(
+                f"{self.name}: wanted a border class for each of {stream.shape[:-1]} pixels,"
+                f" got {self.border.shape}"
+            )
+        if (self.correction is None) == (self.thresholds is None):
+            raise DataflowError(f"{self.name}: border classes want thresholds or a correction")
+        if self.correction is not None:
+            if self.correction.shape != (self.classes, self.mh):
+                raise DataflowError(
+                    f"{self.name}: wanted corrections {(self.classes, self.mh)},"
+                    f" got {self.correction.shape}"
+                )
+            if np.abs(self.correction).max() > self.mw:
+                raise DataflowError(f"{self.name}: a correction exceeds {self.mw}")
+
+    def popcounts(self, bits: Bits) -> NDArray[np.int64]:
+        """Bits (N, …, groups · MW) → popcounts (N, …, MH)."""
+        return (self._dot(2 * bits.astype(np.int8) - 1, self.mw) + self.mw) // 2
+
+    def run(self, bits: Bits) -> NDArray[Any]:
+        """Bits (N, …, groups · MW) → bits (N, …, MH), uint8, or dot products, int64."""
+        count = self.popcounts(bits)
+        if self.thresholds is None or self.invert is None:
+            dots = 2 * count - self.mw
+            return dots if self.correction is None else dots + self.correction[self.border]
+        thresholds = self.thresholds if self.border is None else self.thresholds[self.border]
+        return ((count >= thresholds) ^ self.invert).astype(np.uint8)
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class IntegerMvu(_Mvu):
+    """Matrix-vector unit with ±1 weights on integer inputs: a first layer that sees pixels.
+
+    a[r] = Σ_c ±x[c] over MW columns. With thresholds the output is the bit
+    (a >= thresholds[r]) ^ invert[r]; without, it is a.
+
+    Attributes:
+        name: unique in the graph.
+        weights: uint8 (MH, MW), bits.
+        thresholds: int32 (MH,), or None.
+        invert: bool (MH,), or None with `thresholds`. Set where the BatchNorm scale is negative.
+        groups: blocks of rows that see their own inputs only.
+    """
+
+    def accumulator_limit(self, element: ElementType) -> int:
+        """The largest absolute value that an accumulator of `element` inputs can have."""
+        return self.mw * max(-element.smallest, element.largest)
+
+    def output_stream(self, stream: Stream) -> Stream:
+        """Type of the output for an input of type `stream`; raises DataflowError if it misfits."""
+        self._verify(stream)
+        if stream.element == BIPOLAR:
+            raise DataflowError(f"{self.name}: wanted integer inputs, got {stream}")
+        limit = self.accumulator_limit(stream.element)
+        if limit >= 1 << 30:
+            raise DataflowError(f"{self.name}: accumulators of {stream} exceed 31 bits")
+        shape = (*stream.shape[:-1], self.mh)
+        if self.thresholds is None:
+            return Stream(shape=shape, element=signed_type(limit))
+        if self.thresholds.shape != (self.mh,):
+            raise DataflowError(f"{self.name}: wanted {self.mh} thresholds")
+        if np.abs(self.thresholds).max() > limit + 1:
+            raise DataflowError(f"{self.name}: a threshold is outside ±{limit + 1}")
+        return Stream(shape=shape, element=BIPOLAR)
+
+    def run(self, values: NDArray[Any]) -> NDArray[Any]:
+        """Integers (N, …, groups · MW) → bits (N, …, MH), uint8, or dot products, int64."""
+        largest = int(np.abs(values).max(initial=0))
+        dots = self._dot(values, self.mw * largest)
+        if self.thresholds is None or self.invert is None:
+            return dots
+        return ((dots >= self.thresholds) ^ self.invert).astype(np.uint8)

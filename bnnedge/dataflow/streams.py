@@ -1,0 +1,69 @@
+"""Streams: what flows between two nodes."""
+
+import math
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, kw_only=True)
+class ElementType:
+    """What one element of a stream is; `str()` gives QONNX's name for it.
+
+    Attributes:
+        width_bits: bits of one element.
+        signed: two's complement integer.
+        bipolar: a bit that stands for ±1.
+    """
+
+    width_bits: int
+    signed: bool = False
+    bipolar: bool = False
+
+    def __str__(self) -> str:
+        if self.bipolar:
+            return "BIPOLAR"
+        return f"{'INT' if self.signed else 'UINT'}{self.width_bits}"
+
+    @property
+    def smallest(self) -> int:
+        """The least value of an integer type."""
+        return -(1 << (self.width_bits - 1)) if self.signed else 0
+
+    @property
+    def largest(self) -> int:
+        """The greatest value of an integer type."""
+        return self.smallest + (1 << self.width_bits) - 1
+
+
+BIPOLAR = ElementType(width_bits=1, bipolar=True)
+
+
+def signed_type(largest: int) -> ElementType:
+    """The narrowest signed integer type that holds −`largest` … `largest`."""
+    return ElementType(width_bits=largest.bit_length() + 1, signed=True)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Stream:
+    """The type of the data between two nodes, for one image.
+
+    Attributes:
+        shape: (C,) for a vector, (H, W, C) for a feature map; the last axis is the channel, and
+            elements travel in C order, so all channels of a pixel come together.
+        element: type of each element.
+    """
+
+    shape: tuple[int, ...]
+    element: ElementType
+
+    @property
+    def channels(self) -> int:
+        """Elements of one pixel."""
+        return self.shape[-1]
+
+    @property
+    def elements(self) -> int:
+        """Elements of one image."""
+        return math.prod(self.shape)
+
+    def __str__(self) -> str:
+        return f"{' x '.join(map(str, self.shape))} {self.element}"
