@@ -13,12 +13,12 @@ from hypothesis import strategies as st
 from bnnedge import artifacts
 from bnnedge.dataflow import Dataflow
 from bnnedge.design import TOP_MODULE, Design
-from bnnedge.errors import FoldingError
+from bnnedge.errors import DesignError, FoldingError
 from bnnedge.hardware import RtlConfig, emit
 from bnnedge.hardware.kernels import divisors
 from bnnedge.verilated import verilator
 from tests.hardware.bench import run_network, steady_intervals
-from tests.networks import random_inputs, random_mlp
+from tests.networks import random_conv, random_inputs, random_mlp
 
 GOLDEN = Path(__file__).parent / "golden"
 _SETTINGS = settings(
@@ -178,6 +178,13 @@ def test_a_wrong_folding_leaves_nothing_behind(tmp_path: Path) -> None:
         emit(source, RtlConfig(folding=path), tmp_path / "rtl")
     assert not (tmp_path / "rtl").exists()
     assert artifacts.folder_hashes(source).keys() == {"dataflow.json", "weights.npz"}
+
+
+def test_a_network_without_kernels_is_refused(tmp_path: Path) -> None:
+    folder = saved(random_conv(), tmp_path / "dataflow")
+    with pytest.raises(DesignError, match="no kernel takes UINT8 inputs"):
+        emit(folder, RtlConfig(), tmp_path / "rtl")
+    assert not (tmp_path / "rtl").exists()
 
 
 def test_odd_node_names_become_identifiers(tmp_path: Path, cache: Path) -> None:
