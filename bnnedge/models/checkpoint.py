@@ -5,7 +5,6 @@ Only tensors are ever unpickled, so a checkpoint from elsewhere cannot run code.
 """
 
 import json
-import math
 import zipfile
 import zlib
 from collections.abc import Mapping
@@ -18,13 +17,13 @@ import torch
 from numpy.typing import NDArray
 
 from bnnedge.errors import CheckpointError
-from bnnedge.models.config import MAX_WIDTH
-from bnnedge.models.mlp import Mlp
+from bnnedge.models.network import Network
+from bnnedge.models.record import network_from_record, network_record
 
 WEIGHTS = "checkpoint.pt"
 RECORD = "checkpoint.json"
 TEST_SET = "test.npz"
-FORMAT = 1
+FORMAT = 2
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -34,19 +33,17 @@ class Checkpoint:
     Attributes:
         model: the network, in evaluation mode.
         input_range: smallest and largest raw input value.
-        encoding: what the input encoding is called.
         record: everything in `checkpoint.json`.
     """
 
-    model: Mlp
+    model: Network
     input_range: tuple[float, float]
-    encoding: str
     record: Mapping[str, Any]
 
 
 def save_checkpoint(
     folder: Path,
-    model: Mlp,
+    model: Network,
     record: Mapping[str, Any],
     images: NDArray[np.uint8],
     labels: NDArray[np.int64],
@@ -56,20 +53,14 @@ def save_checkpoint(
     Args:
         folder: where the three files go.
         model: the network.
-        record: JSON values kept beside the model's shape: "encoding" (its name), "input_range"
-            (smallest and largest raw value), class names, metrics, configuration.
+        record: JSON values kept beside the network's shape: "input_range" (smallest and largest
+            raw value), class names, metrics, configuration.
         images: the test set's raw inputs (N, *input_shape).
         labels: the test set's labels (N,).
     """
-    shape = {
-        "format": FORMAT,
-        "input_shape": list(model.input_shape),
-        "thresholds": model.encoding.thresholds.tolist(),
-        "hidden": [layer.linear.out_features for layer in model.hidden],  # type: ignore[union-attr]
-        "outputs": model.output.linear.out_features,
-    }
     torch.save(model.state_dict(), folder / WEIGHTS)
-    (folder / RECORD).write_text(json.dumps({**shape, **record}, indent=1) + "\n")
+    record = {**record, "format": FORMAT, **network_record(model)}
+    (folder / RECORD).write_text(json.dumps(record, indent=1) + "\n")
     np.savez_compressed(folder / TEST_SET, images=images, labels=labels)
 
 
@@ -140,24 +131,14 @@ def _read_record(path: Path) -> dict[str, Any]:
 
 def _build(record: Mapping[str, Any], path: Path) -> Checkpoint:
     try:
-        shape = tuple(int(size) for size in record["input_shape"])
-        thresholds = [float(value) for value in record["thresholds"]]
-        hidden = [int(width) for width in record["hidden"]]
-        outputs = int(record["outputs"])
         low, high = (float(value) for value in record["input_range"])
-        encoding = str(record["encoding"])
     except (KeyError, TypeError, ValueError) as error:
-        raise CheckpointError(f"{path}: no usable network shape ({error!r})") from error
-    if not all(map(math.isfinite, thresholds)) or thresholds != sorted(set(thresholds)):
-        raise CheckpointError(f"{path}: wanted finite increasing thresholds, got {thresholds}")
-    widths = [math.prod(shape) * len(thresholds), *hidden, outputs]
-    if any(not 1 <= width <= MAX_WIDTH for width in widths):
-        raise CheckpointError(f"{path}: wanted widths in 1…{MAX_WIDTH}, got {widths}")
-    model = Mlp(input_shape=shape, thresholds=thresholds, hidden=hidden, classes=outputs)
-    return Checkpoint(model=model, input_range=(low, high), encoding=encoding, record=record)
+        raise CheckpointError(f"{path}: no usable input_range ({error!r})") from error
+    model = network_from_record(record, str(path))
+    return Checkpoint(model=model, input_range=(low, high), record=record)
 
 
-def _fill(model: Mlp, state: Any, path: Path) -> None:
+def _fill(model: Network, state: Any, path: Path) -> None:
     wanted = model.state_dict()
     if not isinstance(state, dict) or not all(isinstance(t, torch.Tensor) for t in state.values()):
         raise CheckpointError(f"{path}: wanted a dictionary of tensors, got {type(state).__name__}")

@@ -1,27 +1,125 @@
-"""What a network looks like, as a recipe writes it."""
+"""What a network looks like, as a recipe writes it. Needs no torch."""
 
 import enum
 from dataclasses import dataclass
 
 from bnnedge.errors import ConfigError
+from bnnedge.ops.config import ActivationMethod, PaddingMode, WeightScale
 
 MAX_WIDTH = 65536
 
 
 class Topology(enum.Enum):
-    """Named network shapes; the MLPs are those of FINN (Umuroglu et al. 2017, section 4)."""
+    """Named network shapes; docs/zoo.md lists their layers and the papers they come from."""
 
     TFC = "tfc"
     SFC = "sfc"
     LFC = "lfc"
     MLP = "mlp"
+    CONV = "conv"
+    LENET5 = "lenet5"
+    CNV = "cnv"
+    VGG_SMALL = "vgg-small"
+    NIN = "nin"
+    RESNET18 = "resnet18"
+    RESNET20 = "resnet20"
 
 
-_HIDDEN = {
-    Topology.TFC: (64, 64, 64),
-    Topology.SFC: (256, 256, 256),
-    Topology.LFC: (1024, 1024, 1024),
-}
+class Precision(enum.Enum):
+    """What a weight or an activation is: ±1, or a real number."""
+
+    BINARY = "binary"
+    FLOAT = "float"
+
+
+class PoolKind(enum.Enum):
+    """How a window becomes one number."""
+
+    MAX = "max"
+    AVERAGE = "average"
+    """The window's sum: the normalisation behind it absorbs the divisor."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class PoolConfig:
+    """Pooling behind a convolution.
+
+    Attributes:
+        size: edge of the square window.
+        stride: step between windows; the window's edge if not given.
+        padding: rows and columns added on each side.
+        kind: maximum or average.
+
+    Raises:
+        ConfigError: a value is out of range.
+    """
+
+    size: int
+    stride: int | None = None
+    padding: int = 0
+    kind: PoolKind = PoolKind.MAX
+
+    def __post_init__(self) -> None:
+        if self.size < 1 or self.step < 1:
+            raise ConfigError(f"pool wants size and stride of at least 1, got {self}")
+        if not 0 <= self.padding <= self.size // 2:
+            raise ConfigError(
+                f"pool wants a padding from 0 to half its size ({self.size // 2}), "
+                f"got {self.padding}"
+            )
+
+    @property
+    def step(self) -> int:
+        """Step between windows."""
+        return self.size if self.stride is None else self.stride
+
+
+@dataclass(frozen=True, kw_only=True)
+class LayerConfig:
+    """One hidden layer: a convolution, or a dense (fully connected) layer.
+
+    Attributes:
+        conv: output channels of a convolution, or
+        dense: neurons of a dense layer.
+        kernel: edge of a convolution's square window.
+        stride: its step.
+        padding: rows and columns added on each side of its input.
+        pool: pooling of its sums, in front of the normalisation.
+
+    Raises:
+        ConfigError: neither or both of conv and dense, or a value out of range.
+    """
+
+    conv: int | None = None
+    dense: int | None = None
+    kernel: int = 3
+    stride: int = 1
+    padding: int = 0
+    pool: PoolConfig | None = None
+
+    def __post_init__(self) -> None:
+        if (self.conv is None) == (self.dense is None):
+            raise ConfigError("a layer wants either conv or dense, e.g. { conv = 64 }")
+        if not 1 <= self.width <= MAX_WIDTH:
+            raise ConfigError(f"a layer wants a width in 1…{MAX_WIDTH}, got {self.width}")
+        window = (self.kernel, self.stride, self.padding, self.pool)
+        if self.dense is not None and window != (3, 1, 0, None):
+            raise ConfigError("a dense layer takes no kernel, stride, padding or pool")
+        if self.kernel < 1 or self.stride < 1 or not 0 <= self.padding < self.kernel:
+            raise ConfigError(
+                "conv wants kernel and stride of at least 1 and a padding below the kernel, got "
+                f"kernel {self.kernel}, stride {self.stride}, padding {self.padding}"
+            )
+
+    @property
+    def width(self) -> int:
+        """Output channels or neurons."""
+        width = self.dense if self.conv is None else self.conv
+        assert width is not None  # __post_init__
+        return width
+
+
+_GRADIENTS = (ActivationMethod.SIGN, ActivationMethod.CLIPPED, ActivationMethod.BIREAL)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -29,28 +127,55 @@ class NetworkConfig:
     """The `[network]` section.
 
     Attributes:
-        topology: a named shape, or "mlp" for any widths.
+        topology: a named shape, "mlp" for any widths, or "conv" for any small stack.
         hidden: neurons of each hidden layer; for "mlp" only.
+        layers: hidden layers, convolutions before dense ones; for "conv" only.
+        weights: of all layers; "float" with float activations is a full-precision teacher.
+        activations: signs, or ReLUs.
+        first_last: weights of the first and the last layer where the others are binary. "float"
+            also feeds the last layer with ReLUs, as the papers on convolutional networks do, and
+            cannot become hardware.
+        gradient: what the sign's gradient is taken to be.
+        weight_scale: scale of the hidden layers' binary weights.
+        padding: what surrounds ±1 images; real numbers and integers are padded with zero.
 
     Raises:
-        ConfigError: `hidden` missing, given for a named shape, or out of range.
+        ConfigError: `hidden` or `layers` missing, given for a named shape, or out of range; a
+            gradient or a scale that is none.
     """
 
     topology: Topology
     hidden: tuple[int, ...] = ()
+    layers: tuple[LayerConfig, ...] = ()
+    weights: Precision = Precision.BINARY
+    activations: Precision = Precision.BINARY
+    first_last: Precision = Precision.BINARY
+    gradient: ActivationMethod = ActivationMethod.CLIPPED
+    weight_scale: WeightScale = WeightScale.SIGN
+    padding: PaddingMode = PaddingMode.MINUS_ONE
 
     def __post_init__(self) -> None:
-        if self.topology is Topology.MLP and not self.hidden:
-            raise ConfigError("topology mlp wants hidden, e.g. hidden = [64, 64]")
-        if self.topology is not Topology.MLP and self.hidden:
-            raise ConfigError(
-                f"{self.topology.value} has fixed widths, got hidden",
-                remedy='remove hidden, or set topology = "mlp"',
-            )
+        for topology, key, example in (
+            (Topology.MLP, "hidden", "[64, 64]"),
+            (Topology.CONV, "layers", "[{ conv = 32, pool = { size = 2 } }, { dense = 128 }]"),
+        ):
+            given = bool(getattr(self, key))
+            if self.topology is topology and not given:
+                raise ConfigError(f"topology {topology.value} wants {key}, e.g. {key} = {example}")
+            if self.topology is not topology and given:
+                raise ConfigError(
+                    f"{self.topology.value} has fixed layers, got {key}",
+                    remedy=f'remove {key}, or set topology = "{topology.value}"',
+                )
         if any(not 1 <= width <= MAX_WIDTH for width in self.hidden):
             raise ConfigError(f"hidden wants widths in 1…{MAX_WIDTH}, got {list(self.hidden)}")
-
-    @property
-    def widths(self) -> tuple[int, ...]:
-        """Neurons of each hidden layer."""
-        return _HIDDEN.get(self.topology, self.hidden)
+        kinds = [layer.conv is None for layer in self.layers]
+        if kinds != sorted(kinds):
+            raise ConfigError("layers wants every convolution in front of the dense layers")
+        if self.gradient not in _GRADIENTS:
+            wanted = ", ".join(method.value for method in _GRADIENTS)
+            raise ConfigError(f"gradient wants one of {wanted}, got {self.gradient.value}")
+        if self.weight_scale is WeightScale.OFF:
+            raise ConfigError(
+                "weight_scale off is no binary weight", remedy='set weights = "float"'
+            )

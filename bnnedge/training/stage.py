@@ -4,16 +4,26 @@ import dataclasses
 import logging
 import time
 from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from bnnedge.artifacts import Artifact, stage, to_json
-from bnnedge.data.config import DataConfig
-from bnnedge.data.datasets import Dataset, load_dataset, split_validation
+from bnnedge.artifacts import Artifact, load, stage, to_json
+from bnnedge.data.config import DataConfig, EncodingKind
+from bnnedge.data.datasets import Dataset, Split, load_dataset, split_validation
 from bnnedge.data.encodings import fit_encoding
+from bnnedge.errors import ConfigError
 from bnnedge.models.config import NetworkConfig
 from bnnedge.tools import python_versions
-from bnnedge.training.config import Progress, TrainingConfig
+from bnnedge.training.config import Progress, TeacherConfig, TrainingConfig
+from bnnedge.training.work import WorkFolder
+from bnnedge.training.workers import Workers, workers
+
+if TYPE_CHECKING:
+    import torch
+
+    from bnnedge.models.network import Network
+    from bnnedge.training.inputs import Examples
 
 _LOG = logging.getLogger(__name__)
 
@@ -24,108 +34,191 @@ def train(
     training: TrainingConfig,
     out: Path,
     *,
+    teacher: TeacherConfig | None = None,
     progress: Progress | None = None,
 ) -> Artifact:
     """Train a network into the folder `out`.
 
     The folder holds `checkpoint.pt`, `checkpoint.json` and `test.npz` (see
-    `bnnedge.models.checkpoint`). The weights are those of the epoch with the best accuracy on
-    validation data; the test set is measured once, at the end.
+    `bnnedge.models.checkpoint`), `history.csv` and TensorBoard's logs. The weights are those of
+    the epoch with the best accuracy on validation data; the test set is measured once, at the end.
+
+    An interrupted training goes on where its last epoch ended, and gives what it would have given
+    without the interruption (see `bnnedge.training.work`). A teacher is trained first, into the
+    folder `<out>.teacher`. Processes started by torchrun share the work.
 
     Args:
         network: the layers.
         data: the data set and the input encoding.
         training: the optimiser.
         out: folder to publish.
+        teacher: the network to distil, where `training.distill` is set.
         progress: called after every epoch.
 
     Raises:
         DataError: the data set is missing or damaged.
-        ConfigError: `out` is not ours to replace.
+        ConfigError: `out` is not ours to replace, or options do not belong together.
+        CheckpointError: the teacher's checkpoint cannot be read.
+        TrainingError: the training diverged.
     """
+    if (teacher is None) != (training.distill is None):
+        raise ConfigError(
+            "[teacher] and [training.distill] go together, got only "
+            + ("[training.distill]" if teacher is None else "[teacher]")
+        )
     dataset = load_dataset(data.dataset, data.folder)
-    identity = {
-        "name": dataset.name.value,
-        "sha256": dataset.sha256(),
-        "train_images": len(dataset.train),
-        "test_images": len(dataset.test),
-    }
-    # Where the files lie on this machine is no part of what was trained.
-    config = {
-        "network": to_json(network),
-        "data": to_json(dataclasses.replace(data, folder=None)),
-        "training": to_json(training),
-    }
+    job = _Job(network=network, data=data, training=training, dataset=dataset)
+    taught_by = None if teacher is None else _teacher(teacher, data, out, progress)
+    config = {**job.config(), "dataset": job.identity()}
+    inputs = () if taught_by is None else (taught_by / "checkpoint.pt",)
+    work = WorkFolder(out, config, inputs)
+    with workers(training.compute.device) as group:
 
-    def write(folder: Path) -> Mapping[str, Any]:
-        return _train(network, data, training, dataset, config, identity, folder, progress)
+        def write(folder: Path) -> Mapping[str, Any]:
+            group.tell(True)
+            return job.run(folder, taught_by, work, group, progress)
 
-    return stage(
-        "train",
-        out,
-        write,
-        config={**config, "dataset": identity},
-        tools=lambda: python_versions("torch", "brevitas", "numpy"),
-    )
+        if group.is_leader:
+            artifact = stage(
+                "train",
+                out,
+                write,
+                config=config,
+                inputs=inputs,
+                tools=lambda: python_versions("torch", "brevitas", "numpy"),
+            )
+            group.tell(False)
+            work.remove()
+            return artifact
+        while group.tell(None):  # once if the leader has work to do, else not at all
+            job.run(None, taught_by, work, group, progress)
+        return load(out)
 
 
-def _train(
-    network: NetworkConfig,
-    data: DataConfig,
-    training: TrainingConfig,
-    dataset: Dataset,
-    config: Mapping[str, Any],
-    identity: Mapping[str, Any],
-    folder: Path,
-    progress: Progress | None,
-) -> Mapping[str, Any]:
+def _teacher(config: TeacherConfig, data: DataConfig, out: Path, progress: Progress | None) -> Path:
+    """The teacher's checkpoint folder, trained now where it is not there already."""
+    if config.checkpoint is not None:
+        return config.checkpoint
+    assert config.network is not None and config.training is not None  # TeacherConfig
+    folder = out.with_name(f"{out.name}.teacher")
+    data = dataclasses.replace(data, encoding=EncodingKind.INTEGER, threshold=None, levels=None)
+    train(config.network, data, config.training, folder, progress=progress)
+    return folder
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Job:
+    """One network to train on one data set."""
+
+    network: NetworkConfig
+    data: DataConfig
+    training: TrainingConfig
+    dataset: Dataset
+
+    def config(self) -> dict[str, Any]:
+        """What was asked for, without where the files lie on this machine."""
+        return {
+            "network": to_json(self.network),
+            "data": to_json(dataclasses.replace(self.data, folder=None)),
+            "training": to_json(self.training),
+        }
+
+    def identity(self) -> dict[str, Any]:
+        """Which data were there."""
+        return {
+            "name": self.dataset.name.value,
+            "sha256": self.dataset.sha256(),
+            "train_images": len(self.dataset.train),
+            "test_images": len(self.dataset.test),
+        }
+
+    def run(
+        self,
+        folder: Path | None,
+        taught_by: Path | None,
+        work: WorkFolder,
+        group: Workers,
+        progress: Progress | None,
+    ) -> Mapping[str, Any]:
+        """Train; the leader writes into `folder` what a checkpoint consists of."""
+        from bnnedge.models.checkpoint import save_checkpoint
+        from bnnedge.models.zoo import build_network
+        from bnnedge.training.inputs import Inputs
+        from bnnedge.training.loop import accuracy, fit, reproducible
+        from bnnedge.training.workers import torch_device
+
+        start = time.perf_counter()
+        dataset = self.dataset
+        train_split, validation_split = split_validation(
+            dataset.train, self.data.validation_fraction, self.data.seed
+        )
+        encoding = fit_encoding(self.data, train_split.images)
+        device = torch_device(self.training.compute.device)
+        with reproducible(self.training, device):
+            model = build_network(
+                self.network,
+                input_shape=dataset.input_shape,
+                encoding=encoding,
+                classes=len(dataset.classes),
+            ).to(device)
+            fitting, validation, test = (
+                _examples(split, device) for split in (train_split, validation_split, dataset.test)
+            )
+            trained = fit(
+                model,
+                fitting,
+                validation,
+                self.training,
+                teacher=None if taught_by is None else self._load_teacher(taught_by, device),
+                work=work,
+                workers=group,
+                progress=progress,
+            )
+            model = trained.model
+            metrics = {
+                "best_epoch": trained.best_epoch,
+                "train_accuracy": accuracy(model, Inputs(model, fitting)),
+                "validation_accuracy": accuracy(model, Inputs(model, validation)),
+                "test_accuracy": accuracy(model, Inputs(model, test)),
+                "train_images": len(train_split),
+                "validation_images": len(validation_split),
+                "test_images": len(dataset.test),
+                "norms_retuned": trained.norms_retuned,
+                "seconds": round(time.perf_counter() - start, 3),
+            }
+        _LOG.info("trained %s: %s", self.network.topology.value, metrics)
+        if folder is not None:
+            record = {
+                "encoding": encoding.name,
+                "input_range": list(dataset.input_range),
+                "classes": list(dataset.classes),
+                "dataset": self.identity(),
+                "config": self.config(),
+                "metrics": metrics,
+                "history": to_json(trained.history),
+            }
+            images, labels = dataset.test.images, dataset.test.labels
+            save_checkpoint(folder, model.cpu(), record, images, labels)
+            work.publish(folder)
+        return metrics
+
+    def _load_teacher(self, folder: Path, device: "torch.device") -> "Network":
+        from bnnedge.models.checkpoint import load_checkpoint
+
+        model = load_checkpoint(folder).model
+        wanted = (self.dataset.input_shape, len(self.dataset.classes))
+        if (model.input_shape, model.classes) != wanted:
+            raise ConfigError(
+                f"teacher {folder} wants inputs {model.input_shape} and gives {model.classes} "
+                f"classes; the data set has {wanted[0]} and {wanted[1]}"
+            )
+        return model.to(device)
+
+
+def _examples(split: Split, device: "torch.device") -> "Examples":
     import torch
 
-    from bnnedge.models.checkpoint import save_checkpoint
-    from bnnedge.models.mlp import Mlp
-    from bnnedge.training.loop import accuracy, encode, fit, reproducible
+    from bnnedge.training.inputs import Examples
 
-    start = time.perf_counter()
-    train_split, validation_split = split_validation(
-        dataset.train, data.validation_fraction, data.seed
-    )
-    encoding = fit_encoding(data, train_split.images)
-    with reproducible(training):
-        model = Mlp(
-            input_shape=dataset.input_shape,
-            thresholds=encoding.thresholds.tolist(),
-            hidden=network.widths,
-            classes=len(dataset.classes),
-        )
-        fitting, validation, test = (
-            encode(model, torch.from_numpy(split.inputs), torch.from_numpy(split.labels))
-            for split in (train_split, validation_split, dataset.test)
-        )
-        trained = fit(model, fitting, validation, training, progress)
-        metrics = {
-            "best_epoch": trained.best_epoch,
-            "train_accuracy": accuracy(trained.model, fitting),
-            "validation_accuracy": accuracy(trained.model, validation),
-            "test_accuracy": accuracy(trained.model, test),
-            "train_images": len(train_split),
-            "validation_images": len(validation_split),
-            "test_images": len(dataset.test),
-            "seconds": round(time.perf_counter() - start, 3),
-        }
-    _LOG.info("trained %s: %s", network.topology.value, metrics)
-    save_checkpoint(
-        folder,
-        trained.model,
-        {
-            "encoding": encoding.name,
-            "input_range": list(dataset.input_range),
-            "classes": list(dataset.classes),
-            "dataset": dict(identity),
-            "config": dict(config),
-            "metrics": metrics,
-            "history": to_json(trained.history),
-        },
-        dataset.test.images,
-        dataset.test.labels,
-    )
-    return metrics
+    images, labels = torch.from_numpy(split.images), torch.from_numpy(split.labels)
+    return Examples(images=images.to(device), labels=labels.to(device))

@@ -19,9 +19,7 @@ _LABELS = np.array([4, 0, 9], np.int64)
 
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
-    save_checkpoint(
-        tmp_path, random_mlp(), {"input_range": [0, 16], "encoding": "e"}, _IMAGES, _LABELS
-    )
+    save_checkpoint(tmp_path, random_mlp(), {"input_range": [0, 16]}, _IMAGES, _LABELS)
     return tmp_path
 
 
@@ -88,12 +86,21 @@ def test_wrong_tensors_are_named(folder: Path) -> None:
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        ({"format": 2}, "wanted checkpoint format 1, got 2"),
-        ({"hidden": [10**9]}, "wanted widths in"),
-        ({"hidden": "many"}, "no usable network shape"),
-        ({"thresholds": [3.0, 3.0]}, "increasing thresholds"),
-        ({"thresholds": []}, "wanted widths in"),
-        ({"input_range": [1]}, "no usable network shape"),
+        ({"format": 1}, "wanted checkpoint format 2, got 1"),
+        ({"network": {"topology": "mlp", "hidden": [10**9]}}, "wants widths in"),
+        ({"network": {"topology": "mlp", "hidden": "many"}}, "checkpoint.json: hidden"),
+        ({"network": {"topology": "alexnet"}}, "topology: wanted one of tfc, sfc, lfc"),
+        (
+            {"network": {"topology": "lenet5"}},
+            r"images .* got inputs of shape \(16,\)",
+        ),
+        ({"encoding": {"levels": [3.0, 3.0]}}, "increasing thresholds"),
+        ({"encoding": {"levels": []}}, "increasing thresholds"),
+        ({"encoding": {"bits": 64}}, "wanted 1…16 bits, got 64"),
+        ({"encoding": "thermometer"}, "no usable network shape"),
+        ({"input_shape": [0]}, "inputs and outputs, got"),
+        ({"outputs": 10**9}, "inputs and outputs, got"),
+        ({"input_range": [1]}, "no usable input_range"),
     ],
 )
 def test_wrong_records_are_refused(folder: Path, change: dict[str, object], message: str) -> None:

@@ -5,9 +5,11 @@ import itertools
 import pytest
 import torch
 
+from bnnedge.data.encodings import OneBitThreshold
 from bnnedge.errors import ConfigError
 from bnnedge.models.config import NetworkConfig, Topology
-from bnnedge.models.mlp import Mlp
+from bnnedge.models.layers import Layer
+from bnnedge.models.zoo import build_network
 from tests.models.networks import random_mlp
 
 
@@ -18,10 +20,14 @@ from tests.models.networks import random_mlp
 def test_named_topologies_have_their_published_widths(
     topology: str, widths: tuple[int, ...]
 ) -> None:
-    config = NetworkConfig(topology=Topology(topology))
-    assert config.widths == widths
-    model = Mlp(input_shape=(1, 28, 28), thresholds=[127.5], hidden=config.widths, classes=10)
-    shapes = [tuple(layer.linear.weight.shape) for layer in (*model.hidden, model.output)]
+    model = build_network(
+        NetworkConfig(topology=Topology(topology)),
+        input_shape=(1, 28, 28),
+        encoding=OneBitThreshold(threshold=127.5),
+        classes=10,
+    )
+    layers = [module for module in model.modules() if isinstance(module, Layer)]
+    shapes = [tuple(layer.weights.weight.shape) for layer in layers]
     sizes = [784, *widths, 10]
     assert shapes == [(after, before) for before, after in itertools.pairwise(sizes)]
 
@@ -29,7 +35,7 @@ def test_named_topologies_have_their_published_widths(
 def test_config_errors_say_what_was_wanted() -> None:
     with pytest.raises(ConfigError, match="mlp wants hidden"):
         NetworkConfig(topology=Topology.MLP)
-    with pytest.raises(ConfigError, match="tfc has fixed widths"):
+    with pytest.raises(ConfigError, match="tfc has fixed layers"):
         NetworkConfig(topology=Topology.TFC, hidden=(64,))
     with pytest.raises(ConfigError, match=r"widths in 1…65536, got \[64, 0\]"):
         NetworkConfig(topology=Topology.MLP, hidden=(64, 0))

@@ -1,0 +1,71 @@
+"""Networks whose layers follow each other: all of the zoo but the residual ones."""
+
+from torch import Tensor, nn
+from torch.nn import functional
+
+from bnnedge.data.encodings import Encoding, IntegerEncoding
+from bnnedge.models.config import NetworkConfig, Precision
+from bnnedge.models.layers import HiddenLayer, OutputLayer, activation
+from bnnedge.models.network import Network
+from bnnedge.models.topologies import chain_shapes, encoded_shape
+from bnnedge.ops.config import BinarizeConfig, PaddingMode, WeightScale
+
+FLOAT_WEIGHTS = BinarizeConfig(weight_scale=WeightScale.OFF)
+
+
+class Chain(Network):
+    """encoding → hidden layers (weights, [pooling], BatchNorm, activation) → output layer.
+
+    Submodules are `hidden.<i>` (see `HiddenLayer`) and `output` (see `OutputLayer`).
+    """
+
+    def __init__(
+        self,
+        config: NetworkConfig,
+        *,
+        input_shape: tuple[int, ...],
+        encoding: Encoding,
+        classes: int,
+    ) -> None:
+        shapes = chain_shapes(config, encoded_shape(config, input_shape, encoding), classes)
+        super().__init__(config, input_shape=input_shape, encoding=encoding, classes=classes)
+        hidden, last = shapes[:-1], len(shapes) - 1
+        scaled = BinarizeConfig(weight_scale=config.weight_scale)
+        all_float = config.weights is Precision.FLOAT
+        float_ends = all_float or config.first_last is Precision.FLOAT
+        self.hidden = nn.ModuleList()
+        # Integers and real numbers are surrounded by zeros, only signs by what the recipe says.
+        integers = isinstance(encoding, IntegerEncoding)
+        padding = PaddingMode.ZERO if integers else config.padding
+        largest_input = 2**encoding.bits - 1 if isinstance(encoding, IntegerEncoding) else 1
+        for index, shape in enumerate(hidden):
+            before_float_end = float_ends and index == last - 1
+            kind = Precision.FLOAT if before_float_end else config.activations
+            floating = all_float or (float_ends and index == 0)
+            self.hidden.append(
+                HiddenLayer(
+                    shape,
+                    binarize=FLOAT_WEIGHTS if floating else scaled,
+                    padding=padding,
+                    activation=activation(config, kind),
+                    largest_input=largest_input,
+                )
+            )
+            padding = PaddingMode.ZERO if kind is Precision.FLOAT else config.padding
+            largest_input = 1
+        # No scale at the output: one per class would change which class is largest.
+        self.output = OutputLayer(
+            shapes[-1],
+            binarize=FLOAT_WEIGHTS if float_ends else BinarizeConfig(),
+            largest_input=largest_input,
+        )
+
+    def classify(self, encoded: Tensor, *, dropout: float = 0.0) -> Tensor:
+        """See `Network.classify`."""
+        x = encoded
+        for layer in (*self.hidden, self.output):
+            if hasattr(layer, "linear"):
+                x = x.flatten(1) if x.dim() > 2 else x
+                x = functional.dropout(x, dropout) if self.training and dropout else x
+            x = layer(x)
+        return x

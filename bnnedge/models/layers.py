@@ -1,0 +1,149 @@
+"""Layers of the networks: ±1 weights (or real ones), pooling, normalisation, activation."""
+
+from collections.abc import Mapping
+
+import torch
+from torch import Tensor, nn
+
+from bnnedge.models.config import NetworkConfig, PoolConfig, PoolKind, Precision
+from bnnedge.models.topologies import LayerShape
+from bnnedge.ops.config import ActivationMethod, BinarizeConfig, PaddingMode, WeightScale
+from bnnedge.ops.conv import BinaryConv2d
+from bnnedge.ops.linear import BinaryLinear
+from bnnedge.ops.normalisation import AffineBatchNorm, ScalarNorm
+from bnnedge.ops.pools import GlobalSumPool, SumPool2d
+from bnnedge.ops.quantisers import BirealBinaryActivation, Sign, StraightThroughBinaryActivation
+
+_SIGNS: Mapping[ActivationMethod, type[Sign]] = {
+    ActivationMethod.SIGN: StraightThroughBinaryActivation,
+    ActivationMethod.CLIPPED: Sign,
+    ActivationMethod.BIREAL: BirealBinaryActivation,
+}
+
+
+def activation(config: NetworkConfig, precision: Precision) -> nn.Module:
+    """What follows a hidden layer's normalisation: a sign, or a ReLU."""
+    return nn.ReLU() if precision is Precision.FLOAT else _SIGNS[config.gradient]()
+
+
+def weights_of(
+    shape: LayerShape, binarize: BinarizeConfig, padding: PaddingMode
+) -> BinaryConv2d | BinaryLinear:
+    """The weights of a layer of that shape."""
+    layer = shape.layer
+    if layer.conv is None:
+        return BinaryLinear(shape.inputs[0], layer.width, binarize=binarize)
+    return BinaryConv2d(
+        shape.inputs[0],
+        layer.width,
+        layer.kernel,
+        stride=layer.stride,
+        padding=layer.padding,
+        padding_mode=padding,
+        binarize=binarize,
+    )
+
+
+def pooling(pool: PoolConfig) -> nn.Module:
+    """Pooling of sums."""
+    if pool.kind is PoolKind.AVERAGE:
+        return SumPool2d(pool.size, pool.step, pool.padding)
+    return nn.MaxPool2d(pool.size, pool.step, pool.padding)
+
+
+class Layer(nn.Module):
+    """Weights and the normalisation of their sums; both kinds of layer below are one.
+
+    Attributes:
+        norm: of the sums, after pooling.
+        largest_input: of the inputs' magnitudes, where they are integers: 1 for ±1.
+        sums_added: how many sums are added up between the weights and `norm`, by pooling.
+    """
+
+    norm: AffineBatchNorm
+    largest_input: int
+    sums_added: int
+
+    @property
+    def weights(self) -> BinaryConv2d | BinaryLinear:
+        """The layer's `linear` or `conv`."""
+        found = self.linear if hasattr(self, "linear") else self.conv
+        assert isinstance(found, BinaryConv2d | BinaryLinear)
+        return found
+
+    @property
+    def has_binary_weights(self) -> bool:
+        """Whether the weights are ±1, perhaps with a scale."""
+        return self.weights.binarize.weight_scale is not WeightScale.OFF
+
+    @torch.no_grad()
+    def reachable(self) -> range:
+        """Every integer that can arrive at `norm`, given integer inputs; perhaps some more."""
+        weights = self.weights
+        synapses = weights.weight[0].numel()
+        largest = synapses * self.largest_input * self.sums_added
+        skips_zero_taps = isinstance(weights, BinaryConv2d) and weights.border is PaddingMode.ZERO
+        odd_and_even = self.largest_input > 1 or self.sums_added > 1 or skips_zero_taps
+        return range(-largest, largest + 1, 1 if odd_and_even else 2)
+
+
+class HiddenLayer(Layer):
+    """(N, in) or (N, in, H, W) → (N, out …): weights, [pooling], BatchNorm, activation.
+
+    Submodules are `linear` or `conv`, `pool` behind convolutions that have one, `norm`, and
+    `sign` or `relu`.
+    """
+
+    def __init__(
+        self,
+        shape: LayerShape,
+        *,
+        binarize: BinarizeConfig,
+        padding: PaddingMode,
+        activation: nn.Module,
+        largest_input: int,
+    ) -> None:
+        super().__init__()
+        weights, pool = weights_of(shape, binarize, padding), shape.layer.pool
+        self.add_module("linear" if isinstance(weights, BinaryLinear) else "conv", weights)
+        if pool is not None:
+            self.pool = pooling(pool)
+        self.norm = AffineBatchNorm(shape.layer.width)
+        self.add_module("relu" if isinstance(activation, nn.ReLU) else "sign", activation)
+        self.largest_input = largest_input
+        added = pool is not None and pool.kind is PoolKind.AVERAGE
+        self.sums_added = pool.size**2 if pool is not None and added else 1
+
+    def forward(self, x: Tensor) -> Tensor:
+        """See the class."""
+        for step in self.children():
+            x = step(x)
+        return x
+
+
+class OutputLayer(Layer):
+    """(N, in) or (N, in, H, W) → float32 logits (N, classes): weights, one scale and one shift.
+
+    Behind a convolution (`conv`) the pixels of every channel are summed up (`pool`).
+    """
+
+    norm: ScalarNorm
+
+    def __init__(self, shape: LayerShape, *, binarize: BinarizeConfig, largest_input: int) -> None:
+        super().__init__()
+        weights = weights_of(shape, binarize, PaddingMode.ZERO)
+        if isinstance(weights, BinaryLinear):
+            self.linear = weights
+            self.sums_added = 1
+        else:
+            self.conv = weights
+            self.pool = GlobalSumPool()
+            self.sums_added = shape.sums[1] * shape.sums[2]
+        self.norm = ScalarNorm()
+        self.largest_input = largest_input
+
+    def forward(self, x: Tensor) -> Tensor:
+        """See the class."""
+        for step in self.children():
+            x = step(x)
+        return x

@@ -1,0 +1,100 @@
+"""What every network of the zoo can do."""
+
+import abc
+from collections.abc import Callable
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from bnnedge.data.encodings import Encoding, IntegerEncoding, ThresholdsEncoding
+from bnnedge.models.config import NetworkConfig
+from bnnedge.models.topologies import is_convolutional
+from bnnedge.ops.conv import BinaryConv2d
+from bnnedge.ops.encoding import PixelInput, ThresholdEncoding
+from bnnedge.ops.linear import BinaryLinear
+from bnnedge.ops.normalisation import ScalarNorm
+from bnnedge.ops.pools import GlobalSumPool, SumPool2d
+from bnnedge.ops.quantisers import Sign
+
+_STREAMS = (BinaryConv2d, BinaryLinear, nn.MaxPool2d, SumPool2d, GlobalSumPool, Sign, ScalarNorm)
+
+
+class Network(nn.Module, abc.ABC):
+    """Raw input float32 (N, *input_shape) → logits float32 (N, classes).
+
+    Args:
+        config: the layers, as `build_network` takes them.
+        input_shape: shape of one raw input: (C, H, W) for images, anything for dense layers.
+        encoding: what the first layer takes of a raw element.
+        classes: number of outputs.
+
+    Attributes:
+        encoding: the layer that encodes: raw float32 (N, *input_shape) → ±1, or integers.
+        input_encoding: the same as a value.
+    """
+
+    def __init__(
+        self,
+        config: NetworkConfig,
+        *,
+        input_shape: tuple[int, ...],
+        encoding: Encoding,
+        classes: int,
+    ) -> None:
+        super().__init__()
+        self.config = config
+        self.input_shape = input_shape
+        self.input_encoding = encoding
+        self.classes = classes
+        self.encoding: nn.Module
+        if isinstance(encoding, IntegerEncoding):
+            self.encoding = PixelInput(bits=encoding.bits)
+        else:
+            assert isinstance(encoding, ThresholdsEncoding)
+            # A dense first layer takes the elements in a row, a convolution takes an image.
+            keep_shape = is_convolutional(config.topology)
+            self.encoding = ThresholdEncoding(encoding.thresholds.tolist(), keep_shape)
+
+    @abc.abstractmethod
+    def classify(self, encoded: Tensor, *, dropout: float = 0.0) -> Tensor:
+        """What `encoding` gives → logits (N, classes).
+
+        Args:
+            encoded: the first layer's inputs, float32.
+            dropout: in training, share of the inputs of every dense layer that is set to 0.
+        """
+
+    def forward(self, x: Tensor) -> Tensor:
+        """See the class."""
+        return self.classify(self.encoding(x))
+
+    def constrain_(self) -> None:
+        """To be called after every optimiser step: keeps the output's scale positive."""
+        for module in self.modules():
+            if isinstance(module, ScalarNorm):
+                module.constrain_()
+
+    @torch.no_grad()
+    def trace(self, x: Tensor) -> dict[str, Tensor]:
+        """Every stream of an evaluation of `x`, by the name of the layer it leaves, in order.
+
+        "encoding" and every "….sign" are ±1 (an integer encoding: integers); the sums behind
+        "….linear", "….conv" and "….pool" are signed integers where weights and inputs are binary.
+        The last two are the output's accumulators and "output.norm", the logits. All float32.
+        """
+        streams: dict[str, Tensor] = {}
+
+        def keep(name: str) -> Callable[[nn.Module, Any, Tensor], None]:
+            return lambda module, inputs, output: streams.__setitem__(name, output)
+
+        hooks = [self.encoding.register_forward_hook(keep("encoding"))]
+        for name, module in self.named_modules():
+            if isinstance(module, _STREAMS) and not name.startswith("encoding."):
+                hooks.append(module.register_forward_hook(keep(name)))
+        try:
+            self(x)
+        finally:
+            for hook in hooks:
+                hook.remove()
+        return streams

@@ -1,0 +1,205 @@
+"""The layers of the named networks, and what becomes of an image's size in them."""
+
+import itertools
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from bnnedge.data.encodings import Encoding, ThresholdsEncoding
+from bnnedge.errors import ConfigError
+from bnnedge.models.config import LayerConfig, NetworkConfig, PoolConfig, PoolKind, Topology
+
+_LARGEST_SEARCHED = 1024
+
+
+def _conv(
+    channels: int, kernel: int = 3, padding: int = 0, pool: PoolConfig | None = None
+) -> LayerConfig:
+    return LayerConfig(conv=channels, kernel=kernel, padding=padding, pool=pool)
+
+
+def _dense(*widths: int) -> tuple[LayerConfig, ...]:
+    return tuple(LayerConfig(dense=width) for width in widths)
+
+
+_HALVE = PoolConfig(size=2)
+_LAYERS: Mapping[Topology, tuple[LayerConfig, ...]] = {
+    # "FINN" (Umuroglu et al. 2017), section 4.
+    Topology.TFC: _dense(64, 64, 64),
+    Topology.SFC: _dense(256, 256, 256),
+    Topology.LFC: _dense(1024, 1024, 1024),
+    # XNOR-Net's LeNet-5 (Rastegari et al. 2016), as its PyTorch implementations have it.
+    Topology.LENET5: (_conv(20, 5, pool=_HALVE), _conv(50, 5, pool=_HALVE), *_dense(500)),
+    # "FINN", section 4, after the VGG-like network of "Binarized Neural Networks" (2016).
+    Topology.CNV: (
+        *(_conv(64), _conv(64, pool=_HALVE)),
+        *(_conv(128), _conv(128, pool=_HALVE)),
+        *(_conv(256), _conv(256)),
+        *_dense(512, 512),
+    ),
+    # "LQ-Nets" (Zhang et al. 2018) and most later papers on CIFAR-10.
+    Topology.VGG_SMALL: (
+        *(_conv(128, padding=1), _conv(128, padding=1, pool=_HALVE)),
+        *(_conv(256, padding=1), _conv(256, padding=1, pool=_HALVE)),
+        *(_conv(512, padding=1), _conv(512, padding=1, pool=_HALVE)),
+    ),
+    # "Network in Network" (Lin et al. 2013) in XNOR-Net's version for CIFAR-10.
+    Topology.NIN: (
+        _conv(192, 5, padding=2),
+        _conv(160, 1),
+        _conv(96, 1, pool=PoolConfig(size=3, stride=2, padding=1)),
+        _conv(192, 5, padding=2),
+        _conv(192, 1),
+        _conv(192, 1, pool=PoolConfig(size=3, stride=2, padding=1, kind=PoolKind.AVERAGE)),
+        _conv(192, 3, padding=1),
+        _conv(192, 1),
+    ),
+}
+_ENDS_IN_CONV = {Topology.NIN}
+
+
+@dataclass(frozen=True, kw_only=True)
+class LayerShape:
+    """A layer with the sizes of what goes in and what comes out.
+
+    Attributes:
+        name: the module's, e.g. "hidden.0".
+        layer: its configuration.
+        inputs: (C, H, W) for a convolution, (F,) for a dense layer.
+        sums: shape of its sums, before pooling.
+        outputs: shape after pooling.
+    """
+
+    name: str
+    layer: LayerConfig
+    inputs: tuple[int, ...]
+    sums: tuple[int, ...]
+    outputs: tuple[int, ...]
+
+    @property
+    def synapses(self) -> int:
+        """Weights of one neuron or output channel."""
+        if self.layer.conv is None:
+            return self.inputs[0]
+        return self.inputs[0] * self.layer.kernel**2
+
+    @property
+    def weights(self) -> int:
+        """Weights of the layer."""
+        return self.synapses * self.layer.width
+
+    @property
+    def macs(self) -> int:
+        """Multiply-accumulates per image."""
+        return self.synapses * math.prod(self.sums)
+
+
+def is_convolutional(topology: Topology) -> bool:
+    """Whether a network takes images rather than rows of numbers."""
+    return topology not in (Topology.TFC, Topology.SFC, Topology.LFC, Topology.MLP)
+
+
+def encoded_shape(
+    config: NetworkConfig, input_shape: tuple[int, ...], encoding: Encoding
+) -> tuple[int, ...]:
+    """Shape of one input of the first layer: (C, H, W), or (F,) for dense layers.
+
+    Raises:
+        ConfigError: the network wants images, and gets something else.
+    """
+    levels = len(encoding.thresholds) if isinstance(encoding, ThresholdsEncoding) else 1
+    if not is_convolutional(config.topology):
+        return (math.prod(input_shape) * levels,)
+    if len(input_shape) != 3:
+        raise ConfigError(
+            f"{config.topology.value} wants images (channels, height, width), "
+            f"got inputs of shape {input_shape}",
+            remedy="choose an mlp, or data with images",
+        )
+    return (input_shape[0] * levels, *input_shape[1:])
+
+
+def hidden_layers(config: NetworkConfig) -> tuple[LayerConfig, ...]:
+    """The hidden layers of a network that is a chain."""
+    if config.topology is Topology.MLP:
+        return _dense(*config.hidden)
+    return config.layers if config.topology is Topology.CONV else _LAYERS[config.topology]
+
+
+def output_layer(config: NetworkConfig, classes: int) -> LayerConfig:
+    """The last layer of a chain; behind a convolution every channel is summed up."""
+    if config.topology in _ENDS_IN_CONV:
+        return _conv(classes, 1)
+    return LayerConfig(dense=classes)
+
+
+def chain_shapes(
+    config: NetworkConfig, encoded: tuple[int, ...], classes: int
+) -> tuple[LayerShape, ...]:
+    """Every layer of a chain with its sizes, the output last.
+
+    Args:
+        config: the network.
+        encoded: what `encoded_shape` gave.
+        classes: number of outputs.
+
+    Raises:
+        ConfigError: the image is too small; names the smallest that fits.
+    """
+    layers = (*hidden_layers(config), output_layer(config, classes))
+    shapes = []
+    before = encoded
+    for index, layer in enumerate(layers):
+        if layer.dense is not None:
+            before = (math.prod(before),)
+        sums, after = _sizes(layer, before)
+        if min(after) < 1:
+            small = _smallest_edge(layers, encoded)
+            wanted = "of another shape" if small is None else f"of at least {_size(small, small)}"
+            pooled = "" if layer.pool is None else f", pool {layer.pool.size}"
+            raise ConfigError(
+                f"{config.topology.value} wants images {wanted}, got {_size(*encoded[1:])}: "
+                f"nothing is left of {_size(*before[1:])} behind layer {index} "
+                f"(kernel {layer.kernel}, padding {layer.padding}{pooled})"
+            )
+        last = index == len(layers) - 1
+        shapes.append(
+            LayerShape(
+                name="output" if last else f"hidden.{index}",
+                layer=layer,
+                inputs=before,
+                sums=sums,
+                outputs=(classes,) if last else after,
+            )
+        )
+        before = after
+    return tuple(shapes)
+
+
+def _sizes(layer: LayerConfig, before: tuple[int, ...]) -> tuple[tuple[int, ...], tuple[int, ...]]:
+    """Shapes of a layer's sums and of its outputs; a size below 1 means that it does not fit."""
+    if layer.dense is not None:
+        return (layer.width,), (layer.width,)
+    sums = tuple(
+        (size + 2 * layer.padding - layer.kernel) // layer.stride + 1 for size in before[1:]
+    )
+    after, pool = sums, layer.pool
+    if pool is not None and min(sums) > 0:
+        after = tuple((size + 2 * pool.padding - pool.size) // pool.step + 1 for size in sums)
+    return (layer.width, *sums), (layer.width, *after)
+
+
+def _size(height: int, width: int) -> str:
+    return f"{height}x{width}"
+
+
+def _smallest_edge(layers: tuple[LayerConfig, ...], encoded: tuple[int, ...]) -> int | None:
+    for edge in range(1, _LARGEST_SEARCHED):
+        shape: tuple[int, ...] = (encoded[0], edge, edge)
+        for layer in itertools.takewhile(lambda layer: layer.conv is not None, layers):
+            shape = _sizes(layer, shape)[1]
+            if min(shape) < 1:
+                break
+        else:
+            return edge
+    return None
