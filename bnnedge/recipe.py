@@ -9,7 +9,7 @@ from bnnedge.data.config import DataConfig
 from bnnedge.errors import ConfigError
 from bnnedge.models.config import NetworkConfig
 from bnnedge.simulation.config import SimulationConfig
-from bnnedge.training.config import TrainingConfig
+from bnnedge.training.config import TeacherConfig, TrainingConfig
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -44,6 +44,7 @@ class Recipe:
     data: DataConfig
     training: TrainingConfig
     hardware: HardwareConfig
+    teacher: TeacherConfig | None = None
     simulation: SimulationConfig = field(default_factory=SimulationConfig)
 
     @classmethod
@@ -59,4 +60,5 @@ class Recipe:
             hardware = dataclasses.replace(hardware, folding=path.parent / hardware.folding)
         if data.folder is not None:
             data = dataclasses.replace(data, folder=path.parent / data.folder.expanduser())
-        return dataclasses.replace(recipe, hardware=hardware, data=data)
+        teacher = recipe.teacher and recipe.teacher.relative_to(path.parent)
+        return dataclasses.replace(recipe, hardware=hardware, data=data, teacher=teacher)

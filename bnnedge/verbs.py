@@ -51,7 +51,14 @@ def train(recipe: "Path | Recipe", out: Path, *, progress: Progress = _silent) -
             epoch.epoch / epoch.epochs,
         )
 
-    return run(recipe.network, recipe.data, recipe.training, out, progress=report)
+    return run(
+        recipe.network,
+        recipe.data,
+        recipe.training,
+        out,
+        teacher=recipe.teacher,
+        progress=report,
+    )
 
 
 def export(checkpoint: Path, out: Path) -> Artifact:

@@ -1,46 +1,214 @@
 """How a network is trained, as a recipe writes it, and what is heard of it meanwhile."""
 
+import dataclasses
+import enum
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from pathlib import Path
 
 from bnnedge.errors import ConfigError
+from bnnedge.models.config import NetworkConfig
+
+
+class Loss(enum.Enum):
+    """What is minimised; see `bnnedge.training.loss`."""
+
+    CROSS_ENTROPY = "cross_entropy"
+    SQUARED_HINGE = "squared_hinge"
+
+
+class Device(enum.Enum):
+    """Where training computes; `AUTO` is a GPU where there is one."""
+
+    AUTO = "auto"
+    CPU = "cpu"
+    CUDA = "cuda"
+
+
+def _at_least(config: object, **bounds: int) -> None:
+    for key, least in bounds.items():
+        if getattr(config, key) < least:
+            raise ConfigError(f"{key} wants at least {least}, got {getattr(config, key)}")
+
+
+def _share(config: object, *keys: str) -> None:
+    for key in keys:
+        if not 0 <= getattr(config, key) < 1:
+            raise ConfigError(f"{key} wants a share from 0 to below 1, got {getattr(config, key)}")
 
 
 @dataclass(frozen=True, kw_only=True)
-class TrainingConfig:
-    """The `[training]` section: Adam on cross-entropy, its rate falling to 0 along a half cosine.
+class AugmentConfig:
+    """The `[training.augment]` section: random changes to every training image, every epoch.
+
+    What moves in from outside an image is 0.
 
     Attributes:
-        epochs: passes over the training data.
-        batch_size: images per step; a shorter last batch is left out of its epoch.
-        learning_rate: Adam's, at the start.
-        dropout: share of the input bits of every layer that is left out in training.
-        seed: of the weights and of the order of images; the same seed gives the same network.
-        threads: torch's; part of the recipe because it fixes the order of float32 sums. These
-            networks are small: a second thread gains little, and on a busy machine loses much
-            (its OpenMP threads wait for each other at every one of many short operations).
+        shift: pixels that an image moves by at most, in both directions.
+        flip: mirror half of the images left to right.
+        rotate: degrees that an image turns by at most, either way.
+        scale: share of its size that an image grows or shrinks by at most.
+        erase: side, in pixels, of a square at a random place that becomes 0 ("Cutout", DeVries
+            and Taylor 2017; the square is cut where it reaches over the edge).
 
     Raises:
         ConfigError: a value is out of range.
     """
 
+    shift: int = 0
+    flip: bool = False
+    rotate: float = 0.0
+    scale: float = 0.0
+    erase: int = 0
+
+    def __post_init__(self) -> None:
+        _at_least(self, shift=0, erase=0)
+        _share(self, "scale")
+        if not 0 <= self.rotate <= 180:
+            raise ConfigError(f"rotate wants 0…180 degrees, got {self.rotate}")
+
+    @property
+    def is_active(self) -> bool:
+        """Whether any image is changed at all."""
+        return self != AugmentConfig()
+
+
+@dataclass(frozen=True, kw_only=True)
+class DistillConfig:
+    """The `[training.distill]` section: how much is learnt from the `[teacher]`.
+
+    Attributes:
+        temperature: divides both networks' logits.
+        weight: share of the teacher in the loss; the labels have the rest.
+
+    Raises:
+        ConfigError: a value is out of range.
+    """
+
+    temperature: float = 4.0
+    weight: float = 0.5
+
+    def __post_init__(self) -> None:
+        if not 0 < self.temperature <= 100:
+            raise ConfigError(f"temperature wants a number in (0, 100], got {self.temperature}")
+        if not 0 < self.weight <= 1:
+            raise ConfigError(f"weight wants a share above 0 and up to 1, got {self.weight}")
+
+
+@dataclass(frozen=True, kw_only=True)
+class ComputeConfig:
+    """The `[training.compute]` section: where and how it is computed.
+
+    Attributes:
+        device: processor or GPU.
+        threads: torch's; part of the recipe because it fixes the order of float32 sums. Small
+            networks gain little from a second one, and on a busy machine lose much (its OpenMP
+            threads wait for each other at every one of many short operations).
+        amp: forward and backward passes in bfloat16; weights and evaluation stay float32.
+        compile: let torch.compile fuse the network's operations.
+        deterministic: forbid GPU operations whose results differ between runs. A processor's
+            never do.
+
+    Raises:
+        ConfigError: a value is out of range.
+    """
+
+    device: Device = Device.AUTO
+    threads: int = 1
+    amp: bool = False
+    compile: bool = False
+    deterministic: bool = False
+
+    def __post_init__(self) -> None:
+        _at_least(self, threads=1)
+
+
+@dataclass(frozen=True, kw_only=True)
+class TrainingConfig:
+    """The `[training]` section: Adam, its rate falling to 0 along a half cosine.
+
+    Attributes:
+        epochs: passes over the training data.
+        batch_size: images per step; a shorter last batch is left out of its epoch.
+        learning_rate: Adam's, at its peak.
+        warmup_epochs: epochs in which the rate rises linearly; part of `epochs`.
+        loss: what is minimised.
+        label_smoothing: share of a label that goes to all classes alike; cross-entropy only.
+        dropout: share of the inputs of every layer that is left out in training.
+        retune_norms: after training, take the statistics of every BatchNorm anew over all
+            training images, and keep them if the validation accuracy does not drop.
+        seed: of weights, order, dropout and augmentation; the same seed gives the same network.
+        augment: random changes to the training images.
+        distill: how much is learnt from a teacher.
+        compute: where and how it is computed.
+
+    Raises:
+        ConfigError: a value is out of range, or options exclude each other.
+    """
+
     epochs: int
     batch_size: int
     learning_rate: float
+    warmup_epochs: int = 0
+    loss: Loss = Loss.CROSS_ENTROPY
+    label_smoothing: float = 0.0
     dropout: float = 0.0
+    retune_norms: bool = False
     seed: int = 0
-    threads: int = 1
+    augment: AugmentConfig = field(default_factory=AugmentConfig)
+    distill: DistillConfig | None = None
+    compute: ComputeConfig = field(default_factory=ComputeConfig)
 
     def __post_init__(self) -> None:
-        for key, least in (("epochs", 1), ("batch_size", 2), ("threads", 1), ("seed", 0)):
-            if getattr(self, key) < least:
-                raise ConfigError(f"{key} wants at least {least}, got {getattr(self, key)}")
-        if not 0 <= self.dropout < 1:
-            raise ConfigError(f"dropout wants a share from 0 to below 1, got {self.dropout}")
+        _at_least(self, epochs=1, batch_size=2, warmup_epochs=0, seed=0)
+        _share(self, "dropout", "label_smoothing")
         if not 0 < self.learning_rate < 10:
             raise ConfigError(
                 f"learning_rate wants a number between 0 and 10, got {self.learning_rate}"
             )
+        if self.warmup_epochs >= self.epochs:
+            raise ConfigError(
+                f"warmup_epochs wants less than the {self.epochs} epochs, got {self.warmup_epochs}"
+            )
+        if self.label_smoothing and self.loss is not Loss.CROSS_ENTROPY:
+            raise ConfigError(
+                f"label_smoothing goes with cross_entropy, got loss {self.loss.value}",
+                remedy="remove one of them",
+            )
+
+
+@dataclass(frozen=True, kw_only=True)
+class TeacherConfig:
+    """The `[teacher]` section: the network that a student is distilled from.
+
+    It is either trained first, from `network` and `training`, on the student's data set with
+    8-bit integer inputs; or it is a checkpoint that exists.
+
+    Attributes:
+        network: the layers.
+        training: the optimiser.
+        checkpoint: a folder that `bnnedge train` wrote; relative to the recipe.
+
+    Raises:
+        ConfigError: not one of the two, or a teacher with a teacher.
+    """
+
+    network: NetworkConfig | None = None
+    training: TrainingConfig | None = None
+    checkpoint: Path | None = None
+
+    def __post_init__(self) -> None:
+        missing = self.network is None, self.training is None
+        if missing != ((False, False) if self.checkpoint is None else (True, True)):
+            raise ConfigError("teacher wants either network and training, or checkpoint")
+        if self.training is not None and self.training.distill is not None:
+            raise ConfigError("a teacher has no teacher, got distill", remedy="remove distill")
+
+    def relative_to(self, folder: Path) -> "TeacherConfig":
+        """The same with `checkpoint` looked for in `folder`."""
+        if self.checkpoint is None:
+            return self
+        return dataclasses.replace(self, checkpoint=folder / self.checkpoint.expanduser())
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -50,6 +218,7 @@ class EpochReport:
     epoch: int
     epochs: int
     loss: float
+    learning_rate: float
     validation_accuracy: float
     seconds: float
 

@@ -189,7 +189,6 @@ class _Job:
         _LOG.info("trained %s: %s", self.network.topology.value, metrics)
         if folder is not None:
             record = {
-                "encoding": encoding.name,
                 "input_range": list(dataset.input_range),
                 "classes": list(dataset.classes),
                 "dataset": self.identity(),

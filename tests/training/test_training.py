@@ -1,6 +1,7 @@
 """Training: reproducible, selected on validation data, published whole or not at all."""
 
 import json
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -13,17 +14,17 @@ from bnnedge.errors import ConfigError
 from bnnedge.models.checkpoint import load_checkpoint, load_test_set
 from bnnedge.models.config import NetworkConfig, Topology
 from bnnedge.training import EpochReport, TrainingConfig, train
-from bnnedge.training.loop import Examples, accuracy, fit, reproducible
-from tests.models.networks import random_mlp
+from bnnedge.training.config import AugmentConfig, ComputeConfig, DistillConfig, Loss, TeacherConfig
+from bnnedge.training.inputs import Examples, Inputs
+from bnnedge.training.loop import accuracy, fit, reproducible
+from tests.training.tiny import CPU, tiny_network, toy_examples
 
 _NETWORK = NetworkConfig(topology=Topology.MLP, hidden=(32,))
 _DATA = DataConfig(dataset=DatasetName.DIGITS, encoding=EncodingKind.THERMOMETER, levels=2)
 
 
 def _training(seed: int = 0, epochs: int = 4) -> TrainingConfig:
-    return TrainingConfig(
-        epochs=epochs, batch_size=64, learning_rate=0.03, dropout=0.1, seed=seed, threads=1
-    )
+    return TrainingConfig(epochs=epochs, batch_size=64, learning_rate=0.03, dropout=0.1, seed=seed)
 
 
 def test_two_runs_are_identical_and_another_seed_is_not(tmp_path: Path) -> None:
@@ -32,8 +33,9 @@ def test_two_runs_are_identical_and_another_seed_is_not(tmp_path: Path) -> None:
     a, b, c = (load_checkpoint(tmp_path / name) for name in "abc")
     for key, tensor in a.model.state_dict().items():
         assert torch.equal(tensor, b.model.state_dict()[key]), key
-    assert not torch.equal(
-        a.model.first_linear.bipolar_weight(), c.model.first_linear.bipolar_weight()
+    assert any(
+        not torch.equal(tensor, c.model.state_dict()[key])
+        for key, tensor in a.model.state_dict().items()
     )
     assert [r["loss"] for r in a.record["history"]] == [r["loss"] for r in b.record["history"]]
 
@@ -54,7 +56,6 @@ def test_checkpoint_tells_what_was_trained_and_how_well(tmp_path: Path) -> None:
     assert record["metrics"] == artifact.facts
     assert record["classes"] == list("0123456789")
     assert record["dataset"]["sha256"] == load_dataset(DatasetName.DIGITS).sha256()
-    assert record["encoding"] == "quantile_thermometer" and len(record["thresholds"]) == 2
     assert record["config"]["training"]["epochs"] == 6
 
     images, labels = load_test_set(tmp_path / "t", checkpoint)
@@ -62,9 +63,6 @@ def test_checkpoint_tells_what_was_trained_and_how_well(tmp_path: Path) -> None:
         classes = checkpoint.model(torch.from_numpy(images)).argmax(1).numpy()
     assert np.mean(classes == labels) == artifact.facts["test_accuracy"]
     assert artifact.facts["test_accuracy"] > 0.85
-    for layer in (*checkpoint.model.hidden, checkpoint.model.output):
-        assert layer.linear.weight.abs().max() <= 1
-    assert checkpoint.model.output.norm.weight > 0
 
 
 def test_nothing_changed_means_nothing_trained(tmp_path: Path) -> None:
@@ -80,32 +78,20 @@ def test_nothing_changed_means_nothing_trained(tmp_path: Path) -> None:
     )
 
 
-def test_ctrl_c_leaves_nothing(tmp_path: Path) -> None:
-    def interrupt(report: EpochReport) -> None:
-        if report.epoch == 2:
-            raise KeyboardInterrupt
-
-    with pytest.raises(KeyboardInterrupt):
-        train(_NETWORK, _DATA, _training(), tmp_path / "t", progress=interrupt)
-    assert list(tmp_path.iterdir()) == []
-
-
 def test_best_epoch_is_the_one_best_on_validation_data() -> None:
     """Validation labels that only an untrained network satisfies make the first epoch the best."""
-    generator = torch.Generator().manual_seed(0)
-    bits = (torch.randint(0, 2, (256, 48), generator=generator) * 2 - 1).to(torch.int8)
-    labels = (bits[:, 0] > 0).long()
-    config = TrainingConfig(epochs=5, batch_size=32, learning_rate=0.02, threads=1)
-    with reproducible(config):
-        model = random_mlp(classes=2)
-        contrary = Examples(bits=bits, labels=1 - labels)
-        trained = fit(model, Examples(bits=bits, labels=labels), contrary, config)
+    training = toy_examples(256)
+    contrary = Examples(images=training.images, labels=1 - training.labels)
+    config = TrainingConfig(epochs=5, batch_size=32, learning_rate=0.02)
+    with reproducible(config, CPU):
+        model = tiny_network()
+        trained = fit(model, training, contrary, config)
         history = [report.validation_accuracy for report in trained.history]
         assert history[-1] < max(history)
         assert trained.best_epoch == 1 + max(
             i for i, value in enumerate(history) if value == max(history)
         )
-        assert accuracy(trained.model, contrary) == max(history)
+        assert accuracy(trained.model, Inputs(model, contrary)) == max(history)
 
 
 @pytest.mark.parametrize(
@@ -116,8 +102,33 @@ def test_best_epoch_is_the_one_best_on_validation_data() -> None:
         ({"learning_rate": 0.0}, "learning_rate wants"),
         ({"dropout": 1.0}, "dropout wants"),
         ({"seed": -1}, "seed wants at least 0"),
+        ({"label_smoothing": 1.0}, "label_smoothing wants a share"),
+        ({"warmup_epochs": 1}, "warmup_epochs wants less than the 1 epochs, got 1"),
+        (
+            {"label_smoothing": 0.1, "loss": Loss.SQUARED_HINGE},
+            "label_smoothing goes with cross_entropy, got loss squared_hinge",
+        ),
     ],
 )
-def test_options_out_of_range_are_refused(change: dict[str, float], message: str) -> None:
+def test_options_out_of_range_are_refused(change: dict[str, object], message: str) -> None:
     with pytest.raises(ConfigError, match=message):
         TrainingConfig(**{"epochs": 1, "batch_size": 8, "learning_rate": 0.01, **change})  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(
+    ("make", "message"),
+    [
+        (lambda: ComputeConfig(threads=0), "threads wants at least 1"),
+        (lambda: AugmentConfig(shift=-1), "shift wants at least 0"),
+        (lambda: AugmentConfig(scale=1.0), "scale wants a share"),
+        (lambda: AugmentConfig(rotate=200.0), "rotate wants 0…180 degrees, got 200.0"),
+        (lambda: DistillConfig(temperature=0.0), "temperature wants"),
+        (lambda: DistillConfig(weight=0.0), "weight wants a share above 0"),
+        (lambda: TeacherConfig(), "teacher wants either network and training, or checkpoint"),
+        (lambda: TeacherConfig(network=_NETWORK), "teacher wants either"),
+        (lambda: TeacherConfig(network=_NETWORK, checkpoint=Path("x")), "teacher wants either"),
+    ],
+)
+def test_options_of_the_sub_tables_are_checked(make: Callable[[], object], message: str) -> None:
+    with pytest.raises(ConfigError, match=message):
+        make()

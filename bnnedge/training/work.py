@@ -1,0 +1,104 @@
+"""The folder of a training that is under way: enough to go on from the last epoch, and its logs.
+
+`<out>.partial-training/<key>/` lies beside the folder that will be published. `key` stands for
+the recipe and the data, so that a changed recipe begins anew; going back to the first one goes on
+where that was interrupted. The folder disappears when the training is published.
+"""
+
+import csv
+import dataclasses
+import hashlib
+import json
+import logging
+import shutil
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from bnnedge.artifacts import sha256_of
+from bnnedge.tools import python_versions
+from bnnedge.training.config import EpochReport
+
+HISTORY = "history.csv"
+TENSORBOARD = "tensorboard"
+_STATE = "state.pt"
+_LOG = logging.getLogger(__name__)
+
+
+class WorkFolder:
+    """Where the training for `out` keeps its state.
+
+    Args:
+        out: the folder that will be published.
+        config: what the training depends on, as JSON values.
+        inputs: files that it depends on.
+    """
+
+    def __init__(self, out: Path, config: Mapping[str, Any], inputs: Sequence[Path] = ()) -> None:
+        files = [sha256_of(path) for path in inputs]
+        key = json.dumps([config, files, python_versions("torch")], sort_keys=True)
+        self._root = out.with_name(f"{out.name}.partial-training")
+        self.folder = self._root / hashlib.sha256(key.encode()).hexdigest()[:12]
+
+    def load(self) -> dict[str, Any] | None:
+        """The state saved last, or None where there is none that can be read."""
+        import torch
+
+        path = self.folder / _STATE
+        if not path.is_file():
+            return None
+        try:
+            state: dict[str, Any] = torch.load(path, map_location="cpu", weights_only=True)
+            return state
+        except Exception as error:  # torch.load lets through whatever a damaged file provokes
+            _LOG.warning("%s is damaged, training begins anew: %s", path, error)
+            return None
+
+    def save(self, state: Mapping[str, Any], history: Sequence[EpochReport]) -> None:
+        """Keep the state, and the log of all epochs, in place of what was there."""
+        import torch
+
+        self.folder.mkdir(parents=True, exist_ok=True)
+        with (partial := self.folder / f"{HISTORY}.partial").open("w", newline="") as sink:
+            fields = [field.name for field in dataclasses.fields(EpochReport)]
+            writer = csv.DictWriter(sink, fields)
+            writer.writeheader()
+            writer.writerows(dataclasses.asdict(report) for report in history)
+        partial.replace(self.folder / HISTORY)
+        partial = self.folder / f"{_STATE}.partial"
+        torch.save(dict(state), partial)
+        partial.replace(self.folder / _STATE)
+
+    def curves(self, done: int) -> "Curves":
+        """A TensorBoard log that goes on after `done` epochs."""
+        return Curves(self.folder / TENSORBOARD, done)
+
+    def publish(self, folder: Path) -> None:
+        """Copy the logs into the folder that is published."""
+        shutil.copy(self.folder / HISTORY, folder)
+        shutil.copytree(self.folder / TENSORBOARD, folder / TENSORBOARD)
+
+    def remove(self) -> None:
+        """Remove the state, and that of other recipes for the same folder."""
+        shutil.rmtree(self._root, ignore_errors=True)
+
+
+class Curves:
+    """TensorBoard scalars: one point an epoch."""
+
+    def __init__(self, folder: Path, done: int) -> None:
+        from torch.utils.tensorboard import SummaryWriter  # half a second
+
+        self._writer = SummaryWriter(str(folder), purge_step=done + 1 if done else None)
+
+    def add(self, report: EpochReport) -> None:
+        """Write the figures of an epoch to disk."""
+        for name in ("loss", "learning_rate", "validation_accuracy", "seconds"):
+            self._writer.add_scalar(name, getattr(report, name), report.epoch)
+        self._writer.flush()
+
+    def __enter__(self) -> "Curves":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._writer.close()
