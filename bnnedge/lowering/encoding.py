@@ -79,6 +79,7 @@ class InputRegion:
         encoding = ThresholdEncoding(
             name="thermometer" if group.max() else "threshold",
             input_shape=self._shape,
+            output_shape=(len(source),),
             source=source.astype(np.int32),
             threshold=threshold.astype(np.float32),
             invert=invert,

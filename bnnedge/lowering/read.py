@@ -95,6 +95,7 @@ def _encoding(model: ModelWrapper, chain: Chain, name: str | None) -> ThresholdE
     return ThresholdEncoding(
         name=name or ("thermometer" if several else "threshold"),
         input_shape=shape,
+        output_shape=(len(source),),
         source=source.astype(np.int32),
         threshold=threshold.astype(np.float32),
         invert=invert,
@@ -113,4 +114,6 @@ def _table(model: ModelWrapper, chain: Chain, classify: bool) -> OutputTable:
             f"{last}: the graph's output is {what}, wanted finite float32",
             remedy="let the graph end in float logits, or in the class by ArgMax or TopK",
         )
-    return OutputTable(values=values, classes=classify or chain.top1 is not None)
+    synapses = len(model.get_initializer(layer.input[1]))
+    classes = classify or chain.top1 is not None
+    return OutputTable(values=values, classes=classes, low=-synapses)
