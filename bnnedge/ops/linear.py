@@ -4,9 +4,9 @@ from brevitas.nn import QuantLinear
 from torch import Tensor
 from torch.nn import functional
 
-from bnnedge.ops.config import BinarizeConfig, WeightScale
-from bnnedge.ops.quantisers import BipolarWeight
-from bnnedge.ops.weights import BinaryWeights
+from bnnedge.errors import ConfigError
+from bnnedge.ops.config import BinarizeConfig
+from bnnedge.ops.weights import DEFAULT, BinaryWeights, weight_quantiser
 
 
 class BinaryLinear(BinaryWeights, QuantLinear):  # type: ignore[misc]
@@ -14,21 +14,28 @@ class BinaryLinear(BinaryWeights, QuantLinear):  # type: ignore[misc]
 
     No bias: a BatchNorm follows. `weight` (out_features, in_features) holds the latent weights,
     started uniformly in [−1, 1].
+
+    Args:
+        in_features: inputs of each row.
+        out_features: neurons.
+        binarize: what becomes of the inputs and the weights. With a weight scale α the outputs
+            are the accumulators times α; with float weights or inputs they are real sums.
     """
 
     def __init__(
-        self, in_features: int, out_features: int, *, binarize: BinarizeConfig | None = None
+        self, in_features: int, out_features: int, *, binarize: BinarizeConfig = DEFAULT
     ) -> None:
-        binarize = binarize or BinarizeConfig()
-        off = binarize.weight_scale is WeightScale.OFF
-        quantiser = None if off else BipolarWeight
+        quantiser = weight_quantiser(binarize)
         super().__init__(in_features, out_features, bias=False, weight_quant=quantiser)
         self._set_up(binarize)
 
     def forward(self, x: Tensor) -> Tensor:
         """See the class."""
+        if x.shape[-1] != self.in_features:
+            wanted = f"(N, {self.in_features})"
+            raise ConfigError(f"BinaryLinear: wanted {wanted}, got {tuple(x.shape)}")
         if self.sign is not None:
             x = self.sign(x)
-        out = functional.linear(x, self._effective_weight())
+        out = functional.linear(x, self._multiplied_weight())
         scale = self.weight_scale()
         return out if scale is None else out * scale

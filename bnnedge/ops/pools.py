@@ -5,7 +5,17 @@ from torch.nn import functional
 
 
 class SumPool2d(nn.Module):
-    """Integer accumulators (N, C, H, W) → their sums over windows (N, C, H', W')."""
+    """Integer accumulators (N, C, H, W) → their sums over windows (N, C, H', W').
+
+    Exports as a `Conv` of C groups with weights 1. Not as `AveragePool`: its division and the
+    multiplication that would undo it round, and torch's exporter drops `divisor_override`
+    without a word.
+
+    Args:
+        kernel_size: side of the window.
+        stride: step between windows.
+        padding: rows and columns of zeros on every side.
+    """
 
     def __init__(self, kernel_size: int, stride: int, padding: int = 0) -> None:
         super().__init__()
@@ -13,9 +23,9 @@ class SumPool2d(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """See the class."""
-        return functional.avg_pool2d(
-            x, self.kernel_size, self.stride, self.padding, divisor_override=1
-        )
+        channels = x.shape[1]
+        ones = x.new_ones(channels, 1, self.kernel_size, self.kernel_size)
+        return functional.conv2d(x, ones, None, self.stride, self.padding, groups=channels)
 
 
 class GlobalSumPool(nn.Module):

@@ -1,35 +1,40 @@
 """What binary layers share: latent weights, their signs, and the scale behind the sum."""
 
 import torch
-from torch import Tensor, nn
+from brevitas.nn.quant_layer import QuantWeightBiasInputOutputLayer
+from torch import Tensor
 
 from bnnedge.errors import ConfigError
-from bnnedge.ops.config import ActivationMethod, BinarizeConfig, WeightScale
-from bnnedge.ops.quantisers import BirealBinaryActivation, Sign, StraightThroughBinaryActivation
-from bnnedge.ops.surrogates import StraightThroughSign, sign
+from bnnedge.ops.binarize import weight_scale
+from bnnedge.ops.config import BinarizeConfig, WeightScale
+from bnnedge.ops.quantisers import BipolarWeight, activation_layer
+from bnnedge.ops.surrogates import ClippedSign, StraightThroughSign, sign
+
+DEFAULT = BinarizeConfig()
 
 
-def activation_layer(method: ActivationMethod) -> nn.Module | None:
-    match method:
-        case ActivationMethod.SIGN:
-            return StraightThroughBinaryActivation()
-        case ActivationMethod.CLIPPED:
-            return Sign()
-        case ActivationMethod.BIREAL:
-            return BirealBinaryActivation()
-    return None
+def weight_quantiser(config: BinarizeConfig) -> type[BipolarWeight] | None:
+    """The Brevitas quantiser that a layer's weights export through."""
+    return None if config.weight_scale is WeightScale.OFF else BipolarWeight
 
 
-class BinaryWeights:
-    """Mixin of the binary layers, in front of a Brevitas layer without bias."""
+class BinaryWeights(QuantWeightBiasInputOutputLayer):  # type: ignore[misc]
+    """Mixin in front of a Brevitas layer without bias.
 
-    weight: Tensor
-    training: bool
+    The scale α is multiplied onto the sums, not into the weights: (x · sign(w)) · α. So every
+    accumulator stays an integer, and the gradients of sign(w) and α are those of the formulas in
+    `bnnedge.ops.binarize`, because Σⱼ gⱼ · sign(wⱼ) is what autograd finds for α.
+
+    In training, the forward pass clamps the latent weights to [−1, 1] in place, as "BinaryConnect"
+    (Courbariaux et al. 2015, section 2.4) does behind every update; the clip of the weights'
+    gradient then has nothing left to do. In evaluation nothing is changed, and weights that the
+    last update left outside count as clamped.
+    """
+
     binarize: BinarizeConfig
     frozen_scale: Tensor | None
 
     def _set_up(self, binarize: BinarizeConfig) -> None:
-        assert isinstance(self, nn.Module)
         self.binarize = binarize
         self.sign = activation_layer(binarize.activation)
         self.register_buffer("frozen_scale", None, persistent=False)
@@ -38,38 +43,38 @@ class BinaryWeights:
 
     @torch.no_grad()
     def bipolar_weight(self) -> Tensor:
-        """The ±1 weights that the layer multiplies with: float32, shaped as `weight`."""
+        """The ±1 weights that the layer multiplies with: float32, shaped as `weight`.
+
+        Raises:
+            ConfigError: the layer's weights are not binary.
+        """
         if self.binarize.weight_scale is WeightScale.OFF:
             raise ConfigError("bipolar_weight: wanted a binary layer, got weight scale off")
         return sign(self.weight)
 
-    @torch.no_grad()
-    def freeze_(self) -> None:
-        """Keep the scale as a constant, so that an export holds the number that PyTorch used."""
-        if self.frozen_scale is None:
-            self.frozen_scale = self.weight_scale()
-
     def weight_scale(self) -> Tensor | None:
-        """mean|w| per output channel (C,) or for all (1,); None where the layer has no scale."""
-        mode = self.binarize.weight_scale
-        if mode in (WeightScale.OFF, WeightScale.SIGN):
-            return None
+        """α, float32 (out,) or (1,); None where the layer has no scale."""
         if self.frozen_scale is not None:
             return self.frozen_scale
-        weight = self.weight.clamp(-1.0, 1.0)
-        if mode is not WeightScale.CHANNEL:
-            weight = weight.detach()
-        rows = 1 if mode is WeightScale.TENSOR else len(weight)
-        return (weight * sign(weight.detach())).reshape(rows, -1).mean(1)
+        weight = self.weight if self.training else self.weight.clamp(-1.0, 1.0)
+        return weight_scale(weight, self.binarize.weight_scale)
 
-    def _effective_weight(self) -> Tensor:
+    @torch.no_grad()
+    def freeze_(self) -> None:
+        """Keep α as a constant from now on: an export then holds the number that PyTorch uses."""
+        self.frozen_scale = self.weight_scale()
+
+    def _multiplied_weight(self) -> Tensor:
+        """What the layer multiplies with: ±1 with a gradient, or float weights."""
+        out: Tensor
         if self.binarize.weight_scale is WeightScale.OFF:
-            return self.weight
-        if self.weight_quant.export_mode:
-            exported: Tensor = self.quant_weight().value
-            return exported
-        if self.training:
+            out = self.weight
+        elif self.weight_quant.export_mode:
+            out = self.quant_weight()  # a plain tensor while exporting
+        elif self.training:
             with torch.no_grad():
                 self.weight.clamp_(-1.0, 1.0)
-        out: Tensor = StraightThroughSign.apply(self.weight)  # type: ignore[no-untyped-call]
+            out = StraightThroughSign.apply(self.weight)  # type: ignore[no-untyped-call]
+        else:
+            out = ClippedSign.apply(self.weight, 1.0)  # type: ignore[no-untyped-call]
         return out
