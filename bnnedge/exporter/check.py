@@ -2,7 +2,8 @@
 
 Comparing outputs on inputs would miss a rounding difference that no input of the set provokes.
 So the normalisation of every channel is also compared on every accumulator it can ever see:
-MW + 1 values a layer, which is few enough to try them all.
+integers between bounds that the layer's inputs and weights set, which are few enough to try them
+all.
 """
 
 from collections.abc import Mapping
@@ -13,19 +14,22 @@ import onnx
 import onnxruntime
 import torch
 from numpy.typing import NDArray
-from onnx import TensorProto, helper
+from onnx import TensorProto, helper, numpy_helper
 from qonnx.core.modelwrapper import ModelWrapper
 from qonnx.core.onnx_exec import execute_onnx
 from qonnx.transformation.infer_shapes import InferShapes
 
 from bnnedge.errors import ExportError
-from bnnedge.exporter.onnx_model import INPUT, OUTPUT
-from bnnedge.models.mlp import HiddenLayer, Mlp, OutputLayer
-from bnnedge.ops.linear import BinaryLinear
+from bnnedge.exporter.onnx_model import INPUT
+from bnnedge.models.layers import Layer, OutputLayer
+from bnnedge.models.network import Network
+from bnnedge.ops.conv import BinaryConv2d
 
 Floats = NDArray[np.float32]
 
-_BATCH = 1000
+_MOST_IMAGES = 1000
+_MOST_NUMBERS = 2**24  # of a batch's streams, in PyTorch and again in the graph
+_PAIRS = 2**22
 
 
 def execute(graph: onnx.ModelProto, inputs: Floats) -> Mapping[str, Floats]:
@@ -54,7 +58,7 @@ class Compared:
     logits: Floats
 
 
-def compare_streams(model: Mlp, graph: onnx.ModelProto, inputs: Floats) -> Compared:
+def compare_streams(model: Network, graph: onnx.ModelProto, inputs: Floats) -> Compared:
     """Compare every layer's stream of the graph with PyTorch's, on all inputs.
 
     Args:
@@ -63,26 +67,31 @@ def compare_streams(model: Mlp, graph: onnx.ModelProto, inputs: Floats) -> Compa
         inputs: raw inputs float32 (N, *input_shape).
 
     Raises:
-        ExportError: two differ; names the layer, the channel and the input.
+        ExportError: two differ; names the layer, the place in it and the input.
     """
+    sizes = [stream[0].numel() for stream in model.trace(torch.from_numpy(inputs[:1])).values()]
+    images = max(1, min(_MOST_IMAGES, _MOST_NUMBERS // sum(sizes)))
     numbers = 0
     accumulators, logits = [], []
-    for start in range(0, len(inputs), _BATCH):
-        batch = inputs[start : start + _BATCH]
+    for start in range(0, len(inputs), images):
+        batch = inputs[start : start + images]
         exported = execute(graph, batch)
         streams = model.trace(torch.from_numpy(batch))
         for name, stream in streams.items():
             wanted, got = stream.numpy(), exported[_tensor_of(name, graph)]
             if wanted.shape != got.shape:
                 raise ExportError(f"{name}: wanted shape {wanted.shape}, got {got.shape}")
-            for image, channel in np.argwhere(wanted != got)[:1]:
+            for image, channel, *pixel in np.argwhere(wanted != got)[:1]:
+                place = f"channel {channel}" + (f", pixel {(*map(int, pixel),)}" if pixel else "")
                 raise ExportError(
-                    f"{name}, channel {channel}, input {start + image}: PyTorch gives "
-                    f"{wanted[image, channel]:.9g}, the exported graph {got[image, channel]:.9g}"
+                    f"{name}, {place}, input {start + image}: PyTorch gives "
+                    f"{wanted[image, channel, *pixel]:.9g}, "
+                    f"the exported graph {got[image, channel, *pixel]:.9g}"
                 )
             numbers += wanted.size
-        accumulators.append(streams["output.linear"].numpy().astype(np.int32))
-        logits.append(streams["output.norm"].numpy())
+        *_, sums, last = streams.values()
+        accumulators.append(sums.numpy().astype(np.int32))
+        logits.append(last.numpy())
     return Compared(
         numbers=numbers,
         accumulators=np.concatenate(accumulators),
@@ -91,14 +100,17 @@ def compare_streams(model: Mlp, graph: onnx.ModelProto, inputs: Floats) -> Compa
 
 
 def _tensor_of(stream: str, graph: onnx.ModelProto) -> str:
-    """The tensor that carries a stream of `Mlp.trace`."""
-    if stream == "encoding":
-        first = next(node for node in graph.graph.node if node.op_type == "Gemm")
-        return str(first.input[0])
-    return OUTPUT if stream == "output.norm" else stream
+    """The tensor that carries a stream of `Network.trace`: what its layer's last node gives."""
+    nodes = [
+        node
+        for node in graph.graph.node
+        if f"{node.name}.".startswith(f"{stream}.") and not node.name.endswith(".weight_quant")
+    ]
+    # A layer that leaves its input as it is has no node.
+    return str(nodes[-1].output[0]) if nodes else INPUT
 
 
-def compare_norms(model: Mlp, graph: onnx.ModelProto) -> int:
+def compare_norms(model: Network, graph: onnx.ModelProto) -> int:
     """Compare every normalisation on every reachable accumulator of every channel.
 
     PyTorch's evaluation is compared with onnxruntime's of the exported nodes, in value and
@@ -109,48 +121,82 @@ def compare_norms(model: Mlp, graph: onnx.ModelProto) -> int:
         How many (channel, accumulator) pairs were compared.
 
     Raises:
-        ExportError: a weight is not ±1, a pair differs, or two accumulators get one logit;
+        ExportError: a weight differs, a pair differs, or two accumulators get one logit;
             names it.
     """
     compared = 0
-    layers = {f"hidden.{index}": layer for index, layer in enumerate(model.hidden)}
-    for name, layer in {**layers, "output": model.output}.items():
-        assert isinstance(layer, HiddenLayer | OutputLayer)
-        linear: BinaryLinear = layer.linear
-        for row, synapse in torch.argwhere(linear.bipolar_weight().abs() != 1)[:1].tolist():
-            raise ExportError(f"{name}.linear: weight [{row}, {synapse}] is not ±1")
-        synapses = linear.in_features
-        accumulators = np.arange(-synapses, synapses + 1, 2, dtype=np.float32)
-        batch = np.repeat(accumulators[:, None], linear.out_features, axis=1)
-        with torch.no_grad():
-            wanted = layer.norm(torch.from_numpy(batch)).numpy()
-        got = _run_norm(graph, name, batch)
-        for index, channel in np.argwhere(wanted != got)[:1]:
-            raise ExportError(
-                f"{name}.norm, channel {channel}, accumulator {accumulators[index]:.0f}: PyTorch "
-                f"gives {wanted[index, channel]:.9g}, the exported graph {got[index, channel]:.9g}"
-            )
+    for name, layer in model.layers.items():
+        _check_weights(name, layer, graph)
+        reachable = np.array(layer.reachable(), np.float32)
+        pairs = len(reachable) * len(layer.weights.weight)
+        for values in np.array_split(reachable, -(-pairs // _PAIRS)):
+            compared += _compare_norm(name, layer, graph, values)
         if isinstance(layer, OutputLayer):
-            for index in np.flatnonzero(np.diff(wanted[:, 0]) <= 0)[:1]:
-                raise ExportError(
-                    f"{name}.norm: accumulators {accumulators[index]:.0f} and "
-                    f"{accumulators[index + 1]:.0f} get logits {wanted[index, 0]:.9g} and "
-                    f"{wanted[index + 1, 0]:.9g}, which are not in order",
-                    remedy="the output scale must be positive and not tiny beside its shift",
-                )
-        compared += batch.size
+            _check_order(name, layer, reachable)
     return compared
 
 
+def _check_weights(name: str, layer: Layer, graph: onnx.ModelProto) -> None:
+    """Compare the ±1 weights that the graph multiplies with and PyTorch's."""
+    quant = next(n for n in graph.graph.node if n.name in _names(name, ".weight_quant"))
+    stored, scale = (
+        numpy_helper.to_array(next(t for t in graph.graph.initializer if t.name == tensor))
+        for tensor in quant.input[:2]
+    )
+    exported = np.where(stored >= 0, scale, -scale)
+    wanted = layer.weights.bipolar_weight().numpy()
+    for place in np.argwhere(wanted != exported)[:1]:
+        index = tuple(place)
+        raise ExportError(
+            f"{quant.name.removesuffix('.weight_quant')}: weight {place.tolist()} is "
+            f"{wanted[index]:g} in PyTorch, {exported[index]:g} in the exported graph"
+        )
+
+
+def _names(layer: str, suffix: str) -> tuple[str, ...]:
+    return tuple(f"{layer}.{weights}{suffix}" for weights in ("linear", "conv"))
+
+
+def _compare_norm(name: str, layer: Layer, graph: onnx.ModelProto, values: Floats) -> int:
+    """Compare scale and normalisation of every channel on `values`; returns how many pairs."""
+    channels = len(layer.weights.weight)
+    images_arrive = isinstance(layer.weights, BinaryConv2d) and not isinstance(layer, OutputLayer)
+    pixel = [1, 1] if images_arrive else []
+    batch = np.repeat(values[:, None], channels, axis=1).reshape(-1, channels, *pixel)
+    with torch.no_grad():
+        scaled = torch.from_numpy(batch)
+        scale = layer.weights.weight_scale()
+        if scale is not None:
+            scaled = scaled * scale.reshape(-1, *pixel)
+        wanted = layer.norm(scaled).numpy()
+    got = _run_norm(graph, name, batch)
+    for index, channel, *_ in np.argwhere(wanted != got)[:1]:
+        raise ExportError(
+            f"{name}.norm, channel {channel}, accumulator {values[index]:.0f}: PyTorch gives "
+            f"{wanted[index, channel].item():.9g}, "
+            f"the exported graph {got[index, channel].item():.9g}"
+        )
+    return batch.size
+
+
 def _run_norm(graph: onnx.ModelProto, layer: str, batch: Floats) -> Floats:
-    """The exported normalisation of a layer, run alone by onnxruntime."""
-    nodes = [node for node in graph.graph.node if node.name.startswith(f"{layer}.norm.")]
+    """A layer's exported scale and normalisation, run by onnxruntime without what is between.
+
+    Pooling in between only picks or adds accumulators, so all that arrive are in `batch` too.
+    """
+    nodes: list[onnx.NodeProto] = []
+    for node in graph.graph.node:
+        if node.name in _names(layer, ".mul") or node.name.startswith(f"{layer}.norm."):
+            kept = onnx.NodeProto()
+            kept.CopyFrom(node)
+            kept.input[0] = nodes[-1].output[0] if nodes else "batch"
+            nodes.append(kept)
     needed = {name for node in nodes for name in node.input}
     float32 = TensorProto.FLOAT
     alone = helper.make_graph(
         nodes,
         layer,
-        [helper.make_tensor_value_info(nodes[0].input[0], float32, batch.shape)],
+        [helper.make_tensor_value_info("batch", float32, batch.shape)],
         [helper.make_tensor_value_info(nodes[-1].output[0], float32, batch.shape)],
         [tensor for tensor in graph.graph.initializer if tensor.name in needed],
     )
@@ -158,5 +204,17 @@ def _run_norm(graph: onnx.ModelProto, layer: str, batch: Floats) -> Floats:
     session = onnxruntime.InferenceSession(
         model.SerializeToString(), providers=["CPUExecutionProvider"]
     )
-    result: Floats = session.run(None, {nodes[0].input[0]: batch})[0]
+    result: Floats = session.run(None, {"batch": batch})[0]
     return result
+
+
+def _check_order(name: str, layer: OutputLayer, accumulators: Floats) -> None:
+    with torch.no_grad():
+        logits = layer.norm(torch.from_numpy(accumulators[:, None])).numpy()[:, 0]
+    for index in np.flatnonzero(np.diff(logits) <= 0)[:1]:
+        raise ExportError(
+            f"{name}.norm: accumulators {accumulators[index]:.0f} and "
+            f"{accumulators[index + 1]:.0f} get logits {logits[index]:.9g} and "
+            f"{logits[index + 1]:.9g}, which are not in order",
+            remedy="the output scale must be positive and not tiny beside its shift",
+        )

@@ -5,36 +5,54 @@ import copy
 import io
 import logging
 import warnings
+from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager, redirect_stderr, redirect_stdout
 
 import onnx
 import torch
 from brevitas.export import export_qonnx
+from torch import nn
 
-from bnnedge.models.mlp import Mlp
+from bnnedge.errors import ExportError
+from bnnedge.models.network import Network
 from bnnedge.ops.normalisation import Affine, AffineBatchNorm
+from bnnedge.ops.weights import BinaryWeights
 
 INPUT, OUTPUT = "input", "logits"
 ENCODING_KEY = "bnnedge.encoding"
+_MAIN_OPS = ("Gemm", "Conv", "MaxPool")
+_ROLES = {  # what a node's constant inputs are called
+    "Add": ("shift", "shift"),
+    "BipolarQuant": ("weight", "bipolar_scale"),
+    "Mul": ("scale", "scale"),
+    "Pad": ("", "pads", "value"),
+    "Quant": ("", "scale", "zero_point", "bits"),
+    "ReduceSum": ("", "axes"),
+    "Reshape": ("", "shape"),
+    "Sub": ("", "thresholds"),
+    "Unsqueeze": ("", "shape"),
+}
 _SCOPES = "pkg.torch.onnx.name_scopes"
 
 
-def to_qonnx(model: Mlp, encoding: str) -> onnx.ModelProto:
+def to_qonnx(model: Network) -> onnx.ModelProto:
     """The QONNX graph of a network in evaluation mode.
 
-    Args:
-        model: the network.
-        encoding: what its input encoding is called; kept as the file's only metadata.
+    Raises:
+        ExportError: a layer computes with real numbers, which no two programs add up alike;
+            names it.
 
     Input "input" float32 (1, *input_shape), output "logits" float32 (1, classes); no node depends
     on the batch size, so changing the first dimension of both is enough to run a batch. Nodes and
     their outputs are named after the layer they come from, e.g. "hidden.0.linear"; a BatchNorm is
     "hidden.0.norm.scale" (`Mul`) and "hidden.0.norm.shift" (`Add`), which round as PyTorch's
-    evaluation does (see `bnnedge.ops.normalisation`). Time stamps, paths and stack traces that
-    torch leaves in the file are removed: the same weights give the same bytes.
+    evaluation does (see `bnnedge.ops.normalisation`). The input encoding's name
+    is the file's only metadata. Time stamps, paths and stack traces that torch leaves in the file
+    are removed: the same weights give the same bytes.
     """
-    frozen = _with_affine_norms(model)
+    _require_integers(model)
+    frozen = _with_constants(model)
     batch = torch.export.Dim("batch")
     with _quiet():
         exported: onnx.ModelProto = export_qonnx(
@@ -49,15 +67,29 @@ def to_qonnx(model: Mlp, encoding: str) -> onnx.ModelProto:
         )
     _rename(exported)
     _clean(exported)
-    exported.metadata_props.add(key=ENCODING_KEY, value=encoding)
+    exported.metadata_props.add(key=ENCODING_KEY, value=model.input_encoding.name)
     onnx.checker.check_model(exported)
     return exported
 
 
-def _with_affine_norms(model: Mlp) -> Mlp:
-    """A copy of `model` whose BatchNorms are constants: the same numbers, evaluated alike."""
+def _require_integers(model: Network) -> None:
+    remedy = 'set weights, activations and first_last = "binary" in [network]'
+    for name, layer in model.layers.items():
+        if not layer.has_binary_weights:
+            raise ExportError(f"{name} has float weights, and only ±1 export", remedy=remedy)
+    for name, module in model.named_modules():
+        if isinstance(module, nn.ReLU):
+            raise ExportError(f"{name} gives real numbers, and only signs export", remedy=remedy)
+
+
+def _with_constants(model: Network) -> Network:
+    """A copy of `model` whose BatchNorms and scales are constants: the same numbers, evaluated
+    alike.
+    """
     frozen = copy.deepcopy(model).eval()
     for parent in list(frozen.modules()):
+        if isinstance(parent, BinaryWeights):
+            parent.freeze_()
         for name, child in list(parent.named_children()):
             if isinstance(child, AffineBatchNorm):
                 setattr(parent, name, Affine(*child.scale_and_shift()))
@@ -82,20 +114,24 @@ def _quiet() -> Iterator[None]:
 
 
 def _rename(model: onnx.ModelProto) -> None:
-    """Name nodes, their outputs and the weights after the layers of the network."""
+    """Name nodes, their outputs, weights and constants after the layers of the network."""
     names: dict[str, str] = {}
+    constants = {tensor.name for tensor in model.graph.initializer}
+    taken: Counter[str] = Counter()
     for node in model.graph.node:
         name = _layer_name(node)
-        count = sum(name == taken.partition("#")[0] for taken in names.values())
-        name = f"{name}#{count}" if count else name
-        node.name = name
+        taken[name] += 1
+        node.name = name if taken[name] == 1 else f"{name}#{taken[name] - 1}"
         if node.output[0] != OUTPUT:
-            names[node.output[0]] = name
-        if name.endswith(".weight_quant"):
-            names[node.input[0]] = name.removesuffix("_quant")
-            names[node.input[1]] = "bipolar_scale"
-        if node.op_type in ("Reshape", "Unsqueeze"):
-            names[node.input[1]] = f"{name}.shape"
+            names[node.output[0]] = node.name
+        owner = node.name.rpartition(".")[0] if node.op_type in ("Mul", "Add") else node.name
+        if node.op_type == "BipolarQuant":
+            owner = owner.removesuffix(".weight_quant")
+        for tensor, role in zip(node.input, _ROLES.get(node.op_type, ()), strict=False):
+            if tensor in constants and role == "bipolar_scale":
+                names[tensor] = role
+            elif tensor in constants:
+                names.setdefault(tensor, f"{owner}.{role}")
     for node in model.graph.node:
         node.input[:] = [names.get(name, name) for name in node.input]
         node.output[:] = [names.get(name, name) for name in node.output]
@@ -109,7 +145,10 @@ def _layer_name(node: onnx.NodeProto) -> str:
     layers = [scope for scope in ast.literal_eval(scopes)[:-1] if scope]
     if node.op_type == "BipolarQuant":
         return str(next(s for s in layers if s.endswith((".weight_quant", ".sign"))))
-    return str(layers[-1]) if node.op_type == "Gemm" else f"{layers[-1]}.{node.op_type.lower()}"
+    if node.op_type in _MAIN_OPS:
+        return str(layers[-1])
+    innermost = [layer.partition(".act_quant")[0] for layer in layers[-1:]]
+    return ".".join([*innermost, node.op_type.lower()])
 
 
 def _clean(model: onnx.ModelProto) -> None:

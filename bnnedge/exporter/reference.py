@@ -3,61 +3,98 @@
 import numpy as np
 from numpy.typing import NDArray
 
+from bnnedge.data.encodings import Encoding, ThresholdsEncoding
+
 Floats = NDArray[np.float32]
 
 _RANDOM_ROWS = 32
 _SEED = 20
+_LARGEST = np.finfo(np.float32).max
 
 
 def adversarial_inputs(
     *,
     input_shape: tuple[int, ...],
-    thresholds: Floats,
+    encoding: Encoding,
     input_range: tuple[float, float],
     first_weights: Floats,
 ) -> Floats:
     """Inputs chosen to hit edges of the arithmetic, in a fixed order.
 
     Constant images of every critical value (the range's ends, ±0, the largest floats, and each
-    threshold with its two float32 neighbours), random mixtures of those, random images, and for
-    every first-layer neuron the images that match its weights as well and as badly as can be (the
-    largest and smallest reachable popcount).
+    threshold with its two float32 neighbours or, where integers are read, numbers half-way between
+    two and outside the range), random mixtures of those, random images, images with something in
+    the border or in a corner only, and for every first-layer neuron the images that match its
+    weights as well and as badly as can be (the largest and smallest reachable accumulator). For a
+    convolution these are its window side by side.
 
     Args:
         input_shape: shape of one input, without the batch.
-        thresholds: strictly increasing (L,), shared by all elements.
+        encoding: of the elements.
         input_range: smallest and largest raw value.
-        first_weights: ±1 (rows, elements · L), the first layer's.
+        first_weights: ±1 (rows, elements · L), the first layer's, or (rows, C · L, K, K).
 
     Returns:
         float32 (N, *input_shape).
     """
     rng = np.random.default_rng(_SEED)
-    elements = int(np.prod(input_shape))
     low, high = np.float32(input_range[0]), np.float32(input_range[1])
-    largest = np.finfo(np.float32).max
-    below, above = np.nextafter(thresholds, -largest), np.nextafter(thresholds, largest)
-    critical = np.concatenate(
-        [[low, high, 0.0, -0.0, -largest, largest], thresholds, below, above]
-    ).astype(np.float32)
-    rows = [
-        np.repeat(critical[:, None], elements, axis=1),
-        rng.choice(critical, (_RANDOM_ROWS, elements)),
-        rng.uniform(low, high, (_RANDOM_ROWS, elements)).astype(np.float32),
-        rng.integers(int(low), int(high), (_RANDOM_ROWS, elements), endpoint=True),
-        _extreme_matches(first_weights.reshape(len(first_weights), elements, -1), thresholds),
+    if isinstance(encoding, ThresholdsEncoding):
+        levels = encoding.thresholds
+        below, above = np.nextafter(levels, -_LARGEST), np.nextafter(levels, _LARGEST)
+        special = np.concatenate([levels, below, above])
+        steps = np.concatenate([below[:1], levels])
+    else:
+        half = np.float32(0.5)
+        ends = [low - half, low + half, low + 3 * half, high - half, high + half]
+        special = np.array([*ends, low - 1, high + 1], np.float32)
+        steps = np.array([low, high])
+    critical = np.concatenate([[low, high, 0.0, -0.0, -_LARGEST, _LARGEST], special]).astype(
+        np.float32
+    )
+    sets = [
+        np.broadcast_to(
+            critical.reshape(-1, *[1] * len(input_shape)), (len(critical), *input_shape)
+        ),
+        rng.choice(critical, (_RANDOM_ROWS, *input_shape)),
+        rng.uniform(low, high, (_RANDOM_ROWS, *input_shape)),
+        rng.integers(int(low), int(high), (_RANDOM_ROWS, *input_shape), endpoint=True),
     ]
-    return np.concatenate(rows).astype(np.float32).reshape(-1, *input_shape)
+    if len(input_shape) == 3:
+        sets.append(_edges(input_shape, low, high))
+    sets.append(_extreme_matches(first_weights, steps, input_shape))
+    return np.concatenate(sets).astype(np.float32)
 
 
-def _extreme_matches(weights: Floats, thresholds: Floats) -> Floats:
-    """Images (2 · rows, elements) with the largest, then the smallest accumulator of each row.
+def _edges(shape: tuple[int, ...], low: np.float32, high: np.float32) -> Floats:
+    """Images (14, C, H, W): frame, checkerboard and single pixels, then all of them inverted."""
+    height, width = shape[1:]
+    frame = np.ones((height, width), bool)
+    frame[1:-1, 1:-1] = False
+    checkers = np.indices((height, width)).sum(0) % 2 == 0
+    masks = [frame, checkers]
+    for row, column in ((0, 0), (0, -1), (-1, 0), (-1, -1), (height // 2, width // 2)):
+        dot = np.zeros((height, width), bool)
+        dot[row, column] = True
+        masks.append(dot)
+    chosen = np.stack(masks)[:, None].repeat(shape[0], axis=1)
+    edges: Floats = np.where(np.concatenate([chosen, ~chosen]), high, low)
+    return edges
 
-    An element with its lowest k bits set contributes Σ_{j<k} w_j − Σ_{j≥k} w_j, so the best k
-    maximises twice the prefix sum.
+
+def _extreme_matches(weights: Floats, steps: Floats, shape: tuple[int, ...]) -> Floats:
+    """Inputs (2 · rows, *shape) with the largest, then the smallest accumulator of each row.
+
+    An element at its k-th step contributes Σ_{j<k} w_j − Σ_{j≥k} w_j, so the best k maximises
+    twice the prefix sum.
     """
-    prefix = np.cumsum(weights, axis=2)
+    rows, levels = len(weights), len(steps) - 1
+    window = weights.shape[2:]
+    prefix = np.cumsum(weights.reshape(rows, -1, levels, *window), axis=2)
     prefix = np.concatenate([np.zeros_like(prefix[:, :, :1]), prefix], axis=2)
-    values = np.concatenate([[np.nextafter(thresholds[0], -np.inf)], thresholds])
-    matches: Floats = np.concatenate([values[prefix.argmax(2)], values[prefix.argmin(2)]])
-    return matches
+    matches = np.concatenate([steps[prefix.argmax(2)], steps[prefix.argmin(2)]])
+    if not window:
+        return matches.reshape(-1, *shape)
+    copies = [-(-size // kernel) for size, kernel in zip(shape[1:], window, strict=True)]
+    tiled: Floats = np.tile(matches, (1, 1, *copies))[:, :, : shape[1], : shape[2]]
+    return tiled

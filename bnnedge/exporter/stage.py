@@ -29,7 +29,8 @@ def export(checkpoint: Path, out: Path) -> Artifact:
 
     Raises:
         CheckpointError: the checkpoint is missing or damaged.
-        ExportError: the graph and PyTorch differ; names the layer, the channel and the value.
+        ExportError: a layer computes with real numbers; or the graph and PyTorch differ. Names the
+            layer, the channel and the value.
     """
     if not checkpoint.is_dir():
         raise CheckpointError(
@@ -57,12 +58,13 @@ def _export(source: Path, folder: Path) -> Mapping[str, Any]:
     checkpoint = load_checkpoint(source)
     model = checkpoint.model
     images, labels = load_test_set(source, checkpoint)
-    graph = to_qonnx(model, checkpoint.encoding)
+    graph = to_qonnx(model)
+    first = next(iter(model.layers.values()))
     adversarial = adversarial_inputs(
         input_shape=model.input_shape,
-        thresholds=model.encoding.thresholds.numpy(),
+        encoding=model.input_encoding,
         input_range=checkpoint.input_range,
-        first_weights=model.first_linear.bipolar_weight().numpy(),
+        first_weights=first.weights.bipolar_weight().numpy(),
     )
     inputs = np.concatenate([images, adversarial])
     pairs = compare_norms(model, graph)

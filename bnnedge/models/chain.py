@@ -64,8 +64,7 @@ class Chain(Network):
         """See `Network.classify`."""
         x = encoded
         for layer in (*self.hidden, self.output):
-            if hasattr(layer, "linear"):
-                x = x.flatten(1) if x.dim() > 2 else x
-                x = functional.dropout(x, dropout) if self.training and dropout else x
+            if self.training and dropout and hasattr(layer, "linear"):
+                x = functional.dropout(x, dropout)
             x = layer(x)
         return x

@@ -1,29 +1,25 @@
 """Layers of the networks: ±1 weights (or real ones), pooling, normalisation, activation."""
 
-from collections.abc import Mapping
-
 import torch
 from torch import Tensor, nn
 
 from bnnedge.models.config import NetworkConfig, PoolConfig, PoolKind, Precision
 from bnnedge.models.topologies import LayerShape
-from bnnedge.ops.config import ActivationMethod, BinarizeConfig, PaddingMode, WeightScale
+from bnnedge.ops.config import BinarizeConfig, PaddingMode, WeightScale
 from bnnedge.ops.conv import BinaryConv2d
 from bnnedge.ops.linear import BinaryLinear
 from bnnedge.ops.normalisation import AffineBatchNorm, ScalarNorm
 from bnnedge.ops.pools import GlobalSumPool, SumPool2d
-from bnnedge.ops.quantisers import BirealBinaryActivation, Sign, StraightThroughBinaryActivation
-
-_SIGNS: Mapping[ActivationMethod, type[Sign]] = {
-    ActivationMethod.SIGN: StraightThroughBinaryActivation,
-    ActivationMethod.CLIPPED: Sign,
-    ActivationMethod.BIREAL: BirealBinaryActivation,
-}
+from bnnedge.ops.quantisers import activation_layer
 
 
 def activation(config: NetworkConfig, precision: Precision) -> nn.Module:
     """What follows a hidden layer's normalisation: a sign, or a ReLU."""
-    return nn.ReLU() if precision is Precision.FLOAT else _SIGNS[config.gradient]()
+    if precision is Precision.FLOAT:
+        return nn.ReLU()
+    sign = activation_layer(config.gradient)
+    assert sign is not None  # NetworkConfig allows signs only
+    return sign
 
 
 def weights_of(
@@ -71,6 +67,14 @@ class Layer(nn.Module):
         assert isinstance(found, BinaryConv2d | BinaryLinear)
         return found
 
+    def forward(self, x: Tensor) -> Tensor:
+        """Every submodule in turn; images become rows in front of dense weights."""
+        if hasattr(self, "linear") and x.dim() > 2:
+            x = x.flatten(1)
+        for step in self.children():
+            x = step(x)
+        return x
+
     @property
     def has_binary_weights(self) -> bool:
         """Whether the weights are ±1, perhaps with a scale."""
@@ -114,12 +118,6 @@ class HiddenLayer(Layer):
         added = pool is not None and pool.kind is PoolKind.AVERAGE
         self.sums_added = pool.size**2 if pool is not None and added else 1
 
-    def forward(self, x: Tensor) -> Tensor:
-        """See the class."""
-        for step in self.children():
-            x = step(x)
-        return x
-
 
 class OutputLayer(Layer):
     """(N, in) or (N, in, H, W) → float32 logits (N, classes): weights, one scale and one shift.
@@ -141,9 +139,3 @@ class OutputLayer(Layer):
             self.sums_added = shape.sums[1] * shape.sums[2]
         self.norm = ScalarNorm()
         self.largest_input = largest_input
-
-    def forward(self, x: Tensor) -> Tensor:
-        """See the class."""
-        for step in self.children():
-            x = step(x)
-        return x

@@ -1,7 +1,7 @@
 """What every network of the zoo can do."""
 
 import abc
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import torch
@@ -9,6 +9,7 @@ from torch import Tensor, nn
 
 from bnnedge.data.encodings import Encoding, IntegerEncoding, ThresholdsEncoding
 from bnnedge.models.config import NetworkConfig
+from bnnedge.models.layers import Layer
 from bnnedge.models.topologies import is_convolutional
 from bnnedge.ops.conv import BinaryConv2d
 from bnnedge.ops.encoding import PixelInput, ThresholdEncoding
@@ -55,6 +56,11 @@ class Network(nn.Module, abc.ABC):
             # A dense first layer takes the elements in a row, a convolution takes an image.
             keep_shape = is_convolutional(config.topology)
             self.encoding = ThresholdEncoding(encoding.thresholds.tolist(), keep_shape)
+
+    @property
+    def layers(self) -> Mapping[str, Layer]:
+        """Every layer with weights by its name, in the order of the data."""
+        return {name: part for name, part in self.named_modules() if isinstance(part, Layer)}
 
     @abc.abstractmethod
     def classify(self, encoded: Tensor, *, dropout: float = 0.0) -> Tensor:

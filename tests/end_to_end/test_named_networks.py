@@ -7,18 +7,19 @@ import pytest
 import torch
 
 import bnnedge
+from bnnedge.data.encodings import OneBitThreshold
 from bnnedge.models.checkpoint import save_checkpoint
 from bnnedge.models.config import NetworkConfig, Topology
-from bnnedge.models.mlp import Mlp
+from bnnedge.models.zoo import build_network
 
 
 def hostile_checkpoint(topology: Topology, folder: Path) -> Path:
     """An untrained network whose BatchNorms have negative, zero and tied scales and means."""
     torch.manual_seed(1)
-    model = Mlp(
+    model = build_network(
+        NetworkConfig(topology=topology),
         input_shape=(1, 28, 28),
-        thresholds=[64.0],
-        hidden=NetworkConfig(topology=topology).widths,
+        encoding=OneBitThreshold(threshold=64.0),
         classes=10,
     )
     for name, parameter in [*model.named_parameters(), *model.named_buffers()]:
@@ -39,7 +40,7 @@ def hostile_checkpoint(topology: Topology, folder: Path) -> Path:
     save_checkpoint(
         folder,
         model.eval(),
-        {"classes": list("0123456789"), "input_range": [0, 255], "encoding": "threshold"},
+        {"classes": list("0123456789"), "input_range": [0, 255]},
         rng.integers(0, 256, (100, 1, 28, 28), np.uint8),
         rng.integers(0, 10, 100),
     )

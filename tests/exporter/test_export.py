@@ -16,7 +16,7 @@ from bnnedge.exporter.check import compare_norms, compare_streams, execute
 from bnnedge.exporter.onnx_model import to_qonnx
 from bnnedge.exporter.reference import adversarial_inputs
 from bnnedge.models.checkpoint import save_checkpoint
-from bnnedge.models.mlp import Mlp
+from bnnedge.models.network import Network
 from tests.models.networks import random_mlp
 
 _RNG = np.random.default_rng(0)
@@ -25,22 +25,20 @@ _LABELS = _RNG.integers(0, 10, 40)
 
 
 @pytest.fixture(scope="module")
-def model() -> Mlp:
+def model() -> Network:
     return random_mlp()
 
 
 @pytest.fixture(scope="module")
-def graph(model: Mlp) -> onnx.ModelProto:
-    return to_qonnx(model, "one")
+def graph(model: Network) -> onnx.ModelProto:
+    return to_qonnx(model)
 
 
 @pytest.fixture
-def checkpoint(tmp_path: Path, model: Mlp) -> Path:
+def checkpoint(tmp_path: Path, model: Network) -> Path:
     folder = tmp_path / "checkpoint"
     folder.mkdir()
-    save_checkpoint(
-        folder, model, {"input_range": [0, 16], "encoding": "some_thermometer"}, _IMAGES, _LABELS
-    )
+    save_checkpoint(folder, model, {"input_range": [0, 16]}, _IMAGES, _LABELS)
     return folder
 
 
@@ -58,7 +56,7 @@ def _changed(
 
 
 def test_export_writes_the_model_and_what_pytorch_says(
-    tmp_path: Path, checkpoint: Path, model: Mlp
+    tmp_path: Path, checkpoint: Path, model: Network
 ) -> None:
     artifact = export(checkpoint, tmp_path / "out")
     assert set(artifact.files) == {"model.onnx", "reference.npz"}
@@ -73,14 +71,14 @@ def test_export_writes_the_model_and_what_pytorch_says(
         assert np.array_equal(reference["accumulators"].argmax(1), logits.argmax(1))
     exported = onnx.load(tmp_path / "out/model.onnx")
     assert [(p.key, p.value) for p in exported.metadata_props] == [
-        ("bnnedge.encoding", "some_thermometer")
+        ("bnnedge.encoding", "quantile_thermometer")
     ]
     for count in (1, 7):
         assert np.array_equal(execute(exported, inputs[-count:])["logits"], logits[-count:])
 
 
 def test_the_same_weights_give_the_same_bytes(graph: onnx.ModelProto) -> None:
-    again = to_qonnx(random_mlp(), "one").SerializeToString()
+    again = to_qonnx(random_mlp()).SerializeToString()
     assert graph.SerializeToString() == again
     assert b"bnnedge/" not in again and b".py" not in again  # no paths, no stack traces
 
@@ -102,30 +100,30 @@ def test_graph_has_layer_names_and_nothing_that_depends_on_the_batch(
 
 def test_images_and_one_bit_inputs_export(tmp_path: Path) -> None:
     network = random_mlp(input_shape=(1, 5, 3), thresholds=(127.3,), hidden=(9,), classes=3)
-    exported = to_qonnx(network, "one")
+    exported = to_qonnx(network)
     inputs = adversarial_inputs(
         input_shape=(1, 5, 3),
-        thresholds=np.array([127.3], np.float32),
+        encoding=network.input_encoding,
         input_range=(0, 255),
-        first_weights=network.first_linear.bipolar_weight().numpy(),
+        first_weights=network.layers["hidden.0"].weights.bipolar_weight().numpy(),
     )
     assert compare_norms(network, exported) == 9 * 16 + 3 * 10
     assert compare_streams(network, exported, inputs).numbers > len(inputs) * 15
 
 
-def test_adversarial_inputs_reach_the_edges(model: Mlp) -> None:
-    thresholds = model.encoding.thresholds.numpy()
+def test_adversarial_inputs_reach_the_edges(model: Network) -> None:
+    thresholds = np.array([4, 8, 12], np.float32)
     inputs = adversarial_inputs(
         input_shape=(16,),
-        thresholds=thresholds,
+        encoding=model.input_encoding,
         input_range=(0, 16),
-        first_weights=model.first_linear.bipolar_weight().numpy(),
+        first_weights=model.layers["hidden.0"].weights.bipolar_weight().numpy(),
     )
     for value in (*thresholds, np.nextafter(thresholds[0], np.float32(0)), 0.0, 16.0):
         assert (inputs == value).all(1).any()
     assert (np.signbit(inputs) & (inputs == 0)).any()  # −0.0
     # The last images are the best and the worst of every neuron: compare with brute force.
-    weights = model.first_linear.bipolar_weight().numpy()
+    weights = model.layers["hidden.0"].weights.bipolar_weight().numpy()
     options = np.array([[-1, -1, -1], [1, -1, -1], [1, 1, -1], [1, 1, 1]])
     reachable = weights.reshape(-1, 16, 3) @ options.T
     accumulators = model.trace(torch.from_numpy(inputs))["hidden.0.linear"].numpy()
@@ -135,7 +133,7 @@ def test_adversarial_inputs_reach_the_edges(model: Mlp) -> None:
 
 
 def test_a_changed_threshold_is_found_without_any_input_that_shows_it(
-    model: Mlp, graph: onnx.ModelProto
+    model: Network, graph: onnx.ModelProto
 ) -> None:
     channel = 1
     assert model.hidden[0].norm.bias[channel] != 0 != model.hidden[0].norm.weight[channel]
@@ -148,7 +146,7 @@ def test_a_changed_threshold_is_found_without_any_input_that_shows_it(
         compare_norms(model, wrong)
 
 
-def test_a_changed_weight_is_found_and_named(model: Mlp, graph: onnx.ModelProto) -> None:
+def test_a_changed_weight_is_found_and_named(model: Network, graph: onnx.ModelProto) -> None:
     def flip(weight: np.ndarray) -> None:
         weight[7] = -weight[7]
 
@@ -159,21 +157,19 @@ def test_a_changed_weight_is_found_and_named(model: Mlp, graph: onnx.ModelProto)
     assert compare_streams(model, graph, inputs).numbers == 40 * (48 + 2 * 20 + 2 * 12 + 2 * 10)
 
 
-def test_weights_that_are_not_bipolar_are_refused(graph: onnx.ModelProto) -> None:
-    scaled = random_mlp()
-    name = "output.linear.weight_quant.tensor_quant.scaling_impl.value.value"
-    dict(scaled.named_buffers())[name].fill_(0.5)
-    with pytest.raises(ExportError, match=r"output.linear: weight \[0, 0\] is not ±1"):
-        compare_norms(scaled, graph)
+def test_weights_that_are_not_bipolar_are_refused(model: Network, graph: onnx.ModelProto) -> None:
+    scaled = _changed(graph, "bipolar_scale", lambda scale: scale.fill(0.5))
+    with pytest.raises(ExportError, match=r"hidden.0.linear: weight \[0, 0\] is -?1 in"):
+        compare_norms(model, scaled)
 
 
 @pytest.mark.parametrize(("weight", "bias"), [(-1.0, 0.0), (1e-3, 1e6)])
 def test_an_output_that_loses_the_order_of_classes_is_refused(weight: float, bias: float) -> None:
-    network = random_mlp(hidden=())
+    network = random_mlp(hidden=(48,))
     network.output.norm.weight.data.fill_(weight)
     network.output.norm.bias.data.fill_(bias)
     with pytest.raises(ExportError, match=r"output.norm: accumulators -48 and -46 get logits"):
-        compare_norms(network, to_qonnx(network, "one"))
+        compare_norms(network, to_qonnx(network))
 
 
 def test_a_mismatch_leaves_no_folder(
@@ -183,7 +179,7 @@ def test_a_mismatch_leaves_no_folder(
         scale[3] *= np.float32(1.001)
 
     wrong = _changed(graph, "hidden.1.norm.scale", nudge)
-    monkeypatch.setattr(onnx_model_module, "to_qonnx", lambda *_: wrong)
+    monkeypatch.setattr(onnx_model_module, "to_qonnx", lambda _: wrong)
     with pytest.raises(ExportError, match=r"hidden.1.norm, channel 3, accumulator"):
         export(checkpoint, tmp_path / "out")
     assert [path.name for path in tmp_path.iterdir()] == ["checkpoint"]

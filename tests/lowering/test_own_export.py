@@ -18,7 +18,7 @@ from tests.models.networks import random_mlp
 def test_equals_pytorch(tmp_path: Path, thresholds: tuple[float, ...]) -> None:
     model = random_mlp(input_shape=(4, 5), thresholds=thresholds, hidden=(33, 12), seed=1)
     path = tmp_path / "model.onnx"
-    onnx.save(to_qonnx(model, "quantile_thermometer"), path)
+    onnx.save(to_qonnx(model), path)
 
     lowered = lower_model(path, LoweringConfig())
 
@@ -39,9 +39,7 @@ def test_an_exported_folder_brings_its_reference(tmp_path: Path) -> None:
     checkpoint.mkdir()
     rng = np.random.default_rng(0)
     images, labels = rng.integers(0, 17, (40, 16)).astype(np.uint8), rng.integers(0, 10, 40)
-    save_checkpoint(
-        checkpoint, random_mlp(), {"encoding": "threshold", "input_range": [0, 16]}, images, labels
-    )
+    save_checkpoint(checkpoint, random_mlp(), {"input_range": [0, 16]}, images, labels)
     export(checkpoint, tmp_path / "export")
 
     artifact = lower(tmp_path / "export" / "model.onnx", LoweringConfig(), tmp_path / "dataflow")
