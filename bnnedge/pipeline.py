@@ -117,6 +117,7 @@ def build(recipe: Path, out: Path, *, progress: StageProgress = _silent_stage) -
         progress: called with the stage, what it is doing, and the share that is done.
 
     Raises:
+        ConfigError: the recipe has no `[hardware]`, or `out` is not a build's.
         BnnEdgeError: a stage failed. Where a comparison failed, the report says so too.
     """
     from bnnedge.recipe import Recipe
@@ -124,6 +125,11 @@ def build(recipe: Path, out: Path, *, progress: StageProgress = _silent_stage) -
 
     loaded = Recipe.load(recipe)
     hardware = loaded.hardware
+    if hardware is None:
+        raise ConfigError(
+            f"{recipe} has no [hardware], which says what to build for",
+            remedy="add it, or run `bnnedge train`, `export` and `lower`",
+        )
     others = any(not path.name.startswith(".") for path in out.glob("*"))
     if others and not (out / "train" / artifacts.RECORD).is_file():
         raise ConfigError(f"{out} holds something else than a build", remedy="choose another -o")

@@ -37,13 +37,23 @@ class HardwareConfig:
 
 @dataclass(frozen=True, kw_only=True)
 class Recipe:
-    """One build, from data to bitstream. Simulated are the first `images` of the test set."""
+    """One build, from data to bitstream.
+
+    Attributes:
+        name: of the build.
+        network: the layers.
+        data: the data set and the input encoding.
+        training: the optimiser.
+        hardware: the board; a recipe without it can be trained, but not built.
+        teacher: the network to learn from.
+        simulation: simulated are the first `images` of the test set.
+    """
 
     name: str
     network: NetworkConfig
     data: DataConfig
     training: TrainingConfig
-    hardware: HardwareConfig
+    hardware: HardwareConfig | None = None
     teacher: TeacherConfig | None = None
     simulation: SimulationConfig = field(default_factory=SimulationConfig)
 
@@ -56,7 +66,7 @@ class Recipe:
         """
         recipe = load_toml(path, cls)
         hardware, data = recipe.hardware, recipe.data
-        if hardware.folding is not None:
+        if hardware is not None and hardware.folding is not None:
             hardware = dataclasses.replace(hardware, folding=path.parent / hardware.folding)
         if data.folder is not None:
             data = dataclasses.replace(data, folder=path.parent / data.folder.expanduser())

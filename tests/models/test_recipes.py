@@ -1,0 +1,38 @@
+"""The recipes that come with bnnedge: they can be read, and their networks fit their data."""
+
+from pathlib import Path
+
+import pytest
+
+from bnnedge.data.encodings import Encoding, IntegerEncoding, OneBitThreshold, QuantileThermometer
+from bnnedge.errors import ConfigError
+from bnnedge.models.zoo import build_network
+from bnnedge.pipeline import build
+from bnnedge.recipe import Recipe
+
+_RECIPES = sorted((Path(__file__).parents[2] / "build_scripts").glob("*.toml"))
+_SHAPES = {"digits": (64,), "mnist": (1, 28, 28), "fashion-mnist": (1, 28, 28)}
+
+
+def _encoding(recipe: Recipe) -> Encoding:
+    if recipe.data.threshold is not None:
+        return OneBitThreshold(threshold=recipe.data.threshold)
+    if recipe.data.levels is not None:
+        return QuantileThermometer(levels=tuple(map(float, range(recipe.data.levels))))
+    return IntegerEncoding()
+
+
+@pytest.mark.parametrize("path", _RECIPES, ids=lambda path: path.stem)
+def test_a_recipe_can_be_read_and_its_network_built(path: Path) -> None:
+    recipe = Recipe.load(path)
+    assert path.stem in (recipe.name, f"{recipe.name}_ulx3s")
+    shape = _SHAPES[recipe.data.dataset.value]
+    model = build_network(recipe.network, input_shape=shape, encoding=_encoding(recipe), classes=10)
+    assert model.input_shape == shape
+
+
+def test_building_without_hardware_stops_before_any_work(tmp_path: Path) -> None:
+    recipe = next(path for path in _RECIPES if path.stem == "lenet5_mnist")
+    with pytest.raises(ConfigError, match=r"has no \[hardware\].*run `bnnedge train`"):
+        build(recipe, tmp_path / "out")
+    assert not (tmp_path / "out").exists()
