@@ -12,7 +12,8 @@ share one scale, α = mean|w| over them, and 1{…} one where the condition hold
 
 SIGN is "BinaryConnect" (Courbariaux et al. 2015, equation 1), TENSOR has the scale of "DoReFa-Net"
 (Zhou et al. 2016, section 2.3), CHANNEL is "XNOR-Net" (Rastegari et al. 2016, equation 6 and the
-gradient in section 3.1), BIREAL "Bi-Real Net" (Liu et al. 2018, equations 7 and 8).
+gradient in section 3.1), BIREAL "Bi-Real Net" (Liu et al. 2018, section 3.3, magnitude-aware
+gradient; the authors' code leaves the factor α out, which Adam does not notice).
 
 **What the gradients are derivatives of.** Around the weights w⁰ of a step, CHANNEL is the
 derivative at w = w⁰ of α(w) · sign(w⁰) + α(w⁰) · clip(w, −1, 1): the product rule with hard tanh

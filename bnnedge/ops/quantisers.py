@@ -64,7 +64,7 @@ class BirealBinaryActivation(Sign):
     """Activation layer: float32 of any shape → ±1 float32 of that shape.
 
     Gradient: g · max(2 − 2|x|, 0), the derivative of Bi-Real Net's piecewise quadratic
-    approximation of the sign ("Bi-Real Net", Liu et al. 2018, equations 5 and 6). It is close
+    approximation of the sign ("Bi-Real Net", Liu et al. 2018, section 3.3, equation 3). It is close
     to the sign's own where it matters, near 0, at twice the slope of hard tanh.
     """
 

@@ -97,7 +97,7 @@ class BirealSign(torch.autograd.Function):
     """Sign with the gradient g · max(2 − 2|x|, 0).
 
     Its surrogate is the piecewise quadratic 2x + x² on [−1, 0], 2x − x² on [0, 1], ±1 beyond:
-    "Bi-Real Net" (Liu et al. 2018), equations 5 (the function) and 6 (its derivative).
+    "Bi-Real Net" (Liu et al. 2018), section 3.3, equation 3.
     """
 
     @staticmethod
