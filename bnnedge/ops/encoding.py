@@ -9,6 +9,7 @@ from brevitas.quant.base import IntQuant, UintQuant
 from brevitas.quant.solver import ActQuantSolver
 from torch import Tensor, nn
 
+from bnnedge.errors import ConfigError
 from bnnedge.ops.quantisers import Sign
 
 
@@ -37,6 +38,8 @@ class ThresholdEncoding(nn.Module):
         """See the class."""
         levels = len(self.thresholds)
         if self.keep_shape:
+            if x.dim() != 4:
+                raise ConfigError(f"ThresholdEncoding: wanted (N, C, H, W), got {tuple(x.shape)}")
             if levels == 1:
                 single: Tensor = self.sign(x - self.thresholds)
                 return single
@@ -69,10 +72,22 @@ class PixelInput(QuantIdentity):  # type: ignore[misc]
     """Raw float32 of any shape → integer-valued float32 of that shape.
 
     Rounds half to even and clamps to the type: 0 … 2^bits − 1, or −2^(bits−1) … 2^(bits−1) − 1.
-    Exports as QONNX `Quant` with scale 1 and zero point 0.
+    Exports as QONNX `Quant` with scale 1 and zero point 0. The gradient is 0: it is an input.
+
+    Args:
+        bits: width of the integers.
+        signed: whether they may be negative.
+
+    Raises:
+        ConfigError: a width that float32 cannot hold, or 1 bit, which QONNX would read as ±1.
     """
 
     def __init__(self, bits: int = 8, signed: bool = False) -> None:
+        if not 2 <= bits <= 24:
+            raise ConfigError(
+                f"PixelInput: wanted 2…24 bits, got {bits}",
+                remedy="ThresholdEncoding makes single bits",
+            )
         low, high = (-(2 ** (bits - 1)), 2 ** (bits - 1) - 1) if signed else (0, 2**bits - 1)
         kind = _SignedPixel if signed else _UnsignedPixel
         quantiser = kind.let(bit_width=bits, min_val=float(low), max_val=float(high))

@@ -1,10 +1,13 @@
 """The encoding layer: bit order, edges, agreement with the numpy encodings."""
 
 import numpy as np
+import pytest
 import torch
+from brevitas.nn import QuantIdentity
 
 from bnnedge.data.encodings import OneBitThreshold, QuantileThermometer
-from bnnedge.ops.encoding import ThresholdEncoding
+from bnnedge.errors import ConfigError
+from bnnedge.ops.encoding import PixelInput, ThresholdEncoding
 
 
 def test_thermometer_bits_are_element_major_lowest_threshold_first() -> None:
@@ -31,3 +34,47 @@ def test_layer_and_numpy_encoding_agree() -> None:
         layer = ThresholdEncoding(encoding.thresholds.tolist())
         bits = (layer(torch.from_numpy(x)).numpy() > 0).astype(np.uint8)
         assert np.array_equal(bits, encoding.bits(x))
+
+
+def test_kept_shapes_have_one_channel_per_threshold_side_by_side() -> None:
+    x = torch.arange(2 * 3 * 4 * 5, dtype=torch.float32).reshape(2, 3, 4, 5) % 7
+    thresholds = [1.0, 3.0, 6.0]
+    planes = ThresholdEncoding(thresholds, keep_shape=True)(x)
+    assert planes.shape == (2, 9, 4, 5)
+    for channel in range(3):
+        for k, threshold in enumerate(thresholds):
+            wanted = torch.where(x[:, channel] >= threshold, 1.0, -1.0)
+            assert torch.equal(planes[:, channel * 3 + k], wanted)
+    single = ThresholdEncoding([3.0], keep_shape=True)(x)
+    assert torch.equal(single, planes[:, 1::3])
+
+
+@pytest.mark.parametrize(
+    ("bits", "signed", "wanted"),
+    [
+        (8, False, [0, 2, 2, 0, 0, 9, 255, 255, 255]),
+        (8, True, [0, 2, 2, -2, -3, 9, 127, 127, 127]),
+        (4, True, [0, 2, 2, -2, -3, 7, 7, 7, 7]),
+        (2, False, [0, 2, 2, 0, 0, 3, 3, 3, 3]),
+    ],
+)
+def test_pixels_round_half_to_even_and_stay_in_their_type(
+    bits: int, signed: bool, wanted: list[float]
+) -> None:
+    x = torch.tensor([0.5, 1.5, 2.5, -2.5, -2.51, 9.0, 255.49, 255.5, 1e9]).reshape(3, 1, 3)
+    layer = PixelInput(bits, signed)
+    assert layer(x).flatten().tolist() == wanted
+    brevitas = QuantIdentity.forward(layer, x)
+    assert torch.equal(layer(x), brevitas), "other numbers than the exported quantiser"
+
+
+@pytest.mark.parametrize("bits", [1, 0, 25])
+def test_pixels_refuse_widths_that_float32_or_qonnx_cannot_hold(bits: int) -> None:
+    with pytest.raises(ConfigError, match=f"wanted 2…24 bits, got {bits}"):
+        PixelInput(bits)
+
+
+@pytest.mark.parametrize("x", [torch.zeros(2, 5), torch.zeros(2, 5, 4)])
+def test_kept_shapes_need_images(x: torch.Tensor) -> None:
+    with pytest.raises(ConfigError, match=r"wanted \(N, C, H, W\), got \(2, 5"):
+        ThresholdEncoding([0.0], keep_shape=True)(x)

@@ -1,0 +1,103 @@
+"""Sign and its gradients: values, written formulas, derivatives of the stated surrogates."""
+
+from collections.abc import Callable
+
+import pytest
+import torch
+from torch import Tensor
+
+from bnnedge.ops.surrogates import (
+    BirealSign,
+    ClippedIdentity,
+    ClippedSign,
+    StraightThroughSign,
+    sign,
+)
+
+Function = Callable[[Tensor], Tensor]
+
+
+def piecewise_quadratic(x: Tensor) -> Tensor:
+    """Bi-Real Net's approximation of the sign."""
+    inside = torch.where(x < 0, 2 * x + x * x, 2 * x - x * x)
+    return torch.where(x.abs() < 1, inside, sign(x))
+
+
+CASES: dict[str, tuple[Function, Function, Function]] = {
+    # name: the function, its surrogate, the written gradient
+    "straight through": (StraightThroughSign.apply, lambda x: x, torch.ones_like),
+    "hard tanh": (
+        lambda x: ClippedSign.apply(x, 1.0),
+        lambda x: x.clamp(-1, 1),
+        lambda x: (x.abs() <= 1).to(x.dtype),
+    ),
+    "clip at 1.3": (
+        lambda x: ClippedSign.apply(x, 1.3),
+        lambda x: x.clamp(-1.3, 1.3),
+        lambda x: (x.abs() <= 1.3).to(x.dtype),
+    ),
+    "clipped identity": (
+        lambda x: ClippedIdentity.apply(x, 1.0),
+        lambda x: x.clamp(-1, 1),
+        lambda x: (x.abs() <= 1).to(x.dtype),
+    ),
+    "Bi-Real": (
+        BirealSign.apply,
+        piecewise_quadratic,
+        lambda x: torch.where(x.abs() < 1, 2 - 2 * x.abs(), torch.zeros_like(x)),
+    ),
+}
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+def test_sign_is_plus_one_at_both_zeros_and_never_zero(dtype: torch.dtype) -> None:
+    tiny = torch.finfo(dtype).smallest_normal
+    x = torch.tensor([0.0, -0.0, tiny, -tiny, 1e-45, torch.inf, -torch.inf, torch.nan], dtype=dtype)
+    signs = sign(x)
+    assert signs.tolist() == [1, 1, 1, -1, 1, 1, -1, -1]
+    assert signs.dtype == dtype
+
+
+def test_sign_keeps_shape_strides_and_its_input() -> None:
+    x = torch.randn(3, 5, 4, generator=torch.Generator().manual_seed(1)).transpose(0, 2)
+    before = x.clone()
+    signs = sign(x)
+    assert signs.shape == x.shape and torch.equal(x, before)
+    assert torch.equal(signs, torch.where(x >= 0, 1.0, -1.0))
+
+
+@pytest.mark.parametrize("name", CASES)
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+def test_gradient_is_the_written_formula(name: str, dtype: torch.dtype) -> None:
+    function, _, formula = CASES[name]
+    edges = torch.tensor([0.0, -0.0, 0.5, 1.0, 1.3, 2.0], dtype=dtype)
+    beyond = edges.nextafter(torch.tensor(torch.inf, dtype=dtype))
+    below = edges.nextafter(torch.tensor(-torch.inf, dtype=dtype))
+    x = torch.cat((edges, beyond, below))
+    x = torch.cat((x, -x)).requires_grad_()
+    incoming = torch.randn(len(x), dtype=dtype, generator=torch.Generator().manual_seed(2))
+    kept = incoming.clone()
+    (grad,) = torch.autograd.grad(function(x), x, incoming)
+    assert torch.equal(grad, incoming * formula(x.detach()))
+    assert torch.equal(incoming, kept), "the incoming gradient was written into"
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_gradient_is_the_derivative_of_the_surrogate(name: str) -> None:
+    function, surrogate, _ = CASES[name]
+    generator = torch.Generator().manual_seed(3)
+    x = torch.randn(400, dtype=torch.float64, generator=generator) * 1.2
+    kinks = torch.tensor([0.0, 1.0, 1.3], dtype=torch.float64)
+    step = 1e-6
+    x = x[((x.abs()[:, None] - kinks).abs() > 10 * step).all(1)]
+    slope = (surrogate(x + step) - surrogate(x - step)) / (2 * step)
+    leaf = x.clone().requires_grad_()
+    (grad,) = torch.autograd.grad(function(leaf).sum(), leaf)
+    assert torch.allclose(grad, slope, atol=1e-8, rtol=0)
+    smooth = leaf.detach().requires_grad_()
+    assert torch.autograd.gradcheck(surrogate, (smooth,), eps=step)
+
+
+def test_bireal_is_the_smooth_approximation_it_names() -> None:
+    x = torch.tensor([-1.0, -0.5, 0.0, 0.5, 1.0], dtype=torch.float64)
+    assert piecewise_quadratic(x).tolist() == [-1, -0.75, 0, 0.75, 1]
