@@ -13,7 +13,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from bnnedge.errors import TrainingError
+from bnnedge.errors import ConfigError, TrainingError
 from bnnedge.models.network import Network
 from bnnedge.training.augment import Augmentation
 from bnnedge.training.config import EpochReport, Progress, TrainingConfig
@@ -148,7 +148,7 @@ def fit(
     run = _Run(model, config)
     batch = min(config.batch_size, len(training))
     if batch % workers.size:
-        raise TrainingError(
+        raise ConfigError(
             f"a batch of {batch} cannot be shared by {workers.size} processes",
             remedy=f"choose a batch_size that {workers.size} divides",
         )

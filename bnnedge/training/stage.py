@@ -12,7 +12,7 @@ from bnnedge.artifacts import Artifact, load, stage, to_json
 from bnnedge.data.config import DataConfig, EncodingKind
 from bnnedge.data.datasets import Dataset, Split, load_dataset, split_validation
 from bnnedge.data.encodings import fit_encoding
-from bnnedge.errors import ConfigError
+from bnnedge.errors import CheckpointError, ConfigError
 from bnnedge.models.config import NetworkConfig
 from bnnedge.tools import python_versions
 from bnnedge.training.config import Progress, TeacherConfig, TrainingConfig
@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from bnnedge.models.network import Network
     from bnnedge.training.inputs import Examples
 
+_WEIGHTS = "checkpoint.pt"
 _LOG = logging.getLogger(__name__)
 
 
@@ -70,7 +71,7 @@ def train(
     job = _Job(network=network, data=data, training=training, dataset=dataset)
     taught_by = None if teacher is None else _teacher(teacher, data, out, progress)
     config = {**job.config(), "dataset": job.identity()}
-    inputs = () if taught_by is None else (taught_by / "checkpoint.pt",)
+    inputs = () if taught_by is None else (taught_by / _WEIGHTS,)
     work = WorkFolder(out, config, inputs)
     with workers(training.compute.device) as group:
 
@@ -98,6 +99,11 @@ def train(
 def _teacher(config: TeacherConfig, data: DataConfig, out: Path, progress: Progress | None) -> Path:
     """The teacher's checkpoint folder, trained now where it is not there already."""
     if config.checkpoint is not None:
+        if not (config.checkpoint / _WEIGHTS).is_file():
+            raise CheckpointError(
+                f"teacher {config.checkpoint}: {_WEIGHTS} is missing",
+                remedy="give the folder that `bnnedge train` wrote",
+            )
         return config.checkpoint
     assert config.network is not None and config.training is not None  # TeacherConfig
     folder = out.with_name(f"{out.name}.teacher")

@@ -7,12 +7,13 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from bnnedge.errors import TrainingError
+from bnnedge.errors import ConfigError, TrainingError
 from bnnedge.training.augment import Augmentation
 from bnnedge.training.config import AugmentConfig, DistillConfig, Loss, TrainingConfig
 from bnnedge.training.inputs import Examples, Inputs
 from bnnedge.training.loop import accuracy, fit, learning_rate, reproducible
 from bnnedge.training.loss import distillation_loss, label_loss, total_loss
+from bnnedge.training.workers import Workers
 from tests.training.tiny import CPU, tiny_network, toy_examples
 
 _LOGITS = torch.tensor([[2.0, -0.5, 0.25], [0.0, 0.0, 3.0]])
@@ -162,6 +163,12 @@ def test_an_infinite_loss_names_epoch_and_step() -> None:
     message = r"the loss is nan in epoch 2, step 2 of 6 — lower learning_rate \(0.02\)"
     with reproducible(_config(), CPU), pytest.raises(TrainingError, match=message):
         fit(model, examples, examples, _config())
+
+
+def test_a_batch_that_cannot_be_shared_is_refused() -> None:
+    examples, model = toy_examples(64), tiny_network()
+    with pytest.raises(ConfigError, match="a batch of 32 cannot be shared by 3 processes"):
+        fit(model, examples, examples, _config(), workers=Workers(rank=0, size=3))
 
 
 def test_weights_that_are_not_finite_are_noticed_behind_a_finite_loss() -> None:
