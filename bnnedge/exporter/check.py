@@ -21,9 +21,10 @@ from qonnx.transformation.infer_shapes import InferShapes
 
 from bnnedge.errors import ExportError
 from bnnedge.exporter.onnx_model import INPUT
-from bnnedge.models.layers import Layer, OutputLayer
+from bnnedge.models.layers import WeightedLayer
 from bnnedge.models.network import Network
-from bnnedge.ops.conv import BinaryConv2d
+from bnnedge.ops.linear import BinaryLinear
+from bnnedge.ops.normalisation import ScalarNorm
 
 Floats = NDArray[np.float32]
 
@@ -131,12 +132,12 @@ def compare_norms(model: Network, graph: onnx.ModelProto) -> int:
         pairs = len(reachable) * len(layer.weights.weight)
         for values in np.array_split(reachable, -(-pairs // _PAIRS)):
             compared += _compare_norm(name, layer, graph, values)
-        if isinstance(layer, OutputLayer):
+        if isinstance(layer.norm, ScalarNorm):
             _check_order(name, layer, reachable)
     return compared
 
 
-def _check_weights(name: str, layer: Layer, graph: onnx.ModelProto) -> None:
+def _check_weights(name: str, layer: WeightedLayer, graph: onnx.ModelProto) -> None:
     """Compare the ±1 weights that the graph multiplies with and PyTorch's."""
     quant = next(n for n in graph.graph.node if n.name in _names(name, ".weight_quant"))
     stored, scale = (
@@ -157,11 +158,11 @@ def _names(layer: str, suffix: str) -> tuple[str, ...]:
     return tuple(f"{layer}.{weights}{suffix}" for weights in ("linear", "conv"))
 
 
-def _compare_norm(name: str, layer: Layer, graph: onnx.ModelProto, values: Floats) -> int:
+def _compare_norm(name: str, layer: WeightedLayer, graph: onnx.ModelProto, values: Floats) -> int:
     """Compare scale and normalisation of every channel on `values`; returns how many pairs."""
     channels = len(layer.weights.weight)
-    images_arrive = isinstance(layer.weights, BinaryConv2d) and not isinstance(layer, OutputLayer)
-    pixel = [1, 1] if images_arrive else []
+    rows_arrive = isinstance(layer.norm, ScalarNorm) or isinstance(layer.weights, BinaryLinear)
+    pixel = [] if rows_arrive else [1, 1]
     batch = np.repeat(values[:, None], channels, axis=1).reshape(-1, channels, *pixel)
     with torch.no_grad():
         scaled = torch.from_numpy(batch)
@@ -208,7 +209,7 @@ def _run_norm(graph: onnx.ModelProto, layer: str, batch: Floats) -> Floats:
     return result
 
 
-def _check_order(name: str, layer: OutputLayer, accumulators: Floats) -> None:
+def _check_order(name: str, layer: WeightedLayer, accumulators: Floats) -> None:
     with torch.no_grad():
         logits = layer.norm(torch.from_numpy(accumulators[:, None])).numpy()[:, 0]
     for index in np.flatnonzero(np.diff(logits) <= 0)[:1]:

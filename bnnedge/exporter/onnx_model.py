@@ -30,6 +30,7 @@ _ROLES = {  # what a node's constant inputs are called
     "Quant": ("", "scale", "zero_point", "bits"),
     "ReduceSum": ("", "axes"),
     "Reshape": ("", "shape"),
+    "Slice": ("", "starts", "ends", "axes", "steps"),
     "Sub": ("", "thresholds"),
     "Unsqueeze": ("", "shape"),
 }
@@ -75,7 +76,7 @@ def to_qonnx(model: Network) -> onnx.ModelProto:
 def _require_integers(model: Network) -> None:
     remedy = 'set weights, activations and first_last = "binary" in [network]'
     for name, layer in model.layers.items():
-        if not layer.has_binary_weights:
+        if not layer.is_binary:
             raise ExportError(f"{name} has float weights, and only ±1 export", remedy=remedy)
     for name, module in model.named_modules():
         if isinstance(module, nn.ReLU):
@@ -144,7 +145,7 @@ def _layer_name(node: onnx.NodeProto) -> str:
     scopes = next(entry.value for entry in node.metadata_props if entry.key == _SCOPES)
     layers = [scope for scope in ast.literal_eval(scopes)[:-1] if scope]
     if node.op_type == "BipolarQuant":
-        return str(next(s for s in layers if s.endswith((".weight_quant", ".sign"))))
+        return str(next(s for s in layers if f".{s}".endswith((".weight_quant", ".sign"))))
     if node.op_type in _MAIN_OPS:
         return str(layers[-1])
     innermost = [layer.partition(".act_quant")[0] for layer in layers[-1:]]

@@ -3,14 +3,12 @@
 from torch import Tensor, nn
 from torch.nn import functional
 
-from bnnedge.data.encodings import Encoding, IntegerEncoding
+from bnnedge.data.encodings import Encoding
 from bnnedge.models.config import NetworkConfig, Precision
-from bnnedge.models.layers import HiddenLayer, OutputLayer, activation
+from bnnedge.models.layers import FLOAT_WEIGHTS, HiddenLayer, OutputLayer, activation
 from bnnedge.models.network import Network
 from bnnedge.models.topologies import chain_shapes, encoded_shape
-from bnnedge.ops.config import BinarizeConfig, PaddingMode, WeightScale
-
-FLOAT_WEIGHTS = BinarizeConfig(weight_scale=WeightScale.OFF)
+from bnnedge.ops.config import BinarizeConfig, PaddingMode
 
 
 class Chain(Network):
@@ -34,10 +32,7 @@ class Chain(Network):
         all_float = config.weights is Precision.FLOAT
         float_ends = all_float or config.first_last is Precision.FLOAT
         self.hidden = nn.ModuleList()
-        # Integers and real numbers are surrounded by zeros, only signs by what the recipe says.
-        integers = isinstance(encoding, IntegerEncoding)
-        padding = PaddingMode.ZERO if integers else config.padding
-        largest_input = 2**encoding.bits - 1 if isinstance(encoding, IntegerEncoding) else 1
+        padding, largest_input = self.first_padding, self.largest_input
         for index, shape in enumerate(hidden):
             before_float_end = float_ends and index == last - 1
             kind = Precision.FLOAT if before_float_end else config.activations

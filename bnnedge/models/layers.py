@@ -1,6 +1,7 @@
 """Layers of the networks: ±1 weights (or real ones), pooling, normalisation, activation."""
 
-import torch
+from dataclasses import dataclass
+
 from torch import Tensor, nn
 
 from bnnedge.models.config import NetworkConfig, PoolConfig, PoolKind, Precision
@@ -11,6 +12,8 @@ from bnnedge.ops.linear import BinaryLinear
 from bnnedge.ops.normalisation import AffineBatchNorm, ScalarNorm
 from bnnedge.ops.pools import GlobalSumPool, SumPool2d
 from bnnedge.ops.quantisers import activation_layer
+
+FLOAT_WEIGHTS = BinarizeConfig(weight_scale=WeightScale.OFF)
 
 
 def activation(config: NetworkConfig, precision: Precision) -> nn.Module:
@@ -47,25 +50,42 @@ def pooling(pool: PoolConfig) -> nn.Module:
     return nn.MaxPool2d(pool.size, pool.step, pool.padding)
 
 
-class Layer(nn.Module):
-    """Weights and the normalisation of their sums; both kinds of layer below are one.
+@dataclass(frozen=True, kw_only=True, eq=False)
+class WeightedLayer:
+    """Weights and the normalisation of their sums, with the integers that arrive there.
 
     Attributes:
+        weights: ±1, perhaps with a scale, or real.
         norm: of the sums, after pooling.
         largest_input: of the inputs' magnitudes, where they are integers: 1 for ±1.
-        sums_added: how many sums are added up between the weights and `norm`, by pooling.
+        sums_added: how many sums pooling adds up in front of `norm`.
     """
+
+    weights: BinaryConv2d | BinaryLinear
+    norm: AffineBatchNorm
+    largest_input: int = 1
+    sums_added: int = 1
+
+    @property
+    def is_binary(self) -> bool:
+        """Whether the weights are ±1, perhaps with a scale."""
+        return self.weights.binarize.weight_scale is not WeightScale.OFF
+
+    def reachable(self) -> range:
+        """Every integer that can arrive at `norm`, given integer inputs; perhaps some more."""
+        weights = self.weights
+        largest = weights.weight[0].numel() * self.largest_input * self.sums_added
+        skips_taps = isinstance(weights, BinaryConv2d) and weights.border is PaddingMode.ZERO
+        odd_and_even = self.largest_input > 1 or self.sums_added > 1 or skips_taps
+        return range(-largest, largest + 1, 1 if odd_and_even else 2)
+
+
+class Layer(nn.Module):
+    """What hidden and output layers share: submodules that run one after the other."""
 
     norm: AffineBatchNorm
     largest_input: int
     sums_added: int
-
-    @property
-    def weights(self) -> BinaryConv2d | BinaryLinear:
-        """The layer's `linear` or `conv`."""
-        found = self.linear if hasattr(self, "linear") else self.conv
-        assert isinstance(found, BinaryConv2d | BinaryLinear)
-        return found
 
     def forward(self, x: Tensor) -> Tensor:
         """Every submodule in turn; images become rows in front of dense weights."""
@@ -75,27 +95,23 @@ class Layer(nn.Module):
             x = step(x)
         return x
 
-    @property
-    def has_binary_weights(self) -> bool:
-        """Whether the weights are ±1, perhaps with a scale."""
-        return self.weights.binarize.weight_scale is not WeightScale.OFF
-
-    @torch.no_grad()
-    def reachable(self) -> range:
-        """Every integer that can arrive at `norm`, given integer inputs; perhaps some more."""
-        weights = self.weights
-        synapses = weights.weight[0].numel()
-        largest = synapses * self.largest_input * self.sums_added
-        skips_zero_taps = isinstance(weights, BinaryConv2d) and weights.border is PaddingMode.ZERO
-        odd_and_even = self.largest_input > 1 or self.sums_added > 1 or skips_zero_taps
-        return range(-largest, largest + 1, 1 if odd_and_even else 2)
+    def weighted(self) -> WeightedLayer:
+        """The layer's weights and their normalisation."""
+        weights = self.linear if hasattr(self, "linear") else self.conv
+        assert isinstance(weights, BinaryConv2d | BinaryLinear)
+        return WeightedLayer(
+            weights=weights,
+            norm=self.norm,
+            largest_input=self.largest_input,
+            sums_added=self.sums_added,
+        )
 
 
 class HiddenLayer(Layer):
-    """(N, in) or (N, in, H, W) → (N, out …): weights, [pooling], BatchNorm, activation.
+    """(N, in) or (N, in, H, W) → (N, out …): weights, [pooling], BatchNorm, [activation].
 
     Submodules are `linear` or `conv`, `pool` behind convolutions that have one, `norm`, and
-    `sign` or `relu`.
+    `sign` or `relu` where there is one.
     """
 
     def __init__(
@@ -104,7 +120,7 @@ class HiddenLayer(Layer):
         *,
         binarize: BinarizeConfig,
         padding: PaddingMode,
-        activation: nn.Module,
+        activation: nn.Module | None,
         largest_input: int,
     ) -> None:
         super().__init__()
@@ -113,7 +129,8 @@ class HiddenLayer(Layer):
         if pool is not None:
             self.pool = pooling(pool)
         self.norm = AffineBatchNorm(shape.layer.width)
-        self.add_module("relu" if isinstance(activation, nn.ReLU) else "sign", activation)
+        if activation is not None:
+            self.add_module("relu" if isinstance(activation, nn.ReLU) else "sign", activation)
         self.largest_input = largest_input
         added = pool is not None and pool.kind is PoolKind.AVERAGE
         self.sums_added = pool.size**2 if pool is not None and added else 1

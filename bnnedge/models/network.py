@@ -9,8 +9,10 @@ from torch import Tensor, nn
 
 from bnnedge.data.encodings import Encoding, IntegerEncoding, ThresholdsEncoding
 from bnnedge.models.config import NetworkConfig
-from bnnedge.models.layers import Layer
+from bnnedge.models.layers import Layer, WeightedLayer
 from bnnedge.models.topologies import is_convolutional
+from bnnedge.ops.blocks.conv_bn_relu import BinaryConvBNReLU
+from bnnedge.ops.config import PaddingMode
 from bnnedge.ops.conv import BinaryConv2d
 from bnnedge.ops.encoding import PixelInput, ThresholdEncoding
 from bnnedge.ops.linear import BinaryLinear
@@ -58,9 +60,28 @@ class Network(nn.Module, abc.ABC):
             self.encoding = ThresholdEncoding(encoding.thresholds.tolist(), keep_shape)
 
     @property
-    def layers(self) -> Mapping[str, Layer]:
-        """Every layer with weights by its name, in the order of the data."""
-        return {name: part for name, part in self.named_modules() if isinstance(part, Layer)}
+    def largest_input(self) -> int:
+        """Of the magnitudes that the first layer sees."""
+        encoding = self.input_encoding
+        return 2**encoding.bits - 1 if isinstance(encoding, IntegerEncoding) else 1
+
+    @property
+    def first_padding(self) -> PaddingMode:
+        """What surrounds an image: zeros if it holds integers, else what the recipe says."""
+        integers = isinstance(self.input_encoding, IntegerEncoding)
+        return PaddingMode.ZERO if integers else self.config.padding
+
+    @property
+    def layers(self) -> Mapping[str, WeightedLayer]:
+        """Everything with weights and a normalisation by its name, in the order of the data."""
+        found: dict[str, WeightedLayer] = {}
+        for name, module in self.named_modules():
+            if isinstance(module, Layer):
+                found[name] = module.weighted()
+            elif isinstance(module, BinaryConvBNReLU):
+                assert isinstance(module.conv, BinaryConv2d)  # none is factorised
+                found[name] = WeightedLayer(weights=module.conv, norm=module.norm)
+        return found
 
     @abc.abstractmethod
     def classify(self, encoded: Tensor, *, dropout: float = 0.0) -> Tensor:

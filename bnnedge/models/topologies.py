@@ -63,35 +63,33 @@ class LayerShape:
     """A layer with the sizes of what goes in and what comes out.
 
     Attributes:
-        name: the module's, e.g. "hidden.0".
         layer: its configuration.
         inputs: (C, H, W) for a convolution, (F,) for a dense layer.
         sums: shape of its sums, before pooling.
-        outputs: shape after pooling.
+        outputs: shape after pooling; where nothing is left of an image, with a size below 1.
     """
 
-    name: str
     layer: LayerConfig
     inputs: tuple[int, ...]
     sums: tuple[int, ...]
     outputs: tuple[int, ...]
 
-    @property
-    def synapses(self) -> int:
-        """Weights of one neuron or output channel."""
-        if self.layer.conv is None:
-            return self.inputs[0]
-        return self.inputs[0] * self.layer.kernel**2
+    @classmethod
+    def of(cls, layer: LayerConfig, inputs: tuple[int, ...]) -> "LayerShape":
+        """The shape of a layer that gets `inputs`."""
+        if layer.dense is not None:
+            row = (layer.dense,)
+            return cls(layer=layer, inputs=inputs, sums=row, outputs=row)
+        sums = _windows(inputs[1:], layer.kernel, layer.stride, layer.padding)
+        after, pool = sums, layer.pool
+        if pool is not None and min(sums) > 0:
+            after = _windows(sums, pool.size, pool.step, pool.padding)
+        channels = (layer.width,)
+        return cls(layer=layer, inputs=inputs, sums=channels + sums, outputs=channels + after)
 
-    @property
-    def weights(self) -> int:
-        """Weights of the layer."""
-        return self.synapses * self.layer.width
 
-    @property
-    def macs(self) -> int:
-        """Multiply-accumulates per image."""
-        return self.synapses * math.prod(self.sums)
+def _windows(sizes: tuple[int, ...], window: int, step: int, padding: int) -> tuple[int, ...]:
+    return tuple((size + 2 * padding - window) // step + 1 for size in sizes)
 
 
 def is_convolutional(topology: Topology) -> bool:
@@ -147,13 +145,11 @@ def chain_shapes(
         ConfigError: the image is too small; names the smallest that fits.
     """
     layers = (*hidden_layers(config), output_layer(config, classes))
-    shapes = []
+    shapes: list[LayerShape] = []
     before = encoded
     for index, layer in enumerate(layers):
-        if layer.dense is not None:
-            before = (math.prod(before),)
-        sums, after = _sizes(layer, before)
-        if min(after) < 1:
+        shape = LayerShape.of(layer, (math.prod(before),) if layer.conv is None else before)
+        if min(shape.outputs) < 1:
             small = _smallest_edge(layers, encoded)
             wanted = "of another shape" if small is None else f"of at least {_size(small, small)}"
             pooled = "" if layer.pool is None else f", pool {layer.pool.size}"
@@ -162,31 +158,9 @@ def chain_shapes(
                 f"nothing is left of {_size(*before[1:])} behind layer {index} "
                 f"(kernel {layer.kernel}, padding {layer.padding}{pooled})"
             )
-        last = index == len(layers) - 1
-        shapes.append(
-            LayerShape(
-                name="output" if last else f"hidden.{index}",
-                layer=layer,
-                inputs=before,
-                sums=sums,
-                outputs=(classes,) if last else after,
-            )
-        )
-        before = after
+        shapes.append(shape)
+        before = shape.outputs
     return tuple(shapes)
-
-
-def _sizes(layer: LayerConfig, before: tuple[int, ...]) -> tuple[tuple[int, ...], tuple[int, ...]]:
-    """Shapes of a layer's sums and of its outputs; a size below 1 means that it does not fit."""
-    if layer.dense is not None:
-        return (layer.width,), (layer.width,)
-    sums = tuple(
-        (size + 2 * layer.padding - layer.kernel) // layer.stride + 1 for size in before[1:]
-    )
-    after, pool = sums, layer.pool
-    if pool is not None and min(sums) > 0:
-        after = tuple((size + 2 * pool.padding - pool.size) // pool.step + 1 for size in sums)
-    return (layer.width, *sums), (layer.width, *after)
 
 
 def _size(height: int, width: int) -> str:
@@ -197,7 +171,7 @@ def _smallest_edge(layers: tuple[LayerConfig, ...], encoded: tuple[int, ...]) ->
     for edge in range(1, _LARGEST_SEARCHED):
         shape: tuple[int, ...] = (encoded[0], edge, edge)
         for layer in itertools.takewhile(lambda layer: layer.conv is not None, layers):
-            shape = _sizes(layer, shape)[1]
+            shape = LayerShape.of(layer, shape).outputs
             if min(shape) < 1:
                 break
         else:

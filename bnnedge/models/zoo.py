@@ -4,6 +4,7 @@ from bnnedge.data.encodings import Encoding
 from bnnedge.models.chain import Chain
 from bnnedge.models.config import NetworkConfig
 from bnnedge.models.network import Network
+from bnnedge.models.resnet import STAGES, BinaryResNet
 
 
 def build_network(
@@ -20,4 +21,5 @@ def build_network(
     Raises:
         ConfigError: the input does not suit the network; names the smallest that does.
     """
-    return Chain(config, input_shape=input_shape, encoding=encoding, classes=classes)
+    kind = BinaryResNet if config.topology in STAGES else Chain
+    return kind(config, input_shape=input_shape, encoding=encoding, classes=classes)

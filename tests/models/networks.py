@@ -4,7 +4,7 @@ import torch
 
 from bnnedge.data.encodings import Encoding, OneBitThreshold, QuantileThermometer
 from bnnedge.models.config import NetworkConfig, Topology
-from bnnedge.models.layers import Layer
+from bnnedge.models.layers import WeightedLayer
 from bnnedge.models.network import Network
 from bnnedge.models.zoo import build_network
 
@@ -28,8 +28,8 @@ def random_network(
         model = build_network(
             config, input_shape=input_shape, encoding=encoding, classes=classes
         ).eval()
-    for name, layer in model.named_modules():
-        if isinstance(layer, Layer) and name != "output":
+    for name, layer in model.layers.items():
+        if name != "output":
             _spread(layer, generator)
     norm = model.get_submodule("output.norm")
     norm.running_mean.fill_(0.37)
@@ -37,7 +37,7 @@ def random_network(
     return model
 
 
-def _spread(layer: Layer, generator: torch.Generator) -> None:
+def _spread(layer: WeightedLayer, generator: torch.Generator) -> None:
     norm, reachable = layer.norm, layer.reachable()
     assert norm.running_mean is not None and norm.running_var is not None
     channels = len(norm.running_mean)

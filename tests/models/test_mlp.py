@@ -8,7 +8,6 @@ import torch
 from bnnedge.data.encodings import OneBitThreshold
 from bnnedge.errors import ConfigError
 from bnnedge.models.config import NetworkConfig, Topology
-from bnnedge.models.layers import Layer
 from bnnedge.models.zoo import build_network
 from tests.models.networks import random_mlp
 
@@ -26,8 +25,7 @@ def test_named_topologies_have_their_published_widths(
         encoding=OneBitThreshold(threshold=127.5),
         classes=10,
     )
-    layers = [module for module in model.modules() if isinstance(module, Layer)]
-    shapes = [tuple(layer.weights.weight.shape) for layer in layers]
+    shapes = [tuple(layer.weights.weight.shape) for layer in model.layers.values()]
     sizes = [784, *widths, 10]
     assert shapes == [(after, before) for before, after in itertools.pairwise(sizes)]
 
