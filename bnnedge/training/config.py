@@ -106,6 +106,7 @@ class ComputeConfig:
             threads wait for each other at every one of many short operations).
         amp: forward and backward passes in bfloat16; weights and evaluation stay float32.
         compile: let torch.compile fuse the network's operations.
+        channels_last: keep images with their channels innermost: quicker for some networks.
         deterministic: forbid GPU operations whose results differ between runs. A processor's
             never do.
 
@@ -117,6 +118,7 @@ class ComputeConfig:
     threads: int = 1
     amp: bool = False
     compile: bool = False
+    channels_last: bool = False
     deterministic: bool = False
 
     def __post_init__(self) -> None:

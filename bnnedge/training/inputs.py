@@ -38,6 +38,7 @@ class Inputs:
         examples: the raw inputs.
         augmentation: what changes training images.
         teacher: whose logits go with the training batches.
+        channels_last: give images with their channels innermost in memory.
     """
 
     def __init__(
@@ -46,12 +47,14 @@ class Inputs:
         examples: Examples,
         augmentation: Augmentation | None = None,
         teacher: Network | None = None,
+        channels_last: bool = False,
     ) -> None:
         self.labels = examples.labels
         self._model = model
         self._teacher = None if teacher is None else teacher.eval()
         self._images = examples.images
         self._augmentation = augmentation
+        self._channels_last = channels_last
         self._encoded: Tensor | None = None
         self._taught: Tensor | None = None
         if augmentation is None or not augmentation.is_active:
@@ -70,10 +73,14 @@ class Inputs:
     def batch(self, index: Tensor) -> Tensor:
         """What the first layer takes of the examples at `index`, unchanged: float32."""
         if self._encoded is not None:
-            return self._encoded[index].float()
+            return self._arranged(self._encoded[index].float())
         with torch.no_grad():
-            encoded: Tensor = self._model.encoding(self._images[index].float())
-        return encoded
+            return self._arranged(self._model.encoding(self._images[index].float()))
+
+    def _arranged(self, x: Tensor) -> Tensor:
+        if self._channels_last and x.dim() == 4:
+            return x.contiguous(memory_format=torch.channels_last)
+        return x
 
     def training_batch(
         self, index: Tensor, batch: int, share: slice
@@ -91,9 +98,8 @@ class Inputs:
         draw = self._augmentation.draw(batch).take(share)
         raw = self._augmentation.apply(self._images[index], draw).float()
         with torch.no_grad():
-            encoded: Tensor = self._model.encoding(raw)
             taught: Tensor | None = None if self._teacher is None else self._teacher(raw)
-        return encoded, taught
+            return self._arranged(self._model.encoding(raw)), taught
 
 
 @torch.no_grad()

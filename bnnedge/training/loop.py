@@ -145,6 +145,8 @@ def fit(
         ConfigError: the inputs cannot be augmented, or a batch cannot be shared evenly.
     """
     workers = workers or Workers()
+    if config.compute.channels_last:
+        model.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
     run = _Run(model, config)
     batch = min(config.batch_size, len(training))
     if batch % workers.size:
@@ -153,8 +155,9 @@ def fit(
             remedy=f"choose a batch_size that {workers.size} divides",
         )
     augmentation = Augmentation(config.augment, tuple(training.images.shape[1:]))
-    inputs = Inputs(model, training, augmentation, teacher)
-    held_out = Inputs(model, validation)
+    channels_last = config.compute.channels_last
+    inputs = Inputs(model, training, augmentation, teacher, channels_last)
+    held_out = Inputs(model, validation, channels_last=channels_last)
     device = training.labels.device
     state = workers.tell(work.load() if work is not None and workers.is_leader else None)
     if state is not None:
@@ -185,7 +188,7 @@ def fit(
     model.load_state_dict(run.best)
     retuned = config.retune_norms and _retune_norms(model, training, held_out, run.best_accuracy)
     return Trained(
-        model=model.eval(),
+        model=model.eval().to(memory_format=torch.contiguous_format),  # type: ignore[call-overload]
         best_epoch=run.best_epoch,
         history=tuple(run.history),
         norms_retuned=retuned,

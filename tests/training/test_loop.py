@@ -7,9 +7,18 @@ import pytest
 import torch
 from torch import Tensor, nn
 
+from bnnedge.data.encodings import IntegerEncoding
 from bnnedge.errors import ConfigError, TrainingError
+from bnnedge.models.config import LayerConfig, NetworkConfig, PoolConfig, Topology
+from bnnedge.models.zoo import build_network
 from bnnedge.training.augment import Augmentation
-from bnnedge.training.config import AugmentConfig, DistillConfig, Loss, TrainingConfig
+from bnnedge.training.config import (
+    AugmentConfig,
+    ComputeConfig,
+    DistillConfig,
+    Loss,
+    TrainingConfig,
+)
 from bnnedge.training.inputs import Examples, Inputs
 from bnnedge.training.loop import accuracy, fit, learning_rate, reproducible
 from bnnedge.training.loss import distillation_loss, label_loss, total_loss
@@ -183,3 +192,23 @@ def test_weights_that_are_not_finite_are_noticed_behind_a_finite_loss() -> None:
         pytest.raises(TrainingError, match="weight is not finite at the end of epoch 1"),
     ):
         fit(model, examples, examples, _config(learning_rate=1e-6))
+
+
+def test_channels_last_trains_the_same_network() -> None:
+    """Sums of ±1 are exact in any order; what is left are roundings in the norms."""
+    examples = toy_examples(160, (1, 12, 12))
+    layers = (LayerConfig(conv=4, pool=PoolConfig(size=2)), LayerConfig(dense=8))
+    losses = []
+    for channels_last in (False, True):
+        config = _config(compute=ComputeConfig(channels_last=channels_last))
+        with reproducible(config, CPU):
+            model = build_network(
+                NetworkConfig(topology=Topology.CONV, layers=layers),
+                input_shape=(1, 12, 12),
+                encoding=IntegerEncoding(),
+                classes=2,
+            )
+            trained = fit(model, examples, examples, config)
+        losses.append([report.loss for report in trained.history])
+        assert all(p.is_contiguous() for p in model.parameters())
+    assert losses[0] == pytest.approx(losses[1], rel=0.02)
