@@ -1,0 +1,277 @@
+"""Networks of the zoo: published sizes, integers inside, options, and what they refuse."""
+
+import math
+
+import pytest
+import torch
+from torch import nn
+
+from bnnedge.data.encodings import Encoding, IntegerEncoding, OneBitThreshold, QuantileThermometer
+from bnnedge.errors import ConfigError
+from bnnedge.models.config import (
+    LayerConfig,
+    NetworkConfig,
+    PoolConfig,
+    PoolKind,
+    Precision,
+    Topology,
+)
+from bnnedge.models.network import Network
+from bnnedge.models.zoo import build_network
+from bnnedge.ops.config import ActivationMethod, PaddingMode, WeightScale
+from bnnedge.ops.conv import BinaryConv2d
+from bnnedge.ops.quantisers import BirealBinaryActivation
+from tests.models.networks import random_mlp, random_network
+
+_STACK = (LayerConfig(conv=6, padding=1, pool=PoolConfig(size=2)), LayerConfig(dense=8))
+_BITS = OneBitThreshold(threshold=127.5)
+
+
+def _config(topology: str, **options: object) -> NetworkConfig:
+    given = {"mlp": {"hidden": (9,)}, "conv": {"layers": _STACK}}.get(topology, {})
+    return NetworkConfig(topology=Topology(topology), **{**given, **options})
+
+
+def _build(
+    topology: str,
+    shape: tuple[int, ...] = (3, 8, 8),
+    encoding: Encoding = _BITS,
+    classes: int = 10,
+    **options: object,
+) -> Network:
+    config = _config(topology, **options)
+    return build_network(config, input_shape=shape, encoding=encoding, classes=classes)
+
+
+@pytest.mark.parametrize(
+    ("topology", "shape", "sizes"),
+    [
+        ("tfc", (1, 28, 28), [(64, 784), (64, 64), (64, 64), (10, 64)]),
+        ("sfc", (1, 28, 28), [(256, 784), (256, 256), (256, 256), (10, 256)]),
+        ("lfc", (1, 28, 28), [(1024, 784), (1024, 1024), (1024, 1024), (10, 1024)]),
+        ("lenet5", (1, 28, 28), [(20, 1, 5, 5), (50, 20, 5, 5), (500, 800), (10, 500)]),
+        (
+            "cnv",
+            (3, 32, 32),
+            [
+                *((64, 3, 3, 3), (64, 64, 3, 3), (128, 64, 3, 3), (128, 128, 3, 3)),
+                *((256, 128, 3, 3), (256, 256, 3, 3), (512, 256), (512, 512), (10, 512)),
+            ],
+        ),
+        (
+            "vgg-small",
+            (3, 32, 32),
+            [
+                *((128, 3, 3, 3), (128, 128, 3, 3), (256, 128, 3, 3), (256, 256, 3, 3)),
+                *((512, 256, 3, 3), (512, 512, 3, 3), (10, 8192)),
+            ],
+        ),
+        (
+            "nin",
+            (3, 32, 32),
+            [
+                *((192, 3, 5, 5), (160, 192, 1, 1), (96, 160, 1, 1), (192, 96, 5, 5)),
+                *((192, 192, 1, 1), (192, 192, 1, 1), (192, 192, 3, 3), (192, 192, 1, 1)),
+                (10, 192, 1, 1),
+            ],
+        ),
+    ],
+)
+def test_named_topologies_have_their_published_sizes(
+    topology: str, shape: tuple[int, ...], sizes: list[tuple[int, ...]]
+) -> None:
+    model = _build(topology, shape)
+    assert [tuple(layer.weights.weight.shape) for layer in model.layers.values()] == sizes
+
+
+@pytest.mark.parametrize(
+    ("topology", "convolutions", "widths"),
+    [("resnet18", 17, [64, 128, 256, 512]), ("resnet20", 19, [16, 32, 64])],
+)
+def test_residual_networks_have_their_published_depth(
+    topology: str, convolutions: int, widths: list[int]
+) -> None:
+    model = _build(topology)
+    outputs = [len(layer.weights.weight) for layer in model.layers.values()]
+    assert len(outputs) - 1 == convolutions  # and one dense layer: 18 or 20 in all
+    assert list(dict.fromkeys(outputs[:-1])) == widths
+    streams = model.eval().trace(torch.zeros(1, 3, 7, 8))
+    assert streams["sign"].shape[2:] == {18: (1, 1), 20: (2, 2)}[convolutions + 1]
+
+
+_SMALL = {"cnv": (3, 32, 32), "lenet5": (1, 16, 16), "tfc": (5, 5), "mlp": (7,)}
+
+
+@pytest.mark.parametrize("topology", [t.value for t in Topology if t.value not in ("sfc", "lfc")])
+@pytest.mark.parametrize(
+    "encoding",
+    [_BITS, QuantileThermometer(levels=(50.0, 150.0)), IntegerEncoding()],
+    ids=lambda encoding: encoding.name,
+)
+def test_evaluation_computes_with_integers_and_ends_in_the_forward_pass(
+    topology: str, encoding: Encoding
+) -> None:
+    shape = _SMALL.get(topology, (3, 8, 8))
+    model = random_network(_config(topology), input_shape=shape, encoding=encoding)
+    x = torch.randint(0, 256, (3, *shape), generator=torch.Generator().manual_seed(1)).float()
+    streams = model.trace(x)
+    for name, stream in streams.items():
+        if name.endswith("sign"):
+            assert set(stream.unique().tolist()) == {-1, 1}
+        if name.endswith(("linear", "conv", "pool", "encoding")):
+            assert torch.equal(stream, stream.round())
+    *_, (before, sums), (last, logits) = streams.items()
+    assert (before.partition(".")[0], last) == ("output", "output.norm")
+    with torch.no_grad():
+        assert torch.equal(logits, model(x))
+        assert torch.equal(model.classify(streams["encoding"]), model(x))
+    assert logits.shape == (3, 10)
+    assert torch.equal(logits.argmax(1), sums.argmax(1))  # the scalar affine keeps the winner
+
+
+@pytest.mark.parametrize("topology", ["tfc", "conv", "nin", "resnet20"])
+def test_accumulators_stay_within_what_is_called_reachable(topology: str) -> None:
+    for encoding in (_BITS, IntegerEncoding()):
+        for padding in (PaddingMode.ZERO, PaddingMode.MINUS_ONE):
+            config = _config(topology, padding=padding)
+            model = random_network(config, input_shape=(3, 8, 8), encoding=encoding)
+            random = torch.randint(0, 256, (4, 3, 8, 8)).float()
+            arriving = _inputs_of_norms(model, torch.cat([random, torch.full((1, 3, 8, 8), 255.0)]))
+            assert arriving.keys() == model.layers.keys()
+            for name, layer in model.layers.items():
+                assert {int(v) for v in arriving[name].unique()} <= set(layer.reachable()), name
+
+
+def _inputs_of_norms(model: Network, x: torch.Tensor) -> dict[str, torch.Tensor]:
+    seen: dict[str, torch.Tensor] = {}
+    for name, layer in model.layers.items():
+        layer.norm.register_forward_hook(
+            lambda _, inputs, __, name=name: seen.__setitem__(name, inputs[0])
+        )
+    model(x)
+    return seen
+
+
+def test_config_errors_say_what_was_wanted() -> None:
+    for options, message in (
+        ({"topology": Topology.MLP}, "mlp wants hidden"),
+        ({"topology": Topology.CONV}, r"conv wants layers, e.g. layers = \[\{ conv = 32"),
+        ({"topology": Topology.TFC, "hidden": (64,)}, "tfc has fixed layers, got hidden"),
+        ({"topology": Topology.NIN, "layers": _STACK}, "nin has fixed layers, got layers"),
+        ({"topology": Topology.MLP, "hidden": (64, 0)}, r"widths in 1…65536, got \[64, 0\]"),
+        ({"topology": Topology.CONV, "layers": _STACK[::-1]}, "every convolution in front"),
+        ({"topology": Topology.TFC, "gradient": ActivationMethod.NONE}, "gradient wants one of"),
+        ({"topology": Topology.TFC, "weight_scale": WeightScale.OFF}, 'set weights = "float"'),
+    ):
+        with pytest.raises(ConfigError, match=message):
+            NetworkConfig(**options)
+    for options, message in (
+        ({}, "either conv or dense"),
+        ({"conv": 1, "dense": 1}, "either conv or dense"),
+        ({"conv": 0}, "width in 1…65536, got 0"),
+        ({"dense": 4, "padding": 1}, "dense layer takes no kernel"),
+        ({"conv": 4, "padding": 3}, "padding below the kernel"),
+        ({"conv": 4, "kernel": 0}, "at least 1"),
+    ):
+        with pytest.raises(ConfigError, match=message):
+            LayerConfig(**options)
+    with pytest.raises(ConfigError, match="size and stride of at least 1"):
+        PoolConfig(size=2, stride=0)
+    with pytest.raises(ConfigError, match=r"half its size \(1\), got 2"):
+        PoolConfig(size=3, padding=2)
+
+
+def test_images_that_do_not_fit_are_refused_with_the_smallest_that_does() -> None:
+    with pytest.raises(
+        ConfigError,
+        match=r"cnv wants images of at least 32x32, got 28x28: nothing is left of 2x2 behind "
+        r"layer 5 \(kernel 3, padding 0\)",
+    ):
+        _build("cnv", (1, 28, 28))
+    assert _build("cnv", (1, 32, 32)).input_shape == (1, 32, 32)
+    with pytest.raises(ConfigError, match="lenet5 wants images of at least 16x16, got 30x15"):
+        _build("lenet5", (1, 30, 15))
+    with pytest.raises(ConfigError, match=r"resnet20 wants images .* got inputs of shape \(64,\)"):
+        _build("resnet20", (64,))
+
+
+def test_average_pools_count_every_pixel_and_padding() -> None:
+    pool = PoolConfig(size=3, stride=2, padding=1, kind=PoolKind.AVERAGE)
+    model = _build("conv", (1, 5, 6), layers=(LayerConfig(conv=4, kernel=1, pool=pool),)).eval()
+    streams = model.trace(torch.randint(0, 256, (2, 1, 5, 6)).float())
+    sums = nn.functional.avg_pool2d(streams["hidden.0.conv"], 3, 2, 1) * 9
+    assert torch.equal(streams["hidden.0.pool"], sums.round())
+
+
+def test_precision_options_reach_the_layers() -> None:
+    kinds = {
+        name: layer.is_binary
+        for name, layer in _build("lenet5", (1, 28, 28), first_last=Precision.FLOAT).layers.items()
+    }
+    assert kinds == {"hidden.0": False, "hidden.1": True, "hidden.2": True, "output": False}
+    model = _build("lenet5", (1, 28, 28), first_last=Precision.FLOAT)
+    assert [name for name, part in model.named_modules() if isinstance(part, nn.ReLU)] == [
+        "hidden.2.relu"  # real numbers reach the float last layer
+    ]
+    for topology, shape in (("lenet5", (1, 28, 28)), ("resnet20", (3, 8, 8)), ("tfc", (4, 4))):
+        for weights in Precision:
+            options = {"weights": weights, "activations": Precision.FLOAT}
+            model = _build(topology, shape, **options).eval()
+            binary = {layer.is_binary for layer in model.layers.values()}
+            assert binary == {weights is Precision.BINARY}
+            assert not [name for name in model.trace(torch.zeros(1, *shape)) if "sign" in name]
+    model = _build("conv", gradient=ActivationMethod.BIREAL, weight_scale=WeightScale.CHANNEL)
+    assert isinstance(model.get_submodule("hidden.0.sign"), BirealBinaryActivation)
+    scales = [layer.weights.binarize.weight_scale for layer in model.layers.values()]
+    assert scales == [WeightScale.CHANNEL, WeightScale.CHANNEL, WeightScale.SIGN]
+
+
+def test_integers_and_real_numbers_are_padded_with_zero_and_signs_as_asked() -> None:
+    def borders(model: Network) -> set[PaddingMode]:
+        first, *rest = (m.border for m in model.modules() if isinstance(m, BinaryConv2d))
+        return {first} if model.config.topology is Topology.CONV else {first, *rest}
+
+    plus = PaddingMode.PLUS_ONE
+    assert borders(_build("conv", padding=plus)) == {plus}
+    assert borders(_build("conv", padding=plus, encoding=IntegerEncoding())) == {PaddingMode.ZERO}
+    real = {"activations": Precision.FLOAT, "encoding": IntegerEncoding(), "padding": plus}
+    for topology in ("vgg-small", "resnet20"):
+        assert borders(_build(topology, **real)) == {PaddingMode.ZERO}
+        assert borders(_build(topology, padding=plus)) == {plus}
+
+
+@pytest.mark.parametrize("topology", ["conv", "nin", "resnet20"])
+@pytest.mark.parametrize("weights", list(Precision))
+def test_every_parameter_learns(topology: str, weights: Precision) -> None:
+    torch.manual_seed(0)
+    model = _build(topology, encoding=IntegerEncoding(), weights=weights)
+    x = torch.randint(0, 256, (8, 3, 8, 8)).float()
+    nn.functional.cross_entropy(model(x), torch.arange(8)).backward()
+    for name, parameter in model.named_parameters():
+        assert parameter.grad is not None and parameter.grad.abs().sum() > 0, name
+        assert math.isfinite(float(parameter.grad.abs().sum())), name
+
+
+def test_constraining_keeps_the_output_scale_positive() -> None:
+    model = _build("lenet5", (1, 28, 28))
+    scale = model.get_submodule("output.norm").weight
+    with torch.no_grad():
+        scale.fill_(-3.0)
+    model.constrain_()
+    assert float(scale.detach()) > 0
+
+
+def test_dropout_acts_on_dense_layers_in_training_only() -> None:
+    model = random_mlp()
+    bits = torch.ones(8, 48)
+    with torch.no_grad():
+        assert torch.equal(model.classify(bits, dropout=0.5), model.classify(bits))
+        model.train()
+        assert not torch.equal(model.classify(bits, dropout=0.5), model.classify(bits))
+    images = _build("nin").train()  # has no dense layer
+    state = {name: tensor.clone() for name, tensor in images.state_dict().items()}
+    bits = torch.ones(4, 3, 8, 8)
+    with torch.no_grad():
+        first = images.classify(bits, dropout=0.5)
+        images.load_state_dict(state)
+        assert torch.equal(images.classify(bits), first)
