@@ -1,10 +1,11 @@
 """The shape of a graph that can be lowered: input region, then layers in a chain, then a tail.
 
-A layer is a MatMul by constants. Whatever lies between two MatMuls must act on each channel by
-itself; what it computes does not matter here, because it is enumerated. Everything else is refused
-by node name.
+A layer is a MatMul or a Conv by constants. Whatever lies between two layers must act on each
+channel by itself, or be a pool; what it computes does not matter here, because it is enumerated.
+Everything else is refused by node name.
 """
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -14,7 +15,9 @@ from qonnx.util.basic import get_by_name
 
 from bnnedge.errors import LoweringError
 
-LINEAR = {"MatMul", "Gemm", "XnorPopcountMatMul"}
+LINEAR = {"MatMul", "Gemm", "XnorPopcountMatMul", "Conv"}
+MAX_POOLS = {"MaxPool", "GlobalMaxPool"}
+SUM_POOLS = {"AveragePool", "GlobalAveragePool", "ReduceMean", "ReduceSum"}
 ELEMENTWISE = {
     *("Add", "Sub", "Mul", "Div", "Neg", "Max", "Min", "Pow", "Abs", "BatchNormalization"),
     *("Relu", "LeakyRelu", "PRelu", "Clip", "HardSigmoid", "Sigmoid", "Tanh", "Elu", "Selu"),
@@ -29,15 +32,35 @@ INPUT_ONLY = {"Concat", "Expand", "Tile", "Slice", "Gather", "Split"}
 SOFTMAX = {"Softmax", "LogSoftmax"}
 TOP1 = {"TopK", "ArgMax"}
 _MAY_END = SOFTMAX | TOP1 | RESHAPING | {"Cast", "Identity"}
-_CHAINS = "only chains of layers can be lowered, without branches"
+_CHAINS = (
+    "only chains of layers can be lowered, without branches; residual networks are exported, and"
+    " simulated in PyTorch and QONNX"
+)
 _REASONS = {
-    "Conv": "convolutions cannot be lowered yet, only fully connected layers",
+    "ConvTranspose": "transposed convolutions cannot be lowered",
     "Trunc": "more than one bit; wanted BipolarQuant",
     "FloatQuant": "more than one bit; wanted BipolarQuant",
-    "MaxPool": "pooling cannot be lowered yet, only fully connected layers",
-    "AveragePool": "pooling cannot be lowered yet, only fully connected layers",
-    "GlobalAveragePool": "pooling cannot be lowered yet, only fully connected layers",
+    "Im2Col": "a convolution that is a MatMul already; wanted the Conv",
 }
+
+
+@dataclass(frozen=True, kw_only=True)
+class Region:
+    """What lies behind a layer.
+
+    Attributes:
+        sections: groups of nodes that act on each channel by itself.
+        pools: the pools between them: pools[k] is behind sections[k] and before sections[k + 1].
+    """
+
+    sections: tuple[tuple[Any, ...], ...]
+    pools: tuple[Any, ...]
+
+    def __iter__(self) -> Iterator[Any]:
+        yield from self.sections[0]
+        for pool, section in zip(self.pools, self.sections[1:], strict=True):
+            yield pool
+            yield from section
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -46,8 +69,9 @@ class Chain:
 
     Attributes:
         input: nodes from the graph's input to the first layer, topologically sorted.
-        layers: the MatMul (Gemm, XnorPopcountMatMul) nodes.
-        regions: regions[i] are the nodes from layer i to layer i + 1; the last one is the tail.
+        layers: the MatMul (Gemm, XnorPopcountMatMul, Conv) nodes.
+        pads: the explicit Pad in front of each layer, or None.
+        regions: regions[i] is what lies between layer i and layer i + 1; the last one is the tail.
         softmax: the Softmax or LogSoftmax behind the tail, if there is one.
         top1: the TopK or ArgMax that finds the class, if one does.
         ending: all nodes behind the tail: softmax, top1, and reshapes and casts of the class.
@@ -57,17 +81,36 @@ class Chain:
 
     input: tuple[Any, ...]
     layers: tuple[Any, ...]
-    regions: tuple[tuple[Any, ...], ...]
+    pads: tuple[Any | None, ...]
+    regions: tuple[Region, ...]
     softmax: Any | None
     top1: Any | None
     ending: tuple[Any, ...]
     source: str
     result: str
 
+    def entry(self, index: int) -> str:
+        """Name of the tensor that layer `index` sees, before it is padded."""
+        return str((self.pads[index] or self.layers[index]).input[0])
+
+    @property
+    def nodes(self) -> tuple[Any, ...]:
+        """All nodes, in an order in which they can run."""
+        nodes = list(self.input)
+        for pad, layer, region in zip(self.pads, self.layers, self.regions, strict=True):
+            nodes += [*([pad] if pad is not None else []), layer, *region]
+        return (*nodes, *self.ending)
+
 
 def called(node: Any) -> str:
     """A node as errors name it."""
     return f"node {node.name} ({node.op_type})"
+
+
+def attribute(node: Any, name: str, default: int) -> int:
+    """An integer attribute of a node."""
+    found = get_by_name(node.attribute, name)
+    return default if found is None else int(found.i)
 
 
 def find_chain(model: ModelWrapper) -> Chain:
@@ -89,7 +132,9 @@ def find_chain(model: ModelWrapper) -> Chain:
     source = graph.input[0].name
     part = {source: 0}  # of every tensor that depends on the input
     parts: list[list[Any]] = [[]]
+    barriers: list[Any] = []  # layers and pools: barriers[i] is between parts i and i + 1
     layers: list[Any] = []
+    padded: dict[str, Any] = {}
     for node in graph.node:
         inputs = [name for name in node.input if name in part]
         _check_op(model, node, inputs)
@@ -98,35 +143,69 @@ def find_chain(model: ModelWrapper) -> Chain:
             raise LoweringError(
                 f"{called(node)}: joins two branches ({', '.join(inputs)})", remedy=_CHAINS
             )
-        if node.op_type in LINEAR:
-            if index < len(layers):
+        is_layer = node.op_type in LINEAR and not _is_sum(model, node, parts, barriers)
+        if node.op_type == "Pad":
+            _check_pad(model, node)
+            padded[node.output[0]] = node
+        elif is_layer or node.op_type in LINEAR | MAX_POOLS | SUM_POOLS:
+            if index < len(barriers):
                 raise LoweringError(
-                    f"{called(node)}: works on the same data as {called(layers[index])}",
+                    f"{called(node)}: works on the same data as {called(barriers[index])}",
                     remedy=_CHAINS,
                 )
-            layers.append(node)
+            if not is_layer and not layers:
+                raise LoweringError(
+                    f"{called(node)}: pools in front of the first layer",
+                    remedy="pool before the data reach the network, or behind a layer",
+                )
+            barriers.append(node)
+            layers += [node] if is_layer else []
             parts.append([])
             index += 1
         else:
             parts[index].append(node)
         part.update(dict.fromkeys(node.output, index))
     if not layers:
-        raise LoweringError("the graph has no MatMul or Gemm that works on its input")
+        raise LoweringError("the graph has no MatMul, Gemm or Conv that works on its input")
     softmax, top1, ending, result = _split_tail(model, parts)
-    for layer, region in zip(layers, parts[1:], strict=True):
-        _check_layer(model, layer)
-        for node in region:
-            _check_channels(model, layer, node)
+    regions: list[Region] = []
+    for barrier, section in zip(barriers, parts[1:], strict=True):
+        if barrier in layers:
+            _check_layer(model, barrier)
+            regions.append(Region(sections=(tuple(section),), pools=()))
+        else:
+            _check_pool(model, barrier)
+            regions[-1] = Region(
+                sections=(*regions[-1].sections, tuple(section)),
+                pools=(*regions[-1].pools, barrier),
+            )
+        for node in section:
+            _check_channels(model, barrier, node)
     return Chain(
         input=tuple(parts[0]),
         layers=tuple(layers),
-        regions=tuple(tuple(region) for region in parts[1:]),
+        pads=tuple(padded.get(layer.input[0]) for layer in layers),
+        regions=tuple(regions),
         softmax=softmax,
         top1=top1,
         ending=ending,
         source=source,
         result=result,
     )
+
+
+def _is_sum(model: ModelWrapper, node: Any, parts: list[list[Any]], barriers: list[Any]) -> bool:
+    """A depthwise Conv by one constant per channel, on accumulators: a sum over its window."""
+    if node.op_type != "Conv" or not barriers or barriers[-1].op_type != "Conv":
+        return False
+    if any(other.op_type != "Mul" for other in parts[-1]):
+        return False
+    weights = model.get_initializer(node.input[1])
+    if weights is None or weights.ndim != 4 or weights.shape[1] != 1:
+        return False
+    if attribute(node, "group", 1) != len(weights):
+        return False
+    return bool((weights == weights[:, :, :1, :1]).all())
 
 
 def _split_tail(
@@ -170,15 +249,10 @@ def _split_tail(
     return softmax, top1, ending, str(ending[0].input[0])
 
 
-def _attribute(node: Any, name: str, default: int) -> int:
-    found = get_by_name(node.attribute, name)
-    return default if found is None else int(found.i)
-
-
 def _channel_axis(model: ModelWrapper, node: Any) -> None:
     shape = model.get_tensor_shape(node.input[0])
     default = 0 if node.op_type == "ArgMax" else -1
-    axis = _attribute(node, "axis", default)
+    axis = attribute(node, "axis", default)
     position = axis % len(shape) if shape else 0
     if not position or shape[position] != np.prod(shape):
         raise LoweringError(
@@ -189,7 +263,7 @@ def _channel_axis(model: ModelWrapper, node: Any) -> None:
 def _class_output(model: ModelWrapper, node: Any) -> str:
     """The tensor with the class, having checked that the node is a plain top-1."""
     if node.op_type == "ArgMax":
-        if _attribute(node, "select_last_index", 0):
+        if attribute(node, "select_last_index", 0):
             raise LoweringError(
                 f"{called(node)}: ties go to the lowest class, not to the last",
                 remedy="export with select_last_index = 0",
@@ -199,24 +273,26 @@ def _class_output(model: ModelWrapper, node: Any) -> str:
         constant = model.get_initializer(node.input[1])
         k = None if constant is None else constant.reshape(-1).tolist()
     else:  # before opset 10
-        k = [_attribute(node, "k", 0)]
-    if k != [1] or not _attribute(node, "largest", 1):
+        k = [attribute(node, "k", 0)]
+    if k != [1] or not attribute(node, "largest", 1):
         raise LoweringError(
             f"{called(node)}: wanted the largest 1, got the"
-            f" {'largest' if _attribute(node, 'largest', 1) else 'smallest'} {k}",
+            f" {'largest' if attribute(node, 'largest', 1) else 'smallest'} {k}",
             remedy="end the graph before it, or take the top 1",
         )
     return str(node.output[1])
 
 
 def _check_op(model: ModelWrapper, node: Any, inputs: list[str]) -> None:
-    known = LINEAR | ELEMENTWISE | RESHAPING | INPUT_ONLY | SOFTMAX | TOP1
+    known = LINEAR | MAX_POOLS | SUM_POOLS | ELEMENTWISE | RESHAPING | INPUT_ONLY | SOFTMAX | TOP1
+    known |= {"Pad"}
     if node.op_type not in known:
         if node.op_type in _REASONS:
             raise LoweringError(f"{called(node)}: {_REASONS[node.op_type]}")
         raise LoweringError(
             f"{called(node)}: not an op that the lowering knows",
-            remedy="wanted MatMul or Gemm, elementwise ops between them, and one-bit binarisers",
+            remedy="wanted MatMul, Gemm or Conv, pools and elementwise ops between them, and"
+            " one-bit binarisers",
         )
     if not inputs:
         raise LoweringError(f"{called(node)}: depends neither on the input nor on constants alone")
@@ -226,11 +302,8 @@ def _check_op(model: ModelWrapper, node: Any, inputs: list[str]) -> None:
         )
     if node.op_type == "MultiThreshold":
         thresholds = model.get_initializer(node.input[1])
-        if thresholds is None or thresholds.ndim != 2 or thresholds.shape[1] != 1:
-            steps = None if thresholds is None else thresholds.shape[-1]
-            raise LoweringError(
-                f"{called(node)}: more than one bit ({steps} thresholds), wanted 1 per channel"
-            )
+        if thresholds is None or thresholds.ndim != 2:
+            raise LoweringError(f"{called(node)}: wanted constant thresholds (channels, steps)")
     if node.op_type == "BatchNormalization":
         training = get_by_name(node.attribute, "training_mode")
         if training is not None and training.i:
@@ -248,35 +321,48 @@ def _check_layer(model: ModelWrapper, node: Any) -> None:
             f"{called(node)}: wanted float32 weights, got {weights.dtype}",
             remedy="export in float32",
         )
-    if weights.ndim != 2:
-        raise LoweringError(f"{called(node)}: wanted 2 weight dimensions, got {weights.ndim}")
+    wanted = 4 if node.op_type == "Conv" else 2
+    if weights.ndim != wanted:
+        raise LoweringError(
+            f"{called(node)}: wanted {wanted} weight dimensions, got {weights.ndim}",
+            remedy="only fully connected layers and convolutions over (H, W) can be lowered",
+        )
     shape = model.get_tensor_shape(node.input[0])
     if not shape or not model.get_tensor_shape(node.output[0]):
         raise LoweringError(f"{called(node)}: the shapes of its input and output are not known")
-    if int(np.prod(shape[:-1])) != 1:
+    if node.op_type != "Conv" and int(np.prod(shape[:-1])) != 1:
         raise LoweringError(
             f"{called(node)}: wanted one vector per image, got data of shape {tuple(shape)}",
-            remedy="flatten the input before the first layer",
+            remedy="flatten the data before a fully connected layer",
         )
 
 
-def _check_channels(model: ModelWrapper, layer: Any, node: Any) -> None:
-    """Channel c of the layer must still be element c of what `node` makes."""
+def _check_pad(model: ModelWrapper, node: Any) -> None:
+    consumers = model.find_consumers(node.output[0]) or []
+    if [consumer.op_type for consumer in consumers] != ["Conv"]:
+        raise LoweringError(f"{called(node)}: wanted an explicit Pad right before one Conv only")
+
+
+def _check_pool(model: ModelWrapper, node: Any) -> None:
+    shape = model.get_tensor_shape(node.input[0])
+    if not shape or len(shape) != 4 or not model.get_tensor_shape(node.output[0]):
+        raise LoweringError(
+            f"{called(node)}: wanted to pool data of shape (N, C, H, W), got {tuple(shape or ())}"
+        )
+    if len(node.output) > 1:
+        raise LoweringError(f"{called(node)}: the positions of the maxima cannot be lowered")
+
+
+def _check_channels(model: ModelWrapper, barrier: Any, node: Any) -> None:
+    """What `node` makes must have as many values as what the layer or pool gives."""
     if node.op_type in INPUT_ONLY:
         raise LoweringError(f"{called(node)}: rearranges or joins channels between layers")
-    before = model.get_tensor_shape(layer.output[0])
+    before = model.get_tensor_shape(barrier.output[0])
     after = model.get_tensor_shape(node.output[0])
     if after is None:
         raise LoweringError(f"{called(node)}: its output shape is not known")
     if after[:1] != [1] or np.prod(after) != np.prod(before):
         raise LoweringError(
-            f"{called(node)}: wanted one value per channel of {layer.name}"
-            f" ({before[-1]}), got shape {tuple(after)}"
+            f"{called(node)}: wanted one value per output of {barrier.name}"
+            f" ({tuple(before[1:])}), got shape {tuple(after)}"
         )
-    if node.op_type == "Transpose":
-        shape = model.get_tensor_shape(node.input[0])
-        permutation = get_by_name(node.attribute, "perm")
-        order = list(permutation.ints) if permutation else list(range(len(shape)))[::-1]
-        moved = [axis for axis in order if shape[axis] != 1]
-        if moved != sorted(moved):
-            raise LoweringError(f"{called(node)}: permutes channels between layers")

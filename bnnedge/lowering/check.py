@@ -1,5 +1,6 @@
 """The oracles: the Dataflow against the graph it came from, bit by bit and layer by layer."""
 
+import dataclasses
 from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -10,15 +11,29 @@ from numpy.typing import NDArray
 from qonnx.core.modelwrapper import ModelWrapper
 from qonnx.core.onnx_exec import execute_onnx
 
-from bnnedge.dataflow import Dataflow, OutputTable, ThresholdEncoding
+from bnnedge.dataflow import (
+    Dataflow,
+    IntegerEncoding,
+    IntegerMvu,
+    MaxPool,
+    OutputTable,
+    SlidingWindow,
+    Threshold,
+    ThresholdEncoding,
+    XnorMvu,
+)
 from bnnedge.dataflow.encoding import Bits
 from bnnedge.errors import LoweringError, MismatchError
 from bnnedge.lowering.chain import Chain, called, find_chain
 from bnnedge.lowering.execute import Runner
+from bnnedge.lowering.layout import Layout
 from bnnedge.lowering.notes import Lift
+from bnnedge.lowering.read import stream_names
+from bnnedge.lowering.regions import RegionProbe
 
 Inputs = NDArray[np.float32]
 _CHUNK = 1000  # images at a time: bounds memory, not results
+_CHUNK_ELEMENTS = 1 << 26
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -42,22 +57,46 @@ class Original:
 
     def run(self, x: Inputs) -> dict[str, NDArray[Any]]:
         """Inputs (N, *shape) → every tensor by name."""
+        runner = Runner(self.model, self.signs)
+        return runner.run(self.chain.nodes, {self.chain.source: x})
+
+    def places(self, index: int) -> NDArray[np.int64]:
+        """For each element of what layer `index` sees, its place in the Dataflow's stream."""
         chain = self.chain
-        nodes = list(chain.input)
-        for layer, region in zip(chain.layers, chain.regions, strict=True):
-            nodes += [layer, *region]
-        return Runner(self.model, self.signs).run([*nodes, *chain.ending], {chain.source: x})
+        if index:
+            behind = chain.layers[index - 1], chain.regions[index - 1]
+            layouts = RegionProbe(self.model, {}, *behind).layouts
+            return layouts[chain.entry(index)].at.reshape(-1)
+        shape = self.model.get_tensor_shape(chain.entry(0))
+        return Layout.behind(chain.layers[0], shape).at.reshape(-1)
+
+    def costs(self) -> tuple[int, int]:
+        """Multiplications, and floats of all tensors, per image."""
+        sizes = [
+            int(np.prod(self.model.get_tensor_shape(name)))
+            for node in self.chain.nodes
+            for name in node.output
+            if name and self.model.get_tensor_shape(name)
+        ]
+        products = 0
+        for layer in self.chain.layers:
+            shape = self.model.get_tensor_shape(layer.output[0])
+            channels = shape[1] if layer.op_type == "Conv" else shape[-1]
+            weights = self.model.get_initializer(layer.input[1])
+            products += weights.size * int(np.prod(shape)) // channels
+        return products, sum(sizes)
 
 
 def adversarial_inputs(dataflow: Dataflow, images: int, seed: int) -> Inputs:
     """Inputs (N, *shape): `images` random ones, then those at which lowerings go wrong.
 
-    Values at the thresholds and one float below and above; inputs that match a row of the first
-    layer everywhere and nowhere; all bits 0, all bits 1.
+    Values at the thresholds or steps and one float below and above; inputs that match a row of the
+    first layer everywhere and nowhere; all bits 0, all bits 1 (or the integers' ends).
     """
     rng = np.random.default_rng(seed)
-    encoding, weights = dataflow.input, dataflow.mvus[0].weights
-    finite = encoding.threshold[np.isfinite(encoding.threshold)]
+    encoding = dataflow.input
+    thresholds = encoding.threshold if isinstance(encoding, ThresholdEncoding) else encoding.steps
+    finite = thresholds[np.isfinite(thresholds)]
     low, high = (finite.min(), finite.max()) if finite.size else (0.0, 1.0)
     spread = max(float(high) - float(low), abs(float(high)), 1e-30)
     size = (images, encoding.elements)
@@ -67,22 +106,52 @@ def adversarial_inputs(dataflow: Dataflow, images: int, seed: int) -> Inputs:
         rng.standard_normal(size)[: images // 4],
         rng.uniform(float(low) - spread, float(high) + spread, size)[: images - 3 * (images // 4)],
     ]
+    few = min(32, max(2, images // 4))
     for offset in (-1, 0, 1):
-        rows.append(_near_thresholds(encoding, offset, rng))
+        if isinstance(encoding, ThresholdEncoding):
+            rows.append(_near_thresholds(encoding, offset, rng))
+        elif finite.size:
+            picked = rng.choice(finite, (4, encoding.elements))
+            rows.append(np.nextafter(picked, np.float32(np.inf * offset)) if offset else picked)
+    targets = _rows_as_inputs(dataflow)[:few]
     targets = np.concatenate(
-        [weights[:32], 1 - weights[:32], np.zeros_like(weights[:1]), np.ones_like(weights[:1])]
+        [targets, 1 - targets, np.zeros_like(targets[:1]), np.ones_like(targets[:1])]
     )
     rows.append(inputs_for(encoding, targets))
     x: Inputs = np.clip(np.concatenate(rows), -3e38, 3e38).astype(np.float32)
     return x.reshape(-1, *encoding.input_shape)
 
 
-def inputs_for(encoding: ThresholdEncoding, bits: Bits) -> NDArray[np.float32]:
-    """Flat inputs (N, E) that encode to `bits` (N, F), as far as bits of one element agree."""
+def _rows_as_inputs(dataflow: Dataflow) -> Bits:
+    """Bits (MH, F) that match the rows of the first layer; a kernel is repeated over the image."""
+    weights = dataflow.mvus[0].weights
+    shape = dataflow.input.output_shape
+    if len(shape) == 1:
+        return weights
+    first = dataflow.nodes[0]
+    taps = first.window.kernel if isinstance(first, SlidingWindow) else (1, 1)
+    groups = dataflow.mvus[0].groups
+    kernels = weights.reshape(len(weights), *taps, -1)
+    times = (1, -(-shape[0] // taps[0]), -(-shape[1] // taps[1]), groups)
+    tiled = np.tile(kernels[:32], times)[:, : shape[0], : shape[1]]
+    return tiled.reshape(len(tiled), -1)
+
+
+def inputs_for(encoding: ThresholdEncoding | IntegerEncoding, bits: Bits) -> NDArray[np.float32]:
+    """Flat inputs (N, E) that encode to `bits` (N, F), as far as bits of one element agree.
+
+    For integers, bits 1 and 0 stand for the largest and the smallest.
+    """
+    x = np.zeros((len(bits), encoding.elements), np.float32)
+    if isinstance(encoding, IntegerEncoding):
+        finite = encoding.steps[np.isfinite(encoding.steps)]
+        low, high = (finite.min(), finite.max()) if finite.size else (0, 0)
+        below = np.nextafter(low, np.float32(-np.inf))
+        x[:, encoding.source] = np.where(bits, high, below)
+        return x
     above = (bits.astype(bool)) ^ encoding.invert
     usable = np.isfinite(encoding.threshold)
     below = np.nextafter(encoding.threshold, np.float32(-np.inf))
-    x = np.zeros((len(bits), encoding.elements), np.float32)
     values = np.where(above, encoding.threshold, below)
     x[:, encoding.source[usable]] = values[:, usable]
     return x
@@ -117,8 +186,9 @@ def check_original(
         MismatchError: names the first differing node, channel and image.
     """
     total: Counter[str] = Counter()
-    for first in range(0, len(x), _CHUNK):
-        total.update(_check_chunk(dataflow, original, lifted, x[first : first + _CHUNK], first))
+    chunk = max(1, min(_CHUNK, _CHUNK_ELEMENTS // original.costs()[1]))
+    for first in range(0, len(x), chunk):
+        total.update(_check_chunk(dataflow, original, lifted, x[first : first + chunk], first))
     return dict(total)
 
 
@@ -131,34 +201,69 @@ def _check_chunk(
     inexact = {lift.layer for lift in lifted}
     alive = np.ones(len(x), np.bool_)
     compared = 0
-    names = ["input", *(mvu.name for mvu in dataflow.mvus[:-1])]
+    names = stream_names(dataflow)
     for index, (layer, name) in enumerate(zip(chain.layers, names, strict=True)):
-        bits = trace[name].astype(bool)
-        wrong = _two_level_mismatch(made[layer.input[0]].reshape(len(x), -1), bits)
+        ours = trace[name].reshape(len(x), -1)
+        theirs = np.empty_like(made[chain.entry(index)].reshape(len(x), -1))
+        if theirs.shape != ours.shape:
+            raise LoweringError(f"{called(layer)}: its input is not what shape inference says")
+        theirs[:, original.places(index)] = made[chain.entry(index)].reshape(len(x), -1)
+        if index == 0 and isinstance(dataflow.input, IntegerEncoding):
+            wrong = _scale_mismatch(theirs, ours)
+        else:
+            wrong = _two_level_mismatch(theirs, ours.astype(bool))
         wrong &= alive[:, None]
-        if index and chain.layers[index - 1].name in inexact:
-            mvu = dataflow.mvus[index - 1]
-            popcount = mvu.popcounts(trace[names[index - 1]])
-            assert mvu.thresholds is not None
-            near = (popcount == mvu.thresholds) | (popcount == mvu.thresholds - 1)
+        if index and wrong.any() and chain.layers[index - 1].name in inexact:
+            near = _near(dataflow, trace, index - 1).reshape(len(x), -1)
             alive &= ~(wrong & near).any(axis=1)
-            wrong &= ~near
+            wrong &= ~near & alive[:, None]
         if wrong.any():
-            image, channel = (int(i) for i in np.argwhere(wrong)[0])
+            image, place = (int(i) for i in np.argwhere(wrong)[0])
+            what = "bit" if index or not isinstance(dataflow.input, IntegerEncoding) else "integer"
             raise MismatchError(
-                f"{name}: bit {channel} of image {first + image} is {int(bits[image, channel])},"
+                f"{name}: {what} {place} of image {first + image} is {int(ours[image, place])},"
                 f" the graph's input of {called(layer)} says otherwise"
             )
-        compared += int(alive.sum()) * bits.shape[1]
-    accumulators = trace[dataflow.mvus[-1].name]
+        compared += int(alive.sum()) * ours.shape[1]
+    accumulators = dataflow.accumulators_of(trace["input"])
     exact = chain.layers[-1].name not in inexact
-    _check_output(dataflow, original, made, accumulators, _Alive(mask=alive, first=first), exact)
+    _check_output(dataflow, original, made, trace, _Alive(mask=alive, first=first), exact)
     return {
         "images": len(x),
         "bits": compared,
         "outputs": int(alive.sum()) * accumulators.shape[1],
         "rounding_images": int((~alive).sum()),
     }
+
+
+def _near(dataflow: Dataflow, trace: Mapping[str, NDArray[Any]], index: int) -> NDArray[np.bool_]:
+    """Which bits that reach layer `index` + 1 depend on an accumulator next to its threshold."""
+    unit = dataflow.mvus[index]
+    start = dataflow.nodes.index(unit)
+    before = dataflow.nodes[start - 1].name if start else "input"
+    near: NDArray[np.bool_] | None = None
+    nodes = dataflow.nodes[start : dataflow.nodes.index(dataflow.mvus[index + 1])]
+    for node in nodes:
+        match node:
+            case XnorMvu() if node.thresholds is not None:
+                own = node.thresholds
+                distance = node.popcounts(trace[before].astype(np.uint8))
+                distance = distance - (own if node.border is None else own[node.border])
+                near = (distance == 0) | (distance == -1)
+            case IntegerMvu() if node.thresholds is not None:
+                plain = dataclasses.replace(node, thresholds=None, invert=None)
+                near = np.abs(plain.run(trace[before]) - node.thresholds) <= 1
+            case Threshold():
+                near = np.abs(trace[before] - node.thresholds) <= 2
+            case MaxPool():
+                assert near is not None
+                near = np.asarray(node.window.view(near, False).any(axis=(3, 4)))
+            case _:
+                pass
+        if near is None:
+            before = node.name
+    assert near is not None
+    return near
 
 
 def check_batching(original: Original, x: Inputs) -> int:
@@ -190,27 +295,42 @@ def _two_level_mismatch(values: NDArray[Any], bits: NDArray[np.bool_]) -> NDArra
     return wrong if low != high or not (ones.size and zeros.size) else np.ones_like(wrong)
 
 
+def _scale_mismatch(values: NDArray[Any], integers: NDArray[Any]) -> NDArray[np.bool_]:
+    """Where `values` is not the same multiple, up to float32's rounding, of `integers`."""
+    largest = np.abs(integers).argmax()
+    integer = integers.reshape(-1)[largest]
+    scale = float(values.reshape(-1)[largest]) / integer if integer else 1.0
+    wrong: NDArray[np.bool_] = np.rint(values / scale) != integers
+    return wrong
+
+
 def _check_output(
     dataflow: Dataflow,
     original: Original,
     made: Mapping[str, NDArray[Any]],
-    accumulators: NDArray[np.int64],
+    trace: Mapping[str, NDArray[Any]],
     alive: "_Alive",
     exact: bool,
 ) -> None:
     chain = original.chain
-    layer = chain.layers[-1]
-    integers = made[layer.output[0]].reshape(len(accumulators), -1)
+    layer, unit = chain.layers[-1], dataflow.mvus[-1]
+    dots = trace[unit.name]
+    accumulators = dataflow.accumulators_of(trace["input"])
+    given = made[layer.output[0]]
+    if given.ndim == 4 and layer.op_type == "Conv":
+        given = np.moveaxis(given, 1, 3)
+    integers = given.reshape(len(accumulators), -1)
     weights = original.model.get_initializer(layer.input[1])
     if (
         exact
-        and layer.op_type == "MatMul"
+        and layer.op_type in ("MatMul", "Conv")
         and np.array_equal(np.abs(weights), np.ones_like(weights))
     ):
         # With {0, s} inputs the graph's sum is not the ±1 dot product; the logits tell then.
-        levels = np.unique(made[layer.input[0]])
-        if np.array_equal(np.abs(levels), np.ones_like(levels)):
-            _raise_if(integers != accumulators, alive, dataflow.mvus[-1].name, called(layer))
+        levels = np.abs(np.unique(made[chain.entry(len(chain.layers) - 1)]))
+        if isinstance(unit, XnorMvu) and (levels == 1).all():
+            wrong = integers != dots.reshape(len(accumulators), -1)
+            _raise_if(wrong, alive, unit.name, called(layer))
     logits = made[chain.result].reshape(len(accumulators), -1)
     got = dataflow.output.logits(accumulators)
     tolerance = 0.0 if exact else _tolerance(dataflow.output)
@@ -255,12 +375,9 @@ def _raise_if(wrong: NDArray[np.bool_], alive: _Alive, ours: str, theirs: str) -
 
 def check_finn(dataflow: Dataflow, lowered: ModelWrapper, x: Inputs) -> int:
     """The lowered FINN graph, run by qonnx, gives the same logits; returns the image count."""
-    chain = find_chain(lowered)
-    nodes = list(chain.input)
-    for layer, region in zip(chain.layers, chain.regions, strict=True):
-        nodes += [layer, *region]
-    made = Runner(lowered).run(nodes, {chain.source: x})
-    got = made[chain.result].reshape(len(x), -1)
+    source, result = lowered.graph.input[0].name, find_chain(lowered).result
+    made = Runner(lowered).run(lowered.graph.node, {source: x})
+    got = made[result].reshape(len(x), -1)
     alive = _Alive(mask=np.ones(len(x), np.bool_))
     _raise_if(got != dataflow.logits(x), alive, "output", "the lowered FINN graph")
     return len(x)

@@ -1,8 +1,9 @@
-"""The input region as a ThresholdEncoding: found by bisection over the float32 numbers themselves.
+"""The input region as an encoding: found by bisection over the float32 numbers themselves.
 
 Each bit depends on one input element (found by pushing indices through the graph), and every usual
 op is monotone also in float32, so each bit flips at most once between the lowest and the highest
-float. 33 runs of the original nodes find where, to the last bit.
+float. 33 runs of the original nodes find where, to the last bit. An integer is a staircase of such
+steps, which all elements of a channel share.
 """
 
 from typing import Any
@@ -11,15 +12,19 @@ import numpy as np
 from numpy.typing import NDArray
 from qonnx.core.modelwrapper import ModelWrapper
 
-from bnnedge.dataflow import ThresholdEncoding
+from bnnedge.dataflow import ElementType, IntegerEncoding, ThresholdEncoding
 from bnnedge.errors import LoweringError
 from bnnedge.lowering.chain import INPUT_ONLY, RESHAPING, Chain, called
 from bnnedge.lowering.execute import Runner, Tensors
+from bnnedge.lowering.layout import Layout
+from bnnedge.lowering.notes import is_exact_factor
 from bnnedge.lowering.thresholds import two_levels
 
 _MAX = float(np.finfo(np.float32).max)
 _CONSTANT = -1.0  # the "index" of an element that does not depend on the input
 _PROBES = 128
+_MOST_STEPS = 1024
+_CHUNK_ELEMENTS = 1 << 23
 
 
 def to_key(values: NDArray[np.float32]) -> NDArray[np.int64]:
@@ -28,6 +33,11 @@ def to_key(values: NDArray[np.float32]) -> NDArray[np.int64]:
     return np.where(raw < 0, -(raw & 0x7FFFFFFF), raw)
 
 
+_UNQUANTISED = "the first layer's input is neither binarised nor quantised to 8 bits or less"
+_QUANTISE = (
+    "quantise the input to 8 bits or less (PixelInput, or Brevitas' QuantIdentity), in the same way"
+    " everywhere, and binarise the weights"
+)
 _MAX_KEY = int(to_key(np.array([_MAX], np.float32))[0])
 
 
@@ -43,17 +53,22 @@ class InputRegion:
 
     Attributes:
         low, high: the two values that the first layer sees; bit 1 stands for `high`.
+        scale: where it sees integers, what they are multiplied with.
     """
 
     def __init__(self, model: ModelWrapper, runner: Runner, chain: Chain) -> None:
         self._model, self._runner, self._chain = model, runner, chain
         self._shape = tuple(model.get_tensor_shape(chain.source)[1:])
         self._elements = int(np.prod(self._shape))
-        self._where = called(chain.input[-1]) if chain.input else f"input {chain.source}"
-        probes = self._random_inputs(np.random.default_rng(0))
-        self.low, self.high = two_levels(
-            self._values(probes), f"{self._where}, before {called(chain.layers[0])}"
-        )
+        where = called(chain.input[-1]) if chain.input else f"input {chain.source}"
+        self._where = f"{where}, before {called(chain.layers[0])}"
+        self.low, self.high = 0.0, 0.0
+        self.scale = np.float32(1)
+
+    def is_binarised(self) -> bool:
+        """Whether the first layer sees two values at most; probes decide."""
+        values = self._values(self._random_inputs(np.random.default_rng(0)))
+        return len(np.unique(values)) <= 2
 
     def encoding(self) -> ThresholdEncoding:
         """Find every bit's source, threshold and direction, and check them.
@@ -61,6 +76,8 @@ class InputRegion:
         Raises:
             LoweringError: a bit mixes elements, or is not a threshold of its element.
         """
+        probes = self._random_inputs(np.random.default_rng(0))
+        self.low, self.high = two_levels(self._values(probes), self._where)
         source = self._sources()
         constant = source < 0
         source = np.where(constant, 0, source)
@@ -87,6 +104,123 @@ class InputRegion:
         self._verify(encoding, source, group, high)
         return encoding
 
+    def integers(self) -> tuple[IntegerEncoding, NDArray[np.int64]]:
+        """Find the steps of a quantised input, the scale of its values, and check them.
+
+        Returns:
+            The encoding, in stream order; and its source in the order of the graph's tensors.
+
+        Raises:
+            LoweringError: it is not quantised to 8 bits or less, alike in all places.
+        """
+        source = self._sources()
+        entry = self._model.get_tensor_shape(self._chain.entry(0))
+        is_map = self._chain.layers[0].op_type == "Conv"
+        channels = entry[1] if is_map else 1
+        keys, made = self._staircase(channels)
+        levels = np.unique(made).astype(np.float64)
+        self.scale, ints = self._grid(levels)
+        stairs = ints[np.searchsorted(levels, made.astype(np.float64))]
+        if (source < 0).any() or (np.diff(stairs, axis=0) < 0).any():
+            raise LoweringError(f"{self._where}: {_UNQUANTISED}", remedy=_QUANTISE)
+        if (stairs == stairs[:, :1]).all():
+            stairs = stairs[:, :1]
+        element = _integer_type(int(ints[0]), int(ints[-1]))
+        wanted = np.arange(element.smallest + 1, element.largest + 1)
+        taken = np.concatenate([[-np.inf], of_key(keys), [np.inf]]).astype(np.float32)
+        steps = np.stack([taken[np.searchsorted(stair, wanted)] for stair in stairs.T])
+        stream = source.copy()
+        if is_map:
+            at = Layout.behind(self._chain.layers[0], entry).at.reshape(-1)
+            shape = (entry[2], entry[3], entry[1])
+            stream[at] = source
+        encoding = IntegerEncoding(
+            name=str(element).lower(),
+            input_shape=self._shape,
+            output_shape=shape if is_map else (len(source),),
+            source=stream.astype(np.int32),
+            element=element,
+            steps=steps.astype(np.float32),
+        )
+        self._verify_integers(encoding, keys)
+        return encoding, source
+
+    def _staircase(self, channels: int) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
+        """Where the values change as all elements rise together.
+
+        Returns:
+            The key of the first float of every step but the lowest (J,), and the values of all
+            steps, (J + 1, channels).
+        """
+        low, high = np.array([-_MAX_KEY]), np.array([_MAX_KEY])
+        bottom, top = self._constant(low, channels), self._constant(high, channels)
+        lowest = bottom
+        keys: list[NDArray[np.int64]] = []
+        tops: list[NDArray[np.float32]] = []
+        while low.size:
+            done = high - low == 1
+            keys.append(high[done])
+            tops.append(top[done])
+            low, high, bottom, top = (part[~done] for part in (low, high, bottom, top))
+            if len(low) > _MOST_STEPS:
+                raise LoweringError(f"{self._where}: {_UNQUANTISED}", remedy=_QUANTISE)
+            middle = low + (high - low) // 2
+            at = self._constant(middle, channels)
+            left, right = (at != bottom).any(axis=1), (at != top).any(axis=1)
+            low, high = np.r_[low[left], middle[right]], np.r_[middle[left], high[right]]
+            bottom, top = np.r_[bottom[left], at[right]], np.r_[at[left], top[right]]
+        order = np.argsort(np.concatenate(keys))
+        return np.concatenate(keys)[order], np.concatenate([lowest, np.concatenate(tops)[order]])
+
+    def _constant(self, keys: NDArray[np.int64], channels: int) -> NDArray[np.float32]:
+        """What each channel of the first layer sees (N, channels) if all elements are equal."""
+        parts = [np.zeros((0, channels), np.float32)]
+        size = max(1, _CHUNK_ELEMENTS // self._elements)
+        for start in range(0, len(keys), size):
+            part = of_key(keys[start : start + size])
+            values = self._values(np.repeat(part[:, None], self._elements, axis=1))
+            values = values.reshape(len(part), channels, -1)
+            if (values != values[:, :, :1]).any() or not np.isfinite(values).all():
+                raise LoweringError(
+                    f"{self._where}: {_UNQUANTISED} (its places differ)", remedy=_QUANTISE
+                )
+            parts.append(values[:, :, 0])
+        return np.concatenate(parts)
+
+    def _grid(self, levels: NDArray[np.float64]) -> tuple[np.float32, NDArray[np.int64]]:
+        """A scale of which all levels are multiples, and which."""
+        if len(levels) < 2:
+            raise LoweringError(f"{self._where}: gives one value only")
+        gap = np.diff(levels).min()
+        ints = np.rint(levels / gap).astype(np.int64)
+        largest = np.abs(ints).argmax()
+        scale = np.float32(levels[largest] / ints[largest]) if ints[largest] else np.float32(gap)
+        wrong = np.abs(ints * np.float64(scale) - levels) > 2.0**-20 * np.abs(levels)
+        if is_exact_factor(np.array([scale])):
+            wrong = ints * np.float64(scale) != levels
+        if wrong.any() or ints[-1] - ints[0] > 255 or np.abs(ints).max() > 255:
+            raise LoweringError(f"{self._where}: {_UNQUANTISED}", remedy=_QUANTISE)
+        return scale, ints
+
+    def _verify_integers(self, encoding: IntegerEncoding, keys: NDArray[np.int64]) -> None:
+        near = np.unique(np.clip(keys[:, None] + np.arange(-2, 3), -_MAX_KEY, _MAX_KEY))
+        rng = np.random.default_rng(1)
+        rows = [self._random_inputs(rng), of_key(rng.choice(near, (16, self._elements)))]
+        size = max(1, _CHUNK_ELEMENTS // self._elements)
+        parts = [of_key(near[i : i + size]) for i in range(0, len(near), size)]
+        rows += [np.repeat(part[:, None], self._elements, axis=1) for part in parts]
+        for x in rows:
+            values = np.rint(self._values(x) / np.float64(self.scale)).astype(np.int64)
+            got = encoding.encode(x.reshape(-1, *self._shape))
+            got = (np.moveaxis(got, -1, 1) if got.ndim == 4 else got).reshape(values.shape)
+            if not np.array_equal(values, got):
+                row, place = np.argwhere(values != got)[0]
+                raise LoweringError(
+                    f"{self._where}: its value {place} is not a staircase of one input element"
+                    f" (wanted {got[row, place]}, got {values[row, place]})",
+                    remedy=_QUANTISE,
+                )
+
     def sign_zeros(self, encoding: ThresholdEncoding) -> dict[str, float]:
         """The Sign nodes that an exact 0 can reach, each with an input value that does it."""
         signs = [node for node in self._chain.input if node.op_type == "Sign"]
@@ -105,7 +239,7 @@ class InputRegion:
         """Inputs (N, E) → what the first layer sees (N, F)."""
         feeds = {self._chain.source: x.reshape(-1, *self._shape)}
         made = self._runner.run(self._chain.input, feeds)
-        return made[self._chain.layers[0].input[0]].reshape(len(x), -1)
+        return made[self._chain.entry(0)].reshape(len(x), -1)
 
     def _bits(
         self, source: NDArray[np.int64], group: NDArray[np.int64], keys: NDArray[np.int64]
@@ -145,7 +279,7 @@ class InputRegion:
                 if any(((part != merged) & (part != _CONSTANT)).any() for part in given):
                     raise LoweringError(f"{called(node)}: mixes elements of the input")
                 at[node.output[0]] = merged
-        bits = at[self._chain.layers[0].input[0]]
+        bits = at[self._chain.entry(0)]
         return bits.reshape(-1).astype(np.int64)
 
     def _concatenate(self, node: Any, given: Tensors) -> NDArray[Any]:
@@ -195,6 +329,13 @@ class InputRegion:
                 f"{self._where}: bit {bit} is not one threshold of input element {source[bit]}"
                 f" (see x = {value:.9g})"
             )
+
+
+def _integer_type(smallest: int, largest: int) -> ElementType:
+    if smallest >= 0:
+        return ElementType(width_bits=max(1, largest.bit_length()))
+    width = max((-smallest - 1).bit_length(), max(0, largest).bit_length()) + 1
+    return ElementType(width_bits=width, signed=True)
 
 
 def _rank_among_equals(values: NDArray[np.int64]) -> NDArray[np.int64]:

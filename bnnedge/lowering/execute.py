@@ -29,12 +29,19 @@ class Runner:
     Args:
         model: the graph; its constants are read here, once.
         signs: what `Sign` nodes, by name, give for an exact 0; the others give 0, as in ONNX.
+        constants: by name, instead of the graph's own.
     """
 
-    def __init__(self, model: ModelWrapper, signs: Mapping[str, float] | None = None) -> None:
+    def __init__(
+        self,
+        model: ModelWrapper,
+        signs: Mapping[str, float] | None = None,
+        constants: Mapping[str, NDArray[Any]] | None = None,
+    ) -> None:
         self._constants = {
             tensor.name: onnx.numpy_helper.to_array(tensor) for tensor in model.graph.initializer
         }
+        self._constants.update(constants or {})
         self._graph = model.graph
         self._opsets = list(model.model.opset_import)
         self._signs = signs or {}

@@ -24,9 +24,11 @@ from bnnedge.errors import LoweringError
 from bnnedge.lowering.chain import ELEMENTWISE, RESHAPING, called
 from bnnedge.lowering.execute import QONNX_DOMAIN
 from bnnedge.lowering.passes.binarise_input import DECLARED_INPUT, BinariseInput
+from bnnedge.lowering.passes.edit import Inserter
 
 MAX_BYTES = 1 << 30  # a 3×4096 MLP in float32 is 210 MB
 ENCODING_KEY = "bnnedge.encoding"
+_INTEGER_KEY = "bnnedge.integer_input"
 _QONNX_ALIASES = {"finn", "finn.custom_op.general", "onnx.brevitas", QONNX_DOMAIN}
 QONNX_OPS = {"BipolarQuant", "MultiThreshold", "XnorPopcountMatMul"}
 _MULTI_BIT = {"Quant", "IntQuant", "Trunc", "FloatQuant"}
@@ -254,6 +256,33 @@ def _cast_input(model: ModelWrapper) -> None:
             )
         tensors.update(node.output)
     value.type.tensor_type.elem_type = TensorProto.FLOAT
+    if kind in ("UINT8", "INT8"):
+        model.set_metadata_prop(_INTEGER_KEY, kind)
+
+
+def round_integer_input(model: ModelWrapper) -> None:
+    """Put a quantiser behind an input that the file declares to be 8-bit integers.
+
+    It changes nothing for these integers, and says of the float32 input what it may be.
+    """
+    kind = model.get_metadata_prop(_INTEGER_KEY)
+    if kind is None:
+        return
+    source = model.graph.input[0].name
+    inserter = Inserter(model, 0)
+    rounded = inserter.tensor(list(model.get_tensor_shape(source)))
+    for node in model.find_consumers(source) or []:
+        node.input[:] = [rounded if name == source else name for name in node.input]
+    parameters = [inserter.constant(np.array(value, np.float32)) for value in (1, 0, 8)]
+    inserter.node(
+        "Quant",
+        [source, *parameters],
+        rounded,
+        "integer_input",
+        signed=int(kind == "INT8"),
+        narrow=0,
+        rounding_mode="ROUND",
+    )
 
 
 def _rebatch(model: ModelWrapper, before: int) -> None:

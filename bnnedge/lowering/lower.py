@@ -19,6 +19,9 @@ if TYPE_CHECKING:
 LOWERED_FILE = "lowered.onnx"
 REFERENCE_FILE = "reference.npz"
 _SINGLE_IMAGES = 2
+_LEAST_IMAGES = 16
+_PRODUCTS = 1 << 34  # multiplications that comparing with the original may take
+_CONV_FINN_IMAGES = 8
 _FINN_IMAGES = 64  # qonnx runs popcounts in float numpy: enough to find a wrong pass
 
 
@@ -88,11 +91,14 @@ def lower_model(model_onnx: Path, config: LoweringConfig) -> Lowered:
         encoding=encoding_name(model),
         classify=config.classify,
     )
-    graph = recipe.apply(recipe.xnor_steps(), integer)
-    x = check.adversarial_inputs(dataflow, config.check_images, config.seed)
+    has_images = any(layer.op_type == "Conv" for layer in original.chain.layers)
+    graph = integer if has_images else recipe.apply(recipe.xnor_steps(), integer)
+    images = max(_LEAST_IMAGES, min(config.check_images, _PRODUCTS // original.costs()[0]))
+    x = check.adversarial_inputs(dataflow, images, config.seed)
+    finn_images = _CONV_FINN_IMAGES if has_images else _FINN_IMAGES
     checks: dict[str, Any] = {
         "original": check.check_original(dataflow, original, notes.lifted, x),
-        "finn": {"images": check.check_finn(dataflow, graph, x[-_FINN_IMAGES:])},
+        "finn": {"images": check.check_finn(dataflow, graph, x[-finn_images:])},
     }
     if not notes.lifted:  # inexact sums depend on the batch, too
         few = x[:: max(1, len(x) // _SINGLE_IMAGES)][:_SINGLE_IMAGES]

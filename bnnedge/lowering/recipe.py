@@ -27,6 +27,7 @@ from bnnedge.lowering.passes.absorb_flips import AbsorbFlips
 from bnnedge.lowering.passes.absorb_input import AbsorbInput
 from bnnedge.lowering.passes.absorb_regions import AbsorbRegions
 from bnnedge.lowering.passes.annotate_integers import AnnotateIntegers
+from bnnedge.lowering.passes.convert_conv import ConvertConv
 from bnnedge.lowering.passes.convert_gemm import ConvertGemm
 from bnnedge.lowering.passes.convert_xnor import ConvertXnor
 from bnnedge.lowering.passes.lift_weight_scales import LiftWeightScales
@@ -45,6 +46,7 @@ def integer_steps(config: LoweringConfig, notes: Notes) -> list[Step]:
     return [
         Step(run=ConvertGemm(notes), why="one kind of layer; biases become part of the region"),
         Step(run=ConvertXnor(), why="one kind of layer"),
+        Step(run=ConvertConv(notes), why="biases and auto_pad are settled once"),
         Step(run=LiftWeightScales(notes), why="a ±1 sum is an exact integer, a ±s sum is not"),
         Step(run=AbsorbInput(config.sign_zero, notes), why="what the host computes, bit by bit"),
         Step(run=AbsorbRegions(config.sign_zero, notes), why="sums are integers: enumerate them"),

@@ -1,36 +1,189 @@
-"""Thresholds by enumeration: a layer of MW synapses has MW + 1 accumulators, so try them all.
+"""Thresholds by enumeration: a layer has few enough accumulators to try them all.
 
 The original float nodes are run on every accumulator that can occur, in float32 and in their order.
 Whatever they round, the threshold that comes out is theirs.
 """
 
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from qonnx.core.datatype import DataType
 from qonnx.core.modelwrapper import ModelWrapper
 
+from bnnedge.dataflow import Window
 from bnnedge.errors import LoweringError
-from bnnedge.lowering.execute import Runner, Tensors
+from bnnedge.lowering.chain import Chain
+from bnnedge.lowering.execute import Tensors
+from bnnedge.lowering.regions import RegionProbe
+from bnnedge.lowering.windows import window_of
+
+_CHUNK_ELEMENTS = 1 << 23  # of float32, run at a time: bounds memory, not results
+_MOST_LEVELS = 64
+_LARGEST_SUM = 1 << 24  # beyond, float32 sums of integers are not exact
+_MOST_ACCUMULATORS = 1 << 29  # times channels: half a gigabyte of bits
 
 
-def accumulators(synapses: int) -> NDArray[np.float32]:
-    """Every ±1 dot product of `synapses` pairs, (MW + 1,): −MW, −MW + 2, …, MW."""
-    return np.arange(-synapses, synapses + 1, 2).astype(np.float32)
+@dataclass(frozen=True, kw_only=True)
+class Reach:
+    """The accumulators that a layer can have: −limit, −limit + step, …, limit."""
+
+    limit: int
+    step: int
+
+    @property
+    def values(self) -> NDArray[np.int64]:
+        """All of them."""
+        return np.arange(-self.limit, self.limit + 1, self.step)
 
 
-def enumerate_region(
-    model: ModelWrapper, runner: Runner, layer: Any, region: tuple[Any, ...]
-) -> Tensors:
-    """Run `region` on every accumulator of `layer` in all channels at once.
+def synapses_of(model: ModelWrapper, layer: Any) -> int:
+    """Synapses per output channel."""
+    weights = model.get_initializer(layer.input[1])
+    return int(np.prod(weights.shape[1:]) if layer.op_type == "Conv" else weights.shape[0])
 
-    Returns:
-        Every tensor of the region by name; row p of each belongs to popcount p.
+
+def largest_input(model: ModelWrapper, chain: Chain, index: int) -> int:
+    """The largest absolute value that a layer's inputs are annotated with; 1 for ±1."""
+    kind: DataType = model.get_tensor_datatype(chain.entry(index))
+    if kind == DataType["BIPOLAR"]:
+        return 1
+    return max(-int(kind.min()), int(kind.max()))
+
+
+def reach_of(
+    model: ModelWrapper, chain: Chain, index: int, window: Window | None, table: bool = False
+) -> Reach:
+    """What layer `index` can have: with `window`, after sums over it.
+
+    A superset, which costs little, where inputs are not symmetric or padding is an exact 0.
+
+    Args:
+        table: for the output table, which does not look at why a step is 1.
+
+    Raises:
+        LoweringError: a float32 sum of that many is not exact.
     """
-    synapses, channels = model.get_initializer(layer.input[1]).shape
-    shape = model.get_tensor_shape(layer.output[0])
-    grid = np.repeat(accumulators(synapses)[:, None], channels, axis=1)
-    return runner.run(region, {layer.output[0]: grid.reshape(-1, *shape[1:])})
+    layer = chain.layers[index]
+    largest, synapses = largest_input(model, chain, index), synapses_of(model, layer)
+    limit = largest * synapses
+    odd_and_even = model.get_tensor_datatype(chain.entry(index)) != DataType["BIPOLAR"]
+    if layer.op_type == "Conv":
+        own = window_of(model, layer)
+        odd_and_even |= any(own.padding) and (table or synapses // own.taps % 2 == 1)
+    if window is not None:
+        limit *= window.taps
+        odd_and_even |= any(window.padding)
+    if limit >= _LARGEST_SUM:
+        raise LoweringError(
+            f"node {layer.name} ({layer.op_type}): accumulators reach {limit}, float32 sums are"
+            f" exact below {_LARGEST_SUM}",
+            remedy="make the layer narrower, or its input of fewer bits",
+        )
+    return Reach(limit=limit, step=1 if odd_and_even else 2)
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Survey:
+    """What a region makes of all accumulators.
+
+    Attributes:
+        levels: the values of its result, sorted, a few more than two at most.
+        codes: bool (rows, C), whether it is the highest level; None where there are more than two.
+        falling: bool (pools, C): what enters the max-pool falls as the accumulator rises.
+        uneven: the first (pool, channel) whose entry neither rises nor falls throughout, or None.
+        zeros: per Sign node that sees an exact 0: the channels, the first channel and its row.
+    """
+
+    levels: NDArray[Any]
+    codes: NDArray[np.bool_] | None
+    falling: NDArray[np.bool_]
+    uneven: tuple[int, int] | None
+    zeros: dict[str, tuple[int, int, int]]
+
+
+def survey(
+    probe: RegionProbe, nodes: tuple[Any, ...], tensor: str, result: str, reach: Reach
+) -> Survey:
+    """Run a region, `nodes`, on every accumulator, in chunks.
+
+    Raises:
+        LoweringError: there are too many accumulators.
+    """
+    values, channels = reach.values, probe.layouts[tensor].channels
+    if len(values) * channels > _MOST_ACCUMULATORS:
+        raise LoweringError(
+            f"{tensor}: {len(values)} accumulators in {channels} channels are too many to try",
+            remedy="make the layer narrower, or its input of fewer bits",
+        )
+    pieces: list[NDArray[np.bool_]] = []
+    first: Any = None
+    levels: NDArray[Any] = np.zeros(0, np.float32)
+    rises: list[NDArray[np.bool_]] = []
+    falls: list[NDArray[np.bool_]] = []
+    last: list[NDArray[Any]] = []
+    zeros: dict[str, tuple[NDArray[np.bool_], int, int]] = {}
+    for start, rows, pooled, made in chunks(probe, tensor, values):
+        part = made[result].reshape(rows, -1)
+        levels = np.unique(np.concatenate([levels, np.unique(part)]))[:_MOST_LEVELS]
+        first = part[0, 0] if first is None else first
+        if len(levels) <= 2:
+            pieces.append(part == first)
+        for index, entering in enumerate(pooled):
+            joined = np.concatenate([last[index], entering]) if start else entering
+            up = np.asarray((joined[1:] >= joined[:-1]).all(axis=0))
+            down = np.asarray((joined[1:] <= joined[:-1]).all(axis=0))
+            if start:
+                rises[index], falls[index] = rises[index] & up, falls[index] & down
+                last[index] = entering[-1:]
+            else:
+                rises, falls, last = [*rises, up], [*falls, down], [*last, entering[-1:]]
+        for node in nodes:
+            if node.op_type == "Sign":
+                _note_zeros(zeros, node.name, made[node.input[0]].reshape(rows, -1) == 0, start)
+    uneven = None
+    if rises:
+        wrong = np.argwhere(~(np.array(rises) | np.array(falls)))
+        uneven = (int(wrong[0][0]), int(wrong[0][1])) if wrong.size else None
+    codes: NDArray[np.bool_] | None = None
+    if len(levels) <= 2:
+        codes = np.concatenate(pieces) ^ (first != levels[-1])
+    return Survey(
+        levels=levels,
+        codes=codes,
+        falling=np.array(
+            [fall & ~rise for fall, rise in zip(falls, rises, strict=True)], np.bool_
+        ).reshape(-1, channels),
+        uneven=uneven,
+        zeros={name: (int(seen.sum()), c, row) for name, (seen, c, row) in zeros.items()},
+    )
+
+
+def chunks(probe: RegionProbe, tensor: str, values: NDArray[np.int64]) -> Any:
+    """Run a region on `values` in all channels: (start, rows, entering max-pools, tensors)."""
+    channels = probe.layouts[tensor].channels
+    size = max(1, _CHUNK_ELEMENTS // (channels * probe.elements()))
+    for start in range(0, len(values), size):
+        part = values[start : start + size].astype(np.float32)
+        grid = np.repeat(part[:, None], channels, axis=1)
+        pooled: list[NDArray[Any]]
+        made: Tensors
+        pooled, made = probe.run(tensor, grid)
+        yield start, len(part), pooled, made
+
+
+def _note_zeros(
+    zeros: dict[str, tuple[NDArray[np.bool_], int, int]],
+    name: str,
+    zero: NDArray[np.bool_],
+    start: int,
+) -> None:
+    if not zero.any():
+        return
+    row, channel = (int(i) for i in np.argwhere(zero)[0])
+    seen, first, at = zeros.get(name, (np.zeros(zero.shape[1], np.bool_), channel, start + row))
+    zeros[name] = (seen | zero.any(axis=0), first, at)
 
 
 def two_levels(values: NDArray[Any], where: str) -> tuple[float, float]:
@@ -50,7 +203,8 @@ def two_levels(values: NDArray[Any], where: str) -> tuple[float, float]:
         shown = ", ".join(f"{level:.4g}" for level in levels[:4])
         raise LoweringError(
             f"{where}: not binarised, it takes {len(levels)} or more values ({shown}, …)",
-            remedy="put one binariser (BipolarQuant, MultiThreshold, Sign) before every MatMul",
+            remedy="put one binariser (BipolarQuant, MultiThreshold, Sign) before every MatMul"
+            " and Conv",
         )
     low, high = float(levels[0]), float(levels[1])
     if low not in (-high, 0.0) and high != 0.0:
@@ -59,19 +213,20 @@ def two_levels(values: NDArray[Any], where: str) -> tuple[float, float]:
 
 
 def threshold_of(
-    bits: NDArray[np.bool_], where: str
-) -> tuple[NDArray[np.int32], NDArray[np.bool_]]:
-    """Bits (MW + 1, MH) by popcount → thresholds int32 (MH,) in [0, MW + 1] and invert (MH,).
+    bits: NDArray[np.bool_], reach: Reach, where: str
+) -> tuple[NDArray[np.int64], NDArray[np.bool_]]:
+    """Bits (rows, C) by accumulator → thresholds int64 (C,) and invert (C,).
+
+    bit = (accumulator >= threshold) ^ invert. −limit is always reached, limit + step never.
 
     Raises:
         LoweringError: names the channel that switches more than once.
     """
-    synapses = len(bits) - 1
     switches = bits[1:] != bits[:-1]
     twice = np.flatnonzero(switches.sum(axis=0) > 1)
     if twice.size:
         channel = int(twice[0])
-        at = [2 * (int(p) + 1) - synapses for p in np.flatnonzero(switches[:, channel])[:3]]
+        at = reach.values[1 + np.flatnonzero(switches[:, channel])[:3]]
         raise LoweringError(
             f"{where}: channel {channel} is not monotone, it switches at the accumulators"
             f" {', '.join(map(str, at))}",
@@ -79,6 +234,6 @@ def threshold_of(
         )
     invert = bits[0] & ~bits[-1]
     first = switches.argmax(axis=0) + 1
-    constant = np.where(bits[0], 0, synapses + 1)
-    thresholds = np.where(switches.any(axis=0), first, constant)
-    return thresholds.astype(np.int32), invert.astype(np.bool_)
+    constant = np.where(bits[0], 0, len(bits))
+    rows = np.where(switches.any(axis=0), first, constant)
+    return -reach.limit + reach.step * rows, invert.astype(np.bool_)

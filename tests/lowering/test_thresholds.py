@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 from bnnedge.errors import LoweringError
 from bnnedge.lowering.encoding import of_key, to_key
-from bnnedge.lowering.thresholds import accumulators, threshold_of, two_levels
+from bnnedge.lowering.thresholds import Reach, threshold_of, two_levels
 
 
 @given(
@@ -17,11 +17,12 @@ from bnnedge.lowering.thresholds import accumulators, threshold_of, two_levels
 def test_every_threshold_is_found(synapses: int, channels: list[tuple[int, bool]]) -> None:
     wanted = np.array([min(t, synapses + 1) for t, _ in channels])
     invert = np.array([i for _, i in channels])
+    reach = Reach(limit=synapses, step=2)
     popcount = np.arange(synapses + 1)[:, None]
     bits = (popcount >= wanted) ^ invert
-    threshold, inverted = threshold_of(bits, "here")
-    assert threshold.min() >= 0 and threshold.max() <= synapses + 1
-    assert np.array_equal((popcount >= threshold) ^ inverted, bits)
+    threshold, inverted = threshold_of(bits, reach, "here")
+    assert threshold.min() >= -synapses and threshold.max() <= synapses + 2
+    assert np.array_equal((reach.values[:, None] >= threshold) ^ inverted, bits)
     constant = (bits == bits[0]).all(axis=0)
     assert not inverted[constant].any()
 
@@ -30,12 +31,12 @@ def test_two_switches_are_named() -> None:
     bits = np.zeros((9, 3), bool)
     bits[3:6, 1] = True
     with pytest.raises(LoweringError, match=r"sign: channel 1 .* accumulators -2, 4"):
-        threshold_of(bits, "sign")
+        threshold_of(bits, Reach(limit=8, step=2), "sign")
 
 
 def test_accumulators() -> None:
-    assert accumulators(3).tolist() == [-3, -1, 1, 3]
-    assert accumulators(4).dtype == np.float32
+    assert Reach(limit=3, step=2).values.tolist() == [-3, -1, 1, 3]
+    assert Reach(limit=2, step=1).values.tolist() == [-2, -1, 0, 1, 2]
 
 
 @pytest.mark.parametrize(

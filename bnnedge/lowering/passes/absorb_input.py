@@ -1,29 +1,36 @@
-"""Everything before the first layer → Flatten, Gather, Mul by ±1, MultiThreshold per bit.
+"""Everything before the first layer → Flatten, Gather, [Mul by ±1,] MultiThreshold.
 
-That is the ThresholdEncoding as a graph: what the host computes. FINN has no such pass; it makes a
+That is the encoding as a graph: what the host computes. FINN has no such pass; it makes a
 float32 Thresholding of it, which it then builds into the hardware.
 """
 
+from typing import Any
+
 import numpy as np
+from numpy.typing import NDArray
 from qonnx.core.datatype import DataType
 from qonnx.core.modelwrapper import ModelWrapper
 from qonnx.transformation.base import Transformation
 
-from bnnedge.dataflow import ThresholdEncoding
+from bnnedge.dataflow import IntegerEncoding, ThresholdEncoding
 from bnnedge.errors import LoweringError
 from bnnedge.lowering.chain import Chain, find_chain
 from bnnedge.lowering.config import SignZero
 from bnnedge.lowering.encoding import InputRegion
 from bnnedge.lowering.execute import Runner
+from bnnedge.lowering.load import round_integer_input
 from bnnedge.lowering.notes import Notes
-from bnnedge.lowering.passes.edit import Inserter, index_of, remove
-from bnnedge.lowering.passes.lift_levels import lift_levels
+from bnnedge.lowering.passes.edit import Inserter, remove
+from bnnedge.lowering.passes.lift_levels import lift_levels, lift_scale
 
 PREFIX = "encode"
 
 
 class AbsorbInput(Transformation):  # type: ignore[misc]
-    """Raises LoweringError where the input region is not one threshold per bit."""
+    """Raises LoweringError where the input region is neither one threshold per bit nor a quantiser.
+
+    What enters the first layer is annotated: BIPOLAR, or an integer type.
+    """
 
     def __init__(self, sign_zero: SignZero, notes: Notes) -> None:
         super().__init__()
@@ -32,45 +39,22 @@ class AbsorbInput(Transformation):  # type: ignore[misc]
 
     def apply(self, model: ModelWrapper) -> tuple[ModelWrapper, bool]:
         chain = find_chain(model)
-        layer = chain.layers[0]
-        region, encoding = self._encoding(model, chain)
-        lift_levels(model, layer, region.low, region.high, self._notes)
-        shape = list(model.get_tensor_shape(layer.input[0]))
-        remove(model, chain.input)
-        inserter = Inserter(model, index_of(model, layer))
-        tensor = chain.source
-        if len(encoding.input_shape) > 1:
-            flat = inserter.tensor([1, encoding.elements])
-            inserter.node("Flatten", [tensor], flat, f"{PREFIX}_flatten", axis=1)
-            tensor = flat
-        if not np.array_equal(encoding.source, np.arange(encoding.elements)):
-            gathered = inserter.tensor([1, encoding.features])
-            indices = inserter.constant(encoding.source.astype(np.int64))
-            inserter.node("Gather", [tensor, indices], gathered, f"{PREFIX}_gather", axis=1)
-            tensor = gathered
-        # x < t, the inverted comparison, is −x >= the float after −t; of −inf it is "never".
-        thresholds = np.where(
-            encoding.invert,
-            np.nextafter(-encoding.threshold, np.float32(np.inf)),
-            encoding.threshold,
-        )
-        if encoding.invert.any():
-            flipped = inserter.tensor([1, encoding.features])
-            signs = np.where(encoding.invert, np.float32(-1), np.float32(1))[None]
-            inserter.node("Mul", [tensor, inserter.constant(signs)], flipped, f"{PREFIX}_flip")
-            tensor = flipped
-        bits = inserter.tensor([1, encoding.features])
-        inserter.bipolar_threshold(tensor, bits, thresholds, f"{PREFIX}_threshold")
-        model.set_tensor_datatype(bits, DataType["BIPOLAR"])
-        if shape != [1, encoding.features]:
-            shaped = inserter.tensor(shape)
-            target = inserter.constant(np.array(shape, np.int64))
-            inserter.node("Reshape", [bits, target], shaped, f"{PREFIX}_reshape")
-            bits = shaped
-        layer.input[0] = bits
+        region = InputRegion(model, Runner(model), chain)
+        if region.is_binarised() or any(node.op_type == "Sign" for node in chain.input):
+            region, bits = self._bits(model, chain)
+            lift_levels(model, chain.pads[0], chain.layers[0], region.low, region.high, self._notes)
+            _replace(model, chain, bits, bits.source)
+            return model, False
+        round_integer_input(model)
+        chain = find_chain(model)
+        region = InputRegion(model, Runner(model), chain)
+        integers, source = region.integers()
+        values = range(integers.element.smallest, integers.element.largest + 1)
+        lift_scale(model, chain.pads[0], chain.layers[0], region.scale, values, self._notes)
+        _replace(model, chain, integers, source)
         return model, False
 
-    def _encoding(self, model: ModelWrapper, chain: Chain) -> tuple[InputRegion, ThresholdEncoding]:
+    def _bits(self, model: ModelWrapper, chain: Chain) -> tuple[InputRegion, ThresholdEncoding]:
         """By ONNX's own Sign(0) = 0 if that makes bits, else by the user's rule."""
         signs = [node for node in chain.input if node.op_type == "Sign"]
         try:
@@ -88,3 +72,75 @@ class AbsorbInput(Transformation):  # type: ignore[misc]
             for node, zero in region.sign_zeros(encoding).items()
         ]
         return region, encoding
+
+
+def _replace(
+    model: ModelWrapper,
+    chain: Chain,
+    encoding: ThresholdEncoding | IntegerEncoding,
+    source: NDArray[np.int64] | NDArray[np.int32],
+) -> None:
+    """Put the encoding's nodes in the place of the input region.
+
+    Args:
+        source: of the encoding, in the order of the graph's tensors.
+    """
+    entry = chain.entry(0)
+    shape = list(model.get_tensor_shape(entry))
+    remove(model, chain.input)
+    inserter = Inserter(model, 0)
+    tensor = chain.source
+    flat_shape = [1, len(source)]
+    if len(encoding.input_shape) > 1:
+        flat = inserter.tensor([1, encoding.elements])
+        inserter.node("Flatten", [tensor], flat, f"{PREFIX}_flatten", axis=1)
+        tensor = flat
+    if not np.array_equal(source, np.arange(encoding.elements)):
+        gathered = inserter.tensor(flat_shape)
+        indices = inserter.constant(np.asarray(source, np.int64))
+        inserter.node("Gather", [tensor, indices], gathered, f"{PREFIX}_gather", axis=1)
+        tensor = gathered
+    if isinstance(encoding, ThresholdEncoding):
+        tensor = _insert_bits(inserter, tensor, encoding)
+        model.set_tensor_datatype(tensor, DataType["BIPOLAR"])
+    if shape != flat_shape:
+        shaped = inserter.tensor(shape)
+        target = inserter.constant(np.array(shape, np.int64))
+        inserter.node("Reshape", [tensor, target], shaped, f"{PREFIX}_reshape")
+        tensor = shaped
+    kind = DataType[str(encoding.stream.element)]
+    if isinstance(encoding, IntegerEncoding):
+        integers = inserter.tensor(shape)
+        inserter.node(
+            "MultiThreshold",
+            [tensor, inserter.constant(encoding.steps)],
+            integers,
+            f"{PREFIX}_steps",
+            out_dtype=str(kind),
+            out_scale=1.0,
+            out_bias=float(encoding.element.smallest),
+            data_layout={2: "NC", 4: "NCHW"}[len(shape)],
+        )
+        tensor = integers
+    model.set_tensor_datatype(tensor, kind)
+    inputs: list[Any] = [node for node in model.graph.node if entry in node.input]
+    for node in inputs:
+        if not node.name.startswith(PREFIX):
+            node.input[:] = [tensor if name == entry else name for name in node.input]
+
+
+def _insert_bits(inserter: Inserter, tensor: str, encoding: ThresholdEncoding) -> str:
+    # x < t, the inverted comparison, is −x >= the float after −t; of −inf it is "never".
+    thresholds = np.where(
+        encoding.invert,
+        np.nextafter(-encoding.threshold, np.float32(np.inf)),
+        encoding.threshold,
+    )
+    if encoding.invert.any():
+        flipped = inserter.tensor([1, encoding.features])
+        signs = np.where(encoding.invert, np.float32(-1), np.float32(1))[None]
+        inserter.node("Mul", [tensor, inserter.constant(signs)], flipped, f"{PREFIX}_flip")
+        tensor = flipped
+    bits = inserter.tensor([1, encoding.features])
+    inserter.bipolar_threshold(tensor, bits, thresholds, f"{PREFIX}_threshold")
+    return bits

@@ -19,7 +19,10 @@ class AnnotateIntegers(Transformation):  # type: ignore[misc]
             weights = model.get_initializer(node.input[1])
             synapses = len(weights)
             if node.op_type == "MatMul":
-                kinds = "BIPOLAR", DataType.get_smallest_possible(-synapses - 1)
+                inputs = model.get_tensor_datatype(node.input[0])
+                largest = 1 if inputs == DataType["BIPOLAR"] else max(-inputs.min(), inputs.max())
+                limit = -synapses * int(largest) - 1
+                kinds = "BIPOLAR", DataType.get_smallest_possible(limit)
             else:
                 kinds = "BINARY", DataType.get_smallest_possible(synapses)
             model.set_tensor_datatype(node.input[1], DataType[kinds[0]])

@@ -7,7 +7,9 @@ from numpy.typing import NDArray
 from onnx import TensorProto, helper
 from qonnx.core.modelwrapper import ModelWrapper
 
+from bnnedge.dataflow import Window
 from bnnedge.lowering.execute import QONNX_DOMAIN
+from bnnedge.lowering.windows import window_attributes
 
 
 class Inserter:
@@ -33,14 +35,14 @@ class Inserter:
 
     def node(self, op: str, inputs: list[str], output: str, name: str, **attributes: Any) -> Any:
         """Insert a node behind the last one inserted."""
-        domain = QONNX_DOMAIN if op == "MultiThreshold" else ""
+        domain = QONNX_DOMAIN if op in ("MultiThreshold", "Quant") else ""
         node = helper.make_node(op, inputs, [output], name=name, domain=domain, **attributes)
         self._model.graph.node.insert(self._index, node)
         self._index += 1
         return node
 
     def bipolar_threshold(
-        self, tensor: str, output: str, thresholds: NDArray[Any], name: str
+        self, tensor: str, output: str, thresholds: NDArray[Any], name: str, layout: str = ""
     ) -> Any:
         """Insert `output` = +1 where `tensor` >= its channel's threshold, else −1."""
         rank = len(self._model.get_tensor_shape(tensor))
@@ -52,8 +54,27 @@ class Inserter:
             out_dtype="BIPOLAR",
             out_scale=2.0,
             out_bias=-1.0,
-            data_layout={2: "NC", 3: "NWC", 4: "NHWC"}[rank],
+            data_layout=layout or {2: "NC", 3: "NWC", 4: "NHWC"}[rank],
         )
+
+
+def set_attributes(node: Any, **attributes: Any) -> None:
+    """Replace attributes of a node."""
+    kept = [attribute for attribute in node.attribute if attribute.name not in attributes]
+    del node.attribute[:]
+    node.attribute.extend(kept)
+    node.attribute.extend(helper.make_attribute(key, value) for key, value in attributes.items())
+
+
+def matrix_of(layer: Any, weights: NDArray[Any]) -> NDArray[Any]:
+    """A layer's weights as (synapses, channels)."""
+    return weights.reshape(len(weights), -1).T if layer.op_type == "Conv" else weights
+
+
+def per_channel(layer: Any, values: NDArray[Any]) -> NDArray[np.float32]:
+    """One value per channel, shaped so that it broadcasts against what `layer` gives."""
+    shape = (-1, 1, 1) if layer.op_type == "Conv" else (-1,)
+    return np.asarray(values, np.float32).reshape(shape)
 
 
 def index_of(model: ModelWrapper, node: Any) -> int:
@@ -65,6 +86,18 @@ def remove(model: ModelWrapper, nodes: tuple[Any, ...]) -> None:
     """Remove nodes; references to the others stay good."""
     for node in nodes:
         model.graph.node.remove(node)
+
+
+def insert_sum(
+    inserter: Inserter, model: ModelWrapper, tensor: str, window: Window, name: str
+) -> str:
+    """Insert sums over a window, as a depthwise Conv by ones: exact on integers."""
+    _, channels, height, width = model.get_tensor_shape(tensor)
+    out = inserter.tensor([1, channels, *window.output_size(height, width)])
+    ones = inserter.constant(np.ones((channels, 1, *window.kernel), np.float32))
+    attributes = window_attributes(window)
+    inserter.node("Conv", [tensor, ones], out, name, group=channels, **attributes)
+    return out
 
 
 def take_output(inserter: Inserter, model: ModelWrapper, node: Any) -> tuple[str, str]:

@@ -13,7 +13,7 @@ from qonnx.transformation.base import Transformation
 from bnnedge.errors import LoweringError
 from bnnedge.lowering.chain import called, find_chain
 from bnnedge.lowering.notes import Lift, Notes, is_exact_factor
-from bnnedge.lowering.passes.edit import Inserter, index_of, take_output
+from bnnedge.lowering.passes.edit import Inserter, index_of, matrix_of, per_channel, take_output
 
 
 class LiftWeightScales(Transformation):  # type: ignore[misc]
@@ -29,7 +29,8 @@ class LiftWeightScales(Transformation):  # type: ignore[misc]
         return model, False
 
     def _lift(self, model: ModelWrapper, node: Any) -> None:
-        weights = model.get_initializer(node.input[1])
+        kernel = model.get_initializer(node.input[1])
+        weights = matrix_of(node, kernel)
         scale = np.abs(weights).max(axis=0)
         wrong = np.argwhere((np.abs(weights) != scale) | (weights == 0) | ~np.isfinite(weights))
         if wrong.size:
@@ -45,6 +46,6 @@ class LiftWeightScales(Transformation):  # type: ignore[misc]
             self._notes.lifted.append(Lift(layer=node.name, what="weight scale"))
         inserter = Inserter(model, index_of(model, node) + 1)
         product, scaled = take_output(inserter, model, node)
-        factor = scale[:1] if (scale == scale[0]).all() else scale
-        node.input[1] = inserter.constant(np.sign(weights).astype(np.float32))
+        factor = scale[:1] if (scale == scale[0]).all() else per_channel(node, scale)
+        node.input[1] = inserter.constant(np.sign(kernel).astype(np.float32))
         inserter.node("Mul", [product, inserter.constant(factor)], scaled, f"{node.name}_scale")

@@ -1,0 +1,152 @@
+"""What lies behind a layer, as a function of one accumulator per channel.
+
+Elementwise nodes see one pixel instead of a feature map, their constants cut down to it. A maximum
+is a choice among accumulators, so it needs no run; a sum is run on a window that has that sum.
+"""
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+import onnx
+from numpy.typing import NDArray
+from qonnx.core.modelwrapper import ModelWrapper
+from qonnx.util.basic import get_by_name
+
+from bnnedge.dataflow import Window
+from bnnedge.errors import LoweringError
+from bnnedge.lowering.chain import MAX_POOLS, RESHAPING, Region, called
+from bnnedge.lowering.execute import Runner, Tensors
+from bnnedge.lowering.layout import Layout, follow
+from bnnedge.lowering.windows import window_of
+
+Floats = NDArray[np.float32]
+
+
+class RegionProbe:
+    """The nodes behind one layer, run on chosen accumulators.
+
+    Args:
+        model: the graph.
+        signs: see `Runner`.
+        layer: the layer.
+        region: the nodes behind it.
+
+    Attributes:
+        layouts: of every tensor of the region, by name.
+        windows: of the region's pools.
+
+    Raises:
+        LoweringError: a node of the region does not act on each channel by itself.
+    """
+
+    def __init__(
+        self, model: ModelWrapper, signs: Mapping[str, float], layer: Any, region: Region
+    ) -> None:
+        self._model, self._region = model, region
+        self.windows = [window_of(model, pool) for pool in region.pools]
+        self.layouts: dict[str, Layout] = {}
+        constants: dict[str, NDArray[Any]] = {}
+        entering = Runner(model)
+        for barrier, section in zip((layer, *region.pools), region.sections, strict=True):
+            tensor = str(barrier.output[0])
+            if barrier is not layer and not self.layouts[barrier.input[0]].is_map:
+                raise LoweringError(f"{called(barrier)}: wanted to pool data (N, C, H, W)")
+            layout = Layout.behind(barrier, model.get_tensor_shape(tensor))
+            self.layouts |= follow(layout, entering, section, tensor)
+            for node in section:
+                constants |= self._cut(node)
+        self._runner = Runner(model, signs, constants)
+        self._pool_runners = [Runner(model) for _ in region.pools]
+
+    @property
+    def sums(self) -> bool:
+        """Whether the accumulators are summed up over windows before anything else."""
+        return bool(self._region.pools) and self._region.pools[0].op_type not in MAX_POOLS
+
+    def elements(self) -> int:
+        """Floats that a row of values takes per channel, at most."""
+        return self.windows[0].taps if self.sums else 1
+
+    def run(self, tensor: str, values: Floats) -> tuple[list[Floats], Tensors]:
+        """Run the region on accumulators, or on sums of them where `sums`.
+
+        Args:
+            tensor: what the layer makes.
+            values: (rows, C).
+
+        Returns:
+            What enters each max-pool, (rows, C) each; and every tensor by name, (rows, …).
+        """
+        pooled: list[Floats] = []
+        made: Tensors = {}
+        for index, section in enumerate(self._region.sections):
+            if index:
+                pool = self._region.pools[index - 1]
+                values = made[pool.input[0]].reshape(len(values), -1)
+                tensor = str(pool.output[0])
+                if pool.op_type in MAX_POOLS:
+                    pooled.append(values)
+                else:
+                    values = self._sum(index - 1, values)
+            made[tensor] = values.reshape(len(values), *self._one_pixel(tensor, section))
+            for node in section:
+                if node.op_type in RESHAPING:
+                    shape = self._one_pixel(node.output[0], section)
+                    made[node.output[0]] = made[node.input[0]].reshape(len(values), *shape)
+                    continue
+                feeds = {name: made[name] for name in node.input if name in made}
+                done = self._runner.run([node], feeds)
+                made |= {name: done[name] for name in node.output if name}
+        return pooled, made
+
+    def _one_pixel(self, tensor: str, section: tuple[Any, ...]) -> list[int]:
+        layout = self.layouts[tensor]
+        node = section[0] if section else self._region.pools[0] if self._region.pools else None
+        if node is None:
+            return [layout.channels, *([1] * (layout.at.ndim - 2))]
+        return [len(indices) for indices in layout.kept(node)[1:]]
+
+    def _cut(self, node: Any) -> dict[str, NDArray[Any]]:
+        """The constants of an elementwise node for one pixel, by name."""
+        if node.op_type in RESHAPING:
+            return {}
+        layout = self.layouts[node.output[0]]
+        cut = {}
+        for name in node.input:
+            constant = self._model.get_initializer(name) if name else None
+            if constant is not None:
+                cut[name] = layout.along(node, constant, _axis(node, name, layout))
+        return cut
+
+    def _sum(self, index: int, sums: Floats) -> Floats:
+        """What a sum or average gives for windows with these sums: one value and zeros."""
+        pool, window = self._region.pools[index], self.windows[index]
+        data = np.zeros((*sums.shape, *window.span), np.float32)
+        data[:, :, 0, 0] = sums
+        alone = onnx.NodeProto()
+        alone.CopyFrom(pool)
+        for name in ("pads", "auto_pad", "ceil_mode"):
+            found = get_by_name(alone.attribute, name)
+            if found is not None:
+                alone.attribute.remove(found)
+        made = self._pool_runners[index].run([alone], {pool.input[0]: data})
+        return made[pool.output[0]].reshape(sums.shape)
+
+
+def _axis(node: Any, name: str, layout: Layout) -> int | None:
+    """The axis along which a constant is given, where it is not broadcast."""
+    if node.op_type == "BatchNormalization":
+        return 1
+    if node.op_type == "MultiThreshold":
+        found = get_by_name(node.attribute, "data_layout")
+        last = found is not None and found.s.decode().endswith("C")
+        return layout.at.ndim - 1 if last else 1
+    return None
+
+
+def padding_classes(window: Window, height: int, width: int) -> NDArray[np.int32]:
+    """The pixels of a padded window's output by which taps fall outside: classes (OH, OW)."""
+    inside = window.inside(height, width)
+    _, classes = np.unique(inside.reshape(-1, window.taps), axis=0, return_inverse=True)
+    return classes.reshape(inside.shape[:2]).astype(np.int32)

@@ -1,0 +1,135 @@
+"""The windows of Conv, pools and Pad, as a Dataflow describes them."""
+
+from typing import Any
+
+import numpy as np
+from onnx import helper
+from qonnx.core.modelwrapper import ModelWrapper
+from qonnx.util.basic import get_by_name
+
+from bnnedge.dataflow import Window
+from bnnedge.errors import LoweringError
+from bnnedge.lowering.chain import SUM_POOLS, attribute, called
+
+Padding = tuple[int, int, int, int]
+_GLOBAL = {"GlobalMaxPool", "GlobalAveragePool", "ReduceMean", "ReduceSum"}
+
+
+def window_of(model: ModelWrapper, node: Any) -> Window:
+    """The window of a Conv or a pool on data (N, C, H, W).
+
+    `auto_pad` is resolved, and what `ceil_mode` adds at the end becomes padding.
+
+    Raises:
+        LoweringError: the node reduces other axes, or pads an average by what it then leaves out.
+    """
+    height, width = (int(size) for size in model.get_tensor_shape(node.input[0])[2:])
+    if node.op_type in _GLOBAL:
+        _check_axes(model, node)
+        return Window(kernel=(height, width))
+    if node.op_type == "Conv":
+        kernel = tuple(int(size) for size in model.get_initializer(node.input[1]).shape[2:])
+    else:
+        kernel = _ints(node, "kernel_shape", ())
+    stride, dilation = _ints(node, "strides", (1, 1)), _ints(node, "dilations", (1, 1))
+    span = [(taps - 1) * step + 1 for taps, step in zip(kernel, dilation, strict=True)]
+    padding = list(_ints(node, "pads", (0, 0, 0, 0)))
+    found = get_by_name(node.attribute, "auto_pad")
+    auto_pad = found.s.decode() if found else "NOTSET"
+    if auto_pad != "NOTSET":
+        padding = [0, 0, 0, 0]
+    if auto_pad in ("SAME_UPPER", "SAME_LOWER"):
+        for axis, size in enumerate((height, width)):
+            outputs = -(-size // stride[axis])
+            total = max(0, (outputs - 1) * stride[axis] + span[axis] - size)
+            small, large = total // 2, total - total // 2
+            first, last = (small, large) if auto_pad == "SAME_UPPER" else (large, small)
+            padding[axis], padding[axis + 2] = first, last
+    explicit = tuple(padding)
+    if attribute(node, "ceil_mode", 0):
+        outputs_of = model.get_tensor_shape(node.output[0])[2:]
+        for axis, size in enumerate((height, width)):
+            reach = (int(outputs_of[axis]) - 1) * stride[axis] + span[axis]
+            padding[axis + 2] += max(0, reach - size - padding[axis] - padding[axis + 2])
+    if node.op_type == "AveragePool" and any(padding):
+        included = attribute(node, "count_include_pad", 0) and tuple(padding) == explicit
+        if not included:
+            raise LoweringError(
+                f"{called(node)}: its divisor depends on the place, for padding does not count",
+                remedy="export with count_include_pad = 1, without ceil_mode; or without padding",
+            )
+    return Window(
+        kernel=_two(kernel), stride=_two(stride), dilation=_two(dilation), padding=_four(padding)
+    )
+
+
+def window_attributes(window: Window) -> dict[str, Any]:
+    """The ONNX attributes of a window."""
+    return {
+        "kernel_shape": list(window.kernel),
+        "strides": list(window.stride),
+        "dilations": list(window.dilation),
+        "pads": list(window.padding),
+    }
+
+
+def pad_of(model: ModelWrapper, node: Any) -> tuple[Padding, float]:
+    """What an explicit Pad adds, and its value.
+
+    Raises:
+        LoweringError: it does not pad with a constant, crops, or pads other axes.
+    """
+    mode = get_by_name(node.attribute, "mode")
+    if mode is not None and mode.s.decode() != "constant":
+        raise LoweringError(
+            f"{called(node)}: mode {mode.s.decode()}, wanted constant",
+            remedy="pad with -1, +1 or 0",
+        )
+    amounts: Any
+    if len(node.input) > 1:
+        amounts = model.get_initializer(node.input[1])
+        given = model.get_initializer(node.input[2]) if len(node.input) > 2 else np.float32(0)
+        axes = model.get_initializer(node.input[3]) if len(node.input) > 3 else None
+    else:  # before opset 11
+        amounts, axes = np.array(_ints(node, "pads", ())), None
+        found = get_by_name(node.attribute, "value")
+        given = np.float32(found.f if found else 0)
+    if amounts is None or (node.input[2:3] not in ([], [""]) and given is None):
+        raise LoweringError(f"{called(node)}: wanted constant amounts and a constant value")
+    value = 0.0 if given is None else float(np.asarray(given).reshape(-1)[0])
+    if axes is not None:
+        spread = np.zeros(8, np.int64)
+        for place, axis in enumerate(axes.reshape(-1) % 4):
+            spread[axis], spread[axis + 4] = amounts[place], amounts[place + len(axes.reshape(-1))]
+        amounts = spread
+    sizes = [int(size) for size in np.asarray(amounts).reshape(-1)]
+    if len(sizes) != 8 or any(sizes[i] for i in (0, 1, 4, 5)) or min(sizes) < 0:
+        raise LoweringError(f"{called(node)}: wanted to pad height and width only, got {sizes}")
+    return (sizes[2], sizes[3], sizes[6], sizes[7]), value
+
+
+def _check_axes(model: ModelWrapper, node: Any) -> None:
+    if node.op_type not in SUM_POOLS or node.op_type.startswith("Global"):
+        return
+    found = get_by_name(node.attribute, "axes")
+    axes = list(found.ints) if found else None
+    if axes is None and len(node.input) > 1:
+        constant = model.get_initializer(node.input[1])
+        axes = None if constant is None else constant.reshape(-1).tolist()
+    if axes is None or sorted(int(axis) % 4 for axis in axes) != [2, 3]:
+        raise LoweringError(f"{called(node)}: wanted to reduce height and width, got axes {axes}")
+
+
+def _ints(node: Any, name: str, default: tuple[int, ...]) -> tuple[int, ...]:
+    found = get_by_name(node.attribute, name)
+    return default if found is None else tuple(helper.get_attribute_value(found))
+
+
+def _two(values: Any) -> tuple[int, int]:
+    first, second = (int(value) for value in values)
+    return first, second
+
+
+def _four(values: Any) -> Padding:
+    top, left, bottom, right = (int(value) for value in values)
+    return top, left, bottom, right
