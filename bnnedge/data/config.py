@@ -14,6 +14,9 @@ class DatasetName(enum.Enum):
     DIGITS = "digits"
     MNIST = "mnist"
     FASHION_MNIST = "fashion-mnist"
+    CIFAR_10 = "cifar-10"
+    SVHN = "svhn"
+    SPEECH_COMMANDS = "speech-commands"
 
 
 class EncodingKind(enum.Enum):
@@ -34,8 +37,9 @@ class DataConfig:
             data, or the 8-bit integers as they are, for networks whose first layer takes those.
         threshold: an element at least this large is 1; for "threshold" only, in raw units.
         levels: bits per element; for "thermometer" only.
-        folder: where the IDX files are; the user's cache if not given.
-        validation_fraction: share of the training data held out to select on.
+        folder: where the files are, as published; the user's cache if not given.
+        validation_fraction: share of the training data held out to select on, where the data set
+            has no validation data of its own (speech-commands has).
         seed: picks the held-out images.
 
     Raises:

@@ -8,8 +8,12 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from bnnedge.data.cifar import CLASSES as CIFAR10_CLASSES
+from bnnedge.data.cifar import read_cifar10
 from bnnedge.data.config import DatasetName
 from bnnedge.data.idx import read_idx
+from bnnedge.data.speech import read_speech_commands
+from bnnedge.data.svhn import read_svhn
 from bnnedge.errors import DataError
 from bnnedge.tools import cache_dir
 
@@ -52,6 +56,7 @@ class Dataset:
         input_range: smallest and largest raw value.
         train: training data.
         test: test data.
+        validation: what its publishers set apart to select on, if they did.
     """
 
     name: DatasetName
@@ -59,6 +64,7 @@ class Dataset:
     input_range: tuple[int, int]
     train: Split
     test: Split
+    validation: Split | None = None
 
     @property
     def input_shape(self) -> tuple[int, ...]:
@@ -68,7 +74,7 @@ class Dataset:
     def sha256(self) -> str:
         """Identity of the data: hex sha256 over all images and labels."""
         digest = hashlib.sha256()
-        for split in (self.train, self.test):
+        for split in filter(None, (self.train, self.test, self.validation)):
             digest.update(np.ascontiguousarray(split.images).tobytes())
             digest.update(split.labels.tobytes())
         return digest.hexdigest()
@@ -87,8 +93,15 @@ def stratified(
     return np.setdiff1d(np.arange(len(labels)), out), out
 
 
-def split_validation(train: Split, fraction: float, seed: int) -> tuple[Split, Split]:
-    """Training data → (training, validation), stratified by class and fixed by `seed`."""
+def split_validation(dataset: Dataset, fraction: float, seed: int) -> tuple[Split, Split]:
+    """What to train on and what to select on.
+
+    A data set without validation data gives a `fraction` of its training data, stratified by
+    class and fixed by `seed`.
+    """
+    train = dataset.train
+    if dataset.validation is not None:
+        return train, dataset.validation
     rest, held_out = stratified(train.labels, fraction, seed)
     return train.take(rest), train.take(held_out)
 
@@ -98,7 +111,7 @@ def load_dataset(name: DatasetName, folder: Path | None = None) -> Dataset:
 
     Args:
         name: which one.
-        folder: where its IDX files are, plain or gzipped; by default where `fetch` puts them.
+        folder: where its files are, as published; by default where `fetch` puts them.
 
     Raises:
         DataError: files are missing, damaged, or not what the name says.
@@ -173,6 +186,34 @@ def _split(folder: Path, parts: Mapping[str, NDArray[np.uint8]], part: str, clas
     return Split(images=images[:, None], labels=labels.astype(np.int64))
 
 
+def _cifar10(folder: Path) -> Dataset:
+    train, test = (read_cifar10(folder, part) for part in ("train", "test"))
+    return Dataset(
+        name=DatasetName.CIFAR_10,
+        classes=CIFAR10_CLASSES,
+        input_range=(0, 255),
+        train=Split(images=train[0], labels=train[1]),
+        test=Split(images=test[0], labels=test[1]),
+    )
+
+
+def _svhn(folder: Path) -> Dataset:
+    train, test = (read_svhn(folder, part) for part in ("train", "test"))
+    return Dataset(
+        name=DatasetName.SVHN,
+        classes=tuple("0123456789"),
+        input_range=(0, 255),
+        train=Split(images=train[0], labels=train[1]),
+        test=Split(images=test[0], labels=test[1]),
+    )
+
+
+def _speech_commands(folder: Path) -> Dataset:
+    words, parts = read_speech_commands(folder)
+    splits = {part: Split(images=x, labels=labels) for part, (x, labels) in parts.items()}
+    return Dataset(name=DatasetName.SPEECH_COMMANDS, classes=words, input_range=(0, 255), **splits)
+
+
 _READERS: Mapping[DatasetName, Callable[[Path], Dataset]] = {
     DatasetName.MNIST: _idx_reader(DatasetName.MNIST, tuple("0123456789")),
     DatasetName.FASHION_MNIST: _idx_reader(
@@ -182,4 +223,7 @@ _READERS: Mapping[DatasetName, Callable[[Path], Dataset]] = {
             "sandal", "shirt", "sneaker", "bag", "ankle boot",
         ),
     ),
+    DatasetName.CIFAR_10: _cifar10,
+    DatasetName.SVHN: _svhn,
+    DatasetName.SPEECH_COMMANDS: _speech_commands,
 }  # fmt: skip

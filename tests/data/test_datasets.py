@@ -85,8 +85,9 @@ def test_digits_are_split_the_same_way_every_time_and_by_class() -> None:
 
 
 def test_validation_is_taken_out_of_training_by_seed() -> None:
-    train = load_dataset(DatasetName.DIGITS).train
-    fitting, validation = split_validation(train, 0.1, 3)
+    digits = load_dataset(DatasetName.DIGITS)
+    train = digits.train
+    fitting, validation = split_validation(digits, 0.1, 3)
     assert len(fitting) + len(validation) == len(train)
     rest, held_out = stratified(train.labels, 0.1, 3)
     assert not set(rest) & set(held_out)

@@ -82,3 +82,9 @@ def test_missing_client_names_its_package(tmp_path: Path, monkeypatch: pytest.Mo
 def test_digits_need_no_fetching() -> None:
     with pytest.raises(DataError, match="comes with scikit-learn"):
         fetch(DatasetName.DIGITS)
+
+
+@pytest.mark.parametrize("name", ["cifar-10", "svhn", "speech-commands"])
+def test_what_no_package_ships_is_explained(name: str, tmp_path: Path) -> None:
+    with pytest.raises(DataError, match=f"{name} is in no package .* — get .* set .data. folder"):
+        fetch(DatasetName(name), tmp_path)

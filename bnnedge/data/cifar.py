@@ -1,0 +1,94 @@
+"""CIFAR-10 as its authors publish it: the binary version, or the one pickled for Python.
+
+Pickles can run code; what is read here may hold numbers and text only.
+"""
+
+import io
+import pickle
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from bnnedge.errors import DataError
+
+CLASSES = (
+    "airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "horse", "ship", "truck",
+)  # fmt: skip
+_SHAPE = (3, 32, 32)
+_BYTES = 3 * 32 * 32
+_BATCHES = {"train": tuple(f"data_batch_{i}" for i in range(1, 6)), "test": ("test_batch",)}
+
+
+def read_cifar10(folder: Path, part: str) -> tuple[NDArray[np.uint8], NDArray[np.int64]]:
+    """The images uint8 (N, 3, 32, 32) and labels (N,) of "train" or "test".
+
+    Args:
+        folder: the unpacked archive (`cifar-10-batches-bin` or `-py`), or the one it lies in.
+        part: which.
+
+    Raises:
+        DataError: a file is missing or damaged, or holds more than numbers and text.
+    """
+    batches = [_read(_find(folder, name)) for name in _BATCHES[part]]
+    images, labels = (np.concatenate(arrays) for arrays in zip(*batches, strict=True))
+    return images, labels
+
+
+def _find(folder: Path, name: str) -> Path:
+    for place in (folder, folder / "cifar-10-batches-bin", folder / "cifar-10-batches-py"):
+        for path in (place / f"{name}.bin", place / name):
+            if path.is_file():
+                return path
+    raise DataError(
+        f"cifar-10: {name}.bin is not in {folder}",
+        remedy="unpack cifar-10-binary.tar.gz there, or set [data] folder",
+    )
+
+
+def _read(path: Path) -> tuple[NDArray[np.uint8], NDArray[np.int64]]:
+    try:
+        content = path.read_bytes()
+    except OSError as error:
+        raise DataError(f"{path} cannot be read: {error.strerror}") from error
+    pixels, labels = _unpickled(path, content) if path.suffix == "" else _records(path, content)
+    if labels.size and (labels.min() < 0 or labels.max() >= len(CLASSES)):
+        raise DataError(f"{path}: wanted labels 0…9, got {labels.min()}…{labels.max()}")
+    return pixels.reshape(-1, *_SHAPE), labels.astype(np.int64)
+
+
+def _records(path: Path, content: bytes) -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:
+    """One byte of label and 3072 of pixels for every image."""
+    if not content or len(content) % (_BYTES + 1):
+        raise DataError(
+            f"{path} is truncated or damaged: wanted a multiple of {_BYTES + 1} bytes, "
+            f"got {len(content)}"
+        )
+    records = np.frombuffer(content, np.uint8).reshape(-1, _BYTES + 1)
+    return records[:, 1:], records[:, 0]
+
+
+def _unpickled(path: Path, content: bytes) -> tuple[NDArray[np.uint8], NDArray[Any]]:
+    try:
+        record = _Numbers(io.BytesIO(content), encoding="bytes").load()
+        pixels, labels = record[b"data"], np.array(record[b"labels"])
+    except Exception as error:  # whatever a damaged pickle provokes
+        raise DataError(f"{path} is damaged or no batch of CIFAR-10: {error}") from error
+    fits = isinstance(pixels, np.ndarray) and pixels.shape == (len(labels), _BYTES)
+    if not fits or pixels.dtype != np.uint8 or labels.dtype.kind != "i" or labels.ndim != 1:
+        raise DataError(f"{path}: wanted uint8 data (N, {_BYTES}) and N labels")
+    return pixels, labels
+
+
+class _Numbers(pickle.Unpickler):
+    """Arrays, and what pickle makes without asking: numbers, text, lists, dictionaries."""
+
+    def find_class(self, module: str, name: str) -> Any:
+        if (module, name) in {("numpy", "ndarray"), ("numpy", "dtype")}:
+            return getattr(np, name)
+        if module in {"numpy.core.multiarray", "numpy._core.multiarray"} and name == "_reconstruct":
+            return np._core.multiarray._reconstruct  # type: ignore[attr-defined]
+        if (module, name) == ("_codecs", "encode"):  # bytes, as Python 3 writes old protocols
+            return lambda text, encoding: text.encode(encoding)
+        raise pickle.UnpicklingError(f"it asks for {module}.{name}, which is no number")
