@@ -36,6 +36,7 @@ class BinaryWeights(QuantWeightBiasInputOutputLayer):  # type: ignore[misc]
 
     def _set_up(self, binarize: BinarizeConfig) -> None:
         self.binarize = binarize
+        self.is_scaled = binarize.weight_scale not in (WeightScale.OFF, WeightScale.SIGN)
         self.sign = activation_layer(binarize.activation)
         self.register_buffer("frozen_scale", None, persistent=False)
         if binarize.weight_scale is not WeightScale.OFF:
@@ -54,6 +55,8 @@ class BinaryWeights(QuantWeightBiasInputOutputLayer):  # type: ignore[misc]
 
     def weight_scale(self) -> Tensor | None:
         """α, float32 (out,) or (1,); None where the layer has no scale."""
+        if not self.is_scaled:
+            return None
         if self.frozen_scale is not None:
             return self.frozen_scale
         weight = self.weight if self.training else self.weight.clamp(-1.0, 1.0)
@@ -72,8 +75,7 @@ class BinaryWeights(QuantWeightBiasInputOutputLayer):  # type: ignore[misc]
         elif self.weight_quant.export_mode:
             out = self.quant_weight()  # a plain tensor while exporting
         elif self.training:
-            with torch.no_grad():
-                self.weight.clamp_(-1.0, 1.0)
+            self.weight.detach().clamp_(-1.0, 1.0)
             out = StraightThroughSign.apply(self.weight)  # type: ignore[no-untyped-call]
         else:
             out = ClippedSign.apply(self.weight, 1.0)  # type: ignore[no-untyped-call]
