@@ -7,11 +7,24 @@ import onnx
 import pytest
 import torch
 
+from bnnedge.data.encodings import Encoding, IntegerEncoding, OneBitThreshold, QuantileThermometer
+from bnnedge.dataflow import Dataflow
 from bnnedge.exporter import export
 from bnnedge.exporter.onnx_model import to_qonnx
 from bnnedge.lowering import LoweringConfig, lower, lower_model
 from bnnedge.models.checkpoint import save_checkpoint
-from tests.models.networks import random_mlp
+from bnnedge.models.config import LayerConfig, NetworkConfig, PoolConfig, PoolKind, Topology
+from bnnedge.ops.config import PaddingMode, WeightScale
+from tests.models.networks import random_mlp, random_network
+
+_SUM = PoolConfig(size=3, stride=2, padding=1, kind=PoolKind.AVERAGE)
+_LAYERS = (
+    LayerConfig(conv=6, padding=1, pool=PoolConfig(size=3, stride=2, padding=1)),
+    LayerConfig(conv=5, kernel=2, stride=2, padding=1),
+    LayerConfig(dense=12),
+)
+_SUMS = (LayerConfig(conv=6, padding=1, pool=_SUM), LayerConfig(conv=7, kernel=1, pool=_SUM))
+_SIZES = {Topology.NIN: (3, 11, 8), Topology.VGG_SMALL: (3, 8, 8), Topology.LENET5: (1, 16, 16)}
 
 
 @pytest.mark.parametrize("thresholds", [(8.0,), (4.0, 8.0, 12.0)])
@@ -24,7 +37,7 @@ def test_equals_pytorch(tmp_path: Path, thresholds: tuple[float, ...]) -> None:
 
     assert lowered.facts["lifted"] == [] and lowered.facts["remarks"] == []
     encoding = lowered.dataflow.input
-    assert (encoding.name, encoding.input_shape) == ("quantile_thermometer", (4, 5))
+    assert (encoding.name, encoding.input_shape) == (model.input_encoding.name, (4, 5))
     assert np.array_equal(encoding.threshold, np.tile(np.float32(thresholds), 20))
     x = np.random.default_rng(0).integers(0, 17, (200, 4, 5)).astype(np.float32)
     with torch.no_grad():
@@ -34,14 +47,72 @@ def test_equals_pytorch(tmp_path: Path, thresholds: tuple[float, ...]) -> None:
     assert np.array_equal(classes, wanted.argmax(axis=1))
 
 
-def test_an_exported_folder_brings_its_reference(tmp_path: Path) -> None:
+def _named(topology: Topology) -> NetworkConfig:
+    return NetworkConfig(topology=topology)
+
+
+def _stack(layers: tuple[LayerConfig, ...], padding: PaddingMode, scale: str) -> NetworkConfig:
+    return NetworkConfig(
+        topology=Topology.CONV, layers=layers, padding=padding, weight_scale=WeightScale(scale)
+    )
+
+
+_BIT = OneBitThreshold(threshold=99.0)
+_LEVELS = QuantileThermometer(levels=(50.5, 120.0, 200.0))
+
+
+@pytest.mark.parametrize(
+    ("config", "encoding"),
+    [
+        (_stack(_LAYERS, PaddingMode.ZERO, "sign"), IntegerEncoding()),
+        (_stack(_LAYERS, PaddingMode.ZERO, "sign"), _LEVELS),
+        (_stack(_LAYERS, PaddingMode.PLUS_ONE, "channel"), _LEVELS),
+        (_stack(_LAYERS, PaddingMode.MINUS_ONE, "tensor"), IntegerEncoding(bits=4)),
+        (_stack(_SUMS, PaddingMode.MINUS_ONE, "sign"), _BIT),
+        (_stack(_SUMS, PaddingMode.ZERO, "sign"), IntegerEncoding()),
+        (_named(Topology.LENET5), IntegerEncoding()),
+        pytest.param(_named(Topology.NIN), _BIT, marks=pytest.mark.slow),
+        pytest.param(_named(Topology.VGG_SMALL), IntegerEncoding(), marks=pytest.mark.slow),
+    ],
+)
+def test_images_equal_pytorch(tmp_path: Path, config: NetworkConfig, encoding: Encoding) -> None:
+    shape = _SIZES.get(config.topology, (2, 9, 7))
+    model = random_network(config, input_shape=shape, encoding=encoding, classes=3)
+    path = tmp_path / "model.onnx"
+    onnx.save(to_qonnx(model), path)
+
+    lowered = lower_model(path, LoweringConfig(check_images=32))
+
+    assert lowered.facts["lifted"] == [] and lowered.facts["remarks"] == []
+    x = np.random.default_rng(0).integers(0, 256, (20, *shape)).astype(np.float32)
+    x[10:] += np.random.default_rng(1).choice([-0.5, 0.5, 0.49], (10, *shape)).astype(np.float32)
+    with torch.no_grad():
+        wanted = model(torch.from_numpy(x)).numpy()
+    assert np.array_equal(lowered.dataflow.logits(x), wanted)
+
+
+@pytest.mark.parametrize("images_as", [(16,), (2, 9, 7)])
+def test_an_exported_folder_brings_its_reference(
+    tmp_path: Path, images_as: tuple[int, ...]
+) -> None:
+    if len(images_as) == 1:
+        model = random_mlp()
+    else:
+        config = _stack(_SUMS, PaddingMode.ZERO, "sign")
+        model = random_network(config, input_shape=images_as, encoding=IntegerEncoding())
     checkpoint = tmp_path / "checkpoint"
     checkpoint.mkdir()
     rng = np.random.default_rng(0)
-    images, labels = rng.integers(0, 17, (40, 16)).astype(np.uint8), rng.integers(0, 10, 40)
-    save_checkpoint(checkpoint, random_mlp(), {"input_range": [0, 16]}, images, labels)
+    images = rng.integers(0, 17, (40, *images_as)).astype(np.uint8)
+    labels = rng.integers(0, 10, 40)
+    save_checkpoint(checkpoint, model, {"input_range": [0, 16]}, images, labels)
     export(checkpoint, tmp_path / "export")
 
     artifact = lower(tmp_path / "export" / "model.onnx", LoweringConfig(), tmp_path / "dataflow")
 
     assert artifact.facts["checks"]["pytorch"]["images"] > 40
+    dataflow = Dataflow.load(tmp_path / "dataflow")
+    with np.load(tmp_path / "export" / "reference.npz") as reference:
+        inputs, logits = reference["inputs"], reference["logits"]
+        assert np.array_equal(dataflow.accumulators(inputs), reference["accumulators"])
+    assert np.array_equal(dataflow.logits(inputs), logits)
