@@ -215,7 +215,7 @@ class TeacherConfig:
 
 @dataclass(frozen=True, kw_only=True)
 class EpochReport:
-    """One epoch's figures; `epoch` counts from 1."""
+    """One epoch's figures; `epoch` counts from 1, the learning rate is that of its first step."""
 
     epoch: int
     epochs: int

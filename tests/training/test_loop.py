@@ -15,6 +15,7 @@ from bnnedge.training.augment import Augmentation
 from bnnedge.training.config import (
     AugmentConfig,
     ComputeConfig,
+    Device,
     DistillConfig,
     Loss,
     TrainingConfig,
@@ -22,7 +23,7 @@ from bnnedge.training.config import (
 from bnnedge.training.inputs import Examples, Inputs
 from bnnedge.training.loop import accuracy, fit, learning_rate, reproducible
 from bnnedge.training.loss import distillation_loss, label_loss, total_loss
-from bnnedge.training.workers import Workers
+from bnnedge.training.workers import Workers, torch_device
 from tests.training.tiny import CPU, tiny_network, toy_examples
 
 _LOGITS = torch.tensor([[2.0, -0.5, 0.25], [0.0, 0.0, 3.0]])
@@ -212,3 +213,28 @@ def test_channels_last_trains_the_same_network() -> None:
         losses.append([report.loss for report in trained.history])
         assert all(p.is_contiguous() for p in model.parameters())
     assert losses[0] == pytest.approx(losses[1], rel=0.02)
+
+
+@pytest.mark.parametrize("option", ["amp", "deterministic"])
+def test_ways_to_compute_learn_the_same_task(option: str) -> None:
+    examples = toy_examples(512)
+    compute = ComputeConfig(amp=option == "amp", deterministic=option == "deterministic")
+    config = _config(epochs=15, compute=compute, augment=AugmentConfig(erase=1))
+    with reproducible(config, CPU):
+        trained = fit(tiny_network(hidden=(64,)), examples, examples, config)
+    assert trained.history[trained.best_epoch - 1].validation_accuracy > 0.9
+    assert not torch.are_deterministic_algorithms_enabled()
+
+
+def test_a_gpu_that_is_not_there_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: 1)
+    assert torch_device(Device.AUTO) == torch.device("cuda", 0)
+    monkeypatch.setenv("LOCAL_RANK", "1")
+    with pytest.raises(ConfigError, match="a GPU for every process, got 1 GPUs for process 2"):
+        torch_device(Device.AUTO)
+    assert torch_device(Device.CPU) == CPU
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+    assert torch_device(Device.AUTO) == CPU
+    with pytest.raises(ConfigError, match='got 0 GPUs .* device = "cpu"'):
+        torch_device(Device.CUDA)
