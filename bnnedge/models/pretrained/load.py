@@ -1,0 +1,49 @@
+"""Loading a pretrained network. torch is imported when one is loaded."""
+
+import zipfile
+import zlib
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from bnnedge.artifacts import sha256_of
+from bnnedge.errors import CheckpointError
+from bnnedge.models.pretrained.cards import FOLDER, ModelCard, name_of, weights_path
+
+if TYPE_CHECKING:
+    from bnnedge.models.network import Network
+
+
+def load_pretrained(network: str, dataset: str, *, folder: Path = FOLDER) -> "Network":
+    """A trained network in evaluation mode.
+
+    Args:
+        network: its name, e.g. "lenet5".
+        dataset: what it was trained on, e.g. "mnist".
+        folder: where weights and cards are; those that come with bnnedge by default.
+
+    Raises:
+        ConfigError: there is none of that name; lists what there is.
+        CheckpointError: its files are damaged.
+    """
+    return load_card(ModelCard.load(name_of(network, dataset), folder), folder)
+
+
+def load_card(card: ModelCard, folder: Path = FOLDER) -> "Network":
+    """The network that a card describes, in evaluation mode. Raises CheckpointError."""
+    from bnnedge.models.pretrained.packing import unpack_
+    from bnnedge.models.record import network_from_record
+
+    path = weights_path(card.name, folder)
+    remedy = "install bnnedge again"
+    try:
+        if sha256_of(path) != card.weights_sha256:
+            raise CheckpointError(f"{path} is not the file that its card describes", remedy=remedy)
+        with np.load(path, allow_pickle=False) as content:
+            arrays = dict(content)
+    except (OSError, ValueError, EOFError, zipfile.BadZipFile, zlib.error) as error:
+        raise CheckpointError(f"{path} is missing or damaged ({error})", remedy=remedy) from error
+    model = network_from_record(card.model, str(path))
+    unpack_(model, arrays, str(path))
+    return model

@@ -1,0 +1,97 @@
+"""Networks as few bytes: one bit per binary weight, everything else as it is.
+
+Packing loses only what an evaluation does not see: latent weights beyond their sign and the scale
+that follows from them, which is kept. The unpacked network gives the same bits.
+"""
+
+import math
+from collections.abc import Mapping
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import nn
+
+from bnnedge.errors import CheckpointError
+from bnnedge.models.network import Network
+from bnnedge.ops.config import WeightScale
+from bnnedge.ops.weights import BinaryWeights
+
+_COUNTER = "num_batches_tracked"  # BatchNorm counts steps, and never reads it with a momentum
+
+
+def pack(model: Network) -> dict[str, NDArray[np.generic]]:
+    """Arrays by name: "<layer>.weight" uint8 with 8 weights a byte (lowest bit first, 1 is +1),
+    "<layer>.scale" float32 where weights have one, and every other tensor of the network.
+    """
+    arrays: dict[str, NDArray[np.generic]] = {
+        name: tensor.numpy()
+        for name, tensor in model.state_dict().items()
+        if not name.endswith(_COUNTER)
+    }
+    with torch.no_grad():
+        for name, layer in _binary_layers(model).items():
+            positive = layer.bipolar_weight().numpy().reshape(-1) > 0
+            arrays[f"{name}.weight"] = np.packbits(positive, bitorder="little")
+            scale = layer.weight_scale()
+            if scale is not None:
+                arrays[f"{name}.scale"] = scale.numpy()
+    return arrays
+
+
+def unpack_(model: Network, arrays: Mapping[str, NDArray[np.generic]], source: str) -> None:
+    """Give a network of the same shape what `pack` took; it is in evaluation mode afterwards.
+
+    Latent weights become ±1.
+
+    Raises:
+        CheckpointError: an array is missing, spare, or not of the network's shape; names it.
+    """
+    given = dict(arrays)
+    model.eval()
+    state = model.state_dict()
+    for name, layer in _binary_layers(model).items():
+        count = layer.weight.numel()
+        packed = _take(given, f"{name}.weight", (math.ceil(count / 8),), np.uint8, source)
+        bits = np.unpackbits(packed.astype(np.uint8), count=count, bitorder="little").reshape(
+            layer.weight.shape
+        )
+        state[f"{name}.weight"] = torch.from_numpy(2 * bits.astype(np.float32) - 1)
+        scale = layer.weight_scale()
+        if scale is not None:
+            taken = _take(given, f"{name}.scale", tuple(scale.shape), np.float32, source)
+            layer.frozen_scale = torch.from_numpy(taken)
+    binary = {f"{name}.weight" for name in _binary_layers(model)}
+    for name, tensor in state.items():
+        if name not in binary and not name.endswith(_COUNTER):
+            taken = _take(given, name, tuple(tensor.shape), np.float32, source)
+            state[name] = torch.from_numpy(taken)
+    for name in given:
+        raise CheckpointError(f"{source}: array {name} is not part of the network")
+    model.load_state_dict(state)
+
+
+def _binary_layers(model: nn.Module) -> dict[str, BinaryWeights]:
+    return {
+        name: module
+        for name, module in model.named_modules()
+        if isinstance(module, BinaryWeights) and module.binarize.weight_scale is not WeightScale.OFF
+    }
+
+
+def _take(
+    given: dict[str, NDArray[np.generic]],
+    name: str,
+    shape: tuple[int, ...],
+    dtype: type[np.generic],
+    source: str,
+) -> NDArray[np.generic]:
+    array = given.pop(name, None)
+    if array is None:
+        raise CheckpointError(f"{source}: array {name} is missing")
+    if array.shape != shape or array.dtype != dtype:
+        raise CheckpointError(
+            f"{source}: array {name} wanted {shape} {np.dtype(dtype)}, "
+            f"got {array.shape} {array.dtype}"
+        )
+    return array
