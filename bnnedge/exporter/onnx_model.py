@@ -1,7 +1,6 @@
 """PyTorch → QONNX: one deterministic file that takes raw inputs."""
 
 import ast
-import copy
 import io
 import logging
 import warnings
@@ -16,8 +15,7 @@ from torch import nn
 
 from bnnedge.errors import ExportError
 from bnnedge.models.network import Network
-from bnnedge.ops.normalisation import Affine, AffineBatchNorm
-from bnnedge.ops.weights import BinaryWeights
+from bnnedge.ops.frozen import frozen
 
 INPUT, OUTPUT = "input", "logits"
 ENCODING_KEY = "bnnedge.encoding"
@@ -53,11 +51,11 @@ def to_qonnx(model: Network) -> onnx.ModelProto:
     are removed: the same weights give the same bytes.
     """
     _require_integers(model)
-    frozen = _with_constants(model)
+    constant = frozen(model)
     batch = torch.export.Dim("batch")
     with _quiet():
         exported: onnx.ModelProto = export_qonnx(
-            frozen,
+            constant,
             torch.zeros(2, *model.input_shape),
             dynamo=True,
             optimize=True,
@@ -81,20 +79,6 @@ def _require_integers(model: Network) -> None:
     for name, module in model.named_modules():
         if isinstance(module, nn.ReLU):
             raise ExportError(f"{name} gives real numbers, and only signs export", remedy=remedy)
-
-
-def _with_constants(model: Network) -> Network:
-    """A copy of `model` whose BatchNorms and scales are constants: the same numbers, evaluated
-    alike.
-    """
-    frozen = copy.deepcopy(model).eval()
-    for parent in list(frozen.modules()):
-        if isinstance(parent, BinaryWeights):
-            parent.freeze_()
-        for name, child in list(parent.named_children()):
-            if isinstance(child, AffineBatchNorm):
-                setattr(parent, name, Affine(*child.scale_and_shift()))
-    return frozen
 
 
 @contextmanager
