@@ -6,12 +6,19 @@ import pytest
 
 from bnnedge.data.encodings import Encoding, IntegerEncoding, OneBitThreshold, QuantileThermometer
 from bnnedge.errors import ConfigError
+from bnnedge.models.config import Topology
+from bnnedge.models.pretrained.cards import name_of
 from bnnedge.models.zoo import build_network
 from bnnedge.pipeline import build
 from bnnedge.recipe import Recipe
 
 _RECIPES = sorted((Path(__file__).parents[2] / "build_scripts").glob("*.toml"))
-_SHAPES = {"digits": (64,), "mnist": (1, 28, 28), "fashion-mnist": (1, 28, 28)}
+_SHAPES = {
+    "digits": (64,),
+    "mnist": (1, 28, 28),
+    "fashion-mnist": (1, 28, 28),
+    "cifar-10": (3, 32, 32),
+}
 
 
 def _encoding(recipe: Recipe) -> Encoding:
@@ -25,7 +32,11 @@ def _encoding(recipe: Recipe) -> Encoding:
 @pytest.mark.parametrize("path", _RECIPES, ids=lambda path: path.stem)
 def test_a_recipe_can_be_read_and_its_network_built(path: Path) -> None:
     recipe = Recipe.load(path)
-    assert path.stem in (recipe.name, f"{recipe.name}_ulx3s")
+    board = "" if recipe.hardware is None else "_ulx3s"
+    assert path.stem == recipe.name + board
+    if recipe.network.topology is not Topology.MLP:
+        network, dataset = recipe.network.topology.value, recipe.data.dataset.value
+        assert recipe.name == name_of(network, dataset)  # what a pretrained network is called
     shape = _SHAPES[recipe.data.dataset.value]
     model = build_network(recipe.network, input_shape=shape, encoding=_encoding(recipe), classes=10)
     assert model.input_shape == shape
