@@ -274,33 +274,62 @@ def emulate(dataflow: Path, inputs: Path, out: Path) -> tuple[Any, list[str]]:
 
 
 @_verb("bnnedge evaluate out/dataflow --dataset digits")
-@click.argument("dataflow", type=FOLDER)
-@click.option("--dataset", type=click.Choice(["digits", "mnist", "fashion-mnist"]), required=True)
+@click.argument("dataflow", type=FOLDER, required=False)
+@click.option("--model", help="A pretrained network instead of a folder, for example lenet5.")
+@click.option("--dataset", type=click.Choice([name.value for name in DatasetName]), required=True)
 @click.option("--folder", type=FOLDER, help="Where the data set is; the user's cache by default.")
 @click.option(
     "--backend",
     type=click.Choice(["reference", "emulator", "rtl"]),
-    default="emulator",
-    show_default=True,
+    help="What runs a DATAFLOW; emulator by default.",
 )
 @click.option("--images", type=int, help="Only the first so many.")
 def evaluate(
-    dataflow: Path, dataset: str, folder: Path | None, backend: str, images: int | None
+    dataflow: Path | None,
+    model: str | None,
+    dataset: str,
+    folder: Path | None,
+    backend: str | None,
+    images: int | None,
 ) -> tuple[Any, list[str]]:
-    """Measure the accuracy of a DATAFLOW folder on a data set's test images."""
-    from bnnedge import verbs
+    """Measure the accuracy of a DATAFLOW folder on a data set's test images.
 
+    With --model, measure a pretrained network instead: in PyTorch, and exported and lowered to a
+    Dataflow. Both must be equal, and as accurate as the model card says.
+    """
+    from bnnedge import verbs
+    from bnnedge.errors import ConfigError
+
+    if (dataflow is None) == (model is None):
+        raise ConfigError("evaluate wants either a DATAFLOW folder or --model")
+    if model is not None and backend is not None:
+        raise ConfigError("--backend goes with a DATAFLOW folder, got --model")
     with _Progress() as progress:
-        result = verbs.evaluate(
-            dataflow,
-            dataset,
-            folder=folder,
-            backend=backend,
-            images=images,
-            progress=progress.of("evaluate"),
-        )
-    line = f"{dataset}: {result.correct} of {result.images} correct, {result.accuracy:.2%}"
-    return {**vars(result), "accuracy": result.accuracy}, [line]
+        told = progress.of("evaluate")
+        results: tuple[verbs.Evaluation, ...]
+        if model is not None:
+            results = verbs.evaluate_model(
+                model, dataset, folder=folder, images=images, progress=told
+            )
+        else:
+            assert dataflow is not None
+            results = (
+                verbs.evaluate(
+                    dataflow,
+                    dataset,
+                    folder=folder,
+                    backend=backend or "emulator",
+                    images=images,
+                    progress=told,
+                ),
+            )
+    records = [{**vars(result), "accuracy": result.accuracy} for result in results]
+    lines = [
+        f"{dataset}, {result.backend}: {result.correct} of {result.images} correct,"
+        f" {result.accuracy:.2%}"
+        for result in results
+    ]
+    return records if model is not None else records[0], lines
 
 
 @_verb("bnnedge synth out/rtl --board ulx3s-85f -o out/synth")

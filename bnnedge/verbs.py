@@ -17,11 +17,13 @@ from numpy.typing import NDArray
 from bnnedge import tools
 from bnnedge.artifacts import Artifact
 from bnnedge.dataflow import Dataflow
-from bnnedge.errors import BnnEdgeError, DataError, ToolMissingError
+from bnnedge.errors import BnnEdgeError, DataError, MismatchError, ToolMissingError
 
 if TYPE_CHECKING:
+    from bnnedge.data.datasets import Split
     from bnnedge.data.fetch import Fetched
     from bnnedge.deployment import Deployment
+    from bnnedge.models.pretrained import ModelCard
     from bnnedge.recipe import Recipe
     from bnnedge.simulation.check import SimulationResult
 
@@ -187,7 +189,7 @@ def evaluate(
 
     Args:
         dataflow: the folder.
-        dataset: "digits", "mnist" or "fashion-mnist".
+        dataset: a `DatasetName`'s value, e.g. "mnist".
         folder: where the data set's files are; the user's cache by default.
         backend: "reference" and "emulator" run the Dataflow's interpreter; "rtl" also simulates
             the hardware and requires it to answer the same.
@@ -209,6 +211,92 @@ def evaluate(
         _check_default_hardware(dataflow, x, progress)
     correct = int((classes == labels).sum())
     return Evaluation(dataset=dataset, backend=backend, images=len(labels), correct=correct)
+
+
+def evaluate_model(
+    network: str,
+    dataset: str,
+    *,
+    folder: Path | None = None,
+    images: int | None = None,
+    progress: Progress = _silent,
+) -> tuple[Evaluation, Evaluation]:
+    """Measure a pretrained network through PyTorch and, exported and lowered, through its Dataflow.
+
+    Args:
+        network: its name, e.g. "lenet5".
+        dataset: what it was trained on, and is measured on.
+        folder: where the data set's files are; the user's cache by default.
+        images: the first so many.
+        progress: called now and then.
+
+    Returns:
+        PyTorch's and the Dataflow's, which are equal.
+
+    Raises:
+        ConfigError: no such network was trained on that data set.
+        DataError: the data set is missing, or not the one of the model card.
+        LoweringError: the network has no integer Dataflow.
+        MismatchError: PyTorch and the Dataflow give an image different classes, or the whole test
+            set another accuracy than the model card.
+    """
+    from bnnedge.data.config import DatasetName
+    from bnnedge.data.datasets import load_dataset
+    from bnnedge.models.pretrained.cards import ModelCard, name_of
+
+    card = ModelCard.load(name_of(network, dataset))
+    data = load_dataset(DatasetName(dataset), folder)
+    if data.sha256() != card.dataset_sha256:
+        raise DataError(
+            f"this {dataset} is not the one that {card.name} was trained on",
+            remedy=f"run `bnnedge fetch {dataset}`",
+        )
+    test = data.test.take(np.arange(len(data.test))[:images])
+    with tempfile.TemporaryDirectory() as scratch:
+        classes = _both_classes(card, test, Path(scratch), progress)
+    for index in np.flatnonzero(classes["pytorch"] != classes["dataflow"])[:1]:
+        both = ", ".join(f"{backend} {given[index]}" for backend, given in classes.items())
+        raise MismatchError(f"{card.name}, image {index}: {both}")
+    reference, dataflow = (
+        Evaluation(
+            dataset=dataset,
+            backend=backend,
+            images=len(test),
+            correct=int((given == test.labels).sum()),
+        )
+        for backend, given in classes.items()
+    )
+    if len(test) == card.test_images and reference.correct != card.test_correct:
+        raise MismatchError(
+            f"{card.name}: {reference.correct} of {len(test)} images are right, its model card says"
+            f" {card.test_correct}"
+        )
+    return reference, dataflow
+
+
+def _both_classes(
+    card: "ModelCard", test: "Split", scratch: Path, progress: Progress
+) -> dict[str, NDArray[np.int64]]:
+    """Classes of the test images by backend, "pytorch" first; stages go to `scratch`."""
+    from bnnedge.models.checkpoint import save_checkpoint
+    from bnnedge.models.pretrained.load import load_card
+
+    model = load_card(card)
+    checkpoint = scratch / "checkpoint"
+    checkpoint.mkdir()
+    save_checkpoint(
+        checkpoint, model, {"input_range": list(card.input_range)}, test.images, test.labels
+    )
+    progress("exporting", 0.1)
+    export(checkpoint, scratch / "export")
+    progress("lowering", 0.4)
+    lower(scratch / "export", scratch / "dataflow", name=card.name)
+    progress("running the Dataflow", 0.7)
+    logits = read_arrays(scratch / "export" / REFERENCE_FILE)["logits"][: len(test)]
+    return {
+        "pytorch": logits.argmax(axis=1),
+        "dataflow": Dataflow.load(scratch / "dataflow").classify(test.inputs),
+    }
 
 
 def _check_default_hardware(dataflow: Path, x: NDArray[Any], progress: Progress) -> None:

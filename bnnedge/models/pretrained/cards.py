@@ -57,7 +57,7 @@ class ModelCard:
         card_path(self.name, folder).write_text(json.dumps(record, indent=1) + "\n")
 
     @classmethod
-    def load(cls, name: str, folder: Path = FOLDER) -> "ModelCard":
+    def load(cls, name: str, folder: Path | None = None) -> "ModelCard":
         """Read the card of a pretrained network.
 
         Raises:
@@ -75,19 +75,19 @@ class ModelCard:
         return structure(given, cls, source=str(path))
 
 
-def card_path(name: str, folder: Path = FOLDER) -> Path:
-    """Where the card of a network is."""
-    return folder / f"{name}.json"
+def card_path(name: str, folder: Path | None = None) -> Path:
+    """Where the card of a network is: in `folder`, or among those that come with bnnedge."""
+    return (folder or FOLDER) / f"{name}.json"
 
 
-def weights_path(name: str, folder: Path = FOLDER) -> Path:
-    """Where the weights of a network are."""
-    return folder / f"{name}.npz"
+def weights_path(name: str, folder: Path | None = None) -> Path:
+    """Where the weights of a network are, see `card_path`."""
+    return (folder or FOLDER) / f"{name}.npz"
 
 
-def available(folder: Path = FOLDER) -> tuple[str, ...]:
-    """Names of all pretrained networks, sorted."""
-    return tuple(sorted(path.stem for path in folder.glob("*.json")))
+def available(folder: Path | None = None) -> tuple[str, ...]:
+    """Names of all pretrained networks in `folder`, or that come with bnnedge, sorted."""
+    return tuple(sorted(path.stem for path in (folder or FOLDER).glob("*.json")))
 
 
 def name_of(network: str, dataset: str) -> str:

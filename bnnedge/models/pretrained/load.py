@@ -9,19 +9,19 @@ import numpy as np
 
 from bnnedge.artifacts import sha256_of
 from bnnedge.errors import CheckpointError
-from bnnedge.models.pretrained.cards import FOLDER, ModelCard, name_of, weights_path
+from bnnedge.models.pretrained.cards import ModelCard, name_of, weights_path
 
 if TYPE_CHECKING:
     from bnnedge.models.network import Network
 
 
-def load_pretrained(network: str, dataset: str, *, folder: Path = FOLDER) -> "Network":
+def load_pretrained(network: str, dataset: str, *, folder: Path | None = None) -> "Network":
     """A trained network in evaluation mode.
 
     Args:
         network: its name, e.g. "lenet5".
         dataset: what it was trained on, e.g. "mnist".
-        folder: where weights and cards are; those that come with bnnedge by default.
+        folder: where weights and cards are; with bnnedge itself by default.
 
     Raises:
         ConfigError: there is none of that name; lists what there is.
@@ -30,7 +30,7 @@ def load_pretrained(network: str, dataset: str, *, folder: Path = FOLDER) -> "Ne
     return load_card(ModelCard.load(name_of(network, dataset), folder), folder)
 
 
-def load_card(card: ModelCard, folder: Path = FOLDER) -> "Network":
+def load_card(card: ModelCard, folder: Path | None = None) -> "Network":
     """The network that a card describes, in evaluation mode. Raises CheckpointError."""
     from bnnedge.models.pretrained.packing import unpack_
     from bnnedge.models.record import network_from_record
