@@ -198,7 +198,7 @@ def _is_sum(model: ModelWrapper, node: Any, parts: list[list[Any]], barriers: li
     """A depthwise Conv by one constant per channel, on accumulators: a sum over its window."""
     if node.op_type != "Conv" or not barriers or barriers[-1].op_type != "Conv":
         return False
-    if any(other.op_type != "Mul" for other in parts[-1]):
+    if any(other.op_type not in ("Mul", "Add") for other in parts[-1]):
         return False
     weights = model.get_initializer(node.input[1])
     if weights is None or weights.ndim != 4 or weights.shape[1] != 1:

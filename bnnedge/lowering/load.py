@@ -21,10 +21,11 @@ from qonnx.transformation.remove import RemoveUnusedNodes
 from qonnx.util.basic import get_by_name
 
 from bnnedge.errors import LoweringError
-from bnnedge.lowering.chain import ELEMENTWISE, RESHAPING, called
+from bnnedge.lowering.chain import ELEMENTWISE, RESHAPING, attribute, called
 from bnnedge.lowering.execute import QONNX_DOMAIN
 from bnnedge.lowering.passes.binarise_input import DECLARED_INPUT, BinariseInput
 from bnnedge.lowering.passes.edit import Inserter
+from bnnedge.lowering.windows import resolve_ceil_mode
 
 MAX_BYTES = 1 << 30  # a 3×4096 MLP in float32 is 210 MB
 ENCODING_KEY = "bnnedge.encoding"
@@ -125,6 +126,7 @@ def _clean_up(model: onnx.ModelProto) -> ModelWrapper:
     wrapper = wrapper.transform(SortGraph())
     _fix_batch(wrapper)
     wrapper = wrapper.transform(InferShapes())
+    _resolve_ceil_modes(wrapper)
     # Weights behind a BipolarQuant, a Sign or a Transpose are constants like any other.
     wrapper = wrapper.transform(FoldConstants(exclude_op_types=[]))
     wrapper = wrapper.transform(InferShapes())
@@ -184,8 +186,8 @@ def _normalise_domains(model: onnx.ModelProto) -> None:
                 f"{called(node)}: op of the unknown domain {node.domain}",
                 remedy="export standard ONNX or QONNX, before hardware ops are inserted",
             )
-        for attribute in node.attribute:
-            if attribute.type in (onnx.AttributeProto.GRAPH, onnx.AttributeProto.GRAPHS):
+        for given in node.attribute:
+            if given.type in (onnx.AttributeProto.GRAPH, onnx.AttributeProto.GRAPHS):
                 raise LoweringError(f"{called(node)}: control flow is not static")
     if QONNX_DOMAIN not in {opset.domain for opset in model.opset_import}:
         model.opset_import.append(onnx.helper.make_opsetid(QONNX_DOMAIN, 2))
@@ -234,6 +236,20 @@ def _fix_batch(model: ModelWrapper) -> None:
     del model.graph.value_info[:]
     for output in model.graph.output:
         output.type.tensor_type.ClearField("shape")
+
+
+def _resolve_ceil_modes(model: ModelWrapper) -> None:
+    """From the first pool on, for the sizes behind a pool depend on it."""
+    while True:
+        pools = [node for node in model.graph.node if attribute(node, "ceil_mode", 0)]
+        shape = model.get_tensor_shape(pools[0].input[0]) if pools else None
+        if not pools or not shape or len(shape) != 4:
+            return
+        resolve_ceil_mode(model, pools[0])
+        del model.graph.value_info[:]
+        for output in model.graph.output:
+            output.type.tensor_type.ClearField("shape")
+        model.model.CopyFrom(model.transform(InferShapes()).model)
 
 
 def _cast_input(model: ModelWrapper) -> None:

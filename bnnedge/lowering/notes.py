@@ -12,7 +12,7 @@ class Lift:
 
     Attributes:
         layer: the MatMul's node name.
-        what: "weight scale", "activation scale", "alpha" or "bias".
+        what: "weight scale", "activation scale", "alpha", "bias" or "scale before a sum".
     """
 
     layer: str

@@ -56,13 +56,25 @@ class RegionProbe:
             self.layouts |= follow(layout, entering, section, tensor)
             for node in section:
                 constants |= self._cut(node)
+        self._constants = constants
         self._runner = Runner(model, signs, constants)
         self._pool_runners = [Runner(model) for _ in region.pools]
 
     @property
     def sums(self) -> bool:
-        """Whether the accumulators are summed up over windows before anything else."""
+        """Whether the accumulators are summed up over windows, scaled and shifted at most."""
         return bool(self._region.pools) and self._region.pools[0].op_type not in MAX_POOLS
+
+    @property
+    def scale_of_sums(self) -> NDArray[np.float32] | None:
+        """What the original multiplies with before it sums up; None where it just sums up."""
+        if not self.sums:
+            return None
+        pool = self._region.pools[0]
+        scale = self._affine()[0]
+        if pool.op_type == "Conv":
+            scale = scale * self._model.get_initializer(pool.input[1])[:, 0, 0, 0]
+        return np.asarray(scale, np.float32)
 
     def elements(self) -> int:
         """Floats that a row of values takes per channel, at most."""
@@ -80,15 +92,20 @@ class RegionProbe:
         """
         pooled: list[Floats] = []
         made: Tensors = {}
+        if self.sums:
+            scale, shift = self._affine()
+            sums = values * scale + shift * self.windows[0].taps
+            values = self._sum(0, np.asarray(sums, np.float32))
         for index, section in enumerate(self._region.sections):
-            if index:
+            if index == 0 and self.sums:
+                continue
+            if index == 1 and self.sums:
+                tensor = str(self._region.pools[0].output[0])
+            elif index:
                 pool = self._region.pools[index - 1]
                 values = made[pool.input[0]].reshape(len(values), -1)
                 tensor = str(pool.output[0])
-                if pool.op_type in MAX_POOLS:
-                    pooled.append(values)
-                else:
-                    values = self._sum(index - 1, values)
+                pooled.append(values)
             made[tensor] = values.reshape(len(values), *self._one_pixel(tensor, section))
             for node in section:
                 if node.op_type in RESHAPING:
@@ -99,6 +116,33 @@ class RegionProbe:
                 done = self._runner.run([node], feeds)
                 made |= {name: done[name] for name in node.output if name}
         return pooled, made
+
+    def _affine(self) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+        """Scale and shift (C,) of the Mul and Add nodes between the layer and a sum.
+
+        Raises:
+            LoweringError: something else is there, or the shift meets padding.
+        """
+        pool = self._region.pools[0]
+        channels = self.layouts[pool.input[0]].channels
+        scale, shift = np.ones(channels), np.zeros(channels)
+        for node in self._region.sections[0]:
+            constants = [self._constants[name] for name in node.input if name in self._constants]
+            if node.op_type in ("Mul", "Add") and len(constants) == 1:
+                value = constants[0].reshape(-1).astype(np.float64)
+                factor, added = (value, 0.0) if node.op_type == "Mul" else (1.0, value)
+                scale, shift = scale * factor, shift * factor + added
+            elif node.op_type != "Identity":
+                raise LoweringError(
+                    f"{called(pool)}: sums up what {called(node)} makes, wanted sums of"
+                    " accumulators, scaled at most",
+                    remedy="put what normalises or binarises behind the sum or average",
+                )
+        if shift.any() and any(self.windows[0].padding):
+            raise LoweringError(
+                f"{called(pool)}: pads what was shifted", remedy="put the shift behind it"
+            )
+        return scale, shift
 
     def _one_pixel(self, tensor: str, section: tuple[Any, ...]) -> list[int]:
         layout = self.layouts[tensor]

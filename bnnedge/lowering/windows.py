@@ -18,7 +18,7 @@ _GLOBAL = {"GlobalMaxPool", "GlobalAveragePool", "ReduceMean", "ReduceSum"}
 def window_of(model: ModelWrapper, node: Any) -> Window:
     """The window of a Conv or a pool on data (N, C, H, W).
 
-    `auto_pad` is resolved, and what `ceil_mode` adds at the end becomes padding.
+    `auto_pad` is resolved; `ceil_mode` has been, see `resolve_ceil_mode`.
 
     Raises:
         LoweringError: the node reduces other axes, or pads an average by what it then leaves out.
@@ -45,22 +45,53 @@ def window_of(model: ModelWrapper, node: Any) -> Window:
             small, large = total // 2, total - total // 2
             first, last = (small, large) if auto_pad == "SAME_UPPER" else (large, small)
             padding[axis], padding[axis + 2] = first, last
-    explicit = tuple(padding)
-    if attribute(node, "ceil_mode", 0):
-        outputs_of = model.get_tensor_shape(node.output[0])[2:]
-        for axis, size in enumerate((height, width)):
-            reach = (int(outputs_of[axis]) - 1) * stride[axis] + span[axis]
-            padding[axis + 2] += max(0, reach - size - padding[axis] - padding[axis + 2])
-    if node.op_type == "AveragePool" and any(padding):
-        included = attribute(node, "count_include_pad", 0) and tuple(padding) == explicit
-        if not included:
-            raise LoweringError(
-                f"{called(node)}: its divisor depends on the place, for padding does not count",
-                remedy="export with count_include_pad = 1, without ceil_mode; or without padding",
-            )
+    included = attribute(node, "count_include_pad", 0)
+    if node.op_type == "AveragePool" and any(padding) and not included:
+        raise LoweringError(
+            f"{called(node)}: its divisor depends on the place, for padding does not count",
+            remedy="export with count_include_pad = 1, or without padding",
+        )
     return Window(
         kernel=_two(kernel), stride=_two(stride), dilation=_two(dilation), padding=_four(padding)
     )
+
+
+def resolve_ceil_mode(model: ModelWrapper, node: Any) -> None:
+    """What `ceil_mode` adds at the end of a pool becomes padding.
+
+    The last window must begin inside the image or its leading padding, as in PyTorch and
+    onnxruntime; ONNX's shape inference does not always know.
+
+    Raises:
+        LoweringError: the padding would count in an average, or be as large as the kernel.
+    """
+    height, width = (int(size) for size in model.get_tensor_shape(node.input[0])[2:])
+    set_attributes(node, ceil_mode=0)
+    window = window_of(model, node)
+    padding = list(window.padding)
+    for axis, size in enumerate((height, width)):
+        stride, span = window.stride[axis], window.span[axis]
+        rest = size + padding[axis] + padding[axis + 2] - span
+        outputs = -(-rest // stride) + 1
+        if (outputs - 1) * stride >= size + padding[axis]:
+            outputs -= 1
+        padding[axis + 2] += max(0, (outputs - 1) * stride - rest)
+    if tuple(padding) == window.padding:
+        return
+    if node.op_type != "MaxPool" or any(padding[i] >= window.kernel[i % 2] for i in (2, 3)):
+        raise LoweringError(
+            f"{called(node)}: ceil_mode adds an incomplete window",
+            remedy="pool without ceil_mode, or pad",
+        )
+    set_attributes(node, pads=padding)
+
+
+def set_attributes(node: Any, **attributes: Any) -> None:
+    """Replace attributes of a node."""
+    kept = [attribute for attribute in node.attribute if attribute.name not in attributes]
+    del node.attribute[:]
+    node.attribute.extend(kept)
+    node.attribute.extend(helper.make_attribute(key, value) for key, value in attributes.items())
 
 
 def window_attributes(window: Window) -> dict[str, Any]:

@@ -22,7 +22,7 @@ from bnnedge.errors import LoweringError
 from bnnedge.lowering.chain import MAX_POOLS, Chain, called, find_chain
 from bnnedge.lowering.config import SignZero
 from bnnedge.lowering.layout import Layout
-from bnnedge.lowering.notes import Notes
+from bnnedge.lowering.notes import Lift, Notes, is_exact_factor
 from bnnedge.lowering.passes.edit import (
     Inserter,
     index_of,
@@ -48,7 +48,12 @@ class AbsorbRegions(Transformation):  # type: ignore[misc]
         self._notes = notes
 
     def apply(self, model: ModelWrapper) -> tuple[ModelWrapper, bool]:
-        for index in range(len(find_chain(model).layers) - 1):
+        chain = find_chain(model)
+        for layer, region in zip(chain.layers, chain.regions, strict=True):
+            scale = RegionProbe(model, {}, layer, region).scale_of_sums
+            if scale is not None and not all(is_exact_factor(one) for one in scale[:, None]):
+                self._notes.lifted.append(Lift(layer=layer.name, what="scale before a sum"))
+        for index in range(len(chain.layers) - 1):
             self._absorb(model, index)
         return model, False
 
@@ -123,10 +128,10 @@ def probe_of(
     layer, region = chain.layers[index], chain.regions[index]
     probe = RegionProbe(model, signs, layer, region)
     sums = [pool for pool in region.pools if pool.op_type not in MAX_POOLS]
-    if sums and (sums[0] is not region.pools[0] or region.sections[0] or len(sums) > 1):
+    if sums and (sums[0] is not region.pools[0] or len(sums) > 1):
         raise LoweringError(
             f"{called(sums[-1])}: wanted one sum or average, right behind {called(layer)}",
-            remedy="put what scales, normalises or binarises behind it",
+            remedy="put other pools behind it",
         )
     window = probe.windows[0] if sums else None
     return probe, reach_of(model, chain, index, window, table)

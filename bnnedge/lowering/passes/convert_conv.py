@@ -13,8 +13,8 @@ from qonnx.util.basic import get_by_name
 from bnnedge.errors import LoweringError
 from bnnedge.lowering.chain import called, find_chain
 from bnnedge.lowering.notes import Lift, Notes, is_exact_bias
-from bnnedge.lowering.passes.edit import Inserter, index_of, set_attributes, take_output
-from bnnedge.lowering.windows import window_attributes, window_of
+from bnnedge.lowering.passes.edit import Inserter, index_of, take_output
+from bnnedge.lowering.windows import set_attributes, window_attributes, window_of
 
 
 class ConvertConv(Transformation):  # type: ignore[misc]

@@ -58,14 +58,6 @@ class Inserter:
         )
 
 
-def set_attributes(node: Any, **attributes: Any) -> None:
-    """Replace attributes of a node."""
-    kept = [attribute for attribute in node.attribute if attribute.name not in attributes]
-    del node.attribute[:]
-    node.attribute.extend(kept)
-    node.attribute.extend(helper.make_attribute(key, value) for key, value in attributes.items())
-
-
 def matrix_of(layer: Any, weights: NDArray[Any]) -> NDArray[Any]:
     """A layer's weights as (synapses, channels)."""
     return weights.reshape(len(weights), -1).T if layer.op_type == "Conv" else weights

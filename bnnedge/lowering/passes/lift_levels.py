@@ -19,10 +19,9 @@ from bnnedge.lowering.passes.edit import (
     index_of,
     matrix_of,
     per_channel,
-    set_attributes,
     take_output,
 )
-from bnnedge.lowering.windows import pad_of, window_of
+from bnnedge.lowering.windows import pad_of, set_attributes, window_of
 
 
 def lift_levels(
