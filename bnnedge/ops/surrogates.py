@@ -5,7 +5,6 @@ Each gradient is the derivative of a function that the class names, its *surroga
 writes into the gradient that comes in.
 """
 
-import functools
 import math
 from typing import Any
 
@@ -20,11 +19,12 @@ def sign(x: Tensor) -> Tensor:
     return torch.ge(x, 0.0, out=torch.empty_like(x)).mul_(2.0).sub_(1.0)
 
 
-@functools.cache
 def _just_beyond(bound: float, dtype: torch.dtype) -> float:
-    """The float of type `dtype` after `bound`."""
-    here, infinity = torch.tensor([bound, math.inf], dtype=dtype)
-    return float(here.nextafter(infinity))
+    """The float of type `dtype` after `bound`; plain arithmetic, which torch.compile can trace."""
+    epsilon = torch.finfo(dtype).eps
+    ulp = math.ldexp(epsilon, math.frexp(bound)[1] - 1)
+    rounded = round(bound / ulp) * ulp
+    return rounded + math.ldexp(epsilon, math.frexp(rounded)[1] - 1)
 
 
 def _inside(grad: Tensor, x: Tensor, bound: float) -> Tensor:

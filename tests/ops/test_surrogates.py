@@ -1,5 +1,6 @@
 """Sign and its gradients: values, written formulas, derivatives of the stated surrogates."""
 
+import math
 from collections.abc import Callable
 
 import pytest
@@ -96,6 +97,19 @@ def test_gradient_is_the_derivative_of_the_surrogate(name: str) -> None:
     assert torch.allclose(grad, slope, atol=1e-8, rtol=0)
     smooth = leaf.detach().requires_grad_()
     assert torch.autograd.gradcheck(surrogate, (smooth,), eps=step)
+
+
+@pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16, torch.float32, torch.float64])
+@pytest.mark.parametrize("clip", [1.0, 1.3, 0.7, 2.0, 1.9999999999, 0.5, 1e-3])
+def test_the_clip_is_inclusive_to_the_last_bit_of_every_type(
+    dtype: torch.dtype, clip: float
+) -> None:
+    edge = torch.tensor(clip, dtype=dtype)
+    spacing = torch.finfo(dtype).eps * 2.0 ** math.floor(math.log2(edge.item()))
+    x = torch.stack((edge, edge + spacing, -edge, -(edge + spacing))).requires_grad_()
+    assert x[1] > x[0]
+    (grad,) = torch.autograd.grad(ClippedSign.apply(x, clip).sum(), x)
+    assert grad.tolist() == [1, 0, 1, 0]
 
 
 def test_bireal_is_the_smooth_approximation_it_names() -> None:
