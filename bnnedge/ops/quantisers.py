@@ -81,7 +81,7 @@ class StraightThroughBinaryActivation(Sign):
         method: SIGN: float32 of any shape → ±1. FLOAT: the numbers as they are, for a
             full-precision twin.
         clip: None: the gradient passes as it is ("Estimating or Propagating Gradients",
-            Bengio et al. 2013, section 4). Otherwise it is 0 where |x| > clip. 1 with SIGN is
+            Bengio et al. 2013). Otherwise it is 0 where |x| > clip. 1 with SIGN is
             the same as `Sign`.
 
     Raises:

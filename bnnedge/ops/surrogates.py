@@ -38,8 +38,8 @@ def _inside(grad: Tensor, x: Tensor, bound: float) -> Tensor:
 class StraightThroughSign(torch.autograd.Function):
     """Sign with the gradient g; its surrogate is x.
 
-    "Estimating or Propagating Gradients Through Stochastic Neurons" (Bengio et al. 2013),
-    section 4; on weights, "BinaryConnect" (Courbariaux et al. 2015), algorithm 1.
+    "Estimating or Propagating Gradients Through Stochastic Neurons" (Bengio et al. 2013);
+    on weights, "BinaryConnect" (Courbariaux et al. 2015), algorithm 1.
     """
 
     @staticmethod
