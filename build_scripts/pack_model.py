@@ -14,7 +14,8 @@ import torch
 
 from bnnedge.artifacts import sha256_of, to_json
 from bnnedge.errors import BnnEdgeError, CheckpointError, ConfigError
-from bnnedge.models.checkpoint import Checkpoint, load_checkpoint, load_test_set
+from bnnedge.models.checkpoint import load_checkpoint, load_test_set
+from bnnedge.models.network import Network
 from bnnedge.models.pretrained.cards import FOLDER, ModelCard, name_of, weights_path
 from bnnedge.models.pretrained.load import load_card
 from bnnedge.models.pretrained.packing import pack
@@ -37,8 +38,7 @@ def pack_model(checkpoint_folder: Path, recipe_path: Path, out: Path = FOLDER) -
     record = checkpoint.record
     _require_same_recipe(recipe, record["config"], recipe_path)
     images, labels = load_test_set(checkpoint_folder, checkpoint)
-    predicted = _classes(checkpoint, images)
-    correct = int((predicted == labels).sum())
+    correct = int((checkpoint.model.predict(images) == labels).sum())
     if correct / len(labels) != record["metrics"]["test_accuracy"]:
         raise CheckpointError(
             f"{checkpoint_folder}: {correct} of {len(labels)} are right, its record says "
@@ -64,10 +64,8 @@ def pack_model(checkpoint_folder: Path, recipe_path: Path, out: Path = FOLDER) -
         commit=_commit(),
         weights_sha256=sha256_of(weights),
     )
-    packed = Checkpoint(
-        model=load_card(card, out), input_range=checkpoint.input_range, record=record
-    )
-    if not np.array_equal(_logits(packed, images), _logits(checkpoint, images)):
+    packed = load_card(card, out)
+    if not np.array_equal(_logits(packed, images), _logits(checkpoint.model, images)):
         weights.unlink()
         raise CheckpointError(f"{name}: the packed network differs from its checkpoint")
     card.save(out)
@@ -87,13 +85,9 @@ def _require_same_recipe(recipe: Recipe, trained: dict[str, object], path: Path)
 
 
 @torch.no_grad()
-def _logits(checkpoint: Checkpoint, images: np.ndarray) -> np.ndarray:
+def _logits(model: Network, images: np.ndarray) -> np.ndarray:
     batches = torch.split(torch.from_numpy(images), _BATCH)
-    return torch.cat([checkpoint.model(batch) for batch in batches]).numpy()
-
-
-def _classes(checkpoint: Checkpoint, images: np.ndarray) -> np.ndarray:
-    return _logits(checkpoint, images).argmax(axis=1)
+    return torch.cat([model(batch) for batch in batches]).numpy()
 
 
 def _commit() -> str:

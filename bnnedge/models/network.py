@@ -4,7 +4,9 @@ import abc
 from collections.abc import Callable, Mapping
 from typing import Any
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from bnnedge.data.encodings import Encoding, IntegerEncoding, ThresholdsEncoding
@@ -20,6 +22,7 @@ from bnnedge.ops.normalisation import ScalarNorm
 from bnnedge.ops.pools import GlobalSumPool, SumPool2d
 from bnnedge.ops.quantisers import Sign
 
+_PREDICTED = 500  # images at a time
 _STREAMS = (BinaryConv2d, BinaryLinear, nn.MaxPool2d, SumPool2d, GlobalSumPool, Sign, ScalarNorm)
 
 
@@ -101,6 +104,17 @@ class Network(nn.Module, abc.ABC):
         for module in self.modules():
             if isinstance(module, ScalarNorm):
                 module.constrain_()
+
+    @torch.no_grad()
+    def predict(self, images: NDArray[Any]) -> NDArray[np.int64]:
+        """Classes int64 (N,) of raw inputs (N, *input_shape); the lowest index wins a tie.
+
+        The network is put into evaluation mode.
+        """
+        self.eval()
+        batches = torch.split(torch.from_numpy(images.astype(np.float32)), _PREDICTED)
+        classes: NDArray[np.int64] = torch.cat([self(batch).argmax(1) for batch in batches]).numpy()
+        return classes
 
     @torch.no_grad()
     def trace(self, x: Tensor) -> dict[str, Tensor]:
