@@ -39,19 +39,21 @@ class AbsorbInput(Transformation):  # type: ignore[misc]
 
     def apply(self, model: ModelWrapper) -> tuple[ModelWrapper, bool]:
         chain = find_chain(model)
+        entry = chain.entry(0)
         region = InputRegion(model, Runner(model), chain)
         if region.is_binarised() or any(node.op_type == "Sign" for node in chain.input):
             region, bits = self._bits(model, chain)
             lift_levels(model, chain.pads[0], chain.layers[0], region.low, region.high, self._notes)
-            _replace(model, chain, bits, bits.source)
+            _replace(model, chain, entry, bits, bits.source)
             return model, False
         round_integer_input(model)
         chain = find_chain(model)
+        entry = chain.entry(0)
         region = InputRegion(model, Runner(model), chain)
         integers, source = region.integers()
         values = range(integers.element.smallest, integers.element.largest + 1)
         lift_scale(model, chain.pads[0], chain.layers[0], region.scale, values, self._notes)
-        _replace(model, chain, integers, source)
+        _replace(model, chain, entry, integers, source)
         return model, False
 
     def _bits(self, model: ModelWrapper, chain: Chain) -> tuple[InputRegion, ThresholdEncoding]:
@@ -77,17 +79,20 @@ class AbsorbInput(Transformation):  # type: ignore[misc]
 def _replace(
     model: ModelWrapper,
     chain: Chain,
+    entry: str,
     encoding: ThresholdEncoding | IntegerEncoding,
     source: NDArray[np.int64] | NDArray[np.int32],
 ) -> None:
     """Put the encoding's nodes in the place of the input region.
 
     Args:
+        entry: the tensor that the region made.
+        encoding: the encoding.
         source: of the encoding, in the order of the graph's tensors.
     """
-    entry = chain.entry(0)
     shape = list(model.get_tensor_shape(entry))
     remove(model, chain.input)
+    readers: list[Any] = [node for node in model.graph.node if entry in node.input]
     inserter = Inserter(model, 0)
     tensor = chain.source
     flat_shape = [1, len(source)]
@@ -123,10 +128,8 @@ def _replace(
         )
         tensor = integers
     model.set_tensor_datatype(tensor, kind)
-    inputs: list[Any] = [node for node in model.graph.node if entry in node.input]
-    for node in inputs:
-        if not node.name.startswith(PREFIX):
-            node.input[:] = [tensor if name == entry else name for name in node.input]
+    for node in readers:
+        node.input[:] = [tensor if name == entry else name for name in node.input]
 
 
 def _insert_bits(inserter: Inserter, tensor: str, encoding: ThresholdEncoding) -> str:

@@ -88,6 +88,7 @@ class AbsorbRegions(Transformation):  # type: ignore[misc]
             model,
             chain,
             index,
+            bits=result,
             sums=windows[0] if probe.sums else None,
             pools=list(
                 zip(windows[1:] if probe.sums else windows, found.falling ^ invert, strict=True)
@@ -161,16 +162,24 @@ def _replace(
     chain: Chain,
     index: int,
     *,
+    bits: str,
     sums: Window | None,
     pools: list[tuple[Window, NDArray[np.bool_]]],
     rows: NDArray[np.int64],
     invert: NDArray[np.bool_],
 ) -> None:
-    """Put integer nodes in the place of region `index`; `pools` are windows and where to AND."""
+    """Put integer nodes in the place of region `index`.
+
+    Args:
+        bits: the tensor that the region made.
+        sums: the window of sums, right behind the layer.
+        pools: windows of max-pools, and where to AND.
+        rows: thresholds, of the negated accumulator where `invert` is set.
+        invert: where to negate.
+    """
     layer, following, region = chain.layers[index], chain.layers[index + 1], chain.regions[index]
     entry = model.find_producer(following.input[0])
     reader = entry if entry is not None and entry.op_type == "Pad" else following
-    bits = chain.entry(index + 1)
     after = list(model.get_tensor_shape(bits))
     remove(model, tuple(region))
     inserter = Inserter(model, index_of(model, layer) + 1)
