@@ -12,6 +12,7 @@ from qonnx.core.modelwrapper import ModelWrapper
 from qonnx.core.onnx_exec import execute_onnx
 
 from bnnedge.dataflow import (
+    ArgMax,
     Dataflow,
     IntegerEncoding,
     IntegerMvu,
@@ -225,7 +226,7 @@ def _check_chunk(
                 f" the graph's input of {called(layer)} says otherwise"
             )
         compared += int(alive.sum()) * ours.shape[1]
-    accumulators = dataflow.accumulators_of(trace["input"])
+    accumulators = _accumulators(dataflow, trace)
     exact = chain.layers[-1].name not in inexact
     _check_output(dataflow, original, made, trace, _Alive(mask=alive, first=first), exact)
     return {
@@ -234,6 +235,11 @@ def _check_chunk(
         "outputs": int(alive.sum()) * accumulators.shape[1],
         "rounding_images": int((~alive).sum()),
     }
+
+
+def _accumulators(dataflow: Dataflow, trace: Mapping[str, NDArray[Any]]) -> NDArray[np.int64]:
+    """What the output table is looked up with, (N, K)."""
+    return trace[[node.name for node in dataflow.nodes if not isinstance(node, ArgMax)][-1]]
 
 
 def _near(dataflow: Dataflow, trace: Mapping[str, NDArray[Any]], index: int) -> NDArray[np.bool_]:
@@ -315,7 +321,7 @@ def _check_output(
     chain = original.chain
     layer, unit = chain.layers[-1], dataflow.mvus[-1]
     dots = trace[unit.name]
-    accumulators = dataflow.accumulators_of(trace["input"])
+    accumulators = _accumulators(dataflow, trace)
     given = made[layer.output[0]]
     if given.ndim == 4 and layer.op_type == "Conv":
         given = np.moveaxis(given, 1, 3)

@@ -65,10 +65,9 @@ class InputRegion:
         self.low, self.high = 0.0, 0.0
         self.scale = np.float32(1)
 
-    def is_binarised(self) -> bool:
-        """Whether the first layer sees two values at most; probes decide."""
-        values = self._values(self._random_inputs(np.random.default_rng(0)))
-        return len(np.unique(values)) <= 2
+    def probe(self) -> NDArray[Any]:
+        """What the first layer sees of random inputs, (N, F)."""
+        return self._values(self._random_inputs(np.random.default_rng(0)))
 
     def encoding(self) -> ThresholdEncoding:
         """Find every bit's source, threshold and direction, and check them.
@@ -76,8 +75,7 @@ class InputRegion:
         Raises:
             LoweringError: a bit mixes elements, or is not a threshold of its element.
         """
-        probes = self._random_inputs(np.random.default_rng(0))
-        self.low, self.high = two_levels(self._values(probes), self._where)
+        self.low, self.high = two_levels(self.probe(), self._where)
         source = self._sources()
         constant = source < 0
         source = np.where(constant, 0, source)
@@ -329,6 +327,13 @@ class InputRegion:
                 f"{self._where}: bit {bit} is not one threshold of input element {source[bit]}"
                 f" (see x = {value:.9g})"
             )
+
+
+def is_binarised(model: ModelWrapper, chain: Chain) -> bool:
+    """Whether the first layer sees bits: two values, or what a Sign makes of the input."""
+    if any(node.op_type == "Sign" for node in chain.input):
+        return True
+    return len(np.unique(InputRegion(model, Runner(model), chain).probe())) <= 2
 
 
 def _integer_type(smallest: int, largest: int) -> ElementType:

@@ -73,12 +73,15 @@ def lower(model_onnx: Path, config: LoweringConfig, out: Path) -> Artifact:
 def lower_model(model_onnx: Path, config: LoweringConfig) -> Lowered:
     """Lower a model file in memory; see `lower`."""
     from bnnedge.lowering import check, recipe
-    from bnnedge.lowering.chain import called
-    from bnnedge.lowering.load import encoding_name, input_remarks, read
+    from bnnedge.lowering.chain import called, find_chain
+    from bnnedge.lowering.encoding import is_binarised
+    from bnnedge.lowering.load import encoding_name, input_remarks, read, round_integer_input
     from bnnedge.lowering.notes import Notes
     from bnnedge.lowering.read import read_dataflow
 
     model = read(model_onnx)
+    if not is_binarised(model, find_chain(model)):
+        round_integer_input(model)
     notes = Notes(remarks=input_remarks(model))
     original = check.Original.of(model, notes.signs)
     if original.chain.softmax is not None:

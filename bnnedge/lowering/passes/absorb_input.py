@@ -16,9 +16,8 @@ from bnnedge.dataflow import IntegerEncoding, ThresholdEncoding
 from bnnedge.errors import LoweringError
 from bnnedge.lowering.chain import Chain, find_chain
 from bnnedge.lowering.config import SignZero
-from bnnedge.lowering.encoding import InputRegion
+from bnnedge.lowering.encoding import InputRegion, is_binarised
 from bnnedge.lowering.execute import Runner
-from bnnedge.lowering.load import round_integer_input
 from bnnedge.lowering.notes import Notes
 from bnnedge.lowering.passes.edit import Inserter, remove
 from bnnedge.lowering.passes.lift_levels import lift_levels, lift_scale
@@ -40,15 +39,11 @@ class AbsorbInput(Transformation):  # type: ignore[misc]
     def apply(self, model: ModelWrapper) -> tuple[ModelWrapper, bool]:
         chain = find_chain(model)
         entry = chain.entry(0)
-        region = InputRegion(model, Runner(model), chain)
-        if region.is_binarised() or any(node.op_type == "Sign" for node in chain.input):
+        if is_binarised(model, chain):
             region, bits = self._bits(model, chain)
             lift_levels(model, chain.pads[0], chain.layers[0], region.low, region.high, self._notes)
             _replace(model, chain, entry, bits, bits.source)
             return model, False
-        round_integer_input(model)
-        chain = find_chain(model)
-        entry = chain.entry(0)
         region = InputRegion(model, Runner(model), chain)
         integers, source = region.integers()
         values = range(integers.element.smallest, integers.element.largest + 1)
