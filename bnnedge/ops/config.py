@@ -72,7 +72,15 @@ class BinarizeConfig:
 
     @classmethod
     def from_codes(cls, bi_w_scale: int, bi_act_method: int) -> "BinarizeConfig":
-        """The configuration behind the integer codes."""
+        """The configuration behind older code's integers.
+
+        Args:
+            bi_w_scale: −1 OFF, 0 SIGN, 1 TENSOR, 2 CHANNEL, 3 BIREAL.
+            bi_act_method: −1 FLOAT, 0 SIGN, 1 BIREAL.
+
+        Raises:
+            ConfigError: another number.
+        """
         if bi_w_scale not in _SCALE_CODES:
             raise ConfigError(f"bi_w_scale: wanted one of {sorted(_SCALE_CODES)}, got {bi_w_scale}")
         if bi_act_method not in _ACTIVATION_CODES:
