@@ -221,9 +221,178 @@ def _two_dimensional_bias() -> Graph:
     return graph
 
 
+def _images(kernel: tuple[int, ...] = (2, 3, 3, 3)) -> Graph:
+    graph = Graph((1, 3, 6, 6))
+    graph.add("BipolarQuant", ONE)
+    graph.add("Conv", bipolar(RNG, *kernel), name="conv0")
+    return graph
+
+
+def _ended(graph: Graph, features: int) -> Graph:
+    graph.add("BipolarQuant", ONE, name="sign0")
+    graph.add("Flatten")
+    graph.add("MatMul", bipolar(RNG, features, 2))
+    return graph
+
+
+def _float_first_convolution() -> Graph:
+    graph = Graph((1, 3, 6, 6))
+    graph.add("Mul", np.float32(1 / 255))
+    graph.add("Conv", RNG.normal(0, 1, (2, 3, 3, 3)), name="conv_first")
+    return _ended(graph, 32)
+
+
+def _raw_pixels() -> Graph:
+    graph = Graph((1, 3, 6, 6))
+    graph.add("Conv", bipolar(RNG, 2, 3, 3, 3), name="conv_first")
+    return _ended(graph, 32)
+
+
+def _sixteen_bits() -> Graph:
+    graph = Graph((1, 3, 6, 6))
+    parameters = np.float32(1), np.float32(0), np.float32(16)
+    graph.add("Quant", *parameters, signed=0, narrow=0, name="quant16")
+    graph.add("Conv", bipolar(RNG, 2, 3, 3, 3))
+    return _ended(graph, 32)
+
+
+def _uneven_pixels() -> Graph:
+    graph = Graph((1, 3, 6, 6))
+    graph.add("Sub", RNG.normal(0, 40, (6, 6)))
+    parameters = np.float32(1), np.float32(0), np.float32(8)
+    graph.add("Quant", *parameters, signed=1, narrow=0, name="centred")
+    graph.add("Conv", bipolar(RNG, 2, 3, 3, 3))
+    return _ended(graph, 32)
+
+
+def _residual_images() -> Graph:
+    graph = _images()
+    bits = graph.add("BipolarQuant", ONE)
+    graph.add("Conv", bipolar(RNG, 2, 2, 3, 3), pads=[1, 1, 1, 1])
+    graph.add("Add", bits, name="shortcut")
+    return graph
+
+
+def _downsampled_shortcut() -> Graph:
+    graph = _images()
+    bits = graph.add("BipolarQuant", ONE)
+    branch = graph.add("Conv", bipolar(RNG, 2, 2, 2, 2), name="conv1")
+    graph.last = bits
+    graph.add("AveragePool", kernel_shape=[2, 2], name="shrink")
+    graph.add("Add", branch)
+    return graph
+
+
+def _transposed_convolution() -> Graph:
+    graph = _images()
+    graph.add("BipolarQuant", ONE)
+    graph.add("ConvTranspose", bipolar(RNG, 2, 2, 2, 2), name="up")
+    return graph
+
+
+def _odd_padding() -> Graph:
+    graph = _images()
+    graph.add("BipolarQuant", ONE)
+    sizes = np.array([0, 0, 1, 1, 0, 0, 1, 1], np.int64)
+    graph.add("Pad", sizes, np.float32(0.5), mode="constant", name="half")
+    graph.add("Conv", bipolar(RNG, 2, 2, 3, 3))
+    return _ended(graph, 32)
+
+
+def _reflected() -> Graph:
+    graph = _images()
+    graph.add("BipolarQuant", ONE)
+    sizes = np.array([0, 0, 1, 1, 0, 0, 1, 1], np.int64)
+    graph.add("Pad", sizes, mode="reflect", name="mirror")
+    graph.add("Conv", bipolar(RNG, 2, 2, 3, 3))
+    return _ended(graph, 32)
+
+
+def _padded_pool() -> Graph:
+    graph = _images()
+    graph.add("Pad", np.array([0, 0, 1, 1, 0, 0, 1, 1], np.int64), name="frame")
+    graph.add("MaxPool", kernel_shape=[2, 2])
+    return graph
+
+
+def _pool_of_input() -> Graph:
+    graph = Graph((1, 3, 6, 6))
+    graph.add("MaxPool", kernel_shape=[2, 2], name="shrink")
+    graph.add("BipolarQuant", ONE)
+    graph.add("Conv", bipolar(RNG, 2, 3, 2, 2))
+    return _ended(graph, 8)
+
+
+def _average_of_bits() -> Graph:
+    graph = _images()
+    graph.add("BipolarQuant", ONE, name="sign0")
+    graph.add("GlobalAveragePool", name="mean")
+    graph.add("Flatten")
+    graph.add("MatMul", bipolar(RNG, 2, 2))
+    return graph
+
+
+def _average_without_padding() -> Graph:
+    graph = _images()
+    graph.add("AveragePool", kernel_shape=[2, 2], pads=[1, 1, 1, 1], name="mean")
+    return _ended(graph, 50)
+
+
+def _pool_not_monotone() -> Graph:
+    graph = _images()
+    graph.add("Abs")
+    graph.add("MaxPool", kernel_shape=[2, 2], name="loudest")
+    graph.add("Sub", np.float32(100))
+    return _ended(graph, 18)
+
+
+def _several_outputs() -> Graph:
+    return _images()
+
+
+def _maximum_of_outputs() -> Graph:
+    graph = _images()
+    graph.add("GlobalMaxPool", name="loudest")
+    return graph
+
+
+def _norm_per_pixel() -> Graph:
+    graph = _images()
+    graph.add("Flatten")
+    graph.add("Add", RNG.normal(0, 1, 32), name="bias_map")
+    graph.add("BipolarQuant", ONE)
+    graph.add("MatMul", bipolar(RNG, 32, 2))
+    return graph
+
+
+def _one_dimensional() -> Graph:
+    graph = Graph((1, 3, 6))
+    graph.add("BipolarQuant", ONE)
+    graph.add("Conv", bipolar(RNG, 2, 3, 3), name="conv1d")
+    return graph
+
+
 @pytest.mark.parametrize(
     ("build", "message"),
     [
+        (_float_first_convolution, r"node conv_first.*not bipolar.*8 bits or less \(PixelInput"),
+        (_raw_pixels, r"input x, before node conv_first.*8 bits or less \(PixelInput"),
+        (_sixteen_bits, r"node quant16 \(Quant\), before.*nor quantised to 8 bits or less"),
+        (_uneven_pixels, r"node centred.*\(its places differ\)"),
+        (_residual_images, r"node shortcut \(Add\): joins two.*residual networks are exported"),
+        (_downsampled_shortcut, r"node shrink.*works on the same data as node conv1"),
+        (_transposed_convolution, r"node up \(ConvTranspose\): transposed convolutions cannot"),
+        (_odd_padding, r"node half \(Pad\): pads with 0\.5, which is none of -1, 0, 1"),
+        (_reflected, r"node mirror \(Pad\): mode reflect, wanted constant"),
+        (_padded_pool, r"node frame \(Pad\): wanted an explicit Pad right before one Conv"),
+        (_pool_of_input, r"node shrink \(MaxPool\): pools in front of the first layer"),
+        (_average_of_bits, r"node mean.*sums up what node sign0 \(BipolarQuant\) makes"),
+        (_average_without_padding, r"node mean.*its divisor depends on the place"),
+        (_pool_not_monotone, r"node loudest \(MaxPool\): what it pools is not monotone"),
+        (_several_outputs, r"node conv0 \(Conv\): gives 16 pixels of 2 channels, wanted one"),
+        (_maximum_of_outputs, r"node loudest.*a maximum of the outputs cannot be lowered"),
+        (_norm_per_pixel, r"node bias_map \(Add\): its constants differ from pixel to pixel"),
+        (_one_dimensional, r"node conv1d \(Conv\): wanted 4 weight dimensions, got 3"),
         (_softmax, r"node percent \(Mul\): does not fit behind node probabilities \(Softmax\)"),
         (_softmax_between, r"node attention \(Softmax\): mixes channels between layers"),
         (_values_of_topk, r"node top1 \(TopK\): its class should be the graph's output"),

@@ -15,6 +15,12 @@ from bnnedge.lowering.chain import called, find_chain
 from bnnedge.lowering.notes import Lift, Notes, is_exact_factor
 from bnnedge.lowering.passes.edit import Inserter, index_of, matrix_of, per_channel, take_output
 
+_OTHER = "binarise the weights (±s, one s per tensor or output channel)"
+_FIRST = (
+    f"{_OTHER}; a first layer on real numbers takes its input quantised to 8 bits or less"
+    " (PixelInput, or Brevitas' QuantIdentity)"
+)
+
 
 class LiftWeightScales(Transformation):  # type: ignore[misc]
     """Raises LoweringError where weights are not ±s."""
@@ -24,11 +30,11 @@ class LiftWeightScales(Transformation):  # type: ignore[misc]
         self._notes = notes
 
     def apply(self, model: ModelWrapper) -> tuple[ModelWrapper, bool]:
-        for node in find_chain(model).layers:
-            self._lift(model, node)
+        for index, node in enumerate(find_chain(model).layers):
+            self._lift(model, node, _FIRST if index == 0 else _OTHER)
         return model, False
 
-    def _lift(self, model: ModelWrapper, node: Any) -> None:
+    def _lift(self, model: ModelWrapper, node: Any, remedy: str) -> None:
         kernel = model.get_initializer(node.input[1])
         weights = matrix_of(node, kernel)
         scale = np.abs(weights).max(axis=0)
@@ -38,7 +44,7 @@ class LiftWeightScales(Transformation):  # type: ignore[misc]
             raise LoweringError(
                 f"{called(node)}: weights are not bipolar: output channel {channel} has"
                 f" {weights[row, channel]:.6g} at input {row}, wanted ±{scale[channel] or 1:.6g}",
-                remedy="binarise the weights (±s, one s per tensor or output channel)",
+                remedy=remedy,
             )
         if (scale == 1).all():
             return
