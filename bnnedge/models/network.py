@@ -112,8 +112,10 @@ class Network(nn.Module, abc.ABC):
         The network is put into evaluation mode.
         """
         self.eval()
+        device = next(self.parameters()).device
         batches = torch.split(torch.from_numpy(images.astype(np.float32)), _PREDICTED)
-        classes: NDArray[np.int64] = torch.cat([self(batch).argmax(1) for batch in batches]).numpy()
+        found = [self(batch.to(device)).argmax(1).cpu() for batch in batches]
+        classes: NDArray[np.int64] = torch.cat(found).numpy()
         return classes
 
     @torch.no_grad()

@@ -252,6 +252,18 @@ def test_every_parameter_learns(topology: str, weights: Precision) -> None:
         assert math.isfinite(float(parameter.grad.abs().sum())), name
 
 
+def test_predictions_are_the_largest_logits_and_the_first_of_equals() -> None:
+    model = random_network(_config("lenet5"), input_shape=(1, 16, 16), encoding=IntegerEncoding())
+    images = torch.randint(0, 256, (501, 1, 16, 16), generator=torch.Generator().manual_seed(2))
+    with torch.no_grad():
+        wanted = model(images.float()).argmax(1)
+        weights = model.layers["output"].weights.weight
+        assert model.train().predict(images.byte().numpy()).tolist() == wanted.tolist()
+        assert not model.training and len(wanted.unique()) > 2
+        weights[:] = weights[0]
+    assert set(model.predict(images.byte().numpy())) == {0}
+
+
 def test_constraining_keeps_the_output_scale_positive() -> None:
     model = _build("lenet5", (1, 28, 28))
     scale = model.get_submodule("output.norm").weight
