@@ -19,11 +19,14 @@ class Layer:
 
     Attributes:
         name: the node's.
-        kernel: module that does it.
-        pe: rows at a time (1 where it has no meaning).
-        simd: columns at a time (1 where it has no meaning).
+        kernel: module that does it; "wires" where the input is the output already.
+        pe: rows of a matrix-vector unit at a time; else elements in a word of its output.
+        simd: columns of a matrix-vector unit at a time; else as `pe`.
         cycles_per_image: clock cycles between images, alone.
         weight_bits: bits of weights and thresholds kept on chip.
+        stream: name of the stream that the node's output is seen on; None: s_axis.
+        stream_lanes: elements in a word there.
+        stream_element_bits: bits of each.
     """
 
     name: str
@@ -32,6 +35,9 @@ class Layer:
     simd: int
     cycles_per_image: int
     weight_bits: int
+    stream: str | None
+    stream_lanes: int
+    stream_element_bits: int
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -43,7 +49,8 @@ class Design:
         id_word: 32 bits that the hardware shows, from the hash of graph and folding.
         sources: SystemVerilog files, relative to the RTL folder, in compile order.
         memories: memory files, relative to the RTL folder.
-        input_bits: input bits per image (F).
+        input_elements: inputs per image (F).
+        input_element_bits: bits of each on s_axis: 1, or whole bytes for integers, little-endian.
         input_width_bits: width of s_axis_tdata.
         output_elements: results per image: K accumulators, or one class.
         output_element_bits: 8, 16 or 32 bits for each on m_axis_tdata.
@@ -58,7 +65,8 @@ class Design:
     id_word: int
     sources: tuple[str, ...]
     memories: tuple[str, ...]
-    input_bits: int
+    input_elements: int
+    input_element_bits: int
     input_width_bits: int
     output_elements: int
     output_element_bits: int
@@ -67,6 +75,11 @@ class Design:
     layers: tuple[Layer, ...]
     streams: tuple[str, ...]
     interval_cycles: int
+
+    @property
+    def input_bits(self) -> int:
+        """Input bits per image, without the padding of its last beat."""
+        return self.input_elements * self.input_element_bits
 
     @property
     def input_beats(self) -> int:
@@ -84,7 +97,7 @@ class Design:
         return {
             layer.name: {"PE": layer.pe, "SIMD": layer.simd}
             for layer in self.layers
-            if layer.kernel == "xnor_mvu"
+            if layer.kernel in ("xnor_mvu", "integer_mvu")
         }
 
     def save(self, folder: Path) -> None:

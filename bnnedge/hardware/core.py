@@ -6,7 +6,12 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from bnnedge.design import TOP_MODULE
-from bnnedge.hardware.kernels import Kernel, Parameter, SignExtendKernel, StreamLastKernel
+from bnnedge.hardware.kernels import (
+    Kernel,
+    Parameter,
+    ResizeElementsKernel,
+    StreamLastKernel,
+)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -17,20 +22,20 @@ class Placed:
         name: unique identifier.
         kernel: what is instantiated.
         node: name of the Dataflow node that it does; None for what only moves data.
-        extend: widens the elements of its output.
+        resize: widens or narrows the elements of its output.
     """
 
     name: str
     kernel: Kernel
     node: str | None = None
-    extend: SignExtendKernel | None = None
+    resize: ResizeElementsKernel | None = None
 
     @property
     def out_bits(self) -> int:
         """Width of the stream behind the kernel."""
-        if self.extend is None:
+        if self.resize is None:
             return self.kernel.out_bits
-        return self.extend.elements * self.extend.out_bits
+        return self.resize.elements * self.resize.out_bits
 
 
 def identifier(name: str) -> str:
@@ -91,10 +96,10 @@ def core_text(chain: Sequence[Placed], last: StreamLastKernel, id_word: int) -> 
 def _placed(placed: Placed, index: int, *, end: bool) -> list[str]:
     before = index - 1
     data = "m_axis_tdata" if end else f"data_{index}"
-    narrow = data if placed.extend is None else f"narrow_{index}"
+    raw = data if placed.resize is None else f"raw_{index}"
     lines = []
-    if placed.extend is not None:
-        lines += ["", f"  logic [{placed.kernel.out_bits - 1}:0] {narrow};"]
+    if placed.resize is not None:
+        lines += ["", f"  logic [{placed.kernel.out_bits - 1}:0] {raw};"]
     lines += _instance(
         placed.kernel.module,
         placed.name,
@@ -107,13 +112,13 @@ def _placed(placed: Placed, index: int, *, end: bool) -> list[str]:
             "in_data_i": f"data_{before}" if index else "s_axis_tdata",
             "out_valid_o": "m_axis_tvalid" if end else f"stream_valid[{index}]",
             "out_ready_i": "m_axis_tready" if end else f"stream_ready[{index}]",
-            "out_data_o": narrow,
+            "out_data_o": raw,
         },
     )
-    if placed.extend is not None:
-        extend = placed.extend
-        ports = {"data_i": narrow, "data_o": data}
-        lines += _instance(extend.module, f"{placed.name}_extend", extend.parameters, ports)
+    if placed.resize is not None:
+        resize = placed.resize
+        ports = {"data_i": raw, "data_o": data}
+        lines += _instance(resize.module, f"{placed.name}_resize", resize.parameters, ports)
     return lines
 
 

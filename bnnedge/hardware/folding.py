@@ -1,17 +1,28 @@
-"""Folding: PE and SIMD per layer, from a throughput target or from a file.
+"""Folding: PE and SIMD per matrix-vector unit, from a throughput target or from a file.
 
-A layer with PE rows and SIMD columns at a time takes (MH / PE)·(MW / SIMD) clock cycles per image.
+A unit with PE rows and SIMD columns at a time takes (MH / PE)·(MW / SIMD) clock cycles per output
+pixel. Windows, pools and converters follow the units.
 """
 
 import json
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from bnnedge.dataflow import XnorMvu
+from bnnedge.dataflow import (
+    Dataflow,
+    IntegerMvu,
+    MaxPool,
+    SlidingWindow,
+    Stream,
+    SumPool,
+    Window,
+    XnorMvu,
+)
 from bnnedge.errors import FoldingError
-from bnnedge.hardware.kernels import ceil_div, divisors
+from bnnedge.hardware.kernels import PoolKernel, divisors
+from bnnedge.hardware.kernels.base import ceil_div
 
 FOLDING_FILE = "folding.json"
 MIN_AXIS_BITS = 32
@@ -33,6 +44,94 @@ class Fold:
 Folding = Mapping[str, Fold]
 
 
+@dataclass(frozen=True, kw_only=True)
+class Layer:
+    """A matrix-vector unit, with what its folding depends on.
+
+    Attributes:
+        node: its matrix.
+        pixels: output pixels of an image.
+        element_bits: bits of an input.
+        window: the sliding window that feeds it, if one does.
+        window_in: that window's input.
+    """
+
+    node: XnorMvu | IntegerMvu
+    pixels: int
+    element_bits: int
+    window: SlidingWindow | None
+    window_in: Stream | None
+
+    @property
+    def rows(self) -> int:
+        """Rows of a group, which PE divides."""
+        return self.node.mh // self.node.groups
+
+    def cycles(self, fold: Fold) -> int:
+        """Clock cycles per image."""
+        return self.pixels * (self.node.mh // fold.pe) * (self.node.mw // fold.simd)
+
+
+def layers_of(graph: Dataflow) -> tuple[Layer, ...]:
+    """The matrix-vector units of a graph."""
+    layers = []
+    window: tuple[SlidingWindow, Stream] | None = None
+    for node, before in zip(graph.nodes, graph.streams(), strict=False):
+        if isinstance(node, SlidingWindow):
+            window = None if is_wire(node, before) else (node, before)
+        elif isinstance(node, XnorMvu | IntegerMvu):
+            layers.append(
+                Layer(
+                    node=node,
+                    pixels=before.elements // before.channels,
+                    element_bits=before.element.width_bits,
+                    window=window and window[0],
+                    window_in=window and window[1],
+                )
+            )
+            window = None
+    return tuple(layers)
+
+
+def is_wire(node: SlidingWindow, stream: Stream) -> bool:
+    """Whether a window's output is its input, word for word.
+
+    That is so for 1x1 windows, and for one window that is the whole feature map.
+    """
+    window = node.window
+    if any(window.padding) or window.dilation != (1, 1):
+        return False
+    return (window.kernel == (1, 1) and window.stride == (1, 1)) or (
+        window.kernel == stream.shape[:2] and node.groups == 1
+    )
+
+
+def window_cycles(window: Window, stream: Stream, lanes: int) -> int:
+    """Clock cycles per image of a sliding window with `lanes` channels in a word."""
+    rows, columns = window.output_size(*stream.shape[:2])
+    pixels = max(stream.shape[0] * stream.shape[1], rows * columns * window.taps)
+    return pixels * stream.channels // lanes
+
+
+def window_lanes(node: SlidingWindow, stream: Stream, fold: Fold | None, interval: int) -> int:
+    """Channels in a word of a sliding window: SIMD of the unit behind it, if that is possible.
+
+    Else the fewest that keep the window within `interval` cycles, or the most that there can be.
+    """
+    options = divisors(stream.channels // node.groups)
+    wanted = [fold.simd] if fold is not None and fold.simd in options else []
+    for lanes in (*wanted, *options):
+        if window_cycles(node.window, stream, lanes) <= interval:
+            return lanes
+    return options[-1]
+
+
+def interval_of(graph: Dataflow, folding: Folding) -> int:
+    """Clock cycles per image of the slowest unit, or of the slowest window at its widest."""
+    units = max(layer.cycles(folding[layer.node.name]) for layer in layers_of(graph))
+    return max([units, *_least_cycles(graph).values()])
+
+
 def axis_bits(bits: int, interval_cycles: int) -> int:
     """The narrowest AXI stream that passes `bits` per image in `interval_cycles`, from 32 up."""
     width = MIN_AXIS_BITS
@@ -41,8 +140,8 @@ def axis_bits(bits: int, interval_cycles: int) -> int:
     return width
 
 
-def read_folding(path: Path, layers: Sequence[XnorMvu]) -> Folding:
-    """Read {"<node>": {"PE": p, "SIMD": s}} for exactly `layers`.
+def read_folding(path: Path, graph: Dataflow) -> Folding:
+    """Read {"<node>": {"PE": p, "SIMD": s}} for exactly the matrix-vector units of `graph`.
 
     Raises:
         FoldingError: unreadable, a node is unknown or missing, or PE and SIMD do not divide.
@@ -51,53 +150,59 @@ def read_folding(path: Path, layers: Sequence[XnorMvu]) -> Folding:
         record = json.loads(path.read_text())
     except (OSError, ValueError) as error:
         raise FoldingError(f"{path}: not a readable JSON file ({error})") from error
-    names = [layer.name for layer in layers]
-    if not isinstance(record, dict) or set(record) != set(names):
+    layers = {layer.node.name: layer for layer in layers_of(graph)}
+    if not isinstance(record, dict) or set(record) != set(layers):
         got = ", ".join(record) if isinstance(record, dict) else type(record).__name__
-        raise FoldingError(f"{path}: wanted the nodes {', '.join(names)}, got {got}")
-    return {layer.name: _read_fold(path, layer, record[layer.name]) for layer in layers}
+        raise FoldingError(f"{path}: wanted the nodes {', '.join(layers)}, got {got}")
+    return {name: _read_fold(path, layer, record[name]) for name, layer in layers.items()}
 
 
-def _read_fold(path: Path, layer: XnorMvu, record: object) -> Fold:
+def _read_fold(path: Path, layer: Layer, record: object) -> Fold:
+    name = layer.node.name
     if not isinstance(record, dict) or set(record) != {"PE", "SIMD"}:
-        raise FoldingError(f'{path}: {layer.name}: wanted {{"PE": p, "SIMD": s}}, got {record}')
-    for what, size, of in (("PE", layer.mh, "MH"), ("SIMD", layer.mw, "MW")):
+        raise FoldingError(f'{path}: {name}: wanted {{"PE": p, "SIMD": s}}, got {record}')
+    rows = "MH" if layer.node.groups == 1 else "MH/groups"
+    for what, size, of in (("PE", layer.rows, rows), ("SIMD", layer.node.mw, "MW")):
         value = record[what]
         if type(value) is not int or value < 1 or size % value:
             raise FoldingError(
-                f"{path}: {layer.name}: wanted {what} that divides {of}={size}, got {value!r}",
+                f"{path}: {name}: wanted {what} that divides {of}={size}, got {value!r}",
                 remedy=f"choose one of {', '.join(map(str, divisors(size)))}",
             )
     return Fold(pe=record["PE"], simd=record["SIMD"])
 
 
-def choose_folding(layers: Sequence[XnorMvu], *, target_fps: float, clock_mhz: float) -> Folding:
+def choose_folding(graph: Dataflow, *, target_fps: float, clock_mhz: float) -> Folding:
     """The cheapest folding with which every layer keeps up with `target_fps`.
 
     Layers are chosen together: a PE that the next layer's SIMD does not divide (or the other way
     round) costs a wider width converter. Exact, by dynamic programming over the PE of each layer.
 
     Raises:
-        FoldingError: more than one image per clock cycle is wanted.
+        FoldingError: no folding is fast enough; names what is too slow.
     """
     # A hair of tolerance: 100 MHz / 1 µs must be 100 cycles, not 99.
     interval = math.floor(clock_mhz * 1e6 / target_fps * (1 + 1e-9))
-    if interval < 1:
+    layers = layers_of(graph)
+    least = {layer.node.name: layer.pixels * layer.node.groups for layer in layers}
+    slowest, cycles = max((least | _least_cycles(graph)).items(), key=lambda item: item[1])
+    if interval < cycles:
         raise FoldingError(
-            f"target_fps: wanted {target_fps:g} images/s, at {clock_mhz:g} MHz a layer does at most"
-            f" {clock_mhz * 1e6:g}",
+            f"target_fps: wanted {target_fps:g} images/s, at {clock_mhz:g} MHz {slowest} does at"
+            f" most {clock_mhz * 1e6 / cycles:g}",
             remedy="lower the target or raise the clock",
         )
     # Best way so far by the width that the next layer receives.
-    width = axis_bits(layers[0].mw, interval)
+    first = graph.input.stream
+    width = axis_bits(first.elements * first.element.width_bits, interval)
     best: dict[int, tuple[float, tuple[Fold, ...]]] = {width: (0.0, ())}
     for layer in layers:
         reached: dict[int, tuple[float, tuple[Fold, ...]]] = {}
         for fold in _candidates(layer, interval):
-            own = _LUTS_PER_SYNAPSE * fold.pe * fold.simd + _LUTS_PER_ROW * fold.pe
+            lanes, own = _cost(layer, fold, interval)
             cost, folds = min(
                 (
-                    (before + own + _converter_luts(bits, fold.simd), folds)
+                    (before + own + _converter_luts(bits, lanes * layer.element_bits), folds)
                     for bits, (before, folds) in best.items()
                 ),
                 key=lambda way: way[0],
@@ -106,18 +211,44 @@ def choose_folding(layers: Sequence[XnorMvu], *, target_fps: float, clock_mhz: f
                 reached[fold.pe] = (cost, (*folds, fold))
         best = reached
     _, folds = min(best.values(), key=lambda way: way[0])
-    return {layer.name: fold for layer, fold in zip(layers, folds, strict=True)}
+    return {layer.node.name: fold for layer, fold in zip(layers, folds, strict=True)}
 
 
-def _candidates(layer: XnorMvu, interval: int) -> list[Fold]:
+def _least_cycles(graph: Dataflow) -> dict[str, int]:
+    """Cycles per image of every window and pool with as many lanes as it can have."""
+    least = {}
+    for node, before in zip(graph.nodes, graph.streams(), strict=False):
+        if isinstance(node, SlidingWindow) and not is_wire(node, before):
+            lanes = before.channels // node.groups
+            least[node.name] = window_cycles(node.window, before, lanes)
+        elif isinstance(node, MaxPool | SumPool):
+            if PoolKernel.fits(node.window, *before.shape[:2]):
+                least[node.name] = before.elements // before.channels
+            else:
+                least[node.name] = window_cycles(node.window, before, before.channels)
+    return least
+
+
+def _candidates(layer: Layer, interval: int) -> list[Fold]:
     """For every PE, the smallest SIMD that meets the interval."""
     folds = []
-    for pe in divisors(layer.mh):
-        for simd in divisors(layer.mw):
-            if (layer.mh // pe) * (layer.mw // simd) <= interval:
-                folds.append(Fold(pe=pe, simd=simd))
+    for pe in divisors(layer.rows):
+        for simd in divisors(layer.node.mw):
+            fold = Fold(pe=pe, simd=simd)
+            if layer.cycles(fold) <= interval:
+                folds.append(fold)
                 break
     return folds
+
+
+def _cost(layer: Layer, fold: Fold, interval: int) -> tuple[int, float]:
+    """Lanes of the stream into the layer, and LUTs of what is behind it."""
+    cost = _LUTS_PER_SYNAPSE * layer.element_bits * fold.pe * fold.simd + _LUTS_PER_ROW * fold.pe
+    if layer.window is None or layer.window_in is None:
+        return fold.simd, cost
+    lanes = window_lanes(layer.window, layer.window_in, fold, interval)
+    bits = layer.element_bits
+    return lanes, cost + _converter_luts(lanes * bits, fold.simd * bits)
 
 
 def _converter_luts(in_bits: int, out_bits: int) -> float:
@@ -127,3 +258,8 @@ def _converter_luts(in_bits: int, out_bits: int) -> float:
     unit = math.gcd(in_bits, out_bits)
     sources = min(in_bits, out_bits) // unit
     return (in_bits + out_bits) * (1.0 + 0.5 * (sources - 1))
+
+
+def folding_record(folding: Folding) -> dict[str, dict[str, int]]:
+    """What a folding file holds."""
+    return {name: {"PE": fold.pe, "SIMD": fold.simd} for name, fold in folding.items()}

@@ -13,8 +13,8 @@ from numpy.typing import NDArray
 
 from bnnedge import tools
 from bnnedge.artifacts import Artifact, stage, to_json
-from bnnedge.dataflow import ArgMax, Dataflow
-from bnnedge.dataflow.encoding import Bits
+from bnnedge.dataflow import ArgMax, Dataflow, SlidingWindow
+from bnnedge.dataflow.streams import Stream
 from bnnedge.errors import MismatchError
 from bnnedge.simulation.config import SimulationConfig
 from bnnedge.simulation.core import Core, Progress
@@ -91,7 +91,7 @@ def simulate(
         rtl: folder written by `bnnedge rtl`.
         config: how much, with which stalls.
         out: folder to publish.
-        inputs: (N, *input shape), what the network takes; None: generated bit patterns.
+        inputs: (N, *input shape), what the network takes; None: generated patterns.
         progress: called now and then with the images done and to do, over all runs.
 
     Raises:
@@ -130,24 +130,24 @@ def check(
     """`simulate` without a folder: the result is only returned. Raises the same errors."""
     core = Core.load(rtl, cache=cache)
     dataflow = Dataflow.load(rtl / "dataflow")
-    bits = _images(dataflow, config, inputs)
-    wanted = expected_values(dataflow, bits)
+    images = _images(dataflow, config, inputs)
+    wanted = expected_values(dataflow, images)
     start = time.perf_counter()
     core.model.compile()
     compile_s = time.perf_counter() - start
     if trace is not None:
-        core.run(bits[: config.trace_images], stall=config.stalls[-1], trace=trace)
+        core.run(images[: config.trace_images], stall=config.stalls[-1], trace=trace)
 
     runs = []
     for index, stall in enumerate(config.stalls):
         run = core.run(
-            bits,
+            images,
             stall=stall,
             seed=config.seed + index,
-            progress=_shifted(progress, index * len(bits), len(config.stalls) * len(bits)),
+            progress=_shifted(progress, index * len(images), len(config.stalls) * len(images)),
         )
         if not np.array_equal(run.values, wanted):
-            raise _mismatch(core, dataflow, bits, run.values, wanted, stall)
+            raise _mismatch(core, dataflow, images, run.values, wanted, stall)
         runs.append(
             StallRun(
                 stall=stall,
@@ -156,13 +156,13 @@ def check(
                 interval_cycles=run.interval_cycles,
                 wall_s=run.stream.wall_s,
                 cycles_per_s=run.stream.cycles / run.stream.wall_s,
-                images_per_s=len(bits) / run.stream.wall_s,
+                images_per_s=len(images) / run.stream.wall_s,
                 activity=run.stream.activity,
             )
         )
     return SimulationResult(
         name=core.design.name,
-        images=len(bits),
+        images=len(images),
         generated=inputs is None,
         elements=core.design.output_elements,
         compile_s=compile_s,
@@ -172,36 +172,63 @@ def check(
     )
 
 
-def expected_values(dataflow: Dataflow, bits: Bits) -> NDArray[np.int64]:
-    """What the hardware must answer to encoded inputs (N, F): accumulators (N, K), classes (N, 1).
+def expected_values(dataflow: Dataflow, encoded: NDArray[Any]) -> NDArray[np.int64]:
+    """What the hardware must answer to encoded inputs: accumulators (N, K), classes (N, 1).
 
     Hardware gives classes only where the graph has an ArgMax node.
     """
-    accumulators = dataflow.accumulators_of(bits)
+    accumulators = dataflow.accumulators_of(encoded)
     last = dataflow.nodes[-1]
     return last.run(accumulators) if isinstance(last, ArgMax) else accumulators
 
 
-def generate_bits(dataflow: Dataflow, count: int, seed: int) -> Bits:
-    """Encoded inputs (count, F): adversarial ones, up to half of them, then random ones.
+def generate_inputs(dataflow: Dataflow, count: int, seed: int) -> NDArray[Any]:
+    """Encoded inputs (count, *input.output_shape): hard ones, up to half of them, then random ones.
 
-    The adversarial ones are all 0, all 1, both alternations, and rows of the first layer and their
-    complements, whose popcounts reach MW and 0.
+    Hard are the least and the greatest value everywhere, both alternations of the two, and the
+    signs of the first layer's rows and their opposites, tiled over a feature map, which drive an
+    accumulator to its ends. Integers also come from near zero, where sums of them cancel.
     """
-    features = dataflow.input.features
-    zeros = np.zeros((1, features), np.uint8)
-    alternating = (np.arange(features, dtype=np.uint8) % 2)[None]
-    rows = dataflow.mvus[0].weights
-    pairs = np.stack([rows, 1 - rows], axis=1).reshape(-1, features)
-    hard = np.concatenate([zeros, 1 - zeros, alternating, 1 - alternating, pairs])
-    hard = hard[: max(1, count // 2)]
+    stream = dataflow.input.stream
+    low, high = (
+        (0, 1) if stream.element.bipolar else (stream.element.smallest, stream.element.largest)
+    )
+    flat = (1, stream.elements)
+    zeros = np.zeros(flat, np.uint8)
+    alternating = (np.arange(stream.elements, dtype=np.uint8) % 2)[None]
+    rows = _rows(dataflow, stream)
+    pairs = np.stack([rows, 1 - rows], axis=1).reshape(-1, stream.elements)
+    signs = np.concatenate([zeros, 1 - zeros, alternating, 1 - alternating, pairs])
+    hard = np.where(signs[: max(1, count // 2)], high, low)
     rng = np.random.default_rng(seed)
-    return np.concatenate([hard, rng.integers(0, 2, (count - len(hard), features), np.uint8)])
+    rest = rng.integers(low, high, (count - len(hard), stream.elements), endpoint=True)
+    if not stream.element.bipolar:
+        rest[::4] = rest[::4].clip(-2, 2)
+    dtype = np.uint8 if stream.element.bipolar else np.int32
+    return np.concatenate([hard, rest]).astype(dtype).reshape(count, *stream.shape)
 
 
-def _images(dataflow: Dataflow, config: SimulationConfig, inputs: NDArray[Any] | None) -> Bits:
+def _rows(dataflow: Dataflow, stream: Stream) -> NDArray[np.uint8]:
+    """Rows of the first layer, as inputs (rows, F); an empty array where they are none."""
+    first, mvu = dataflow.nodes[0], dataflow.mvus[0]
+    weights = mvu.weights
+    if isinstance(first, SlidingWindow) and first.groups == 1 and dataflow.nodes[1] is mvu:
+        patches = weights.reshape(len(weights), *first.window.kernel, stream.channels)
+        height, width = stream.shape[:2]
+        rows = np.arange(height) % first.window.kernel[0]
+        columns = np.arange(width) % first.window.kernel[1]
+        weights = patches[:, rows[:, None], columns]
+    elif mvu is not first or mvu.groups > 1:
+        return np.zeros((0, stream.elements), np.uint8)
+    pixels = stream.elements // weights[0].size
+    return np.tile(weights.reshape(len(weights), -1), (1, pixels))
+
+
+def _images(
+    dataflow: Dataflow, config: SimulationConfig, inputs: NDArray[Any] | None
+) -> NDArray[Any]:
     if inputs is None:
-        return generate_bits(dataflow, config.images or _GENERATED_IMAGES, config.seed)
+        return generate_inputs(dataflow, config.images or _GENERATED_IMAGES, config.seed)
     return dataflow.encode(np.asarray(inputs)[: config.images])
 
 
@@ -220,18 +247,18 @@ def _digest(inputs: NDArray[Any] | None) -> str | None:
 def _mismatch(
     core: Core,
     dataflow: Dataflow,
-    bits: Bits,
+    images: NDArray[Any],
     got: NDArray[np.int64],
     wanted: NDArray[np.int64],
     stall: float,
 ) -> MismatchError:
-    images = np.flatnonzero((got != wanted).any(axis=1))
-    image = int(images[0])
+    wrong = np.flatnonzero((got != wanted).any(axis=1))
+    image = int(wrong[0])
     element = int((got[image] != wanted[image]).argmax())
     what = f"class {element}" if core.design.output_signed else "arg-max"
     return MismatchError(
         f"{core.design.name}: simulated hardware differs from the Dataflow"
-        f" on {len(images)} of {len(bits)} images at stall {stall};"
+        f" on {len(wrong)} of {len(images)} images at stall {stall};"
         f" first: image {image}, {what}: wanted {wanted[image, element]},"
-        f" got {got[image, element]}; {locate(core, dataflow, bits[image])}"
+        f" got {got[image, element]}; {locate(core, dataflow, images[image])}"
     )

@@ -1,13 +1,14 @@
-"""`bnnedge_core` as a function: input bits in, integer results out."""
+"""`bnnedge_core` as a function: encoded inputs in, integer results out."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from bnnedge.dataflow.encoding import Bits, pack
+from bnnedge.dataflow.encoding import pack
 from bnnedge.design import TOP_MODULE, Design
 from bnnedge.errors import SimulationError
 from bnnedge.verilated.stream import StreamModel, StreamPorts, StreamResult
@@ -67,7 +68,7 @@ class Core:
 
     def run(
         self,
-        bits: Bits,
+        encoded: NDArray[Any],
         *,
         stall: float = 0.0,
         seed: int = 0,
@@ -78,7 +79,7 @@ class Core:
         """Simulate images.
 
         Args:
-            bits: encoded inputs, uint8 (N, F), N >= 1.
+            encoded: encoded inputs (N, …) with F elements each, N >= 1: bits, or integers.
             stall: probability that the input is withheld, and that the output is not taken, in a
                 cycle.
             seed: of the stalls and of the registers' values before reset.
@@ -92,12 +93,13 @@ class Core:
             ToolMissingError, ToolFailedError: it could not be compiled.
         """
         design = self.design
-        images = len(bits)
-        if images < 1 or bits.shape != (images, design.input_bits):
+        images = len(encoded)
+        if images < 1 or encoded.size != images * design.input_elements:
             raise SimulationError(
-                f"{design.name}: wanted bits (N, {design.input_bits}), N >= 1, got {bits.shape}"
+                f"{design.name}: wanted inputs (N, {design.input_elements}), N >= 1,"
+                f" got {encoded.shape}"
             )
-        packed = pack(bits, design.input_width_bits // 8)
+        packed = self._packed(encoded.reshape(images, -1))
         beats = design.output_beats
         stream = self.model.run(
             packed.reshape(images * design.input_beats, -1),
@@ -118,6 +120,17 @@ class Core:
             interval_cycles=float(ends[-1] - ends[0]) / (images - 1) if images > 1 else None,
             stream=stream,
         )
+
+    def _packed(self, encoded: NDArray[Any]) -> NDArray[np.uint8]:
+        """Elements (N, F) → bytes of the input beats (N, B)."""
+        word_bytes = self.design.input_width_bits // 8
+        if self.design.input_element_bits == 1:
+            return pack(encoded.astype(np.uint8), word_bytes)
+        size = self.design.input_element_bits // 8
+        # Two's complement: the low bytes are the same for signed and unsigned elements.
+        whole = np.ascontiguousarray(encoded, "<i8").view(np.uint8)
+        packed = whole.reshape(*encoded.shape, 8)[:, :, :size].reshape(len(encoded), -1)
+        return np.pad(packed, ((0, 0), (0, -packed.shape[1] % word_bytes)))
 
     def _watchdog_cycles(self, stall: float) -> int:
         """Several times the longest silence of a working design."""

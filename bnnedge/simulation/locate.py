@@ -1,49 +1,54 @@
 """Where a wrong result begins: one image is replayed with the streams between kernels recorded."""
 
-import re
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from bnnedge.dataflow import Dataflow
-from bnnedge.dataflow.encoding import Bits, unpack
+from bnnedge.design import Layer
 from bnnedge.errors import BnnEdgeError
 from bnnedge.simulation.core import Core
 
 
-def locate(core: Core, dataflow: Dataflow, bits: Bits) -> str:
-    """The first node and channel that differ when one image (F,) is simulated alone, in words."""
+def locate(core: Core, dataflow: Dataflow, encoded: NDArray[Any]) -> str:
+    """The first node and element that differ when one image is simulated alone, in words."""
     try:
-        run = core.run(bits[None], tap=True)
+        run = core.run(encoded[None], tap=True)
     except BnnEdgeError as error:
         return f"replayed alone it fails: {error.message}"
-    values: NDArray[Any] = bits[None]
-    for index, node in enumerate(dataflow.mvus[:-1]):
+    values = encoded[None]
+    for node, layer in zip(dataflow.nodes, core.design.layers, strict=True):
         values = node.run(values)
-        stream = _stream_behind(core, index, node.name)
-        if stream is None:
-            return f"there is no stream of {node.name} to look at"
-        pe = core.design.layers[index].pe
-        seen = unpack(run.stream.taps[stream], pe).reshape(-1)
-        if len(seen) != node.mh:
-            return f"replayed alone, {node.name} gives {len(seen)} bits instead of {node.mh}"
-        wrong = np.flatnonzero(seen != values[0])
+        if layer.stream is None:
+            continue
+        wanted = values.reshape(-1).astype(np.int64)
+        seen = _elements(run.stream.taps[layer.stream], layer)
+        if len(seen) != len(wanted):
+            return (
+                f"replayed alone, {node.name} gives {len(seen)} elements instead of {len(wanted)}"
+            )
+        # A signed element and an unsigned one of the same bits are equal here.
+        wrong = np.flatnonzero((seen ^ wanted) & ((1 << layer.stream_element_bits) - 1))
         if len(wrong):
-            channel = int(wrong[0])
+            first = int(wrong[0])
+            *pixel, channel = (int(i) for i in np.unravel_index(first, values.shape[1:]))
+            where = f" at pixel {tuple(pixel)}" if pixel else ""
             return (
                 f"replayed alone, {node.name} is the first node to differ, in {len(wrong)} of"
-                f" {node.mh} channels, first channel {channel}:"
-                f" wanted {values[0, channel]}, got {seen[channel]}"
+                f" {len(wanted)} elements, first channel {channel}{where}:"
+                f" wanted {wanted[first]}, got {seen[first]}"
             )
-    for last in dataflow.nodes[len(dataflow.mvus) - 1 :]:
-        values = last.run(values)
-    if np.array_equal(run.values, values):
+    if np.array_equal(run.values, values.reshape(1, -1)):
         return "replayed alone it is right: something of an earlier image is left over"
-    return f"replayed alone, every node before {dataflow.mvus[-1].name} is right"
+    return f"replayed alone, every node up to {dataflow.nodes[-1].name} is right"
 
 
-def _stream_behind(core: Core, index: int, name: str) -> str | None:
-    """The stream that node `index` writes: they are called "<producer> to <consumer>"."""
-    producer = f"{index}_" + re.sub(r"\W", "_", name, flags=re.ASCII)
-    return next((s for s in core.design.streams if s.split(" to ")[0] == producer), None)
+def _elements(beats: NDArray[np.uint8], layer: Layer) -> NDArray[np.int64]:
+    """Bytes of the beats (beats, B) → elements (beats · lanes,)."""
+    bits = layer.stream_element_bits
+    flat = np.unpackbits(beats, axis=1, count=layer.stream_lanes * bits, bitorder="little")
+    elements: NDArray[np.int64] = flat.reshape(-1, bits).astype(np.int64) @ (
+        np.int64(1) << np.arange(bits, dtype=np.int64)
+    )
+    return elements

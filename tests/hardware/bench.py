@@ -1,14 +1,13 @@
 """Drives one kernel, or one emitted network, with the stream harness."""
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from bnnedge.dataflow import Dataflow
-from bnnedge.dataflow.encoding import pack
-from bnnedge.design import TOP_MODULE, Design
 from bnnedge.hardware.kernels import SV_FOLDER, Kernel
+from bnnedge.simulation.core import Core, CoreRun
 from bnnedge.verilated.stream import StreamModel, StreamPorts, StreamResult
 
 
@@ -54,38 +53,9 @@ def run_kernel(
     return model.run(inputs, beats, stall_in=stalls, stall_out=stalls, seed=seed)
 
 
-def run_network(
-    dataflow: Dataflow, bits: NDArray[np.uint8], folder: Path, *, cache: Path, stalls: float
-) -> tuple[NDArray[np.int64], StreamResult]:
-    """Result elements (N, K) of the RTL in `folder` for encoded inputs (N, F)."""
-    design = Design.load(folder)
-    model = StreamModel(
-        sources=[folder / name for name in design.sources],
-        top=TOP_MODULE,
-        ports=StreamPorts.axi(in_bits=design.input_width_bits, out_bits=design.output_width_bits),
-        data=folder,
-        streams=design.streams,
-        cache=cache,
-    )
-    in_bytes, out_bytes = design.input_width_bits // 8, design.output_width_bits // 8
-    images = len(bits)
-    result = model.run(
-        pack(bits, in_bytes).reshape(-1, in_bytes),
-        images * design.output_beats,
-        stall_in=stalls,
-        stall_out=stalls,
-        seed=images,
-    )
-    assert result.identity == design.id_word
-    per_image = result.last.reshape(images, design.output_beats)
-    assert (per_image == (np.arange(design.output_beats) == design.output_beats - 1)).all()
-    frames = result.outputs.reshape(images, design.output_beats * out_bytes)
-    values = elements_of(frames, design.output_elements, design.output_element_bits)
-    used = design.output_elements * design.output_element_bits // 8
-    assert not frames[:, used:].any()
-    if design.output_signed:
-        values = signed(values, design.output_element_bits)
-    return values, result
+def run_network(folder: Path, encoded: NDArray[Any], *, cache: Path, stalls: float) -> CoreRun:
+    """The RTL in `folder` on encoded inputs (N, …)."""
+    return Core.load(folder, cache=cache).run(encoded, stall=stalls, seed=len(encoded))
 
 
 def steady_intervals(result: StreamResult, beats_per_image: int) -> NDArray[np.int64]:

@@ -1,25 +1,25 @@
 """Choosing PE and SIMD, and reading them from a file."""
 
+import dataclasses
 import itertools
 import json
 from pathlib import Path
 
-import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from bnnedge.dataflow import XnorMvu
+from bnnedge.dataflow import Dataflow
 from bnnedge.errors import FoldingError
 from bnnedge.hardware import RtlConfig
 from bnnedge.hardware.folding import Fold, axis_bits, choose_folding, read_folding
+from tests.networks import random_mlp
 
 
-def layers_of(*widths: int) -> tuple[XnorMvu, ...]:
-    return tuple(
-        XnorMvu(name=f"fc{i}", weights=np.zeros((mh, mw), np.uint8))
-        for i, (mw, mh) in enumerate(itertools.pairwise(widths))
-    )
+def graph_of(*widths: int) -> Dataflow:
+    graph = random_mlp(widths)
+    nodes = (dataclasses.replace(mvu, name=f"fc{i}") for i, mvu in enumerate(graph.mvus))
+    return dataclasses.replace(graph, nodes=tuple(nodes))
 
 
 @given(
@@ -28,29 +28,27 @@ def layers_of(*widths: int) -> tuple[XnorMvu, ...]:
 )
 @settings(max_examples=60, deadline=None, derandomize=True, database=None)
 def test_every_layer_meets_the_target(widths: list[int], interval: int) -> None:
-    layers = layers_of(*widths)
-    folding = choose_folding(layers, target_fps=100e6 / interval, clock_mhz=100)
-    for layer in layers:
+    graph = graph_of(*widths)
+    folding = choose_folding(graph, target_fps=100e6 / interval, clock_mhz=100)
+    for layer in graph.mvus:
         fold = folding[layer.name]
         assert layer.mh % fold.pe == 0 and layer.mw % fold.simd == 0
         assert (layer.mh // fold.pe) * (layer.mw // fold.simd) <= interval
 
 
 def test_a_slow_target_costs_one_synapse() -> None:
-    assert choose_folding(layers_of(16, 4), target_fps=1, clock_mhz=1) == {
-        "fc0": Fold(pe=1, simd=1)
-    }
+    assert choose_folding(graph_of(16, 4), target_fps=1, clock_mhz=1) == {"fc0": Fold(pe=1, simd=1)}
 
 
 def test_the_fastest_target_unfolds_everything() -> None:
-    assert choose_folding(layers_of(12, 6, 3), target_fps=50e6, clock_mhz=50) == {
+    assert choose_folding(graph_of(12, 6, 3), target_fps=50e6, clock_mhz=50) == {
         "fc0": Fold(pe=6, simd=12),
         "fc1": Fold(pe=3, simd=6),
     }
 
 
 def test_widths_that_divide_each_other_are_preferred() -> None:
-    folding = choose_folding(layers_of(784, 64, 64, 64, 10), target_fps=1e6, clock_mhz=100)
+    folding = choose_folding(graph_of(784, 64, 64, 64, 10), target_fps=1e6, clock_mhz=100)
     for before, after in itertools.pairwise(folding.values()):
         wide, narrow = max(before.pe, after.simd), min(before.pe, after.simd)
         assert wide % narrow == 0
@@ -58,9 +56,9 @@ def test_widths_that_divide_each_other_are_preferred() -> None:
 
 def test_more_than_an_image_per_cycle_is_out_of_reach() -> None:
     with pytest.raises(FoldingError) as caught:
-        choose_folding(layers_of(4, 4), target_fps=2e8, clock_mhz=100)
+        choose_folding(graph_of(4, 4), target_fps=2e8, clock_mhz=100)
     assert str(caught.value) == (
-        "target_fps: wanted 2e+08 images/s, at 100 MHz a layer does at most 1e+08"
+        "target_fps: wanted 2e+08 images/s, at 100 MHz fc0 does at most 1e+08"
         " — lower the target or raise the clock"
     )
 
@@ -74,7 +72,7 @@ def test_axis_is_widened_only_where_it_would_starve() -> None:
 def test_folding_file_is_read(tmp_path: Path) -> None:
     path = tmp_path / "folding.json"
     path.write_text('{"fc1": {"PE": 1, "SIMD": 3}, "fc0": {"PE": 3, "SIMD": 2}}')
-    assert read_folding(path, layers_of(4, 6, 2)) == {
+    assert read_folding(path, graph_of(4, 6, 2)) == {
         "fc0": Fold(pe=3, simd=2),
         "fc1": Fold(pe=1, simd=3),
     }
@@ -98,7 +96,7 @@ def test_folding_file_is_refused(tmp_path: Path, record: object, text: str) -> N
     path = tmp_path / "folding.json"
     path.write_text(json.dumps(record))
     with pytest.raises(FoldingError) as caught:
-        read_folding(path, layers_of(4, 6))
+        read_folding(path, graph_of(4, 6))
     assert text in str(caught.value)
 
 
@@ -108,7 +106,7 @@ def test_unreadable_folding_file_is_refused(tmp_path: Path, text: str | None) ->
     if text is not None:
         path.write_bytes(text.encode("latin-1"))
     with pytest.raises(FoldingError, match="not a readable JSON file"):
-        read_folding(path, layers_of(4, 6))
+        read_folding(path, graph_of(4, 6))
 
 
 def test_config_refuses_what_contradicts_itself() -> None:

@@ -12,7 +12,7 @@ from bnnedge.errors import ConfigError, DataError, MismatchError, SimulationErro
 from bnnedge.hardware.config import RtlConfig
 from bnnedge.hardware.emit import emit
 from bnnedge.simulation import Core, SimulationConfig, check, simulate
-from bnnedge.simulation.check import expected_values, generate_bits
+from bnnedge.simulation.check import expected_values, generate_inputs
 from tests.networks import random_mlp
 
 WIDTHS = (20, 12, 6, 3)
@@ -72,7 +72,7 @@ def test_one_image_has_a_latency_and_no_interval(rtl: Path, cache: Path) -> None
 
 def test_results_are_the_accumulators(rtl: Path, cache: Path) -> None:
     dataflow = Dataflow.load(rtl / "dataflow")
-    bits = generate_bits(dataflow, 10, seed=0)
+    bits = generate_inputs(dataflow, 10, seed=0)
     values = Core.load(rtl, cache=cache).run(bits).values
     assert values.shape == (10, 3)
     assert (values == expected_values(dataflow, bits)).all()
@@ -81,11 +81,11 @@ def test_results_are_the_accumulators(rtl: Path, cache: Path) -> None:
 
 def test_generated_images_reach_both_ends_of_the_popcount() -> None:
     dataflow = random_mlp(WIDTHS, seed=5)
-    bits = generate_bits(dataflow, 64, seed=3)
+    bits = generate_inputs(dataflow, 64, seed=3)
     counts = dataflow.mvus[0].popcounts(bits)
     assert bits.shape == (64, 20) and counts.min() == 0 and counts.max() == 20
-    assert (bits == generate_bits(dataflow, 64, seed=3)).all()
-    assert (bits != generate_bits(dataflow, 64, seed=4)).any()
+    assert (bits == generate_inputs(dataflow, 64, seed=3)).all()
+    assert (bits != generate_inputs(dataflow, 64, seed=4)).any()
 
 
 def test_a_wrong_weight_in_the_last_layer_is_found(altered: Path, cache: Path) -> None:
@@ -95,7 +95,7 @@ def test_a_wrong_weight_in_the_last_layer_is_found(altered: Path, cache: Path) -
     text = str(caught.value)
     assert "differs from the Dataflow on 20 of 20 images at stall 0.0; first: image 0" in text
     assert "class 0: wanted " in text
-    assert text.endswith("every node before mvu2 is right")
+    assert "mvu2 is the first node to differ, in 1 of 3 elements, first channel 0: wanted" in text
 
 
 def test_a_wrong_weight_in_a_hidden_layer_is_traced_to_its_node(altered: Path, cache: Path) -> None:

@@ -57,12 +57,20 @@ module bnnedge_core (
   xnor_mvu #(
     .MatrixWidth(12),
     .MatrixHeight(6),
+    .Groups(1),
     .Pe(2),
     .Simd(4),
     .Thresholded(1),
     .BlockRom(1),
     .WeightFile("mem/0_mvu0_weights.mem"),
-    .ThresholdFile("mem/0_mvu0_thresholds.mem")
+    .TableFile("mem/0_mvu0_thresholds.mem"),
+    .Corrected(0),
+    .OutHeight(1),
+    .OutWidth(1),
+    .RowClasses(1),
+    .ColumnClasses(1),
+    .RowFile(""),
+    .ColumnFile("")
   ) i_0_mvu0 (
     .clk_i(clk_i),
     .rst_ni(rst_ni),
@@ -106,12 +114,20 @@ module bnnedge_core (
   xnor_mvu #(
     .MatrixWidth(6),
     .MatrixHeight(4),
+    .Groups(1),
     .Pe(1),
     .Simd(3),
     .Thresholded(0),
     .BlockRom(0),
     .WeightFile("mem/1_mvu1_weights.mem"),
-    .ThresholdFile("")
+    .TableFile(""),
+    .Corrected(0),
+    .OutHeight(1),
+    .OutWidth(1),
+    .RowClasses(1),
+    .ColumnClasses(1),
+    .RowFile(""),
+    .ColumnFile("")
   ) i_1_mvu1 (
     .clk_i(clk_i),
     .rst_ni(rst_ni),
@@ -123,7 +139,7 @@ module bnnedge_core (
     .out_data_o(data_5)
   );
 
-  logic [1:0] narrow_6;
+  logic [1:0] raw_6;
 
   arg_max #(
     .Elements(4),
@@ -137,16 +153,16 @@ module bnnedge_core (
     .in_data_i(data_5),
     .out_valid_o(stream_valid[6]),
     .out_ready_i(stream_ready[6]),
-    .out_data_o(narrow_6)
+    .out_data_o(raw_6)
   );
 
-  sign_extend #(
+  resize_elements #(
     .Elements(1),
     .InBits(2),
     .OutBits(8),
     .Signed(0)
-  ) i_2_argmax_extend (
-    .data_i(narrow_6),
+  ) i_2_argmax_resize (
+    .data_i(raw_6),
     .data_o(data_6)
   );
 

@@ -1,5 +1,5 @@
-// Widens each of Elements numbers from InBits to OutBits >= InBits; wires only.
-module sign_extend #(
+// Widens each of Elements numbers from InBits to OutBits, or drops what they have above; wires only.
+module resize_elements #(
   parameter int unsigned Elements = 1,
   parameter int unsigned InBits   = 8,
   parameter int unsigned OutBits  = 8,
@@ -14,8 +14,12 @@ module sign_extend #(
     if (OutBits > InBits) begin : gen_widen
       assign data_o[e*OutBits+:OutBits] =
           {{(OutBits - InBits){Signed & element[InBits-1]}}, element};
-    end else begin : gen_same
-      assign data_o[e*OutBits+:OutBits] = element;
+    end else begin : gen_narrow
+      if (OutBits < InBits) begin : gen_rest
+        logic unused;
+        assign unused = ^element[InBits-1:OutBits];
+      end
+      assign data_o[e*OutBits+:OutBits] = element[OutBits-1:0];
     end
   end
 endmodule

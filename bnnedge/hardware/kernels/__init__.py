@@ -1,0 +1,48 @@
+"""Signatures of the kernels in `sv/`: parameters, stream widths, cycles, memory files.
+
+Each dataclass mirrors one SystemVerilog module of the same file name; what is legal there is
+checked here first, with the node's name in the message.
+"""
+
+from bnnedge.hardware.kernels.base import SV_FOLDER, Kernel, Parameter, divisors
+from bnnedge.hardware.kernels.memory import hex_words
+from bnnedge.hardware.kernels.mvu import (
+    IntegerMvuKernel,
+    MvuKernel,
+    ThresholdKernel,
+    XnorMvuKernel,
+)
+from bnnedge.hardware.kernels.streams import (
+    ArgMaxKernel,
+    ResizeElementsKernel,
+    StreamFifoKernel,
+    StreamLastKernel,
+    StreamWidthConverterKernel,
+)
+from bnnedge.hardware.kernels.windows import (
+    PoolKernel,
+    PoolWindowKernel,
+    SlidingWindowKernel,
+    pool_kernel,
+)
+
+__all__ = [
+    "SV_FOLDER",
+    "ArgMaxKernel",
+    "IntegerMvuKernel",
+    "Kernel",
+    "MvuKernel",
+    "Parameter",
+    "PoolKernel",
+    "PoolWindowKernel",
+    "ResizeElementsKernel",
+    "SlidingWindowKernel",
+    "StreamFifoKernel",
+    "StreamLastKernel",
+    "StreamWidthConverterKernel",
+    "ThresholdKernel",
+    "XnorMvuKernel",
+    "divisors",
+    "hex_words",
+    "pool_kernel",
+]

@@ -1,0 +1,322 @@
+"""Windows over feature maps: `sliding_window`, `pool`, `pool_window`."""
+
+from abc import abstractmethod
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import ClassVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+from bnnedge.dataflow import Window
+from bnnedge.hardware.kernels.base import Kernel, Parameter, check_divides
+from bnnedge.hardware.kernels.memory import hex_words
+
+# A line buffer of more bits, or more words, goes to block RAM: LUT RAM would take as many LUTs for
+# its output multiplexers as for its cells.
+_LUT_RAM_BITS = 1024
+_LUT_RAM_WORDS = 64
+
+
+@dataclass(frozen=True, kw_only=True)
+class LineBuffer:
+    """The parameters of `line_buffer`: a window over words.
+
+    Attributes:
+        window: kernel, stride, dilation and padding.
+        height: of the feature map.
+        width: of the feature map.
+        pixel_words: words of a pixel.
+        word_bits: bits of a word.
+    """
+
+    window: Window
+    height: int
+    width: int
+    pixel_words: int
+    word_bits: int
+
+    @property
+    def words_in(self) -> int:
+        """Words of a feature map."""
+        return self.height * self.width * self.pixel_words
+
+    @property
+    def words_out(self) -> int:
+        """Words of all windows of a feature map."""
+        rows, columns = self.window.output_size(self.height, self.width)
+        return rows * columns * self.window.taps * self.pixel_words
+
+    @property
+    def depth_words(self) -> int:
+        """Depth with which neither a frame's end nor a burst of input slows anything down.
+
+        While the last window of a frame is read, what the next frame's first window needs must
+        find room; a producer that sends rows in bursts gets the rows of a stride on top.
+        """
+        top, left, _, _ = self.window.padding
+        (span_rows, span_columns), (stride_rows, stride_columns) = (
+            self.window.span,
+            self.window.stride,
+        )
+        rows, columns = self.window.output_size(self.height, self.width)
+        span = (span_rows - 1) * self.width + span_columns
+        last = (rows - 1) * stride_rows * self.width + (columns - 1) * stride_columns
+        start = top * self.width + left
+        tail = self.height * self.width + start - last
+        fill = max(0, span - start)
+        backward = max(
+            0,
+            (columns - 1) * stride_columns - stride_rows * self.width,
+            last - self.height * self.width,
+        )
+        words = max(span, tail + fill, start + 1) + stride_rows * self.width + backward
+        return 1 << (words * self.pixel_words - 1).bit_length()
+
+    @property
+    def parameters(self) -> Mapping[str, Parameter]:
+        """Values of the parameters that every user of a line buffer has."""
+        top, left, bottom, right = self.window.padding
+        depth = self.depth_words
+        return {
+            "InHeight": self.height,
+            "InWidth": self.width,
+            "KernelHeight": self.window.kernel[0],
+            "KernelWidth": self.window.kernel[1],
+            "StrideHeight": self.window.stride[0],
+            "StrideWidth": self.window.stride[1],
+            "DilationHeight": self.window.dilation[0],
+            "DilationWidth": self.window.dilation[1],
+            "PadTop": top,
+            "PadLeft": left,
+            "PadBottom": bottom,
+            "PadRight": right,
+            "Depth": depth,
+            "BlockRam": int(depth > _LUT_RAM_WORDS or depth * self.word_bits > _LUT_RAM_BITS),
+        }
+
+
+@dataclass(frozen=True, kw_only=True)
+class SlidingWindowKernel(Kernel):
+    """`sliding_window`: a Dataflow's `SlidingWindow`, `simd` channels at a time.
+
+    Attributes:
+        name: of the node.
+        window: kernel, stride, dilation and padding.
+        shape: (H, W, C) of the input.
+        element_bits: bits of an element.
+        simd: channels in a word; divides those of a group.
+        groups: parts that the channels are split into.
+        fill: what padding is.
+    """
+
+    module: ClassVar[str] = "sliding_window"
+    submodules: ClassVar[tuple[str, ...]] = ("line_buffer", "loop_counter", "stream_contract")
+
+    name: str
+    window: Window
+    shape: tuple[int, int, int]
+    element_bits: int
+    simd: int
+    groups: int = 1
+    fill: int = 0
+
+    def __post_init__(self) -> None:
+        check_divides(self.name, "SIMD", self.simd, "C/groups", self.shape[2] // self.groups)
+
+    @property
+    def line_buffer(self) -> LineBuffer:
+        """What holds the lines."""
+        return LineBuffer(
+            window=self.window,
+            height=self.shape[0],
+            width=self.shape[1],
+            pixel_words=self.shape[2] // self.simd,
+            word_bits=self.in_bits,
+        )
+
+    @property
+    def in_bits(self) -> int:
+        return self.simd * self.element_bits
+
+    @property
+    def out_bits(self) -> int:
+        return self.simd * self.element_bits
+
+    @property
+    def cycles_per_image(self) -> int:
+        return max(self.line_buffer.words_in, self.line_buffer.words_out)
+
+    @property
+    def parameters(self) -> Mapping[str, Parameter]:
+        return {
+            "ElementBits": self.element_bits,
+            "Channels": self.shape[2],
+            "Simd": self.simd,
+            "Groups": self.groups,
+            **self.line_buffer.parameters,
+            "Fill": self.fill & ((1 << self.element_bits) - 1),
+        }
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class _PoolKernel(Kernel):
+    """What both pools share.
+
+    Attributes:
+        name: of the node.
+        window: kernel, stride, dilation and padding.
+        shape: (H, W, C) of the input.
+        conjunction: bool (C,), AND instead of OR, for a pool on bits; None for sums.
+        element_bits: bits of an element.
+        result_bits: bits of a pooled element.
+        lanes: channels in a word; divides C.
+        memory_prefix: path, relative to the RTL folder, that the memory file's name starts with.
+    """
+
+    name: str
+    window: Window
+    shape: tuple[int, int, int]
+    conjunction: NDArray[np.bool_] | None
+    element_bits: int
+    result_bits: int
+    lanes: int
+    memory_prefix: str = ""
+
+    def __post_init__(self) -> None:
+        check_divides(self.name, "lanes", self.lanes, "C", self.shape[2])
+
+    @property
+    def in_bits(self) -> int:
+        return self.lanes * self.element_bits
+
+    @property
+    def out_bits(self) -> int:
+        return self.lanes * self.result_bits
+
+    @property
+    @abstractmethod
+    def _geometry(self) -> Mapping[str, Parameter]:
+        """Parameters about the window."""
+
+    @property
+    def parameters(self) -> Mapping[str, Parameter]:
+        return {
+            "Sum": int(self.conjunction is None),
+            "ElementBits": self.element_bits,
+            "ResultBits": self.result_bits,
+            "Channels": self.shape[2],
+            "Lanes": self.lanes,
+            **self._geometry,
+            "ConjunctionFile": next(iter(self.memories), ""),
+        }
+
+    @property
+    def memories(self) -> Mapping[str, str]:
+        if self.conjunction is None or not self.conjunction.any():
+            return {}
+        words = self.conjunction.astype(np.uint8).reshape(-1, self.lanes)
+        return {f"{self.memory_prefix}conjunction.mem": hex_words(words)}
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class PoolKernel(_PoolKernel):
+    """`pool`: a Dataflow's `MaxPool` or `SumPool` whose windows do not overlap."""
+
+    module: ClassVar[str] = "pool"
+    submodules: ClassVar[tuple[str, ...]] = ("pool_axis", "pool_combine", "stream_contract")
+
+    @staticmethod
+    def fits(window: Window, height: int, width: int) -> bool:
+        """Whether windows are disjoint and every one has a pixel of the feature map."""
+        top, left, _, _ = window.padding
+        rows, columns = window.output_size(height, width)
+        return all(
+            span <= stride and before < taps and (windows - 1) * stride - before < size
+            for span, stride, taps, before, windows, size in zip(
+                window.span,
+                window.stride,
+                window.kernel,
+                (top, left),
+                (rows, columns),
+                (height, width),
+                strict=True,
+            )
+        ) and all(d == 1 or k == 1 for d, k in zip(window.dilation, window.kernel, strict=True))
+
+    @property
+    def cycles_per_image(self) -> int:
+        return int(np.prod(self.shape)) // self.lanes
+
+    @property
+    def _geometry(self) -> Mapping[str, Parameter]:
+        rows, columns = self.window.output_size(*self.shape[:2])
+        return {
+            "InHeight": self.shape[0],
+            "InWidth": self.shape[1],
+            "KernelHeight": self.window.kernel[0],
+            "KernelWidth": self.window.kernel[1],
+            "StrideHeight": self.window.stride[0],
+            "StrideWidth": self.window.stride[1],
+            "PadTop": self.window.padding[0],
+            "PadLeft": self.window.padding[1],
+            "OutHeight": rows,
+            "OutWidth": columns,
+        }
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class PoolWindowKernel(_PoolKernel):
+    """`pool_window`: a Dataflow's `MaxPool` or `SumPool` with any window."""
+
+    module: ClassVar[str] = "pool_window"
+    submodules: ClassVar[tuple[str, ...]] = (
+        "line_buffer",
+        "loop_counter",
+        "pool_combine",
+        "stream_contract",
+    )
+
+    @property
+    def line_buffer(self) -> LineBuffer:
+        """What holds the lines."""
+        return LineBuffer(
+            window=self.window,
+            height=self.shape[0],
+            width=self.shape[1],
+            pixel_words=self.shape[2] // self.lanes,
+            word_bits=self.in_bits,
+        )
+
+    @property
+    def cycles_per_image(self) -> int:
+        return max(self.line_buffer.words_in, self.line_buffer.words_out)
+
+    @property
+    def _geometry(self) -> Mapping[str, Parameter]:
+        return self.line_buffer.parameters
+
+
+def pool_kernel(
+    *,
+    name: str,
+    window: Window,
+    shape: tuple[int, int, int],
+    conjunction: NDArray[np.bool_] | None,
+    element_bits: int,
+    result_bits: int,
+    lanes: int,
+    memory_prefix: str = "",
+) -> PoolKernel | PoolWindowKernel:
+    """The cheaper pool that does it; for the arguments see there."""
+    kind = PoolKernel if PoolKernel.fits(window, *shape[:2]) else PoolWindowKernel
+    return kind(
+        name=name,
+        window=window,
+        shape=shape,
+        conjunction=conjunction,
+        element_bits=element_bits,
+        result_bits=result_bits,
+        lanes=lanes,
+        memory_prefix=memory_prefix,
+    )

@@ -1,0 +1,147 @@
+// Front of a folded matrix-vector unit: every cycle one word of the vector and the weights it meets.
+//
+// Function    for vector in Vectors (groups), for fold in Folds, for word in Words: one step each,
+//             on the next word of weight memory. A vector's words are taken in its first fold and
+//             replayed from a buffer in the others; in_ready_o is low then.
+// Latency     1 + BlockRom cycles from a step to x_o, weights_o, valid_o and last_o (a fold's last
+//             word), in which en_i is high.
+// Back-press. en_i low stops everything. in_ready_o is high only with en_i.
+// Form        Shallow weight ROMs are logic that synthesis merges with what follows; deep ones are
+//             block RAM with an output register.
+module mvu_fold #(
+  parameter int unsigned WordBits   = 8,
+  parameter int unsigned WeightBits = 8,
+  parameter int unsigned Words      = 4,
+  parameter int unsigned Folds      = 4,
+  parameter int unsigned Vectors    = 1,
+  parameter bit          BlockRom   = 1'b0,
+  parameter              WeightFile = ""
+) (
+  input  logic                  clk_i,
+  input  logic                  rst_ni,
+  input  logic                  en_i,
+  input  logic                  in_valid_i,
+  output logic                  in_ready_o,
+  input  logic [WordBits-1:0]   in_data_i,
+  output logic                  valid_o,
+  output logic                  last_o,
+  output logic [WordBits-1:0]   x_o,
+  output logic [WeightBits-1:0] weights_o
+);
+  localparam int unsigned DEPTH     = Vectors * Folds * Words;
+  localparam int unsigned ADDR_BITS = DEPTH > 1 ? $clog2(DEPTH) : 1;
+
+  // ---- fold counters: one step a cycle, waiting for input only while the first fold runs
+  logic step, first_fold, last_word;
+  logic [ADDR_BITS-1:0] addr_q;
+
+  assign step       = en_i & (in_valid_i | ~first_fold);
+  assign in_ready_o = en_i & first_fold;
+
+  if (DEPTH == 1) begin : gen_no_addr
+    assign addr_q = '0;
+  end else begin : gen_addr
+    always_ff @(posedge clk_i) begin
+      if (!rst_ni) addr_q <= '0;
+      else if (step) addr_q <= addr_q == ADDR_BITS'(DEPTH - 1) ? '0 : addr_q + 1'b1;
+    end
+  end
+
+  if (Folds == 1) begin : gen_one_fold
+    assign first_fold = 1'b1;
+  end else begin : gen_folds
+    logic first_fold_q, last_fold;
+    if (Vectors == 1) begin : gen_by_address
+      assign last_fold = addr_q == ADDR_BITS'(DEPTH - 1);
+    end else begin : gen_by_count
+      loop_counter #(
+        .Bound(Folds)
+      ) i_folds (
+        .clk_i, .rst_ni, .step_i(step & last_word), .last_o(last_fold)
+      );
+    end
+    always_ff @(posedge clk_i) begin
+      if (!rst_ni) first_fold_q <= 1'b1;
+      else if (step && last_word) first_fold_q <= last_fold;
+    end
+    assign first_fold = first_fold_q;
+  end
+
+  // ---- input vector: straight from the stream, or from the replay buffer
+  logic [WordBits-1:0] x_q;
+
+  if (Words == 1) begin : gen_one_word
+    assign last_word = 1'b1;
+    always_ff @(posedge clk_i) if (step && first_fold) x_q <= in_data_i;
+  end else begin : gen_words
+    localparam int unsigned COUNT_BITS = $clog2(Words);
+    logic [COUNT_BITS-1:0] word_q;
+    logic [WordBits-1:0]   x_d;
+
+    assign last_word = word_q == COUNT_BITS'(Words - 1);
+    always_ff @(posedge clk_i) begin
+      if (!rst_ni) word_q <= '0;
+      else if (step) word_q <= last_word ? '0 : word_q + 1'b1;
+      if (en_i) x_q <= x_d;
+    end
+
+    if (Folds == 1) begin : gen_no_replay
+      assign x_d = in_data_i;
+    end else begin : gen_replay
+      logic [WordBits-1:0] replay[Words];
+      always_ff @(posedge clk_i) if (step && first_fold) replay[word_q] <= in_data_i;
+      assign x_d = first_fold ? in_data_i : replay[word_q];
+    end
+  end
+
+  // ---- weights, aligned with x
+  logic valid_q, last_q;
+  always_ff @(posedge clk_i) begin
+    if (!rst_ni) begin
+      valid_q <= 1'b0;
+      last_q  <= 1'b0;
+    end else if (en_i) begin
+      valid_q <= step;
+      last_q  <= step & last_word;
+    end
+  end
+
+  if (BlockRom) begin : gen_block_rom
+    (* rom_style = "block" *) logic [WeightBits-1:0] rom[DEPTH];
+    logic [WeightBits-1:0] read_q, weights_q;
+    logic [WordBits-1:0]   x_qq;
+    logic                  valid_qq, last_qq;
+    initial $readmemh(WeightFile, rom);
+    always_ff @(posedge clk_i) begin
+      if (en_i) begin
+        read_q    <= rom[addr_q];
+        weights_q <= read_q;
+        x_qq      <= x_q;
+      end
+      if (!rst_ni) begin
+        valid_qq <= 1'b0;
+        last_qq  <= 1'b0;
+      end else if (en_i) begin
+        valid_qq <= valid_q;
+        last_qq  <= last_q;
+      end
+    end
+    assign weights_o = weights_q;
+    assign x_o       = x_qq;
+    assign valid_o   = valid_qq;
+    assign last_o    = last_qq;
+  end else begin : gen_logic_rom
+    (* rom_style = "logic" *) logic [WeightBits-1:0] rom[DEPTH];
+    initial $readmemh(WeightFile, rom);
+    if (DEPTH == 1) begin : gen_constant
+      assign weights_o = rom[addr_q];
+    end else begin : gen_fold
+      logic [ADDR_BITS-1:0] fold_q;
+      always_ff @(posedge clk_i) if (en_i) fold_q <= addr_q;
+      assign weights_o = rom[fold_q];
+    end
+    assign x_o     = x_q;
+    assign valid_o = valid_q;
+    assign last_o  = last_q;
+  end
+endmodule

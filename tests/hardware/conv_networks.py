@@ -1,0 +1,286 @@
+"""Random chains of convolutions, pools and dense layers, as Dataflows with a folding."""
+
+import numpy as np
+from numpy.typing import NDArray
+
+from bnnedge.dataflow import (
+    ArgMax,
+    Dataflow,
+    ElementType,
+    Flatten,
+    IntegerEncoding,
+    IntegerMvu,
+    MaxPool,
+    Node,
+    OutputTable,
+    SlidingWindow,
+    Stream,
+    SumPool,
+    Threshold,
+    ThresholdEncoding,
+    Window,
+    XnorMvu,
+)
+from bnnedge.hardware.folding import Fold, Folding, layers_of
+from bnnedge.hardware.kernels import divisors
+from tests.networks import adversarial_thresholds
+
+_MOST_CYCLES = 4000
+
+
+def pixel_encoding(shape: tuple[int, int, int], element: ElementType) -> IntegerEncoding:
+    """Integers (C, H, W) as they are."""
+    height, width, channels = shape
+    source = np.arange(height * width * channels).reshape(channels, height, width)
+    return IntegerEncoding(
+        name=str(element).lower(),
+        input_shape=(channels, height, width),
+        output_shape=shape,
+        source=source.transpose(1, 2, 0).reshape(-1),
+        element=element,
+        steps=np.arange(element.smallest + 1, element.largest + 1, dtype=np.float32)[None],
+    )
+
+
+def bit_encoding(shape: tuple[int, int, int]) -> ThresholdEncoding:
+    """Signs of reals (H, W, C)."""
+    features = int(np.prod(shape))
+    return ThresholdEncoding(
+        name="sign",
+        input_shape=shape,
+        output_shape=shape,
+        source=np.arange(features),
+        threshold=np.zeros(features),
+        invert=np.zeros(features, np.bool_),
+    )
+
+
+class ChainMaker:
+    """Appends nodes with adversarial weights and thresholds, and keeps the stream behind them."""
+
+    def __init__(self, seed: int, encoding: IntegerEncoding | ThresholdEncoding) -> None:
+        self.rng = np.random.default_rng(seed)
+        self.encoding = encoding
+        self.nodes: list[Node] = []
+        self.stream = encoding.stream
+
+    def add(self, node: Node) -> None:
+        self.nodes.append(node)
+        self.stream = node.output_stream(self.stream)
+
+    def conv(
+        self,
+        channels: int,
+        window: Window,
+        *,
+        groups: int = 1,
+        fill: int = 0,
+        exact_zeros: bool = False,
+        thresholded: bool = True,
+    ) -> None:
+        """A window and its matrix; `exact_zeros` is for bits whose padding is 0, neither ±1."""
+        before = self.stream
+        self.add(
+            SlidingWindow(name=f"window{len(self.nodes)}", window=window, groups=groups, fill=fill)
+        )
+        inside = window.inside(*before.shape[:2]) if exact_zeros else None
+        self.matrix(channels, groups=groups, inside=inside, thresholded=thresholded)
+
+    def matrix(
+        self,
+        rows: int,
+        *,
+        groups: int = 1,
+        inside: NDArray[np.bool_] | None = None,
+        thresholded: bool = True,
+    ) -> None:
+        """A matrix-vector unit; `inside` (OH, OW, taps) gives it border classes."""
+        rng, mw = self.rng, self.stream.channels // groups
+        weights = rng.integers(0, 2, (rows, mw), dtype=np.uint8)
+        weights[rng.random(rows) < 0.1] = 1
+        weights[rng.random(rows) < 0.1] = 0
+        invert = rng.random(rows) < 0.4 if thresholded else None
+        name = f"mvu{len(self.nodes)}"
+        if not self.stream.element.bipolar:
+            limit = mw * max(-self.stream.element.smallest, self.stream.element.largest)
+            near = rng.integers(-limit // 8 - 1, limit // 8 + 2, rows)
+            edges = rng.choice([-limit - 1, -limit, 0, limit, limit + 1], rows)
+            thresholds = np.where(rng.random(rows) < 0.2, edges, near)
+            self.add(
+                IntegerMvu(
+                    name=name,
+                    weights=weights,
+                    thresholds=thresholds if thresholded else None,
+                    invert=invert,
+                    groups=groups,
+                )
+            )
+            return
+        border, taps = None, np.zeros((1, 1), np.bool_)
+        if inside is not None:
+            flat = inside.reshape(-1, inside.shape[2])
+            taps, classes = np.unique(flat, axis=0, return_inverse=True)
+            border = classes.reshape(inside.shape[:2])
+        padded = np.repeat(~taps, mw // taps.shape[1], axis=1)
+        thresholds = np.stack([adversarial_thresholds(rng, rows, mw) for _ in taps])
+        corrections = padded.astype(int) @ (2 * weights.astype(int) - 1).T
+        self.add(
+            XnorMvu(
+                name=name,
+                weights=weights,
+                thresholds=(thresholds if border is not None else thresholds[0])
+                if thresholded
+                else None,
+                invert=invert,
+                groups=groups,
+                border=border,
+                correction=None if thresholded or border is None else corrections,
+            )
+        )
+
+    def max_pool(self, window: Window) -> None:
+        conjunction = self.rng.random(self.stream.channels) < 0.4
+        self.add(MaxPool(name=f"pool{len(self.nodes)}", window=window, conjunction=conjunction))
+
+    def sum_pool(self, window: Window) -> None:
+        self.add(SumPool(name=f"pool{len(self.nodes)}", window=window))
+
+    def threshold(self) -> None:
+        channels, rng = self.stream.channels, self.rng
+        self.add(
+            Threshold(
+                name=f"threshold{len(self.nodes)}",
+                thresholds=rng.integers(-6, 7, channels),
+                invert=rng.random(channels) < 0.4,
+            )
+        )
+
+    def flatten(self) -> None:
+        self.add(Flatten(name="flatten"))
+
+    def finish(self, *, classes: bool) -> Dataflow:
+        """The chain with an output table; `classes` adds an arg-max."""
+        results, nodes = self.stream.channels, self.nodes
+        if classes:
+            self.add(ArgMax(name="top"))
+        last = next(i for i in range(len(nodes) - 1, -1, -1) if hasattr(nodes[i], "weights"))
+        mvu = nodes[last]
+        assert isinstance(mvu, XnorMvu | IntegerMvu)
+        reach, step = mvu.mw, 2
+        if isinstance(mvu, IntegerMvu):
+            before = Dataflow.streams(_stub(self.encoding, nodes))[last]
+            reach, step = mvu.accumulator_limit(before.element), 1
+        elif mvu.correction is not None:
+            step = 1
+        for node in nodes[last:]:
+            if isinstance(node, SumPool):
+                reach *= node.window.taps
+                step = 1 if any(node.window.padding) else step
+        values = np.arange(-reach, reach + 1, step, dtype=np.float32) * np.float32(0.25)
+        return Dataflow(
+            name="random_chain",
+            input=self.encoding,
+            nodes=tuple(nodes),
+            output=OutputTable(
+                values=np.tile(values, (results, 1)), classes=classes, low=-reach, step=step
+            ),
+        )
+
+
+def _stub(encoding: IntegerEncoding | ThresholdEncoding, nodes: list[Node]) -> Dataflow:
+    table = OutputTable(values=np.zeros((1, 1), np.float32), classes=False, low=0)
+    return Dataflow(name="stub", input=encoding, nodes=tuple(nodes), output=table)
+
+
+def random_window(rng: np.random.Generator, stream: Stream) -> Window:
+    """A window that fits."""
+    while True:
+        window = Window(
+            kernel=(int(rng.integers(1, 4)), int(rng.integers(1, 4))),
+            stride=(1, 1) if rng.random() < 0.6 else (int(rng.integers(1, 3)), 2),
+            dilation=(1, 1) if rng.random() < 0.8 else (int(rng.integers(1, 3)), 2),
+            padding=(0, 0, 0, 0)
+            if rng.random() < 0.4
+            else tuple(int(n) for n in rng.integers(0, 2, 4)),
+        )
+        if min(window.output_size(*stream.shape[:2])) >= 1:
+            return window
+
+
+def random_pool(rng: np.random.Generator, stream: Stream) -> Window:
+    """A window that fits and always sees a pixel."""
+    while True:
+        kernel = (int(rng.integers(1, 4)), int(rng.integers(2, 4)))
+        overlap, padded = rng.random() < 0.4, rng.random() < 0.4
+        window = Window(
+            kernel=kernel,
+            stride=(2, 2) if overlap else kernel,
+            padding=tuple(int(n) for n in rng.integers(0, 2 if padded else 1, 4)),
+        )
+        if min(window.output_size(*stream.shape[:2])) < 1:
+            continue
+        if window.inside(*stream.shape[:2]).any(axis=2).all():
+            return window
+
+
+def random_chain(seed: int) -> Dataflow:
+    """One to three convolutions in all their forms, pools between them, and an end."""
+    rng = np.random.default_rng(seed)
+    shape = (int(rng.integers(4, 10)), int(rng.integers(4, 10)), int(rng.choice([1, 2, 3, 4])))
+    elements = [
+        ElementType(width_bits=8),
+        ElementType(width_bits=3),
+        ElementType(width_bits=4, signed=True),
+    ]
+    maker = ChainMaker(
+        seed,
+        bit_encoding(shape)
+        if rng.random() < 0.3
+        else pixel_encoding(shape, elements[int(rng.integers(3))]),
+    )
+    for _ in range(int(rng.integers(1, 4))):
+        groups = int(rng.choice([g for g in divisors(maker.stream.channels) if g <= 4]))
+        bits = maker.stream.element.bipolar
+        summed = bool(rng.random() < 0.2)
+        maker.conv(
+            groups * int(rng.integers(1, 5)),
+            random_window(rng, maker.stream),
+            groups=groups,
+            fill=int(rng.integers(0, 2)),
+            exact_zeros=bits and bool(rng.random() < 0.4),
+            thresholded=not summed,
+        )
+        if summed:
+            maker.sum_pool(random_pool(rng, maker.stream))
+            maker.threshold()
+        elif rng.random() < 0.4:
+            maker.max_pool(random_pool(rng, maker.stream))
+    if rng.random() < 0.6:
+        maker.flatten()
+        maker.matrix(int(rng.integers(1, 8)), thresholded=False)
+    else:
+        zeros = bool(rng.random() < 0.5)
+        maker.conv(
+            int(rng.integers(1, 8)),
+            random_window(rng, maker.stream),
+            exact_zeros=zeros,
+            thresholded=False,
+        )
+        maker.sum_pool(Window(kernel=maker.stream.shape[:2]))
+        maker.flatten()
+    return maker.finish(classes=bool(rng.random() < 0.5))
+
+
+def random_folding(dataflow: Dataflow, seed: int) -> Folding:
+    """Any folding that is not too slow to simulate."""
+    rng = np.random.default_rng(seed)
+    folding = {}
+    for layer in layers_of(dataflow):
+        folds = [
+            Fold(pe=pe, simd=simd)
+            for pe in divisors(layer.rows)
+            for simd in divisors(layer.node.mw)
+        ]
+        quick = [fold for fold in folds if layer.cycles(fold) <= _MOST_CYCLES] or folds[-1:]
+        folding[layer.node.name] = quick[int(rng.integers(len(quick)))]
+    return folding

@@ -1,0 +1,334 @@
+"""Matrix-vector units and thresholds in SystemVerilog against the Dataflow's."""
+
+import tempfile
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from numpy.typing import NDArray
+
+from bnnedge.dataflow import ElementType, IntegerMvu, Stream, Threshold, XnorMvu
+from bnnedge.dataflow.streams import BIPOLAR
+from bnnedge.errors import FoldingError
+from bnnedge.hardware.kernels import (
+    IntegerMvuKernel,
+    Kernel,
+    MvuKernel,
+    ThresholdKernel,
+    XnorMvuKernel,
+    divisors,
+)
+from tests.hardware.bench import beats_of, elements_of, run_kernel, signed, steady_intervals
+from tests.networks import adversarial_thresholds
+
+STALLS = (0.0, 0.3, 0.7)
+# Compiling a model takes a second: few examples, many stimuli in each.
+_SETTINGS = settings(
+    max_examples=4,
+    deadline=None,
+    derandomize=True,
+    database=None,
+    suppress_health_check=[HealthCheck.function_scoped_fixture],
+)
+_WIDE = settings(_SETTINGS, max_examples=80)
+UINT8 = ElementType(width_bits=8)
+INT3 = ElementType(width_bits=3, signed=True)
+
+
+def adversarial_weights(rng: np.random.Generator, mh: int, mw: int) -> NDArray[np.uint8]:
+    weights = rng.integers(0, 2, (mh, mw), dtype=np.uint8)
+    weights[rng.random(mh) < 0.2] = 1
+    weights[rng.random(mh) < 0.2] = 0
+    return weights
+
+
+def padded_columns(classes: int, mw: int) -> NDArray[np.int64]:
+    """Which columns are padding, i.e. 0, in pixels of each border class: (classes, MW)."""
+    return np.random.default_rng(9).integers(0, 2, (classes, mw))
+
+
+def adversarial_mvu(
+    mh: int,
+    mw: int,
+    *,
+    thresholded: bool,
+    groups: int = 1,
+    border: NDArray[np.int64] | None = None,
+    seed: int = 0,
+) -> XnorMvu:
+    rng = np.random.default_rng(seed)
+    classes = 1 if border is None else int(border.max()) + 1
+    thresholds = np.stack([adversarial_thresholds(rng, mh, mw) for _ in range(classes)])
+    weights = adversarial_weights(rng, mh, mw)
+    padded = padded_columns(classes, mw)
+    corrections = None if border is None else padded @ (2 * weights.astype(int) - 1).T
+    return XnorMvu(
+        name="fc",
+        weights=weights,
+        thresholds=(thresholds if border is not None else thresholds[0]) if thresholded else None,
+        invert=rng.random(mh) < 0.4 if thresholded else None,
+        groups=groups,
+        border=border,
+        correction=None if thresholded else corrections,
+    )
+
+
+def adversarial_integers(
+    mh: int, mw: int, element: ElementType, *, thresholded: bool, groups: int = 1, seed: int = 0
+) -> IntegerMvu:
+    rng = np.random.default_rng(seed)
+    limit = mw * max(-element.smallest, element.largest)
+    edges = np.array([-limit - 1, -limit, 0, 1, limit, limit + 1])
+    near = rng.integers(-limit // 4 - 1, limit // 4 + 2, mh)
+    thresholds = np.where(rng.random(mh) < 0.4, rng.choice(edges, mh), near)
+    return IntegerMvu(
+        name="fc",
+        weights=adversarial_weights(rng, mh, mw),
+        thresholds=thresholds if thresholded else None,
+        invert=rng.random(mh) < 0.4 if thresholded else None,
+        groups=groups,
+    )
+
+
+def adversarial_inputs(
+    node: XnorMvu | IntegerMvu, element: ElementType, vectors: int
+) -> NDArray[np.int64]:
+    """Vectors (vectors, groups · MW) that some rows match wholly, or not at all, then random."""
+    rng = np.random.default_rng(1)
+    low, high = (0, 1) if element == BIPOLAR else (element.smallest, element.largest)
+    rows = node.weights[rng.integers(node.mh, size=(3, node.groups))].reshape(3, -1)
+    ends = np.zeros((1, node.groups * node.mw), np.uint8)
+    special = np.where(np.concatenate([rows, 1 - rows, ends, 1 - ends]), high, low)
+    rest = rng.integers(low, high, (vectors, special.shape[1]), endpoint=True)
+    return np.concatenate([special, rest])[:vectors].astype(np.int64)
+
+
+def check(
+    kernel: Kernel,
+    inputs: NDArray[np.int64],
+    expected: NDArray[Any],
+    bits: tuple[int, int],
+    lanes: tuple[int, int],
+    cache: Path,
+    *,
+    is_signed: bool,
+) -> None:
+    """`inputs` (images, …) and `expected` of the same number; bits and lanes: (in, out)."""
+    words = expected[0].size // lanes[1]
+    for stalls in STALLS:
+        with tempfile.TemporaryDirectory() as folder:
+            result = run_kernel(
+                kernel,
+                beats_of(inputs.reshape(-1, lanes[0]), bits[0]),
+                len(inputs) * words,
+                folder=Path(folder),
+                cache=cache,
+                stalls=stalls,
+            )
+        got = elements_of(result.outputs, lanes[1], bits[1])
+        got = signed(got, bits[1]) if is_signed else got
+        assert (got.reshape(expected.shape) == expected).all()
+        if stalls == 0:
+            assert (steady_intervals(result, words) == kernel.cycles_per_image).all()
+
+
+def check_mvu(kernel: MvuKernel, cache: Path, element: ElementType = BIPOLAR) -> None:
+    node, border = kernel.node, getattr(kernel.node, "border", None)
+    pixels = (1,) if border is None else border.shape
+    images = max(6, 24 // int(np.prod(pixels)))
+    inputs = adversarial_inputs(node, element, images * kernel.pixels)
+    inputs = inputs.reshape(images, *pixels, -1)
+    if border is not None and not kernel.thresholded:
+        padded = padded_columns(int(border.max()) + 1, node.mw)
+        inputs = inputs * (1 - np.tile(padded[border], node.groups))
+    node.output_stream(Stream(shape=inputs.shape[1:], element=element))
+    expected = node.run(inputs.astype(np.uint8) if element == BIPOLAR else inputs)
+    check(
+        kernel,
+        inputs,
+        expected,
+        (element.width_bits, kernel.out_bits // kernel.pe),
+        (kernel.simd, kernel.pe),
+        cache,
+        is_signed=not kernel.thresholded,
+    )
+
+
+@pytest.mark.parametrize(
+    ("mh", "mw", "pe", "simd", "thresholded"),
+    [
+        (64, 64, 16, 16, False),
+        (64, 64, 4, 8, False),  # deep enough for the block ROM
+        (64, 64, 4, 8, True),
+        (6, 12, 6, 12, False),  # unfolded: SF = NF = 1
+        (6, 12, 6, 12, True),
+        (6, 12, 2, 12, False),  # SF = 1
+        (6, 12, 2, 12, True),
+        (6, 12, 6, 4, True),  # NF = 1
+        (5, 7, 1, 1, True),  # MW not a power of two
+        (3, 1, 3, 1, False),  # MW = 1
+        (1, 1, 1, 1, True),
+    ],
+)
+def test_mvu_equals_interpreter(
+    mh: int, mw: int, pe: int, simd: int, thresholded: bool, cache: Path
+) -> None:
+    node = adversarial_mvu(mh, mw, thresholded=thresholded)
+    check_mvu(XnorMvuKernel(node=node, pe=pe, simd=simd), cache)
+
+
+# Rows and columns of three classes, of two, of one; a pixel more or less; every pixel its own.
+CORNERS = np.array([[0, 1, 1, 2], [3, 4, 4, 5], [3, 4, 4, 5], [6, 7, 7, 8]])
+TOP = np.array([[1, 1, 1], [0, 0, 0]])
+ALL = np.arange(6).reshape(3, 2)
+
+
+@pytest.mark.parametrize(
+    ("border", "thresholded", "pe", "simd"),
+    [
+        (CORNERS, True, 2, 3),
+        (CORNERS, False, 3, 12),
+        (TOP, True, 6, 12),
+        (ALL, False, 1, 6),
+        (ALL, True, 6, 4),
+    ],
+)
+def test_mvu_has_thresholds_and_corrections_by_border_class(
+    border: NDArray[np.int64], thresholded: bool, pe: int, simd: int, cache: Path
+) -> None:
+    node = adversarial_mvu(6, 12, thresholded=thresholded, border=border)
+    check_mvu(XnorMvuKernel(node=node, pe=pe, simd=simd, pixels=border.size), cache)
+
+
+@pytest.mark.parametrize(
+    ("mh", "mw", "groups", "pe", "simd", "thresholded"),
+    [
+        (12, 6, 3, 2, 3, True),
+        (8, 9, 8, 1, 9, True),  # depthwise
+        (8, 9, 8, 1, 3, False),
+        (6, 4, 2, 3, 4, False),
+    ],
+)
+def test_a_groups_rows_see_their_own_inputs_only(
+    mh: int, mw: int, groups: int, pe: int, simd: int, thresholded: bool, cache: Path
+) -> None:
+    node = adversarial_mvu(mh, mw, thresholded=thresholded, groups=groups)
+    check_mvu(XnorMvuKernel(node=node, pe=pe, simd=simd), cache)
+
+
+@pytest.mark.parametrize(
+    ("mh", "mw", "pe", "simd", "element", "thresholded", "groups"),
+    [
+        (16, 27, 4, 3, UINT8, True, 1),
+        (4, 27, 4, 27, UINT8, True, 1),
+        (6, 10, 2, 10, UINT8, False, 1),
+        (6, 10, 3, 1, INT3, False, 1),
+        (6, 12, 6, 4, INT3, True, 1),
+        (6, 4, 3, 2, ElementType(width_bits=1), True, 2),
+        (3, 1, 3, 1, UINT8, True, 1),
+    ],
+)
+def test_integer_mvu_equals_interpreter(
+    mh: int,
+    mw: int,
+    pe: int,
+    simd: int,
+    element: ElementType,
+    thresholded: bool,
+    groups: int,
+    cache: Path,
+) -> None:
+    node = adversarial_integers(mh, mw, element, thresholded=thresholded, groups=groups)
+    check_mvu(IntegerMvuKernel(node=node, element=element, pe=pe, simd=simd), cache, element)
+
+
+@pytest.mark.parametrize(
+    ("channels", "pe", "element"), [(6, 2, INT3), (4, 4, INT3), (5, 1, UINT8), (1, 1, INT3)]
+)
+def test_threshold_equals_interpreter(
+    channels: int, pe: int, element: ElementType, cache: Path
+) -> None:
+    rng = np.random.default_rng(8)
+    edges = [element.smallest - 9, element.smallest, 0, element.largest, element.largest + 1, 999]
+    node = Threshold(
+        name="threshold",
+        thresholds=rng.choice(edges, channels),
+        invert=rng.random(channels) < 0.5,
+    )
+    values = rng.integers(element.smallest, element.largest, (40, channels), endpoint=True)
+    check(
+        ThresholdKernel(node=node, element=element, pe=pe),
+        values,
+        node.run(values),
+        (element.width_bits, 1),
+        (pe, pe),
+        cache,
+        is_signed=False,
+    )
+
+
+@st.composite
+def mvu_kernels(draw: st.DrawFn) -> tuple[MvuKernel, ElementType]:
+    groups = draw(st.sampled_from([1, 1, 1, 2, 3]))
+    mh, mw = groups * draw(st.integers(1, 24)), draw(st.integers(1, 60))
+    pe, simd = draw(st.sampled_from(divisors(mh // groups))), draw(st.sampled_from(divisors(mw)))
+    thresholded, seed = draw(st.booleans()), draw(st.integers(0, 99))
+    element = draw(st.sampled_from([BIPOLAR, UINT8, INT3]))
+    if element != BIPOLAR:
+        integers = adversarial_integers(
+            mh, mw, element, thresholded=thresholded, groups=groups, seed=seed
+        )
+        return IntegerMvuKernel(node=integers, element=element, pe=pe, simd=simd), element
+    border = draw(st.sampled_from([None, None, CORNERS, TOP, ALL]))
+    node = adversarial_mvu(mh, mw, thresholded=thresholded, groups=groups, border=border, seed=seed)
+    pixels = 1 if border is None else border.size
+    return XnorMvuKernel(node=node, pe=pe, simd=simd, pixels=pixels), element
+
+
+@given(mvu=mvu_kernels())
+@_SETTINGS
+def test_mvu_equals_interpreter_for_any_shape_and_folding(
+    mvu: tuple[MvuKernel, ElementType], cache: Path
+) -> None:
+    check_mvu(mvu[0], cache, mvu[1])
+
+
+@pytest.mark.slow
+@given(mvu=mvu_kernels())
+@_WIDE
+def test_mvu_equals_interpreter_for_many_shapes(
+    mvu: tuple[MvuKernel, ElementType], cache: Path
+) -> None:
+    check_mvu(mvu[0], cache, mvu[1])
+
+
+def test_threshold_words_hold_invert_above_threshold() -> None:
+    node = XnorMvu(
+        name="fc",
+        weights=np.array([[1, 0, 1], [0, 0, 1]], np.uint8),
+        thresholds=np.array([4, 1], np.int32),
+        invert=np.array([True, False]),
+    )
+    memories = XnorMvuKernel(node=node, pe=2, simd=3, memory_prefix="mem/0_").memories
+    # Elements of 4 bits: {invert, T[2:0]}; weights 101 (row 0) below 100 (row 1), bit 0 first.
+    assert memories == {"mem/0_weights.mem": "25\n", "mem/0_thresholds.mem": "1c\n"}
+
+
+@pytest.mark.parametrize(
+    ("pe", "simd", "groups", "text"),
+    [
+        (4, 1, 1, "fc: wanted PE that divides MH=6, got 4 — choose one of 1, 2, 3, 6"),
+        (1, 0, 1, "fc: wanted SIMD that divides MW=4, got 0 — choose one of 1, 2, 4"),
+        (6, 1, 2, "fc: wanted PE that divides MH/groups=3, got 6 — choose one of 1, 3"),
+    ],
+)
+def test_mvu_refuses_folding_that_does_not_divide(
+    pe: int, simd: int, groups: int, text: str
+) -> None:
+    node = adversarial_mvu(6, 4, thresholded=False, groups=groups)
+    with pytest.raises(FoldingError) as caught:
+        XnorMvuKernel(node=node, pe=pe, simd=simd)
+    assert str(caught.value) == text

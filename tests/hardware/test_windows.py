@@ -1,0 +1,259 @@
+"""Windows and pools in SystemVerilog against the Dataflow's, with and without stalls."""
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import HealthCheck, assume, given, settings
+from hypothesis import strategies as st
+from numpy.typing import NDArray
+
+from bnnedge.dataflow import ElementType, MaxPool, SlidingWindow, Stream, SumPool, Window
+from bnnedge.dataflow.streams import BIPOLAR
+from bnnedge.errors import DataflowError
+from bnnedge.hardware.kernels import Kernel, SlidingWindowKernel, divisors, pool_kernel
+from tests.hardware.bench import beats_of, elements_of, run_kernel, signed, steady_intervals
+
+STALLS = (0.0, 0.5)
+_SETTINGS = settings(
+    max_examples=3,
+    deadline=None,
+    derandomize=True,
+    database=None,
+    suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.filter_too_much],
+)
+_WIDE = settings(_SETTINGS, max_examples=150)
+
+
+def adversarial_maps(stream: Stream, count: int) -> NDArray[np.int64]:
+    """Feature maps (count, H, W, C): the least and the greatest value everywhere, then random."""
+    rng = np.random.default_rng(6)
+    low, high = (
+        (0, 1) if stream.element == BIPOLAR else (stream.element.smallest, stream.element.largest)
+    )
+    maps = rng.integers(low, high, (count, *stream.shape), endpoint=True)
+    maps[0], maps[1] = high, low
+    return maps
+
+
+def check(
+    kernel: Kernel,
+    node: SlidingWindow | MaxPool | SumPool,
+    stream: Stream,
+    lanes: int,
+    folder: Path,
+    cache: Path,
+) -> None:
+    """`lanes` is what is in a word, of the input and of the output."""
+    after = node.output_stream(stream)
+    maps = adversarial_maps(stream, 5)
+    expected = node.run(maps if stream.element != BIPOLAR else maps.astype(np.uint8))
+    words = after.elements // lanes
+    for stalls in STALLS:
+        result = run_kernel(
+            kernel,
+            beats_of(maps.reshape(-1, lanes), stream.element.width_bits),
+            len(maps) * words,
+            folder=folder,
+            cache=cache,
+            stalls=stalls,
+        )
+        got = elements_of(result.outputs, lanes, after.element.width_bits)
+        if after.element.signed:
+            got = signed(got, after.element.width_bits)
+        assert (got.reshape(expected.shape) == expected).all()
+        if stalls == 0:
+            assert (steady_intervals(result, words) == kernel.cycles_per_image).all()
+
+
+def check_window(
+    window: Window,
+    shape: tuple[int, int, int],
+    simd: int,
+    folder: Path,
+    cache: Path,
+    *,
+    groups: int = 1,
+    fill: int = 0,
+    element: ElementType = BIPOLAR,
+) -> None:
+    node = SlidingWindow(name="window", window=window, groups=groups, fill=fill)
+    stream = Stream(shape=shape, element=element)
+    kernel = SlidingWindowKernel(
+        name="window",
+        window=window,
+        shape=shape,
+        element_bits=element.width_bits,
+        simd=simd,
+        groups=groups,
+        fill=fill,
+    )
+    check(kernel, node, stream, simd, folder, cache)
+
+
+SAME = (1, 1, 1, 1)
+
+
+@pytest.mark.parametrize(
+    ("window", "shape", "simd", "options"),
+    [
+        (Window(kernel=(3, 3)), (7, 6, 8), 4, {}),
+        (Window(kernel=(3, 3), padding=SAME), (5, 8, 4), 4, {"fill": 1}),
+        (Window(kernel=(3, 3), padding=SAME, stride=(2, 2)), (8, 7, 4), 2, {"groups": 2}),
+        (Window(kernel=(2, 3), dilation=(2, 1), padding=(0, 2, 1, 0)), (6, 7, 3), 1, {"groups": 3}),
+        (Window(kernel=(1, 1), stride=(2, 3)), (7, 8, 2), 2, {}),  # whole lines are skipped
+        (Window(kernel=(1, 1), padding=(1, 2, 0, 2)), (3, 4, 1), 1, {"fill": 1}),  # moves backwards
+        (Window(kernel=(5, 5)), (5, 5, 2), 1, {}),  # one window
+        (Window(kernel=(2, 2), stride=(2, 2)), (5, 7, 2), 2, {}),  # a line and a column are left
+        (
+            Window(kernel=(3, 3), padding=SAME),
+            (9, 9, 3),
+            3,
+            {"element": ElementType(width_bits=8), "fill": 7},
+        ),
+        (
+            Window(kernel=(3, 1), padding=(1, 0, 1, 0)),
+            (4, 1, 2),
+            1,
+            {"element": ElementType(width_bits=4, signed=True), "fill": -3},
+        ),
+    ],
+)
+def test_sliding_window_equals_interpreter_at_full_rate(
+    window: Window,
+    shape: tuple[int, int, int],
+    simd: int,
+    options: dict[str, Any],
+    tmp_path: Path,
+    cache: Path,
+) -> None:
+    check_window(window, shape, simd, tmp_path, cache, **options)
+
+
+def test_deep_lines_are_in_block_ram(tmp_path: Path, cache: Path) -> None:
+    window = Window(kernel=(3, 3), padding=SAME)
+    kernel = SlidingWindowKernel(
+        name="window", window=window, shape=(6, 20, 64), element_bits=1, simd=32
+    )
+    assert kernel.parameters["BlockRam"] == 1
+    check_window(window, (6, 20, 64), 32, tmp_path, cache)
+
+
+@st.composite
+def windows(draw: st.DrawFn) -> tuple[Window, tuple[int, int, int]]:
+    def pair(low: int, high: int) -> tuple[int, int]:
+        return draw(st.integers(low, high)), draw(st.integers(low, high))
+
+    window = Window(
+        kernel=pair(1, 4),
+        stride=pair(1, 3),
+        dilation=pair(1, 2),
+        padding=(*pair(0, 2), *pair(0, 2)),
+    )
+    shape = (*pair(1, 9), draw(st.sampled_from([1, 2, 3, 4, 6])))
+    assume(min(window.output_size(*shape[:2])) >= 1)
+    return window, shape
+
+
+@st.composite
+def sliding_windows(draw: st.DrawFn) -> dict[str, Any]:
+    window, shape = draw(windows())
+    groups = draw(st.sampled_from(divisors(shape[2])))
+    simd = draw(st.sampled_from(divisors(shape[2] // groups)))
+    element = draw(st.sampled_from([BIPOLAR, ElementType(width_bits=3, signed=True)]))
+    fill = draw(st.integers(0, 1))
+    return {
+        "window": window,
+        "shape": shape,
+        "simd": simd,
+        "groups": groups,
+        "element": element,
+        "fill": fill,
+    }
+
+
+@pytest.mark.slow
+@given(window=sliding_windows())
+@_WIDE
+def test_any_sliding_window_equals_interpreter(
+    window: dict[str, Any], tmp_path: Path, cache: Path
+) -> None:
+    check_window(folder=tmp_path, cache=cache, **window)
+
+
+def check_pool(
+    window: Window,
+    shape: tuple[int, int, int],
+    lanes: int,
+    folder: Path,
+    cache: Path,
+    *,
+    sums: bool = False,
+    conjunction: float = 0.4,
+) -> Kernel:
+    rng = np.random.default_rng(7)
+    element = ElementType(width_bits=4, signed=True) if sums else BIPOLAR
+    stream = Stream(shape=shape, element=element)
+    flags = rng.random(shape[2]) < conjunction
+    node: MaxPool | SumPool = (
+        SumPool(name="pool", window=window)
+        if sums
+        else MaxPool(name="pool", window=window, conjunction=flags)
+    )
+    kernel = pool_kernel(
+        name="pool",
+        window=window,
+        shape=shape,
+        conjunction=None if sums else flags,
+        element_bits=element.width_bits,
+        result_bits=node.output_stream(stream).element.width_bits,
+        lanes=lanes,
+    )
+    check(kernel, node, stream, lanes, folder, cache)
+    return kernel
+
+
+@pytest.mark.parametrize(
+    ("window", "shape", "lanes", "options", "module"),
+    [
+        (Window(kernel=(2, 2), stride=(2, 2)), (6, 8, 4), 2, {}, "pool"),
+        (Window(kernel=(2, 2), stride=(2, 2)), (5, 7, 4), 4, {"conjunction": 0}, "pool"),
+        (Window(kernel=(2, 2), stride=(3, 2), padding=(1, 1, 1, 0)), (7, 6, 3), 1, {}, "pool"),
+        (Window(kernel=(4, 3), stride=(4, 3)), (4, 3, 4), 2, {"sums": True}, "pool"),  # global
+        (Window(kernel=(2, 2), stride=(2, 2)), (4, 6, 2), 2, {"sums": True}, "pool"),
+        (Window(kernel=(1, 1), stride=(2, 2)), (5, 4, 2), 1, {}, "pool"),
+        (Window(kernel=(3, 3), stride=(2, 2), padding=SAME), (7, 8, 4), 2, {}, "pool_window"),
+        (Window(kernel=(3, 3), stride=(2, 2)), (7, 7, 2), 2, {"sums": True}, "pool_window"),
+        (Window(kernel=(2, 2), padding=(2, 0, 0, 0)), (4, 4, 2), 1, {"sums": True}, "pool_window"),
+    ],
+)
+def test_pool_equals_interpreter_at_full_rate(
+    window: Window,
+    shape: tuple[int, int, int],
+    lanes: int,
+    options: dict[str, Any],
+    module: str,
+    tmp_path: Path,
+    cache: Path,
+) -> None:
+    kernel = check_pool(window, shape, lanes, tmp_path, cache, **options)
+    assert kernel.module == module
+
+
+@pytest.mark.slow
+@given(window=windows(), lanes=st.integers(0, 3), sums=st.booleans())
+@_WIDE
+def test_any_pool_equals_interpreter(
+    window: tuple[Window, tuple[int, int, int]],
+    lanes: int,
+    sums: bool,
+    tmp_path: Path,
+    cache: Path,
+) -> None:
+    options = divisors(window[1][2])
+    try:
+        check_pool(*window, options[lanes % len(options)], tmp_path, cache, sums=sums)
+    except DataflowError as error:  # a window of nothing but padding has no maximum
+        assume("nothing but padding" not in str(error))
+        raise
