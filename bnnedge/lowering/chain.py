@@ -194,6 +194,14 @@ def find_chain(model: ModelWrapper) -> Chain:
     )
 
 
+def logits_of(model: ModelWrapper) -> str:
+    """Name of the tensor with the logits, in a graph that could be split or that came of one."""
+    for node in model.graph.node:
+        if node.op_type in SOFTMAX | TOP1:
+            return str(node.input[0])
+    return str(model.graph.output[0].name)
+
+
 def _is_sum(model: ModelWrapper, node: Any, parts: list[list[Any]], barriers: list[Any]) -> bool:
     """A depthwise Conv by one constant per channel, on accumulators: a sum over its window."""
     if node.op_type != "Conv" or not barriers or barriers[-1].op_type != "Conv":

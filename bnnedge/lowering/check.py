@@ -25,7 +25,7 @@ from bnnedge.dataflow import (
 )
 from bnnedge.dataflow.encoding import Bits
 from bnnedge.errors import LoweringError, MismatchError
-from bnnedge.lowering.chain import Chain, called, find_chain
+from bnnedge.lowering.chain import Chain, called, find_chain, logits_of
 from bnnedge.lowering.execute import Runner
 from bnnedge.lowering.layout import Layout
 from bnnedge.lowering.notes import Lift
@@ -382,9 +382,12 @@ def _raise_if(wrong: NDArray[np.bool_], alive: _Alive, ours: str, theirs: str) -
 
 def check_finn(dataflow: Dataflow, lowered: ModelWrapper, x: Inputs) -> int:
     """The lowered FINN graph, run by qonnx, gives the same logits; returns the image count."""
-    source, result = lowered.graph.input[0].name, find_chain(lowered).result
-    made = Runner(lowered).run(lowered.graph.node, {source: x})
-    got = made[result].reshape(len(x), -1)
+    source, result = lowered.graph.input[0].name, logits_of(lowered)
+    made = [
+        execute_onnx(lowered, {source: image[None]}, return_full_exec_context=True)[result]
+        for image in x
+    ]
+    got = np.concatenate(made).reshape(len(x), -1)
     alive = _Alive(mask=np.ones(len(x), np.bool_))
     _raise_if(got != dataflow.logits(x), alive, "output", "the lowered FINN graph")
     return len(x)

@@ -95,7 +95,8 @@ def lower_model(model_onnx: Path, config: LoweringConfig) -> Lowered:
         classify=config.classify,
     )
     has_images = any(layer.op_type == "Conv" for layer in original.chain.layers)
-    graph = integer if has_images else recipe.apply(recipe.xnor_steps(), integer)
+    steps = recipe.image_steps(integer) if has_images else recipe.xnor_steps()
+    graph = recipe.apply(steps, integer)
     images = max(_LEAST_IMAGES, min(config.check_images, _PRODUCTS // original.costs()[0]))
     x = check.adversarial_inputs(dataflow, images, config.seed)
     finn_images = _CONV_FINN_IMAGES if has_images else _FINN_IMAGES

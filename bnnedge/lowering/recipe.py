@@ -20,6 +20,7 @@ from qonnx.transformation.infer_data_layouts import InferDataLayouts
 from qonnx.transformation.infer_datatypes import InferDataTypes
 from qonnx.transformation.infer_shapes import InferShapes
 
+from bnnedge.lowering.chain import attribute
 from bnnedge.lowering.config import LoweringConfig
 from bnnedge.lowering.finn import finn
 from bnnedge.lowering.notes import Notes
@@ -27,10 +28,12 @@ from bnnedge.lowering.passes.absorb_flips import AbsorbFlips
 from bnnedge.lowering.passes.absorb_input import AbsorbInput
 from bnnedge.lowering.passes.absorb_regions import AbsorbRegions
 from bnnedge.lowering.passes.annotate_integers import AnnotateIntegers
+from bnnedge.lowering.passes.annotate_moves import AnnotateMoves
 from bnnedge.lowering.passes.convert_conv import ConvertConv
 from bnnedge.lowering.passes.convert_gemm import ConvertGemm
 from bnnedge.lowering.passes.convert_xnor import ConvertXnor
 from bnnedge.lowering.passes.lift_weight_scales import LiftWeightScales
+from bnnedge.lowering.windows import window_of
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -74,6 +77,36 @@ def xnor_steps() -> list[Step]:
         Step(run=GiveReadableTensorNames(), why="the same graph gives the same file"),
         Step(run=InferDataTypes(), why="BINARY inputs"),
         Step(run=AnnotateIntegers(), why="InferDataTypes makes every popcount UINT32"),
+        Step(run=InferDataLayouts(), why="FINN's hardware inference wants NC or NHWC"),
+    ]
+
+
+def image_steps(model: ModelWrapper) -> list[Step]:
+    """From bipolar Convs to Im2Col and MatMul, channels last, by qonnx's and FINN's own passes.
+
+    The weights stay ±1: Im2Col pads with 0, and as an XNOR's bit that 0 would be a −1. Empty where
+    the passes do not know what the network has: groups, pools that are dilated or padded unevenly.
+    """
+    for node in model.graph.node:
+        if node.op_type == "Conv" and attribute(node, "group", 1) != 1:
+            return []
+        if node.op_type == "MaxPool":
+            window = window_of(model, node)
+            top, left, bottom, right = window.padding
+            if (top, left) != (bottom, right) or window.dilation != (1, 1):
+                return []
+    stock = finn()
+    return [
+        Step(run=AbsorbFlips(), why="inverted channels become flipped weights"),
+        Step(run=stock.LowerConvsToMatMul(), why="FINN knows Im2Col and MatMul"),
+        Step(run=stock.AbsorbTransposeIntoMultiThreshold(), why="thresholds with channels last"),
+        Step(run=stock.MakeMaxPoolNHWC(), why="and pools"),
+        Step(run=stock.AbsorbConsecutiveTransposes(), why="what then cancels"),
+        Step(run=RemoveUnusedTensors(), why="the constants of what was absorbed"),
+        Step(run=GiveUniqueNodeNames(), why="FINN writes files by node name"),
+        Step(run=GiveReadableTensorNames(), why="the same graph gives the same file"),
+        Step(run=AnnotateMoves(), why="the passes leave float32 behind transposes"),
+        Step(run=AnnotateIntegers(), why="accumulators' types"),
         Step(run=InferDataLayouts(), why="FINN's hardware inference wants NC or NHWC"),
     ]
 

@@ -1,4 +1,4 @@
-"""MatMul, Mul by ±1 → MatMul with flipped weight columns.
+"""MatMul or Conv, Mul by ±1 → the same with flipped output channels.
 
 What FINN's Absorb1BitMulIntoMatMul does, which asks Python about every single weight: 28 s for
 LFC's three million, against milliseconds.
@@ -13,16 +13,16 @@ class AbsorbFlips(Transformation):  # type: ignore[misc]
     """Exact: signs only."""
 
     def apply(self, model: ModelWrapper) -> tuple[ModelWrapper, bool]:
-        for node in [node for node in model.graph.node if node.op_type == "MatMul"]:
+        for node in [n for n in model.graph.node if n.op_type in ("MatMul", "Conv")]:
             after = model.find_consumer(node.output[0])
             if after is None or after.op_type != "Mul":
                 continue
             signs = model.get_initializer(after.input[1])
             if signs is None or not (np.abs(signs) == 1).all():
                 continue
-            model.set_initializer(
-                node.input[1], model.get_initializer(node.input[1]) * signs.reshape(1, -1)
-            )
+            shape = (-1, 1, 1, 1) if node.op_type == "Conv" else (1, -1)
+            weights = model.get_initializer(node.input[1])
+            model.set_initializer(node.input[1], weights * signs.reshape(shape))
             node.output[0] = after.output[0]
             model.graph.node.remove(after)
         return model, False

@@ -4,6 +4,7 @@ Replaces MinimizeAccumulatorWidth, which takes a popcount's range as [−MW, MW]
 thresholds (INT10 for 784 synapses), and InferDataTypes' UINT32 for every popcount.
 """
 
+import numpy as np
 from qonnx.core.datatype import DataType
 from qonnx.core.modelwrapper import ModelWrapper
 from qonnx.transformation.base import Transformation
@@ -20,7 +21,7 @@ class AnnotateIntegers(Transformation):  # type: ignore[misc]
             synapses = len(weights)
             if node.op_type == "MatMul":
                 inputs = model.get_tensor_datatype(node.input[0])
-                largest = 1 if inputs == DataType["BIPOLAR"] else max(-inputs.min(), inputs.max())
+                largest = max(-inputs.min(), inputs.max())
                 limit = -synapses * int(largest) - 1
                 kinds = "BIPOLAR", DataType.get_smallest_possible(limit)
             else:
@@ -28,7 +29,8 @@ class AnnotateIntegers(Transformation):  # type: ignore[misc]
             model.set_tensor_datatype(node.input[1], DataType[kinds[0]])
             model.set_tensor_datatype(node.output[0], kinds[1])
             for after in model.find_consumers(node.output[0]) or []:
-                if after.op_type == "Mul":  # by ±1
+                signs = model.get_initializer(after.input[1]) if after.op_type == "Mul" else None
+                if signs is not None and (np.abs(signs) == 1).all():
                     model.set_tensor_datatype(after.output[0], kinds[1])
                     after = model.find_consumer(after.output[0]) or after
                 if after.op_type == "MultiThreshold":
