@@ -383,10 +383,8 @@ def _raise_if(wrong: NDArray[np.bool_], alive: _Alive, ours: str, theirs: str) -
 def check_finn(dataflow: Dataflow, lowered: ModelWrapper, x: Inputs) -> int:
     """The lowered FINN graph, run by qonnx, gives the same logits; returns the image count."""
     source, result = lowered.graph.input[0].name, logits_of(lowered)
-    made = [
-        execute_onnx(lowered, {source: image[None]}, return_full_exec_context=True)[result]
-        for image in x
-    ]
+    runner, nodes = Runner(lowered), lowered.graph.node
+    made = [runner.run(nodes, {source: image[None]})[result] for image in x]
     got = np.concatenate(made).reshape(len(x), -1)
     alive = _Alive(mask=np.ones(len(x), np.bool_))
     _raise_if(got != dataflow.logits(x), alive, "output", "the lowered FINN graph")

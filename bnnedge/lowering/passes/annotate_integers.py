@@ -21,6 +21,8 @@ class AnnotateIntegers(Transformation):  # type: ignore[misc]
             synapses = len(weights)
             if node.op_type == "MatMul":
                 inputs = model.get_tensor_datatype(node.input[0])
+                if not inputs.is_integer():  # a sum behind a layer whose type nobody wrote down
+                    continue
                 largest = max(-inputs.min(), inputs.max())
                 limit = -synapses * int(largest) - 1
                 kinds = "BIPOLAR", DataType.get_smallest_possible(limit)

@@ -11,7 +11,7 @@ from qonnx.transformation.base import Transformation
 from qonnx.util.basic import get_by_name
 
 from bnnedge.errors import LoweringError
-from bnnedge.lowering.chain import called, find_chain
+from bnnedge.lowering.chain import attribute, called, find_chain
 from bnnedge.lowering.notes import Lift, Notes, is_exact_bias
 from bnnedge.lowering.passes.edit import Inserter, index_of, take_output
 from bnnedge.lowering.windows import set_attributes, window_attributes, window_of
@@ -32,7 +32,8 @@ class ConvertConv(Transformation):  # type: ignore[misc]
 
     def _convert(self, model: ModelWrapper, node: Any) -> None:
         weights = model.get_initializer(node.input[1])
-        set_attributes(node, **window_attributes(window_of(model, node)))
+        groups = attribute(node, "group", 1)  # qonnx's passes want it written down
+        set_attributes(node, group=groups, **window_attributes(window_of(model, node)))
         found = get_by_name(node.attribute, "auto_pad")
         if found is not None:
             node.attribute.remove(found)
