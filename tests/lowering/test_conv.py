@@ -140,7 +140,7 @@ def _images(seed: int, channels: int = 3, height: int = 8, width: int = 6) -> Im
 
 
 @settings(
-    max_examples=8, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+    max_examples=6, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
 )
 @given(seed=st.integers(0, 2**32 - 1))
 def test_any_two_layers_are_lowered_exactly(seed: int, tmp_path: Path) -> None:

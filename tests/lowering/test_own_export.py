@@ -57,6 +57,7 @@ def _stack(layers: tuple[LayerConfig, ...], padding: PaddingMode, scale: str) ->
     )
 
 
+_SLOW = pytest.mark.slow
 _BIT = OneBitThreshold(threshold=99.0)
 _LEVELS = QuantileThermometer(levels=(50.5, 120.0, 200.0))
 
@@ -64,15 +65,17 @@ _LEVELS = QuantileThermometer(levels=(50.5, 120.0, 200.0))
 @pytest.mark.parametrize(
     ("config", "encoding"),
     [
-        (_stack(_LAYERS, PaddingMode.ZERO, "sign"), IntegerEncoding()),
+        pytest.param(_stack(_LAYERS, PaddingMode.ZERO, "sign"), IntegerEncoding(), marks=_SLOW),
         (_stack(_LAYERS, PaddingMode.ZERO, "sign"), _LEVELS),
         (_stack(_LAYERS, PaddingMode.PLUS_ONE, "channel"), _LEVELS),
-        (_stack(_LAYERS, PaddingMode.MINUS_ONE, "tensor"), IntegerEncoding(bits=4)),
-        (_stack(_SUMS, PaddingMode.MINUS_ONE, "sign"), _BIT),
+        pytest.param(
+            _stack(_LAYERS, PaddingMode.MINUS_ONE, "tensor"), IntegerEncoding(bits=4), marks=_SLOW
+        ),
+        pytest.param(_stack(_SUMS, PaddingMode.MINUS_ONE, "sign"), _BIT, marks=_SLOW),
         (_stack(_SUMS, PaddingMode.ZERO, "sign"), IntegerEncoding()),
-        (_named(Topology.LENET5), IntegerEncoding()),
-        pytest.param(_named(Topology.NIN), _BIT, marks=pytest.mark.slow),
-        pytest.param(_named(Topology.VGG_SMALL), IntegerEncoding(), marks=pytest.mark.slow),
+        pytest.param(_named(Topology.LENET5), IntegerEncoding(), marks=_SLOW),
+        pytest.param(_named(Topology.NIN), _BIT, marks=_SLOW),
+        pytest.param(_named(Topology.VGG_SMALL), IntegerEncoding(), marks=_SLOW),
     ],
 )
 def test_images_equal_pytorch(tmp_path: Path, config: NetworkConfig, encoding: Encoding) -> None:
