@@ -5,6 +5,10 @@ import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
 
 import bnnedge
 from bnnedge.errors import DesignError
@@ -99,6 +103,24 @@ class Design:
             for layer in self.layers
             if layer.kernel in ("xnor_mvu", "integer_mvu")
         }
+
+    def pack(self, encoded: NDArray[Any]) -> NDArray[np.uint8]:
+        """Encoded inputs as the bytes of their beats on s_axis.
+
+        Args:
+            encoded: (N, …) with F elements each: bits 0 and 1, or integers.
+
+        Returns:
+            uint8 (N, bytes), zero padded to whole words.
+        """
+        flat = encoded.reshape(len(encoded), -1)
+        if self.input_element_bits == 1:
+            packed = np.packbits(flat, axis=1, bitorder="little")
+        else:
+            # Two's complement: the low bytes are the same for signed and unsigned elements.
+            whole = np.ascontiguousarray(flat, "<i8").view(np.uint8).reshape(*flat.shape, 8)
+            packed = whole[:, :, : self.input_element_bits // 8].reshape(len(flat), -1)
+        return np.pad(packed, ((0, 0), (0, -packed.shape[1] % (self.input_width_bits // 8))))
 
     def save(self, folder: Path) -> None:
         """Write `design.json` into `folder`."""

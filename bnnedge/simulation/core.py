@@ -8,7 +8,6 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from bnnedge.dataflow.encoding import pack
 from bnnedge.design import TOP_MODULE, Design
 from bnnedge.errors import SimulationError
 from bnnedge.verilated.stream import StreamModel, StreamPorts, StreamResult
@@ -99,7 +98,7 @@ class Core:
                 f"{design.name}: wanted inputs (N, {design.input_elements}), N >= 1,"
                 f" got {encoded.shape}"
             )
-        packed = self._packed(encoded.reshape(images, -1))
+        packed = design.pack(encoded)
         beats = design.output_beats
         stream = self.model.run(
             packed.reshape(images * design.input_beats, -1),
@@ -120,17 +119,6 @@ class Core:
             interval_cycles=float(ends[-1] - ends[0]) / (images - 1) if images > 1 else None,
             stream=stream,
         )
-
-    def _packed(self, encoded: NDArray[Any]) -> NDArray[np.uint8]:
-        """Elements (N, F) → bytes of the input beats (N, B)."""
-        word_bytes = self.design.input_width_bits // 8
-        if self.design.input_element_bits == 1:
-            return pack(encoded.astype(np.uint8), word_bytes)
-        size = self.design.input_element_bits // 8
-        # Two's complement: the low bytes are the same for signed and unsigned elements.
-        whole = np.ascontiguousarray(encoded, "<i8").view(np.uint8)
-        packed = whole.reshape(*encoded.shape, 8)[:, :, :size].reshape(len(encoded), -1)
-        return np.pad(packed, ((0, 0), (0, -packed.shape[1] % word_bytes)))
 
     def _watchdog_cycles(self, stall: float) -> int:
         """Several times the longest silence of a working design."""

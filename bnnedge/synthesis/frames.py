@@ -3,11 +3,11 @@
 import binascii
 import struct
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from bnnedge.dataflow.encoding import Bits
 from bnnedge.design import Design
 from bnnedge.errors import SimulationError
 
@@ -33,11 +33,9 @@ def _crc(data: bytes) -> bytes:
     return binascii.crc_hqx(data, 0xFFFF).to_bytes(_CRC_BYTES, "big")
 
 
-def image_frame(tag: int, design: Design, bits: Bits) -> bytes:
-    """The command that runs one image, bits (F,), padded to whole words of s_axis."""
-    packed = np.packbits(bits, bitorder="little").tobytes()
-    size = design.input_beats * design.input_width_bits // 8
-    body = b"R" + bytes([tag % 256]) + packed.ljust(size, b"\0")
+def image_frame(tag: int, design: Design, encoded: NDArray[Any]) -> bytes:
+    """The command that runs one encoded image of F elements."""
+    body = b"R" + bytes([tag % 256]) + design.pack(encoded[None]).tobytes()
     return body + _crc(body)
 
 

@@ -16,7 +16,6 @@ from numpy.typing import NDArray
 
 from bnnedge import tools
 from bnnedge.dataflow import ArgMax, Dataflow
-from bnnedge.dataflow.encoding import Bits
 from bnnedge.design import Design
 from bnnedge.device import Device
 from bnnedge.errors import MismatchError, SimulationError, SynthesisError
@@ -39,7 +38,7 @@ def check_netlist(
         synth: folder written by `synthesise` for an ECP5 board.
         rtl: the RTL folder that it was made from; its Dataflow is the judge.
         images: how many, at least 1.
-        seed: of the images' random bits.
+        seed: of the random images.
         cache: of compiled models; default: the user's.
 
     Returns:
@@ -60,8 +59,8 @@ def check_netlist(
             remedy="run bnnedge synth again",
         )
     dataflow = Dataflow.load(rtl / "dataflow")
-    bits = np.random.default_rng(seed).integers(0, 2, (images, design.input_bits), np.uint8)
-    expected = expected_results(dataflow, bits)
+    encoded = random_images(dataflow, images, seed)
+    expected = expected_results(dataflow, encoded)
 
     start = time.perf_counter()
     library = compile_serial_model(
@@ -79,7 +78,7 @@ def check_netlist(
         _check_identity(line, design, device)
         for first in range(0, images, device.window):
             last = min(first + device.window, images)
-            _check_window(line, design, device, bits[first:last], expected[first:last], first)
+            _check_window(line, design, device, encoded[first:last], expected[first:last], first)
         clocks = line.clocks
     return {
         "compared": f"results of the placed netlist of {board.top} at its serial pin",
@@ -101,9 +100,19 @@ def netlist_sources(netlist: Path) -> list[Path]:
     ]
 
 
-def expected_results(dataflow: Dataflow, bits: Bits) -> NDArray[np.int64]:
-    """What the hardware outputs for inputs (N, F): (N, K) dot products or (N, 1) classes."""
-    accumulators = dataflow.accumulators_of(bits)
+def random_images(dataflow: Dataflow, count: int, seed: int) -> NDArray[Any]:
+    """Random encoded inputs (count, *input.output_shape): bits, or integers of the input's type."""
+    stream = dataflow.input.stream
+    element = stream.element
+    low, high = (0, 1) if element.bipolar else (element.smallest, element.largest)
+    dtype = np.uint8 if element.bipolar else np.int32
+    shape = (count, *stream.shape)
+    return np.random.default_rng(seed).integers(low, high, shape, dtype, endpoint=True)
+
+
+def expected_results(dataflow: Dataflow, encoded: NDArray[Any]) -> NDArray[np.int64]:
+    """What the hardware outputs for encoded inputs: (N, K) dot products or (N, 1) classes."""
+    accumulators = dataflow.accumulators_of(encoded)
     if isinstance(dataflow.nodes[-1], ArgMax):
         return dataflow.classes_of(accumulators)[:, None]
     return accumulators
@@ -125,11 +134,11 @@ def _check_window(
     line: SerialModel,
     design: Design,
     device: Device,
-    bits: Bits,
+    encoded: NDArray[Any],
     expected: NDArray[np.int64],
     first: int,
 ) -> None:
-    for index, image in enumerate(bits):
+    for index, image in enumerate(encoded):
         line.write(frames.image_frame(first + index, design, image))
     for index, wanted in enumerate(expected, start=first):
         reply = _read(line, device, frames.result_frame_bytes(design), design)

@@ -78,10 +78,15 @@ class ChainMaker:
         exact_zeros: bool = False,
         thresholded: bool = True,
     ) -> None:
-        """A window and its matrix; `exact_zeros` is for bits whose padding is 0, neither ±1."""
+        """A window and its matrix; `exact_zeros` is for bits whose padding is neither ±1."""
         before = self.stream
         self.add(
-            SlidingWindow(name=f"window{len(self.nodes)}", window=window, groups=groups, fill=fill)
+            SlidingWindow(
+                name=f"window{len(self.nodes)}",
+                window=window,
+                groups=groups,
+                fill=0 if exact_zeros else fill,
+            )
         )
         inside = window.inside(*before.shape[:2]) if exact_zeros else None
         self.matrix(channels, groups=groups, inside=inside, thresholded=thresholded)

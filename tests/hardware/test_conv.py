@@ -9,13 +9,22 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from bnnedge.dataflow import Dataflow
-from bnnedge.design import Design
+from bnnedge.dataflow import Dataflow, ElementType, Window
+from bnnedge.design import TOP_MODULE, Design
+from bnnedge.errors import FoldingError
 from bnnedge.hardware import RtlConfig, emit
 from bnnedge.hardware.folding import Folding, folding_record
 from bnnedge.simulation.check import expected_values, generate_inputs
+from bnnedge.verilated import verilator
 from tests.hardware.bench import run_network, steady_intervals
-from tests.hardware.conv_networks import random_chain, random_folding
+from tests.hardware.conv_networks import (
+    ChainMaker,
+    bit_encoding,
+    pixel_encoding,
+    random_chain,
+    random_folding,
+)
+from tests.networks import random_conv
 
 _SETTINGS = settings(
     max_examples=2,
@@ -44,6 +53,59 @@ def check_network(dataflow: Dataflow, folding: Folding, cache: Path, *, images: 
     interval = steady_intervals(run.stream, design.output_beats).mean()
     assert np.isclose(interval, design.interval_cycles, rtol=0.01, atol=0)
     return design
+
+
+def emitted(dataflow: Dataflow, config: RtlConfig, folder: Path) -> Design:
+    (folder / "dataflow").mkdir(parents=True)
+    dataflow.save(folder / "dataflow")
+    emit(folder / "dataflow", config, folder / "rtl")
+    return Design.load(folder / "rtl")
+
+
+def test_every_kernel_keeps_up_with_the_target(tmp_path: Path, cache: Path) -> None:
+    """Also: every kind of node in one network, and its input stream in whole bytes."""
+    dataflow = random_conv()
+    design = emitted(dataflow, RtlConfig(target_fps=1.2e5), tmp_path)
+    assert design.interval_cycles <= 100e6 / 1.2e5
+    assert [layer.name for layer in design.layers] == [node.name for node in dataflow.nodes]
+    assert [layer.name for layer in design.layers if layer.kernel == "wires"] == ["flatten"]
+    assert (design.input_elements, design.input_element_bits) == (84, 8)
+    verilator.lint([tmp_path / "rtl" / name for name in design.sources], top=TOP_MODULE)
+    encoded = generate_inputs(dataflow, 20, seed=2)
+    for stalls in (0.0, 0.5):
+        run = run_network(tmp_path / "rtl", encoded, cache=cache, stalls=stalls)
+        assert (run.values == expected_values(dataflow, encoded)).all()
+
+
+def test_a_window_that_is_too_slow_is_named(tmp_path: Path) -> None:
+    maker = ChainMaker(0, bit_encoding((6, 6, 2)))
+    maker.conv(3, Window(kernel=(3, 3)))
+    maker.flatten()
+    maker.matrix(2, thresholded=False)
+    with pytest.raises(FoldingError) as caught:
+        emitted(maker.finish(classes=False), RtlConfig(target_fps=1e6), tmp_path)
+    # 4 x 4 windows of nine taps, one pixel a cycle.
+    assert str(caught.value) == (
+        "target_fps: wanted 1e+06 images/s, at 100 MHz window0 does at most 694444"
+        " — lower the target or raise the clock"
+    )
+    assert not (tmp_path / "rtl").exists()
+
+
+def test_wires_need_no_kernel(tmp_path: Path, cache: Path) -> None:
+    """1x1 convolutions, and a window that is the whole feature map."""
+    maker = ChainMaker(3, pixel_encoding((3, 4, 2), ElementType(width_bits=3)))
+    maker.conv(6, Window(kernel=(1, 1)))
+    maker.conv(4, Window(kernel=(1, 1)), groups=2)
+    maker.conv(5, Window(kernel=(3, 4)), thresholded=False)
+    maker.flatten()
+    dataflow = maker.finish(classes=True)
+    design = emitted(dataflow, RtlConfig(target_fps=1e6), tmp_path)
+    windows = [layer for layer in design.layers if layer.name.startswith("window")]
+    assert [layer.kernel for layer in windows] == ["wires"] * 3
+    encoded = generate_inputs(dataflow, 20, seed=2)
+    run = run_network(tmp_path / "rtl", encoded, cache=cache, stalls=0.3)
+    assert (run.values == expected_values(dataflow, encoded)).all()
 
 
 @given(seed=st.integers(0, 10**6))

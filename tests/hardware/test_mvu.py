@@ -25,6 +25,7 @@ from tests.hardware.bench import beats_of, elements_of, run_kernel, signed, stea
 from tests.networks import adversarial_thresholds
 
 STALLS = (0.0, 0.3, 0.7)
+SLOW = pytest.mark.slow
 # Compiling a model takes a second: few examples, many stimuli in each.
 _SETTINGS = settings(
     max_examples=4,
@@ -191,9 +192,9 @@ ALL = np.arange(6).reshape(3, 2)
     [
         (CORNERS, True, 2, 3),
         (CORNERS, False, 3, 12),
-        (TOP, True, 6, 12),
-        (ALL, False, 1, 6),
-        (ALL, True, 6, 4),
+        pytest.param(TOP, True, 6, 12, marks=SLOW),
+        pytest.param(ALL, False, 1, 6, marks=SLOW),
+        pytest.param(ALL, True, 6, 4, marks=SLOW),
     ],
 )
 def test_mvu_has_thresholds_and_corrections_by_border_class(
@@ -208,8 +209,8 @@ def test_mvu_has_thresholds_and_corrections_by_border_class(
     [
         (12, 6, 3, 2, 3, True),
         (8, 9, 8, 1, 9, True),  # depthwise
-        (8, 9, 8, 1, 3, False),
-        (6, 4, 2, 3, 4, False),
+        pytest.param(8, 9, 8, 1, 3, False, marks=SLOW),
+        pytest.param(6, 4, 2, 3, 4, False, marks=SLOW),
     ],
 )
 def test_a_groups_rows_see_their_own_inputs_only(
@@ -223,12 +224,12 @@ def test_a_groups_rows_see_their_own_inputs_only(
     ("mh", "mw", "pe", "simd", "element", "thresholded", "groups"),
     [
         (16, 27, 4, 3, UINT8, True, 1),
-        (4, 27, 4, 27, UINT8, True, 1),
+        pytest.param(4, 27, 4, 27, UINT8, True, 1, marks=SLOW),
         (6, 10, 2, 10, UINT8, False, 1),
         (6, 10, 3, 1, INT3, False, 1),
-        (6, 12, 6, 4, INT3, True, 1),
+        pytest.param(6, 12, 6, 4, INT3, True, 1, marks=SLOW),
         (6, 4, 3, 2, ElementType(width_bits=1), True, 2),
-        (3, 1, 3, 1, UINT8, True, 1),
+        pytest.param(3, 1, 3, 1, UINT8, True, 1, marks=SLOW),
     ],
 )
 def test_integer_mvu_equals_interpreter(
@@ -246,7 +247,8 @@ def test_integer_mvu_equals_interpreter(
 
 
 @pytest.mark.parametrize(
-    ("channels", "pe", "element"), [(6, 2, INT3), (4, 4, INT3), (5, 1, UINT8), (1, 1, INT3)]
+    ("channels", "pe", "element"),
+    [(6, 2, INT3), (5, 1, UINT8), pytest.param(1, 1, INT3, marks=SLOW)],
 )
 def test_threshold_equals_interpreter(
     channels: int, pe: int, element: ElementType, cache: Path

@@ -16,6 +16,8 @@ from bnnedge.hardware.kernels import Kernel, SlidingWindowKernel, divisors, pool
 from tests.hardware.bench import beats_of, elements_of, run_kernel, signed, steady_intervals
 
 STALLS = (0.0, 0.5)
+# Compiling a model takes a second: of the cases that a whole network also meets, some are slow.
+SLOW = pytest.mark.slow
 _SETTINGS = settings(
     max_examples=3,
     deadline=None,
@@ -98,13 +100,17 @@ SAME = (1, 1, 1, 1)
 @pytest.mark.parametrize(
     ("window", "shape", "simd", "options"),
     [
-        (Window(kernel=(3, 3)), (7, 6, 8), 4, {}),
+        pytest.param(Window(kernel=(3, 3)), (7, 6, 8), 4, {}, marks=SLOW),
         (Window(kernel=(3, 3), padding=SAME), (5, 8, 4), 4, {"fill": 1}),
         (Window(kernel=(3, 3), padding=SAME, stride=(2, 2)), (8, 7, 4), 2, {"groups": 2}),
         (Window(kernel=(2, 3), dilation=(2, 1), padding=(0, 2, 1, 0)), (6, 7, 3), 1, {"groups": 3}),
-        (Window(kernel=(1, 1), stride=(2, 3)), (7, 8, 2), 2, {}),  # whole lines are skipped
+        pytest.param(
+            Window(kernel=(1, 1), stride=(2, 3)), (7, 8, 2), 2, {}, marks=SLOW
+        ),  # whole lines are skipped
         (Window(kernel=(1, 1), padding=(1, 2, 0, 2)), (3, 4, 1), 1, {"fill": 1}),  # moves backwards
-        (Window(kernel=(5, 5)), (5, 5, 2), 1, {}),  # one window
+        # Windows of nothing but padding come before a frame's first word is needed.
+        pytest.param(Window(kernel=(1, 2), padding=(2, 2, 0, 0)), (4, 4, 2), 1, {}, marks=SLOW),
+        pytest.param(Window(kernel=(5, 5)), (5, 5, 2), 1, {}, marks=SLOW),  # one window
         (Window(kernel=(2, 2), stride=(2, 2)), (5, 7, 2), 2, {}),  # a line and a column are left
         (
             Window(kernel=(3, 3), padding=SAME),
@@ -112,11 +118,12 @@ SAME = (1, 1, 1, 1)
             3,
             {"element": ElementType(width_bits=8), "fill": 7},
         ),
-        (
+        pytest.param(
             Window(kernel=(3, 1), padding=(1, 0, 1, 0)),
             (4, 1, 2),
             1,
             {"element": ElementType(width_bits=4, signed=True), "fill": -3},
+            marks=SLOW,
         ),
     ],
 )
@@ -218,14 +225,30 @@ def check_pool(
     ("window", "shape", "lanes", "options", "module"),
     [
         (Window(kernel=(2, 2), stride=(2, 2)), (6, 8, 4), 2, {}, "pool"),
-        (Window(kernel=(2, 2), stride=(2, 2)), (5, 7, 4), 4, {"conjunction": 0}, "pool"),
+        pytest.param(
+            Window(kernel=(2, 2), stride=(2, 2)),
+            (5, 7, 4),
+            4,
+            {"conjunction": 0},
+            "pool",
+            marks=SLOW,
+        ),
         (Window(kernel=(2, 2), stride=(3, 2), padding=(1, 1, 1, 0)), (7, 6, 3), 1, {}, "pool"),
         (Window(kernel=(4, 3), stride=(4, 3)), (4, 3, 4), 2, {"sums": True}, "pool"),  # global
-        (Window(kernel=(2, 2), stride=(2, 2)), (4, 6, 2), 2, {"sums": True}, "pool"),
-        (Window(kernel=(1, 1), stride=(2, 2)), (5, 4, 2), 1, {}, "pool"),
+        pytest.param(
+            Window(kernel=(2, 2), stride=(2, 2)), (4, 6, 2), 2, {"sums": True}, "pool", marks=SLOW
+        ),
+        pytest.param(Window(kernel=(1, 1), stride=(2, 2)), (5, 4, 2), 1, {}, "pool", marks=SLOW),
         (Window(kernel=(3, 3), stride=(2, 2), padding=SAME), (7, 8, 4), 2, {}, "pool_window"),
         (Window(kernel=(3, 3), stride=(2, 2)), (7, 7, 2), 2, {"sums": True}, "pool_window"),
-        (Window(kernel=(2, 2), padding=(2, 0, 0, 0)), (4, 4, 2), 1, {"sums": True}, "pool_window"),
+        pytest.param(
+            Window(kernel=(2, 2), padding=(2, 0, 0, 0)),
+            (4, 4, 2),
+            1,
+            {"sums": True},
+            "pool_window",
+            marks=SLOW,
+        ),
     ],
 )
 def test_pool_equals_interpreter_at_full_rate(

@@ -1,5 +1,6 @@
 """Generated hardware is compared with its Dataflow, and a difference is named."""
 
+import dataclasses
 import json
 import shutil
 from pathlib import Path
@@ -7,13 +8,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from bnnedge.dataflow import Dataflow
+from bnnedge.dataflow import Dataflow, IntegerMvu
 from bnnedge.errors import ConfigError, DataError, MismatchError, SimulationError
 from bnnedge.hardware.config import RtlConfig
 from bnnedge.hardware.emit import emit
 from bnnedge.simulation import Core, SimulationConfig, check, simulate
 from bnnedge.simulation.check import expected_values, generate_inputs
-from tests.networks import random_mlp
+from tests.networks import random_conv, random_mlp
 
 WIDTHS = (20, 12, 6, 3)
 
@@ -86,6 +87,53 @@ def test_generated_images_reach_both_ends_of_the_popcount() -> None:
     assert bits.shape == (64, 20) and counts.min() == 0 and counts.max() == 20
     assert (bits == generate_inputs(dataflow, 64, seed=3)).all()
     assert (bits != generate_inputs(dataflow, 64, seed=4)).any()
+
+
+def test_generated_integers_reach_both_ends_of_the_accumulator() -> None:
+    dataflow = random_conv()
+    images = generate_inputs(dataflow, 48, seed=3)
+    assert images.shape == (48, 7, 6, 2)
+    assert (images[0] == 0).all() and (images[1] == 255).all()
+    window, mvu = dataflow.nodes[:2]
+    assert isinstance(mvu, IntegerMvu)
+    sums = dataclasses.replace(mvu, thresholds=None, invert=None).run(window.run(images))
+    # Rows of all ones are among the weights, and of none.
+    assert sums.max() == 18 * 255 and sums.min() == -18 * 255
+
+
+@pytest.fixture(scope="module")
+def conv_rtl(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    root = tmp_path_factory.mktemp("conv")
+    (root / "dataflow").mkdir()
+    random_conv().save(root / "dataflow")
+    emit(root / "dataflow", RtlConfig(target_fps=1e5), root / "rtl")
+    return root / "rtl"
+
+
+def test_a_convolutional_network_is_simulated_from_raw_images(conv_rtl: Path, cache: Path) -> None:
+    x = np.random.default_rng(1).integers(0, 256, (6, 2, 7, 6)).astype(np.float32)
+    result = check(conv_rtl, SimulationConfig(stalls=(0.0, 0.4)), inputs=x, cache=cache)
+    assert (result.images, result.generated) == (6, False)
+    assert result.interval_cycles == result.predicted_interval_cycles
+
+
+@pytest.mark.parametrize(
+    ("file", "node"),
+    [
+        ("mvu1_rows", "mvu1"),
+        ("pool1_conjunction", "pool1"),
+        ("threshold2_thresholds", "threshold2"),
+    ],
+)
+def test_the_first_wrong_node_of_any_kind_is_named(
+    file: str, node: str, conv_rtl: Path, tmp_path: Path, cache: Path
+) -> None:
+    altered = Path(shutil.copytree(conv_rtl, tmp_path / "altered"))
+    (path,) = weight_files(altered, file)
+    for line in range(len(path.read_text().split())):
+        flip(path, line)
+    with pytest.raises(MismatchError, match=f"{node} is the first node to differ, in .* at pixel"):
+        check(altered, SimulationConfig(images=64), cache=cache)
 
 
 def test_a_wrong_weight_in_the_last_layer_is_found(altered: Path, cache: Path) -> None:

@@ -1,0 +1,121 @@
+"""Yosys reads every kernel and maps it as intended: memories where they belong, and no DSP."""
+
+import json
+import shutil
+from collections.abc import Mapping
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from bnnedge import tools
+from bnnedge.dataflow import ElementType, Threshold, Window
+from bnnedge.hardware.kernels import (
+    SV_FOLDER,
+    IntegerMvuKernel,
+    Kernel,
+    SlidingWindowKernel,
+    ThresholdKernel,
+    XnorMvuKernel,
+    pool_kernel,
+)
+from tests.hardware.test_mvu import CORNERS, UINT8, adversarial_integers, adversarial_mvu
+
+SAME = (1, 1, 1, 1)
+
+
+def cells(kernel: Kernel, folder: Path) -> Mapping[str, int]:
+    """ECP5 cells of a kernel by type."""
+    for name, text in kernel.memories.items():
+        (folder / name).write_text(text)
+    for module in (kernel.module, *kernel.submodules):
+        shutil.copyfile(SV_FOLDER / f"{module}.sv", folder / f"{module}.sv")
+    bound = ", ".join(
+        f'.{name}("{value}")' if isinstance(value, str) else f".{name}({value})"
+        for name, value in kernel.parameters.items()
+    )
+    (folder / "top.sv").write_text(
+        "module top (\n"
+        "  input logic clk_i, rst_ni, in_valid_i, out_ready_i,\n"
+        f"  input logic [{kernel.in_bits - 1}:0] in_data_i,\n"
+        "  output logic in_ready_o, out_valid_o,\n"
+        f"  output logic [{kernel.out_bits - 1}:0] out_data_o\n"
+        f");\n  {kernel.module} #({bound}) i_kernel (.*);\nendmodule\n"
+    )
+    names = " ".join(sorted(path.name for path in folder.glob("*.sv")))
+    script = (
+        f"read_verilog -sv -defer {names}; hierarchy -check -top top;"
+        " tee -q -o synth.log synth_ecp5 -nowidelut -top top; tee -q -o stat.json stat -json"
+    )
+    command = [tools.find("yosys"), "-q", "-p", script]
+    tools.run(command, cwd=folder, log=folder / "yosys.log", timeout_s=300)
+    count = json.loads((folder / "stat.json").read_text())["design"]["num_cells_by_type"]
+    assert not any(kind.startswith(("MULT18", "ALU54", "$")) for kind in count)
+    return dict(count)
+
+
+def window(shape: tuple[int, int, int], simd: int, bits: int = 1) -> SlidingWindowKernel:
+    return SlidingWindowKernel(
+        name="window",
+        window=Window(kernel=(3, 3), padding=SAME),
+        shape=shape,
+        element_bits=bits,
+        simd=simd,
+    )
+
+
+def pool(overlap: bool, sums: bool) -> Kernel:
+    return pool_kernel(
+        name="pool",
+        window=Window(kernel=(3, 3), stride=(2, 2) if overlap else (3, 3)),
+        shape=(9, 9, 8),
+        conjunction=None if sums else np.arange(8) % 2 == 0,
+        element_bits=6 if sums else 1,
+        result_bits=10 if sums else 1,
+        lanes=2,
+    )
+
+
+THRESHOLD = Threshold(name="t", thresholds=np.arange(8) - 4, invert=np.arange(8) % 3 == 0)
+INT5 = ElementType(width_bits=5, signed=True)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("kernel", "block_rams", "lut_rams"),
+    [
+        (window((30, 30, 64), 32), 1, False),  # 512 words of 32 bits
+        (window((32, 32, 3), 3, bits=8), 1, False),
+        (window((5, 5, 8), 8), 0, True),
+        (pool(overlap=False, sums=False), 0, True),
+        (pool(overlap=True, sums=False), 1, False),
+        (pool(overlap=False, sums=True), 0, True),
+        (ThresholdKernel(node=THRESHOLD, element=INT5, pe=2), 0, False),
+        (
+            IntegerMvuKernel(
+                node=adversarial_integers(16, 27, UINT8, thresholded=True),
+                element=UINT8,
+                pe=4,
+                simd=3,
+            ),
+            1,
+            True,
+        ),
+        (
+            XnorMvuKernel(
+                node=adversarial_mvu(6, 12, thresholded=True, border=CORNERS),
+                pe=3,
+                simd=4,
+                pixels=16,
+            ),
+            0,
+            True,
+        ),
+    ],
+)
+def test_kernel_maps_to_ecp5(
+    kernel: Kernel, block_rams: int, lut_rams: bool, tmp_path: Path
+) -> None:
+    count = cells(kernel, tmp_path)
+    assert count.get("DP16KD", 0) == block_rams
+    assert ("TRELLIS_DPR16X4" in count) == lut_rams
