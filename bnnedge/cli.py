@@ -68,7 +68,7 @@ def _guarded(action: Callable[[], None], as_json: bool, debug: bool) -> None:
         failure, code = str(error), 1
         shown: BaseException = error
     except KeyboardInterrupt as error:
-        failure, code = "interrupted; nothing half-written was left behind", 130
+        failure, code = "interrupted; the same command goes on with what is done", 130
         shown = error
     except Exception as error:
         failure = f"internal error: {type(error).__name__}: {error} (--debug shows where)"

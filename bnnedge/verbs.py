@@ -4,6 +4,7 @@ Stages are imported when a verb needs them, so that `bnnedge --help` and the num
 not wait for torch or FINN.
 """
 
+import functools
 import tempfile
 import zipfile
 from collections.abc import Callable
@@ -47,9 +48,9 @@ def train(recipe: "Path | Recipe", out: Path, *, progress: Progress = _silent) -
 
     recipe = recipe if isinstance(recipe, Recipe) else Recipe.load(recipe)
 
-    def report(epoch: EpochReport) -> None:
+    def report(epoch: EpochReport, who: str = "") -> None:
         progress(
-            f"epoch {epoch.epoch} of {epoch.epochs},"
+            f"{who}epoch {epoch.epoch} of {epoch.epochs},"
             f" validation accuracy {epoch.validation_accuracy:.2%}",
             epoch.epoch / epoch.epochs,
         )
@@ -61,6 +62,7 @@ def train(recipe: "Path | Recipe", out: Path, *, progress: Progress = _silent) -
         out,
         teacher=recipe.teacher,
         progress=report,
+        teacher_progress=functools.partial(report, who="teacher, "),
     )
 
 

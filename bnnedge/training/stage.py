@@ -37,6 +37,7 @@ def train(
     *,
     teacher: TeacherConfig | None = None,
     progress: Progress | None = None,
+    teacher_progress: Progress | None = None,
 ) -> Artifact:
     """Train a network into the folder `out`.
 
@@ -55,6 +56,7 @@ def train(
         out: folder to publish.
         teacher: the network to distil, where `training.distill` is set.
         progress: called after every epoch.
+        teacher_progress: called after every epoch of the teacher's own training.
 
     Raises:
         DataError: the data set is missing or damaged.
@@ -69,7 +71,7 @@ def train(
         )
     dataset = load_dataset(data.dataset, data.folder)
     job = _Job(network=network, data=data, training=training, dataset=dataset)
-    taught_by = None if teacher is None else _teacher(teacher, data, out, progress)
+    taught_by = None if teacher is None else _teacher(teacher, data, out, teacher_progress)
     config = {**job.config(), "dataset": job.identity()}
     inputs = () if taught_by is None else (taught_by / _WEIGHTS,)
     work = WorkFolder(out, config, inputs)

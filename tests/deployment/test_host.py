@@ -81,7 +81,9 @@ def test_class_on_the_host_is_the_float_outputs_own(tmp_path: Path) -> None:
     dataflow = random_mlp((19, 12, 5), seed=5)
     random = np.random.default_rng(5)  # few values: ties; rows that fall: order is not kept
     table = random.integers(-2, 3, dataflow.output.values.shape).astype(np.float32)
-    dataflow = dataclasses.replace(dataflow, output=OutputTable(values=table, classes=True, low=-12))
+    dataflow = dataclasses.replace(
+        dataflow, output=OutputTable(values=table, classes=True, low=-12)
+    )
     host = Host.load(make_package(tmp_path, dataflow))
     assert host.manifest.host_classes and not host.manifest.hardware_classes
     batch = random_inputs(dataflow, 200)
