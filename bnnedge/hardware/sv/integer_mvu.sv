@@ -11,6 +11,8 @@
 // Back-press. as xnor_mvu.
 // Latency     from the last beat of a row: 3 + signed_sum + BlockRom cycles.
 // Form        No DSP: weights are one bit. See signed_sum.
+// Cost        64x27, 8-bit inputs, thresholds, 16x3, ECP5 placed and routed: 1528 LUT4, 1082 FF,
+//             2 DP16KD, 136 MHz.
 module integer_mvu #(
   parameter int unsigned MatrixWidth  = 27,
   parameter int unsigned MatrixHeight = 16,

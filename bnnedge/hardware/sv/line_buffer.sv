@@ -52,6 +52,8 @@ module line_buffer #(
   localparam int OUT_HEIGHT  = (InHeight + PadTop + PadBottom - SPAN_HEIGHT) / StrideHeight + 1;
   localparam int OUT_WIDTH   = (InWidth + PadLeft + PadRight - SPAN_WIDTH) / StrideWidth + 1;
 
+  localparam int START = (PadTop * InWidth + PadLeft) * PixelWords;  // of padding before a frame
+
   // Words from a window's first to its last, in one group and in all.
   localparam int GROUP_SPAN  =
       ((SPAN_HEIGHT - 1) * InWidth + SPAN_WIDTH - 1) * PixelWords + GROUP_WORDS - 1;
@@ -70,10 +72,15 @@ module line_buffer #(
   localparam int MOVE_LINE   = TO_LINE - WINDOW_SPAN;
   localparam int MOVE_FRAME  = TO_FRAME - WINDOW_SPAN;
 
+  // A frame's first tap waits, as if it were not padding but the frame's first word; the move away
+  // from there is that of the innermost loop that has more than one turn.
+  localparam int FIRST_MOVE = GROUP_WORDS > 1 ? 1 : KernelWidth > 1 ? MOVE_COLUMN
+      : KernelHeight > 1 ? MOVE_ROW : Groups > 1 ? MOVE_GROUP : OUT_WIDTH > 1 ? MOVE_PIXEL
+      : OUT_HEIGHT > 1 ? MOVE_LINE : MOVE_FRAME + START;
+
   localparam int BACKWARD = TO_LINE < 0 || TO_FRAME < 0
       ? (TO_LINE < TO_FRAME ? -TO_LINE : -TO_FRAME) : 0;
   localparam int CAPACITY = Depth - BACKWARD;
-  localparam int START    = (PadTop * InWidth + PadLeft) * PixelWords;  // of padding before a frame
   localparam int ADDR_BITS = $clog2(Depth);
   // Credits never exceed the buffer, and how far a window can be ahead of what has come.
   localparam int CREDIT_BITS = 1 + $clog2(Depth + (PadTop + PadBottom + 2 * SPAN_HEIGHT
@@ -100,13 +107,13 @@ module line_buffer #(
   end
 
   // ---- reader: the loops, innermost first
-  logic en, step, pad, begun;
-  logic word_end, column_end, row_end, group_end, pixel_end, line_end;  // and all loops inside
+  logic en, step, pad, first;
   logic word_last, column_last, row_last, group_last, pixel_last, line_last;
+  logic column_end, row_end, group_end, pixel_end, line_end;  // it and all loops inside it
 
-  assign step       = en & (pad ? begun : ~ahead_q[CREDIT_BITS-1]);
-  assign word_end   = step & word_last;
-  assign column_end = word_end & column_last;
+  // Padding needs no word, but a frame whose first word has not come may never come.
+  assign step       = en & ((pad & ~first) | ~ahead_q[CREDIT_BITS-1]);
+  assign column_end = word_last & column_last;
   assign row_end    = column_end & row_last;
   assign group_end  = row_end & group_last;
   assign pixel_end  = group_end & pixel_last;
@@ -116,38 +123,43 @@ module line_buffer #(
   loop_counter #(
     .Bound(KernelWidth)
   ) i_columns (
-    .clk_i, .rst_ni, .step_i(word_end), .last_o(column_last)
+    .clk_i, .rst_ni, .step_i(step & word_last), .last_o(column_last)
   );
   loop_counter #(
     .Bound(KernelHeight)
   ) i_rows (
-    .clk_i, .rst_ni, .step_i(column_end), .last_o(row_last)
+    .clk_i, .rst_ni, .step_i(step & column_end), .last_o(row_last)
   );
-  loop_counter #(.Bound(Groups)) i_groups (.clk_i, .rst_ni, .step_i(row_end), .last_o(group_last));
+  loop_counter #(
+    .Bound(Groups)
+  ) i_groups (
+    .clk_i, .rst_ni, .step_i(step & row_end), .last_o(group_last)
+  );
   loop_counter #(
     .Bound(OUT_WIDTH)
   ) i_pixels (
-    .clk_i, .rst_ni, .step_i(group_end), .last_o(pixel_last)
+    .clk_i, .rst_ni, .step_i(step & group_end), .last_o(pixel_last)
   );
   loop_counter #(
     .Bound(OUT_HEIGHT)
   ) i_lines (
-    .clk_i, .rst_ni, .step_i(pixel_end), .last_o(line_last)
+    .clk_i, .rst_ni, .step_i(step & pixel_end), .last_o(line_last)
   );
 
   // ---- positions: 2's complement, modulo the width of what takes them
   logic [CREDIT_BITS-1:0] minus_move, release_less_one;
 
   always_comb begin
-    if (!word_last) minus_move = CREDIT_BITS'(-1);
+    if (first) minus_move = CREDIT_BITS'(START - FIRST_MOVE);
+    else if (!word_last) minus_move = CREDIT_BITS'(-1);
     else if (!column_last) minus_move = CREDIT_BITS'(-MOVE_COLUMN);
     else if (!row_last) minus_move = CREDIT_BITS'(-MOVE_ROW);
     else if (!group_last) minus_move = CREDIT_BITS'(-MOVE_GROUP);
     else if (!pixel_last) minus_move = CREDIT_BITS'(-MOVE_PIXEL);
     else if (!line_last) minus_move = CREDIT_BITS'(-MOVE_LINE);
-    else minus_move = CREDIT_BITS'(-MOVE_FRAME);
+    else minus_move = CREDIT_BITS'(-MOVE_FRAME - START);
 
-    if (!group_end) release_less_one = '1;
+    if (!step || !group_end) release_less_one = '1;
     else if (!pixel_last) release_less_one = CREDIT_BITS'(TO_PIXEL - 1);
     else if (!line_last) release_less_one = CREDIT_BITS'(TO_LINE - 1);
     else release_less_one = CREDIT_BITS'(TO_FRAME - 1);
@@ -161,8 +173,8 @@ module line_buffer #(
 
   always_ff @(posedge clk_i) begin
     if (!rst_ni) begin
-      read_q  <= ADDR_BITS'(-START);
-      ahead_q <= CREDIT_BITS'(START - 1);
+      read_q  <= '0;
+      ahead_q <= '1;
       space_q <= CREDIT_BITS'(CAPACITY - START - 1);
     end else begin
       if (step) read_q <= read_q - ADDR_BITS'(minus_move);
@@ -171,67 +183,78 @@ module line_buffer #(
     end
   end
 
-  // ---- padding: the tap's row and column in the padded feature map
+  // ---- padding: the next tap's row and column in the padded feature map
   if (PadTop + PadLeft + PadBottom + PadRight == 0) begin : gen_no_pad
-    logic unused;
-    assign unused = line_end;
     assign pad = 1'b0;
-    assign begun = 1'b1;
   end else begin : gen_pad
     localparam int Y_BITS = $clog2(InHeight + PadTop + PadBottom + 1);
     localparam int X_BITS = $clog2(InWidth + PadLeft + PadRight + 1);
-    logic [Y_BITS-1:0] y_q;
-    logic [X_BITS-1:0] x_q;
-    logic              above, below, left, right;
+    logic [Y_BITS-1:0] y_q, y_d;
+    logic [X_BITS-1:0] x_q, x_d;
+    logic              above, below, left, right, pad_q;
+
+    always_comb begin
+      x_d = x_q;
+      y_d = y_q;
+      if (word_last && !column_last) begin
+        x_d = x_q + X_BITS'(DilationWidth);
+      end else if (column_end) begin
+        if (!group_end) x_d = x_q - X_BITS'(SPAN_WIDTH - 1);
+        else if (!pixel_last) x_d = x_q + X_BITS'(int'(StrideWidth) - SPAN_WIDTH + 1);
+        else x_d = '0;
+        if (!row_last) y_d = y_q + Y_BITS'(DilationHeight);
+        else if (!pixel_end) y_d = y_q - Y_BITS'(SPAN_HEIGHT - 1);
+        else if (!line_last) y_d = y_q + Y_BITS'(int'(StrideHeight) - SPAN_HEIGHT + 1);
+        else y_d = '0;
+      end
+    end
 
     // A comparison that is always false would be linted.
     if (PadTop > 0) begin : gen_top
-      assign above = y_q < Y_BITS'(PadTop);
+      assign above = y_d < Y_BITS'(PadTop);
     end else begin : gen_no_top
       assign above = 1'b0;
     end
     if (PadBottom > 0) begin : gen_bottom
-      assign below = y_q >= Y_BITS'(InHeight + PadTop);
+      assign below = y_d >= Y_BITS'(InHeight + PadTop);
     end else begin : gen_no_bottom
       assign below = 1'b0;
     end
     if (PadLeft > 0) begin : gen_left
-      assign left = x_q < X_BITS'(PadLeft);
+      assign left = x_d < X_BITS'(PadLeft);
     end else begin : gen_no_left
       assign left = 1'b0;
     end
     if (PadRight > 0) begin : gen_right
-      assign right = x_q >= X_BITS'(InWidth + PadLeft);
+      assign right = x_d >= X_BITS'(InWidth + PadLeft);
     end else begin : gen_no_right
       assign right = 1'b0;
     end
 
-    assign pad = above | below | left | right;
-
-    // Padding needs no word, but a frame whose first word has not come may never come.
-    logic begun_q;
-    assign begun = begun_q | ($signed(ahead_q) >= $signed(CREDIT_BITS'(START)));
-    always_ff @(posedge clk_i) begin
-      if (!rst_ni) begun_q <= 1'b0;
-      else if (step) begun_q <= ~line_end;
-    end
+    assign pad = pad_q;
     always_ff @(posedge clk_i) begin
       if (!rst_ni) begin
-        y_q <= '0;
-        x_q <= '0;
-      end else if (word_end) begin
-        if (!column_last) begin
-          x_q <= x_q + X_BITS'(DilationWidth);
-        end else begin
-          if (!group_end) x_q <= x_q - X_BITS'(SPAN_WIDTH - 1);
-          else if (!pixel_end) x_q <= x_q + X_BITS'(int'(StrideWidth) - SPAN_WIDTH + 1);
-          else x_q <= '0;
-          if (!row_last) y_q <= y_q + Y_BITS'(DilationHeight);
-          else if (!pixel_end) y_q <= y_q - Y_BITS'(SPAN_HEIGHT - 1);
-          else if (!line_end) y_q <= y_q + Y_BITS'(int'(StrideHeight) - SPAN_HEIGHT + 1);
-          else y_q <= '0;
-        end
+        y_q   <= '0;
+        x_q   <= '0;
+        pad_q <= PadTop > 0 || PadLeft > 0;
+      end else if (step) begin
+        y_q   <= y_d;
+        x_q   <= x_d;
+        pad_q <= above | below | left | right;
       end
+    end
+  end
+
+  if (START == 0) begin : gen_no_first
+    logic unused;
+    assign unused = line_end;
+    assign first  = 1'b0;
+  end else begin : gen_first
+    logic first_q;
+    assign first = first_q;
+    always_ff @(posedge clk_i) begin
+      if (!rst_ni) first_q <= 1'b1;
+      else if (step) first_q <= line_end;
     end
   end
 
