@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 import bnnedge
 from bnnedge.artifacts import Artifact
-from bnnedge.dataflow import Dataflow, XnorMvu
+from bnnedge.dataflow import Dataflow, IntegerMvu, XnorMvu
 from bnnedge.design import Design
 from bnnedge.reports import data as report
 from bnnedge.reports.data import Check, ReportData, Verdict
@@ -349,7 +349,7 @@ def _pipeline(
     layers, links = [], []
     for layer in design.layers:
         node = nodes[layer.name]
-        mvu = node if isinstance(node, XnorMvu) else None
+        mvu = node if isinstance(node, XnorMvu | IntegerMvu) else None
         layers.append(
             report.Layer(
                 name=layer.name,
@@ -363,14 +363,14 @@ def _pipeline(
                 weight_bits=None if mvu is None else layer.weight_bits,
             )
         )
-    widths = [layer.simd if layer.kernel == "xnor_mvu" else layer.pe for layer in design.layers]
+    widths = [layer.simd for layer in design.layers]
     for stream, width in zip(dataflow.streams(), [*widths, None], strict=True):
         links.append(
             report.Link(
                 width_bits=design.output_width_bits
                 if width is None
                 else width * stream.element.width_bits,
-                elements=stream.channels,
+                elements=stream.elements,
                 element=str(stream.element),
             )
         )
