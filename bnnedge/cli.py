@@ -221,7 +221,7 @@ def rtl(
 @_verb("bnnedge simulate out/rtl --images 500 --stalls 0.3")
 @click.argument("rtl", type=FOLDER)
 @click.option("--inputs", type=PATH, help=".npy of (N, *input shape); else generated ones.")
-@click.option("--images", type=int, help="Simulate the first so many.")
+@click.option("--images", type=click.IntRange(min=1), help="Simulate the first so many.")
 @click.option("--stalls", type=float, default=0.3, show_default=True, help="Second run's stalls.")
 @click.option("--seed", type=int, default=0, show_default=True)
 @click.option("--trace", type=PATH, help="Write the waves of a few images as FST.")
@@ -283,7 +283,7 @@ def emulate(dataflow: Path, inputs: Path, out: Path) -> tuple[Any, list[str]]:
     type=click.Choice(["reference", "emulator", "rtl"]),
     help="What runs a DATAFLOW; emulator by default.",
 )
-@click.option("--images", type=int, help="Only the first so many.")
+@click.option("--images", type=click.IntRange(min=1), help="Only the first so many.")
 def evaluate(
     dataflow: Path | None,
     model: str | None,
@@ -367,7 +367,7 @@ def package(build: Path, out: Path) -> tuple[Any, list[str]]:
 @click.option("--simulate", is_flag=True, help="Against the simulated device.")
 @click.option("--port", help="Against a board at this serial port, e.g. /dev/ttyUSB0.")
 @click.option("--program", is_flag=True, help="Write the bitstream first (openFPGALoader).")
-@click.option("--images", type=int, help="Only the first so many examples.")
+@click.option("--images", type=click.IntRange(min=1), help="Only the first so many examples.")
 def deploy(
     package: Path, simulate: bool, port: str | None, program: bool, images: int | None
 ) -> tuple[Any, list[str]]:

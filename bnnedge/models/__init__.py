@@ -31,7 +31,7 @@ __all__ = [
 
 
 def tfc(*, pretrained: str) -> "Network":
-    """FINN's smallest multi-layer perceptron: hidden layers of 64, 64, 64."""
+    """The BNN-PYNQ examples' tiny multi-layer perceptron: hidden layers of 64, 64, 64."""
     return load_pretrained("tfc", pretrained)
 
 
@@ -51,7 +51,7 @@ def conv(*, pretrained: str) -> "Network":
 
 
 def lenet5(*, pretrained: str) -> "Network":
-    """XNOR-Net's LeNet-5."""
+    """LeNet-5, as XNOR-Net's public implementations have it."""
     return load_pretrained("lenet5", pretrained)
 
 
@@ -66,7 +66,7 @@ def vgg_small(*, pretrained: str) -> "Network":
 
 
 def nin(*, pretrained: str) -> "Network":
-    """XNOR-Net's Network in Network."""
+    """Network in Network, as XNOR-Net's public implementations have it."""
     return load_pretrained("nin", pretrained)
 
 

@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 from bnnedge.errors import CheckpointError
 from bnnedge.models.network import Network
 from bnnedge.models.record import network_from_record, network_record
+from bnnedge.ops.weights import BinaryWeights
 
 WEIGHTS = "checkpoint.pt"
 RECORD = "checkpoint.json"
@@ -139,9 +140,12 @@ def _build(record: Mapping[str, Any], path: Path) -> Checkpoint:
 
 
 def _fill(model: Network, state: Any, path: Path) -> None:
-    wanted = model.state_dict()
     if not isinstance(state, dict) or not all(isinstance(t, torch.Tensor) for t in state.values()):
         raise CheckpointError(f"{path}: wanted a dictionary of tensors, got {type(state).__name__}")
+    for name, module in model.named_modules():
+        if isinstance(module, BinaryWeights) and f"{name}.frozen_scale" in state:
+            module.freeze_()
+    wanted = model.state_dict()
     for name in sorted(wanted.keys() ^ state.keys(), key=str):
         raise CheckpointError(
             f"{path}: tensor {name} is {'missing' if name in wanted else 'not part of the network'}"

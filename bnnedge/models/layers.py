@@ -4,6 +4,7 @@ from dataclasses import dataclass
 
 from torch import Tensor, nn
 
+from bnnedge.errors import ConfigError
 from bnnedge.models.config import NetworkConfig, PoolConfig, PoolKind, Precision
 from bnnedge.models.topologies import LayerShape
 from bnnedge.ops.config import BinarizeConfig, PaddingMode, WeightScale
@@ -125,6 +126,13 @@ class HiddenLayer(Layer):
     ) -> None:
         super().__init__()
         weights, pool = weights_of(shape, binarize, padding), shape.layer.pool
+        added = pool is not None and pool.kind is PoolKind.AVERAGE
+        if added and binarize.weight_scale not in (WeightScale.SIGN, WeightScale.OFF):
+            raise ConfigError(
+                f"weight_scale {binarize.weight_scale.value} does not go with average pools: sums "
+                "of scaled numbers round",
+                remedy='set weight_scale = "sign"; the BatchNorm behind scales',
+            )
         self.add_module("linear" if isinstance(weights, BinaryLinear) else "conv", weights)
         if pool is not None:
             self.pool = pooling(pool)
@@ -132,7 +140,6 @@ class HiddenLayer(Layer):
         if activation is not None:
             self.add_module("relu" if isinstance(activation, nn.ReLU) else "sign", activation)
         self.largest_input = largest_input
-        added = pool is not None and pool.kind is PoolKind.AVERAGE
         self.sums_added = pool.size**2 if pool is not None and added else 1
 
 

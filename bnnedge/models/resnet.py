@@ -29,7 +29,7 @@ class BinaryResNet(Network):
 
     The first block of every stage but the first halves the image and doubles the channels. Its
     shortcut is parameter-free (every second pixel, zeros for new channels); where the first and
-    last layers are float it is Bi-Real Net's 1×1 float convolution.
+    last layers are float it is a strided 1×1 float convolution with a ReLU.
 
     Between blocks flow real numbers, so these networks export but have no integer Dataflow.
     Binary last layers see the sum over pixels of the features' signs, float ones of the features.

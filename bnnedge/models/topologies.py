@@ -24,13 +24,14 @@ def _dense(*widths: int) -> tuple[LayerConfig, ...]:
 
 _HALVE = PoolConfig(size=2)
 _LAYERS: Mapping[Topology, tuple[LayerConfig, ...]] = {
-    # "FINN" (Umuroglu et al. 2017), section 4.
+    # Brevitas' BNN-PYNQ examples.
     Topology.TFC: _dense(64, 64, 64),
+    # "FINN" (Umuroglu et al. 2017).
     Topology.SFC: _dense(256, 256, 256),
     Topology.LFC: _dense(1024, 1024, 1024),
-    # XNOR-Net's LeNet-5 (Rastegari et al. 2016), as its PyTorch implementations have it.
+    # LeNet-5 as public PyTorch implementations of "XNOR-Net" (Rastegari et al. 2016) have it.
     Topology.LENET5: (_conv(20, 5, pool=_HALVE), _conv(50, 5, pool=_HALVE), *_dense(500)),
-    # "FINN", section 4, after the VGG-like network of "Binarized Neural Networks" (2016).
+    # "FINN", after the VGG-like network of "Binarized Neural Networks" (2016).
     Topology.CNV: (
         *(_conv(64), _conv(64, pool=_HALVE)),
         *(_conv(128), _conv(128, pool=_HALVE)),
@@ -43,7 +44,7 @@ _LAYERS: Mapping[Topology, tuple[LayerConfig, ...]] = {
         *(_conv(256, padding=1), _conv(256, padding=1, pool=_HALVE)),
         *(_conv(512, padding=1), _conv(512, padding=1, pool=_HALVE)),
     ),
-    # "Network in Network" (Lin et al. 2013) in XNOR-Net's version for CIFAR-10.
+    # "Network in Network" (Lin et al. 2014), as the same implementations have it for CIFAR-10.
     Topology.NIN: (
         _conv(192, 5, padding=2),
         _conv(160, 1),

@@ -66,8 +66,8 @@ Layer = nn.Conv2d | nn.Linear
 def inner_convolutions(model: nn.Module) -> list[Layer]:
     """Every `Conv2d` but the first and the last, in the order of `model.modules()`.
 
-    XNOR-Net leaves the first and last convolution in full precision (section 3.2, "Binary
-    convolution": they have few weights, or few channels to save on).
+    XNOR-Net leaves the first and last convolution in full precision (section 4.1: they have few
+    channels, or small filters, to save on).
     """
     layers: list[Layer] = [m for m in model.modules() if isinstance(m, nn.Conv2d)]
     return layers[1:-1]

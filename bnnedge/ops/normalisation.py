@@ -26,7 +26,6 @@ class AffineBatchNorm(_BatchNorm):
     evaluation.
     """
 
-    @torch.no_grad()
     def scale_and_shift(self) -> tuple[Tensor, Tensor]:
         """Scale and shift of the evaluation: float32 (C,) each."""
         assert self.running_mean is not None and self.running_var is not None

@@ -1,5 +1,7 @@
 """What binary layers share: latent weights, their signs, and the scale behind the sum."""
 
+from typing import Self
+
 import torch
 from brevitas.nn.quant_layer import QuantWeightBiasInputOutputLayer
 from torch import Tensor
@@ -38,7 +40,7 @@ class BinaryWeights(QuantWeightBiasInputOutputLayer):  # type: ignore[misc]
         self.binarize = binarize
         self.is_scaled = binarize.weight_scale not in (WeightScale.OFF, WeightScale.SIGN)
         self.sign = activation_layer(binarize.activation)
-        self.register_buffer("frozen_scale", None, persistent=False)
+        self.register_buffer("frozen_scale", None)
         if binarize.weight_scale is not WeightScale.OFF:
             torch.nn.init.uniform_(self.weight, -1.0, 1.0)
 
@@ -64,8 +66,15 @@ class BinaryWeights(QuantWeightBiasInputOutputLayer):  # type: ignore[misc]
 
     @torch.no_grad()
     def freeze_(self) -> None:
-        """Keep α as a constant from now on: an export then holds the number that PyTorch uses."""
+        """Keep α as a constant until training goes on: an export holds what PyTorch uses."""
         self.frozen_scale = self.weight_scale()
+
+    def train(self, mode: bool = True) -> Self:
+        """See `torch.nn.Module.train`; in training α follows the latent weights."""
+        if mode:
+            self.frozen_scale = None
+        out: Self = super().train(mode)
+        return out
 
     def _multiplied_weight(self) -> Tensor:
         """What the layer multiplies with: ±1 with a gradient, or float weights."""

@@ -14,7 +14,7 @@ import bnnedge.models
 from bnnedge.artifacts import sha256_of, to_json
 from bnnedge.data.encodings import IntegerEncoding, OneBitThreshold
 from bnnedge.errors import CheckpointError, ConfigError
-from bnnedge.models.checkpoint import save_checkpoint
+from bnnedge.models.checkpoint import load_checkpoint, save_checkpoint
 from bnnedge.models.config import LayerConfig, NetworkConfig, Precision, Topology
 from bnnedge.models.network import Network
 from bnnedge.models.pretrained import ModelCard, available, load_pretrained
@@ -76,6 +76,23 @@ def test_a_packed_network_is_the_same_to_the_last_bit(config: NetworkConfig) -> 
     assert pack(again).keys() == pack(model).keys()
     for name, array in pack(model).items():
         assert array.tobytes() == pack(again)[name].tobytes(), name
+
+
+@pytest.mark.parametrize("scale", [WeightScale.CHANNEL, WeightScale.TENSOR])
+def test_the_scale_of_a_pretrained_network_survives_a_checkpoint(
+    tmp_path: Path, scale: WeightScale
+) -> None:
+    config = NetworkConfig(topology=Topology.CONV, layers=_LAYERS, weight_scale=scale)
+    model = _again(random_network(config, input_shape=(1, 16, 16), encoding=IntegerEncoding()))
+    x = torch.randint(0, 256, (5, 1, 16, 16), generator=torch.Generator().manual_seed(0)).float()
+    images, labels = np.zeros((1, 1, 16, 16), np.uint8), np.zeros(1, np.int64)
+    save_checkpoint(tmp_path, model, {"input_range": [0, 255]}, images, labels)
+    loaded = load_checkpoint(tmp_path).model
+    assert torch.equal(loaded(x), model(x))
+    layer = next(iter(loaded.train().layers.values())).weights
+    assert layer.frozen_scale is None  # training goes on with α of the latent weights
+    kept = next(iter(model.layers.values())).weights.frozen_scale
+    assert torch.allclose(layer.weight_scale(), kept, rtol=1e-5)
 
 
 def test_binary_weights_take_one_bit_each() -> None:

@@ -22,7 +22,7 @@ _COUNTER = "num_batches_tracked"  # BatchNorm counts steps, and never reads it w
 
 def pack(model: Network) -> dict[str, NDArray[np.generic]]:
     """Arrays by name: "<layer>.weight" uint8 with 8 weights a byte (lowest bit first, 1 is +1),
-    "<layer>.scale" float32 where weights have one, and every other tensor of the network.
+    "<layer>.frozen_scale" float32 where weights have one, and every other tensor of the network.
     """
     arrays: dict[str, NDArray[np.generic]] = {
         name: tensor.numpy()
@@ -35,37 +35,38 @@ def pack(model: Network) -> dict[str, NDArray[np.generic]]:
             arrays[f"{name}.weight"] = np.packbits(positive, bitorder="little")
             scale = layer.weight_scale()
             if scale is not None:
-                arrays[f"{name}.scale"] = scale.numpy()
+                arrays[f"{name}.frozen_scale"] = scale.numpy()
     return arrays
 
 
 def unpack_(model: Network, arrays: Mapping[str, NDArray[np.generic]], source: str) -> None:
     """Give a network of the same shape what `pack` took; it is in evaluation mode afterwards.
 
-    Latent weights become ±1.
+    Latent weights become ±1, times the scale where there is one: training goes on from there.
 
     Raises:
         CheckpointError: an array is missing, spare, or not of the network's shape; names it.
     """
     given = dict(arrays)
     model.eval()
+    binary = _binary_layers(model)
+    for layer in binary.values():
+        layer.freeze_()
     state = model.state_dict()
-    for name, layer in _binary_layers(model).items():
-        count = layer.weight.numel()
-        packed = _take(given, f"{name}.weight", (math.ceil(count / 8),), np.uint8, source)
-        bits = np.unpackbits(packed.astype(np.uint8), count=count, bitorder="little").reshape(
-            layer.weight.shape
-        )
-        state[f"{name}.weight"] = torch.from_numpy(2 * bits.astype(np.float32) - 1)
-        scale = layer.weight_scale()
-        if scale is not None:
-            taken = _take(given, f"{name}.scale", tuple(scale.shape), np.float32, source)
-            layer.frozen_scale = torch.from_numpy(taken)
-    binary = {f"{name}.weight" for name in _binary_layers(model)}
     for name, tensor in state.items():
-        if name not in binary and not name.endswith(_COUNTER):
+        if name.removesuffix(".weight") not in binary and not name.endswith(_COUNTER):
             taken = _take(given, name, tuple(tensor.shape), np.float32, source)
             state[name] = torch.from_numpy(taken)
+    for name, layer in binary.items():
+        count = layer.weight.numel()
+        packed = _take(given, f"{name}.weight", (math.ceil(count / 8),), np.uint8, source)
+        bits = np.unpackbits(packed.astype(np.uint8), count=count, bitorder="little")
+        latent = torch.from_numpy(2 * bits.astype(np.float32) - 1).reshape(layer.weight.shape)
+        scale = state.get(f"{name}.frozen_scale")
+        if scale is not None:
+            magnitude = torch.where(scale > 0, scale, 1.0)
+            latent *= magnitude.reshape(-1, *(1,) * (latent.dim() - 1))
+        state[f"{name}.weight"] = latent
     for name in given:
         raise CheckpointError(f"{source}: array {name} is not part of the network")
     model.load_state_dict(state)

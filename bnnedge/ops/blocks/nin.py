@@ -15,8 +15,8 @@ SMALLEST_NORM_SCALE = 0.01
 class NIN(nn.Module):
     """Real images (N, C, H, W), CIFAR-10's (N, 3, 32, 32), → logits (N, classes).
 
-    "Network in Network" (Lin et al. 2014) as "XNOR-Net" (Rastegari et al. 2016) binarises it,
-    BatchNorm in front of each binary convolution and ReLU behind:
+    "Network in Network" (Lin et al. 2014) as public implementations of "XNOR-Net" (Rastegari et
+    al. 2016) binarise it, BatchNorm in front of each binary convolution and ReLU behind:
 
         5×5 float C → 192, BatchNorm, ReLU
         binary 1×1 → 160, 1×1 → 96, max-pool 3×3 / 2
