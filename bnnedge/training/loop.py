@@ -258,7 +258,8 @@ def _retune_norms(model: Network, training: Examples, held_out: Inputs, before: 
     """BatchNorm statistics over all training images, unless that loses validation accuracy.
 
     In training they are averages over the last batches, of weights that still changed. Here they
-    are the mean over batches of every layer's batch statistics.
+    are the mean over batches of every layer's batch statistics. The batches differ in size by one
+    image at most, so that every image counts alike.
     """
     norms = [m for m in model.modules() if isinstance(m, nn.modules.batchnorm._BatchNorm)]
     kept = copy.deepcopy(model.state_dict())
@@ -268,9 +269,9 @@ def _retune_norms(model: Network, training: Examples, held_out: Inputs, before: 
         norm.momentum = None  # a plain average over all batches
     model.train()
     inputs = Inputs(model, training)
-    for index in inputs.batches():
-        if len(index) == EVALUATION_BATCH or len(inputs) < EVALUATION_BATCH:
-            model.classify(inputs.batch(index))
+    every = torch.arange(len(inputs), device=inputs.labels.device)
+    for index in torch.tensor_split(every, math.ceil(len(inputs) / EVALUATION_BATCH)):
+        model.classify(inputs.batch(index))
     for norm, momentum in zip(norms, momenta, strict=True):
         norm.momentum = momentum
     if accuracy(model, held_out) >= before:

@@ -124,20 +124,23 @@ def test_a_student_learns_from_its_teacher_alone() -> None:
 
 
 def test_retuned_norms_hold_the_statistics_of_all_training_images() -> None:
+    """600 images are more than one batch: two of 300, each with its own variance."""
     examples = toy_examples(600)
     config = _config(retune_norms=True)
     with reproducible(config, CPU):
         trained = fit(tiny_network(), examples, examples, config)
         model = trained.model
-        sums = []
+        sums: list[Tensor] = []
         first = next(m for m in model.modules() if isinstance(m, nn.Linear))
         hook = first.register_forward_hook(lambda *call: sums.append(call[2]))
-        model.classify(Inputs(model, examples).batch(torch.arange(500)))
+        model.classify(Inputs(model, examples).batch(torch.arange(600)))
         hook.remove()
     norm = next(m for m in model.modules() if isinstance(m, nn.modules.batchnorm._BatchNorm))
-    assert norm.momentum == 0.1 and norm.running_mean is not None
-    equal = torch.allclose(norm.running_mean, sums[0].mean(0), atol=1e-4)
-    assert trained.norms_retuned and equal
+    assert norm.momentum == 0.1 and norm.running_mean is not None and norm.running_var is not None
+    variance = (sums[0][:300].var(0) + sums[0][300:].var(0)) / 2
+    assert trained.norms_retuned
+    assert torch.allclose(norm.running_mean, sums[0].mean(0), atol=1e-4)
+    assert torch.allclose(norm.running_var, variance, rtol=1e-4)
     assert not model.training
 
 
