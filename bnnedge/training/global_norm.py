@@ -60,6 +60,8 @@ def _batch_norm(
     momentum: float,
     eps: float,
 ) -> Tensor:
+    # Statistics, and what is done with them, are float32 under autocast too, as torch's own are.
+    kind, x = x.dtype, x.float()
     axes = [axis for axis in range(x.dim()) if axis != 1]
     shape = [-1 if axis == 1 else 1 for axis in range(x.dim())]
     count = size * x.numel() // x.shape[1]
@@ -71,4 +73,4 @@ def _batch_norm(
             running_mean.lerp_(mean, momentum)
             running_var.lerp_(variance * (count / (count - 1)), momentum)
     scale = weight * torch.rsqrt(variance + eps)
-    return centred * scale.view(shape) + bias.view(shape)
+    return (centred * scale.view(shape) + bias.view(shape)).to(kind)

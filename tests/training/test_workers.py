@@ -6,8 +6,11 @@ from pathlib import Path
 
 import pytest
 import torch
+from torch import distributed as dist
 
 from bnnedge.models.checkpoint import load_checkpoint
+from bnnedge.ops.normalisation import AffineBatchNorm
+from bnnedge.training.global_norm import GlobalBatchNorm
 
 _RECIPE = """
 name = "r"
@@ -83,3 +86,35 @@ def test_norms_and_gradients_are_those_of_the_whole_batch(tmp_path: Path) -> Non
     (tmp_path / "share.py").write_text(_SHARE)
     done = _torchrun("--nproc-per-node", "2", str(tmp_path / "share.py"))
     assert done.returncode == 0, done.stderr[-3000:]
+
+
+@pytest.mark.parametrize("kind", [torch.float32, torch.bfloat16])
+def test_norms_over_processes_keep_float32_statistics_of_any_input(
+    tmp_path: Path, kind: torch.dtype
+) -> None:
+    """What `amp` gives a norm is bfloat16; a group of one process gives what torch gives."""
+    generator = torch.Generator().manual_seed(0)
+    raw = (torch.randn(16, 3, 2, 2, generator=generator) * 9 + 100).to(kind)
+    goal = torch.randn(16, 3, 2, 2, generator=generator)
+
+    def case() -> tuple[torch.Tensor, ...]:
+        x, layer = raw.clone().requires_grad_(), AffineBatchNorm(3)
+        layer.weight.data = torch.tensor([1.5, -0.5, 0.0])
+        y = layer(x)
+        (y.float() * goal).exp().mean().backward()
+        assert x.grad is not None and layer.weight.grad is not None
+        assert layer.running_mean is not None and layer.running_var is not None
+        return layer.running_mean, layer.running_var, layer.weight.grad, y.detach(), x.grad
+
+    wanted = case()
+    dist.init_process_group("gloo", f"file://{tmp_path / 'store'}", rank=0, world_size=1)
+    try:
+        with GlobalBatchNorm(1):
+            got = case()
+    finally:
+        dist.destroy_process_group()
+    for index, (value, same) in enumerate(zip(got, wanted, strict=True)):
+        assert value.dtype == same.dtype == (kind if index > 2 else torch.float32)
+        exact = index < 2 or kind is torch.float32
+        close = {"rtol": 1e-4, "atol": 1e-5} if exact else {"rtol": 0.05, "atol": 0.02}
+        torch.testing.assert_close(value, same, **close)
