@@ -18,6 +18,7 @@ from bnnedge.errors import LoweringError
 from bnnedge.lowering.chain import MAX_POOLS, RESHAPING, Region, called
 from bnnedge.lowering.execute import Runner, Tensors
 from bnnedge.lowering.layout import Layout, follow
+from bnnedge.lowering.rounding import Grid
 from bnnedge.lowering.windows import window_of
 
 Floats = NDArray[np.float32]
@@ -65,16 +66,39 @@ class RegionProbe:
         """Whether the accumulators are summed up over windows, scaled and shifted at most."""
         return bool(self._region.pools) and self._region.pools[0].op_type not in MAX_POOLS
 
-    @property
-    def scale_of_sums(self) -> NDArray[np.float32] | None:
-        """What the original multiplies with before it sums up; None where it just sums up."""
+    def roundings(self, limit: int, bias: str | None) -> list[str]:
+        """Where the original's own sums round, as `Lift` calls it; needs ±1 weights.
+
+        Args:
+            limit: the layer's largest accumulator, not summed up over the window.
+            bias: the tensor behind a bias that the original adds inside the layer's sum, if any.
+
+        Raises:
+            LoweringError: see `_affine`.
+        """
+        scale, shift = self._affine() if self.sums else (np.ones(1), np.zeros(1))
+        found: list[str] = []
+        grid = Grid.integers(limit, next(iter(self.layouts.values())).channels)
+        lost = ""
+        for node in self._region.sections[0]:
+            step = self._step(node)
+            if step is None:
+                break
+            op, value = step
+            grid = grid.scaled(value) if op == "Mul" else grid.shifted(value)
+            if not grid.is_exact:
+                lost = lost or {"Mul": "scale", "Add": "shift"}[op]
+                found += ["bias"] if node.output[0] == bias else []
         if not self.sums:
-            return None
+            return found
         pool = self._region.pools[0]
-        scale = self._affine()[0]
         if pool.op_type == "Conv":
-            scale = scale * self._model.get_initializer(pool.input[1])[:, 0, 0, 0]
-        return np.asarray(scale, np.float32)
+            grid = grid.scaled(self._model.get_initializer(pool.input[1])[:, 0, 0, 0])
+            lost = lost or ("" if grid.is_exact else "scale")
+        summed = grid.summed(self.windows[0].taps)
+        if (shift.any() or (scale != 1).any()) and not summed.is_exact:
+            lost = lost or ("shift" if shift.any() else "scale")
+        return [*found, *([f"{lost} before a sum"] if lost else [])]
 
     def elements(self) -> int:
         """Floats that a row of values takes per channel, at most."""
@@ -127,12 +151,12 @@ class RegionProbe:
         channels = self.layouts[pool.input[0]].channels
         scale, shift = np.ones(channels), np.zeros(channels)
         for node in self._region.sections[0]:
-            constants = [self._constants[name] for name in node.input if name in self._constants]
-            if node.op_type in ("Mul", "Add") and len(constants) == 1:
-                value = constants[0].reshape(-1).astype(np.float64)
-                factor, added = (value, 0.0) if node.op_type == "Mul" else (1.0, value)
+            step = self._step(node)
+            if step is not None:
+                op, value = step
+                factor, added = (value, np.zeros(1)) if op == "Mul" else (np.ones(1), value)
                 scale, shift = scale * factor, shift * factor + added
-            elif node.op_type != "Identity":
+            else:
                 raise LoweringError(
                     f"{called(pool)}: sums up what {called(node)} makes, wanted sums of"
                     " accumulators, scaled at most",
@@ -143,6 +167,15 @@ class RegionProbe:
                 f"{called(pool)}: pads what was shifted", remedy="put the shift behind it"
             )
         return scale, shift
+
+    def _step(self, node: Any) -> tuple[str, NDArray[np.float64]] | None:
+        """Mul or Add and its constant, (C,) or one; None for another node."""
+        if node.op_type == "Identity":
+            return "Add", np.zeros(1)
+        constants = [self._constants[name] for name in node.input if name in self._constants]
+        if node.op_type not in ("Mul", "Add") or len(constants) != 1:
+            return None
+        return node.op_type, constants[0].reshape(-1).astype(np.float64)
 
     def _one_pixel(self, tensor: str, section: tuple[Any, ...]) -> list[int]:
         layout = self.layouts[tensor]

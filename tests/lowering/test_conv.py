@@ -389,6 +389,52 @@ def test_scales_before_a_sum(tmp_path: Path) -> None:
         assert lower_model(path, CONFIG).facts["lifted"] == lifted
 
 
+@pytest.mark.parametrize(
+    ("value", "pool", "lifted"),
+    [
+        (0.5, "AveragePool", []),
+        (-3.0, "GlobalAveragePool", []),
+        (0.1, "AveragePool", ["shift before a sum"]),
+        (2.0**20, "AveragePool", []),
+        (2.0**20, "GlobalAveragePool", ["shift before a sum"]),
+    ],
+)
+def test_shifts_before_a_sum(tmp_path: Path, value: float, pool: str, lifted: list[str]) -> None:
+    """A shift is added at every pixel, and the window's sum rounds unless all are on one grid."""
+    images = _images(14)
+    images.binarise("bipolar")
+    images.conv(4)
+    images.add("Add", np.full((4, 1, 1), value, np.float32))
+    if pool == "AveragePool":
+        images.pool("AveragePool")
+    else:
+        images.add(pool)
+        images.height, images.width = 1, 1
+    images.add("Add", np.float32(-value))
+    images.binarise("bipolar")
+    images.dense(3)
+    facts = lower_model(images.graph.save(tmp_path / "shift.onnx"), CONFIG).facts
+    assert facts["lifted"] == [{"layer": "conv_1", "what": what} for what in lifted]
+
+
+@pytest.mark.parametrize(("step", "pooled"), [(2.0**-8, False), (2.0**-7, True), (2.0**-4, False)])
+def test_biases_on_pixels(tmp_path: Path, step: float, pooled: bool) -> None:
+    """Sums of 256 8-bit pixels take 16 bits and a sign; behind them an average sums up four."""
+    images = _images(15, channels=64, height=3, width=3)
+    images.add("Quant", ONE, np.float32(0), np.float32(8), signed=0, narrow=0)
+    weights = bipolar(images.rng, 2, 64, 2, 2)
+    images.add("Conv", weights, np.full(2, step, np.float32), name="fc")
+    images.channels, images.height, images.width = 2, 2, 2
+    if pooled:
+        images.pool("AveragePool")
+    images.binarise("bipolar")
+    images.dense(3)
+    facts = lower_model(images.graph.save(tmp_path / "bias.onnx"), CONFIG).facts
+    whats = ["bias"] if step == 2.0**-8 else []
+    whats += ["shift before a sum"] if pooled else []
+    assert facts["lifted"] == [{"layer": "fc", "what": what} for what in whats]
+
+
 def test_1x1_convolutions_have_no_window(tmp_path: Path) -> None:
     images = _images(12)
     images.binarise("bipolar")

@@ -22,7 +22,7 @@ from bnnedge.errors import LoweringError
 from bnnedge.lowering.chain import MAX_POOLS, Chain, called, find_chain
 from bnnedge.lowering.config import SignZero
 from bnnedge.lowering.layout import Layout
-from bnnedge.lowering.notes import Lift, Notes, is_exact_factor
+from bnnedge.lowering.notes import Lift, Notes
 from bnnedge.lowering.passes.edit import (
     Inserter,
     index_of,
@@ -48,14 +48,17 @@ class AbsorbRegions(Transformation):  # type: ignore[misc]
         self._notes = notes
 
     def apply(self, model: ModelWrapper) -> tuple[ModelWrapper, bool]:
-        chain = find_chain(model)
-        for layer, region in zip(chain.layers, chain.regions, strict=True):
-            scale = RegionProbe(model, {}, layer, region).scale_of_sums
-            if scale is not None and not all(is_exact_factor(one) for one in scale[:, None]):
-                self._notes.lifted.append(Lift(layer=layer.name, what="scale before a sum"))
-        for index in range(len(chain.layers) - 1):
+        last = len(find_chain(model).layers) - 1
+        for index in range(last):
             self._absorb(model, index)
+        chain = find_chain(model)
+        self._note_roundings(chain.layers[last], *probe_of(model, chain, last, {}, table=True))
         return model, False
+
+    def _note_roundings(self, layer: Any, probe: RegionProbe, reach: Reach) -> None:
+        limit = reach.limit // (probe.windows[0].taps if probe.sums else 1)
+        whats = probe.roundings(limit, self._notes.biases.get(layer.name))
+        self._notes.lifted += [Lift(layer=layer.name, what=what) for what in whats]
 
     def _absorb(self, model: ModelWrapper, index: int) -> None:
         chain = find_chain(model)
@@ -66,6 +69,7 @@ class AbsorbRegions(Transformation):  # type: ignore[misc]
             raise LoweringError(f"{called(layer)}: no binariser before {called(following)}")
         where = f"{called(nodes[-1])}, before {called(following)}"
         probe, reach = probe_of(model, chain, index, {})
+        self._note_roundings(layer, probe, reach)
         found = survey(probe, nodes, layer.output[0], result, reach)
         if found.codes is None and self._choose_signs(nodes, found, reach):
             probe, _ = probe_of(model, chain, index, self._notes.signs)

@@ -5,14 +5,13 @@ A Conv's bias then belongs to what lies behind the layer, and `auto_pad` is reso
 
 from typing import Any
 
-import numpy as np
 from qonnx.core.modelwrapper import ModelWrapper
 from qonnx.transformation.base import Transformation
 from qonnx.util.basic import get_by_name
 
 from bnnedge.errors import LoweringError
 from bnnedge.lowering.chain import attribute, called, find_chain
-from bnnedge.lowering.notes import Lift, Notes, is_exact_bias
+from bnnedge.lowering.notes import Notes
 from bnnedge.lowering.passes.edit import Inserter, index_of, take_output
 from bnnedge.lowering.windows import set_attributes, window_attributes, window_of
 
@@ -31,7 +30,6 @@ class ConvertConv(Transformation):  # type: ignore[misc]
         return model, False
 
     def _convert(self, model: ModelWrapper, node: Any) -> None:
-        weights = model.get_initializer(node.input[1])
         groups = attribute(node, "group", 1)  # qonnx's passes want it written down
         set_attributes(node, group=groups, **window_attributes(window_of(model, node)))
         found = get_by_name(node.attribute, "auto_pad")
@@ -45,9 +43,8 @@ class ConvertConv(Transformation):  # type: ignore[misc]
         del node.input[2:]
         if not bias.any():
             return
-        if not is_exact_bias(bias, int(np.prod(weights.shape[1:]))):
-            self._notes.lifted.append(Lift(layer=node.name, what="bias"))
         inserter = Inserter(model, index_of(model, node) + 1)
         product, biased = take_output(inserter, model, node)
+        self._notes.biases[node.name] = biased
         constant = inserter.constant(bias.reshape(-1, 1, 1))
         inserter.node("Add", [product, constant], biased, f"{node.name}_Add")

@@ -14,7 +14,7 @@ from qonnx.util.basic import get_by_name
 
 from bnnedge.errors import LoweringError
 from bnnedge.lowering.chain import called
-from bnnedge.lowering.notes import Lift, Notes, is_exact_bias
+from bnnedge.lowering.notes import Lift, Notes
 from bnnedge.lowering.passes.edit import Inserter, index_of
 
 
@@ -50,7 +50,9 @@ class ConvertGemm(Transformation):  # type: ignore[misc]
             steps.append(("Mul", alpha))
         if bias is not None and (bias * beta).any():
             steps.append(("Add", (bias * beta).astype(np.float32)))
-            if alpha != 1 or not is_exact_bias(steps[-1][1], len(weights)):
+            if alpha == 1:
+                self._notes.biases[node.name] = str(node.output[0])
+            else:
                 self._notes.lifted.append(Lift(layer=node.name, what="bias"))
         if alpha != 1:
             self._notes.lifted.append(Lift(layer=node.name, what="alpha"))
