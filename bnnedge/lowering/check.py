@@ -178,18 +178,27 @@ def check_original(
     """Compare every layer's bits and the output with the original graph's, with `==`.
 
     Where a layer is in `lifted` the original's own float sums are inexact. There a bit may differ
-    if its popcount is next to the threshold; such an image is counted and not followed further.
+    if its popcount is next to the threshold; such an image is counted and not followed further. A
+    wrong threshold looks the same, but in many images: at least half of them must be left.
 
     Returns:
         Counts of images, of compared bits and outputs, and of images with a rounding difference.
 
     Raises:
-        MismatchError: names the first differing node, channel and image.
+        MismatchError: names the first differing node, channel and image; or too few images are
+            left to say that anything is equal.
     """
     total: Counter[str] = Counter()
     chunk = max(1, min(_CHUNK, _CHUNK_ELEMENTS // original.costs()[1]))
     for first in range(0, len(x), chunk):
         total.update(_check_chunk(dataflow, original, lifted, x[first : first + chunk], first))
+    left = len(x) - total["rounding_images"]
+    if not left or 2 * left < len(x):
+        raise MismatchError(
+            f"layers that round ({', '.join(sorted({lift.layer for lift in lifted}))}): only {left}"
+            f" of {len(x)} images have the graph's bits throughout, wanted at least half",
+            remedy="use weight scales and shifts that are powers of two, or scale behind the sum",
+        )
     return dict(total)
 
 

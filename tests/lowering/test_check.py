@@ -18,6 +18,7 @@ from bnnedge.lowering.check import (
     inputs_for,
 )
 from bnnedge.lowering.load import read
+from bnnedge.lowering.notes import Lift
 from tests.lowering.graphs import Graph, bipolar
 
 ONE = np.float32([1])
@@ -57,6 +58,19 @@ def test_a_threshold_that_is_off_by_one(path: Path) -> None:
     thresholds[5] += 1
     with pytest.raises(MismatchError, match=r"mvu_0: bit 5 of image \d+ is 0.*matmul_6"):
         _check(path, _with_mvu(dataflow, 0, thresholds=thresholds))
+
+
+def test_rounding_does_not_excuse_most_images(path: Path) -> None:
+    """Where the original rounds, a wrong threshold must not leave nothing to compare."""
+    dataflow = lower_model(path, LoweringConfig()).dataflow
+    thresholds = np.array(dataflow.mvus[0].thresholds)
+    original, lifted = Original.of(read(path), {}), [Lift(layer="matmul_3", what="weight scale")]
+    x = np.random.default_rng(2).uniform(0, 1, (200, 2, 8)).astype(np.float32)
+    few = _with_mvu(dataflow, 0, thresholds=thresholds + (np.arange(9) < 1))
+    assert 0 < check_original(few, original, lifted, x)["rounding_images"] < 100
+    every = _with_mvu(dataflow, 0, thresholds=thresholds + 1)
+    with pytest.raises(MismatchError, match=r"matmul_3\): only \d+ of 200 images"):
+        check_original(every, original, lifted, x)
 
 
 def test_a_flipped_weight_of_the_last_layer(path: Path) -> None:
