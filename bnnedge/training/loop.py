@@ -105,14 +105,36 @@ class _Run:
         }
 
     def restore(self, state: dict[str, Any], device: torch.device) -> None:
-        """Go on from a `state`."""
+        """Go on from a `state`.
+
+        Raises:
+            ValueError: it is not one of this network and this bnnedge; nothing has changed then.
+        """
+        before = copy.deepcopy(self.state(device))
+        try:
+            self._take(state, device)
+        except (KeyError, TypeError, ValueError, AttributeError) as error:
+            self._take(before, device)
+            raise ValueError(f"{type(error).__name__}: {error}") from error
+
+    def _take(self, state: dict[str, Any], device: torch.device) -> None:
+        best_accuracy, best_epoch, best = state["best"]
+        wanted = _shapes(self.model.state_dict())
+        for tensors in (state["model"], best) if best else (state["model"],):
+            if _shapes(tensors) != wanted:
+                raise ValueError("its tensors are not the network's")
         self.model.load_state_dict(state["model"])
         self.optimiser.load_state_dict(state["optimiser"])
         self.history = [EpochReport(**report) for report in state["history"]]
-        self.best_accuracy, self.best_epoch, self.best = state["best"]
+        self.best_accuracy, self.best_epoch, self.best = best_accuracy, best_epoch, best
         torch.set_rng_state(state["rng"])
-        if state["device_rng"] is not None:
+        if state["device_rng"] is not None and device.type == "cuda":
             torch.cuda.set_rng_state(state["device_rng"], device)
+
+
+def _shapes(tensors: dict[str, Tensor]) -> list[tuple[str, torch.Size]]:
+    """Names and shapes, in order: the optimiser knows its parameters by their order alone."""
+    return [(name, tensor.shape) for name, tensor in tensors.items()]
 
 
 def fit(
@@ -161,7 +183,11 @@ def fit(
     device = training.labels.device
     state = workers.tell(work.load() if work is not None and workers.is_leader else None)
     if state is not None:
-        run.restore(state, device)
+        try:
+            run.restore(state, device)
+        except ValueError as error:  # in every process alike
+            if work is not None and workers.is_leader:
+                work.refuse(error)
     steps = len(training) // batch
     classify = torch.compile(model.classify) if config.compute.compile else model.classify
     with contextlib.ExitStack() as stack:

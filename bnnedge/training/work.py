@@ -22,6 +22,7 @@ from bnnedge.training.config import EpochReport
 HISTORY = "history.csv"
 TENSORBOARD = "tensorboard"
 _STATE = "state.pt"
+_FORMAT = 1  # of the state; raise it when what a key means changes
 _LOG = logging.getLogger(__name__)
 
 
@@ -48,11 +49,21 @@ class WorkFolder:
         if not path.is_file():
             return None
         try:
-            state: dict[str, Any] = torch.load(path, map_location="cpu", weights_only=True)
-            return state
+            state = torch.load(path, map_location="cpu", weights_only=True)
         except Exception as error:  # torch.load lets through whatever a damaged file provokes
-            _LOG.warning("%s is damaged, training begins anew: %s", path, error)
+            self.refuse(error)
             return None
+        found = state.pop("format", None) if isinstance(state, dict) else None
+        if found != _FORMAT:
+            self.refuse(ValueError(f"wanted state format {_FORMAT}, got {found}"))
+            return None
+        assert isinstance(state, dict)
+        return state
+
+    def refuse(self, error: Exception) -> None:
+        """Say why there is a state that the training does not go on from."""
+        path = self.folder / _STATE
+        _LOG.warning("%s cannot be used, training begins anew: %s", path, error)
 
     def save(self, state: Mapping[str, Any], history: Sequence[EpochReport]) -> None:
         """Keep the state, and the log of all epochs, in place of what was there."""
@@ -66,11 +77,11 @@ class WorkFolder:
             writer.writerows(dataclasses.asdict(report) for report in history)
         partial.replace(self.folder / HISTORY)
         partial = self.folder / f"{_STATE}.partial"
-        torch.save(dict(state), partial)
+        torch.save({**state, "format": _FORMAT}, partial)
         partial.replace(self.folder / _STATE)
 
     def curves(self, done: int) -> "Curves":
-        """A TensorBoard log that goes on after `done` epochs."""
+        """A TensorBoard log that goes on after `done` epochs; what it had of later ones goes."""
         return Curves(self.folder / TENSORBOARD, done)
 
     def publish(self, folder: Path) -> None:
@@ -89,7 +100,7 @@ class Curves:
     def __init__(self, folder: Path, done: int) -> None:
         from torch.utils.tensorboard import SummaryWriter  # half a second
 
-        self._writer = SummaryWriter(str(folder), purge_step=done + 1 if done else None)
+        self._writer = SummaryWriter(str(folder), purge_step=done + 1)
 
     def add(self, report: EpochReport) -> None:
         """Write the figures of an epoch to disk."""

@@ -7,9 +7,11 @@ import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
+from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
 from bnnedge.artifacts import Artifact
 from bnnedge.data.config import DataConfig, DatasetName, EncodingKind
@@ -113,9 +115,50 @@ def test_a_damaged_state_begins_anew(tmp_path: Path, whole: Path) -> None:
     _assert_equal(out, whole)
 
 
-def test_logs_have_every_epoch_once(tmp_path: Path) -> None:
-    from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+def _rename(state: dict[str, Any]) -> None:
+    state["model"] = {f"old.{name}": tensor for name, tensor in state["model"].items()}
 
+
+def _reorder(state: dict[str, Any]) -> None:
+    state["model"] = dict(reversed(state["model"].items()))
+
+
+def _age(state: dict[str, Any]) -> None:
+    state["format"] -= 1
+
+
+def _forget(state: dict[str, Any]) -> None:
+    del state["optimiser"]
+
+
+def _lengthen(state: dict[str, Any]) -> None:
+    """Noticed when the weights and the optimiser have been taken from it already."""
+    state["history"][0]["colour"] = 1
+
+
+@pytest.mark.parametrize("change", [_rename, _reorder, _age, _forget, _lengthen])
+def test_a_state_of_another_bnnedge_begins_anew_and_says_so_once(
+    tmp_path: Path,
+    whole: Path,
+    caplog: pytest.LogCaptureFixture,
+    change: Callable[[dict[str, Any]], None],
+) -> None:
+    out = tmp_path / "t"
+    _interrupted(out, 2)
+    (path,) = tmp_path.glob("t.partial-training/*/state.pt")
+    change(state := torch.load(path, weights_only=True))
+    torch.save(state, path)
+    _train(out, (seen := []).append)
+    assert [report.epoch for report in seen] == [1, 2, 3, 4]
+    _assert_equal(out, whole)
+    said = [message for message in caplog.messages if "training begins anew" in message]
+    assert len(said) == 1 and str(path) in said[0]
+    events = EventAccumulator(str(out / "tensorboard"))
+    events.Reload()
+    assert [point.step for point in events.Scalars("loss")] == [1, 2, 3, 4]
+
+
+def test_logs_have_every_epoch_once(tmp_path: Path) -> None:
     out = tmp_path / "t"
     _interrupted(out, 2)
     _train(out)
