@@ -31,7 +31,9 @@ class Lowered:
 
     Attributes:
         dataflow: the result, checked.
-        graph: the same as a FINN-ONNX graph of XnorPopcountMatMul and integer MultiThreshold.
+        graph: the same as a FINN-ONNX graph of integer MultiThreshold and XnorPopcountMatMul; with
+            images of Im2Col, bipolar MatMul and pools, channels last, or of bipolar Conv where the
+            passes that make these do not know what the network has.
         facts: layers, remarks and check counts, as JSON values.
     """
 
@@ -44,8 +46,9 @@ def lower(model_onnx: Path, config: LoweringConfig, out: Path) -> Artifact:
     """Lower a model file into the folder `out`: dataflow.json, weights.npz, lowered.onnx.
 
     Args:
-        model_onnx: an MLP as QONNX, FINN-ONNX or plain ONNX. A `reference.npz` beside it (arrays
-            `inputs` and `logits`, maybe `accumulators`) is checked, too.
+        model_onnx: a chain of binary layers, fully connected or convolutional, as QONNX, FINN-ONNX
+            or plain ONNX. A `reference.npz` beside it (arrays `inputs` and `logits`, maybe
+            `accumulators`) is checked, too.
         config: the user's choices.
         out: folder to publish.
 
@@ -124,7 +127,11 @@ def lower_model(model_onnx: Path, config: LoweringConfig) -> Lowered:
             {"name": mvu.name, "node": layer.name, "mh": mvu.mh, "mw": mvu.mw}
             for mvu, layer in zip(dataflow.mvus, original.chain.layers, strict=True)
         ],
-        "encoding": {"name": dataflow.input.name, "bits": dataflow.input.features},
+        "encoding": {
+            "name": dataflow.input.name,
+            "element": str(dataflow.input.stream.element),
+            "elements": dataflow.input.features,
+        },
         "lifted": [dataclasses.asdict(lift) for lift in notes.lifted],
         "remarks": notes.remarks,
         "checks": checks,

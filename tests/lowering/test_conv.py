@@ -308,8 +308,11 @@ def test_uint8_pixels_into_a_convolution(tmp_path: Path) -> None:
     images.binarise("bipolar")
     images.dense(3)
     path = images.graph.save(tmp_path / "uint8.onnx")
-    dataflow = lower_model(path, CONFIG).dataflow
-    assert str(dataflow.input.stream.element) == "UINT8"
+    lowered = lower_model(path, CONFIG)
+    dataflow = lowered.dataflow
+    name = dataflow.input.name
+    wanted = {"name": name, "element": "UINT8", "elements": 3 * 8 * 6}
+    assert lowered.facts["encoding"] == wanted
     x = images.rng.integers(0, 256, (6, 3, 8, 6)).astype(np.uint8)
     assert np.array_equal(dataflow.logits(x), execute(path, x))
 
