@@ -71,34 +71,48 @@ def train(
         )
     dataset = load_dataset(data.dataset, data.folder)
     job = _Job(network=network, data=data, training=training, dataset=dataset)
-    taught_by = None if teacher is None else _teacher(teacher, data, out, teacher_progress)
+    own = None if teacher is None else teacher.training
+    devices = [config.compute.device for config in (training, own) if config is not None]
+    with workers(*devices) as group:
+        if teacher is None:
+            return _train(job, out, None, group, progress)
+        return _train(
+            job, out, _teacher(teacher, job, out, group, teacher_progress), group, progress
+        )
+
+
+def _train(
+    job: "_Job", out: Path, taught_by: Path | None, group: Workers, progress: Progress | None
+) -> Artifact:
+    """Train one network into `out`, its teacher's checkpoint folder being there."""
     config = {**job.config(), "dataset": job.identity()}
     inputs = () if taught_by is None else (taught_by / _WEIGHTS,)
     work = WorkFolder(out, config, inputs)
-    with workers(training.compute.device) as group:
 
-        def write(folder: Path) -> Mapping[str, Any]:
-            group.tell(True)
-            return job.run(folder, taught_by, work, group, progress)
+    def write(folder: Path) -> Mapping[str, Any]:
+        group.tell(True)
+        return job.run(folder, taught_by, work, group, progress)
 
-        if group.is_leader:
-            artifact = stage(
-                "train",
-                out,
-                write,
-                config=config,
-                inputs=inputs,
-                tools=lambda: python_versions("torch", "brevitas", "numpy"),
-            )
-            group.tell(False)
-            work.remove()
-            return artifact
-        while group.tell(None):  # once if the leader has work to do, else not at all
-            job.run(None, taught_by, work, group, progress)
-        return load(out)
+    if group.is_leader:
+        artifact = stage(
+            "train",
+            out,
+            write,
+            config=config,
+            inputs=inputs,
+            tools=lambda: python_versions("torch", "brevitas", "numpy"),
+        )
+        group.tell(False)
+        work.remove()
+        return artifact
+    while group.tell(None):  # once if the leader has work to do, else not at all
+        job.run(None, taught_by, work, group, progress)
+    return load(out)
 
 
-def _teacher(config: TeacherConfig, data: DataConfig, out: Path, progress: Progress | None) -> Path:
+def _teacher(
+    config: TeacherConfig, student: "_Job", out: Path, group: Workers, progress: Progress | None
+) -> Path:
     """The teacher's checkpoint folder, trained now where it is not there already."""
     if config.checkpoint is not None:
         if not (config.checkpoint / _WEIGHTS).is_file():
@@ -109,8 +123,11 @@ def _teacher(config: TeacherConfig, data: DataConfig, out: Path, progress: Progr
         return config.checkpoint
     assert config.network is not None and config.training is not None  # TeacherConfig
     folder = out.with_name(f"{out.name}.teacher")
-    data = dataclasses.replace(data, encoding=EncodingKind.INTEGER, threshold=None, levels=None)
-    train(config.network, data, config.training, folder, progress=progress)
+    data = dataclasses.replace(
+        student.data, encoding=EncodingKind.INTEGER, threshold=None, levels=None
+    )
+    job = dataclasses.replace(student, network=config.network, data=data, training=config.training)
+    _train(job, folder, None, group, progress)
     return folder
 
 

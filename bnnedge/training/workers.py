@@ -20,6 +20,8 @@ if TYPE_CHECKING:
     import torch
     from torch import Tensor
 
+_BACKENDS = {"cpu": "cpu:gloo", "cuda": "cuda:nccl"}
+
 
 @dataclass(frozen=True, kw_only=True)
 class Workers:
@@ -87,8 +89,14 @@ class Workers:
 
 
 @contextlib.contextmanager
-def workers(device: Device) -> Iterator[Workers]:
+def workers(*devices: Device) -> Iterator[Workers]:
     """The processes that torchrun started, or this one alone; they meet at the beginning.
+
+    They meet once: torchrun's store keeps the addresses of the first meeting, and a second one
+    would go by those.
+
+    Args:
+        devices: of everything that is trained inside.
 
     Raises:
         ConfigError: a GPU is wanted and there is none, or one for only some of the processes.
@@ -99,10 +107,11 @@ def workers(device: Device) -> Iterator[Workers]:
     import torch
     from torch import distributed as dist
 
-    chosen = torch_device(device)
-    if chosen.type == "cuda":
-        torch.cuda.set_device(chosen)
-    dist.init_process_group("nccl" if chosen.type == "cuda" else "gloo")
+    chosen = {torch_device(device) for device in devices}
+    for device in chosen:
+        if device.type == "cuda":
+            torch.cuda.set_device(device)
+    dist.init_process_group(",".join(sorted(_BACKENDS[device.type] for device in chosen)))
     try:
         yield Workers(rank=dist.get_rank(), size=dist.get_world_size())
     finally:

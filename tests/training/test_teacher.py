@@ -1,5 +1,8 @@
 """A student with a teacher: trained first, or taken from a checkpoint."""
 
+import contextlib
+import dataclasses
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -10,8 +13,9 @@ from bnnedge.errors import CheckpointError, ConfigError
 from bnnedge.models.checkpoint import load_checkpoint
 from bnnedge.models.config import NetworkConfig, Precision, Topology
 from bnnedge.recipe import Recipe
-from bnnedge.training import EpochReport, TeacherConfig, TrainingConfig, train
-from bnnedge.training.config import DistillConfig, Loss
+from bnnedge.training import EpochReport, TeacherConfig, TrainingConfig, stage, train
+from bnnedge.training.config import ComputeConfig, Device, DistillConfig, Loss
+from bnnedge.training.workers import Workers
 
 _DATA = DataConfig(dataset=DatasetName.DIGITS, encoding=EncodingKind.THERMOMETER, levels=2)
 _STUDENT = NetworkConfig(topology=Topology.MLP, hidden=(16,))
@@ -52,6 +56,24 @@ def test_the_teacher_is_trained_once_and_its_student_depends_on_it(tmp_path: Pat
     train(_STUDENT, _DATA, _LONG, tmp_path / "other")
     other = TeacherConfig(checkpoint=tmp_path / "other")
     assert train(_STUDENT, _DATA, _TAUGHT, out, teacher=other).fingerprint != first.fingerprint
+
+
+def test_teacher_and_student_share_one_group_of_processes(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Processes that torchrun started cannot safely meet twice."""
+    met: list[tuple[Device, ...]] = []
+
+    @contextlib.contextmanager
+    def workers(*devices: Device) -> Iterator[Workers]:
+        met.append(devices)
+        yield Workers()
+
+    monkeypatch.setattr(stage, "workers", workers)
+    here = dataclasses.replace(_LONG, epochs=1, compute=ComputeConfig(device=Device.CPU))
+    teacher = TeacherConfig(network=_TEACHER, training=here)
+    train(_STUDENT, _DATA, dataclasses.replace(_TAUGHT, epochs=1), tmp_path / "t", teacher=teacher)
+    assert met == [(Device.AUTO, Device.CPU)] and (tmp_path / "t.teacher").is_dir()
 
 
 def test_a_teacher_that_does_not_fit_is_refused(tmp_path: Path) -> None:

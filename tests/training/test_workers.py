@@ -47,6 +47,27 @@ def test_two_processes_train_what_one_trains(tmp_path: Path) -> None:
     assert done.returncode == 0 and "epoch" not in done.stderr
 
 
+_TEACHER = """
+[teacher]
+network = { topology = "mlp", hidden = [48], weights = "float", activations = "float" }
+training = { epochs = 2, batch_size = 64, learning_rate = 0.005 }
+"""
+
+
+@pytest.mark.slow
+def test_two_processes_train_a_teacher_and_its_student(tmp_path: Path) -> None:
+    recipe = tmp_path / "r.toml"
+    recipe.write_text(_RECIPE.replace("0.01 }", "0.01, distill = { weight = 0.5 } }") + _TEACHER)
+    arguments = ["bnnedge", "train", str(recipe), "-o", str(tmp_path / "t")]
+    done = _torchrun("--nproc-per-node", "2", "-m", *arguments)
+    assert done.returncode == 0, done.stderr
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["r.toml", "t", "t.teacher"]
+    for folder, width in (("t", 32), ("t.teacher", 48)):
+        checkpoint = load_checkpoint(tmp_path / folder)
+        assert checkpoint.model.config.hidden == (width,)
+        assert [epoch["epoch"] for epoch in checkpoint.record["history"]] == [1, 2]
+
+
 _SHARE = """
 import contextlib, torch
 from torch import distributed as dist
