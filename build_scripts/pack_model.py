@@ -7,7 +7,9 @@ bnnedge/models/pretrained/.
 
 import subprocess
 import sys
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -29,7 +31,8 @@ def pack_model(checkpoint_folder: Path, recipe_path: Path, out: Path = FOLDER) -
     """Write `<name>.npz` and `<name>.json` into `out`; the name is the recipe's.
 
     Raises:
-        ConfigError: the recipe is not the one that the checkpoint was trained with.
+        ConfigError: the recipe is not the one that the checkpoint was trained with, or names its
+            teacher by a path.
         CheckpointError: the checkpoint is damaged, or its record gives another accuracy than its
             network has.
     """
@@ -72,16 +75,28 @@ def pack_model(checkpoint_folder: Path, recipe_path: Path, out: Path = FOLDER) -
     return card
 
 
-def _require_same_recipe(recipe: Recipe, trained: dict[str, object], path: Path) -> None:
+def _require_same_recipe(recipe: Recipe, trained: Mapping[str, Any], path: Path) -> None:
     for section in ("network", "data", "training"):
         wanted = to_json(getattr(recipe, section))
         wanted.pop("folder", None)
         given = dict(trained[section])
         given.pop("folder", None)
         if wanted != given:
-            raise ConfigError(
-                f"{path}: its [{section}] is not what the checkpoint was trained with"
-            )
+            raise _other(section, path)
+    if recipe.teacher is not None and recipe.teacher.checkpoint is not None:
+        raise ConfigError(
+            f"{path}: [teacher] names a checkpoint, which nobody else has",
+            remedy="give [teacher.network] and [teacher.training], and train with them",
+        )
+    teacher = trained.get("teacher")  # records had none once
+    sections = ("network", "training")
+    wanted = recipe.teacher and {key: to_json(getattr(recipe.teacher, key)) for key in sections}
+    if wanted != (teacher and {key: teacher[key] for key in sections}):
+        raise _other("teacher", path)
+
+
+def _other(section: str, path: Path) -> ConfigError:
+    return ConfigError(f"{path}: its [{section}] is not what the checkpoint was trained with")
 
 
 @torch.no_grad()

@@ -1,6 +1,7 @@
 """The stage: recipe in, checkpoint folder out. torch is imported only when there is work."""
 
 import dataclasses
+import json
 import logging
 import time
 from collections.abc import Mapping
@@ -8,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from bnnedge.artifacts import Artifact, load, stage, to_json
+from bnnedge.artifacts import Artifact, load, sha256_of, stage, to_json
 from bnnedge.data.config import DataConfig, EncodingKind
 from bnnedge.data.datasets import Dataset, Split, load_dataset, split_validation
 from bnnedge.data.encodings import fit_encoding
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
     from bnnedge.training.inputs import Examples
 
 _WEIGHTS = "checkpoint.pt"
+_RECORD = "checkpoint.json"
 _LOG = logging.getLogger(__name__)
 
 
@@ -85,7 +87,7 @@ def _train(
     job: "_Job", out: Path, taught_by: Path | None, group: Workers, progress: Progress | None
 ) -> Artifact:
     """Train one network into `out`, its teacher's checkpoint folder being there."""
-    config = {**job.config(), "dataset": job.identity()}
+    config = {**job.config(taught_by), "dataset": job.identity()}
     inputs = () if taught_by is None else (taught_by / _WEIGHTS,)
     work = WorkFolder(out, config, inputs)
 
@@ -131,6 +133,20 @@ def _teacher(
     return folder
 
 
+def _teacher_record(folder: Path) -> dict[str, Any]:
+    """Who taught, in the words of its own record: the same whether it was trained here or given."""
+    path = folder / _RECORD
+    try:
+        config = json.loads(path.read_text())["config"]
+        own = {section: config[section] for section in ("network", "training")}
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise CheckpointError(
+            f"teacher {folder}: {path.name} does not say how it was trained ({error!r})",
+            remedy="give the folder that `bnnedge train` wrote",
+        ) from error
+    return {**own, "weights_sha256": sha256_of(folder / _WEIGHTS)}
+
+
 @dataclass(frozen=True, kw_only=True)
 class _Job:
     """One network to train on one data set."""
@@ -140,12 +156,13 @@ class _Job:
     training: TrainingConfig
     dataset: Dataset
 
-    def config(self) -> dict[str, Any]:
+    def config(self, taught_by: Path | None) -> dict[str, Any]:
         """What was asked for, without where the files lie on this machine."""
         return {
             "network": to_json(self.network),
             "data": to_json(dataclasses.replace(self.data, folder=None)),
             "training": to_json(self.training),
+            "teacher": None if taught_by is None else _teacher_record(taught_by),
         }
 
     def identity(self) -> dict[str, Any]:
@@ -217,7 +234,7 @@ class _Job:
                 "input_range": list(dataset.input_range),
                 "classes": list(dataset.classes),
                 "dataset": self.identity(),
-                "config": self.config(),
+                "config": self.config(taught_by),
                 "metrics": metrics,
                 "history": to_json(trained.history),
             }
