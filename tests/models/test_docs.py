@@ -6,17 +6,29 @@ from pathlib import Path
 import pytest
 import torch
 
-from bnnedge.data.encodings import IntegerEncoding, OneBitThreshold
+from bnnedge.data.encodings import IntegerEncoding, OneBitThreshold, ThresholdsEncoding
 from bnnedge.models.config import NetworkConfig, Topology
+from bnnedge.models.pretrained import ModelCard, available
+from bnnedge.models.pretrained.cards import weights_path
+from bnnedge.models.pretrained.load import load_card
 from bnnedge.models.zoo import build_network
 from bnnedge.recipe import Recipe
 
 _ROOT = Path(__file__).parents[2]
-_ROWS = {
-    cells[0].strip("`"): cells
-    for line in (_ROOT / "docs" / "zoo.md").read_text().splitlines()
-    if len(cells := [cell.strip() for cell in line.strip("|").split("|")]) == 5
-    and cells[0].startswith("`")
+
+
+def _rows(columns: int) -> list[list[str]]:
+    """The rows of the page's tables of so many columns that are about a network."""
+    lines = (_ROOT / "docs" / "zoo.md").read_text().splitlines()
+    rows = [[cell.strip() for cell in line.strip("|").split("|")] for line in lines]
+    return [row for row in rows if len(row) == columns and row[0].startswith("`")]
+
+
+_ROWS = {row[0].strip("`"): row for row in _rows(5)}
+_INPUTS = {
+    "one_bit_threshold": "1 bit",
+    "quantile_thermometer": "{} bits",
+    "uint8": "8-bit integers",
 }
 
 
@@ -43,3 +55,22 @@ def test_weights_and_macs(name: str) -> None:
     model(torch.zeros(1, *shape))
     bits = sum(layer.weights.weight.numel() for layer in model.layers.values())
     assert _ROWS[name][2:4] == [f"{bits:,}", f"{sum(macs):,}"]
+
+
+def test_every_trained_network_is_listed_with_its_card_s_figures() -> None:
+    wanted = []
+    for name in available():
+        card = ModelCard.load(name)
+        encoding = load_card(card).input_encoding
+        levels = len(encoding.thresholds) if isinstance(encoding, ThresholdsEncoding) else 0
+        wanted.append(
+            [
+                f"`{card.model['network']['topology']}`",
+                card.dataset,
+                _INPUTS[encoding.name].format(levels),
+                f"{card.validation_accuracy:.2%}",
+                f"{card.test_accuracy:.2%}",
+                f"{weights_path(name).stat().st_size:,}",
+            ]
+        )
+    assert sorted(_rows(6)) == sorted(wanted)
