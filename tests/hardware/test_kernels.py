@@ -149,7 +149,7 @@ def test_hex_words_put_bit_0_lowest() -> None:
 
 
 def test_other_kernels_refuse_impossible_parameters() -> None:
-    with pytest.raises(FoldingError, match="PE that divides 10, got 3"):
+    with pytest.raises(FoldingError, match="PE that divides K=10, got 3"):
         ArgMaxKernel(elements=10, pe=3, element_bits=8)
     with pytest.raises(FoldingError, match="depth of at least 2"):
         StreamFifoKernel(width_bits=1, depth_words=1, image_words=1)
@@ -182,7 +182,17 @@ _LINTED = [
     *(("threshold", {"Pe": pe, "Signed": signed}) for pe in (1, 8) for signed in (0, 1)),
     ("sliding_window", {}),
     ("sliding_window", {"PadTop": 1, "PadLeft": 1, "PadBottom": 1, "PadRight": 1, "BlockRam": 1}),
-    ("sliding_window", {"PadLeft": 2, "StrideHeight": 3, "KernelWidth": 1, "Groups": 2, "Simd": 2}),
+    (
+        "sliding_window",
+        {
+            "PadLeft": 2,
+            "StrideHeight": 3,
+            "KernelWidth": 1,
+            "Groups": 2,
+            "Simd": 2,
+            "Depth": 128,
+        },
+    ),
     *(("pool", {"Lanes": lanes, "KernelWidth": 1}) for lanes in (1, 8)),
     ("pool", {"Sum": 1, "ElementBits": 4, "ResultBits": 6}),
     ("pool", {"InWidth": 1, "InHeight": 1, "OutWidth": 1, "OutHeight": 1, "Lanes": 1}),
