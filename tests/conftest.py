@@ -1,5 +1,6 @@
 """Options and fixtures of the whole test suite."""
 
+import logging
 import os
 from collections.abc import Iterator
 from pathlib import Path
@@ -23,3 +24,11 @@ def cache(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
         patch.setenv("YOWASP_CACHE_DIR", os.environ.get("YOWASP_CACHE_DIR", tools_cache))
         patch.setenv("XDG_CACHE_HOME", str(tmp_path_factory.mktemp("cache")))
         yield tools.cache_dir() / "verilator"
+
+
+@pytest.fixture(autouse=True)
+def logs() -> Iterator[None]:
+    """The command line silences logs for good; here it ends, and other tests begin."""
+    logging.disable(logging.NOTSET)
+    yield
+    logging.disable(logging.NOTSET)

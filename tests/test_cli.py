@@ -218,7 +218,7 @@ def test_json_failures_are_json(tmp_path: Path) -> None:
     assert "absent" in json.loads(result.stdout)["error"]
 
 
-def test_ctrl_c_leaves_nothing(tmp_path: Path) -> None:
+def test_ctrl_c_leaves_the_state_to_go_on_from_and_no_artifact(tmp_path: Path) -> None:
     long = recipe(tmp_path, "epochs = 1", "epochs = 100000")
     command = [sys.executable, "-m", "bnnedge", "train", str(long), "-o", str(tmp_path / "out")]
     child = subprocess.Popen(
@@ -226,12 +226,12 @@ def test_ctrl_c_leaves_nothing(tmp_path: Path) -> None:
     )
     assert child.stderr is not None
     deadline = time.monotonic() + 60
-    while not list(tmp_path.glob(".out.*")):  # the temporary folder: the stage is running
+    while not list(tmp_path.glob("out.partial-training/*/state.pt")):  # an epoch is done
         assert time.monotonic() < deadline and child.poll() is None
         time.sleep(0.1)
-    time.sleep(1)
     child.send_signal(signal.SIGINT)
     _, errors = child.communicate(timeout=30)
     assert child.returncode == 130
     assert errors.strip().splitlines()[-1].startswith("bnnedge: interrupted")
-    assert sorted(path.name for path in tmp_path.iterdir()) == ["recipe.toml"]
+    left = sorted(path.name for path in tmp_path.iterdir())
+    assert left == ["out.partial-training", "recipe.toml"]
