@@ -48,14 +48,15 @@ def package(
     Raises:
         DesignError, DataflowError: the RTL folder is damaged.
         DataError: `inputs` are not what the network takes.
-        DeploymentError: `synth` holds no bitstream, or that of another design; or there are no
-            examples.
+        DeploymentError: the driver does not know the network's inputs or outputs; `synth` holds no
+            bitstream, or that of another design; or there are no examples.
     """
     design = Design.load(rtl)
     dataflow = Dataflow.load(rtl / "dataflow")
+    encoding = _require_driver(dataflow)
     bitstream, device = _read_synthesis(synth, design)
     if inputs is None:
-        inputs = _random_inputs(dataflow, max(0, example_images))
+        inputs = _random_inputs(encoding, max(0, example_images))
     inputs = np.ascontiguousarray(inputs[:example_images])
     if len(inputs) < 1 or example_images < 1:
         raise DeploymentError(
@@ -110,13 +111,30 @@ def _read_synthesis(synth: Path, design: Design) -> tuple[Path, Device]:
     return bitstreams[0], device
 
 
-def _random_inputs(dataflow: Dataflow, count: int) -> NDArray[np.float32]:
-    assert isinstance(dataflow.input, ThresholdEncoding)  # hardware takes no other
-    threshold = dataflow.input.threshold
+def _require_driver(dataflow: Dataflow) -> ThresholdEncoding:
+    """The input encoding of a network that the driver can encode for and decode."""
+    remedy = "simulate it with bnnedge simulate; its bitstream is whole"
+    if not isinstance(dataflow.input, ThresholdEncoding):
+        raise DeploymentError(
+            f"{dataflow.name}: wanted inputs of one bit, got {dataflow.input.stream.element};"
+            " the driver sends bits only",
+            remedy=remedy,
+        )
+    if dataflow.output.step != 2:
+        raise DeploymentError(
+            f"{dataflow.name}: wanted accumulators that lie 2 apart, got {dataflow.output.step};"
+            " the driver looks up no others",
+            remedy=remedy,
+        )
+    return dataflow.input
+
+
+def _random_inputs(encoding: ThresholdEncoding, count: int) -> NDArray[np.float32]:
+    threshold = encoding.threshold
     finite = threshold[np.isfinite(threshold)]
     low, high = (finite.min(), finite.max()) if finite.size else (0, 0)
     random = np.random.default_rng(_EXAMPLE_SEED)
-    shape = (count, *dataflow.input.input_shape)
+    shape = (count, *encoding.input_shape)
     return random.uniform(low - 1, high + 1, shape).astype(np.float32)
 
 

@@ -1,6 +1,7 @@
 """What is in a package, and that it needs nothing else."""
 
 import ast
+import dataclasses
 import hashlib
 import json
 import shutil
@@ -17,7 +18,7 @@ from bnnedge.deployment.package import RUNTIME_FOLDER
 from bnnedge.design import Design
 from bnnedge.errors import DataError, DeploymentError, DesignError, SynthesisError
 from tests.deployment.conftest import make_synthesis
-from tests.networks import random_inputs
+from tests.networks import random_conv, random_inputs
 
 
 @pytest.fixture
@@ -133,6 +134,25 @@ def test_damaged_device_record_is_refused(build: Path, text: str | None) -> None
 def test_package_without_examples_is_refused(build: Path, count: int) -> None:
     with pytest.raises(DeploymentError, match="wanted at least one example"):
         package(build / "rtl", build / "synth", build / "out", example_images=count)
+
+
+def test_a_network_beyond_the_driver_is_refused(build: Path, tmp_path: Path) -> None:
+    for change, text in (
+        (random_conv(), "wanted inputs of one bit, got UINT8"),
+        (_with_step_1(Dataflow.load(build / "rtl" / "dataflow")), "lie 2 apart, got 1"),
+    ):
+        change.save(build / "rtl" / "dataflow")
+        with pytest.raises(DeploymentError, match=text):
+            package(build / "rtl", build / "synth", tmp_path / "out")
+        assert not (tmp_path / "out").exists()
+
+
+def _with_step_1(dataflow: Dataflow) -> Dataflow:
+    """The same network with a table that has a column for the sums between, too."""
+    values = np.repeat(dataflow.output.values, 2, axis=1)[:, :-1]
+    return dataclasses.replace(
+        dataflow, output=dataclasses.replace(dataflow.output, values=values, step=1)
+    )
 
 
 def test_incomplete_rtl_is_refused(build: Path) -> None:
