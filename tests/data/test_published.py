@@ -71,12 +71,28 @@ def _python2_pickle(pixels: np.ndarray, labels: list[int]) -> bytes:
         return b"K" + bytes([value])
 
     array = (
-        b"cnumpy.core.multiarray\n_reconstruct\n(cnumpy\nndarray\n" + number(0) + b"\x85"
-        + text(b"b") + b"tR(" + number(1) + number(len(labels)) + b"M\x00\x0c\x86"
-        + b"cnumpy\ndtype\n(" + text(b"u1") + number(0) + number(1) + b"tR("
-        + number(3) + text(b"|") + b"NNNJ\xff\xff\xff\xffJ\xff\xff\xff\xff" + number(0) + b"tb"
-        + b"\x89" + text(pixels.tobytes()) + b"tb"
-    )  # fmt: skip
+        b"cnumpy.core.multiarray\n_reconstruct\n(cnumpy\nndarray\n"
+        + number(0)
+        + b"\x85"
+        + text(b"b")
+        + b"tR("
+        + number(1)
+        + number(len(labels))
+        + b"M\x00\x0c\x86"
+        + b"cnumpy\ndtype\n("
+        + text(b"u1")
+        + number(0)
+        + number(1)
+        + b"tR("
+        + number(3)
+        + text(b"|")
+        + b"NNNJ\xff\xff\xff\xffJ\xff\xff\xff\xff"
+        + number(0)
+        + b"tb"
+        + b"\x89"
+        + text(pixels.tobytes())
+        + b"tb"
+    )
     listed = b"](" + b"".join(map(number, labels)) + b"e"
     return b"\x80\x02}(" + text(b"data") + array + text(b"labels") + listed + b"u."
 

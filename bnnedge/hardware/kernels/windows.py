@@ -48,6 +48,11 @@ class LineBuffer:
         return rows * columns * self.window.taps * self.pixel_words
 
     @property
+    def cycles_per_image(self) -> int:
+        """Clock cycles between images: a word in and a word out per cycle."""
+        return max(self.words_in, self.words_out)
+
+    @property
     def depth_words(self) -> int:
         """Depth with which neither a frame's end nor a burst of input slows anything down.
 
@@ -145,7 +150,7 @@ class SlidingWindowKernel(Kernel):
 
     @property
     def cycles_per_image(self) -> int:
-        return max(self.line_buffer.words_in, self.line_buffer.words_out)
+        return self.line_buffer.cycles_per_image
 
     @property
     def parameters(self) -> Mapping[str, Parameter]:
@@ -290,7 +295,7 @@ class PoolWindowKernel(_PoolKernel):
 
     @property
     def cycles_per_image(self) -> int:
-        return max(self.line_buffer.words_in, self.line_buffer.words_out)
+        return self.line_buffer.cycles_per_image
 
     @property
     def _geometry(self) -> Mapping[str, Parameter]:
