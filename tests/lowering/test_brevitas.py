@@ -9,10 +9,10 @@ import numpy as np
 import pytest
 import torch
 from brevitas.export import export_qonnx
-from brevitas_examples.bnn_pynq.models.CNV import cnv
 from brevitas_examples.bnn_pynq.models.FC import fc
 
 from bnnedge.lowering import LoweringConfig, lower_model
+from tests.brevitas_cnv import brevitas_cnv
 from tests.lowering.graphs import adversarial_norm, execute
 
 
@@ -84,30 +84,7 @@ def test_bnn_pynq(tmp_path: Path, name: str, hostile: bool) -> None:
 @pytest.mark.parametrize("hostile", [False, True])
 def test_cnv(tmp_path: Path, hostile: bool) -> None:
     """8-bit signed pixels, six convolutions, pools behind the signs, three dense layers."""
-    config = configparser.ConfigParser()
-    config.read(Path(brevitas_examples.bnn_pynq.__file__).parent / "cfg" / "cnv_1w1a.ini")
-    torch.manual_seed(5)
-    rng = np.random.default_rng(5)
-    network = cnv(config).eval()
-    synapses, scale = 0, 1.0
-    for module in network.modules():
-        if isinstance(module, torch.nn.Conv2d | torch.nn.Linear):
-            # The first layer sees multiples of 2^-7.
-            scale = 2.0**-7 if not synapses else 1.0
-            synapses = module.weight[0].numel()
-        if isinstance(module, torch.nn.BatchNorm1d | torch.nn.BatchNorm2d):
-            norm = adversarial_norm(rng, synapses, module.num_features)
-            spread = np.float32(np.sqrt(synapses) / 4)
-            module.weight.data = torch.from_numpy(norm.gamma)
-            module.bias.data = torch.randn(module.num_features)
-            means = rng.normal(0, spread, module.num_features) * scale
-            module.running_mean = torch.from_numpy(means.astype(np.float32))
-            module.running_var = 1 + torch.rand(module.num_features) * 20
-            if hostile:
-                module.bias.data = torch.from_numpy(norm.beta)
-                module.running_var = torch.from_numpy(norm.variance)
-                on_grid = torch.round(module.running_mean / scale) * scale
-                module.running_mean = on_grid
+    network = brevitas_cnv(hostile=hostile)
     path = tmp_path / "cnv.onnx"
     export_qonnx(network, torch.zeros(1, 3, 32, 32), str(path))
 
@@ -116,7 +93,7 @@ def test_cnv(tmp_path: Path, hostile: bool) -> None:
     assert lowered.facts["lifted"] == [] and lowered.facts["remarks"] == []
     dataflow = lowered.dataflow
     assert str(dataflow.input.stream.element) == "INT8"
-    x = rng.uniform(0, 1, (64, 3, 32, 32)).astype(np.float32)
+    x = np.random.default_rng(5).uniform(0, 1, (64, 3, 32, 32)).astype(np.float32)
     logits = dataflow.logits(x)
     assert np.array_equal(logits, execute(path, x).reshape(64, -1))
     with torch.no_grad():
