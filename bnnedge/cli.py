@@ -205,15 +205,20 @@ def rtl(
     folding: Path | None,
     clock_mhz: float | None,
 ) -> tuple[Any, list[str]]:
-    """Write the SystemVerilog of a DATAFLOW folder and predict its cycles."""
+    """Write the SystemVerilog of a DATAFLOW folder and predict its cycles and its size."""
     from bnnedge import verbs
 
     artifact = verbs.rtl(dataflow, out, target_fps=target_fps, folding=folding, clock_mhz=clock_mhz)
     facts = artifact.facts
-    lines = [f"{name}: {cycles} cycles/image" for name, cycles in facts["cycles"].items()]
+    lines = [
+        f"{name}: {kernel['cycles']} cycles/image, {kernel['combs']} LUT4,"
+        f" {kernel['block_rams']} block RAM"
+        for name, kernel in facts["kernels"].items()
+    ]
     lines.append(
         f"predicted: {facts['interval_cycles']} cycles/image,"
-        f" {facts['images_per_second']:,.0f} images/s at {facts['clock_mhz']:g} MHz"
+        f" {facts['images_per_second']:,.0f} images/s at {facts['clock_mhz']:g} MHz;"
+        f" on ECP5 {facts['combs']:,} LUT4, {facts['block_rams']} block RAM"
     )
     return artifact, [*lines, f"RTL in {out}"]
 

@@ -63,6 +63,8 @@ class Design:
         layers: in the order of the data.
         streams: names of the streams between kernels; bit i of `stream_valid` and `stream_ready`.
         interval_cycles: predicted clock cycles between images in the steady state.
+        combs: predicted LUT4 and halves of carry cells of the core on an ECP5.
+        block_rams: its predicted DP16KD.
     """
 
     name: str
@@ -79,6 +81,8 @@ class Design:
     layers: tuple[Layer, ...]
     streams: tuple[str, ...]
     interval_cycles: int
+    combs: int
+    block_rams: int
 
     @property
     def input_bits(self) -> int:

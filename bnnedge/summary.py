@@ -322,6 +322,7 @@ def _synthesis(facts: Mapping[str, Mapping[str, Any]]) -> tuple[report.Synthesis
                         name=_RESOURCE_NAMES.get(kind, kind.upper()),
                         used=use["used"],
                         available=use["available"],
+                        predicted=use.get("predicted"),
                     )
                     for kind, use in synth["resources"].items()
                 ),

@@ -21,7 +21,7 @@ from bnnedge.hardware.folding import (
     folding_record,
     read_folding,
 )
-from bnnedge.hardware.kernels import SV_FOLDER, MvuKernel, StreamLastKernel
+from bnnedge.hardware.kernels import SV_FOLDER, Cost, MvuKernel, StreamLastKernel
 from bnnedge.tools import python_versions
 
 DEFAULT_TARGET_FPS = 100_000.0
@@ -81,6 +81,7 @@ def _write(
     for name, text in memories.items():
         (folder / name).write_text(text)
 
+    cost = sum((part.kernel.cost for part in placed), Cost())
     design = Design(
         name=graph.name,
         id_word=id_word,
@@ -96,13 +97,24 @@ def _write(
         layers=_layers(chain),
         streams=stream_names(placed),
         interval_cycles=max(part.kernel.cycles_per_image for part in placed),
+        combs=round(cost.combs),
+        block_rams=cost.block_rams,
     )
     design.save(folder)
     return {
         "interval_cycles": design.interval_cycles,
         "clock_mhz": config.clock_mhz,
         "images_per_second": config.clock_mhz * 1e6 / design.interval_cycles,
-        "cycles": {part.name: part.kernel.cycles_per_image for part in placed},
+        "combs": design.combs,
+        "block_rams": design.block_rams,
+        "kernels": {
+            part.name: {
+                "cycles": part.kernel.cycles_per_image,
+                "combs": round(part.kernel.cost.combs),
+                "block_rams": part.kernel.cost.block_rams,
+            }
+            for part in placed
+        },
         "folding": record,
     }
 

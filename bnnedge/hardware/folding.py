@@ -22,7 +22,7 @@ from bnnedge.dataflow import (
 )
 from bnnedge.errors import FoldingError
 from bnnedge.hardware.kernels import PoolKernel, divisors
-from bnnedge.hardware.kernels.base import ceil_div
+from bnnedge.hardware.kernels.cost import ceil_div
 
 FOLDING_FILE = "folding.json"
 MIN_AXIS_BITS = 32

@@ -173,11 +173,19 @@ class Board:
 
 @dataclass(frozen=True, kw_only=True)
 class ResourceUse:
-    """A kind of cell on the device, e.g. LUT4, FF, DP16KD; `available` where it is known."""
+    """A kind of cell on the device, e.g. LUT4, FF, DP16KD.
+
+    Attributes:
+        name: what it is called.
+        used: by the design.
+        available: where it is known.
+        predicted: before synthesis, where there is a model.
+    """
 
     name: str
     used: int
     available: int | None = None
+    predicted: int | None = None
 
 
 @dataclass(frozen=True, kw_only=True)

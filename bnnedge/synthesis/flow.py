@@ -24,6 +24,8 @@ from bnnedge.synthesis.plan import plan_device, pll_parameters
 
 RESOURCES_FILE = "resources.json"
 LOG_FOLDER = "logs"
+# UART, frames and PLL around the network.
+_DEVICE_COMBS, _DEVICE_BLOCK_RAMS = 430, 2
 _YOSYS_TIMEOUT_S = 3600.0
 _NEXTPNR_TIMEOUT_S = 4 * 3600.0
 _ECPPACK_TIMEOUT_S = 600.0
@@ -172,6 +174,10 @@ def _ecp5_facts(
     bitstream: str,
 ) -> dict[str, Any]:
     kinds = {"comb": "TRELLIS_COMB", "ff": "TRELLIS_FF", "bram": "DP16KD", "dsp": "MULT18X18D"}
+    predicted = {
+        "comb": design.combs + _DEVICE_COMBS,
+        "bram": design.block_rams + _DEVICE_BLOCK_RAMS,
+    }
     return {
         "board": board.name,
         "fpga": board.device,
@@ -183,6 +189,7 @@ def _ecp5_facts(
                 "used": routed.usage[kind].used,
                 "available": routed.usage[kind].available,
                 "percent": routed.usage[kind].percent,
+                **({"predicted": predicted[name]} if name in predicted else {}),
             }
             for name, kind in kinds.items()
         },

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import ClassVar
 
 from bnnedge.errors import FoldingError
+from bnnedge.hardware.kernels.cost import Cost
 
 SV_FOLDER = Path(__file__).parents[1] / "sv"
 
@@ -16,11 +17,6 @@ def divisors(number: int) -> tuple[int, ...]:
     """Every divisor of `number`, ascending."""
     small = [d for d in range(1, int(number**0.5) + 1) if number % d == 0]
     return tuple(sorted({*small, *(number // d for d in small)}))
-
-
-def ceil_div(a: int, b: int) -> int:
-    """⌈a / b⌉."""
-    return -(-a // b)
 
 
 def check_divides(subject: str, what: str, value: int, of: str, size: int) -> None:
@@ -57,6 +53,11 @@ class Kernel(ABC):
     @abstractmethod
     def cycles_per_image(self) -> int:
         """Clock cycles between images in the steady state, alone."""
+
+    @property
+    @abstractmethod
+    def cost(self) -> Cost:
+        """Cells on an ECP5, predicted."""
 
     @property
     def memories(self) -> Mapping[str, str]:

@@ -3,7 +3,7 @@
 import numpy as np
 from numpy.typing import NDArray
 
-from bnnedge.hardware.kernels.base import ceil_div
+from bnnedge.hardware.kernels.cost import ceil_div, index_bits
 
 
 def hex_words(bits: NDArray[np.uint8]) -> str:
@@ -11,11 +11,6 @@ def hex_words(bits: NDArray[np.uint8]) -> str:
     packed = np.packbits(bits, axis=1, bitorder="little")[:, ::-1]
     digits = ceil_div(bits.shape[1], 4)
     return "".join(row.tobytes().hex()[-digits:] + "\n" for row in packed)
-
-
-def index_bits(count: int) -> int:
-    """Bits of an index below `count`; 0 for one thing, which needs none."""
-    return (count - 1).bit_length()
 
 
 def table_words(

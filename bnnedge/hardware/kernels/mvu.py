@@ -12,6 +12,16 @@ from bnnedge.dataflow import ElementType, IntegerMvu, Threshold, XnorMvu
 from bnnedge.dataflow.mvu import accumulator_type
 from bnnedge.dataflow.streams import signed_type
 from bnnedge.hardware.kernels.base import Kernel, Parameter, check_divides
+from bnnedge.hardware.kernels.cost import (
+    Cost,
+    block_memory,
+    carry_chain,
+    ceil_div,
+    index_bits,
+    lut_rom,
+    ram,
+    rom,
+)
 from bnnedge.hardware.kernels.memory import hex_words, index_words, table_words
 
 # Up to this depth a weight ROM is logic that merges with the XNORs behind it: a synapse's input and
@@ -122,6 +132,27 @@ class MvuKernel(Kernel):
         return words
 
     @property
+    @abstractmethod
+    def _sum_combs(self) -> float:
+        """COMB of a row's adders, the accumulator among them."""
+
+    @property
+    def cost(self) -> Cost:
+        depth = self.neuron_folds * self.synapse_folds
+        memory = block_memory if depth > LOGIC_ROM_DEPTH else lut_rom
+        cost = memory(depth, self.pe * self.simd)
+        if self.replayed_words > 1:
+            cost += ram(self.replayed_words, self.in_bits)
+        cost += Cost(combs=self.pe * self._sum_combs)
+        table = self._table
+        if table is not None:
+            entry_bits = self._total_bits + self.thresholded
+            cost += rom(table.size // self.pe, self.pe * entry_bits)
+            cost += Cost(combs=1.5 * self.pe * carry_chain(self._total_bits))
+        counters = index_bits(depth) + index_bits(self.synapse_folds)
+        return cost + Cost(combs=19 + 2.1 * counters)
+
+    @property
     def _weight_file(self) -> str:
         return f"{self.memory_prefix}weights.mem"
 
@@ -171,6 +202,16 @@ class XnorMvuKernel(MvuKernel):
             self._file("rows"): index_words(rows),
             self._file("columns"): index_words(columns),
         }
+
+    @property
+    def _sum_combs(self) -> float:
+        # The rows of popcount.sv for ECP5: so many adders of so many bits in a chain.
+        leaves = ceil_div(self.simd, 4)
+        rows = [(leaves, 1)]
+        for level in range(1, index_bits(leaves) + 1):
+            rows.append((ceil_div(leaves, 1 << (level - 1)) // 2, level + 1))
+        rows.append((1, index_bits(self.node.mw + 1)))
+        return 1.1 * sum(carry_chain(adders * (bits + 1) + 1) for adders, bits in rows)
 
     @property
     def _total_bits(self) -> int:
@@ -236,6 +277,18 @@ class IntegerMvuKernel(MvuKernel):
         }
 
     @property
+    def _sum_combs(self) -> float:
+        bits = self.element.width_bits + (not self.element.signed)
+        flips = self.simd * bits
+        nodes = self.simd
+        adders = carry_chain(self._total_bits)
+        while nodes > 1:
+            bits += 1
+            adders += nodes // 2 * carry_chain(bits)
+            nodes = ceil_div(nodes, 2)
+        return 1.15 * (adders + flips)
+
+    @property
     def _total_bits(self) -> int:
         limit = self.node.accumulator_limit(self.element)
         # The unit's sums are less than the dot products by up to MW, and so are its thresholds.
@@ -285,6 +338,12 @@ class ThresholdKernel(Kernel):
     @property
     def cycles_per_image(self) -> int:
         return self.pixels * len(self.node.thresholds) // self.pe
+
+    @property
+    def cost(self) -> Cost:
+        channels, bits = len(self.node.thresholds), self.element.width_bits + 1
+        compare = Cost(combs=10 + 1.5 * self.pe * carry_chain(bits))
+        return compare + rom(channels // self.pe, self.pe * (bits + 1))
 
     @property
     def parameters(self) -> Mapping[str, Parameter]:

@@ -1,11 +1,13 @@
 """What moves data between layers: widths, FIFOs, arg-max, the output stream."""
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import ClassVar
 
 from bnnedge.errors import FoldingError
-from bnnedge.hardware.kernels.base import Kernel, Parameter, ceil_div, check_divides
+from bnnedge.hardware.kernels.base import Kernel, Parameter, check_divides
+from bnnedge.hardware.kernels.cost import Cost, carry_chain, ceil_div, index_bits, ram
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -33,13 +35,25 @@ class StreamWidthConverterKernel(Kernel):
 
     @property
     def cycles_per_image(self) -> int:
-        in_beats = ceil_div(self.frame_bits, self.in_bits)
+        in_beats = self._in_beats
         out_beats = ceil_div(self.frame_bits, self.out_bits)
         if self.in_bits > self.out_bits:
             return self.frames * out_beats
         # The last input beat may complete two output beats; the second one holds up the input.
         before_last = (in_beats - 1) * self.in_bits // self.out_bits
         return self.frames * (in_beats + out_beats - before_last - 1)
+
+    @property
+    def cost(self) -> Cost:
+        unit = math.gcd(self.in_bits, self.out_bits)
+        taken, given = self.in_bits // unit, self.out_bits // unit
+        # What remains of an output beat when an input beat comes: the places it is written to.
+        places = len({beat * taken % given for beat in range(min(self._in_beats, given))})
+        return Cost(combs=8 + 1.2 * unit * taken * places)
+
+    @property
+    def _in_beats(self) -> int:
+        return ceil_div(self.frame_bits, self.in_bits)
 
     @property
     def parameters(self) -> Mapping[str, Parameter]:
@@ -77,6 +91,15 @@ class StreamFifoKernel(Kernel):
         return self.image_words
 
     @property
+    def cost(self) -> Cost:
+        if self.depth_words == 2:
+            return Cost(combs=8 + self.width_bits)
+        memory = ram(self.depth_words, self.width_bits)
+        # Block RAM is read a cycle late; what was written in that cycle goes around it.
+        bypass = (20 + 2 * self.width_bits) * bool(memory.block_rams)
+        return memory + Cost(combs=4 + 6.2 * index_bits(self.depth_words) + bypass)
+
+    @property
     def parameters(self) -> Mapping[str, Parameter]:
         return {"Width": self.width_bits, "Depth": self.depth_words}
 
@@ -105,6 +128,11 @@ class ArgMaxKernel(Kernel):
     @property
     def cycles_per_image(self) -> int:
         return self.elements // self.pe
+
+    @property
+    def cost(self) -> Cost:
+        compare = carry_chain(self.element_bits) + self.element_bits
+        return Cost(combs=15 + self.pe * compare + 4 * index_bits(self.elements))
 
     @property
     def parameters(self) -> Mapping[str, Parameter]:

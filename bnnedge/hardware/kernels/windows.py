@@ -10,6 +10,14 @@ from numpy.typing import NDArray
 
 from bnnedge.dataflow import Window
 from bnnedge.hardware.kernels.base import Kernel, Parameter, check_divides
+from bnnedge.hardware.kernels.cost import (
+    Cost,
+    block_memory,
+    carry_chain,
+    index_bits,
+    lut_ram,
+    lut_rom,
+)
 from bnnedge.hardware.kernels.memory import hex_words
 
 # A line buffer of more bits, or more words, goes to block RAM: LUT RAM would take as many LUTs for
@@ -79,10 +87,30 @@ class LineBuffer:
         return 1 << (words * self.pixel_words - 1).bit_length()
 
     @property
+    def _in_block_ram(self) -> bool:
+        depth = self.depth_words
+        return depth > _LUT_RAM_WORDS or depth * self.word_bits > _LUT_RAM_BITS
+
+    @property
+    def cost(self) -> Cost:
+        """Cells on an ECP5, predicted."""
+        loops = (
+            self.pixel_words,
+            *self.window.kernel,
+            *self.window.output_size(self.height, self.width),
+        )
+        combs = 25 + 5.5 * sum(map(index_bits, loops))
+        top, left, bottom, right = self.window.padding
+        if any(self.window.padding):
+            edges = (self.height + top + bottom + 1, self.width + left + right + 1)
+            combs += 8.2 * sum(map(index_bits, edges)) + self.word_bits
+        memory = block_memory if self._in_block_ram else lut_ram
+        return Cost(combs=combs) + memory(self.depth_words, self.word_bits)
+
+    @property
     def parameters(self) -> Mapping[str, Parameter]:
         """Values of the parameters that every user of a line buffer has."""
         top, left, bottom, right = self.window.padding
-        depth = self.depth_words
         return {
             "InHeight": self.height,
             "InWidth": self.width,
@@ -96,8 +124,8 @@ class LineBuffer:
             "PadLeft": left,
             "PadBottom": bottom,
             "PadRight": right,
-            "Depth": depth,
-            "BlockRam": int(depth > _LUT_RAM_WORDS or depth * self.word_bits > _LUT_RAM_BITS),
+            "Depth": self.depth_words,
+            "BlockRam": int(self._in_block_ram),
         }
 
 
@@ -151,6 +179,10 @@ class SlidingWindowKernel(Kernel):
     @property
     def cycles_per_image(self) -> int:
         return self.line_buffer.cycles_per_image
+
+    @property
+    def cost(self) -> Cost:
+        return self.line_buffer.cost
 
     @property
     def parameters(self) -> Mapping[str, Parameter]:
@@ -217,6 +249,14 @@ class _PoolKernel(Kernel):
         }
 
     @property
+    def _combine_cost(self) -> Cost:
+        """Adders, or the table of which channels are ANDed."""
+        if self.conjunction is None:
+            return Cost(combs=self.lanes * carry_chain(self.result_bits))
+        table = lut_rom(self.shape[2] // self.lanes, self.lanes)
+        return table if self.conjunction.any() else Cost()
+
+    @property
     def memories(self) -> Mapping[str, str]:
         if self.conjunction is None or not self.conjunction.any():
             return {}
@@ -252,6 +292,15 @@ class PoolKernel(_PoolKernel):
     @property
     def cycles_per_image(self) -> int:
         return int(np.prod(self.shape)) // self.lanes
+
+    @property
+    def cost(self) -> Cost:
+        words = self.shape[2] // self.lanes
+        rows, columns = self.window.output_size(*self.shape[:2])
+        counters = [words, columns * words, rows + 1, columns + 1]
+        counters += [*self.shape[:2], *self.window.stride]
+        control = Cost(combs=55 + 1.5 * sum(map(index_bits, counters)))
+        return control + self._combine_cost + lut_ram(columns * words, self.out_bits)
 
     @property
     def _geometry(self) -> Mapping[str, Parameter]:
@@ -296,6 +345,10 @@ class PoolWindowKernel(_PoolKernel):
     @property
     def cycles_per_image(self) -> int:
         return self.line_buffer.cycles_per_image
+
+    @property
+    def cost(self) -> Cost:
+        return Cost(combs=20 + 2 * self.out_bits) + self._combine_cost + self.line_buffer.cost
 
     @property
     def _geometry(self) -> Mapping[str, Parameter]:

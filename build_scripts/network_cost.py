@@ -1,0 +1,113 @@
+"""What whole convolutional networks cost, with random weights: `network_cost.py NAME`."""
+
+import json
+import math
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
+
+import click
+import onnx
+import torch
+
+from bnnedge.data.encodings import IntegerEncoding
+from bnnedge.dataflow import Dataflow
+from bnnedge.design import Design
+from bnnedge.exporter.onnx_model import to_qonnx
+from bnnedge.hardware import RtlConfig, emit
+from bnnedge.lowering import LoweringConfig, lower_model
+from bnnedge.models.config import NetworkConfig, Topology
+from bnnedge.models.zoo import build_network
+from bnnedge.synthesis import synthesise
+from bnnedge.synthesis.config import SynthesisConfig
+
+_GREY, _COLOUR = (1, 28, 28), (3, 32, 32)
+# Images/s at 100 MHz, and the clock in MHz that place and route has to reach.
+_PLACED = (
+    (Topology.LENET5, _GREY, 2000),
+    (Topology.CNV, _COLOUR, 1000),
+    (Topology.NIN, _COLOUR, 500),
+)
+_CLOCK_MHZ = 50.0
+# FINN's published folding of CNV: (PE, SIMD) of six convolutions and three dense layers.
+_FINN = ((16, 3), (32, 32), (16, 32), (16, 32), (4, 32), (1, 32), (1, 4), (1, 8), (5, 1))
+
+
+@click.group()
+def main() -> None:
+    """Measure the cost of networks with random weights."""
+
+
+@main.command()
+@click.argument("names", nargs=-1, type=click.Choice([t.value for t, _, _ in _PLACED]))
+def placed(names: tuple[str, ...]) -> None:
+    """Predicted and placed on an ECP5-85F; half an hour for all."""
+    print("| network | cycles/image | LUT4 predicted | placed | DP16KD predicted | placed | Fmax |")
+    print("|" + "---|" * 7)
+    for topology, shape, fps in _PLACED:
+        if names and topology.value not in names:
+            continue
+        with TemporaryDirectory() as name:
+            folder = Path(name)
+            _lower(topology, shape, folder / "dataflow")
+            emit(folder / "dataflow", RtlConfig(target_fps=fps), folder / "rtl")
+            facts = _synthesise(folder, "ulx3s-85f")
+            cycles = Design.load(folder / "rtl").interval_cycles
+        comb, bram = facts["resources"]["comb"], facts["resources"]["bram"]
+        error = 100 * (comb["predicted"] / comb["used"] - 1)
+        print(
+            f"| {topology.value} | {cycles} | {comb['predicted']} ({error:+.1f} %) | {comb['used']}"
+            f" | {bram['predicted']} | {bram['used']} | {facts['timing']['reached_mhz']:.0f} MHz |",
+            flush=True,
+        )
+
+
+@main.command()
+def finn() -> None:
+    """CNV at FINN's published folding, estimated for a Pynq board."""
+    with TemporaryDirectory() as name:
+        folder = Path(name)
+        dataflow = _lower(Topology.CNV, _COLOUR, folder / "dataflow")
+        folding = {
+            mvu.name: {"PE": pe, "SIMD": simd}
+            for mvu, (pe, simd) in zip(dataflow.mvus, _FINN, strict=True)
+        }
+        (folder / "folding.json").write_text(json.dumps(folding))
+        emit(folder / "dataflow", RtlConfig(folding=folder / "folding.json"), folder / "rtl")
+        facts = _synthesise(folder, "pynq-z1")
+        print(f"{Design.load(folder / 'rtl').interval_cycles} cycles/image")
+    for kind, use in facts["resources"].items():
+        print(f"{kind}: {use['used']} of {use['available']}")
+
+
+def _lower(topology: Topology, shape: tuple[int, ...], out: Path) -> Dataflow:
+    """A network whose thresholds lie where a trained one's do: around the middle."""
+    torch.manual_seed(1)
+    network = build_network(
+        NetworkConfig(topology=topology),
+        input_shape=shape,
+        encoding=IntegerEncoding(),
+        classes=10,
+    ).eval()
+    for layer in network.layers.values():
+        mean = layer.norm.running_mean
+        assert mean is not None
+        torch.nn.init.normal_(mean, std=math.sqrt(layer.reachable()[-1]))
+        torch.nn.init.normal_(layer.norm.weight)
+    model = out.with_suffix(".onnx")
+    onnx.save(to_qonnx(network), model)
+    dataflow = lower_model(model, LoweringConfig()).dataflow
+    out.mkdir()
+    dataflow.save(out)
+    return dataflow
+
+
+def _synthesise(folder: Path, board: str) -> dict[str, Any]:
+    config = SynthesisConfig(board=board, clock_mhz=_CLOCK_MHZ, gate_level_images=0)
+    synthesise(folder / "rtl", config, folder / "synth")
+    facts: dict[str, Any] = json.loads((folder / "synth" / "resources.json").read_text())
+    return facts
+
+
+if __name__ == "__main__":
+    main()
