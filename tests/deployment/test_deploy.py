@@ -283,16 +283,20 @@ def standalone(package: Path, *words: str) -> subprocess.CompletedProcess[str]:
     )
 
 
+@pytest.mark.parametrize("kind", ["logits_package", "pixels_package"])
 def test_packaged_driver_runs_by_itself(
-    logits_package: Path, terminal: Terminal, tmp_path: Path
+    kind: str, tmp_path: Path, request: pytest.FixtureRequest
 ) -> None:
+    package = request.getfixturevalue(kind)
+    terminal = Terminal(package)
+    request.addfinalizer(terminal.close)
     outputs = tmp_path / "y.npy"
     words = ["--port", terminal.name, "--inputs", "example/inputs.npy", "--outputs", str(outputs)]
-    done = standalone(logits_package, "bnnedge_runtime", *words, "--throughput", "20")
+    done = standalone(package, "bnnedge_runtime", *words, "--throughput", "20")
     assert (done.returncode, done.stderr) == (0, "")
     assert "20 images in" in done.stdout
-    assert (np.load(outputs) == np.load(logits_package / "example" / "expected.npy")).all()
-    done = standalone(logits_package, "bnnedge_runtime.validate", "--port", terminal.name)
+    assert (np.load(outputs) == np.load(package / "example" / "expected.npy")).all()
+    done = standalone(package, "bnnedge_runtime.validate", "--port", terminal.name)
     assert (done.returncode, done.stderr) == (0, "")
     assert done.stdout == "24 of 24 example images equal\n"
 
