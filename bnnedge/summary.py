@@ -382,7 +382,7 @@ def _pipeline(
         links=tuple(links),
         encoding=dataflow.input.name,
         inputs=dataflow.input.elements,
-        input_bits=dataflow.input.features,
+        input_bits=dataflow.input.features * dataflow.input.stream.element.width_bits,
         answer=f"class from {dataflow.mvus[-1].mh} accumulators"
         if design.output_signed
         else "class",

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 import bnnedge
 from bnnedge.artifacts import Artifact, folder_hashes, stage
-from bnnedge.dataflow import ArgMax, Dataflow, ThresholdEncoding
+from bnnedge.dataflow import ArgMax, Dataflow, IntegerEncoding, ThresholdEncoding
 from bnnedge.deployment.runtime import validate
 from bnnedge.deployment.runtime.host import MANIFEST_FILE, PACKAGE_FORMAT, PACKAGE_VERSION
 from bnnedge.deployment.runtime.link import PROTOCOL_VERSION
@@ -42,21 +42,20 @@ def package(
         synth: folder written by `bnnedge synth` from `rtl`.
         out: folder to publish.
         inputs: (N, *input_shape), real inputs whose first images become the examples; default:
-            random ones around the encoding's thresholds.
+            both ends of the encoding's range, values right at its thresholds, and random ones.
         example_images: at most this many.
 
     Raises:
         DesignError, DataflowError: the RTL folder is damaged.
         DataError: `inputs` are not what the network takes.
-        DeploymentError: the driver does not know the network's inputs or outputs; `synth` holds no
-            bitstream, or that of another design; or there are no examples.
+        DeploymentError: `synth` holds no bitstream, or that of another design; or there are no
+            examples.
     """
     design = Design.load(rtl)
     dataflow = Dataflow.load(rtl / "dataflow")
-    encoding = _require_driver(dataflow)
     bitstream, device = _read_synthesis(synth, design)
     if inputs is None:
-        inputs = _random_inputs(encoding, max(0, example_images))
+        inputs = _example_inputs(dataflow.input, max(0, example_images))
     inputs = np.ascontiguousarray(inputs[:example_images])
     if len(inputs) < 1 or example_images < 1:
         raise DeploymentError(
@@ -111,31 +110,27 @@ def _read_synthesis(synth: Path, design: Design) -> tuple[Path, Device]:
     return bitstreams[0], device
 
 
-def _require_driver(dataflow: Dataflow) -> ThresholdEncoding:
-    """The input encoding of a network that the driver can encode for and decode."""
-    remedy = "simulate it with bnnedge simulate; its bitstream is whole"
-    if not isinstance(dataflow.input, ThresholdEncoding):
-        raise DeploymentError(
-            f"{dataflow.name}: wanted inputs of one bit, got {dataflow.input.stream.element};"
-            " the driver sends bits only",
-            remedy=remedy,
-        )
-    if dataflow.output.step != 2:
-        raise DeploymentError(
-            f"{dataflow.name}: wanted accumulators that lie 2 apart, got {dataflow.output.step};"
-            " the driver looks up no others",
-            remedy=remedy,
-        )
-    return dataflow.input
+def _example_inputs(
+    encoding: ThresholdEncoding | IntegerEncoding, count: int
+) -> NDArray[np.float32]:
+    """Inputs (count, *input_shape), float32.
 
-
-def _random_inputs(encoding: ThresholdEncoding, count: int) -> NDArray[np.float32]:
-    threshold = encoding.threshold
-    finite = threshold[np.isfinite(threshold)]
-    low, high = (finite.min(), finite.max()) if finite.size else (0, 0)
+    The first is below all thresholds (or steps), the second above them all. Of the others every
+    second one has each element exactly at a threshold or right below it; the rest are random.
+    """
+    levels = encoding.threshold if isinstance(encoding, ThresholdEncoding) else encoding.steps
+    levels = np.unique(levels[np.isfinite(levels)])
+    if not levels.size:
+        levels = np.zeros(1, np.float32)
+    below = np.nextafter(levels, np.finfo(np.float32).min)
+    low, high = min(levels[0] - 1, below[0]), levels[-1] + 1
     random = np.random.default_rng(_EXAMPLE_SEED)
     shape = (count, *encoding.input_shape)
-    return random.uniform(low - 1, high + 1, shape).astype(np.float32)
+    inputs = random.uniform(low, high, shape).astype(np.float32)
+    edges = random.choice(np.concatenate([levels, below]), shape)
+    inputs[::2] = edges[::2]
+    inputs[:1], inputs[1:2] = low, high
+    return inputs
 
 
 def _copy_files(rtl: Path, design: Design, bitstream: Path, folder: Path) -> None:
@@ -178,7 +173,8 @@ def _manifest(design: Design, dataflow: Dataflow, device: Device, bitstream: str
         "input": {
             "shape": dataflow.input.input_shape,
             "encoding": dataflow.input.name,
-            "bits": design.input_bits,
+            "elements": design.input_elements,
+            "element_bits": design.input_element_bits,
             "bytes": design.input_beats * design.input_width_bits // 8,
         },
         "output": {

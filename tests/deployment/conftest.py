@@ -1,8 +1,8 @@
 """Packages of tiny networks, made once."""
 
 from pathlib import Path
+from typing import Any
 
-import numpy as np
 import pytest
 from numpy.typing import NDArray
 
@@ -11,7 +11,8 @@ from bnnedge.deployment import package
 from bnnedge.design import Design
 from bnnedge.device import Device
 from bnnedge.hardware import RtlConfig, emit
-from tests.networks import random_inputs, random_mlp
+from tests.deployment.networks import real_inputs, sums_of_integers
+from tests.networks import random_conv, random_inputs, random_mlp
 
 
 def make_synthesis(folder: Path, id_word: int) -> Path:
@@ -33,12 +34,16 @@ def make_synthesis(folder: Path, id_word: int) -> Path:
 
 
 def make_package(
-    folder: Path, dataflow: Dataflow, *, inputs: NDArray[np.float32] | None = None
+    folder: Path,
+    dataflow: Dataflow,
+    *,
+    inputs: NDArray[Any] | None = None,
+    target_fps: float = 1e6,
 ) -> Path:
     """Emit and pack `dataflow` below `folder`."""
     (folder / "dataflow").mkdir(parents=True)
     dataflow.save(folder / "dataflow")
-    rtl = emit(folder / "dataflow", RtlConfig(target_fps=1e6), folder / "rtl").folder
+    rtl = emit(folder / "dataflow", RtlConfig(target_fps=target_fps), folder / "rtl").folder
     synth = make_synthesis(folder / "synth", Design.load(rtl).id_word)
     inputs = random_inputs(dataflow, 24) if inputs is None else inputs
     return package(rtl, synth, folder / "package", inputs=inputs).folder
@@ -55,3 +60,19 @@ def classes_package(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A network whose class is found in hardware."""
     dataflow = random_mlp((19, 12, 5), seed=4, classes=True)
     return make_package(tmp_path_factory.mktemp("classes"), dataflow)
+
+
+@pytest.fixture(scope="session")
+def pixels_package(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A convolutional network on 8-bit pixels."""
+    dataflow = random_conv()
+    folder = tmp_path_factory.mktemp("pixels")
+    return make_package(folder, dataflow, inputs=real_inputs(dataflow, 24), target_fps=1e5)
+
+
+@pytest.fixture(scope="session")
+def sums_package(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A network of one layer on signed 4-bit inputs, whose accumulators lie 1 apart."""
+    dataflow = sums_of_integers()
+    folder = tmp_path_factory.mktemp("sums")
+    return make_package(folder, dataflow, inputs=real_inputs(dataflow, 24))

@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bnnedge.deployment.runtime import Host, Manifest
+from bnnedge.deployment.runtime.encoding import IntegerEncoding
 
 
 def framed(frame: bytes) -> bytes:
@@ -81,17 +82,31 @@ class FakeDevice:
         self.sent += 1
 
 
+def elements_of(image: bytes, host: Host) -> NDArray[np.int64]:
+    """The encoded elements (F,) in an image's bytes; what follows them must be 0."""
+    manifest, encoding = host.manifest, host.encoding
+    count, bits = manifest.input_elements, manifest.input_element_bits
+    if bits == 1:
+        stored = np.unpackbits(np.frombuffer(image, np.uint8), bitorder="little")
+    else:
+        assert isinstance(encoding, IntegerEncoding)
+        kind = "i" if encoding.smallest < 0 else "u"
+        stored = np.frombuffer(image, f"<{kind}{bits // 8}")
+    assert not stored[count:].any()
+    return stored[:count].astype(np.int64)
+
+
 def dot_products(
-    host: Host, answer: Callable[[NDArray[np.uint8]], NDArray[np.int64]]
+    host: Host, answer: Callable[[NDArray[np.int64]], NDArray[np.int64]]
 ) -> Callable[[bytes], bytes]:
-    """A `compute` that packs `answer(bits (1, F))` (int64, K) as the hardware does."""
+    """A `compute` that packs `answer(encoded (1, F))` (int64, K) as the hardware does."""
     manifest = host.manifest
     kind = "i" if manifest.output_signed else "u"
 
     def compute(image: bytes) -> bytes:
-        packed = np.frombuffer(image, np.uint8)[None]
-        bits = np.unpackbits(packed, axis=1, count=manifest.input_bits, bitorder="little")
-        values = answer(bits)[0].astype(f"<{kind}{manifest.output_element_bits // 8}")
+        values = answer(elements_of(image, host)[None])[0].astype(
+            f"<{kind}{manifest.output_element_bits // 8}"
+        )
         return bytes(values.tobytes().ljust(manifest.output_bytes, b"\0"))
 
     return compute

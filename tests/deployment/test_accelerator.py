@@ -6,12 +6,14 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import serial
 from numpy.typing import NDArray
 
 from bnnedge.dataflow import Dataflow
 from bnnedge.deployment.runtime import Accelerator, DeviceError, Host, InputError, load
 from bnnedge.deployment.runtime.link import Link
-from tests.deployment.fake_device import FakeDevice, dot_products, framed
+from tests.deployment.fake_device import FakeDevice, dot_products, elements_of, framed
+from tests.deployment.networks import real_inputs
 from tests.networks import random_inputs
 
 
@@ -19,8 +21,9 @@ def device_for(package: Path) -> FakeDevice:
     """The packaged network as the interpreter runs it."""
     host, dataflow = Host.load(package), Dataflow.load(package / "dataflow")
 
-    def answer(bits: NDArray[np.uint8]) -> NDArray[np.int64]:
-        accumulators = dataflow.accumulators_of(bits)
+    def answer(encoded: NDArray[np.int64]) -> NDArray[np.int64]:
+        images = encoded.reshape(-1, *dataflow.input.output_shape)
+        accumulators = dataflow.accumulators_of(images)
         if host.manifest.hardware_classes:
             classes: NDArray[np.int64] = accumulators.argmax(axis=1, keepdims=True)
             return classes
@@ -45,6 +48,16 @@ def test_results_are_the_dataflows(logits_package: Path, count: int) -> None:
     assert (results == dataflow.run(batch)).all()
     assert (accelerator.logits(batch) == dataflow.logits(batch)).all()
     assert accelerator.resent == 0
+
+
+@pytest.mark.parametrize("kind", ["pixels_package", "sums_package"])
+def test_results_from_integers_are_the_dataflows(kind: str, request: pytest.FixtureRequest) -> None:
+    package = request.getfixturevalue(kind)
+    dataflow = Dataflow.load(package / "dataflow")
+    batch = real_inputs(dataflow, 60, seed=3)
+    accelerator = opened(package, device_for(package))
+    assert (accelerator.execute(batch) == dataflow.run(batch)).all()
+    assert (accelerator.logits(batch) == dataflow.logits(batch)).all()
 
 
 def test_classes_from_hardware_are_the_dataflows(classes_package: Path) -> None:
@@ -194,6 +207,25 @@ def test_throughput_test_counts_its_images(logits_package: Path) -> None:
     assert found.bound_images_per_s == 25_000_000 / (10 * 8 * (4 + 8))
 
 
+@pytest.mark.parametrize("kind", ["logits_package", "pixels_package", "sums_package"])
+def test_throughput_test_sends_images_that_the_network_takes(
+    kind: str, request: pytest.FixtureRequest
+) -> None:
+    package = request.getfixturevalue(kind)
+    dataflow, device = Dataflow.load(package / "dataflow"), device_for(package)
+    host, compute, seen = Host.load(package), device.compute, []
+
+    def watched(image: bytes) -> bytes:
+        seen.append(elements_of(image, host))
+        return compute(image)
+
+    device.compute = watched
+    opened(package, device).throughput_test(200)
+    element = dataflow.input.stream.element
+    assert len(seen) == 200
+    assert np.min(seen) == element.smallest and np.max(seen) == element.largest
+
+
 def test_throughput_of_nothing_is_refused(logits_package: Path) -> None:
     accelerator = opened(logits_package, device_for(logits_package))
     with pytest.raises(InputError, match="wanted 1 image or more, got 0"):
@@ -203,6 +235,21 @@ def test_throughput_of_nothing_is_refused(logits_package: Path) -> None:
 def test_bound_is_the_networks_where_it_is_slower(logits_package: Path) -> None:
     manifest = dataclasses.replace(Host.load(logits_package).manifest, interval_cycles=10_000)
     assert manifest.bound_images_per_s == 2500
+
+
+def test_a_window_of_large_images_may_be_written(
+    logits_package: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    options: dict[str, float] = {}
+
+    def refuse(name: str, **given: float) -> None:
+        options.update(given)
+        raise OSError("that is all")
+
+    monkeypatch.setattr(serial, "serial_for_url", refuse)
+    with pytest.raises(DeviceError, match="that is all"):
+        load(logits_package, port="/dev/ttyUSB0")
+    assert options["write_timeout"] == 0.5 + 4 * 10 * (4 + 4) / 3_125_000
 
 
 def test_port_that_does_not_exist_is_named(logits_package: Path) -> None:

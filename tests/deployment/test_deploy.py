@@ -18,11 +18,12 @@ import numpy as np
 import pytest
 
 from bnnedge import tools
-from bnnedge.dataflow import Dataflow
+from bnnedge.dataflow import Dataflow, IntegerEncoding, ThresholdEncoding
 from bnnedge.deployment import LineFaults, deploy
 from bnnedge.deployment.runtime import DeviceError, Host, load
 from bnnedge.errors import DataflowError, DeploymentError, ToolMissingError
 from tests.deployment.conftest import make_package
+from tests.deployment.networks import integer_mlp, integers, pooled_sums, real_inputs
 from tests.deployment.test_accelerator import device_for
 from tests.networks import random_mlp
 
@@ -40,6 +41,32 @@ def test_simulated_board_gives_the_expected_results(
     assert found.line_s == pytest.approx(24 / found.images_per_s)
     # The line never waits: only filling and emptying the pipeline keeps it from its bound.
     assert 0.8 < found.images_per_s / found.board_images_per_s < 1
+
+
+@pytest.mark.parametrize("kind", ["pixels_package", "sums_package"])
+def test_simulated_board_takes_integers(kind: str, request: pytest.FixtureRequest) -> None:
+    found = deploy(request.getfixturevalue(kind))
+    assert (found.device, found.images, found.resent) == ("the simulated board", 24, 0)
+    assert 0.8 < found.images_per_s / found.board_images_per_s < 1
+
+
+INTEGER_NETWORKS = {
+    "16 bits": integer_mlp(integers(16, signed=True), seed=1),
+    "9 bits, classes on the host": dataclasses.replace(
+        integer_mlp(integers(9), rows=2, seed=2),
+        output=dataclasses.replace(integer_mlp(integers(9), seed=2).output, classes=True),
+    ),
+    "classes in hardware": pooled_sums(hardware_classes=True, seed=9),
+}
+
+
+@pytest.mark.parametrize("kind", INTEGER_NETWORKS)
+def test_simulated_board_agrees_with_the_dataflow(kind: str, tmp_path: Path) -> None:
+    dataflow = INTEGER_NETWORKS[kind]
+    inputs = real_inputs(dataflow, 40, seed=5)
+    assert len(np.unique(dataflow.run(inputs), axis=0)) > 1
+    package = make_package(tmp_path, dataflow, inputs=inputs, target_fps=1e5)
+    assert deploy(package).images == 40
 
 
 @pytest.mark.parametrize("clocks_per_bit", [13, 80])
@@ -256,16 +283,20 @@ def standalone(package: Path, *words: str) -> subprocess.CompletedProcess[str]:
     )
 
 
+@pytest.mark.parametrize("kind", ["logits_package", "pixels_package"])
 def test_packaged_driver_runs_by_itself(
-    logits_package: Path, terminal: Terminal, tmp_path: Path
+    kind: str, tmp_path: Path, request: pytest.FixtureRequest
 ) -> None:
+    package = request.getfixturevalue(kind)
+    terminal = Terminal(package)
+    request.addfinalizer(terminal.close)
     outputs = tmp_path / "y.npy"
     words = ["--port", terminal.name, "--inputs", "example/inputs.npy", "--outputs", str(outputs)]
-    done = standalone(logits_package, "bnnedge_runtime", *words, "--throughput", "20")
+    done = standalone(package, "bnnedge_runtime", *words, "--throughput", "20")
     assert (done.returncode, done.stderr) == (0, "")
     assert "20 images in" in done.stdout
-    assert (np.load(outputs) == np.load(logits_package / "example" / "expected.npy")).all()
-    done = standalone(logits_package, "bnnedge_runtime.validate", "--port", terminal.name)
+    assert (np.load(outputs) == np.load(package / "example" / "expected.npy")).all()
+    done = standalone(package, "bnnedge_runtime.validate", "--port", terminal.name)
     assert (done.returncode, done.stderr) == (0, "")
     assert done.stdout == "24 of 24 example images equal\n"
 
@@ -290,6 +321,7 @@ def test_packaged_driver_says_errors_in_one_line(
 def test_thermometer_on_images_end_to_end(tmp_path: Path) -> None:
     dataflow = random_mlp((48, 16, 10), seed=7)
     random = np.random.default_rng(7)
+    assert isinstance(dataflow.input, ThresholdEncoding)
     encoding = dataclasses.replace(
         dataflow.input,
         input_shape=(4, 4),
@@ -300,6 +332,21 @@ def test_thermometer_on_images_end_to_end(tmp_path: Path) -> None:
     package = make_package(tmp_path, dataclasses.replace(dataflow, input=encoding), inputs=inputs)
     assert deploy(package).images == 24
     assert Host.load(package).manifest.input_bytes == 8
+
+
+def test_damaged_pixels_are_found(pixels_package: Path, tmp_path: Path) -> None:
+    """A step of the input's quantiser moved by one, as another bnnedge might have lowered it."""
+    package = Path(shutil.copytree(pixels_package, tmp_path / "copy"))
+    dataflow = Dataflow.load(package / "dataflow")
+    assert isinstance(dataflow.input, IntegerEncoding)
+    shifted = dataclasses.replace(dataflow.input, steps=dataflow.input.steps + 1)
+    dataclasses.replace(dataflow, input=shifted).save(package / "dataflow")
+    with pytest.raises(DeploymentError, match=r"dataflow.json is truncated or was altered"):
+        deploy(package)
+    for name in ("dataflow/dataflow.json", "dataflow/weights.npz"):
+        rewritten(package, name, (package / name).read_bytes())
+    with pytest.raises(DeploymentError, match=r"example image \d+, element \d+: wanted"):
+        deploy(package)
 
 
 def test_damaged_dataflow_is_refused_by_both(copy: Path) -> None:

@@ -8,10 +8,19 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from bnnedge.dataflow import Dataflow, OutputTable, ThresholdEncoding
+from bnnedge.dataflow import Dataflow, ElementType, OutputTable, ThresholdEncoding
 from bnnedge.dataflow.encoding import pack
-from bnnedge.deployment.runtime import Host, InputError, Manifest, PackageError
+from bnnedge.deployment.runtime import DeviceError, Host, InputError, Manifest, PackageError
+from bnnedge.design import Design
 from tests.deployment.conftest import make_package
+from tests.deployment.fake_device import elements_of
+from tests.deployment.networks import (
+    integer_mlp,
+    integers,
+    pooled_sums,
+    real_inputs,
+    sums_of_integers,
+)
 from tests.networks import random_inputs, random_mlp
 
 
@@ -49,6 +58,53 @@ def test_encoding_is_the_dataflows(
     assert not sent[:, wanted.shape[1] :].any()
 
 
+ELEMENTS = [
+    pytest.param(integers(1), 1, 1, id="UINT1"),
+    pytest.param(integers(4, signed=True), 2, 1, id="INT4"),
+    pytest.param(integers(8), 1, 1, id="UINT8"),
+    pytest.param(integers(8, signed=True), 2, 1, id="INT8"),
+    pytest.param(integers(9), 2, 2, id="UINT9"),
+    pytest.param(integers(16), 1, 2, id="UINT16"),
+    pytest.param(integers(16, signed=True), 1, 2, id="INT16"),
+]
+
+
+@pytest.mark.parametrize(("element", "rows", "element_bytes"), ELEMENTS)
+def test_integers_are_the_dataflows(
+    tmp_path: Path, element: ElementType, rows: int, element_bytes: int
+) -> None:
+    dataflow = integer_mlp(element, rows=rows, seed=element.width_bits)
+    batch = real_inputs(dataflow, 300, seed=1)
+    package = make_package(tmp_path, dataflow, inputs=batch[:2])
+    host = Host.load(package)
+    sent, wanted = host.encode(batch), dataflow.encode(batch)
+    assert wanted.min() == element.smallest and wanted.max() == element.largest
+    assert sent.dtype == np.uint8
+    assert sent.shape == (300, host.manifest.input_bytes)
+    assert host.manifest.input_element_bits == 8 * element_bytes
+    assert (sent == Design.load(package / "rtl").pack(wanted)).all()
+    for image, encoded in zip(sent, wanted, strict=True):
+        assert (elements_of(image.tobytes(), host) == encoded.reshape(-1)).all()
+
+
+@pytest.mark.parametrize("dtype", [np.uint8, np.int16, np.float32, bool])
+def test_pixels_of_any_dtype_are_the_dataflows(
+    pixels_package: Path, dtype: type[np.generic]
+) -> None:
+    dataflow, host = Dataflow.load(pixels_package / "dataflow"), Host.load(pixels_package)
+    batch = np.random.default_rng(0).integers(0, 256, (40, 2, 7, 6)).astype(dtype)
+    wanted = batch.transpose(0, 2, 3, 1).reshape(40, -1).astype(np.uint8)
+    assert (dataflow.encode(batch).reshape(40, -1) == wanted).all()
+    assert (host.encode(batch)[:, :84] == wanted).all()
+
+
+def test_pixels_saturate_and_fractions_follow_the_quantiser(pixels_package: Path) -> None:
+    host = Host.load(pixels_package)
+    batch = np.resize([-1, 256, 1e30, -np.inf, np.inf, 41.999, 42], (1, 2, 7, 6))
+    image = host.encode(batch)[0, :84].reshape(7, 6, 2).transpose(2, 0, 1)
+    assert image.reshape(-1)[:7].tolist() == [0, 255, 255, 0, 255, 41, 42]
+
+
 def test_negative_zero_is_not_below_zero(logits_package: Path) -> None:
     host = Host.load(logits_package)
     zeros = np.zeros((1, 19), np.float32)
@@ -72,9 +128,26 @@ def test_wrong_inputs_are_refused(logits_package: Path, batch: object, text: str
     assert text in str(caught.value)
 
 
-def test_no_images_are_no_bytes(logits_package: Path) -> None:
-    host = Host.load(logits_package)
-    assert host.encode(np.zeros((0, 19))).shape == (0, host.manifest.input_bytes)
+@pytest.mark.parametrize(
+    ("batch", "text"),
+    [
+        (np.zeros((2, 7, 6, 2)), "wanted shape (N, 2, 7, 6), got (2, 7, 6, 2)"),
+        (np.zeros((2, 7, 6)), "wanted shape (N, 2, 7, 6), got (2, 7, 6)"),
+        (np.full((1, 2, 7, 6), np.nan), "NaN"),
+        (np.zeros((1, 2, 7, 6), "U1"), "wanted real numbers, got dtype <U1"),
+    ],
+)
+def test_wrong_pixels_are_refused(pixels_package: Path, batch: object, text: str) -> None:
+    with pytest.raises(InputError) as caught:
+        Host.load(pixels_package).encode(batch)
+    assert text in str(caught.value)
+
+
+@pytest.mark.parametrize("kind", ["logits_package", "pixels_package"])
+def test_no_images_are_no_bytes(kind: str, request: pytest.FixtureRequest) -> None:
+    host = Host.load(request.getfixturevalue(kind))
+    none = np.zeros((0, *host.manifest.input_shape))
+    assert host.encode(none).shape == (0, host.manifest.input_bytes)
 
 
 def test_class_on_the_host_is_the_float_outputs_own(tmp_path: Path) -> None:
@@ -90,6 +163,36 @@ def test_class_on_the_host_is_the_float_outputs_own(tmp_path: Path) -> None:
     accumulators = dataflow.accumulators(batch)
     assert (host.result(accumulators) == dataflow.run(batch)).all()
     assert (host.logits(accumulators) == dataflow.logits(batch)).all()
+
+
+TABLES = {
+    "step 1": (sums_of_integers(seed=2), -144, 1),
+    "step 1, classes": (sums_of_integers(classes=True, seed=3), -144, 1),
+    "low is not -MW": (pooled_sums(), -72, 2),
+}
+
+
+@pytest.mark.parametrize("kind", TABLES)
+def test_every_output_table_is_looked_up(tmp_path: Path, kind: str) -> None:
+    dataflow, low, step = TABLES[kind]
+    batch = real_inputs(dataflow, 200, seed=4)
+    host = Host.load(make_package(tmp_path, dataflow, inputs=batch[:2], target_fps=1e5))
+    assert (host.low, host.step) == (low, step)
+    accumulators = dataflow.accumulators(batch)
+    assert len(np.unique(accumulators)) > 5
+    assert (host.result(accumulators) == dataflow.run(batch)).all()
+    assert (host.logits(accumulators) == dataflow.logits(batch)).all()
+
+
+@pytest.mark.parametrize("wrong", [-14, -11, 3, 14])
+def test_accumulators_that_cannot_be_are_refused(logits_package: Path, wrong: int) -> None:
+    host = Host.load(logits_package)
+    accumulators = np.array([[-12, -10, 0, 10, 12], [0, 0, wrong, 0, 0]])
+    assert host.logits(accumulators[:1]).shape == (1, 5)
+    with pytest.raises(
+        DeviceError, match=f"wanted an accumulator from -12 to 12 in steps of 2, got {wrong}"
+    ):
+        host.logits(accumulators)
 
 
 @pytest.mark.parametrize(("bits", "signed"), [(8, True), (16, True), (32, True), (8, False)])
@@ -121,7 +224,7 @@ def test_missing_manifest_is_named(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    "text", ["", "{", "[]", "{}", '{"format": "bnnedge-package", "version": 1}']
+    "text", ["", "{", "[]", "{}", '{"format": "bnnedge-package", "version": 2}']
 )
 def test_damaged_manifest_is_refused(tmp_path: Path, text: str) -> None:
     (tmp_path / "manifest.json").write_text(text)
@@ -129,11 +232,44 @@ def test_damaged_manifest_is_refused(tmp_path: Path, text: str) -> None:
         Manifest.load(tmp_path)
 
 
-def test_newer_manifest_is_refused(logits_package: Path, tmp_path: Path) -> None:
+@pytest.mark.parametrize("version", [1, 3])
+def test_manifest_of_another_version_is_refused(
+    logits_package: Path, tmp_path: Path, version: int
+) -> None:
     package = copied(logits_package, tmp_path)
     record = json.loads((package / "manifest.json").read_text())
-    (package / "manifest.json").write_text(json.dumps({**record, "version": 2}))
-    with pytest.raises(PackageError, match="wanted bnnedge-package version 1, got .* version 2"):
+    (package / "manifest.json").write_text(json.dumps({**record, "version": version}))
+    text = f"wanted bnnedge-package version 2, got .* version {version}; make the package again"
+    with pytest.raises(PackageError, match=text):
+        Host.load(package)
+
+
+@pytest.mark.parametrize(
+    ("kind", "part", "change", "text"),
+    [
+        ("logits_package", "input", {"elements": 18}, "not one of 18 elements of 1 bits"),
+        ("logits_package", "input", {"element_bits": 8}, "19 elements of 8 bits"),
+        ("logits_package", "input", {"bytes": 2}, "19 elements of 1 bits do not fit into 2"),
+        ("logits_package", "output", {"elements": 4}, "an output table of 4 rows, got 5"),
+        ("pixels_package", "input", {"elements": 85}, "not one of 85 elements of 8 bits"),
+        ("pixels_package", "input", {"element_bits": 1}, "84 elements of 1 bits"),
+        ("pixels_package", "input", {"element_bits": 12}, "84 elements of 12 bits"),
+        ("pixels_package", "input", {"element_bits": 16}, "do not fit into 84 bytes"),
+        ("pixels_package", "input", {"bytes": 80}, "84 elements of 8 bits do not fit into 80"),
+    ],
+)
+def test_manifest_of_another_network_is_refused(
+    kind: str,
+    part: str,
+    change: dict[str, int],
+    text: str,
+    tmp_path: Path,
+    request: pytest.FixtureRequest,
+) -> None:
+    package = copied(request.getfixturevalue(kind), tmp_path)
+    record = json.loads((package / "manifest.json").read_text())
+    (package / "manifest.json").write_text(json.dumps({**record, part: record[part] | change}))
+    with pytest.raises(PackageError, match=text):
         Host.load(package)
 
 

@@ -12,13 +12,13 @@ import numpy as np
 import pytest
 
 from bnnedge import artifacts
-from bnnedge.dataflow import Dataflow
+from bnnedge.dataflow import Dataflow, IntegerEncoding, ThresholdEncoding
 from bnnedge.deployment import package
 from bnnedge.deployment.package import RUNTIME_FOLDER
 from bnnedge.design import Design
 from bnnedge.errors import DataError, DeploymentError, DesignError, SynthesisError
-from tests.deployment.conftest import make_synthesis
-from tests.networks import random_conv, random_inputs
+from tests.deployment.conftest import make_package, make_synthesis
+from tests.networks import random_inputs, random_mlp
 
 
 @pytest.fixture
@@ -56,7 +56,13 @@ def test_manifest_describes_design_and_device(logits_package: Path) -> None:
         "interval_cycles": design.interval_cycles,
         "latency_cycles": sum(layer.cycles_per_image for layer in design.layers),
     }
-    assert record["input"] == {"shape": [19], "encoding": "sign", "bits": 19, "bytes": 4}
+    assert record["input"] == {
+        "shape": [19],
+        "encoding": "sign",
+        "elements": 19,
+        "element_bits": 1,
+        "bytes": 4,
+    }
     assert record["output"] == {
         "elements": 5,
         "element_bits": 8,
@@ -64,6 +70,17 @@ def test_manifest_describes_design_and_device(logits_package: Path) -> None:
         "bytes": 8,
         "hardware_classes": False,
         "host_classes": False,
+    }
+
+
+def test_manifest_describes_integer_inputs(pixels_package: Path) -> None:
+    record = json.loads((pixels_package / "manifest.json").read_text())
+    assert record["input"] == {
+        "shape": [2, 7, 6],
+        "encoding": "uint8",
+        "elements": 84,
+        "element_bits": 8,
+        "bytes": 84,
     }
 
 
@@ -91,6 +108,42 @@ def test_examples_without_inputs_differ_from_each_other(build: Path) -> None:
     expected = np.load(made.folder / "example" / "expected.npy")
     assert expected.shape == (64, 5)
     assert len(np.unique(expected, axis=0)) > 10
+
+
+@pytest.mark.parametrize("kind", ["pixels_package", "sums_package"])
+def test_examples_reach_both_ends_and_every_side_of_a_step(
+    kind: str, tmp_path: Path, request: pytest.FixtureRequest
+) -> None:
+    build = request.getfixturevalue(kind).parent
+    dataflow = Dataflow.load(build / "rtl" / "dataflow")
+    made = package(build / "rtl", build / "synth", tmp_path / "out")
+    inputs = np.load(made.folder / "example" / "inputs.npy")
+    encoded = dataflow.encode(inputs)
+    assert isinstance(dataflow.input, IntegerEncoding)
+    steps = dataflow.input.steps[np.isfinite(dataflow.input.steps)]
+    assert inputs.dtype == np.float32 and np.isfinite(inputs).all()
+    assert (encoded[0] == encoded.min(axis=(0, 1, 2))).all()
+    assert (encoded[1] == encoded.max(axis=(0, 1, 2))).all()
+    assert encoded.min() == dataflow.input.element.smallest
+    assert encoded.max() == dataflow.input.element.largest
+    assert 0.2 < np.isin(inputs, steps).mean() < 0.6
+    below = np.nextafter(steps, -np.inf, dtype=np.float32)
+    assert 0.2 < np.isin(inputs, below).mean() < 0.6
+    assert (np.load(made.folder / "example" / "expected.npy") == dataflow.run(inputs)).all()
+    one = package(build / "rtl", build / "synth", tmp_path / "one", example_images=1)
+    assert (np.load(one.folder / "example" / "inputs.npy") == inputs[:1]).all()
+
+
+def test_examples_of_thresholds_at_the_ends_of_float32_are_numbers(tmp_path: Path) -> None:
+    dataflow = random_mlp((19, 12, 5), seed=3)
+    assert isinstance(dataflow.input, ThresholdEncoding)
+    largest = np.finfo(np.float32).max
+    threshold = np.resize(np.array([-np.inf, -largest, largest, 1e-45], np.float32), 19)
+    encoding = dataclasses.replace(dataflow.input, threshold=threshold)
+    made = make_package(tmp_path, dataclasses.replace(dataflow, input=encoding))
+    build = made.parent
+    again = package(build / "rtl", build / "synth", tmp_path / "out")
+    assert np.isfinite(np.load(again.folder / "example" / "inputs.npy")).all()
 
 
 def test_same_package_is_not_made_again(build: Path) -> None:
@@ -134,25 +187,6 @@ def test_damaged_device_record_is_refused(build: Path, text: str | None) -> None
 def test_package_without_examples_is_refused(build: Path, count: int) -> None:
     with pytest.raises(DeploymentError, match="wanted at least one example"):
         package(build / "rtl", build / "synth", build / "out", example_images=count)
-
-
-def test_a_network_beyond_the_driver_is_refused(build: Path, tmp_path: Path) -> None:
-    for change, text in (
-        (random_conv(), "wanted inputs of one bit, got UINT8"),
-        (_with_step_1(Dataflow.load(build / "rtl" / "dataflow")), "lie 2 apart, got 1"),
-    ):
-        change.save(build / "rtl" / "dataflow")
-        with pytest.raises(DeploymentError, match=text):
-            package(build / "rtl", build / "synth", tmp_path / "out")
-        assert not (tmp_path / "out").exists()
-
-
-def _with_step_1(dataflow: Dataflow) -> Dataflow:
-    """The same network with a table that has a column for the sums between, too."""
-    values = np.repeat(dataflow.output.values, 2, axis=1)[:, :-1]
-    return dataclasses.replace(
-        dataflow, output=dataclasses.replace(dataflow.output, values=values, step=1)
-    )
 
 
 def test_incomplete_rtl_is_refused(build: Path) -> None:

@@ -106,7 +106,7 @@ class Accelerator:
         return self._host.logits(self._elements(batch))
 
     def throughput_test(self, images: int = 256, seed: int = 0) -> Throughput:
-        """Run random images (as bits, without encoding) and measure.
+        """Run random images (encoded ones: encoding takes no part) and measure.
 
         Raises:
             InputError: `images` is less than 1.
@@ -114,10 +114,9 @@ class Accelerator:
         """
         if images < 1:
             raise InputError(f"throughput: wanted 1 image or more, got {images}")
-        random = np.random.default_rng(seed)
-        shape = (images, self.manifest.input_bytes)
+        encoded = self._host.random_images(images, seed)
         start = self._clock()
-        self._exchange(random.integers(0, 256, shape, dtype=np.uint8))
+        self._exchange(encoded)
         seconds = self._clock() - start
         return Throughput(
             images=images,
@@ -216,7 +215,9 @@ def load(package: str | Path | None = None, *, port: str, grace_s: float = 0.5) 
     """
     host = Host.load(Path(package) if package is not None else Path(__file__).parent.parent)
     manifest = host.manifest
-    opened = open_port(port, manifest.baud, grace_s)
+    # A write waits until the operating system has room: for a whole window of images, at worst.
+    write_s = grace_s + manifest.window * manifest.image_line_s
+    opened = open_port(port, manifest.baud, write_s)
     link = Link(
         opened, name=port, baud=manifest.baud, quiet_s=manifest.quiet_ms / 1000, grace_s=grace_s
     )

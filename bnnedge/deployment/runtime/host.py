@@ -1,7 +1,4 @@
-"""The host's share of the network: package files, input encoding, output decoding.
-
-Numpy only. +1 is bit 1, −1 is bit 0; bit j of an image is bit j % 8 of byte j // 8.
-"""
+"""The host's share of the network: package files, input encoding, output decoding. Numpy only."""
 
 from __future__ import annotations
 
@@ -14,11 +11,12 @@ from typing import Any
 
 import numpy as np
 
-from .errors import InputError, PackageError
+from .encoding import BitEncoding, IntegerEncoding
+from .errors import DeviceError, InputError, PackageError
 
 MANIFEST_FILE = "manifest.json"
 PACKAGE_FORMAT = "bnnedge-package"
-PACKAGE_VERSION = 1
+PACKAGE_VERSION = 2
 FRAME_OVERHEAD_BYTES = 4  # letter, tag and CRC around an image or a result
 # Verified before anything is sent: the host's arithmetic depends on them.
 _HOST_FILES = ("dataflow/dataflow.json", "dataflow/weights.npz")
@@ -41,8 +39,9 @@ class Manifest:
         interval_cycles: clock cycles between images in the network's steady state.
         latency_cycles: about what an image takes through an idle network.
         input_shape: of one input, without the batch.
-        input_bits: bits of one encoded input.
-        input_bytes: bytes sent per image.
+        input_elements: F, elements of one encoded input.
+        input_element_bits: 1, or 8 or 16 for integers.
+        input_bytes: bytes sent per image, padding included.
         output_elements: results per image.
         output_element_bits: 8, 16 or 32 bits for each.
         output_signed: accumulators are two's complement, classes are unsigned.
@@ -64,7 +63,8 @@ class Manifest:
     interval_cycles: int
     latency_cycles: int
     input_shape: tuple[int, ...]
-    input_bits: int
+    input_elements: int
+    input_element_bits: int
     input_bytes: int
     output_elements: int
     output_element_bits: int
@@ -77,9 +77,13 @@ class Manifest:
     @property
     def bound_images_per_s(self) -> float:
         """Images/s where the slowest of line in, network, line out never waits; no USB delays."""
-        image_s = 10 * (FRAME_OVERHEAD_BYTES + self.input_bytes) / self.baud
         result_clocks = 10 * (FRAME_OVERHEAD_BYTES + self.output_bytes) * self.clocks_per_bit
-        return 1 / max(image_s, max(result_clocks, self.interval_cycles) / self.clock_hz)
+        return 1 / max(self.image_line_s, max(result_clocks, self.interval_cycles) / self.clock_hz)
+
+    @property
+    def image_line_s(self) -> float:
+        """Seconds that an image takes on the line."""
+        return 10 * (FRAME_OVERHEAD_BYTES + self.input_bytes) / self.baud
 
     @property
     def image_s(self) -> float:
@@ -89,7 +93,7 @@ class Manifest:
 
     @classmethod
     def load(cls, package: Path) -> Manifest:
-        """Read the manifest. Raises PackageError where it is missing, damaged or newer."""
+        """Read the manifest. Raises PackageError: missing, damaged or of another version."""
         path = package / MANIFEST_FILE
         try:
             record = json.loads(path.read_text())
@@ -113,7 +117,8 @@ class Manifest:
                 interval_cycles=int(device["interval_cycles"]),
                 latency_cycles=int(device["latency_cycles"]),
                 input_shape=tuple(int(size) for size in host["shape"]),
-                input_bits=int(host["bits"]),
+                input_elements=int(host["elements"]),
+                input_element_bits=int(host["element_bits"]),
                 input_bytes=int(host["bytes"]),
                 output_elements=int(given["elements"]),
                 output_element_bits=int(given["element_bits"]),
@@ -149,16 +154,18 @@ class Host:
     Attributes:
         manifest: the package's.
         source: int32 (F,), index into the flattened input.
-        threshold: float32 (F,).
-        invert: bool (F,).
-        table: float32 (K, MW + 1), the float output for every popcount of the last layer.
+        encoding: what becomes of the elements at `source`.
+        table: float32 (K, S); column i is the float output at the accumulator low + i · step.
+        low: the smallest accumulator.
+        step: distance of neighbouring accumulators.
     """
 
     manifest: Manifest
     source: np.ndarray[Any, np.dtype[np.int32]]
-    threshold: np.ndarray[Any, np.dtype[np.float32]]
-    invert: np.ndarray[Any, np.dtype[np.bool_]]
+    encoding: BitEncoding | IntegerEncoding
     table: np.ndarray[Any, np.dtype[np.float32]]
+    low: int
+    step: int
 
     @classmethod
     def load(cls, package: Path) -> Host:
@@ -166,28 +173,51 @@ class Host:
         manifest = Manifest.load(package)
         for name in _HOST_FILES:
             manifest.check_file(package, name)
-        path = package / "dataflow" / "weights.npz"
+        graph, weights = (package / name for name in _HOST_FILES)
         try:
-            with np.load(path, allow_pickle=False) as arrays:
+            record = json.loads(graph.read_text())
+            with np.load(weights, allow_pickle=False) as arrays:
                 host = cls(
                     manifest=manifest,
                     source=arrays["input.source"],
-                    threshold=arrays["input.threshold"],
-                    invert=arrays["input.invert"],
+                    encoding=_encoding(record["input"], arrays, manifest.input_element_bits),
                     table=arrays["output.values"],
+                    low=int(record["output"]["low"]),
+                    step=int(record["output"]["step"]),
                 )
-        except (OSError, ValueError, KeyError, zipfile.BadZipFile) as error:
-            raise PackageError(f"{path} cannot be read ({error})") from error
-        if host.source.shape != (manifest.input_bits,):
+        except (OSError, ValueError, KeyError, TypeError, zipfile.BadZipFile) as error:
             raise PackageError(
-                f"{path}: wanted {manifest.input_bits} input bits, got {host.source.size}"
-            )
+                f"{graph.parent} cannot be read ({type(error).__name__}: {error});"
+                " make the package again"
+            ) from error
+        host._require_fit(package)
         return host
+
+    def _require_fit(self, package: Path) -> None:
+        """Raises PackageError where manifest and arrays are not of the same network."""
+        manifest = self.manifest
+        elements, bits = manifest.input_elements, manifest.input_element_bits
+        if self.source.shape != (elements,) or not self.encoding.fits(elements, bits):
+            raise PackageError(
+                f"{package}: the input encoding is not one of {elements} elements of {bits} bits,"
+                f" as {MANIFEST_FILE} has it; make the package again"
+            )
+        if elements * bits > 8 * manifest.input_bytes:
+            raise PackageError(
+                f"{package}: {elements} elements of {bits} bits do not fit into"
+                f" {manifest.input_bytes} bytes; make the package again"
+            )
+        if not manifest.hardware_classes and len(self.table) != manifest.output_elements:
+            raise PackageError(
+                f"{package}: wanted an output table of {manifest.output_elements} rows,"
+                f" got {len(self.table)}; make the package again"
+            )
 
     def encode(self, x: Any) -> np.ndarray[Any, np.dtype[np.uint8]]:
         """Inputs (N, *input_shape) of any real dtype → (N, input_bytes), as they are sent.
 
-        bit[j] = (x[source[j]] >= threshold[j]) ^ invert[j], compared as float32.
+        They are compared as float32. Integers saturate: what lies beyond the ends of their range
+        becomes its least or greatest, and fractions are rounded as the network's quantiser does.
 
         Raises:
             InputError: wrong shape, not numbers, or NaN.
@@ -202,8 +232,18 @@ class Host:
         flat = x.reshape(len(x), int(np.prod(shape, dtype=np.int64))).astype(np.float32)
         if np.isnan(flat).any():
             raise InputError("inputs: hold NaN")
-        bits = (flat[:, self.source] >= self.threshold) ^ self.invert
-        packed = np.packbits(bits, axis=1, bitorder="little")
+        return self._packed(self.encoding.encode(flat[:, self.source]))
+
+    def random_images(self, count: int, seed: int) -> np.ndarray[Any, np.dtype[np.uint8]]:
+        """Images (count, input_bytes), as they are sent, of random elements."""
+        low, high = self.encoding.smallest, self.encoding.largest
+        shape = (count, self.manifest.input_elements)
+        random = np.random.default_rng(seed)
+        return self._packed(random.integers(low, high, shape, endpoint=True))
+
+    def _packed(self, encoded: np.ndarray[Any, Any]) -> np.ndarray[Any, np.dtype[np.uint8]]:
+        """Elements (N, F) → (N, input_bytes), padded with zeros."""
+        packed = self.encoding.pack(encoded)
         return np.pad(packed, ((0, 0), (0, self.manifest.input_bytes - packed.shape[1])))
 
     def decode(self, received: np.ndarray[Any, np.dtype[np.uint8]]) -> np.ndarray[Any, Any]:
@@ -220,14 +260,22 @@ class Host:
 
         Raises:
             InputError: the device of this package sends classes, not accumulators.
+            DeviceError: an accumulator is none that the network can give.
         """
         if self.manifest.hardware_classes:
             raise InputError(
                 f"{self.manifest.network}: its device finds the class itself and sends no logits"
             )
-        synapses = self.table.shape[1] - 1
+        columns, rest = np.divmod(elements - self.low, self.step)
+        wrong = (rest != 0) | (columns < 0) | (columns >= self.table.shape[1])
+        if wrong.any():
+            high = self.low + self.step * (self.table.shape[1] - 1)
+            raise DeviceError(
+                f"wanted an accumulator from {self.low} to {high} in steps of {self.step},"
+                f" got {elements[wrong][0]}"
+            )
         floats: np.ndarray[Any, np.dtype[np.float32]] = self.table[
-            np.arange(len(self.table)), (elements + synapses) // 2
+            np.arange(len(self.table)), columns
         ]
         return floats
 
@@ -239,3 +287,19 @@ class Host:
             classes: np.ndarray[Any, Any] = self.logits(elements).argmax(axis=1)
             return classes
         return elements
+
+
+def _encoding(
+    record: dict[str, Any], arrays: Any, element_bits: int
+) -> BitEncoding | IntegerEncoding:
+    """The encoding that `dataflow.json` and `weights.npz` describe."""
+    if record["op"] == "ThresholdEncoding":
+        return BitEncoding(threshold=arrays["input.threshold"], invert=arrays["input.invert"])
+    if record["op"] != "IntegerEncoding":
+        raise ValueError(f"unknown input encoding {record['op']!r}")
+    element = record["element"]
+    return IntegerEncoding(
+        steps=arrays["input.steps"],
+        smallest=-(1 << element["width_bits"] - 1) if element["signed"] else 0,
+        element_bytes=element_bits // 8,
+    )
