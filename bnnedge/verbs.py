@@ -76,6 +76,18 @@ def export(checkpoint: Path, out: Path) -> Artifact:
     return run(checkpoint.parent if checkpoint.is_file() else checkpoint, out)
 
 
+def export_model(network: str, dataset: str, out: Path, *, folder: Path | None = None) -> Artifact:
+    """Export a pretrained network as QONNX; see `export`, and `evaluate_model` for arguments.
+
+    Raises:
+        ConfigError: no such network was trained on that data set.
+        DataError: the data set is missing, or not the one of the model card.
+    """
+    card, test = _pretrained(network, dataset, folder)
+    with tempfile.TemporaryDirectory() as scratch:
+        return export(_checkpoint(card, test, Path(scratch)), out)
+
+
 def lower(
     model: Path,
     out: Path,
@@ -243,18 +255,8 @@ def evaluate_model(
         MismatchError: PyTorch and the Dataflow give an image different classes, or the whole test
             set another accuracy than the model card.
     """
-    from bnnedge.data.config import DatasetName
-    from bnnedge.data.datasets import load_dataset
-    from bnnedge.models.pretrained.cards import ModelCard, name_of
-
-    card = ModelCard.load(name_of(network, dataset))
-    data = load_dataset(DatasetName(dataset), folder)
-    if data.sha256() != card.dataset_sha256:
-        raise DataError(
-            f"this {dataset} is not the one that {card.name} was trained on",
-            remedy=f"run `bnnedge fetch {dataset}`",
-        )
-    test = data.test.take(np.arange(len(data.test))[:images])
+    card, test = _pretrained(network, dataset, folder)
+    test = test.take(np.arange(len(test))[:images])
     with tempfile.TemporaryDirectory() as scratch:
         classes = _both_classes(card, test, Path(scratch), progress)
     for index in np.flatnonzero(classes["pytorch"] != classes["dataflow"])[:1]:
@@ -277,26 +279,48 @@ def evaluate_model(
     return reference, dataflow
 
 
+def _pretrained(network: str, dataset: str, folder: Path | None) -> tuple["ModelCard", "Split"]:
+    """The model card, and the test set of the data that it names."""
+    from bnnedge.data.config import DatasetName
+    from bnnedge.data.datasets import load_dataset
+    from bnnedge.models.pretrained.cards import ModelCard, name_of
+
+    card = ModelCard.load(name_of(network, dataset))
+    data = load_dataset(DatasetName(dataset), folder)
+    if data.sha256() != card.dataset_sha256:
+        raise DataError(
+            f"this {dataset} is not the one that {card.name} was trained on",
+            remedy=f"run `bnnedge fetch {dataset}`",
+        )
+    return card, data.test
+
+
+def _checkpoint(card: "ModelCard", test: "Split", scratch: Path) -> Path:
+    """A checkpoint folder of a pretrained network."""
+    from bnnedge.models.checkpoint import save_checkpoint
+    from bnnedge.models.pretrained.load import load_card
+
+    checkpoint = scratch / "checkpoint"
+    checkpoint.mkdir()
+    record = {"input_range": list(card.input_range)}
+    save_checkpoint(checkpoint, load_card(card), record, test.images, test.labels)
+    return checkpoint
+
+
 def _both_classes(
     card: "ModelCard", test: "Split", scratch: Path, progress: Progress
 ) -> dict[str, NDArray[np.int64]]:
     """Classes of the test images by backend, "pytorch" first; stages go to `scratch`."""
-    from bnnedge.models.checkpoint import save_checkpoint
     from bnnedge.models.pretrained.load import load_card
 
-    model = load_card(card)
-    checkpoint = scratch / "checkpoint"
-    checkpoint.mkdir()
     # Both stages compare what they do on adversarial inputs; here only few images of the set.
     some = test.take(np.arange(len(test))[:_EXPORTED_IMAGES])
-    record = {"input_range": list(card.input_range)}
-    save_checkpoint(checkpoint, model, record, some.images, some.labels)
     progress("exporting", 0.1)
-    export(checkpoint, scratch / "export")
+    export(_checkpoint(card, some, scratch), scratch / "export")
     progress("lowering", 0.3)
     lower(scratch / "export", scratch / "dataflow", name=card.name)
     progress("running PyTorch", 0.5)
-    classes = {"pytorch": model.predict(test.images)}
+    classes = {"pytorch": load_card(card).predict(test.images)}
     progress("running the Dataflow", 0.6)
     dataflow = Dataflow.load(scratch / "dataflow")
     return {**classes, "dataflow": dataflow.classify(test.inputs)}

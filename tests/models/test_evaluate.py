@@ -87,6 +87,21 @@ def test_a_dataflow_that_differs_is_named(card: ModelCard, monkeypatch: pytest.M
         bnnedge.evaluate_model("tfc", "digits", images=5)
 
 
+def test_a_pretrained_network_is_exported_with_its_whole_test_set(
+    card: ModelCard, tmp_path: Path
+) -> None:
+    out = tmp_path / "export"
+    words = ["export", "--model", "tfc", "--dataset", "digits", "-o", str(out), "--json"]
+    result = CliRunner().invoke(main, words)
+    assert result.exit_code == 0, result.output
+    assert json.loads(result.stdout)["facts"]["test_images"] == card.test_images
+    assert (out / "model.onnx").is_file()
+    for arguments in ("", "folder --model tfc --dataset digits", "--model tfc", "--dataset digits"):
+        result = CliRunner().invoke(main, ["export", *arguments.split(), "-o", str(out)])
+        assert result.exit_code == 1
+        assert "either a CHECKPOINT or --model with --dataset" in result.stderr
+
+
 def test_other_data_and_wrong_options_are_one_line(card: ModelCard, tmp_path: Path) -> None:
     for arguments, message in (
         ("--dataset digits", "either a DATAFLOW folder or --model"),
