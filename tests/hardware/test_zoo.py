@@ -29,6 +29,7 @@ _SIMULATED = 4
         pytest.param(Topology.LENET5, _GREY, 4000, id="lenet5"),
         pytest.param(Topology.NIN, _COLOURS, 400, id="nin"),
         pytest.param(Topology.CNV, _COLOURS, 400, id="cnv"),
+        pytest.param(Topology.VGG_SMALL, _COLOURS, 100, id="vgg-small"),
     ],
 )
 def test_every_stage_is_equal(
