@@ -45,7 +45,8 @@ def cells(kernel: Kernel, folder: Path) -> Mapping[str, int]:
     names = " ".join(sorted(path.name for path in folder.glob("*.sv")))
     script = (
         f"read_verilog -sv -defer {names}; hierarchy -check -top top;"
-        " tee -q -o synth.log synth_ecp5 -nowidelut -top top; tee -q -o stat.json stat -json"
+        " tee -q -o synth.log synth_ecp5 -nowidelut -top top; delete */t:$scopeinfo;"
+        " tee -q -o stat.json stat -json"
     )
     command = [tools.find("yosys"), "-q", "-p", script]
     tools.run(command, cwd=folder, log=folder / "yosys.log", timeout_s=300)
