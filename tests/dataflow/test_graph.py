@@ -191,9 +191,9 @@ def test_scores_must_be_those_of_the_floats() -> None:
 def test_scores_and_arg_max_are_at_the_end() -> None:
     dataflow = random_conv()
     pool = next(i for i, node in enumerate(dataflow.nodes) if node.name == "pool2")
-    table = ScoreTable(name="scores", scores=np.zeros((5, 37)), low=-36, step=2)
+    table = ScoreTable(name="scores", scores=np.zeros((20, 37)), low=-36, step=2)
     before = (*dataflow.nodes[: pool + 1], dataclasses.replace(dataflow.nodes[-2], name="flat"))
-    sums = IntegerMvu(name="mvu3", weights=np.ones((4, 5), np.uint8))
+    sums = IntegerMvu(name="mvu3", weights=np.ones((4, 20), np.uint8))
     with pytest.raises(DataflowError, match="scores: must be at the end"):
         dataclasses.replace(dataflow, nodes=(*before, table, sums)).verify()
 

@@ -9,7 +9,7 @@ from torch import Tensor, nn
 
 import bnnedge
 from bnnedge.lowering import LoweringConfig, lower
-from tests.lowering.graphs import execute
+from tests.lowering.graphs import Graph
 
 
 class _Binary(nn.Module):
@@ -54,6 +54,29 @@ def _conv() -> _Binary:
     return _Binary(hidden, nn.BatchNorm2d(5), nn.Linear(5 * 9, 10, bias=False))
 
 
+def _save(model: _Binary, shape: tuple[int, ...], path: Path) -> Path:
+    graph = Graph(("batch", *shape))
+    graph.add("Sub", np.float32(0.5))
+    graph.add("Sign")
+    if isinstance(model.hidden, nn.Conv2d):
+        graph.add("Conv", model.hidden.weight.detach().numpy(), strides=[2, 2])
+    else:
+        graph.add("Flatten")
+        graph.add("MatMul", model.hidden[1].weight.detach().numpy().T)
+    _add_norm(graph, model.norm)
+    graph.add("Sign")
+    graph.add("Flatten")
+    graph.add("MatMul", model.last.weight.detach().numpy().T)
+    _add_norm(graph, model.scores)
+    return graph.save(path)
+
+
+def _add_norm(graph: Graph, norm: nn.Module) -> None:
+    names = ("weight", "bias", "running_mean", "running_var")
+    values = [norm.get_buffer(n) if "_" in n else norm.get_parameter(n) for n in names]
+    graph.add("BatchNormalization", *(v.detach().numpy() for v in values), epsilon=norm.eps)
+
+
 @pytest.mark.parametrize(
     ("network", "shape"), [(_mlp, (7, 9)), (_conv, (3, 7, 7))], ids=["mlp", "conv"]
 )
@@ -62,9 +85,7 @@ def test_hardware_finds_pytorchs_class(
 ) -> None:
     torch.manual_seed(3)
     model = network().eval()
-    path = tmp_path / "model.onnx"
-    dynamic = ({0: torch.export.Dim("batch")},)
-    torch.onnx.export(model, (torch.zeros(2, *shape),), path, dynamo=True, dynamic_shapes=dynamic)
+    path = _save(model, shape, tmp_path / "model.onnx")
     lower(path, LoweringConfig(classify=True), tmp_path / "dataflow")
     dataflow = bnnedge.Dataflow.load(tmp_path / "dataflow")
     assert [type(node).__name__ for node in dataflow.class_nodes] == ["ScoreTable", "ArgMax"]
@@ -77,7 +98,6 @@ def test_hardware_finds_pytorchs_class(
     assert 3 in wanted and len(np.unique(wanted)) > 4
     hardware = dataflow.results_of(dataflow.encode(x.numpy()))[:, 0]
     assert np.array_equal(hardware, wanted)
-    assert np.array_equal(execute(path, x[:20].numpy()).argmax(axis=1), wanted[:20])
     assert (dataflow.accumulators(x.numpy()).argmax(axis=1) != wanted).any()
 
     bnnedge.rtl(tmp_path / "dataflow", tmp_path / "rtl", target_fps=400_000, clock_mhz=100)
