@@ -2,6 +2,7 @@
 
 import dataclasses
 import json
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -186,10 +187,9 @@ def report_data(
     dataflow = Dataflow.load(folder["lower"]) if "lower" in folder else None
     record = json.loads((folder["train"] / "checkpoint.json").read_text())
     simulated = facts.get("simulate")
-    widths = [] if dataflow is None else [m.mw for m in dataflow.mvus] + [dataflow.mvus[-1].mh]
     return ReportData(
         network=name,
-        topology="-".join(map(str, widths)) or None,
+        topology=None if dataflow is None else _topology(dataflow),
         dataset=record["dataset"]["name"],
         version=bnnedge.__version__,
         board=_board(facts),
@@ -228,6 +228,12 @@ def report_data(
             ),
         ),
     )
+
+
+def _topology(dataflow: Dataflow) -> str:
+    """The input's size and every layer's outputs, e.g. "784-64-10" or "28x28x1-20-10"."""
+    size = "x".join(map(str, dataflow.input.output_shape))
+    return "-".join([size, *(str(mvu.mh) for mvu in dataflow.mvus)])
 
 
 def _test_set(export: Path) -> tuple[NDArray[np.float32], NDArray[np.int64]]:
@@ -269,19 +275,20 @@ def _accuracy(
 def _examples(
     dataflow: Dataflow, export: Path, classes: Sequence[str]
 ) -> tuple[report.Example, ...]:
-    """The first test images, where an input is a square picture."""
+    """The first test images, where an input is a grey picture, or a row that can be a square."""
+    sizes = [size for size in dataflow.input.input_shape if size > 1]
+    height, width = sizes if len(sizes) == 2 else [math.isqrt(dataflow.input.elements)] * 2
+    if len(sizes) > 2 or height * width != dataflow.input.elements:
+        return ()
     inputs, labels = _test_set(export)
     inputs, labels = inputs[:_EXAMPLES], labels[:_EXAMPLES]
-    side = round(dataflow.input.elements**0.5)
-    if side * side != dataflow.input.elements:
-        return ()
     largest = max(1.0, float(inputs.max()))
     grey = (inputs.reshape(len(inputs), -1) * (255 / largest)).astype(np.uint8)
     return tuple(
         report.Example(
             pixels=pixels.tobytes(),
-            height=side,
-            width=side,
+            height=height,
+            width=width,
             predicted=classes[guess],
             expected=classes[label],
         )
@@ -375,7 +382,9 @@ def _pipeline(
                 element=str(stream.element),
             )
         )
-    links[0] = dataclasses.replace(links[0], beats=design.input_beats)
+    links[0] = dataclasses.replace(
+        links[0], width_bits=design.input_width_bits, beats=design.input_beats
+    )
     links[-1] = dataclasses.replace(links[-1], beats=design.output_beats)
     return report.Pipeline(
         layers=tuple(layers),

@@ -383,7 +383,7 @@ class ReportData:
 
     Attributes:
         network: its name, e.g. "TFC".
-        topology: its widths, e.g. "784-64-64-64-10".
+        topology: its widths, e.g. "784-64-64-64-10" or "28x28x1-20-50-500-10".
         dataset: what it was trained and tested on.
         version: of bnnedge.
     """

@@ -9,11 +9,19 @@ import torch
 
 from bnnedge.data.encodings import Encoding, IntegerEncoding, OneBitThreshold, QuantileThermometer
 from bnnedge.dataflow import Dataflow
-from bnnedge.exporter import export
+from bnnedge.errors import LoweringError
+from bnnedge.exporter import export, onnx_model
 from bnnedge.exporter.onnx_model import to_qonnx
 from bnnedge.lowering import LoweringConfig, lower, lower_model
 from bnnedge.models.checkpoint import save_checkpoint
-from bnnedge.models.config import LayerConfig, NetworkConfig, PoolConfig, PoolKind, Topology
+from bnnedge.models.config import (
+    LayerConfig,
+    NetworkConfig,
+    PoolConfig,
+    PoolKind,
+    Precision,
+    Topology,
+)
 from bnnedge.ops.config import PaddingMode, WeightScale
 from tests.models.networks import random_mlp, random_network
 
@@ -119,3 +127,46 @@ def test_an_exported_folder_brings_its_reference(
         inputs, logits = reference["inputs"], reference["logits"]
         assert np.array_equal(dataflow.accumulators(inputs), reference["accumulators"])
     assert np.array_equal(dataflow.logits(inputs), logits)
+
+
+@pytest.mark.parametrize(
+    "topology",
+    [
+        Topology.LENET5,
+        pytest.param(Topology.CNV, marks=_SLOW),
+        pytest.param(Topology.NIN, marks=_SLOW),
+        pytest.param(Topology.VGG_SMALL, marks=_SLOW),
+    ],
+)
+def test_float_ends_are_refused(
+    topology: Topology, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As the exporter refuses them, here is what their graph would be."""
+    model = random_network(
+        NetworkConfig(topology=topology, first_last=Precision.FLOAT),
+        input_shape=(1, 28, 28) if topology is Topology.LENET5 else (3, 32, 32),
+        encoding=IntegerEncoding(),
+    )
+    monkeypatch.setattr(onnx_model, "_require_integers", lambda model: None)
+    path = tmp_path / "model.onnx"
+    onnx.save(to_qonnx(model), path)
+    with pytest.raises(
+        LoweringError,
+        match=r"^node hidden\.0\.conv \(Conv\): weights are not bipolar: output channel 0 .*"
+        r'BinaryConv2d.*first_last = "binary" in a recipe',
+    ):
+        lower_model(path, LoweringConfig())
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("topology", [Topology.RESNET18, Topology.RESNET20])
+def test_residual_networks_are_refused(topology: Topology, tmp_path: Path) -> None:
+    model = random_network(_named(topology), input_shape=(3, 8, 8), encoding=IntegerEncoding())
+    path = tmp_path / "model.onnx"
+    onnx.save(to_qonnx(model), path)
+    with pytest.raises(
+        LoweringError,
+        match=r"^node blocks\.0\S* \(Add\): joins two branches.*only chains of layers",
+    ):
+        lower(path, LoweringConfig(), tmp_path / "dataflow")
+    assert [entry.name for entry in tmp_path.iterdir()] == ["model.onnx"]

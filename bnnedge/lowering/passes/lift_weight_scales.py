@@ -15,7 +15,10 @@ from bnnedge.lowering.chain import called, find_chain
 from bnnedge.lowering.notes import Lift, Notes, is_exact_factor
 from bnnedge.lowering.passes.edit import Inserter, index_of, matrix_of, per_channel, take_output
 
-_OTHER = "binarise the weights (±s, one s per tensor or output channel)"
+_OTHER = (
+    "binarise the weights (±s, one s per tensor or output channel: BinaryConv2d, BinaryLinear;"
+    ' first_last = "binary" in a recipe)'
+)
 _FIRST = (
     f"{_OTHER}; a first layer on real numbers takes its input quantised to 8 bits or less"
     " (PixelInput, or Brevitas' QuantIdentity)"
