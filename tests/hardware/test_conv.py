@@ -24,7 +24,7 @@ from tests.hardware.conv_networks import (
     random_chain,
     random_folding,
 )
-from tests.networks import random_conv
+from tests.networks import random_conv, with_class_scales
 
 _SETTINGS = settings(
     max_examples=2,
@@ -106,6 +106,19 @@ def test_wires_need_no_kernel(tmp_path: Path, cache: Path) -> None:
     encoded = generate_inputs(dataflow, 20, seed=2)
     run = run_network(tmp_path / "rtl", encoded, cache=cache, stalls=0.3)
     assert (run.values == dataflow.results_of(encoded)).all()
+
+
+def test_scores_of_sums_find_the_class(cache: Path) -> None:
+    """Sums of a padded map are odd and even: a table in steps of 1."""
+    maker = ChainMaker(3, bit_encoding((5, 4, 3)))
+    maker.conv(5, Window(kernel=(3, 3), padding=(1, 1, 1, 1)), exact_zeros=True, thresholded=False)
+    maker.sum_pool(Window(kernel=(5, 4)))
+    maker.flatten()
+    dataflow = with_class_scales(maker.finish(classes=False), seed=4)
+    assert dataflow.output.step == 1
+    encoded = generate_inputs(dataflow, 12, seed=1)
+    assert len(np.unique(dataflow.results_of(encoded))) > 2
+    check_network(dataflow, random_folding(dataflow, 3), cache)
 
 
 @given(seed=st.integers(0, 10**6))
