@@ -1,5 +1,6 @@
 """Small Dataflows for the tests of every stage, adversarial ones among them."""
 
+import dataclasses
 import itertools
 
 import numpy as np
@@ -14,6 +15,7 @@ from bnnedge.dataflow import (
     IntegerMvu,
     MaxPool,
     OutputTable,
+    ScoreTable,
     SlidingWindow,
     SumPool,
     Threshold,
@@ -71,6 +73,28 @@ def random_mlp(widths: tuple[int, ...], *, seed: int = 0, classes: bool = False)
         input=identity_encoding(widths[0]),
         nodes=(*mvus, ArgMax(name="argmax")) if classes else tuple(mvus),
         output=OutputTable(values=np.tile(scale, (widths[-1], 1)), classes=classes, low=-mw),
+    )
+
+
+def with_class_scales(dataflow: Dataflow, *, seed: int = 0) -> Dataflow:
+    """`dataflow` with a scale and a bias per class at its end, and the class found in hardware.
+
+    Scales are negative, 0 and tiny, too; the first two classes are equal.
+    """
+    rng = np.random.default_rng(seed)
+    end = len(dataflow.nodes) - len(dataflow.class_nodes)
+    old = dataflow.output
+    classes, columns = old.values.shape
+    sums = old.low + old.step * np.arange(columns, dtype=np.float32)
+    scale = rng.choice(np.float32([-2, -0.37, -0.0, 1e-3, 0.37, 1, 2]), (classes, 1))
+    bias = rng.choice(np.float32([-1, 0, 0, 0.74, 4]), (classes, 1))
+    scale[:2], bias[:2] = scale[0], bias[0]
+    output = dataclasses.replace(old, values=sums * scale + bias, classes=True)
+    scores = ScoreTable(name="scores", scores=output.scores(), low=old.low, step=old.step)
+    return dataclasses.replace(
+        dataflow,
+        nodes=(*dataflow.nodes[:end], scores, ArgMax(name="argmax")),
+        output=output,
     )
 
 

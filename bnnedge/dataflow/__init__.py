@@ -3,7 +3,7 @@
 from bnnedge.dataflow.encoding import IntegerEncoding, ThresholdEncoding
 from bnnedge.dataflow.graph import Dataflow
 from bnnedge.dataflow.mvu import IntegerMvu, XnorMvu
-from bnnedge.dataflow.nodes import ArgMax, Flatten, Node, OutputTable, Threshold
+from bnnedge.dataflow.nodes import ArgMax, Flatten, Node, OutputTable, ScoreTable, Threshold
 from bnnedge.dataflow.streams import BIPOLAR, ElementType, Stream
 from bnnedge.dataflow.windows import MaxPool, SlidingWindow, SumPool, Window
 
@@ -18,6 +18,7 @@ __all__ = [
     "MaxPool",
     "Node",
     "OutputTable",
+    "ScoreTable",
     "SlidingWindow",
     "Stream",
     "SumPool",

@@ -13,8 +13,8 @@ from numpy.typing import NDArray
 
 from bnnedge.dataflow.encoding import IntegerEncoding, ThresholdEncoding
 from bnnedge.dataflow.mvu import IntegerMvu, XnorMvu
-from bnnedge.dataflow.nodes import ArgMax, Flatten, Node, OutputTable
-from bnnedge.dataflow.record import FORMAT_VERSION, from_record, to_record
+from bnnedge.dataflow.nodes import ArgMax, Flatten, Node, OutputTable, ScoreTable
+from bnnedge.dataflow.record import FORMAT_VERSION, OLDEST_VERSION, from_record, to_record
 from bnnedge.dataflow.streams import Stream
 from bnnedge.dataflow.windows import SumPool
 from bnnedge.errors import DataflowError
@@ -28,8 +28,9 @@ _BATCH_ELEMENTS = 1 << 25  # of the widest stream, interpreted at a time: bounds
 class Dataflow:
     """A chain of integer nodes between a host-side input encoding and a host-side output table.
 
-    The last matrix-vector unit gives accumulators; only a `SumPool`, a `Flatten` and an `ArgMax`
-    (where the class is found in hardware) may follow it.
+    The last matrix-vector unit gives accumulators; only a `SumPool` and a `Flatten` may follow it,
+    and an `ArgMax` where the class is found in hardware, with a `ScoreTable` right before it where
+    accumulators do not order the classes as the float outputs do.
 
     Attributes:
         name: of the network.
@@ -47,6 +48,17 @@ class Dataflow:
     def mvus(self) -> tuple[XnorMvu | IntegerMvu, ...]:
         """The matrix-vector units, in order."""
         return tuple(node for node in self.nodes if isinstance(node, XnorMvu | IntegerMvu))
+
+    @property
+    def class_nodes(self) -> tuple[ScoreTable | ArgMax, ...]:
+        """The last nodes, which find the class in hardware; none where the host finds it."""
+        match self.nodes[-2:]:
+            case (ScoreTable() as table, ArgMax() as arg_max):
+                return table, arg_max
+            case (*_, ArgMax() as arg_max):
+                return (arg_max,)
+            case _:
+                return ()
 
     def streams(self) -> tuple[Stream, ...]:
         """Types of the streams: the input, then every node's output.
@@ -72,18 +84,31 @@ class Dataflow:
         streams = self.streams()
         if not self.mvus or self.mvus[-1].thresholds is not None:
             raise DataflowError(f"{self.name}: wanted a last matrix-vector unit without thresholds")
-        tail = self.nodes[self.nodes.index(self.mvus[-1]) + 1 :]
-        classified = bool(tail) and isinstance(tail[-1], ArgMax)
-        for node in tail[: len(tail) - classified]:
+        end = len(self.nodes) - len(self.class_nodes)
+        for node in self.nodes[self.nodes.index(self.mvus[-1]) + 1 : end]:
             if not isinstance(node, SumPool | Flatten):
                 raise DataflowError(f"{node.name}: may not follow {self.mvus[-1].name}")
+        for node in self.nodes[:end]:
+            if isinstance(node, ScoreTable | ArgMax):
+                raise DataflowError(f"{node.name}: must be at the end")
         reach, odd_and_even = self._accumulators(streams)
-        self.output.verify(streams[-2] if classified else streams[-1], reach)
+        self.output.verify(streams[end], reach)
         if odd_and_even and self.output.step != 1:
             raise DataflowError(f"{self.name}: accumulators do not lie {self.output.step} apart")
-        if classified and not (self.output.classes and self.output.keeps_order):
+        self._verify_classes()
+
+    def _verify_classes(self) -> None:
+        if not self.class_nodes:
+            return
+        first, output = self.class_nodes[0], self.output
+        if isinstance(first, ScoreTable):
+            what, exact = "scores", (first.low, first.step) == (output.low, output.step)
+            exact &= np.array_equal(first.scores, output.scores())
+        else:
+            what, exact = "accumulators", output.keeps_order
+        if not (output.classes and exact):
             raise DataflowError(
-                f"{tail[-1].name}: accumulators do not order the classes as the float outputs do"
+                f"{first.name}: {what} do not order the classes as the float outputs do"
             )
 
     def _accumulators(self, streams: tuple[Stream, ...]) -> tuple[int, bool]:
@@ -120,7 +145,7 @@ class Dataflow:
 
     def accumulators_of(self, encoded: NDArray[Any]) -> NDArray[np.int64]:
         """Encoded inputs (N, *input.output_shape) → accumulators (N, K), int64."""
-        nodes = [node for node in self.nodes if not isinstance(node, ArgMax)]
+        nodes = self.nodes[: len(self.nodes) - len(self.class_nodes)]
         out = np.empty((len(encoded), len(self.output.values)), np.int64)
         batch = max(1, _BATCH_ELEMENTS // max(stream.elements for stream in self.streams()))
         for start in range(0, len(encoded), batch):
@@ -129,6 +154,16 @@ class Dataflow:
                 values = node.run(values)
             out[start : start + batch] = values
         return out
+
+    def results_of(self, encoded: NDArray[Any]) -> NDArray[np.int64]:
+        """What the hardware answers to encoded inputs (N, *input.output_shape), int64.
+
+        Accumulators (N, K), or classes (N, 1) where there are `class_nodes`.
+        """
+        values: NDArray[Any] = self.accumulators_of(encoded)
+        for node in self.class_nodes:
+            values = node.run(values)
+        return values
 
     def classes_of(self, accumulators: NDArray[np.int64]) -> NDArray[np.int64]:
         """Accumulators (N, K) → classes (N,): arg-max of the float outputs, ties to the lowest."""
@@ -222,9 +257,10 @@ def _load_graph(path: Path) -> dict[str, Any]:
             f"{path} is not a readable Dataflow ({type(error).__name__}: {error})",
             remedy="run bnnedge lower again",
         ) from error
-    if version != FORMAT_VERSION:
+    if not OLDEST_VERSION <= version <= FORMAT_VERSION:
         raise DataflowError(
-            f"{path} has format version {version}, this bnnedge reads {FORMAT_VERSION}",
+            f"{path} has format version {version}, this bnnedge reads {OLDEST_VERSION} to"
+            f" {FORMAT_VERSION}",
             remedy="upgrade bnnedge, or run bnnedge lower again",
         )
     return dict(graph)

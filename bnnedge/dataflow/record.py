@@ -9,14 +9,15 @@ from numpy.typing import NDArray
 
 from bnnedge.dataflow.encoding import IntegerEncoding, ThresholdEncoding
 from bnnedge.dataflow.mvu import IntegerMvu, XnorMvu
-from bnnedge.dataflow.nodes import ArgMax, Flatten, Node, OutputTable, Threshold
+from bnnedge.dataflow.nodes import ArgMax, Flatten, Node, OutputTable, ScoreTable, Threshold
 from bnnedge.dataflow.streams import ElementType
 from bnnedge.dataflow.windows import MaxPool, SlidingWindow, SumPool, Window
 
 if TYPE_CHECKING:
     from bnnedge.dataflow.graph import Dataflow
 
-FORMAT_VERSION = 2
+FORMAT_VERSION = 3
+OLDEST_VERSION = 2  # which has no ScoreTable, and is the same in all else
 
 _NODES: Mapping[str, type[Node]] = {
     node.__name__: node
@@ -28,6 +29,7 @@ _NODES: Mapping[str, type[Node]] = {
         SumPool,
         Threshold,
         Flatten,
+        ScoreTable,
         ArgMax,
     )
 }

@@ -10,6 +10,7 @@ from bnnedge.dataflow import (
     Flatten,
     IntegerMvu,
     MaxPool,
+    ScoreTable,
     SlidingWindow,
     Stream,
     SumPool,
@@ -32,6 +33,7 @@ from bnnedge.hardware.kernels import (
     Kernel,
     MvuKernel,
     ResizeElementsKernel,
+    ScoreTableKernel,
     SlidingWindowKernel,
     StreamFifoKernel,
     StreamWidthConverterKernel,
@@ -131,6 +133,8 @@ class _Builder:
                     kernel = self._pool(node, before, after)
                 case Threshold():
                     kernel = self._threshold(node, before)
+                case ScoreTable():
+                    kernel = self._score_table(node, before)
                 case ArgMax():
                     kernel = self._arg_max(before)
                 case SlidingWindow() | Flatten():
@@ -198,6 +202,17 @@ class _Builder:
                 element=before.element,
                 pe=lanes,
                 pixels=before.elements // before.channels,
+                memory_prefix=f"mem/{self._stem}_",
+            )
+
+        return self._narrowest(kernel, before)
+
+    def _score_table(self, node: ScoreTable, before: Stream) -> Kernel:
+        def kernel(lanes: int) -> Kernel:
+            return ScoreTableKernel(
+                node=node,
+                element=before.element,
+                pe=lanes,
                 memory_prefix=f"mem/{self._stem}_",
             )
 

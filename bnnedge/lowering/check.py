@@ -12,7 +12,6 @@ from qonnx.core.modelwrapper import ModelWrapper
 from qonnx.core.onnx_exec import execute_onnx
 
 from bnnedge.dataflow import (
-    ArgMax,
     Dataflow,
     IntegerEncoding,
     IntegerMvu,
@@ -248,7 +247,7 @@ def _check_chunk(
 
 def _accumulators(dataflow: Dataflow, trace: Mapping[str, NDArray[Any]]) -> NDArray[np.int64]:
     """What the output table is looked up with, (N, K)."""
-    return trace[[node.name for node in dataflow.nodes if not isinstance(node, ArgMax)][-1]]
+    return trace[dataflow.nodes[-1 - len(dataflow.class_nodes)].name]
 
 
 def _near(dataflow: Dataflow, trace: Mapping[str, NDArray[Any]], index: int) -> NDArray[np.bool_]:

@@ -23,6 +23,7 @@ from bnnedge.dataflow import (
     MaxPool,
     Node,
     OutputTable,
+    ScoreTable,
     SlidingWindow,
     SumPool,
     Threshold,
@@ -37,6 +38,8 @@ from bnnedge.lowering.regions import padding_classes
 from bnnedge.lowering.thresholds import chunks
 from bnnedge.lowering.windows import pad_of, window_of
 
+_MOST_SCORE_BITS = 1 << 20  # all block RAM of a small FPGA
+
 
 def read_dataflow(
     model: ModelWrapper, *, name: str, encoding: str | None, classify: bool
@@ -50,27 +53,40 @@ def read_dataflow(
         classify: end in an arg-max even where the graph does not.
 
     Raises:
-        LoweringError: the tail gives NaN or infinity, or an arg-max was asked for that
-            accumulators cannot decide.
+        LoweringError: the tail gives NaN or infinity, or an arg-max was asked for that needs too
+            large a table.
     """
     chain = find_chain(model)
     nodes: list[Node] = []
     for index in range(len(chain.layers)):
         nodes += _layer(model, chain, index)
     table = _table(model, chain, classify)
-    if table.classes and table.keeps_order:
-        nodes.append(ArgMax(name="arg_max"))
-    elif classify:
-        raise LoweringError(
-            f"{called(chain.layers[-1])}: an arg-max over its accumulators is not always the class,"
-            " for the tail scales channels differently or merges values",
-            remedy="lower without --classify; the host then decides",
-        )
+    if table.classes:
+        nodes += _class_nodes(table, called(chain.layers[-1]), classify)
     dataflow = Dataflow(
         name=name, input=_encoding(model, chain, encoding), nodes=tuple(nodes), output=table
     )
     dataflow.verify()
     return dataflow
+
+
+def _class_nodes(table: OutputTable, layer: str, classify: bool) -> list[Node]:
+    """What finds the class in hardware; nothing where that is too large and was not asked for."""
+    arg_max = ArgMax(name="arg_max")
+    if table.keeps_order:
+        return [arg_max]
+    scores = ScoreTable(name="score_table", scores=table.scores(), low=table.low, step=table.step)
+    if scores.table_bits <= _MOST_SCORE_BITS:
+        return [scores, arg_max]
+    if classify:
+        classes, columns = scores.scores.shape
+        raise LoweringError(
+            f"{layer}: its tail scales classes differently or merges values, so an arg-max needs a"
+            f" table of {classes} x {columns} scores of {scores.element.width_bits} bits; wanted at"
+            f" most {_MOST_SCORE_BITS} bits",
+            remedy="lower without --classify; the host then decides",
+        )
+    return []
 
 
 def stream_names(dataflow: Dataflow) -> list[str]:

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from bnnedge import tools
 from bnnedge.artifacts import Artifact, stage, to_json
-from bnnedge.dataflow import ArgMax, Dataflow, SlidingWindow
+from bnnedge.dataflow import Dataflow, SlidingWindow
 from bnnedge.dataflow.streams import Stream
 from bnnedge.errors import MismatchError
 from bnnedge.simulation.config import SimulationConfig
@@ -131,7 +131,7 @@ def check(
     core = Core.load(rtl, cache=cache)
     dataflow = Dataflow.load(rtl / "dataflow")
     images = _images(dataflow, config, inputs)
-    wanted = expected_values(dataflow, images)
+    wanted = dataflow.results_of(images)
     start = time.perf_counter()
     core.model.compile()
     compile_s = time.perf_counter() - start
@@ -170,16 +170,6 @@ def check(
         interval_cycles=next((run.interval_cycles for run in runs if run.stall == 0), None),
         runs=tuple(runs),
     )
-
-
-def expected_values(dataflow: Dataflow, encoded: NDArray[Any]) -> NDArray[np.int64]:
-    """What the hardware must answer to encoded inputs: accumulators (N, K), classes (N, 1).
-
-    Hardware gives classes only where the graph has an ArgMax node.
-    """
-    accumulators = dataflow.accumulators_of(encoded)
-    last = dataflow.nodes[-1]
-    return last.run(accumulators) if isinstance(last, ArgMax) else accumulators
 
 
 def generate_inputs(dataflow: Dataflow, count: int, seed: int) -> NDArray[Any]:

@@ -6,10 +6,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from bnnedge.dataflow import ArgMax, Dataflow
+from bnnedge.dataflow import ArgMax, Dataflow, IntegerMvu, ScoreTable
 from bnnedge.dataflow.graph import GRAPH_FILE, WEIGHTS_FILE
 from bnnedge.errors import DataflowError
-from tests.networks import random_conv, random_inputs, random_mlp
+from tests.networks import random_conv, random_inputs, random_mlp, with_class_scales
 
 
 def test_run_equals_signed_matrix_products() -> None:
@@ -32,6 +32,29 @@ def test_classes_and_logits_agree() -> None:
     assert dataflow.run(x).shape == (100,)
     assert np.array_equal(dataflow.run(x), dataflow.logits(x).argmax(1))
     assert np.array_equal(dataflow.run(x), dataflow.trace(x)["argmax"][:, 0])
+
+
+@pytest.mark.parametrize("seed", [1, 2, 4, 5])
+def test_scores_find_the_class_of_the_floats(seed: int, tmp_path: Path) -> None:
+    dataflow = with_class_scales(random_mlp((12, 9, 5), seed=seed), seed=seed)
+    dataflow.save(tmp_path)
+    dataflow = Dataflow.load(tmp_path)
+    x = random_inputs(dataflow, 300, seed=seed)
+    trace, encoded = dataflow.trace(x), dataflow.encode(x)
+    accumulators = dataflow.accumulators(x)
+    assert np.array_equal(accumulators, trace["mvu1"])
+    wanted = dataflow.output.logits(accumulators).argmax(axis=1)
+    assert len(np.unique(wanted)) > 2
+    assert np.array_equal(dataflow.results_of(encoded), wanted[:, None])
+    assert np.array_equal(trace["argmax"], wanted[:, None])
+    assert np.array_equal(dataflow.run(x), wanted)
+    assert np.array_equal(dataflow.logits(x).argmax(axis=1), wanted)
+
+
+def test_results_are_accumulators_where_the_host_finds_the_class() -> None:
+    dataflow = random_mlp((12, 8, 4))
+    x = random_inputs(dataflow, 20)
+    assert np.array_equal(dataflow.results_of(dataflow.encode(x)), dataflow.accumulators(x))
 
 
 def test_batches_do_not_change_results(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -110,7 +133,8 @@ def truncate(name: str) -> Callable[[Path], None]:
         (truncate(WEIGHTS_FILE), "truncated or was altered"),
         (lambda folder: (folder / GRAPH_FILE).unlink(), "it has no dataflow.json"),
         (lambda folder: (folder / WEIGHTS_FILE).unlink(), "does not hold a whole Dataflow"),
-        (change_graph(version=99), "format version 99, this bnnedge reads 2"),
+        (change_graph(version=99), "format version 99, this bnnedge reads 2 to 3"),
+        (change_graph(version=1), "format version 1, this bnnedge reads 2 to 3"),
         (change_graph(format="other"), "format is 'other'"),
         (change_graph(nodes=[{"op": "Conv", "name": "c"}]), "does not hold a whole Dataflow"),
         (change_graph(nodes=[]), "wanted a last matrix-vector unit"),
@@ -134,6 +158,52 @@ def test_argmax_in_hardware_needs_the_order_of_the_floats() -> None:
     )
     with pytest.raises(DataflowError, match="do not order the classes"):
         falling.verify()
+
+
+def test_scores_must_be_those_of_the_floats() -> None:
+    dataflow = with_class_scales(random_mlp((12, 8, 4)))
+    scores = dataflow.nodes[-2]
+    assert isinstance(scores, ScoreTable)
+    dataflow.verify()
+
+    def refused(table: ScoreTable, text: str = "scores do not order the classes") -> None:
+        nodes = (*dataflow.nodes[:-2], table, dataflow.nodes[-1])
+        with pytest.raises(DataflowError, match=text):
+            dataclasses.replace(dataflow, nodes=nodes).verify()
+
+    wrong = scores.scores.copy()
+    wrong[1, 3] += 1
+    refused(dataclasses.replace(scores, scores=wrong))
+    refused(dataclasses.replace(scores, scores=scores.scores[:, 1:]))
+    refused(dataclasses.replace(scores, low=-7))
+    refused(dataclasses.replace(scores, step=1))
+    refused(dataclasses.replace(scores, scores=scores.scores[1:]), "do not fit")
+    logits = dataclasses.replace(dataflow.output, classes=False)
+    with pytest.raises(DataflowError, match="do not order the classes"):
+        dataclasses.replace(dataflow, output=logits).verify()
+    with pytest.raises(DataflowError, match="scores: may not follow mvu1"):
+        dataclasses.replace(dataflow, nodes=dataflow.nodes[:-1]).verify()
+    plain = (*dataflow.mvus, dataflow.nodes[-1])
+    with pytest.raises(DataflowError, match="argmax: accumulators do not order the classes"):
+        dataclasses.replace(dataflow, nodes=plain).verify()
+
+
+def test_scores_and_arg_max_are_at_the_end() -> None:
+    dataflow = random_conv()
+    pool = next(i for i, node in enumerate(dataflow.nodes) if node.name == "pool2")
+    table = ScoreTable(name="scores", scores=np.zeros((20, 37)), low=-36, step=2)
+    before = (*dataflow.nodes[: pool + 1], dataclasses.replace(dataflow.nodes[-2], name="flat"))
+    sums = IntegerMvu(name="mvu3", weights=np.ones((4, 20), np.uint8))
+    with pytest.raises(DataflowError, match="scores: must be at the end"):
+        dataclasses.replace(dataflow, nodes=(*before, table, sums)).verify()
+
+
+def test_folders_of_the_version_before_are_read(tmp_path: Path) -> None:
+    dataflow = random_mlp((12, 8, 4))
+    dataflow.save(tmp_path)
+    change_graph(version=2)(tmp_path)
+    x = random_inputs(dataflow, 20)
+    assert np.array_equal(Dataflow.load(tmp_path).run(x), dataflow.run(x))
 
 
 @pytest.mark.parametrize("order", [(0, 0, 1), (1, 0), (2, 0, 1), (0,)])

@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from bnnedge.dataflow import BIPOLAR, ArgMax, OutputTable, Stream, XnorMvu
+from bnnedge.dataflow import BIPOLAR, ArgMax, ElementType, OutputTable, ScoreTable, Stream, XnorMvu
 from bnnedge.dataflow.mvu import accumulator_type
 from bnnedge.errors import DataflowError
 
@@ -58,6 +58,60 @@ def test_argmax_takes_the_lowest_of_equals() -> None:
 )
 def test_keeps_order_only_where_argmax_is_unchanged(values: list[list[int]], keeps: bool) -> None:
     assert OutputTable(values=np.array(values), classes=True, low=-2).keeps_order is keeps
+
+
+def _adversarial_tables() -> dict[str, list[list[float]]]:
+    below, above = (float(np.nextafter(np.float32(1), np.float32(end))) for end in (0, 2))
+    rising, falling = [-3.0, -1.0, 1.0, 3.0], [3.0, 1.0, -1.0, -3.0]
+    return {
+        "negative scales": [rising, falling, [-x for x in rising]],
+        "equal floats at different accumulators": [[0, 0, 1, 1], [1, 0, 0, 1], [1, 1, 1, 1]],
+        "negative zero": [[-0.0, 0.0, 1e-45, -1e-45], [0.0, -0.0, -1e-45, 1e-45]],
+        "next floats": [[below, 1.0, above, 1.0], [1.0, above, below, below]],
+        "huge and small": [[-3.4e38, -1e-38, 1e-45, 3.4e38], [3e38, 1e-38, -1e-45, -3e38]],
+        "one float": [[7, 7, 7, 7], [7, 7, 7, 7]],
+        "one class": [[2, 1, 0, 1]],
+    }
+
+
+@pytest.mark.parametrize("values", _adversarial_tables().values(), ids=_adversarial_tables())
+def test_scores_compare_as_the_floats_do(values: list[list[float]]) -> None:
+    """Every accumulator of every class with every one of every other: order, ties and arg-max."""
+    table = OutputTable(values=np.float32(values), classes=True, low=-3)
+    node = ScoreTable(name="s", scores=table.scores(), low=-3, step=2)
+    flat, scores = table.values.reshape(-1), node.scores.reshape(-1)
+    assert np.array_equal(np.less.outer(scores, scores), np.less.outer(flat, flat))
+    assert np.array_equal(np.equal.outer(scores, scores), np.equal.outer(flat, flat))
+
+    element = node.output_stream(Stream(shape=(len(values),), element=_INT3)).element
+    assert element.smallest <= scores.min() and scores.max() <= element.largest
+    assert len(np.unique(flat)) > 1 << (element.width_bits - 1) or element.width_bits == 1
+
+    grid = np.meshgrid(*[np.arange(-3, 4, 2)] * len(values))
+    accumulators = np.stack([axis.reshape(-1) for axis in grid], axis=1)
+    found = ArgMax(name="a").run(node.run(accumulators))[:, 0]
+    assert found.tolist() == table.logits(accumulators).argmax(axis=1).tolist()
+
+
+_INT3 = ElementType(width_bits=3, signed=True)
+
+
+@pytest.mark.parametrize(
+    ("shape", "step", "stream", "text"),
+    [
+        ((2, 4), 2, Stream(shape=(3,), element=_INT3), r"scores \(2, 4\) do not fit 3 INT3"),
+        ((2, 0), 2, Stream(shape=(2,), element=_INT3), "do not fit"),
+        ((2, 4), 3, Stream(shape=(2,), element=_INT3), "wanted steps of 1 or 2, got 3"),
+        ((2, 4), 2, Stream(shape=(2,), element=BIPOLAR), "wanted a vector of signed integers"),
+        ((2, 4), 2, Stream(shape=(1, 1, 2), element=_INT3), "wanted a vector of signed integers"),
+    ],
+)
+def test_a_score_table_must_fit(
+    shape: tuple[int, int], step: int, stream: Stream, text: str
+) -> None:
+    node = ScoreTable(name="s", scores=np.zeros(shape, np.int32), low=-3, step=step)
+    with pytest.raises(DataflowError, match=text):
+        node.output_stream(stream)
 
 
 def test_arrays_are_read_only() -> None:

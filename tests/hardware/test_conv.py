@@ -14,7 +14,7 @@ from bnnedge.design import TOP_MODULE, Design
 from bnnedge.errors import FoldingError
 from bnnedge.hardware import RtlConfig, emit
 from bnnedge.hardware.folding import Folding, folding_record
-from bnnedge.simulation.check import expected_values, generate_inputs
+from bnnedge.simulation.check import generate_inputs
 from bnnedge.verilated import verilator
 from tests.hardware.bench import run_network, steady_intervals
 from tests.hardware.conv_networks import (
@@ -24,7 +24,7 @@ from tests.hardware.conv_networks import (
     random_chain,
     random_folding,
 )
-from tests.networks import random_conv
+from tests.networks import random_conv, with_class_scales
 
 _SETTINGS = settings(
     max_examples=2,
@@ -39,7 +39,7 @@ _WIDE = settings(_SETTINGS, max_examples=200)
 def check_network(dataflow: Dataflow, folding: Folding, cache: Path, *, images: int = 12) -> Design:
     """Every result equals the interpreter's, and images come at the predicted rate."""
     encoded = generate_inputs(dataflow, images, seed=1)
-    expected = expected_values(dataflow, encoded)
+    expected = dataflow.results_of(encoded)
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         (folder / "dataflow").mkdir()
@@ -74,7 +74,7 @@ def test_every_kernel_keeps_up_with_the_target(tmp_path: Path, cache: Path) -> N
     encoded = generate_inputs(dataflow, 20, seed=2)
     for stalls in (0.0, 0.5):
         run = run_network(tmp_path / "rtl", encoded, cache=cache, stalls=stalls)
-        assert (run.values == expected_values(dataflow, encoded)).all()
+        assert (run.values == dataflow.results_of(encoded)).all()
 
 
 def test_a_window_that_is_too_slow_is_named(tmp_path: Path) -> None:
@@ -105,7 +105,20 @@ def test_wires_need_no_kernel(tmp_path: Path, cache: Path) -> None:
     assert [layer.kernel for layer in windows] == ["wires"] * 3
     encoded = generate_inputs(dataflow, 20, seed=2)
     run = run_network(tmp_path / "rtl", encoded, cache=cache, stalls=0.3)
-    assert (run.values == expected_values(dataflow, encoded)).all()
+    assert (run.values == dataflow.results_of(encoded)).all()
+
+
+def test_scores_of_sums_find_the_class(cache: Path) -> None:
+    """Sums of a padded map are odd and even: a table in steps of 1."""
+    maker = ChainMaker(3, bit_encoding((5, 4, 3)))
+    maker.conv(5, Window(kernel=(3, 3), padding=(1, 1, 1, 1)), exact_zeros=True, thresholded=False)
+    maker.sum_pool(Window(kernel=(5, 4)))
+    maker.flatten()
+    dataflow = with_class_scales(maker.finish(classes=False), seed=4)
+    assert dataflow.output.step == 1
+    encoded = generate_inputs(dataflow, 12, seed=1)
+    assert len(np.unique(dataflow.results_of(encoded))) > 2
+    check_network(dataflow, random_folding(dataflow, 3), cache)
 
 
 @given(seed=st.integers(0, 10**6))

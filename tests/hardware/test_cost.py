@@ -14,7 +14,7 @@ from bnnedge.hardware.kernels import (
 )
 from bnnedge.hardware.kernels.cost import block_memory, lut_ram, lut_rom, ram
 from tests.hardware.test_mvu import UINT8
-from tests.hardware.test_synthesis import cells, window
+from tests.hardware.test_synthesis import cells, scores, window
 
 
 def random_mvu(rows: int, columns: int) -> XnorMvu:
@@ -68,6 +68,7 @@ def test_constants_have_no_more_columns_than_contents() -> None:
         XnorMvuKernel(node=random_mvu(64, 576), pe=4, simd=48, pixels=4),
         XnorMvuKernel(node=random_mvu(256, 256), pe=8, simd=32),
         IntegerMvuKernel(node=random_integers(64, 27), element=UINT8, pe=8, simd=9),
+        scores(512, 2),
         StreamFifoKernel(width_bits=3, depth_words=64, image_words=64),
     ],
     ids=lambda kernel: kernel.module,

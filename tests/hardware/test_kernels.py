@@ -9,7 +9,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from bnnedge import tools
-from bnnedge.dataflow import ArgMax
+from bnnedge.dataflow import ArgMax, OutputTable, ScoreTable
+from bnnedge.dataflow.streams import signed_type
 from bnnedge.errors import FoldingError
 from bnnedge.hardware.kernels import (
     SV_FOLDER,
@@ -17,6 +18,7 @@ from bnnedge.hardware.kernels import (
     IntegerMvuKernel,
     PoolKernel,
     PoolWindowKernel,
+    ScoreTableKernel,
     SlidingWindowKernel,
     StreamFifoKernel,
     StreamWidthConverterKernel,
@@ -25,7 +27,7 @@ from bnnedge.hardware.kernels import (
     hex_words,
 )
 from bnnedge.verilated import verilator
-from tests.hardware.bench import beats_of, elements_of, run_kernel, steady_intervals
+from tests.hardware.bench import beats_of, elements_of, run_kernel, signed, steady_intervals
 
 STALLS = (0.0, 0.3, 0.7)
 # Compiling a model takes a second: few examples, many stimuli in each.
@@ -143,6 +145,50 @@ def test_arg_max_takes_the_lowest_of_ties(elements: int, pe: int, cache: Path) -
             assert (steady_intervals(result, 1) == kernel.cycles_per_image).all()
 
 
+def score_table(classes: int, reach: int, step: int) -> ScoreTable:
+    """Ranks of few different floats in no order, so that a wrong address shows."""
+    shape = (classes, 2 * reach // step + 1)
+    values = np.random.default_rng(classes).integers(-40, 40, shape).astype(np.float32)
+    scores = OutputTable(values=values, classes=True, low=-reach, step=step).scores()
+    return ScoreTable(name="scores", scores=scores, low=-reach, step=step)
+
+
+@pytest.mark.parametrize(
+    ("classes", "pe", "reach", "step"),
+    [
+        (10, 1, 16, 2),
+        (10, 5, 15, 2),  # accumulators are odd
+        (10, 10, 7, 1),
+        (6, 3, 16, 1),
+        (12, 12, 5, 2),  # memory files of two digits
+        (1, 1, 1, 2),
+    ],
+)
+def test_score_table_looks_up_every_accumulator(
+    classes: int, pe: int, reach: int, step: int, cache: Path
+) -> None:
+    node = score_table(classes, reach, step)
+    kernel = ScoreTableKernel(node=node, element=signed_type(reach), pe=pe)
+    every = np.arange(-reach, reach + 1, step)
+    rest = np.random.default_rng(5).choice(every, (80, classes))
+    values = np.concatenate([np.tile(every[:, None], (1, classes)), rest])
+    for stalls in STALLS:
+        result = run_kernel(
+            kernel,
+            beats_of(values.reshape(-1, pe), kernel.element.width_bits),
+            len(values) * kernel.cycles_per_image,
+            folder=cache,
+            cache=cache,
+            stalls=stalls,
+        )
+        bits = node.element.width_bits
+        got = signed(elements_of(result.outputs, pe, bits), bits).reshape(values.shape)
+        assert (got == node.run(values)).all()
+        if stalls == 0:
+            intervals = steady_intervals(result, kernel.cycles_per_image)
+            assert (intervals == kernel.cycles_per_image).all()
+
+
 def test_hex_words_put_bit_0_lowest() -> None:
     bits = np.array([[1, 0, 0, 0, 0, 0, 0, 0, 0, 1], [0, 1, 1, 1, 1, 0, 0, 0, 0, 0]], np.uint8)
     assert hex_words(bits) == "201\n01e\n"
@@ -151,6 +197,10 @@ def test_hex_words_put_bit_0_lowest() -> None:
 def test_other_kernels_refuse_impossible_parameters() -> None:
     with pytest.raises(FoldingError, match="PE that divides K=10, got 3"):
         ArgMaxKernel(elements=10, pe=3, element_bits=8)
+    with pytest.raises(FoldingError, match="scores: wanted PE that divides K=4, got 3"):
+        ScoreTableKernel(node=score_table(4, 2, 1), element=signed_type(2), pe=3)
+    with pytest.raises(FoldingError, match="scores: wanted PE up to 1000, got 1001"):
+        ScoreTableKernel(node=score_table(1001, 2, 1), element=signed_type(2), pe=1001)
     with pytest.raises(FoldingError, match="depth of at least 2"):
         StreamFifoKernel(width_bits=1, depth_words=1, image_words=1)
     with pytest.raises(FoldingError, match="positive widths"):
@@ -202,6 +252,11 @@ _LINTED = [
     *(
         ("stream_width_converter", {"InBits": i, "OutBits": o, "FrameBits": f})
         for i, o, f in ((8, 8, 8), (6, 4, 15), (4, 32, 10), (32, 4, 10))
+    ),
+    *(
+        ("score_table", {"Elements": k, "Pe": pe, "Reach": reach, "Step": step})
+        for k, pe in ((10, 1), (10, 5), (12, 12), (1, 1))
+        for reach, step in ((64, 2), (63, 2), (1, 2), (100, 1))
     ),
     *(("arg_max", {"Elements": k, "Pe": pe}) for k, pe in ((10, 1), (10, 5), (1, 1))),
     *(("resize_elements", {"Elements": 3, "OutBits": bits}) for bits in (6, 8, 16)),

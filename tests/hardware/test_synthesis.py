@@ -10,15 +10,18 @@ import pytest
 
 from bnnedge import tools
 from bnnedge.dataflow import ElementType, Threshold, Window
+from bnnedge.dataflow.streams import signed_type
 from bnnedge.hardware.kernels import (
     SV_FOLDER,
     IntegerMvuKernel,
     Kernel,
+    ScoreTableKernel,
     SlidingWindowKernel,
     ThresholdKernel,
     XnorMvuKernel,
     pool_kernel,
 )
+from tests.hardware.test_kernels import score_table
 from tests.hardware.test_mvu import CORNERS, UINT8, adversarial_integers, adversarial_mvu
 
 SAME = (1, 1, 1, 1)
@@ -45,7 +48,8 @@ def cells(kernel: Kernel, folder: Path) -> Mapping[str, int]:
     names = " ".join(sorted(path.name for path in folder.glob("*.sv")))
     script = (
         f"read_verilog -sv -defer {names}; hierarchy -check -top top;"
-        " tee -q -o synth.log synth_ecp5 -nowidelut -top top; tee -q -o stat.json stat -json"
+        " tee -q -o synth.log synth_ecp5 -nowidelut -top top; delete */t:$scopeinfo;"
+        " tee -q -o stat.json stat -json"
     )
     command = [tools.find("yosys"), "-q", "-p", script]
     tools.run(command, cwd=folder, log=folder / "yosys.log", timeout_s=300)
@@ -62,6 +66,12 @@ def window(shape: tuple[int, int, int], simd: int, bits: int = 1) -> SlidingWind
         element_bits=bits,
         simd=simd,
     )
+
+
+def scores(reach: int, pe: int) -> ScoreTableKernel:
+    """Ten classes."""
+    node = score_table(10, reach, 2)
+    return ScoreTableKernel(node=node, element=signed_type(reach), pe=pe)
 
 
 def pool(overlap: bool, sums: bool) -> Kernel:
@@ -91,6 +101,9 @@ INT5 = ElementType(width_bits=5, signed=True)
         (pool(overlap=True, sums=False), 1, False),
         (pool(overlap=False, sums=True), 0, True),
         (ThresholdKernel(node=THRESHOLD, element=INT5, pe=2), 0, False),
+        (scores(512, 1), 3, False),  # 5130 words of 7 bits
+        (scores(512, 10), 10, False),
+        (scores(16, 10), 0, False),
         (
             IntegerMvuKernel(
                 node=adversarial_integers(16, 27, UINT8, thresholded=True),

@@ -9,8 +9,9 @@ import torch
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from bnnedge.dataflow import Dataflow, ScoreTable
 from bnnedge.errors import LoweringError
-from bnnedge.lowering import LoweringConfig, SignZero, lower_model
+from bnnedge.lowering import LoweringConfig, SignZero, lower_model, read
 from tests.lowering.graphs import Graph, adversarial_norm, bipolar, execute
 
 PLUS = LoweringConfig(sign_zero=SignZero.PLUS)
@@ -208,7 +209,11 @@ def test_any_exported_batch_size(tmp_path: Path, batch: int | str) -> None:
     assert lowered.dataflow.logits(np.ones((11, 2, 3))).shape == (11, 3)
 
 
-def test_classify_appends_an_arg_max_only_where_it_is_the_class(tmp_path: Path) -> None:
+def _kinds(dataflow: Dataflow) -> list[str]:
+    return [type(node).__name__ for node in dataflow.nodes]
+
+
+def test_classify_puts_a_score_table_where_accumulators_are_not_in_order(tmp_path: Path) -> None:
     rng = np.random.default_rng(5)
     graph = Graph((1, 8))
     graph.add("Sign")
@@ -217,11 +222,50 @@ def test_classify_appends_an_arg_max_only_where_it_is_the_class(tmp_path: Path) 
     config = LoweringConfig(classify=True)
     dataflow = lower_model(graph.save(tmp_path / "a.onnx"), config).dataflow
     assert dataflow.output.classes
-    assert type(dataflow.nodes[-1]).__name__ == "ArgMax"
+    assert _kinds(dataflow) == ["XnorMvu", "ArgMax"]
 
     graph.add("Add", np.float32([0, 0, 3]))
-    with pytest.raises(LoweringError, match=r"fc.*arg-max.*--classify"):
-        lower_model(graph.save(tmp_path / "b.onnx"), config)
+    graph.add("Mul", np.float32([1, -1, 0.5]))
+    path = graph.save(tmp_path / "b.onnx")
+    dataflow = lower_model(path, config).dataflow
+    assert _kinds(dataflow) == ["XnorMvu", "ScoreTable", "ArgMax"]
+    x = np.float32(list(itertools.product([-1, 1], repeat=8)))
+    wanted = execute(path, x).argmax(axis=1)
+    assert np.array_equal(dataflow.results_of(dataflow.encode(x))[:, 0], wanted)
+    assert _kinds(lower_model(path, LoweringConfig()).dataflow) == ["XnorMvu"]
+
+
+def test_a_score_table_that_is_too_large_is_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    rng = np.random.default_rng(5)
+    graph = Graph((1, 8))
+    graph.add("Sign")
+    graph.add("MatMul", bipolar(rng, 8, 3), name="fc")
+    graph.add("Mul", np.float32([1, -1, 0.3]))
+    path = graph.save(tmp_path / "logits.onnx")
+    graph.add("ArgMax", axis=1)
+    classes = graph.save(tmp_path / "classes.onnx", output_type=7)
+    config = LoweringConfig(classify=True)
+    table = lower_model(path, config).dataflow.nodes[-2]
+    assert isinstance(table, ScoreTable)
+    # −8, −6 ... 8 times ±1, and 0.3 of these but for 0: 9 + 8 floats.
+    assert table.table_bits == 3 * 9 * 5
+    monkeypatch.setattr(read, "_MOST_SCORE_BITS", table.table_bits)
+    assert _kinds(lower_model(classes, LoweringConfig()).dataflow)[1:] == ["ScoreTable", "ArgMax"]
+
+    monkeypatch.setattr(read, "_MOST_SCORE_BITS", table.table_bits - 1)
+    text = (
+        r"fc.*a table of 3 x 9 scores of 5 bits; wanted at most 134 bits"
+        r" — lower without --classify; the host then decides"
+    )
+    with pytest.raises(LoweringError, match=text):
+        lower_model(path, config)
+    with pytest.raises(LoweringError, match=text):
+        lower_model(classes, config)
+    # What nobody asked for is left to the host.
+    dataflow = lower_model(classes, LoweringConfig()).dataflow
+    assert _kinds(dataflow) == ["XnorMvu"] and dataflow.output.classes
 
 
 def test_shape_dependent_reshape_is_folded(tmp_path: Path) -> None:

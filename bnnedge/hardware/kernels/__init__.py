@@ -16,6 +16,7 @@ from bnnedge.hardware.kernels.mvu import (
 from bnnedge.hardware.kernels.streams import (
     ArgMaxKernel,
     ResizeElementsKernel,
+    ScoreTableKernel,
     StreamFifoKernel,
     StreamLastKernel,
     StreamWidthConverterKernel,
@@ -38,6 +39,7 @@ __all__ = [
     "PoolKernel",
     "PoolWindowKernel",
     "ResizeElementsKernel",
+    "ScoreTableKernel",
     "SlidingWindowKernel",
     "StreamFifoKernel",
     "StreamLastKernel",

@@ -11,7 +11,7 @@ module bnnedge_core (
   output logic m_axis_tlast,
   output logic [31:0] id_o
 );
-  assign id_o = 32'ha4ac28f0;
+  assign id_o = 32'he8a2eee6;
 
   // The streams between the kernels, for whoever watches a simulation.
   logic [7:0] stream_valid /* verilator public_flat_rd */;
