@@ -21,6 +21,7 @@ from bnnedge.hardware.kernels import (
     XnorMvuKernel,
     pool_kernel,
 )
+from bnnedge.synthesis.yosys import copy_ecp5_modules, read_ecp5_modules
 from tests.hardware.test_kernels import score_table
 from tests.hardware.test_mvu import CORNERS, UINT8, adversarial_integers, adversarial_mvu
 
@@ -46,8 +47,9 @@ def cells(kernel: Kernel, folder: Path) -> Mapping[str, int]:
         f");\n  {kernel.module} #({bound}) i_kernel (.*);\nendmodule\n"
     )
     names = " ".join(sorted(path.name for path in folder.glob("*.sv")))
+    copy_ecp5_modules(folder)
     script = (
-        f"read_verilog -sv -defer {names}; hierarchy -check -top top;"
+        f"read_verilog -sv -defer {names}; {'; '.join(read_ecp5_modules())}; hierarchy -top top;"
         " tee -q -o synth.log synth_ecp5 -nowidelut -top top; delete */t:$scopeinfo;"
         " tee -q -o stat.json stat -json"
     )
@@ -122,7 +124,7 @@ INT5 = ElementType(width_bits=5, signed=True)
                 pixels=16,
             ),
             0,
-            True,
+            False,  # three words for replay are registers
         ),
     ],
 )
