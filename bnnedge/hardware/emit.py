@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from bnnedge.artifacts import Artifact, folder_hashes, stage
+from bnnedge.cost import Cost
 from bnnedge.dataflow import Dataflow
 from bnnedge.dataflow.graph import GRAPH_FILE, WEIGHTS_FILE
 from bnnedge.design import TOP_MODULE, Design, Layer
@@ -21,7 +22,7 @@ from bnnedge.hardware.folding import (
     folding_record,
     read_folding,
 )
-from bnnedge.hardware.kernels import SV_FOLDER, Cost, MvuKernel, StreamLastKernel
+from bnnedge.hardware.kernels import SV_FOLDER, MvuKernel, StreamLastKernel
 from bnnedge.tools import python_versions
 
 DEFAULT_TARGET_FPS = 100_000.0

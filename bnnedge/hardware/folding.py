@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from bnnedge.cost import ceil_div
 from bnnedge.dataflow import (
     Dataflow,
     IntegerMvu,
@@ -22,7 +23,6 @@ from bnnedge.dataflow import (
 )
 from bnnedge.errors import FoldingError
 from bnnedge.hardware.kernels import PoolKernel, divisors
-from bnnedge.hardware.kernels.cost import ceil_div
 
 FOLDING_FILE = "folding.json"
 MIN_AXIS_BITS = 32

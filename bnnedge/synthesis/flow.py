@@ -12,6 +12,7 @@ from typing import Any
 
 from bnnedge import tools
 from bnnedge.artifacts import Artifact, stage, to_json
+from bnnedge.cost import Cost, index_bits, ram
 from bnnedge.design import Design
 from bnnedge.device import MODULES, SV_FOLDER, Device, device_parameters
 from bnnedge.errors import SynthesisError
@@ -24,8 +25,8 @@ from bnnedge.synthesis.plan import plan_device, pll_parameters
 
 RESOURCES_FILE = "resources.json"
 LOG_FOLDER = "logs"
-# UART, frames and PLL around the network.
-_DEVICE_COMBS, _DEVICE_BLOCK_RAMS = 430, 2
+# UART, frames and PLL around the network, without the buffer for images.
+_DEVICE = Cost(combs=430)
 _YOSYS_TIMEOUT_S = 3600.0
 _NEXTPNR_TIMEOUT_S = 4 * 3600.0
 _ECPPACK_TIMEOUT_S = 600.0
@@ -174,9 +175,11 @@ def _ecp5_facts(
     bitstream: str,
 ) -> dict[str, Any]:
     kinds = {"comb": "TRELLIS_COMB", "ff": "TRELLIS_FF", "bram": "DP16KD", "dsp": "MULT18X18D"}
+    buffer = ram(1 << index_bits(device.window * design.input_beats), design.input_width_bits)
+    around = _DEVICE + buffer
     predicted = {
-        "comb": design.combs + _DEVICE_COMBS,
-        "bram": design.block_rams + _DEVICE_BLOCK_RAMS,
+        "comb": design.combs + round(around.combs),
+        "bram": design.block_rams + around.block_rams,
     }
     return {
         "board": board.name,

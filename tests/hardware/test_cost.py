@@ -5,6 +5,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from bnnedge.cost import block_memory, lut_ram, lut_rom, ram
 from bnnedge.dataflow import IntegerMvu, XnorMvu
 from bnnedge.hardware.kernels import (
     IntegerMvuKernel,
@@ -12,7 +13,6 @@ from bnnedge.hardware.kernels import (
     StreamFifoKernel,
     XnorMvuKernel,
 )
-from bnnedge.hardware.kernels.cost import block_memory, lut_ram, lut_rom, ram
 from tests.hardware.test_mvu import UINT8
 from tests.hardware.test_synthesis import cells, scores, window
 

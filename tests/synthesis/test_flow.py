@@ -85,6 +85,9 @@ def test_bitstream_comes_with_what_a_host_and_a_report_need(bitstream: Artifact)
     assert facts["estimate"] is False
     assert facts["timing"]["reached_mhz"] > facts["timing"]["requested_mhz"] == 50
     assert 0 < facts["resources"]["comb"]["used"] < facts["resources"]["comb"]["available"]
+    comb, bram = facts["resources"]["comb"], facts["resources"]["bram"]
+    assert comb["predicted"] == pytest.approx(comb["used"], rel=0.3)  # so small a design
+    assert bram["predicted"] == bram["used"]
     instances = facts["cells_by_instance"]
     assert {"0_hidden", "1_last", "device"} <= set(instances)
     total = sum(cells["ff"] for cells in instances.values())

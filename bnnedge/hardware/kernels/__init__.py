@@ -5,7 +5,6 @@ checked here first, with the node's name in the message.
 """
 
 from bnnedge.hardware.kernels.base import SV_FOLDER, Kernel, Parameter, divisors
-from bnnedge.hardware.kernels.cost import Cost
 from bnnedge.hardware.kernels.memory import hex_words
 from bnnedge.hardware.kernels.mvu import (
     IntegerMvuKernel,
@@ -31,7 +30,6 @@ from bnnedge.hardware.kernels.windows import (
 __all__ = [
     "SV_FOLDER",
     "ArgMaxKernel",
-    "Cost",
     "IntegerMvuKernel",
     "Kernel",
     "MvuKernel",

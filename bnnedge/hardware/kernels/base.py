@@ -5,8 +5,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import ClassVar
 
+from bnnedge.cost import Cost
 from bnnedge.errors import FoldingError
-from bnnedge.hardware.kernels.cost import Cost
 
 SV_FOLDER = Path(__file__).parents[1] / "sv"
 

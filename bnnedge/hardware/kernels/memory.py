@@ -3,7 +3,7 @@
 import numpy as np
 from numpy.typing import NDArray
 
-from bnnedge.hardware.kernels.cost import ceil_div, index_bits
+from bnnedge.cost import ceil_div, index_bits
 
 
 def hex_words(bits: NDArray[np.uint8]) -> str:

@@ -8,11 +8,7 @@ from typing import ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
-from bnnedge.dataflow import ElementType, IntegerMvu, Threshold, XnorMvu
-from bnnedge.dataflow.mvu import accumulator_type
-from bnnedge.dataflow.streams import signed_type
-from bnnedge.hardware.kernels.base import Kernel, Parameter, check_divides
-from bnnedge.hardware.kernels.cost import (
+from bnnedge.cost import (
     Cost,
     block_memory,
     carry_chain,
@@ -22,6 +18,10 @@ from bnnedge.hardware.kernels.cost import (
     ram,
     rom,
 )
+from bnnedge.dataflow import ElementType, IntegerMvu, Threshold, XnorMvu
+from bnnedge.dataflow.mvu import accumulator_type
+from bnnedge.dataflow.streams import signed_type
+from bnnedge.hardware.kernels.base import Kernel, Parameter, check_divides
 from bnnedge.hardware.kernels.memory import hex_words, index_words, table_words
 
 # Up to this depth a weight ROM is logic that merges with the XNORs behind it: a synapse's input and

@@ -7,10 +7,10 @@ from typing import ClassVar
 
 import numpy as np
 
+from bnnedge.cost import Cost, carry_chain, ceil_div, index_bits, ram, rom
 from bnnedge.dataflow import ElementType, ScoreTable
 from bnnedge.errors import FoldingError
 from bnnedge.hardware.kernels.base import Kernel, Parameter, check_divides
-from bnnedge.hardware.kernels.cost import Cost, carry_chain, ceil_div, index_bits, ram, rom
 from bnnedge.hardware.kernels.memory import hex_words
 
 _MOST_LANES = 1000  # score_table numbers its memory files with three digits

@@ -8,9 +8,7 @@ from typing import ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
-from bnnedge.dataflow import Window
-from bnnedge.hardware.kernels.base import Kernel, Parameter, check_divides
-from bnnedge.hardware.kernels.cost import (
+from bnnedge.cost import (
     Cost,
     block_memory,
     carry_chain,
@@ -18,6 +16,8 @@ from bnnedge.hardware.kernels.cost import (
     lut_ram,
     lut_rom,
 )
+from bnnedge.dataflow import Window
+from bnnedge.hardware.kernels.base import Kernel, Parameter, check_divides
 from bnnedge.hardware.kernels.memory import hex_words
 
 # A line buffer of more bits, or more words, goes to block RAM: LUT RAM would take as many LUTs for

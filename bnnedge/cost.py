@@ -1,4 +1,4 @@
-"""What kernels cost on an ECP5, before synthesis.
+"""What hardware costs on an ECP5, before synthesis.
 
 What a kernel's structure says is counted: adders, comparators, memory cells, multiplexers. What
 Yosys makes of its control logic, and what it saves, are constants fitted to single kernels, mapped
