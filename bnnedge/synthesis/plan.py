@@ -10,6 +10,7 @@ from bnnedge.synthesis.config import SynthesisConfig
 from bnnedge.synthesis.pll import Pll, choose_pll
 
 QUIET_MS = 50.0
+_MOST_BYTES = 65535  # frame_sender tells lengths in 16 bits
 _MIN_CLOCKS_PER_BIT = 8  # uart_rx samples no finer
 _MAX_BAUD_ERROR = 0.015  # half of what one end may be off
 
@@ -18,8 +19,19 @@ def plan_device(design: Design, board: Ecp5Board, config: SynthesisConfig) -> tu
     """The device for `design` on `board`, and the PLL that clocks it.
 
     Raises:
-        SynthesisError: the clock is out of range, or does not divide to the baud rate.
+        SynthesisError: the clock is out of range, or does not divide to the baud rate; or an image
+            or a result is longer than a frame of the serial line.
     """
+    for what, beats, width in (
+        ("an image", design.input_beats, design.input_width_bits),
+        ("a result", design.output_beats, design.output_width_bits),
+    ):
+        if beats * width // 8 > _MOST_BYTES:
+            raise SynthesisError(
+                f"{design.name}: {what} is {beats * width // 8} bytes, the serial line's frames"
+                f" hold {_MOST_BYTES}",
+                remedy="take smaller images, or bits in place of 8-bit pixels",
+            )
     wanted_mhz = config.clock_mhz or board.default_clock_mhz
     pll = choose_pll(input_mhz=board.clock_input_mhz, wanted_mhz=wanted_mhz)
     clock_hz = round(pll.output_mhz * 1e6)

@@ -1,5 +1,6 @@
 """A small network all the way: bitstream, gate-level check, and what stops a build."""
 
+import dataclasses
 import json
 import shutil
 from pathlib import Path
@@ -15,9 +16,11 @@ from bnnedge.device import Device
 from bnnedge.errors import MismatchError, SynthesisError, ToolMissingError
 from bnnedge.hardware import emit
 from bnnedge.hardware.config import RtlConfig
+from bnnedge.synthesis.boards import Ecp5Board, find_board
 from bnnedge.synthesis.config import SynthesisConfig
 from bnnedge.synthesis.flow import synthesise
 from bnnedge.synthesis.gatelevel import check_netlist
+from bnnedge.synthesis.plan import plan_device
 
 CONFIG = SynthesisConfig(board="ulx3s-25f", clock_mhz=50, baud=2_500_000)
 
@@ -142,6 +145,14 @@ def test_unknown_board_writes_nothing(design: Path, tmp_path: Path) -> None:
     with pytest.raises(SynthesisError, match="board 'ice40' is unknown — choose one of"):
         synthesise(design, SynthesisConfig(board="ice40"), tmp_path / "synth")
     assert not any(tmp_path.iterdir())
+
+
+def test_an_image_longer_than_a_frame_is_refused(design: Path) -> None:
+    board = find_board("ulx3s-25f")
+    assert isinstance(board, Ecp5Board)
+    large = dataclasses.replace(Design.load(design), input_elements=65536 * 8)
+    with pytest.raises(SynthesisError, match="an image is 65536 bytes, the serial line's frames"):
+        plan_device(large, board, CONFIG)
 
 
 def test_baud_rate_that_does_not_divide_is_refused(design: Path, tmp_path: Path) -> None:
