@@ -209,7 +209,7 @@ def _counts(counts: Mapping[str, int]) -> str:
 @_verb("bnnedge rtl out/dataflow --target-fps 500000 -o out/rtl")
 @click.argument("dataflow", type=FOLDER)
 @_output()
-@click.option("--target-fps", type=float, help="Images/s that the folding is chosen for.")
+@click.option("--target-fps", type=float, help="Images/s to fold for; else at most 100,000.")
 @click.option("--folding", type=PATH, help='JSON: {"<node>": {"PE": p, "SIMD": s}, …}.')
 @click.option("--clock-mhz", type=float, help="For which --target-fps is meant; 100 by default.")
 def rtl(

@@ -10,7 +10,7 @@ from bnnedge.errors import FoldingError
 class RtlConfig:
     """How much hardware is spent: a throughput target or a folding, never both.
 
-    With neither, `target_fps` is 100,000 images/s.
+    With neither, `target_fps` is 100,000 images/s, or what 1,024 synapses at a time can do.
 
     Attributes:
         target_fps: images/s in the steady state at `clock_mhz`.

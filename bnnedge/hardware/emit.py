@@ -19,13 +19,13 @@ from bnnedge.hardware.folding import (
     FOLDING_FILE,
     Folding,
     choose_folding,
+    default_fps,
     folding_record,
     read_folding,
 )
 from bnnedge.hardware.kernels import SV_FOLDER, MvuKernel, StreamLastKernel
 from bnnedge.tools import python_versions
 
-DEFAULT_TARGET_FPS = 100_000.0
 _DATAFLOW_FILES = (GRAPH_FILE, WEIGHTS_FILE)
 
 
@@ -49,7 +49,7 @@ def emit(dataflow: Path, config: RtlConfig, out: Path) -> Artifact:
     if config.folding is not None:
         folding = read_folding(config.folding, graph)
     else:
-        fps = config.target_fps or DEFAULT_TARGET_FPS
+        fps = config.target_fps or default_fps(graph, config.clock_mhz)
         folding = choose_folding(graph, target_fps=fps, clock_mhz=config.clock_mhz)
     return stage(
         "rtl",

@@ -26,6 +26,8 @@ from bnnedge.hardware.kernels import PoolKernel, divisors
 
 FOLDING_FILE = "folding.json"
 MIN_AXIS_BITS = 32
+_DEFAULT_FPS = 100_000.0
+_DEFAULT_SYNAPSES = 1024
 
 # Weights of the cost model, in LUTs: only their ratios matter, and they only choose between
 # foldings that all meet the target.
@@ -172,6 +174,13 @@ def _read_fold(path: Path, layer: Layer, record: object) -> Fold:
     return Fold(pe=record["PE"], simd=record["SIMD"])
 
 
+def default_fps(graph: Dataflow, clock_mhz: float) -> float:
+    """Images/s to aim at where nobody says: 100,000, or what 1,024 synapses at a time can do."""
+    synapses = sum(layer.cycles(Fold(pe=1, simd=1)) for layer in layers_of(graph))
+    cycles = max(ceil_div(synapses, _DEFAULT_SYNAPSES), *_fewest_cycles(graph).values())
+    return min(_DEFAULT_FPS, clock_mhz * 1e6 / cycles)
+
+
 def choose_folding(graph: Dataflow, *, target_fps: float, clock_mhz: float) -> Folding:
     """The cheapest folding with which every layer keeps up with `target_fps`.
 
@@ -183,9 +192,7 @@ def choose_folding(graph: Dataflow, *, target_fps: float, clock_mhz: float) -> F
     """
     # A hair of tolerance: 100 MHz / 1 µs must be 100 cycles, not 99.
     interval = math.floor(clock_mhz * 1e6 / target_fps * (1 + 1e-9))
-    layers = layers_of(graph)
-    least = {layer.node.name: layer.pixels * layer.node.groups for layer in layers}
-    slowest, cycles = max((least | _least_cycles(graph)).items(), key=lambda item: item[1])
+    slowest, cycles = max(_fewest_cycles(graph).items(), key=lambda item: item[1])
     if interval < cycles:
         raise FoldingError(
             f"target_fps: wanted {target_fps:g} images/s, at {clock_mhz:g} MHz {slowest} does at"
@@ -196,6 +203,7 @@ def choose_folding(graph: Dataflow, *, target_fps: float, clock_mhz: float) -> F
     first = graph.input.stream
     width = axis_bits(first.elements * first.element.width_bits, interval)
     best: dict[int, tuple[float, tuple[Fold, ...]]] = {width: (0.0, ())}
+    layers = layers_of(graph)
     for layer in layers:
         reached: dict[int, tuple[float, tuple[Fold, ...]]] = {}
         for fold in _candidates(layer, interval):
@@ -212,6 +220,12 @@ def choose_folding(graph: Dataflow, *, target_fps: float, clock_mhz: float) -> F
         best = reached
     _, folds = min(best.values(), key=lambda way: way[0])
     return {layer.node.name: fold for layer, fold in zip(layers, folds, strict=True)}
+
+
+def _fewest_cycles(graph: Dataflow) -> dict[str, int]:
+    """Cycles per image of everything at its fastest, by node."""
+    units = {layer.node.name: layer.pixels * layer.node.groups for layer in layers_of(graph)}
+    return units | _least_cycles(graph)
 
 
 def _least_cycles(graph: Dataflow) -> dict[str, int]:

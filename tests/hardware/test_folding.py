@@ -9,10 +9,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from bnnedge.dataflow import Dataflow
+from bnnedge.dataflow import Dataflow, Window
 from bnnedge.errors import FoldingError
 from bnnedge.hardware import RtlConfig
-from bnnedge.hardware.folding import Fold, axis_bits, choose_folding, read_folding
+from bnnedge.hardware.folding import Fold, axis_bits, choose_folding, default_fps, read_folding
+from tests.hardware.conv_networks import ChainMaker, bit_encoding
 from tests.networks import random_mlp
 
 
@@ -45,6 +46,20 @@ def test_the_fastest_target_unfolds_everything() -> None:
         "fc0": Fold(pe=6, simd=12),
         "fc1": Fold(pe=3, simd=6),
     }
+
+
+def test_the_default_is_within_reach_of_every_network() -> None:
+    assert default_fps(graph_of(64, 32, 10), 100) == 100_000
+    # 2 million synapses in 1,024 at a time.
+    assert default_fps(graph_of(2000, 1000, 10), 100) == 100e6 / 1963
+    maker = ChainMaker(0, bit_encoding((40, 40, 1)))
+    maker.conv(2, Window(kernel=(3, 3)))
+    maker.flatten()
+    maker.matrix(2, thresholded=False)
+    windows = maker.finish(classes=False)
+    # 38 x 38 windows of nine taps, one pixel a cycle.
+    assert default_fps(windows, 100) == 100e6 / 12996
+    assert choose_folding(windows, target_fps=100e6 / 12996, clock_mhz=100)
 
 
 def test_widths_that_divide_each_other_are_preferred() -> None:
