@@ -58,17 +58,21 @@ def block_memory(words: int, bits: int) -> Cost:
     return Cost(combs=bits * (segments - 1), block_rams=blocks)
 
 
+def _lut_ram_cells(words: int, bits: int) -> int:
+    """DPR16X4 cells of a memory."""
+    return ceil_div(words, 16) * ceil_div(bits, 4)
+
+
 def lut_ram(words: int, bits: int) -> Cost:
     """A memory of DPR16X4 cells, with the multiplexers behind it."""
-    cells = ceil_div(words, 16) * ceil_div(bits, 4)
-    return Cost(combs=7 * cells + bits * (ceil_div(words, 16) - 1))
+    return Cost(combs=7 * _lut_ram_cells(words, bits) + bits * (ceil_div(words, 16) - 1))
 
 
 def ram(words: int, bits: int) -> Cost:
     """A memory that Yosys chooses the cells for."""
     block = block_memory(words, bits)
-    cells = ceil_div(words, 16) * ceil_div(bits, 4)
-    return block if cells > _CELLS_PER_BLOCK * block.block_rams else lut_ram(words, bits)
+    small = _lut_ram_cells(words, bits) <= _CELLS_PER_BLOCK * block.block_rams
+    return lut_ram(words, bits) if small else block
 
 
 def lut_rom(words: int, bits: int) -> Cost:

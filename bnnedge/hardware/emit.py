@@ -82,7 +82,8 @@ def _write(
     for name, text in memories.items():
         (folder / name).write_text(text)
 
-    cost = sum((part.kernel.cost for part in placed), Cost())
+    costs = {part.name: part.kernel.cost for part in placed}
+    cost = sum(costs.values(), Cost())
     design = Design(
         name=graph.name,
         id_word=id_word,
@@ -111,8 +112,8 @@ def _write(
         "kernels": {
             part.name: {
                 "cycles": part.kernel.cycles_per_image,
-                "combs": round(part.kernel.cost.combs),
-                "block_rams": part.kernel.cost.block_rams,
+                "combs": round(costs[part.name].combs),
+                "block_rams": costs[part.name].block_rams,
             }
             for part in placed
         },

@@ -1,6 +1,5 @@
 """Packing a distilled network: its recipe has to have the same teacher."""
 
-import importlib.util
 import json
 from pathlib import Path
 from types import ModuleType
@@ -28,16 +27,6 @@ batch_size = 64
 learning_rate = 0.02
 distill = {{ weight = 0.5 }}
 {_TEACHER}"""
-
-
-@pytest.fixture(scope="module")
-def script() -> ModuleType:
-    path = Path(__file__).parents[2] / "build_scripts" / "pack_model.py"
-    spec = importlib.util.spec_from_file_location("pack_model", path)
-    assert spec is not None and spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
 
 
 def test_the_teacher_is_part_of_the_record_and_of_the_recipe(

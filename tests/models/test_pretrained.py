@@ -1,6 +1,5 @@
 """Pretrained networks: packing is exact, cards are complete, damage is one line."""
 
-import importlib.util
 import json
 from dataclasses import replace
 from pathlib import Path
@@ -125,16 +124,6 @@ def test_wrong_arrays_are_named() -> None:
     del arrays["output.linear.weight"]
     with pytest.raises(CheckpointError, match=r"file: array output.linear.weight is missing"):
         unpack_(model, arrays, "file")
-
-
-@pytest.fixture(scope="module")
-def script() -> ModuleType:
-    path = Path(__file__).parents[2] / "build_scripts" / "pack_model.py"
-    spec = importlib.util.spec_from_file_location("pack_model", path)
-    assert spec is not None and spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
 
 
 def _checkpoint(folder: Path, recipe: Recipe, **metrics: float) -> Network:
