@@ -38,12 +38,15 @@ def cells(kernel: Kernel, folder: Path) -> Mapping[str, int]:
         f'.{name}("{value}")' if isinstance(value, str) else f".{name}({value})"
         for name, value in kernel.parameters.items()
     )
+    ports = ["input logic clk_i, rst_ni"]
+    for port, width in zip(kernel.ports_in, kernel.widths_in, strict=True):
+        ports += [f"input logic {port}_valid_i", f"output logic {port}_ready_o"]
+        ports += [f"input logic [{width - 1}:0] {port}_data_i"]
+    for port, width in zip(kernel.ports_out, kernel.widths_out, strict=True):
+        ports += [f"output logic {port}_valid_o", f"input logic {port}_ready_i"]
+        ports += [f"output logic [{width - 1}:0] {port}_data_o"]
     (folder / "top.sv").write_text(
-        "module top (\n"
-        "  input logic clk_i, rst_ni, in_valid_i, out_ready_i,\n"
-        f"  input logic [{kernel.in_bits - 1}:0] in_data_i,\n"
-        "  output logic in_ready_o, out_valid_o,\n"
-        f"  output logic [{kernel.out_bits - 1}:0] out_data_o\n"
+        f"module top (\n  {f',{chr(10)}  '.join(ports)}\n"
         f");\n  {kernel.module} #({bound}) i_kernel (.*);\nendmodule\n"
     )
     names = " ".join(sorted(path.name for path in folder.glob("*.sv")))

@@ -5,6 +5,7 @@ checked here first, with the node's name in the message.
 """
 
 from bnnedge.hardware.kernels.base import SV_FOLDER, Kernel, Parameter, divisors
+from bnnedge.hardware.kernels.branches import AddKernel, StreamForkKernel
 from bnnedge.hardware.kernels.memory import hex_words
 from bnnedge.hardware.kernels.mvu import (
     IntegerMvuKernel,
@@ -29,6 +30,7 @@ from bnnedge.hardware.kernels.windows import (
 
 __all__ = [
     "SV_FOLDER",
+    "AddKernel",
     "ArgMaxKernel",
     "IntegerMvuKernel",
     "Kernel",
@@ -40,6 +42,7 @@ __all__ = [
     "ScoreTableKernel",
     "SlidingWindowKernel",
     "StreamFifoKernel",
+    "StreamForkKernel",
     "StreamLastKernel",
     "StreamWidthConverterKernel",
     "ThresholdKernel",

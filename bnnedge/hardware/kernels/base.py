@@ -29,10 +29,16 @@ def check_divides(subject: str, what: str, value: int, of: str, size: int) -> No
 
 
 class Kernel(ABC):
-    """A module with one input and one output stream (`in_*_i/o`, `out_*_o/i`, clock and reset)."""
+    """A module with input and output streams, clock and reset.
+
+    A stream `s` has the ports `s_valid_i`, `s_ready_o` and `s_data_i` where it is an input, and
+    `s_valid_o`, `s_ready_i` and `s_data_o` where it is an output.
+    """
 
     module: ClassVar[str]
     submodules: ClassVar[tuple[str, ...]] = ("stream_contract",)
+    ports_in: ClassVar[tuple[str, ...]] = ("in",)
+    ports_out: ClassVar[tuple[str, ...]] = ("out",)
 
     @property
     @abstractmethod
@@ -42,12 +48,22 @@ class Kernel(ABC):
     @property
     @abstractmethod
     def in_bits(self) -> int:
-        """Width of `in_data_i`."""
+        """Width of `in_data_i`; of several inputs, all together."""
 
     @property
     @abstractmethod
     def out_bits(self) -> int:
-        """Width of `out_data_o`."""
+        """Width of `out_data_o`; of several outputs, all together."""
+
+    @property
+    def widths_in(self) -> tuple[int, ...]:
+        """Widths of the inputs' data, in the order of `ports_in`."""
+        return (self.in_bits,)
+
+    @property
+    def widths_out(self) -> tuple[int, ...]:
+        """Widths of the outputs' data, in the order of `ports_out`."""
+        return (self.out_bits,)
 
     @property
     @abstractmethod
