@@ -372,7 +372,7 @@ def _pipeline(
             )
         )
     widths = [layer.simd for layer in design.layers]
-    for stream, width in zip(dataflow.streams(), [*widths, None], strict=True):
+    for stream, width in zip(dataflow.streams().values(), [*widths, None], strict=True):
         links.append(
             report.Link(
                 width_bits=design.output_width_bits

@@ -4,6 +4,7 @@ Stages are imported when a verb needs them, so that `bnnedge --help` and the num
 not wait for torch or FINN.
 """
 
+import dataclasses
 import functools
 import tempfile
 import zipfile
@@ -115,12 +116,14 @@ def rtl(
     target_fps: float | None = None,
     folding: Path | None = None,
     clock_mhz: float | None = None,
+    fifo_depths: Path | None = None,
 ) -> Artifact:
     """Write the hardware of a Dataflow folder; see `bnnedge.hardware.emit`."""
     from bnnedge.hardware import RtlConfig, emit
 
-    clock = {} if clock_mhz is None else {"clock_mhz": clock_mhz}
-    config = RtlConfig(target_fps=target_fps, folding=folding, **clock)
+    config = RtlConfig(target_fps=target_fps, folding=folding, fifo_depths=fifo_depths)
+    if clock_mhz is not None:
+        config = dataclasses.replace(config, clock_mhz=clock_mhz)
     return emit(dataflow, config, out)
 
 

@@ -4,13 +4,14 @@ import hashlib
 import json
 import zipfile
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from bnnedge.dataflow.branches import Add, Concat
 from bnnedge.dataflow.encoding import IntegerEncoding, ThresholdEncoding
 from bnnedge.dataflow.mvu import IntegerMvu, XnorMvu
 from bnnedge.dataflow.nodes import ArgMax, Flatten, Node, OutputTable, ScoreTable
@@ -21,12 +22,13 @@ from bnnedge.errors import DataflowError
 
 GRAPH_FILE = "dataflow.json"
 WEIGHTS_FILE = "weights.npz"
+INPUT = "input"  # what the encoded input is called among the streams
 _BATCH_ELEMENTS = 1 << 25  # of the widest stream, interpreted at a time: bounds memory
 
 
 @dataclass(frozen=True, kw_only=True)
 class Dataflow:
-    """A chain of integer nodes between a host-side input encoding and a host-side output table.
+    """A graph of integer nodes between a host-side input encoding and a host-side output table.
 
     The last matrix-vector unit gives accumulators; only a `SumPool` and a `Flatten` may follow it,
     and an `ArgMax` where the class is found in hardware, with a `ScoreTable` right before it where
@@ -35,14 +37,17 @@ class Dataflow:
     Attributes:
         name: of the network.
         input: how the network's own input becomes bits or integers.
-        nodes: in the order of the data.
+        nodes: in an order in which they can run.
         output: the original graph's float tail.
+        inputs: by a node's name, the names of the nodes that it reads, "input" being the encoded
+            input. A node that is not listed reads the one before it.
     """
 
     name: str
     input: ThresholdEncoding | IntegerEncoding
     nodes: tuple[Node, ...]
     output: OutputTable
+    inputs: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
 
     @property
     def mvus(self) -> tuple[XnorMvu | IntegerMvu, ...]:
@@ -60,16 +65,33 @@ class Dataflow:
             case _:
                 return ()
 
-    def streams(self) -> tuple[Stream, ...]:
-        """Types of the streams: the input, then every node's output.
+    @property
+    def sources(self) -> Mapping[str, tuple[str, ...]]:
+        """By every node's name, the names of what it reads."""
+        before = (INPUT, *(node.name for node in self.nodes))
+        return {
+            node.name: self.inputs.get(node.name, (previous,))
+            for previous, node in zip(before, self.nodes, strict=False)
+        }
+
+    def streams(self) -> Mapping[str, Stream]:
+        """Types of the streams: the input's, "input", then every node's output by its name.
 
         Raises:
-            DataflowError: a node does not fit what comes before it.
+            DataflowError: a node does not fit what it reads.
         """
-        streams = [self.input.stream]
+        streams = {INPUT: self.input.stream}
+        sources = self.sources
         for node in self.nodes:
-            streams.append(node.output_stream(streams[-1]))
-        return tuple(streams)
+            names = sources[node.name]
+            unknown = [name for name in names if name not in streams]
+            if unknown:
+                raise DataflowError(f"{node.name}: reads {unknown[0]}, which does not come before")
+            wanted = 2 if isinstance(node, Add | Concat) else 1
+            if len(names) != wanted:
+                raise DataflowError(f"{node.name}: wanted {wanted} inputs, got {len(names)}")
+            streams[node.name] = node.output_stream(*(streams[name] for name in names))
+        return streams
 
     def verify(self) -> None:
         """Check every invariant.
@@ -81,9 +103,18 @@ class Dataflow:
         names = [node.name for node in self.nodes]
         if len(set(names)) != len(names) or not all(names):
             raise DataflowError(f"{self.name}: node names are not unique: {', '.join(names)}")
+        if INPUT in names and self.inputs:
+            raise DataflowError(f"{self.name}: no node may be called {INPUT}")
+        unknown = sorted(set(self.inputs) - set(names))
+        if unknown:
+            raise DataflowError(f"{self.name}: inputs of {unknown[0]}, which is no node")
         streams = self.streams()
         if not self.mvus or self.mvus[-1].thresholds is not None:
             raise DataflowError(f"{self.name}: wanted a last matrix-vector unit without thresholds")
+        read = {name for sources in self.sources.values() for name in sources}
+        unread = [name for name in (INPUT, *names[:-1]) if name not in read]
+        if unread:
+            raise DataflowError(f"{unread[0]}: no node reads it")
         end = len(self.nodes) - len(self.class_nodes)
         for node in self.nodes[self.nodes.index(self.mvus[-1]) + 1 : end]:
             if not isinstance(node, SumPool | Flatten):
@@ -92,7 +123,7 @@ class Dataflow:
             if isinstance(node, ScoreTable | ArgMax):
                 raise DataflowError(f"{node.name}: must be at the end")
         reach, odd_and_even = self._accumulators(streams)
-        self.output.verify(streams[end], reach)
+        self.output.verify(streams[self.nodes[end - 1].name], reach)
         if odd_and_even and self.output.step != 1:
             raise DataflowError(f"{self.name}: accumulators do not lie {self.output.step} apart")
         self._verify_classes()
@@ -111,13 +142,13 @@ class Dataflow:
                 f"{first.name}: {what} do not order the classes as the float outputs do"
             )
 
-    def _accumulators(self, streams: tuple[Stream, ...]) -> tuple[int, bool]:
+    def _accumulators(self, streams: Mapping[str, Stream]) -> tuple[int, bool]:
         """The output's largest absolute accumulator, and whether odd and even ones both occur."""
         last = self.mvus[-1]
         if isinstance(last, XnorMvu):
             reach, odd_and_even = last.mw, last.correction is not None
         else:
-            before = streams[self.nodes.index(last)]
+            before = streams[self.sources[last.name][0]]
             reach, odd_and_even = last.accumulator_limit(before.element), True
         for node in self.nodes:
             if isinstance(node, SumPool) and self.nodes.index(node) > self.nodes.index(last):
@@ -134,9 +165,14 @@ class Dataflow:
 
     def trace(self, x: NDArray[Any]) -> dict[str, NDArray[Any]]:
         """Every stream's values by the name of the node that makes it; "input" is encoded."""
-        values: dict[str, NDArray[Any]] = {"input": self.encode(x)}
-        for before, node in zip(["input", *(n.name for n in self.nodes)], self.nodes, strict=False):
-            values[node.name] = node.run(values[before])
+        return self.trace_of(self.encode(x))
+
+    def trace_of(self, encoded: NDArray[Any]) -> dict[str, NDArray[Any]]:
+        """`trace` of encoded inputs (N, *input.output_shape)."""
+        values: dict[str, NDArray[Any]] = {INPUT: encoded}
+        sources = self.sources
+        for node in self.nodes:
+            values[node.name] = node.run(*(values[name] for name in sources[node.name]))
         return values
 
     def accumulators(self, x: NDArray[Any]) -> NDArray[np.int64]:
@@ -146,13 +182,19 @@ class Dataflow:
     def accumulators_of(self, encoded: NDArray[Any]) -> NDArray[np.int64]:
         """Encoded inputs (N, *input.output_shape) → accumulators (N, K), int64."""
         nodes = self.nodes[: len(self.nodes) - len(self.class_nodes)]
+        sources = self.sources
+        last_reader = {name: node.name for node in nodes for name in sources[node.name]}
         out = np.empty((len(encoded), len(self.output.values)), np.int64)
-        batch = max(1, _BATCH_ELEMENTS // max(stream.elements for stream in self.streams()))
+        widest = max(stream.elements for stream in self.streams().values())
+        batch = max(1, _BATCH_ELEMENTS // widest)
         for start in range(0, len(encoded), batch):
-            values: NDArray[Any] = encoded[start : start + batch]
+            values: dict[str, NDArray[Any]] = {INPUT: encoded[start : start + batch]}
             for node in nodes:
-                values = node.run(values)
-            out[start : start + batch] = values
+                values[node.name] = node.run(*(values[name] for name in sources[node.name]))
+                for name in set(sources[node.name]):
+                    if last_reader[name] == node.name:
+                        del values[name]
+            out[start : start + batch] = values[nodes[-1].name]
         return out
 
     def results_of(self, encoded: NDArray[Any]) -> NDArray[np.int64]:

@@ -7,6 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bnnedge.dataflow.arrays import frozen
+from bnnedge.dataflow.branches import Add, Concat, Crop, MultiThreshold, PadChannels
 from bnnedge.dataflow.encoding import Bits
 from bnnedge.dataflow.mvu import IntegerMvu, XnorMvu
 from bnnedge.dataflow.streams import BIPOLAR, ElementType, Stream
@@ -136,6 +137,11 @@ Node = (
     | MaxPool
     | SumPool
     | Threshold
+    | MultiThreshold
+    | Add
+    | Concat
+    | PadChannels
+    | Crop
     | Flatten
     | ScoreTable
     | ArgMax

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
+from bnnedge.dataflow.branches import Add, Concat, Crop, MultiThreshold, PadChannels
 from bnnedge.dataflow.encoding import IntegerEncoding, ThresholdEncoding
 from bnnedge.dataflow.mvu import IntegerMvu, XnorMvu
 from bnnedge.dataflow.nodes import ArgMax, Flatten, Node, OutputTable, ScoreTable, Threshold
@@ -16,8 +17,11 @@ from bnnedge.dataflow.windows import MaxPool, SlidingWindow, SumPool, Window
 if TYPE_CHECKING:
     from bnnedge.dataflow.graph import Dataflow
 
-FORMAT_VERSION = 3
-OLDEST_VERSION = 2  # which has no ScoreTable, and is the same in all else
+FORMAT_VERSION = 4
+CHAIN_VERSION = 3  # written where nothing branches: version 4 without `inputs` and `_BRANCHES`
+OLDEST_VERSION = 2  # which has no ScoreTable, and is version 3 in all else
+
+_BRANCHES = (MultiThreshold, Add, Concat, PadChannels, Crop)
 
 _NODES: Mapping[str, type[Node]] = {
     node.__name__: node
@@ -28,6 +32,7 @@ _NODES: Mapping[str, type[Node]] = {
         MaxPool,
         SumPool,
         Threshold,
+        *_BRANCHES,
         Flatten,
         ScoreTable,
         ArgMax,
@@ -44,14 +49,17 @@ _Part = TypeVar("_Part")
 def to_record(dataflow: "Dataflow") -> tuple[dict[str, Any], Arrays]:
     """What `dataflow.json` and `weights.npz` hold."""
     arrays: Arrays = {}
+    branches = bool(dataflow.inputs) or any(isinstance(n, _BRANCHES) for n in dataflow.nodes)
     record = {
         "format": "bnnedge-dataflow",
-        "version": FORMAT_VERSION,
+        "version": FORMAT_VERSION if branches else CHAIN_VERSION,
         "name": dataflow.name,
         "input": _write(dataflow.input, "input", arrays),
         "nodes": [_write(node, node.name, arrays) for node in dataflow.nodes],
         "output": _write(dataflow.output, "output", arrays),
     }
+    if branches:
+        record["inputs"] = {name: list(sources) for name, sources in dataflow.inputs.items()}
     return record, arrays
 
 
@@ -71,6 +79,10 @@ def from_record(record: Mapping[str, Any], arrays: Mapping[str, NDArray[Any]]) -
             _read(_NODES[node["op"]], node, str(node["name"]), arrays) for node in record["nodes"]
         ),
         output=_read(OutputTable, output, "output", arrays),
+        inputs={
+            str(name): tuple(map(str, sources))
+            for name, sources in record.get("inputs", {}).items()
+        },
     )
 
 

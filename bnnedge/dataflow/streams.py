@@ -33,13 +33,28 @@ class ElementType:
         """The greatest value of an integer type."""
         return self.smallest + (1 << self.width_bits) - 1
 
+    @property
+    def least(self) -> int:
+        """The least value that an element stands for; −1 for a bipolar bit."""
+        return -1 if self.bipolar else self.smallest
+
+    @property
+    def most(self) -> int:
+        """The greatest value that an element stands for."""
+        return 1 if self.bipolar else self.largest
+
+    @classmethod
+    def holding(cls, low: int, high: int) -> "ElementType":
+        """The narrowest signed type that holds `low` … `high`."""
+        return cls(width_bits=max(high, ~low, 0).bit_length() + 1, signed=True)
+
 
 BIPOLAR = ElementType(width_bits=1, bipolar=True)
 
 
 def signed_type(largest: int) -> ElementType:
     """The narrowest signed integer type that holds −`largest` … `largest`."""
-    return ElementType(width_bits=largest.bit_length() + 1, signed=True)
+    return ElementType.holding(-largest, largest)
 
 
 @dataclass(frozen=True, kw_only=True)

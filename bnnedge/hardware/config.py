@@ -8,7 +8,7 @@ from bnnedge.errors import FoldingError
 
 @dataclass(frozen=True, kw_only=True)
 class RtlConfig:
-    """How much hardware is spent: a throughput target or a folding, never both.
+    """How much hardware is spent: a throughput target or a folding, never both; and on FIFOs.
 
     With neither, `target_fps` is 100,000 images/s, or what 1,024 synapses at a time can do.
 
@@ -16,11 +16,14 @@ class RtlConfig:
         target_fps: images/s in the steady state at `clock_mhz`.
         folding: JSON file {"<node>": {"PE": p, "SIMD": s}}, every layer named.
         clock_mhz: clock for which `target_fps` is meant.
+        fifo_depths: JSON file {"<FIFO>": words}, as `bnnedge fifos` writes it; FIFOs that it does
+            not name, or all without it, hold what windows ahead of a join ask for.
     """
 
     target_fps: float | None = None
     folding: Path | None = None
     clock_mhz: float = 100.0
+    fifo_depths: Path | None = None
 
     def __post_init__(self) -> None:
         if self.target_fps is not None and self.folding is not None:

@@ -1,6 +1,5 @@
-"""`bnnedge_core.sv`: the chain of kernels as instances and wires, nothing else."""
+"""`bnnedge_core.sv`: the kernels of a network as instances and wires, nothing else."""
 
-import itertools
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -15,27 +14,45 @@ from bnnedge.hardware.kernels import (
 
 
 @dataclass(frozen=True, kw_only=True)
+class Source:
+    """Where a stream comes from.
+
+    Attributes:
+        kernel: index among the placed kernels; −1: s_axis.
+        port: which of its outputs.
+    """
+
+    kernel: int
+    port: int = 0
+
+
+S_AXIS = Source(kernel=-1)
+
+
+@dataclass(frozen=True, kw_only=True)
 class Placed:
-    """A stream kernel in the chain.
+    """A stream kernel in the network.
 
     Attributes:
         name: unique identifier.
         kernel: what is instantiated.
+        inputs: what its inputs take, in the order of its ports.
         node: name of the Dataflow node that it does; None for what only moves data.
         resize: widens or narrows the elements of its output.
     """
 
     name: str
     kernel: Kernel
+    inputs: tuple[Source, ...]
     node: str | None = None
     resize: ResizeElementsKernel | None = None
 
     @property
-    def out_bits(self) -> int:
-        """Width of the stream behind the kernel."""
+    def widths_out(self) -> tuple[int, ...]:
+        """Widths of the streams behind the kernel."""
         if self.resize is None:
-            return self.kernel.out_bits
-        return self.resize.elements * self.resize.out_bits
+            return self.kernel.widths_out
+        return (self.resize.elements * self.resize.out_bits,)
 
 
 def identifier(name: str) -> str:
@@ -43,26 +60,37 @@ def identifier(name: str) -> str:
     return re.sub(r"\W", "_", name, flags=re.ASCII)
 
 
-def stream_names(chain: Sequence[Placed]) -> tuple[str, ...]:
-    """Names of the streams between the kernels of `chain`."""
-    return tuple(f"{a.name} to {b.name}" for a, b in itertools.pairwise(chain))
+def streams_of(network: Sequence[Placed]) -> Mapping[Source, str]:
+    """Names of the streams between kernels, in the order of the bits of `stream_valid`."""
+    readers: dict[Source, str] = {}
+    for placed in network:
+        for port, source in zip(placed.kernel.ports_in, placed.inputs, strict=True):
+            several = len(placed.inputs) > 1
+            readers[source] = f"{placed.name}.{port}" if several else placed.name
+    return {
+        source: f"{placed.name} to {readers[source]}"
+        for index, placed in enumerate(network[:-1])
+        for source in _outputs(index, placed)
+    }
 
 
-def core_text(chain: Sequence[Placed], last: StreamLastKernel, id_word: int) -> str:
+def core_text(network: Sequence[Placed], last: StreamLastKernel, id_word: int) -> str:
     """The text of `bnnedge_core.sv`.
 
-    Bit i of `stream_valid` and `stream_ready` is the stream between kernels i and i + 1.
+    The first kernel takes s_axis, the last one gives m_axis. Bit i of `stream_valid` and
+    `stream_ready` is stream i of `streams_of`.
     """
-    between = len(chain) - 1
+    numbers = {source: index for index, source in enumerate(streams_of(network))}
+    between = len(numbers)
     lines = [
-        "// Generated: the network as a chain of kernels between two AXI4-Streams.",
+        "// Generated: the network as kernels between two AXI4-Streams.",
         f"module {TOP_MODULE} (",
         "  input  logic clk_i,",
         "  input  logic rst_ni,",
-        f"  input  logic [{chain[0].kernel.in_bits - 1}:0] s_axis_tdata,",
+        f"  input  logic [{network[0].kernel.widths_in[0] - 1}:0] s_axis_tdata,",
         "  input  logic s_axis_tvalid,",
         "  output logic s_axis_tready,",
-        f"  output logic [{chain[-1].out_bits - 1}:0] m_axis_tdata,",
+        f"  output logic [{network[-1].widths_out[0] - 1}:0] m_axis_tdata,",
         "  output logic m_axis_tvalid,",
         "  input  logic m_axis_tready,",
         "  output logic m_axis_tlast,",
@@ -74,10 +102,14 @@ def core_text(chain: Sequence[Placed], last: StreamLastKernel, id_word: int) -> 
         f"  logic [{between - 1}:0] stream_valid /* verilator public_flat_rd */;",
         f"  logic [{between - 1}:0] stream_ready /* verilator public_flat_rd */;",
     ]
-    for index, placed in enumerate(chain[:-1]):
-        lines.append(f"  logic [{placed.out_bits - 1}:0] data_{index};")
-    for index, placed in enumerate(chain):
-        lines += _placed(placed, index, end=index == between)
+    for source, number in numbers.items():
+        width = network[source.kernel].widths_out[source.port]
+        lines.append(f"  logic [{width - 1}:0] data_{number};")
+    wires = {source: _Wires.between(number) for source, number in numbers.items()}
+    wires[S_AXIS] = _Wires.axis("s_axis")
+    wires[Source(kernel=len(network) - 1)] = _Wires.axis("m_axis")
+    for index, placed in enumerate(network):
+        lines += _placed(placed, index, wires)
     lines += _instance(
         last.module,
         "last",
@@ -93,33 +125,56 @@ def core_text(chain: Sequence[Placed], last: StreamLastKernel, id_word: int) -> 
     return "\n".join([*lines, "endmodule", ""])
 
 
-def _placed(placed: Placed, index: int, *, end: bool) -> list[str]:
-    before = index - 1
-    data = "m_axis_tdata" if end else f"data_{index}"
-    raw = data if placed.resize is None else f"raw_{index}"
-    lines = []
-    if placed.resize is not None:
-        lines += ["", f"  logic [{placed.kernel.out_bits - 1}:0] {raw};"]
-    lines += _instance(
-        placed.kernel.module,
-        placed.name,
-        placed.kernel.parameters,
-        {
-            "clk_i": "clk_i",
-            "rst_ni": "rst_ni",
-            "in_valid_i": f"stream_valid[{before}]" if index else "s_axis_tvalid",
-            "in_ready_o": f"stream_ready[{before}]" if index else "s_axis_tready",
-            "in_data_i": f"data_{before}" if index else "s_axis_tdata",
-            "out_valid_o": "m_axis_tvalid" if end else f"stream_valid[{index}]",
-            "out_ready_i": "m_axis_tready" if end else f"stream_ready[{index}]",
-            "out_data_o": raw,
-        },
-    )
-    if placed.resize is not None:
-        resize = placed.resize
-        ports = {"data_i": raw, "data_o": data}
-        lines += _instance(resize.module, f"{placed.name}_resize", resize.parameters, ports)
-    return lines
+@dataclass(frozen=True)
+class _Wires:
+    """Names of the three signals of a stream."""
+
+    valid: str
+    ready: str
+    data: str
+
+    @classmethod
+    def between(cls, number: int) -> "_Wires":
+        return cls(f"stream_valid[{number}]", f"stream_ready[{number}]", f"data_{number}")
+
+    @classmethod
+    def axis(cls, prefix: str) -> "_Wires":
+        return cls(f"{prefix}_tvalid", f"{prefix}_tready", f"{prefix}_tdata")
+
+
+def _outputs(index: int, placed: Placed) -> tuple[Source, ...]:
+    return tuple(Source(kernel=index, port=port) for port in range(len(placed.widths_out)))
+
+
+def _placed(placed: Placed, index: int, wires: Mapping[Source, _Wires]) -> list[str]:
+    ports = {"clk_i": "clk_i", "rst_ni": "rst_ni"}
+    for port, source in zip(placed.kernel.ports_in, placed.inputs, strict=True):
+        ports[f"{port}_valid_i"] = wires[source].valid
+        ports[f"{port}_ready_o"] = wires[source].ready
+        ports[f"{port}_data_i"] = wires[source].data
+    for port, source in zip(placed.kernel.ports_out, _outputs(index, placed), strict=True):
+        ports[f"{port}_valid_o"] = wires[source].valid
+        ports[f"{port}_ready_i"] = wires[source].ready
+        ports[f"{port}_data_o"] = wires[source].data
+    if placed.resize is None:
+        return _instance(placed.kernel.module, placed.name, placed.kernel.parameters, ports)
+    raw, data = f"raw_{index}", ports["out_data_o"]
+    return [
+        "",
+        f"  logic [{placed.kernel.out_bits - 1}:0] {raw};",
+        *_instance(
+            placed.kernel.module,
+            placed.name,
+            placed.kernel.parameters,
+            ports | {"out_data_o": raw},
+        ),
+        *_instance(
+            placed.resize.module,
+            f"{placed.name}_resize",
+            placed.resize.parameters,
+            {"data_i": raw, "data_o": data},
+        ),
+    ]
 
 
 def _instance(

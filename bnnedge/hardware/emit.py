@@ -12,9 +12,9 @@ from bnnedge.cost import Cost
 from bnnedge.dataflow import Dataflow
 from bnnedge.dataflow.graph import GRAPH_FILE, WEIGHTS_FILE
 from bnnedge.design import TOP_MODULE, Design, Layer
-from bnnedge.hardware.chain import Chain, build_chain
 from bnnedge.hardware.config import RtlConfig
-from bnnedge.hardware.core import core_text, stream_names
+from bnnedge.hardware.core import S_AXIS, core_text, streams_of
+from bnnedge.hardware.fifos import FIFOS_FILE, FifoDepths, read_depths
 from bnnedge.hardware.folding import (
     FOLDING_FILE,
     Folding,
@@ -24,6 +24,7 @@ from bnnedge.hardware.folding import (
     read_folding,
 )
 from bnnedge.hardware.kernels import SV_FOLDER, MvuKernel, StreamLastKernel
+from bnnedge.hardware.network import Network, build_network
 from bnnedge.tools import python_versions
 
 _DATAFLOW_FILES = (GRAPH_FILE, WEIGHTS_FILE)
@@ -33,16 +34,17 @@ def emit(dataflow: Path, config: RtlConfig, out: Path) -> Artifact:
     """Write the hardware of a Dataflow.
 
     The folder holds `sv/*.sv` (the kernels used and `bnnedge_core.sv`), `mem/*.mem`,
-    `design.json`, `folding.json` (what was chosen) and `dataflow/` (a copy).
+    `design.json`, `folding.json` (what was chosen), `fifos.json` if depths were given, and
+    `dataflow/` (a copy).
 
     Args:
         dataflow: folder of a Dataflow.
-        config: throughput target or folding.
+        config: throughput target or folding, depths of FIFOs.
         out: folder to publish.
 
     Raises:
         DataflowError: the folder is damaged.
-        DesignError: results are too wide.
+        DesignError: results are too wide, or the depths are of another network.
         FoldingError: the folding does not fit, or the target is out of reach.
     """
     graph = Dataflow.load(dataflow)
@@ -51,31 +53,40 @@ def emit(dataflow: Path, config: RtlConfig, out: Path) -> Artifact:
     else:
         fps = config.target_fps or default_fps(graph, config.clock_mhz)
         folding = choose_folding(graph, target_fps=fps, clock_mhz=config.clock_mhz)
+    depths = read_depths(config.fifo_depths) if config.fifo_depths is not None else {}
+    chosen = {"folding": folding, "clock_mhz": config.clock_mhz}
     return stage(
         "rtl",
         out,
-        lambda folder: _write(graph, dataflow, folding, config, folder),
-        config={"folding": folding, "clock_mhz": config.clock_mhz},
+        lambda folder: _write(graph, dataflow, folding, depths, config, folder),
+        config=chosen | ({"fifo_depths": depths} if depths else {}),
         inputs=(dataflow,),
         tools=lambda: python_versions("numpy"),
     )
 
 
 def _write(
-    graph: Dataflow, dataflow: Path, folding: Folding, config: RtlConfig, folder: Path
+    graph: Dataflow,
+    dataflow: Path,
+    folding: Folding,
+    depths: FifoDepths,
+    config: RtlConfig,
+    folder: Path,
 ) -> Mapping[str, Any]:
     shutil.copytree(
         dataflow, folder / "dataflow", ignore=lambda _, names: set(names) - set(_DATAFLOW_FILES)
     )
     record = folding_record(folding)
     (folder / FOLDING_FILE).write_text(json.dumps(record, indent=1) + "\n")
+    if depths:
+        (folder / FIFOS_FILE).write_text(json.dumps(depths, indent=1) + "\n")
     id_word = _id_word(folder)
-    chain = build_chain(graph, folding)
-    placed = chain.placed
-    result_bits = placed[-1].out_bits
-    last = StreamLastKernel(beats=-(-chain.results * chain.result_bits // result_bits))
+    network = build_network(graph, folding, depths)
+    placed = network.placed
+    result_bits = placed[-1].widths_out[0]
+    last = StreamLastKernel(beats=-(-network.results * network.result_bits // result_bits))
 
-    sources = _copy_kernels(chain, folder / "sv")
+    sources = _copy_kernels(network, folder / "sv")
     (folder / "sv" / f"{TOP_MODULE}.sv").write_text(core_text(placed, last, id_word))
     (folder / "mem").mkdir()
     memories = {name: text for part in placed for name, text in part.kernel.memories.items()}
@@ -90,14 +101,14 @@ def _write(
         sources=(*sources, f"sv/{TOP_MODULE}.sv"),
         memories=tuple(memories),
         input_elements=graph.input.features,
-        input_element_bits=chain.input_element_bits,
-        input_width_bits=placed[0].kernel.in_bits,
-        output_elements=chain.results,
-        output_element_bits=chain.result_bits,
-        output_signed=chain.signed,
+        input_element_bits=network.input_element_bits,
+        input_width_bits=placed[0].kernel.widths_in[0],
+        output_elements=network.results,
+        output_element_bits=network.result_bits,
+        output_signed=network.signed,
         output_width_bits=result_bits,
-        layers=_layers(chain),
-        streams=stream_names(placed),
+        layers=_layers(network),
+        streams=tuple(streams_of(placed).values()),
         interval_cycles=max(part.kernel.cycles_per_image for part in placed),
         combs=round(cost.combs),
         block_rams=cost.block_rams,
@@ -122,14 +133,14 @@ def _write(
 
 
 def _id_word(folder: Path) -> int:
-    """First 32 bits of the sha256 over the Dataflow and the folding."""
+    """First 32 bits of the sha256 over the Dataflow, the folding and given depths."""
     hashes = folder_hashes(folder)
     return int(hashlib.sha256(json.dumps(hashes, sort_keys=True).encode()).hexdigest()[:8], 16)
 
 
-def _copy_kernels(chain: Chain, folder: Path) -> tuple[str, ...]:
+def _copy_kernels(network: Network, folder: Path) -> tuple[str, ...]:
     modules = {StreamLastKernel.module}
-    for part in chain.placed:
+    for part in network.placed:
         modules |= {part.kernel.module, *part.kernel.submodules}
         modules |= {part.resize.module} if part.resize else set()
     folder.mkdir()
@@ -138,11 +149,11 @@ def _copy_kernels(chain: Chain, folder: Path) -> tuple[str, ...]:
     return tuple(f"sv/{module}.sv" for module in sorted(modules))
 
 
-def _layers(chain: Chain) -> tuple[Layer, ...]:
-    kernels = {part.node: part.kernel for part in chain.placed}
-    names = stream_names(chain.placed)
+def _layers(network: Network) -> tuple[Layer, ...]:
+    kernels = {part.node: part.kernel for part in network.placed}
+    names = streams_of(network.placed)
     layers = []
-    for node in chain.nodes:
+    for node in network.nodes:
         kernel = kernels.get(node.node)
         mvu = kernel if isinstance(kernel, MvuKernel) else None
         layers.append(
@@ -153,7 +164,7 @@ def _layers(chain: Chain) -> tuple[Layer, ...]:
                 simd=mvu.simd if mvu else node.lanes,
                 cycles_per_image=kernel.cycles_per_image if kernel else 0,
                 weight_bits=mvu.weight_bits if mvu else 0,
-                stream=names[node.behind] if node.behind >= 0 else None,
+                stream=None if node.source == S_AXIS else names[node.source],
                 stream_lanes=node.lanes,
                 stream_element_bits=node.element_bits,
             )

@@ -6,15 +6,21 @@ pixel. Windows, pools and converters follow the units.
 
 import json
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from bnnedge.cost import ceil_div
 from bnnedge.dataflow import (
+    Add,
+    Concat,
+    Crop,
     Dataflow,
     IntegerMvu,
     MaxPool,
+    MultiThreshold,
+    Node,
+    PadChannels,
     SlidingWindow,
     Stream,
     SumPool,
@@ -77,21 +83,23 @@ class Layer:
 def layers_of(graph: Dataflow) -> tuple[Layer, ...]:
     """The matrix-vector units of a graph."""
     layers = []
-    window: tuple[SlidingWindow, Stream] | None = None
-    for node, before in zip(graph.nodes, graph.streams(), strict=False):
-        if isinstance(node, SlidingWindow):
-            window = None if is_wire(node, before) else (node, before)
-        elif isinstance(node, XnorMvu | IntegerMvu):
-            layers.append(
-                Layer(
-                    node=node,
-                    pixels=before.elements // before.channels,
-                    element_bits=before.element.width_bits,
-                    window=window and window[0],
-                    window_in=window and window[1],
-                )
+    streams, sources = graph.streams(), graph.sources
+    windows = {node.name: node for node in graph.nodes if isinstance(node, SlidingWindow)}
+    for node in graph.mvus:
+        (source,) = sources[node.name]
+        before, window = streams[source], windows.get(source)
+        window_in = None if window is None else streams[sources[window.name][0]]
+        if window is not None and window_in is not None and is_wire(window, window_in):
+            window, window_in = None, None
+        layers.append(
+            Layer(
+                node=node,
+                pixels=before.elements // before.channels,
+                element_bits=before.element.width_bits,
+                window=window,
+                window_in=window_in,
             )
-            window = None
+        )
     return tuple(layers)
 
 
@@ -128,8 +136,25 @@ def window_lanes(node: SlidingWindow, stream: Stream, fold: Fold | None, interva
     return options[-1]
 
 
+def lane_options(node: Node, befores: Sequence[Stream]) -> tuple[int, ...]:
+    """Elements in a word that the kernel of a node can take, ascending."""
+    parts = [stream.channels for stream in befores]
+    if isinstance(node, PadChannels):
+        parts += [node.before, node.after]
+    return divisors(math.gcd(*parts))
+
+
+def join_lanes(node: Add | Concat, befores: Sequence[Stream], wanted: int, interval: int) -> int:
+    """Elements in a word of both operands: `wanted` if possible, else the fewest that keep up."""
+    options = lane_options(node, befores)
+    for lanes in (*([wanted] if wanted in options else []), *options):
+        if _passing_cycles(node, befores, lanes) <= interval:
+            return lanes
+    return options[-1]
+
+
 def interval_of(graph: Dataflow, folding: Folding) -> int:
-    """Clock cycles per image of the slowest unit, or of the slowest window at its widest."""
+    """Clock cycles per image of the slowest unit, or of the slowest other node at its widest."""
     units = max(layer.cycles(folding[layer.node.name]) for layer in layers_of(graph))
     return max([units, *_least_cycles(graph).values()])
 
@@ -185,7 +210,8 @@ def choose_folding(graph: Dataflow, *, target_fps: float, clock_mhz: float) -> F
     """The cheapest folding with which every layer keeps up with `target_fps`.
 
     Layers are chosen together: a PE that the next layer's SIMD does not divide (or the other way
-    round) costs a wider width converter. Exact, by dynamic programming over the PE of each layer.
+    round) costs a wider width converter. By dynamic programming over the PE of each layer, exact
+    where layers are a chain; where they branch, a layer counts as the one before the next in order.
 
     Raises:
         FoldingError: no folding is fast enough; names what is too slow.
@@ -229,9 +255,12 @@ def _fewest_cycles(graph: Dataflow) -> dict[str, int]:
 
 
 def _least_cycles(graph: Dataflow) -> dict[str, int]:
-    """Cycles per image of every window and pool with as many lanes as it can have."""
+    """Cycles per image of all but the matrix-vector units, with as many lanes as there can be."""
+    streams, sources = graph.streams(), graph.sources
     least = {}
-    for node, before in zip(graph.nodes, graph.streams(), strict=False):
+    for node in graph.nodes:
+        befores = [streams[name] for name in sources[node.name]]
+        before = befores[0]
         if isinstance(node, SlidingWindow) and not is_wire(node, before):
             lanes = before.channels // node.groups
             least[node.name] = window_cycles(node.window, before, lanes)
@@ -240,7 +269,19 @@ def _least_cycles(graph: Dataflow) -> dict[str, int]:
                 least[node.name] = before.elements // before.channels
             else:
                 least[node.name] = window_cycles(node.window, before, before.channels)
+        elif isinstance(node, Add | Concat | PadChannels | MultiThreshold | Crop):
+            least[node.name] = _passing_cycles(node, befores, lane_options(node, befores)[-1])
     return least
+
+
+def _passing_cycles(node: Node, befores: Sequence[Stream], lanes: int) -> int:
+    """Clock cycles per image of what handles a word a clock."""
+    channels = befores[0].channels
+    if isinstance(node, Concat):
+        channels += befores[1].channels
+    elif isinstance(node, PadChannels):
+        channels += node.before + node.after
+    return befores[0].elements // befores[0].channels * channels // lanes
 
 
 def _candidates(layer: Layer, interval: int) -> list[Fold]:

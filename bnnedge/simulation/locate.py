@@ -17,9 +17,9 @@ def locate(core: Core, dataflow: Dataflow, encoded: NDArray[Any]) -> str:
         run = core.run(encoded[None], tap=True)
     except BnnEdgeError as error:
         return f"replayed alone it fails: {error.message}"
-    values = encoded[None]
+    trace = dataflow.trace_of(encoded[None])
     for node, layer in zip(dataflow.nodes, core.design.layers, strict=True):
-        values = node.run(values)
+        values = trace[node.name]
         if layer.stream is None:
             continue
         wanted = values.reshape(-1).astype(np.int64)

@@ -173,7 +173,7 @@ class ChainMaker:
         assert isinstance(mvu, XnorMvu | IntegerMvu)
         reach, step = mvu.mw, 2
         if isinstance(mvu, IntegerMvu):
-            before = Dataflow.streams(_stub(self.encoding, nodes))[last]
+            before = list(_stub(self.encoding, nodes).streams().values())[last]
             reach, step = mvu.accumulator_limit(before.element), 1
         elif mvu.correction is not None:
             step = 1

@@ -1,4 +1,4 @@
-// Generated: the network as a chain of kernels between two AXI4-Streams.
+// Generated: the network as kernels between two AXI4-Streams.
 module bnnedge_core (
   input  logic clk_i,
   input  logic rst_ni,

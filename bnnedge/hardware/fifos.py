@@ -1,0 +1,94 @@
+"""How much a FIFO before a join must hold, so that branches never wait for each other in a circle.
+
+A join takes pixel m of both operands together. If the branch of operand b needs the network's
+input up to pixel n for it, operand a's branch has by then been given all that it needs for some
+more pixels, and a FIFO that does not hold these would stop the input that b waits for. `n` is the
+same at any speed, so it follows from windows alone.
+"""
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from bnnedge.dataflow import (
+    INPUT,
+    Add,
+    Concat,
+    Crop,
+    Dataflow,
+    Flatten,
+    MaxPool,
+    SlidingWindow,
+    Stream,
+    SumPool,
+    Window,
+)
+from bnnedge.errors import DesignError
+
+FIFOS_FILE = "fifos.json"
+LEAST_WORDS = 2
+FifoDepths = Mapping[str, int]
+_SLACK_PIXELS = 2  # what a kernel may take in advance, and what is on its way between two
+
+
+def operand_pixels(graph: Dataflow) -> Mapping[str, tuple[int, int]]:
+    """Pixels that the FIFOs of both operands hold, by the name of the Add or Concat."""
+    streams, sources = graph.streams(), graph.sources
+    needs = {INPUT: np.arange(1, _pixels(streams[INPUT]) + 1)}
+    found = {}
+    for node in graph.nodes:
+        operands = [needs[name] for name in sources[node.name]]
+        before = streams[sources[node.name][0]]
+        match node:
+            case Add() | Concat():
+                first, second = operands
+                found[node.name] = (_ahead(first, second), _ahead(second, first))
+                need = np.maximum(first, second)
+            case SlidingWindow() | MaxPool() | SumPool():
+                need = _behind_window(operands[0], node.window, before)
+            case Crop():
+                need = operands[0].reshape(before.shape[:2])[node.top :, node.left :].reshape(-1)
+            case Flatten():
+                need = operands[0][-1:]
+            case _:
+                need = operands[0]
+        needs[node.name] = need
+    return found
+
+
+def _pixels(stream: Stream) -> int:
+    return stream.elements // stream.channels
+
+
+def _ahead(own: NDArray[np.int64], other: NDArray[np.int64]) -> int:
+    """Pixels that an operand may be ahead when the other one has its next pixel."""
+    given = np.searchsorted(own, other, side="right")
+    return int((given - np.arange(len(own))).max()) + _SLACK_PIXELS
+
+
+def _behind_window(need: NDArray[np.int64], window: Window, before: Stream) -> NDArray[np.int64]:
+    """The input pixels that each window needs; it comes out in its turn."""
+    height, width, _ = before.shape
+    view = window.view(need.reshape(1, height, width, 1), 0)
+    return np.maximum.accumulate(view.max(axis=(3, 4)).reshape(-1))
+
+
+def read_depths(path: Path) -> FifoDepths:
+    """Read {"<FIFO>": words}.
+
+    Raises:
+        DesignError: unreadable, or a depth is no number of at least 2 words.
+    """
+    try:
+        record = json.loads(path.read_text())
+    except (OSError, ValueError) as error:
+        raise DesignError(f"{path}: not a readable JSON file ({error})") from error
+    if not isinstance(record, dict) or not record:
+        raise DesignError(f'{path}: wanted {{"<FIFO>": words}}, got {type(record).__name__}')
+    for name, words in record.items():
+        if type(words) is not int or words < LEAST_WORDS:
+            raise DesignError(f"{path}: {name}: wanted {LEAST_WORDS} words or more, got {words!r}")
+    return record

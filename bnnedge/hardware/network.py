@@ -1,0 +1,383 @@
+"""A Dataflow and its folding as kernels between s_axis and m_axis."""
+
+import dataclasses
+from dataclasses import dataclass
+
+from bnnedge.dataflow import (
+    INPUT,
+    ArgMax,
+    Dataflow,
+    Flatten,
+    IntegerMvu,
+    MaxPool,
+    Node,
+    ScoreTable,
+    SlidingWindow,
+    Stream,
+    SumPool,
+    Threshold,
+    XnorMvu,
+)
+from bnnedge.errors import DesignError
+from bnnedge.hardware.core import S_AXIS, Placed, Source, identifier
+from bnnedge.hardware.fifos import LEAST_WORDS, FifoDepths
+from bnnedge.hardware.folding import (
+    Fold,
+    Folding,
+    axis_bits,
+    interval_of,
+    is_wire,
+    lane_options,
+    window_lanes,
+)
+from bnnedge.hardware.kernels import (
+    ArgMaxKernel,
+    IntegerMvuKernel,
+    Kernel,
+    MvuKernel,
+    ResizeElementsKernel,
+    ScoreTableKernel,
+    SlidingWindowKernel,
+    StreamFifoKernel,
+    StreamWidthConverterKernel,
+    ThresholdKernel,
+    XnorMvuKernel,
+    pool_kernel,
+)
+
+_RESULT_BITS = (8, 16, 32)
+
+
+@dataclass(frozen=True, kw_only=True)
+class NodeStream:
+    """Where a node's output can be seen.
+
+    Attributes:
+        node: name of the Dataflow node.
+        source: the stream.
+        lanes: elements in a word.
+        element_bits: bits of each.
+    """
+
+    node: str
+    source: Source
+    lanes: int
+    element_bits: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class Network:
+    """The kernels of a network.
+
+    Attributes:
+        placed: in an order in which every kernel comes behind those that it reads.
+        nodes: every node's output stream, in the order of the nodes.
+        input_element_bits: bits that an input element takes on s_axis.
+        result_bits: bits that a result takes on m_axis.
+        results: of an image.
+        signed: results are two's complement.
+    """
+
+    placed: tuple[Placed, ...]
+    nodes: tuple[NodeStream, ...]
+    input_element_bits: int
+    result_bits: int
+    results: int
+    signed: bool
+
+
+def input_element_bits(stream: Stream) -> int:
+    """What an element takes on s_axis: a bit, or whole bytes, so that drivers copy arrays."""
+    return stream.element.width_bits if stream.element.bipolar else _bytes(stream)
+
+
+def build_network(graph: Dataflow, folding: Folding, depths: FifoDepths) -> Network:
+    """The stream kernels of a network, folded.
+
+    Before every MVU stands a FIFO. It cuts the combinational ready path, and where the MVU replays
+    its input it holds one vector, so that the layer before never waits for the replay; a sliding
+    window of the same width waits without loss, because it holds its pixels itself.
+
+    Before each operand of an Add or Concat stands a FIFO that holds what comes while the other
+    operand is still on its way; see `fifos`.
+
+    Args:
+        graph: the network.
+        folding: PE and SIMD of its matrix-vector units.
+        depths: words of FIFOs, by their names; the others choose their own.
+
+    Raises:
+        DesignError: results of more than 32 bits, or a depth of no FIFO.
+    """
+    return _Builder(graph, folding, depths).build()
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Head:
+    """A stream that nothing reads yet: `lanes` elements of `element_bits` in a word."""
+
+    source: Source
+    lanes: int
+    element_bits: int
+
+    @property
+    def width_bits(self) -> int:
+        return self.lanes * self.element_bits
+
+
+class _Builder:
+    """Places kernels node by node."""
+
+    def __init__(self, graph: Dataflow, folding: Folding, depths: FifoDepths) -> None:
+        self._graph = graph
+        self._sources = graph.sources
+        self._folding = folding
+        self._depths = depths
+        self._interval = interval_of(graph, folding)
+        self._placed: list[Placed] = []
+        self._nodes: list[NodeStream] = []
+        self._heads: dict[str, list[_Head]] = {}
+        self._stem = INPUT
+
+    def build(self) -> Network:
+        graph, streams = self._graph, self._graph.streams()
+        bits = input_element_bits(graph.input.stream)
+        width = axis_bits(graph.input.stream.elements * bits, self._interval)
+        self._offer(INPUT, _Head(source=S_AXIS, lanes=width // bits, element_bits=bits))
+        for index, node in enumerate(graph.nodes):
+            self._stem = f"{index}_{identifier(node.name)}"
+            names = self._sources[node.name]
+            heads = [self._heads[name].pop(0) for name in names]
+            befores = [streams[name] for name in names]
+            match node:
+                case Flatten():
+                    head = heads[0]
+                case SlidingWindow() if is_wire(node, befores[0]):
+                    head = heads[0]
+                case _:
+                    head = self._node(node, heads[0], befores[0], streams[node.name])
+            self._nodes.append(
+                NodeStream(
+                    node=node.name,
+                    source=head.source,
+                    lanes=head.lanes,
+                    element_bits=head.element_bits,
+                )
+            )
+            self._offer(node.name, head)
+        return self._finish(self._heads[graph.nodes[-1].name][0], streams[graph.nodes[-1].name])
+
+    def _offer(self, name: str, head: _Head) -> None:
+        """Let everything that reads the node `name` have its stream, by a fork if need be."""
+        self._heads[name] = [head]
+
+    def _place(self, kernel: Kernel, *heads: _Head, name: str, node: str | None = None) -> Source:
+        """Instantiate `kernel` behind `heads`; returns its first output."""
+        inputs = tuple(head.source for head in heads)
+        self._placed.append(Placed(name=name, kernel=kernel, inputs=inputs, node=node))
+        return Source(kernel=len(self._placed) - 1)
+
+    def _node(self, node: Node, head: _Head, before: Stream, after: Stream) -> _Head:
+        """The kernel of a node with one input."""
+        match node:
+            case SlidingWindow():
+                kernel, head = self._window(node, head, before)
+            case XnorMvu() | IntegerMvu():
+                kernel, head = self._mvu(node, head, before)
+            case _:
+                kernel, head = self._narrowest(node, head, before, after)
+        return self._behind(kernel, head, node=node.name, stream=after)
+
+    def _behind(self, kernel: Kernel, *heads: _Head, node: str, stream: Stream) -> _Head:
+        source = self._place(kernel, *heads, name=self._stem, node=node)
+        bits = stream.element.width_bits
+        return _Head(source=source, lanes=kernel.widths_out[0] // bits, element_bits=bits)
+
+    def _window(self, node: SlidingWindow, head: _Head, before: Stream) -> tuple[Kernel, _Head]:
+        readers = [n for n in self._graph.mvus if self._sources[n.name] == (node.name,)]
+        fold = self._folding[readers[0].name] if len(readers) == 1 else None
+        lanes = window_lanes(node, before, fold, self._interval)
+        kernel = SlidingWindowKernel(
+            name=node.name,
+            window=node.window,
+            shape=_map_shape(before),
+            element_bits=before.element.width_bits,
+            simd=lanes,
+            groups=node.groups,
+            fill=node.fill,
+        )
+        return kernel, self._convert(head, lanes, before)
+
+    def _mvu(self, node: XnorMvu | IntegerMvu, head: _Head, before: Stream) -> tuple[Kernel, _Head]:
+        fold = self._folding[node.name]
+        head = self._convert(head, fold.simd, before)
+        kernel = mvu_kernel(node, fold, before, memory_prefix=self._memory)
+        number = head.source.kernel
+        from_window = number >= 0 and isinstance(self._placed[number].kernel, SlidingWindowKernel)
+        depth = max(LEAST_WORDS, 0 if from_window else kernel.replayed_words)
+        return kernel, self._fifo(head, depth, before)
+
+    @property
+    def _memory(self) -> str:
+        return f"mem/{self._stem}_"
+
+    def _kernel(self, node: Node, lanes: int, before: Stream, after: Stream) -> Kernel:
+        """The kernel of a node that takes any number of lanes."""
+        pixels = before.elements // before.channels
+        match node:
+            case MaxPool() | SumPool():
+                return pool_kernel(
+                    name=node.name,
+                    window=node.window,
+                    shape=_map_shape(before),
+                    conjunction=node.conjunction if isinstance(node, MaxPool) else None,
+                    element_bits=before.element.width_bits,
+                    result_bits=after.element.width_bits,
+                    lanes=lanes,
+                    memory_prefix=self._memory,
+                )
+            case Threshold():
+                return ThresholdKernel(
+                    node=node,
+                    element=before.element,
+                    pe=lanes,
+                    pixels=pixels,
+                    memory_prefix=self._memory,
+                )
+            case ScoreTable():
+                return ScoreTableKernel(
+                    node=node, element=before.element, pe=lanes, memory_prefix=self._memory
+                )
+            case ArgMax():
+                return ArgMaxKernel(
+                    elements=before.channels, pe=lanes, element_bits=before.element.width_bits
+                )
+            case _:
+                raise AssertionError(f"{node.name}: {type(node).__name__} has no lanes")
+
+    def _narrowest(
+        self, node: Node, head: _Head, before: Stream, after: Stream
+    ) -> tuple[Kernel, _Head]:
+        """The kernel with the stream's own lanes if it keeps up, else with the fewest that do."""
+        options = lane_options(node, [before])
+        for lanes in (*([head.lanes] if head.lanes in options else []), *options):
+            kernel = self._kernel(node, lanes, before, after)
+            if kernel.cycles_per_image <= self._interval:
+                break
+        return kernel, self._convert(head, lanes, before)
+
+    def _convert(self, head: _Head, lanes: int, stream: Stream) -> _Head:
+        """Words of `lanes` elements from here on, each as wide as the node before made it."""
+        if lanes != head.lanes:
+            aligned = stream.channels % lanes == stream.channels % head.lanes == 0
+            frame = stream.channels if aligned else stream.elements
+            converter = StreamWidthConverterKernel(
+                input_width_bits=head.width_bits,
+                output_width_bits=lanes * head.element_bits,
+                frame_bits=frame * head.element_bits,
+                frames=stream.elements // frame,
+            )
+            source = self._place(converter, head, name=f"{self._stem}_width")
+            head = dataclasses.replace(head, source=source, lanes=lanes)
+        if stream.element.width_bits != head.element_bits:
+            if head.source == S_AXIS or len(self._placed[head.source.kernel].widths_out) > 1:
+                head = self._fifo(head, LEAST_WORDS, stream)
+            head = self._resize(head, stream.element.width_bits, stream)
+        return head
+
+    def _fifo(self, head: _Head, depth_words: int, stream: Stream) -> _Head:
+        name = f"{self._stem}_fifo"
+        kernel = StreamFifoKernel(
+            width_bits=head.width_bits,
+            depth_words=self._depths.get(name, depth_words),
+            image_words=-(-stream.elements // head.lanes),
+        )
+        return dataclasses.replace(head, source=self._place(kernel, head, name=name))
+
+    def _resize(self, head: _Head, element_bits: int, stream: Stream) -> _Head:
+        """Wider or narrower elements, right behind the kernel that makes them."""
+        resize = ResizeElementsKernel(
+            elements=head.lanes,
+            in_bits=head.element_bits,
+            out_bits=element_bits,
+            signed=stream.element.signed,
+        )
+        number = head.source.kernel
+        self._placed[number] = dataclasses.replace(self._placed[number], resize=resize)
+        self._nodes = [
+            dataclasses.replace(node, element_bits=element_bits)
+            if node.source == head.source
+            else node
+            for node in self._nodes
+        ]
+        return dataclasses.replace(head, element_bits=element_bits)
+
+    def _finish(self, head: _Head, stream: Stream) -> Network:
+        """To m_axis: whole bytes, the stream's width, a FIFO."""
+        bits = _bytes(stream)
+        if bits != head.element_bits:
+            head = self._resize(head, bits, stream)
+        converter = StreamWidthConverterKernel(
+            input_width_bits=head.width_bits,
+            output_width_bits=axis_bits(stream.elements * bits, self._interval),
+            frame_bits=stream.elements * bits,
+        )
+        while converter.cycles_per_image > self._interval:
+            converter = dataclasses.replace(
+                converter, output_width_bits=2 * converter.output_width_bits
+            )
+        self._stem = "out"
+        if converter.input_width_bits != converter.output_width_bits:
+            source = self._place(converter, head, name="out_width")
+            head = _Head(
+                source=source, lanes=converter.output_width_bits // bits, element_bits=bits
+            )
+        self._fifo(head, LEAST_WORDS, stream)
+        fifos = {part.name for part in self._placed if isinstance(part.kernel, StreamFifoKernel)}
+        unknown = sorted(set(self._depths) - fifos)
+        if unknown:
+            raise DesignError(
+                f"{self._graph.name}: {unknown[0]} is no FIFO of this network",
+                remedy="size the FIFOs again, with this folding",
+            )
+        return Network(
+            placed=tuple(self._placed),
+            nodes=tuple(self._nodes),
+            input_element_bits=input_element_bits(self._graph.input.stream),
+            result_bits=bits,
+            results=stream.elements,
+            signed=stream.element.signed,
+        )
+
+
+def mvu_kernel(
+    node: XnorMvu | IntegerMvu, fold: Fold, before: Stream, *, memory_prefix: str = ""
+) -> MvuKernel:
+    """The kernel of a matrix-vector unit whose input is `before`."""
+    pixels = before.elements // before.channels
+    if isinstance(node, XnorMvu):
+        return XnorMvuKernel(
+            node=node, pe=fold.pe, simd=fold.simd, pixels=pixels, memory_prefix=memory_prefix
+        )
+    return IntegerMvuKernel(
+        node=node,
+        element=before.element,
+        pe=fold.pe,
+        simd=fold.simd,
+        pixels=pixels,
+        memory_prefix=memory_prefix,
+    )
+
+
+def _map_shape(stream: Stream) -> tuple[int, int, int]:
+    height, width, channels = stream.shape
+    return height, width, channels
+
+
+def _bytes(stream: Stream) -> int:
+    """The width in which an integer travels to or from a host."""
+    wanted = stream.element.width_bits
+    bits = next((bits for bits in _RESULT_BITS if bits >= wanted), None)
+    if bits is None:
+        raise DesignError(f"results: wanted at most {_RESULT_BITS[-1]} bits, got {wanted}")
+    return bits
