@@ -56,7 +56,7 @@ class Design:
         input_elements: inputs per image (F).
         input_element_bits: bits of each on s_axis: 1, or whole bytes for integers, little-endian.
         input_width_bits: width of s_axis_tdata.
-        output_elements: results per image: K accumulators, or one class.
+        output_elements: results per image: K accumulators, or k classes.
         output_element_bits: 8, 16 or 32 bits for each on m_axis_tdata.
         output_signed: accumulators are two's complement, classes are unsigned.
         output_width_bits: width of m_axis_tdata.

@@ -80,8 +80,8 @@ def random_mlp(widths: tuple[int, ...], *, seed: int = 0, classes: bool = False)
     )
 
 
-def with_class_scales(dataflow: Dataflow, *, seed: int = 0) -> Dataflow:
-    """`dataflow` with a scale and a bias per class at its end, and the class found in hardware.
+def with_class_scales(dataflow: Dataflow, *, seed: int = 0, k: int = 1) -> Dataflow:
+    """`dataflow` with a scale and a bias per class at its end, and `k` classes found in hardware.
 
     Scales are negative, 0 and tiny, too; the first two classes are equal.
     """
@@ -93,11 +93,11 @@ def with_class_scales(dataflow: Dataflow, *, seed: int = 0) -> Dataflow:
     scale = rng.choice(np.float32([-2, -0.37, -0.0, 1e-3, 0.37, 1, 2]), (classes, 1))
     bias = rng.choice(np.float32([-1, 0, 0, 0.74, 4]), (classes, 1))
     scale[:2], bias[:2] = scale[0], bias[0]
-    output = dataclasses.replace(old, values=sums * scale + bias, classes=True)
+    output = dataclasses.replace(old, values=sums * scale + bias, classes=True, k=k)
     scores = ScoreTable(name="scores", scores=output.scores(), low=old.low, step=old.step)
     return dataclasses.replace(
         dataflow,
-        nodes=(*dataflow.nodes[:end], scores, ArgMax(name="argmax")),
+        nodes=(*dataflow.nodes[:end], scores, ArgMax(name="argmax", k=k)),
         output=output,
     )
 

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from bnnedge.dataflow.branches import Add, Concat
 from bnnedge.dataflow.encoding import IntegerEncoding, ThresholdEncoding
 from bnnedge.dataflow.mvu import IntegerMvu, XnorMvu
-from bnnedge.dataflow.nodes import ArgMax, Flatten, Node, OutputTable, ScoreTable
+from bnnedge.dataflow.nodes import ArgMax, Flatten, Node, OutputTable, ScoreTable, largest_indices
 from bnnedge.dataflow.record import FORMAT_VERSION, OLDEST_VERSION, from_record, to_record
 from bnnedge.dataflow.streams import Stream
 from bnnedge.dataflow.windows import SumPool
@@ -31,7 +31,7 @@ class Dataflow:
     """A graph of integer nodes between a host-side input encoding and a host-side output table.
 
     The last matrix-vector unit gives accumulators; only a `SumPool` and a `Flatten` may follow it,
-    and an `ArgMax` where the class is found in hardware, with a `ScoreTable` right before it where
+    and an `ArgMax` where classes are found in hardware, with a `ScoreTable` right before it where
     accumulators do not order the classes as the float outputs do.
 
     Attributes:
@@ -56,7 +56,7 @@ class Dataflow:
 
     @property
     def class_nodes(self) -> tuple[ScoreTable | ArgMax, ...]:
-        """The last nodes, which find the class in hardware; none where the host finds it."""
+        """The last nodes, which find the classes in hardware; none where the host finds them."""
         match self.nodes[-2:]:
             case (ScoreTable() as table, ArgMax() as arg_max):
                 return table, arg_max
@@ -131,7 +131,7 @@ class Dataflow:
     def _verify_classes(self) -> None:
         if not self.class_nodes:
             return
-        first, output = self.class_nodes[0], self.output
+        first, last, output = self.class_nodes[0], self.class_nodes[-1], self.output
         if isinstance(first, ScoreTable):
             what, exact = "scores", (first.low, first.step) == (output.low, output.step)
             exact &= np.array_equal(first.scores, output.scores())
@@ -141,6 +141,8 @@ class Dataflow:
             raise DataflowError(
                 f"{first.name}: {what} do not order the classes as the float outputs do"
             )
+        if isinstance(last, ArgMax) and last.k != output.k:
+            raise DataflowError(f"{last.name}: wanted k = {output.k} of the output, got {last.k}")
 
     def _accumulators(self, streams: Mapping[str, Stream]) -> tuple[int, bool]:
         """The output's largest absolute accumulator, and whether odd and even ones both occur."""
@@ -200,7 +202,7 @@ class Dataflow:
     def results_of(self, encoded: NDArray[Any]) -> NDArray[np.int64]:
         """What the hardware answers to encoded inputs (N, *input.output_shape), int64.
 
-        Accumulators (N, K), or classes (N, 1) where there are `class_nodes`.
+        Accumulators (N, K), or classes (N, k) where there are `class_nodes`.
         """
         values: NDArray[Any] = self.accumulators_of(encoded)
         for node in self.class_nodes:
@@ -208,9 +210,12 @@ class Dataflow:
         return values
 
     def classes_of(self, accumulators: NDArray[np.int64]) -> NDArray[np.int64]:
-        """Accumulators (N, K) → classes (N,): arg-max of the float outputs, ties to the lowest."""
-        classes: NDArray[np.int64] = self.output.logits(accumulators).argmax(axis=1)
-        return classes
+        """Accumulators (N, K) → classes of the largest float outputs, ties to the lowest.
+
+        The shape is (N,), or (N, k) for k > 1, where outputs fall.
+        """
+        classes = largest_indices(self.output.logits(accumulators), self.output.k)
+        return classes[:, 0] if self.output.k == 1 else classes
 
     def run(self, x: NDArray[Any]) -> NDArray[np.int64]:
         """The network's integer result.
@@ -219,7 +224,8 @@ class Dataflow:
             x: (N, *input.input_shape), what the original graph takes, any real dtype.
 
         Returns:
-            Accumulators (N, K), or classes (N,) where the original graph ends in top-1; int64.
+            Accumulators (N, K), or classes where the original graph ends in top-k: (N,) for k = 1,
+            else (N, k), the first one first; int64.
 
         Raises:
             DataError: wrong shape, not numbers, or NaN.
@@ -232,8 +238,9 @@ class Dataflow:
         return self.output.logits(self.accumulators(x))
 
     def classify(self, x: NDArray[Any]) -> NDArray[np.int64]:
-        """Inputs (N, *input.input_shape) → classes (N,)."""
-        return self.classes_of(self.accumulators(x))
+        """Inputs (N, *input.input_shape) → classes (N,), the first ones if there are several."""
+        classes = self.classes_of(self.accumulators(x))
+        return classes if self.output.k == 1 else classes[:, 0]
 
     def save(self, folder: Path) -> None:
         """Write `dataflow.json` and `weights.npz` into an existing folder, byte for byte stable."""

@@ -111,23 +111,37 @@ class ScoreTable:
         return scores
 
 
+def largest_indices(values: NDArray[Any], k: int) -> NDArray[np.int64]:
+    """Values (N, K) → indices (N, k) of the k largest, which fall; the lower first among equals."""
+    return np.argsort(-values, axis=1, kind="stable")[:, :k]
+
+
 @dataclass(frozen=True, kw_only=True)
 class ArgMax:
-    """The class: index of the largest element, the lowest index among equals."""
+    """The classes: indices of the k largest elements, which fall; the lower first among equals.
+
+    Attributes:
+        name: unique in the graph.
+        k: classes per image, at most as many as there are elements.
+    """
 
     name: str
+    k: int = 1
 
     def output_stream(self, stream: Stream) -> Stream:
         """Type of the output for an input of type `stream`; raises DataflowError if it misfits."""
         if not stream.element.signed or len(stream.shape) != 1:
             raise DataflowError(f"{self.name}: wanted a vector of signed integers, got {stream}")
+        if not 1 <= self.k <= stream.channels:
+            raise DataflowError(
+                f"{self.name}: wanted k from 1 to {stream.channels} classes, got {self.k}"
+            )
         width = max(1, (stream.channels - 1).bit_length())
-        return Stream(shape=(1,), element=ElementType(width_bits=width))
+        return Stream(shape=(self.k,), element=ElementType(width_bits=width))
 
     def run(self, values: NDArray[Any]) -> NDArray[np.int64]:
-        """Integers (N, K) → classes (N, 1)."""
-        classes: NDArray[np.int64] = values.argmax(axis=1, keepdims=True)
-        return classes
+        """Integers (N, K) → classes (N, k)."""
+        return largest_indices(values, self.k)
 
 
 Node = (
@@ -160,13 +174,15 @@ class OutputTable:
         values: float32 (K, S); column i is the output at the accumulator `low` + i · `step`.
         low: the smallest accumulator; −MW behind a matrix-vector unit.
         step: distance of neighbouring accumulators; 2 for sums of an ±1 products.
-        classes: the original graph ends in top-1, so its output is a class.
+        classes: the original graph ends in top-k, so its output is a class, or k of them.
+        k: classes per image, where `classes` is set.
     """
 
     values: NDArray[np.float32]
     classes: bool
     low: int
     step: int = 2
+    k: int = 1
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "values", frozen(self.values, np.float32))
@@ -215,3 +231,6 @@ class OutputTable:
             )
         if not np.isfinite(self.values).all():
             raise DataflowError("output: the table holds NaN or infinity")
+        most = len(self.values) if self.classes else 1
+        if not 1 <= self.k <= most:
+            raise DataflowError(f"output: wanted k from 1 to {most} classes, got {self.k}")

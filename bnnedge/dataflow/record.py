@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from bnnedge.dataflow.graph import Dataflow
 
 FORMAT_VERSION = 4
-CHAIN_VERSION = 3  # written where nothing branches: version 4 without `inputs` and `_BRANCHES`
+CHAIN_VERSION = 3  # written where possible: version 4 without `inputs`, `_BRANCHES` and k
 OLDEST_VERSION = 2  # which has no ScoreTable, and is version 3 in all else
 
 _BRANCHES = (MultiThreshold, Add, Concat, PadChannels, Crop)
@@ -52,7 +52,7 @@ def to_record(dataflow: "Dataflow") -> tuple[dict[str, Any], Arrays]:
     branches = bool(dataflow.inputs) or any(isinstance(n, _BRANCHES) for n in dataflow.nodes)
     record = {
         "format": "bnnedge-dataflow",
-        "version": FORMAT_VERSION if branches else CHAIN_VERSION,
+        "version": FORMAT_VERSION if branches or dataflow.output.k > 1 else CHAIN_VERSION,
         "name": dataflow.name,
         "input": _write(dataflow.input, "input", arrays),
         "nodes": [_write(node, node.name, arrays) for node in dataflow.nodes],
@@ -98,7 +98,7 @@ def _write(part: Any, prefix: str, arrays: Arrays) -> dict[str, Any]:
             arrays[f"{prefix}.{field.name}"] = value
         elif dataclasses.is_dataclass(value) and not isinstance(value, type):
             record[field.name] = dataclasses.asdict(value)
-        elif value is not None:
+        elif value is not None and (field.name, value) != ("k", 1):
             record[field.name] = value
     return record
 

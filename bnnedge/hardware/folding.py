@@ -13,6 +13,7 @@ from pathlib import Path
 from bnnedge.cost import ceil_div
 from bnnedge.dataflow import (
     Add,
+    ArgMax,
     Concat,
     Crop,
     Dataflow,
@@ -138,6 +139,8 @@ def window_lanes(node: SlidingWindow, stream: Stream, fold: Fold | None, interva
 
 def lane_options(node: Node, befores: Sequence[Stream]) -> tuple[int, ...]:
     """Elements in a word that the kernel of a node can take, ascending."""
+    if isinstance(node, ArgMax) and node.k > 1:
+        return (1,)
     parts = [stream.channels for stream in befores]
     if isinstance(node, PadChannels):
         parts += [node.before, node.after]
@@ -269,7 +272,7 @@ def _least_cycles(graph: Dataflow) -> dict[str, int]:
                 least[node.name] = before.elements // before.channels
             else:
                 least[node.name] = window_cycles(node.window, before, before.channels)
-        elif isinstance(node, Add | Concat | PadChannels | MultiThreshold | Crop):
+        elif isinstance(node, Add | Concat | PadChannels | MultiThreshold | Crop | ArgMax):
             least[node.name] = _passing_cycles(node, befores, lane_options(node, befores)[-1])
     return least
 

@@ -41,6 +41,7 @@ from bnnedge.hardware.kernels import (
     StreamFifoKernel,
     StreamWidthConverterKernel,
     ThresholdKernel,
+    TopKKernel,
     XnorMvuKernel,
     pool_kernel,
 )
@@ -249,9 +250,10 @@ class _Builder:
                     node=node, element=before.element, pe=lanes, memory_prefix=self._memory
                 )
             case ArgMax():
-                return ArgMaxKernel(
-                    elements=before.channels, pe=lanes, element_bits=before.element.width_bits
-                )
+                bits = before.element.width_bits
+                if node.k > 1:
+                    return TopKKernel(elements=before.channels, k=node.k, element_bits=bits)
+                return ArgMaxKernel(elements=before.channels, pe=lanes, element_bits=bits)
             case _:
                 raise AssertionError(f"{node.name}: {type(node).__name__} has no lanes")
 

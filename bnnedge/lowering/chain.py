@@ -30,8 +30,8 @@ ELEMENTWISE = {
 RESHAPING = {"Reshape", "Flatten", "Squeeze", "Unsqueeze", "Transpose"}
 INPUT_ONLY = {"Concat", "Expand", "Tile", "Slice", "Gather", "Split"}
 SOFTMAX = {"Softmax", "LogSoftmax"}
-TOP1 = {"TopK", "ArgMax"}
-_MAY_END = SOFTMAX | TOP1 | RESHAPING | {"Cast", "Identity"}
+TOP_K = {"TopK", "ArgMax"}
+_MAY_END = SOFTMAX | TOP_K | RESHAPING | {"Cast", "Identity"}
 _CHAINS = (
     "only chains of layers can be lowered, without branches; residual networks are exported, and"
     " simulated in PyTorch and QONNX"
@@ -73,8 +73,9 @@ class Chain:
         pads: the explicit Pad in front of each layer, or None.
         regions: regions[i] is what lies between layer i and layer i + 1; the last one is the tail.
         softmax: the Softmax or LogSoftmax behind the tail, if there is one.
-        top1: the TopK or ArgMax that finds the class, if one does.
-        ending: all nodes behind the tail: softmax, top1, and reshapes and casts of the class.
+        top_k: the TopK or ArgMax that finds the classes, if one does.
+        k: how many classes it finds; 1 without one.
+        ending: all nodes behind the tail: softmax, top_k, and reshapes and casts of the classes.
         source: name of the graph's input tensor.
         result: name of the tensor that the tail makes, which is the logits; or the last layer's.
     """
@@ -84,7 +85,8 @@ class Chain:
     pads: tuple[Any | None, ...]
     regions: tuple[Region, ...]
     softmax: Any | None
-    top1: Any | None
+    top_k: Any | None
+    k: int
     ending: tuple[Any, ...]
     source: str
     result: str
@@ -127,7 +129,7 @@ def find_chain(model: ModelWrapper) -> Chain:
         names = ", ".join(value.name for value in graph.output)
         raise LoweringError(
             f"wanted one graph output, got {len(graph.output)} ({names})",
-            remedy="keep the logits or the class",
+            remedy="keep the logits or the classes",
         )
     source = graph.input[0].name
     part = {source: 0}  # of every tensor that depends on the input
@@ -167,7 +169,7 @@ def find_chain(model: ModelWrapper) -> Chain:
         part.update(dict.fromkeys(node.output, index))
     if not layers:
         raise LoweringError("the graph has no MatMul, Gemm or Conv that works on its input")
-    softmax, top1, ending, result = _split_tail(model, parts)
+    softmax, top_k, ending, result = _split_tail(model, parts)
     regions: list[Region] = []
     for barrier, section in zip(barriers, parts[1:], strict=True):
         if barrier in layers:
@@ -187,7 +189,8 @@ def find_chain(model: ModelWrapper) -> Chain:
         pads=tuple(padded.get(layer.input[0]) for layer in layers),
         regions=tuple(regions),
         softmax=softmax,
-        top1=top1,
+        top_k=top_k,
+        k=1 if top_k is None else classes_found(model, top_k),
         ending=ending,
         source=source,
         result=result,
@@ -197,7 +200,7 @@ def find_chain(model: ModelWrapper) -> Chain:
 def logits_of(model: ModelWrapper) -> str:
     """Name of the tensor with the logits, in a graph that could be split or that came of one."""
     for node in model.graph.node:
-        if node.op_type in SOFTMAX | TOP1:
+        if node.op_type in SOFTMAX | TOP_K:
             return str(node.input[0])
     return str(model.graph.output[0].name)
 
@@ -219,19 +222,19 @@ def _is_sum(model: ModelWrapper, node: Any, parts: list[list[Any]], barriers: li
 def _split_tail(
     model: ModelWrapper, parts: list[list[Any]]
 ) -> tuple[Any | None, Any | None, tuple[Any, ...], str]:
-    """Take Softmax, top-1 and what follows them off the last part; see `Chain`."""
+    """Take Softmax, top-k and what follows them off the last part; see `Chain`."""
     for region in parts[1:-1]:
         for node in region:
-            if node.op_type in SOFTMAX | TOP1:
+            if node.op_type in SOFTMAX | TOP_K:
                 raise LoweringError(f"{called(node)}: mixes channels between layers")
     tail = parts[-1]
-    first = next((i for i, node in enumerate(tail) if node.op_type in SOFTMAX | TOP1), None)
+    first = next((i for i, node in enumerate(tail) if node.op_type in SOFTMAX | TOP_K), None)
     output = model.graph.output[0].name
     if first is None:
         return None, None, (), str(output)
     ending, tail[first:] = tuple(tail[first:]), []
     softmax: Any | None = None
-    top1: Any | None = None
+    top_k: Any | None = None
     tensor = ending[0].input[0]
     for node in ending:
         if node.input[0] != tensor or node.op_type not in _MAY_END:
@@ -240,21 +243,24 @@ def _split_tail(
                 remedy="let the graph end in the logits, a Softmax, or the class",
             )
         tensor = node.output[0]
-        if node.op_type in SOFTMAX | TOP1:
+        if node.op_type in SOFTMAX | TOP_K:
             _channel_axis(model, node)
-        if node.op_type in TOP1:
-            if top1 is not None:
-                raise LoweringError(f"{called(node)}: nothing may follow {called(top1)}")
-            top1, tensor = node, _class_output(model, node)
+        if node.op_type in TOP_K:
+            if top_k is not None:
+                raise LoweringError(f"{called(node)}: nothing may follow {called(top_k)}")
+            _check_top_k(model, node)
+            top_k, tensor = node, class_output(node)
         elif node.op_type in SOFTMAX:
-            if softmax is not None or top1 is not None:
-                raise LoweringError(f"{called(node)}: nothing may follow {called(softmax or top1)}")
+            if softmax is not None or top_k is not None:
+                raise LoweringError(
+                    f"{called(node)}: nothing may follow {called(softmax or top_k)}"
+                )
             softmax = node
     if tensor != output:
         raise LoweringError(
             f"{called(ending[-1])}: its class should be the graph's output, not {output}"
         )
-    return softmax, top1, ending, str(ending[0].input[0])
+    return softmax, top_k, ending, str(ending[0].input[0])
 
 
 def _channel_axis(model: ModelWrapper, node: Any) -> None:
@@ -268,31 +274,46 @@ def _channel_axis(model: ModelWrapper, node: Any) -> None:
         )
 
 
-def _class_output(model: ModelWrapper, node: Any) -> str:
-    """The tensor with the class, having checked that the node is a plain top-1."""
+def class_output(node: Any) -> str:
+    """Name of the tensor with the classes that a TopK or ArgMax finds."""
+    return str(node.output[1] if node.op_type == "TopK" else node.output[0])
+
+
+def classes_found(model: ModelWrapper, node: Any) -> int:
+    """The k of a TopK or ArgMax; 0 if it is no constant."""
     if node.op_type == "ArgMax":
-        if attribute(node, "select_last_index", 0):
-            raise LoweringError(
-                f"{called(node)}: ties go to the lowest class, not to the last",
-                remedy="export with select_last_index = 0",
-            )
-        return str(node.output[0])
-    if len(node.input) > 1:
-        constant = model.get_initializer(node.input[1])
-        k = None if constant is None else constant.reshape(-1).tolist()
-    else:  # before opset 10
-        k = [attribute(node, "k", 0)]
-    if k != [1] or not attribute(node, "largest", 1):
+        return 1
+    if len(node.input) == 1:  # before opset 10
+        return attribute(node, "k", 0)
+    constant = model.get_initializer(node.input[1])
+    return int(constant.item()) if constant is not None and constant.size == 1 else 0
+
+
+def _check_top_k(model: ModelWrapper, node: Any) -> None:
+    if attribute(node, "select_last_index", 0):
         raise LoweringError(
-            f"{called(node)}: wanted the largest 1, got the"
-            f" {'largest' if attribute(node, 'largest', 1) else 'smallest'} {k}",
-            remedy="end the graph before it, or take the top 1",
+            f"{called(node)}: ties go to the lowest class, not to the last",
+            remedy="export with select_last_index = 0",
         )
-    return str(node.output[1])
+    if not attribute(node, "largest", 1):
+        raise LoweringError(
+            f"{called(node)}: wanted the largest, got the smallest",
+            remedy="end the graph before it, or take the largest",
+        )
+    k, classes = classes_found(model, node), int(np.prod(model.get_tensor_shape(node.input[0])))
+    if not 1 <= k <= classes:
+        raise LoweringError(
+            f"{called(node)}: wanted a constant k from 1 to the {classes} classes, got"
+            f" {k or 'none'}"
+        )
+    if k > 1 and not attribute(node, "sorted", 1):
+        raise LoweringError(
+            f"{called(node)}: gives {k} classes in no order", remedy="export with sorted = 1"
+        )
 
 
 def _check_op(model: ModelWrapper, node: Any, inputs: list[str]) -> None:
-    known = LINEAR | MAX_POOLS | SUM_POOLS | ELEMENTWISE | RESHAPING | INPUT_ONLY | SOFTMAX | TOP1
+    known = LINEAR | MAX_POOLS | SUM_POOLS | ELEMENTWISE | RESHAPING | INPUT_ONLY | SOFTMAX | TOP_K
     known |= {"Pad"}
     if node.op_type not in known:
         if node.op_type in _REASONS:

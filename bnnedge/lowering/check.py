@@ -24,7 +24,7 @@ from bnnedge.dataflow import (
 )
 from bnnedge.dataflow.encoding import Bits
 from bnnedge.errors import LoweringError, MismatchError
-from bnnedge.lowering.chain import Chain, called, find_chain, logits_of
+from bnnedge.lowering.chain import Chain, called, class_output, find_chain, logits_of
 from bnnedge.lowering.execute import Runner
 from bnnedge.lowering.layout import Layout
 from bnnedge.lowering.notes import Lift
@@ -350,26 +350,28 @@ def _check_output(
     got = dataflow.output.logits(accumulators)
     tolerance = 0.0 if exact else _tolerance(dataflow.output)
     _raise_if(np.abs(logits - got) > tolerance, alive, "output", f"tensor {chain.result}")
-    if chain.top1 is not None:
-        _check_classes(chain, made, got, alive, tolerance)
+    if chain.top_k is not None:
+        ours = dataflow.classes_of(accumulators).reshape(len(accumulators), -1)
+        _check_classes(chain.top_k, made, got, ours, alive, tolerance)
 
 
 def _check_classes(
-    chain: Chain,
+    top_k: Any,
     made: Mapping[str, NDArray[Any]],
     logits: NDArray[np.float32],
+    ours: NDArray[np.int64],
     alive: "_Alive",
     tolerance: float,
 ) -> None:
-    top1 = chain.top1
-    assert top1 is not None
-    name = top1.output[1] if top1.op_type == "TopK" else top1.output[0]
-    theirs = made[name].reshape(-1)
-    rows = np.arange(len(logits))
-    ours = logits.argmax(axis=1)
-    close = np.abs(logits[rows, ours] - logits[rows, theirs]) <= 2 * tolerance
+    theirs = made[class_output(top_k)].reshape(len(logits), -1)
+    if ours.shape != theirs.shape:
+        raise MismatchError(
+            f"class: {ours.shape[1]} of an image, {called(top_k)} gives {theirs.shape[1]}"
+        )
+    distance = np.take_along_axis(logits, ours, 1) - np.take_along_axis(logits, theirs, 1)
+    close = np.abs(distance) <= 2 * tolerance
     wrong = (ours != theirs) & ~(close & (tolerance > 0))
-    _raise_if(wrong[:, None], alive, "class", called(top1))
+    _raise_if(wrong, alive, "class", called(top_k))
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -39,6 +39,8 @@ from bnnedge.lowering.thresholds import chunks
 from bnnedge.lowering.windows import pad_of, window_of
 
 _MOST_SCORE_BITS = 1 << 20  # all block RAM of a small FPGA
+_MOST_SOFTMAX_SPAN = 64  # exp(-64) is far from float32's smallest number
+_LEAST_SOFTMAX_GAP = 1e-4  # ten float32 steps at 64 and more
 
 
 def read_dataflow(
@@ -71,8 +73,8 @@ def read_dataflow(
 
 
 def _class_nodes(table: OutputTable, layer: str, classify: bool) -> list[Node]:
-    """What finds the class in hardware; nothing where that is too large and was not asked for."""
-    arg_max = ArgMax(name="arg_max")
+    """What finds classes in hardware; nothing where that is too large and was not asked for."""
+    arg_max = ArgMax(name="arg_max", k=table.k)
     if table.keeps_order:
         return [arg_max]
     scores = ScoreTable(name="score_table", scores=table.scores(), low=table.low, step=table.step)
@@ -353,6 +355,13 @@ def _encoding(
     )
 
 
+def _softmax_keeps_order(logits: NDArray[np.float32]) -> bool:
+    """Whether a float32 (Log)Softmax cannot round any two different ones of `logits` to a tie."""
+    different = np.unique(logits).astype(np.float64)
+    gaps, span = np.diff(different), different[-1] - different[0]
+    return bool(span <= _MOST_SOFTMAX_SPAN and (gaps >= _LEAST_SOFTMAX_GAP).all())
+
+
 def _table(model: ModelWrapper, chain: Chain, classify: bool) -> OutputTable:
     layer, region = chain.layers[-1], chain.regions[-1]
     for pool in region.pools:
@@ -382,7 +391,13 @@ def _table(model: ModelWrapper, chain: Chain, classify: bool) -> OutputTable:
         what = values.dtype if values.dtype != np.float32 else "NaN or infinity"
         raise LoweringError(
             f"{last}: the graph's output is {what}, wanted finite float32",
-            remedy="let the graph end in float logits, or in the class by ArgMax or TopK",
+            remedy="let the graph end in float logits, or in the classes by ArgMax or TopK",
         )
-    classes = classify or chain.top1 is not None
-    return OutputTable(values=values, classes=classes, low=-reach.limit, step=reach.step)
+    if chain.softmax is not None and chain.k > 1 and not _softmax_keeps_order(values):
+        raise LoweringError(
+            f"{called(chain.softmax)}: can round different logits to one value, and then the top"
+            f" {chain.k} are others",
+            remedy="take the TopK of the logits",
+        )
+    classes = classify or chain.top_k is not None
+    return OutputTable(values=values, classes=classes, low=-reach.limit, step=reach.step, k=chain.k)

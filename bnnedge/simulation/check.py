@@ -59,7 +59,7 @@ class SimulationResult:
         name: of the network.
         images: simulated in each run.
         generated: the images were generated here, random and adversarial ones.
-        elements: results compared per image: accumulators, or one class.
+        elements: results compared per image: accumulators, or classes.
         compile_s: seconds until the model was compiled; near 0 when it was cached.
         predicted_interval_cycles: of `design.json`.
         interval_cycles: measured in the first run without stalls; None without such a run or
@@ -245,7 +245,8 @@ def _mismatch(
     wrong = np.flatnonzero((got != wanted).any(axis=1))
     image = int(wrong[0])
     element = int((got[image] != wanted[image]).argmax())
-    what = f"class {element}" if core.design.output_signed else "arg-max"
+    ranked = f"class {element + 1} of the top {wanted.shape[1]}"
+    what = f"class {element}" if core.design.output_signed else ranked
     return MismatchError(
         f"{core.design.name}: simulated hardware differs from the Dataflow"
         f" on {len(wrong)} of {len(images)} images at stall {stall};"

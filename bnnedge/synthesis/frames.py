@@ -67,7 +67,7 @@ def parse_identity(reply: bytes) -> Identity:
 
 
 def parse_result(reply: bytes, tag: int, design: Design) -> NDArray[np.int64]:
-    """Interpret a reply to the image with `tag`: (K,) accumulators or (1,) class, int64.
+    """Interpret a reply to the image with `tag`: (K,) accumulators or (k,) classes, int64.
 
     Raises:
         SimulationError: it is a fault, of another image, or its CRC is wrong.

@@ -198,6 +198,56 @@ def test_scores_and_arg_max_are_at_the_end() -> None:
         dataclasses.replace(dataflow, nodes=(*before, table, sums)).verify()
 
 
+@pytest.mark.parametrize("hardware", [True, False])
+def test_top_k_is_saved_and_is_the_float_outputs_own(tmp_path: Path, hardware: bool) -> None:
+    dataflow = with_class_scales(random_mlp((12, 8, 6)), k=4)
+    if not hardware:
+        dataflow = dataclasses.replace(dataflow, nodes=dataflow.nodes[:-2])
+    dataflow.save(tmp_path)
+    assert json.loads((tmp_path / "dataflow.json").read_text())["version"] == 4
+    loaded = Dataflow.load(tmp_path)
+    x = random_inputs(dataflow, 200)
+    for image, logits in zip(loaded.run(x).tolist(), loaded.logits(x), strict=True):
+        assert image == sorted(range(6), key=lambda c: -logits[c])[:4]
+    assert np.array_equal(loaded.classify(x), loaded.run(x)[:, 0])
+    if hardware:
+        assert np.array_equal(loaded.results_of(loaded.encode(x)), loaded.run(x))
+
+
+def test_a_record_of_one_class_says_nothing_of_k(tmp_path: Path) -> None:
+    random_mlp((12, 8, 4), classes=True).save(tmp_path)
+    record = json.loads((tmp_path / "dataflow.json").read_text())
+    assert record["version"] == 3
+    assert record["nodes"][-1] == {"op": "ArgMax", "name": "argmax"}
+    assert set(record["output"]) == {"op", "classes", "low", "step"}
+
+
+@pytest.mark.parametrize(
+    ("k", "output", "text"),
+    [
+        (3, 2, "argmax: wanted k = 2 of the output, got 3"),
+        (5, 5, "argmax: wanted k from 1 to 4 classes, got 5"),
+        (1, 5, "output: wanted k from 1 to 4 classes, got 5"),
+    ],
+)
+def test_k_must_fit(k: int, output: int, text: str) -> None:
+    dataflow = random_mlp((12, 8, 4), classes=True)
+    wrong = dataclasses.replace(
+        dataflow,
+        nodes=(*dataflow.mvus, ArgMax(name="argmax", k=k)),
+        output=dataclasses.replace(dataflow.output, k=output),
+    )
+    with pytest.raises(DataflowError, match=text):
+        wrong.verify()
+
+
+def test_logits_have_no_k() -> None:
+    dataflow = random_mlp((12, 8, 4))
+    wrong = dataclasses.replace(dataflow, output=dataclasses.replace(dataflow.output, k=2))
+    with pytest.raises(DataflowError, match="output: wanted k from 1 to 1 classes, got 2"):
+        wrong.verify()
+
+
 def test_folders_of_the_version_before_are_read(tmp_path: Path) -> None:
     dataflow = random_mlp((12, 8, 4))
     dataflow.save(tmp_path)

@@ -47,6 +47,25 @@ def test_argmax_takes_the_lowest_of_equals() -> None:
     assert ArgMax(name="a").run(np.array([[1, 3, 3], [-2, -2, -2]])).tolist() == [[1], [0]]
 
 
+def test_top_k_equals_a_loop_that_takes_the_largest_away() -> None:
+    values = np.random.default_rng(2).integers(-3, 4, (200, 7))
+    for k in (1, 3, 7):
+        for row, classes in zip(values.tolist(), ArgMax(name="a", k=k).run(values), strict=True):
+            wanted = []
+            for _ in range(k):
+                wanted.append(row.index(max(row)))
+                row[wanted[-1]] = -9
+            assert classes.tolist() == wanted
+
+
+@pytest.mark.parametrize("k", [-1, 0, 5])
+def test_top_k_takes_no_more_than_there_are(k: int) -> None:
+    stream = Stream(shape=(4,), element=_INT3)
+    assert ArgMax(name="a", k=4).output_stream(stream).shape == (4,)
+    with pytest.raises(DataflowError, match=f"a: wanted k from 1 to 4 classes, got {k}"):
+        ArgMax(name="a", k=k).output_stream(stream)
+
+
 @pytest.mark.parametrize(
     ("values", "keeps"),
     [

@@ -81,17 +81,22 @@ def sums_of_integers(*, classes: bool = False, seed: int = 0) -> Dataflow:
     )
 
 
-def pooled_sums(*, hardware_classes: bool = False, seed: int = 0) -> Dataflow:
-    """Pixels (2, 7, 6) through convolutions to sums over a map of 12 pixels, up to 72 = 12 · MW."""
+def pooled_sums(*, hardware_classes: int = 0, seed: int = 0) -> Dataflow:
+    """Pixels (2, 7, 6) through convolutions to sums over a map of 12 pixels, up to 72 = 12 · MW.
+
+    `hardware_classes`: so many are found in hardware.
+    """
     conv = random_conv(seed=seed)
     body = conv.nodes[: [type(node) for node in conv.nodes].index(SumPool)]
     tail = (SumPool(name="pool", window=Window(kernel=(4, 3))), Flatten(name="flatten"))
     row = np.arange(-72, 73, 2, dtype=np.float32) * np.float32(0.37) + np.float32(0.1)
+    k = hardware_classes or 1
+    end = (ArgMax(name="argmax", k=k),) if hardware_classes else ()
     return dataclasses.replace(
         conv,
         name="pooled_sums",
-        nodes=(*body, *tail, ArgMax(name="argmax")) if hardware_classes else (*body, *tail),
-        output=OutputTable(values=np.tile(row, (5, 1)), classes=hardware_classes, low=-72),
+        nodes=(*body, *tail, *end),
+        output=OutputTable(values=np.tile(row, (5, 1)), classes=bool(end), low=-72, k=k),
     )
 
 

@@ -56,7 +56,8 @@ INTEGER_NETWORKS = {
         integer_mlp(integers(9), rows=2, seed=2),
         output=dataclasses.replace(integer_mlp(integers(9), seed=2).output, classes=True),
     ),
-    "classes in hardware": pooled_sums(hardware_classes=True, seed=9),
+    "a class in hardware": pooled_sums(hardware_classes=1, seed=9),
+    "classes in hardware": pooled_sums(hardware_classes=4, seed=9),
 }
 
 

@@ -150,12 +150,13 @@ def test_no_images_are_no_bytes(kind: str, request: pytest.FixtureRequest) -> No
     assert host.encode(none).shape == (0, host.manifest.input_bytes)
 
 
-def test_class_on_the_host_is_the_float_outputs_own(tmp_path: Path) -> None:
+@pytest.mark.parametrize("k", [1, 3, 5])
+def test_classes_on_the_host_are_the_float_outputs_own(tmp_path: Path, k: int) -> None:
     dataflow = random_mlp((19, 12, 5), seed=5)
     random = np.random.default_rng(5)  # few values: ties; rows that fall: order is not kept
     table = random.integers(-2, 3, dataflow.output.values.shape).astype(np.float32)
     dataflow = dataclasses.replace(
-        dataflow, output=OutputTable(values=table, classes=True, low=-12)
+        dataflow, output=OutputTable(values=table, classes=True, low=-12, k=k)
     )
     host = Host.load(make_package(tmp_path, dataflow))
     assert host.manifest.host_classes and not host.manifest.hardware_classes
@@ -163,6 +164,24 @@ def test_class_on_the_host_is_the_float_outputs_own(tmp_path: Path) -> None:
     accumulators = dataflow.accumulators(batch)
     assert (host.result(accumulators) == dataflow.run(batch)).all()
     assert (host.logits(accumulators) == dataflow.logits(batch)).all()
+
+
+@pytest.mark.parametrize("k", [1, 2])
+def test_classes_of_the_device_are_the_result(tmp_path: Path, k: int) -> None:
+    dataflow = pooled_sums(hardware_classes=k, seed=9)
+    batch = real_inputs(dataflow, 50, seed=1)
+    package = make_package(tmp_path, dataflow, inputs=batch[:2], target_fps=1e5)
+    host = Host.load(package)
+    answer = dataflow.results_of(dataflow.encode(batch))
+    assert answer.shape == (50, k)
+    received = np.pad(answer.astype(np.uint8), ((0, 0), (0, host.manifest.output_bytes - k)))
+    assert np.array_equal(host.result(host.decode(received)), dataflow.run(batch))
+
+    record = json.loads((package / "manifest.json").read_text())
+    record["output"]["elements"] = 4
+    (package / "manifest.json").write_text(json.dumps(record))
+    with pytest.raises(PackageError, match=f"wanted 4 classes per image, got {k}"):
+        Host.load(package)
 
 
 TABLES = {

@@ -5,6 +5,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from onnx import TensorProto
 from torch import Tensor, nn
 
 import bnnedge
@@ -54,7 +55,7 @@ def _conv() -> _Binary:
     return _Binary(hidden, nn.BatchNorm2d(5), nn.Linear(5 * 9, 10, bias=False))
 
 
-def _save(model: _Binary, shape: tuple[int, ...], path: Path) -> Path:
+def _save(model: _Binary, shape: tuple[int, ...], path: Path, *, k: int | None = None) -> Path:
     graph = Graph(("batch", *shape))
     graph.add("Sub", np.float32(0.5))
     graph.add("Sign")
@@ -68,7 +69,11 @@ def _save(model: _Binary, shape: tuple[int, ...], path: Path) -> Path:
     graph.add("Flatten")
     graph.add("MatMul", model.last.weight.detach().numpy().T)
     _add_norm(graph, model.scores)
-    return graph.save(path)
+    if k is None:
+        return graph.save(path)
+    graph.add("TopK", np.array([k], np.int64), axis=-1)
+    graph.nodes[-1].output.insert(0, "values")
+    return graph.save(path, output_type=TensorProto.INT64)
 
 
 def _add_norm(graph: Graph, norm: nn.Module) -> None:
@@ -103,4 +108,27 @@ def test_hardware_finds_pytorchs_class(
     bnnedge.rtl(tmp_path / "dataflow", tmp_path / "rtl", target_fps=400_000, clock_mhz=100)
     result = bnnedge.simulate(tmp_path / "rtl", inputs=x.numpy(), stalls=0.3)
     assert (result.images, result.elements) == (400, 1)
+    assert result.interval_cycles == result.predicted_interval_cycles
+
+
+@pytest.mark.parametrize("k", [2, 5])
+def test_hardware_finds_pytorchs_best_classes(k: int, tmp_path: Path) -> None:
+    torch.manual_seed(3)
+    model = _mlp().eval()
+    path = _save(model, (7, 9), tmp_path / "model.onnx", k=k)
+    lower(path, LoweringConfig(), tmp_path / "dataflow")
+    dataflow = bnnedge.Dataflow.load(tmp_path / "dataflow")
+    assert [type(node).__name__ for node in dataflow.class_nodes] == ["ScoreTable", "ArgMax"]
+
+    x = torch.rand(400, 7, 9)
+    with torch.no_grad():
+        logits = model(x)
+    wanted = torch.sort(-logits, dim=1, stable=True).indices[:, :k].numpy()
+    assert ((wanted[:, :-1] == 3) & (wanted[:, 1:] == 5)).any()  # the two that tie
+    assert np.array_equal(dataflow.run(x.numpy()), wanted)
+    assert np.array_equal(dataflow.classify(x.numpy()), wanted[:, 0])
+
+    bnnedge.rtl(tmp_path / "dataflow", tmp_path / "rtl", target_fps=400_000, clock_mhz=100)
+    result = bnnedge.simulate(tmp_path / "rtl", inputs=x.numpy(), stalls=0.3)
+    assert (result.images, result.elements) == (400, k)
     assert result.interval_cycles == result.predicted_interval_cycles

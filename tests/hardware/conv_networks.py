@@ -164,10 +164,11 @@ class ChainMaker:
         self.add(Flatten(name="flatten"))
 
     def finish(self, *, classes: bool) -> Dataflow:
-        """The chain with an output table; `classes` adds an arg-max."""
+        """The chain with an output table; `classes` adds an arg-max, or a top-k of any k."""
         results, nodes = self.stream.channels, self.nodes
+        k = int(self.rng.choice([1, self.rng.integers(1, results + 1)])) if classes else 1
         if classes:
-            self.add(ArgMax(name="top"))
+            self.add(ArgMax(name="top", k=k))
         last = next(i for i in range(len(nodes) - 1, -1, -1) if hasattr(nodes[i], "weights"))
         mvu = nodes[last]
         assert isinstance(mvu, XnorMvu | IntegerMvu)
@@ -187,7 +188,7 @@ class ChainMaker:
             input=self.encoding,
             nodes=tuple(nodes),
             output=OutputTable(
-                values=np.tile(values, (results, 1)), classes=classes, low=-reach, step=step
+                values=np.tile(values, (results, 1)), classes=classes, low=-reach, step=step, k=k
             ),
         )
 

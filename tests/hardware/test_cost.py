@@ -11,6 +11,7 @@ from bnnedge.hardware.kernels import (
     IntegerMvuKernel,
     Kernel,
     StreamFifoKernel,
+    TopKKernel,
     XnorMvuKernel,
 )
 from tests.hardware.test_mvu import UINT8
@@ -77,6 +78,8 @@ def check_prediction(kernel: Kernel, folder: Path) -> None:
         XnorMvuKernel(node=random_mvu(256, 256), pe=8, simd=32),
         IntegerMvuKernel(node=random_integers(64, 27), element=UINT8, pe=8, simd=9),
         scores(512, 2),
+        TopKKernel(elements=10, k=5, element_bits=8),
+        TopKKernel(elements=1000, k=3, element_bits=14),
         StreamFifoKernel(width_bits=3, depth_words=64, image_words=64),
     ],
     ids=lambda kernel: kernel.module,

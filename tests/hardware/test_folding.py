@@ -12,9 +12,16 @@ from hypothesis import strategies as st
 from bnnedge.dataflow import Dataflow, Window
 from bnnedge.errors import FoldingError
 from bnnedge.hardware import RtlConfig
-from bnnedge.hardware.folding import Fold, axis_bits, choose_folding, default_fps, read_folding
+from bnnedge.hardware.folding import (
+    Fold,
+    axis_bits,
+    choose_folding,
+    default_fps,
+    interval_of,
+    read_folding,
+)
 from tests.hardware.conv_networks import ChainMaker, bit_encoding
-from tests.networks import random_mlp
+from tests.networks import random_mlp, with_class_scales
 
 
 def graph_of(*widths: int) -> Dataflow:
@@ -76,6 +83,19 @@ def test_more_than_an_image_per_cycle_is_out_of_reach() -> None:
         "target_fps: wanted 2e+08 images/s, at 100 MHz fc0 does at most 1e+08"
         " — lower the target or raise the clock"
     )
+
+
+def test_top_k_takes_a_class_per_cycle() -> None:
+    """At 100 MHz 12 classes take 120 ns; an arg-max takes as many at a time as it must."""
+    first = random_mlp((64, 64, 12), classes=True)
+    top = with_class_scales(first, k=2)
+    choose_folding(first, target_fps=100e6, clock_mhz=100)
+    choose_folding(top, target_fps=100e6 / 12, clock_mhz=100)
+    text = "wanted 1e\\+07 images/s, at 100 MHz argmax does at most 8.33333e\\+06"
+    with pytest.raises(FoldingError, match=text):
+        choose_folding(top, target_fps=10e6, clock_mhz=100)
+    unfolded = {mvu.name: Fold(pe=mvu.mh, simd=mvu.mw) for mvu in top.mvus}
+    assert (interval_of(first, unfolded), interval_of(top, unfolded)) == (1, 12)
 
 
 def test_axis_is_widened_only_where_it_would_starve() -> None:

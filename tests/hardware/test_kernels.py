@@ -23,6 +23,7 @@ from bnnedge.hardware.kernels import (
     StreamFifoKernel,
     StreamWidthConverterKernel,
     ThresholdKernel,
+    TopKKernel,
     XnorMvuKernel,
     hex_words,
 )
@@ -145,6 +146,38 @@ def test_arg_max_takes_the_lowest_of_ties(elements: int, pe: int, cache: Path) -
             assert (steady_intervals(result, 1) == kernel.cycles_per_image).all()
 
 
+@pytest.mark.parametrize(
+    ("elements", "k", "bits"), [(10, 5, 5), (10, 10, 5), (7, 2, 3), (2, 2, 1), (9, 1, 5)]
+)
+def test_top_k_keeps_equals_in_order(elements: int, k: int, bits: int, cache: Path) -> None:
+    low, high = -(1 << bits - 1), (1 << bits - 1) - 1
+    rng = np.random.default_rng(6)
+    rising = np.linspace(low, high, elements).astype(int)
+    values = np.concatenate(
+        [np.where(np.eye(elements), high, low), np.where(np.eye(elements), low, high),
+         rising[None], rising[None, ::-1], np.full((3, elements), [[low], [high], [0]]),
+         rng.integers(max(low, -1), min(high, 1) + 1, (60, elements)),
+         rng.integers(low, high + 1, (60, elements))]
+    ).astype(np.int64)  # fmt: skip
+    kernel = TopKKernel(elements=elements, k=k, element_bits=bits)
+    expected = ArgMax(name="top", k=k).run(values)
+    for stalls in STALLS:
+        result = run_kernel(
+            kernel,
+            beats_of(values.reshape(-1, 1), bits),
+            expected.size,
+            folder=cache,
+            cache=cache,
+            stalls=stalls,
+        )
+        got = elements_of(result.outputs, 1, kernel.out_bits).reshape(expected.shape)
+        assert (got == expected).all()
+        if stalls == 0:
+            assert (steady_intervals(result, k) == kernel.cycles_per_image).all()
+            # The first index leaves three cycles behind the first frame's last number.
+            assert result.out_cycles[0] - result.in_cycles[0] == elements - 1 + 3
+
+
 def score_table(classes: int, reach: int, step: int) -> ScoreTable:
     """Ranks of few different floats in no order, so that a wrong address shows."""
     shape = (classes, 2 * reach // step + 1)
@@ -197,6 +230,9 @@ def test_hex_words_put_bit_0_lowest() -> None:
 def test_other_kernels_refuse_impossible_parameters() -> None:
     with pytest.raises(FoldingError, match="PE that divides K=10, got 3"):
         ArgMaxKernel(elements=10, pe=3, element_bits=8)
+    for k in (0, 11):
+        with pytest.raises(FoldingError, match=f"top_k: wanted k from 1 to 10, got {k}"):
+            TopKKernel(elements=10, k=k, element_bits=8)
     with pytest.raises(FoldingError, match="scores: wanted PE that divides K=4, got 3"):
         ScoreTableKernel(node=score_table(4, 2, 1), element=signed_type(2), pe=3)
     with pytest.raises(FoldingError, match="scores: wanted PE up to 1000, got 1001"):
@@ -259,6 +295,7 @@ _LINTED = [
         for reach, step in ((64, 2), (63, 2), (1, 2), (100, 1))
     ),
     *(("arg_max", {"Elements": k, "Pe": pe}) for k, pe in ((10, 1), (10, 5), (1, 1))),
+    *(("top_k", {"Elements": n, "K": k}) for n, k in ((10, 5), (3, 3), (16, 1), (1, 1))),
     *(("resize_elements", {"Elements": 3, "OutBits": bits}) for bits in (6, 8, 16)),
     *(("stream_last", {"Beats": beats}) for beats in (1, 3)),
 ]

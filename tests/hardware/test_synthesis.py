@@ -18,6 +18,7 @@ from bnnedge.hardware.kernels import (
     ScoreTableKernel,
     SlidingWindowKernel,
     ThresholdKernel,
+    TopKKernel,
     XnorMvuKernel,
     pool_kernel,
 )
@@ -109,6 +110,7 @@ INT5 = ElementType(width_bits=5, signed=True)
         (scores(512, 1), 3, False),  # 5130 words of 7 bits
         (scores(512, 10), 10, False),
         (scores(16, 10), 0, False),
+        (TopKKernel(elements=10, k=5, element_bits=8), 0, False),
         (
             IntegerMvuKernel(
                 node=adversarial_integers(16, 27, UINT8, thresholded=True),

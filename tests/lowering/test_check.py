@@ -106,6 +106,31 @@ def test_an_output_that_is_one_float_off(path: Path) -> None:
         _check(path, wrong)
 
 
+def test_a_class_that_is_not_the_first(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    graph = Graph((1, 16))
+    graph.add("BipolarQuant", ONE)
+    graph.add("MatMul", bipolar(np.random.default_rng(0), 16, 9))
+    graph.add("TopK", np.array([3], np.int64), axis=-1, name="topk")
+    graph.nodes[-1].output.insert(0, "values")
+    path = graph.save(tmp_path / "top3.onnx", output_type=7)
+    dataflow = lower_model(path, LoweringConfig()).dataflow
+    _check(path, dataflow)
+
+    fewer = dataclasses.replace(dataflow, output=dataclasses.replace(dataflow.output, k=2))
+    with pytest.raises(MismatchError, match=r"class: 2 of an image, node topk \(TopK\) gives 3"):
+        _check(path, fewer)
+
+    def swapped(self: Dataflow, accumulators: np.ndarray) -> np.ndarray:
+        classes = np.argsort(-self.output.logits(accumulators), axis=1, kind="stable")[:, :3]
+        classes[7] = classes[7, [0, 2, 1]]
+        return classes
+
+    monkeypatch.setattr(Dataflow, "classes_of", swapped)
+    text = r"class: channel 1 of image 7 differs from node topk \(TopK\)"
+    with pytest.raises(MismatchError, match=text):
+        _check(path, dataflow)
+
+
 def test_counts(path: Path) -> None:
     dataflow = lower_model(path, LoweringConfig()).dataflow
     counts = _check(path, dataflow)

@@ -7,9 +7,10 @@ import numpy as np
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from onnx import TensorProto
 from qonnx.core.datatype import DataType
 from qonnx.core.modelwrapper import ModelWrapper
+from qonnx.transformation.infer_shapes import InferShapes
+from qonnx.transformation.insert_topk import InsertTopK
 
 from bnnedge.lowering import LoweringConfig, lower_model
 from tests.lowering.graphs import Graph, bipolar, execute
@@ -52,23 +53,25 @@ def test_streamlined_graphs(
     assert np.array_equal(lowered.dataflow.logits(x), execute(path, x))
 
 
+@pytest.mark.parametrize("k", [1, 5, 10])
 @pytest.mark.parametrize("per_channel", [False, True])
-def test_topk_ends_in_classes(tmp_path: Path, per_channel: bool) -> None:
+def test_topk_ends_in_classes(tmp_path: Path, per_channel: bool, k: int) -> None:
     rng = np.random.default_rng(0)
     graph = Graph((1, 16))
     graph.add("MultiThreshold", np.float32([[0]]), **BIPOLAR)
     graph.add("MatMul", bipolar(rng, 16, 10))
     graph.add("Mul", rng.uniform(0.1, 1, 10) if per_channel else np.float32(0.06))
-    graph.add("TopK", np.array([1], np.int64), axis=-1)
-    graph.nodes[-1].output.insert(0, "values")
-    path = graph.save(tmp_path / "topk.onnx", output_type=TensorProto.INT64)
-    lowered = lower_model(path, LoweringConfig())
+    model = ModelWrapper(graph.model()).transform(InferShapes()).transform(InsertTopK(k=k))
+    path = tmp_path / "topk.onnx"
+    model.save(str(path))
+    dataflow = lower_model(path, LoweringConfig()).dataflow
     x = rng.choice(np.float32([-1, 1]), (32, 16))
-    classes = execute(path, x).reshape(-1)
-    assert lowered.dataflow.output.classes
-    assert np.array_equal(lowered.dataflow.run(x), classes)
+    classes = execute(path, x).reshape(32, k)
+    assert dataflow.output.classes
+    assert np.array_equal(dataflow.run(x), classes[:, 0] if k == 1 else classes)
+    assert np.array_equal(dataflow.results_of(dataflow.encode(x)), classes)
     before = ["ScoreTable"] if per_channel else []
-    kinds = [type(node).__name__ for node in lowered.dataflow.nodes]
+    kinds = [type(node).__name__ for node in dataflow.nodes]
     assert kinds == ["XnorMvu", *before, "ArgMax"]
 
 

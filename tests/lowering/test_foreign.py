@@ -125,6 +125,17 @@ def test_nodes_behind_the_class(tmp_path: Path) -> None:
     assert np.array_equal(dataflow.run(x), execute(path, x).reshape(-1))
 
 
+def test_several_classes_behind_a_softmax(tmp_path: Path) -> None:
+    graph = _network(Graph((1, 12)))
+    graph.add("Softmax", axis=-1)
+    graph.add("TopK", np.array([2], np.int64), axis=1)
+    graph.nodes[-1].output.insert(0, "values")
+    path = graph.save(tmp_path / "top2.onnx", output_type=TensorProto.INT64)
+    dataflow = lower_model(path, LoweringConfig()).dataflow
+    x = _pixels(20, 12)
+    assert np.array_equal(dataflow.run(x), execute(path, x).reshape(-1, 2))
+
+
 def test_topk_of_old_opsets(tmp_path: Path) -> None:
     graph = _network(Graph((1, 12)))
     graph.add("TopK", axis=1, k=1)

@@ -266,6 +266,15 @@ def test_a_score_table_that_is_too_large_is_refused(
     # What nobody asked for is left to the host.
     dataflow = lower_model(classes, LoweringConfig()).dataflow
     assert _kinds(dataflow) == ["XnorMvu"] and dataflow.output.classes
+    graph.nodes.pop()
+    graph.last = graph.nodes[-1].output[0]
+    graph.add("TopK", np.array([2], np.int64), axis=1)
+    graph.nodes[-1].output.insert(0, "values")
+    best = graph.save(tmp_path / "best.onnx", output_type=7)
+    dataflow = lower_model(best, LoweringConfig()).dataflow
+    assert _kinds(dataflow) == ["XnorMvu"]
+    x = np.float32(list(itertools.product([-1, 1], repeat=8)))
+    assert np.array_equal(dataflow.run(x), execute(best, x).reshape(-1, 2))
 
 
 def test_shape_dependent_reshape_is_folded(tmp_path: Path) -> None:

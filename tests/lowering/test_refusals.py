@@ -117,9 +117,33 @@ def _raw_input() -> Graph:
     return graph
 
 
-def _top5() -> Graph:
+def _top6() -> Graph:
+    return _top_k(6)
+
+
+def _top0() -> Graph:
+    return _top_k(0)
+
+
+def _smallest() -> Graph:
+    return _top_k(1, largest=0)
+
+
+def _unsorted() -> Graph:
+    return _top_k(2, sorted=0)
+
+
+def _top2_of_softmax() -> Graph:
+    """e^-100 is 0 in float32, and so is e^-110."""
     graph = _hidden()
-    graph.add("TopK", np.array([5], np.int64), axis=-1, name="top5")
+    graph.add("Mul", np.float32(10))
+    graph.add("Softmax", axis=-1, name="probabilities")
+    return _top_k(2, graph)
+
+
+def _top_k(k: int, graph: Graph | None = None, **attributes: int) -> Graph:
+    graph = graph or _hidden()
+    graph.add("TopK", np.array([k], np.int64), axis=-1, name="topk", **attributes)
     graph.nodes[-1].output.insert(0, "values")
     return graph
 
@@ -417,7 +441,11 @@ def _one_dimensional() -> Graph:
             _raw_input,
             r"input x, before node fc_first \(MatMul\): the first layer's input is neither",
         ),
-        (_top5, r"node top5 \(TopK\): wanted the largest 1, got the largest \[5\]"),
+        (_top6, r"node topk \(TopK\): wanted a constant k from 1 to the 5 classes, got 6"),
+        (_top0, r"node topk \(TopK\): wanted a constant k from 1 to the 5 classes, got none"),
+        (_smallest, r"node topk \(TopK\): wanted the largest, got the smallest"),
+        (_unsorted, r"node topk \(TopK\): gives 2 classes in no order"),
+        (_top2_of_softmax, r"node probabilities.*round different logits to one.*TopK of the logi"),
         (_residual, r"node residual \(Add\): joins two branches"),
         (_fork, r"node fc2 \(MatMul\): works on the same data as node fc1"),
         (_dynamic, r"input x: dimension 1 is dynamic"),

@@ -88,7 +88,8 @@ class Accelerator:
             batch: (N, *input_shape), what the original network takes, any real dtype.
 
         Returns:
-            Dot products (N, K), or classes (N,) where the network ends in top-1; int64.
+            Dot products (N, K), or classes where the network ends in top-k: (N,) for k = 1, else
+            (N, k), the first one first; int64.
 
         Raises:
             InputError: wrong shape, not numbers, or NaN.

@@ -46,8 +46,8 @@ class Manifest:
         output_element_bits: 8, 16 or 32 bits for each.
         output_signed: accumulators are two's complement, classes are unsigned.
         output_bytes: bytes received per image.
-        hardware_classes: the device sends the class, not accumulators.
-        host_classes: the network's result is a class, found here from the accumulators.
+        hardware_classes: the device sends classes, not accumulators.
+        host_classes: the network's results are classes, found here from the accumulators.
         files: sha256 by path relative to the package.
     """
 
@@ -158,6 +158,7 @@ class Host:
         table: float32 (K, S); column i is the float output at the accumulator low + i · step.
         low: the smallest accumulator.
         step: distance of neighbouring accumulators.
+        k: classes per image, where the network's results are classes.
     """
 
     manifest: Manifest
@@ -166,6 +167,7 @@ class Host:
     table: np.ndarray[Any, np.dtype[np.float32]]
     low: int
     step: int
+    k: int
 
     @classmethod
     def load(cls, package: Path) -> Host:
@@ -184,6 +186,7 @@ class Host:
                     table=arrays["output.values"],
                     low=int(record["output"]["low"]),
                     step=int(record["output"]["step"]),
+                    k=int(record["output"].get("k", 1)),
                 )
         except (OSError, ValueError, KeyError, TypeError, zipfile.BadZipFile) as error:
             raise PackageError(
@@ -206,6 +209,11 @@ class Host:
             raise PackageError(
                 f"{package}: {elements} elements of {bits} bits do not fit into"
                 f" {manifest.input_bytes} bytes; make the package again"
+            )
+        if manifest.hardware_classes and manifest.output_elements != self.k:
+            raise PackageError(
+                f"{package}: wanted {manifest.output_elements} classes per image, got {self.k};"
+                " make the package again"
             )
         if not manifest.hardware_classes and len(self.table) != manifest.output_elements:
             raise PackageError(
@@ -247,7 +255,7 @@ class Host:
         return np.pad(packed, ((0, 0), (0, self.manifest.input_bytes - packed.shape[1])))
 
     def decode(self, received: np.ndarray[Any, np.dtype[np.uint8]]) -> np.ndarray[Any, Any]:
-        """Received (N, output_bytes) → accumulators (N, K) or classes (N, 1), int64."""
+        """Received (N, output_bytes) → accumulators (N, K) or classes (N, k), int64."""
         manifest = self.manifest
         kind = "i" if manifest.output_signed else "u"
         dtype = np.dtype(f"<{kind}{manifest.output_element_bits // 8}")
@@ -264,7 +272,7 @@ class Host:
         """
         if self.manifest.hardware_classes:
             raise InputError(
-                f"{self.manifest.network}: its device finds the class itself and sends no logits"
+                f"{self.manifest.network}: its device finds classes itself and sends no logits"
             )
         columns, rest = np.divmod(elements - self.low, self.step)
         wrong = (rest != 0) | (columns < 0) | (columns >= self.table.shape[1])
@@ -280,13 +288,18 @@ class Host:
         return floats
 
     def result(self, elements: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
-        """Decoded elements → the network's result, int64: accumulators (N, K) or classes (N,)."""
+        """Decoded elements → the network's result, int64.
+
+        That is accumulators (N, K), or classes: (N,) for k = 1, else (N, k), the first one first.
+        """
         if self.manifest.hardware_classes:
-            return elements[:, 0]
-        if self.manifest.host_classes:
-            classes: np.ndarray[Any, Any] = self.logits(elements).argmax(axis=1)
-            return classes
-        return elements
+            classes = elements
+        elif self.manifest.host_classes:
+            order = np.argsort(-self.logits(elements), axis=1, kind="stable")
+            classes = order[:, : self.k]
+        else:
+            return elements
+        return classes[:, 0] if self.k == 1 else classes
 
 
 def _encoding(

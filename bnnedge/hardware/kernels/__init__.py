@@ -20,6 +20,7 @@ from bnnedge.hardware.kernels.streams import (
     StreamFifoKernel,
     StreamLastKernel,
     StreamWidthConverterKernel,
+    TopKKernel,
 )
 from bnnedge.hardware.kernels.windows import (
     PoolKernel,
@@ -46,6 +47,7 @@ __all__ = [
     "StreamLastKernel",
     "StreamWidthConverterKernel",
     "ThresholdKernel",
+    "TopKKernel",
     "XnorMvuKernel",
     "divisors",
     "hex_words",

@@ -1,4 +1,4 @@
-"""What moves data between layers, and what finds the class: widths, FIFOs, scores, arg-max."""
+"""What moves data between layers, and what finds classes: widths, FIFOs, scores, arg-max, top-k."""
 
 import math
 from collections.abc import Mapping
@@ -211,6 +211,44 @@ class ArgMaxKernel(Kernel):
     @property
     def parameters(self) -> Mapping[str, Parameter]:
         return {"Elements": self.elements, "Pe": self.pe, "ElementBits": self.element_bits}
+
+
+@dataclass(frozen=True, kw_only=True)
+class TopKKernel(Kernel):
+    """`top_k`: indices of the `k` largest of `elements` signed numbers, one in a beat."""
+
+    module: ClassVar[str] = "top_k"
+
+    elements: int
+    k: int
+    element_bits: int
+
+    def __post_init__(self) -> None:
+        if not 1 <= self.k <= self.elements:
+            raise FoldingError(f"{self.module}: wanted k from 1 to {self.elements}, got {self.k}")
+
+    @property
+    def in_bits(self) -> int:
+        return self.element_bits
+
+    @property
+    def out_bits(self) -> int:
+        return max(1, (self.elements - 1).bit_length())
+
+    @property
+    def cycles_per_image(self) -> int:
+        return self.elements
+
+    @property
+    def cost(self) -> Cost:
+        place = carry_chain(self.element_bits) + 1.3 * self.element_bits + 2 * self.out_bits + 8
+        first = self.element_bits + self.out_bits  # nothing moves into it but the input
+        counter = carry_chain(self.out_bits)
+        return Cost(combs=6 + counter + self.k * place - first)
+
+    @property
+    def parameters(self) -> Mapping[str, Parameter]:
+        return {"Elements": self.elements, "K": self.k, "ElementBits": self.element_bits}
 
 
 @dataclass(frozen=True, kw_only=True)
