@@ -5,7 +5,14 @@ checked here first, with the node's name in the message.
 """
 
 from bnnedge.hardware.kernels.base import SV_FOLDER, Kernel, Parameter, divisors
-from bnnedge.hardware.kernels.branches import AddKernel, StreamForkKernel
+from bnnedge.hardware.kernels.branches import (
+    AddKernel,
+    ConcatKernel,
+    CropKernel,
+    MultiThresholdKernel,
+    PadChannelsKernel,
+    StreamForkKernel,
+)
 from bnnedge.hardware.kernels.memory import hex_words
 from bnnedge.hardware.kernels.mvu import (
     IntegerMvuKernel,
@@ -33,9 +40,13 @@ __all__ = [
     "SV_FOLDER",
     "AddKernel",
     "ArgMaxKernel",
+    "ConcatKernel",
+    "CropKernel",
     "IntegerMvuKernel",
     "Kernel",
+    "MultiThresholdKernel",
     "MvuKernel",
+    "PadChannelsKernel",
     "Parameter",
     "PoolKernel",
     "PoolWindowKernel",

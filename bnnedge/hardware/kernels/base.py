@@ -10,6 +10,8 @@ from bnnedge.errors import FoldingError
 
 SV_FOLDER = Path(__file__).parents[1] / "sv"
 
+MOST_LANES = 1000  # kernels with a memory file per lane number them with three digits
+
 Parameter = int | str
 
 

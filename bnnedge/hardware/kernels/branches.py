@@ -1,14 +1,19 @@
-"""Where streams branch, meet and change their grid: forks, sums of two streams."""
+"""Where streams branch and meet: forks, sums, channels side by side, codes of k bits."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import ClassVar
 
-from bnnedge.cost import Cost, carry_chain
+import numpy as np
+from numpy.typing import NDArray
+
+from bnnedge.cost import Cost, carry_chain, index_bits, rom
 from bnnedge.dataflow import ElementType
 from bnnedge.errors import FoldingError
-from bnnedge.hardware.kernels.base import Kernel, Parameter
+from bnnedge.hardware.kernels.base import MOST_LANES, Kernel, Parameter, check_divides
+from bnnedge.hardware.kernels.memory import hex_words
 
+_MOST_THRESHOLDS = 255
 _NARROW = 4  # adders up to so many bits become LUTs
 
 
@@ -135,6 +140,322 @@ class AddKernel(Kernel):
             for element, factor in zip((self.a, self.b), self.factors, strict=True)
         ]
         return ends[0][0] + ends[1][0], ends[0][1] + ends[1][1]
+
+
+@dataclass(frozen=True, kw_only=True)
+class ConcatKernel(Kernel):
+    """`concat`: for every pixel the words of a, then those of b.
+
+    Attributes:
+        width_bits: of a word.
+        a_words: words of a pixel that come from a.
+        b_words: words of a pixel that come from b.
+        pixels: of an image.
+    """
+
+    module: ClassVar[str] = "concat"
+    ports_in: ClassVar[tuple[str, ...]] = ("a", "b")
+
+    width_bits: int
+    a_words: int
+    b_words: int
+    pixels: int
+
+    def __post_init__(self) -> None:
+        if min(self.a_words, self.b_words) < 1:
+            raise FoldingError(
+                f"{self.module}: wanted at least one word of each input, got {self.a_words}"
+                f" and {self.b_words}"
+            )
+
+    @property
+    def widths_in(self) -> tuple[int, ...]:
+        return (self.width_bits, self.width_bits)
+
+    @property
+    def in_bits(self) -> int:
+        return sum(self.widths_in)
+
+    @property
+    def out_bits(self) -> int:
+        return self.width_bits
+
+    @property
+    def cycles_per_image(self) -> int:
+        return self.pixels * (self.a_words + self.b_words)
+
+    @property
+    def cost(self) -> Cost:
+        return Cost(combs=3 + 2 * index_bits(self.a_words + self.b_words) + self.width_bits)
+
+    @property
+    def parameters(self) -> Mapping[str, Parameter]:
+        return {"Width": self.width_bits, "AWords": self.a_words, "BWords": self.b_words}
+
+
+@dataclass(frozen=True, kw_only=True)
+class PadChannelsKernel(Kernel):
+    """`pad_channels`: constant words before and behind every pixel's own.
+
+    Attributes:
+        element_bits: of an element.
+        lanes: elements in a word.
+        before_words: words of padding in front of a pixel.
+        in_words: words of a pixel.
+        after_words: words of padding behind it.
+        fill: what an element of the padding is.
+        pixels: of an image.
+    """
+
+    module: ClassVar[str] = "pad_channels"
+
+    element_bits: int
+    lanes: int
+    before_words: int
+    in_words: int
+    after_words: int
+    fill: int = 0
+    pixels: int
+
+    def __post_init__(self) -> None:
+        padding = self.before_words, self.after_words
+        if self.in_words < 1 or min(padding) < 0 or max(padding) < 1:
+            raise FoldingError(
+                f"{self.module}: wanted at least one word of a pixel and one of padding,"
+                f" got {self.in_words} and {padding}"
+            )
+
+    @property
+    def in_bits(self) -> int:
+        return self.lanes * self.element_bits
+
+    @property
+    def out_bits(self) -> int:
+        return self.in_bits
+
+    @property
+    def cycles_per_image(self) -> int:
+        return self.pixels * self._words
+
+    @property
+    def cost(self) -> Cost:
+        return Cost(combs=3 + 2 * index_bits(self._words))
+
+    @property
+    def parameters(self) -> Mapping[str, Parameter]:
+        return {
+            "Lanes": self.lanes,
+            "ElementBits": self.element_bits,
+            "Fill": self.fill & ((1 << self.element_bits) - 1),
+            "BeforeWords": self.before_words,
+            "InWords": self.in_words,
+            "AfterWords": self.after_words,
+        }
+
+    @property
+    def _words(self) -> int:
+        return self.before_words + self.in_words + self.after_words
+
+
+@dataclass(frozen=True, kw_only=True)
+class CropKernel(Kernel):
+    """`crop`: a feature map without its first rows and columns.
+
+    Attributes:
+        word_bits: of a word.
+        pixel_words: words of a pixel.
+        height: of the feature map that comes in.
+        width: of the same.
+        top: rows to drop.
+        left: columns to drop.
+    """
+
+    module: ClassVar[str] = "crop"
+    submodules: ClassVar[tuple[str, ...]] = ("crop_axis", "loop_counter", "stream_contract")
+
+    word_bits: int
+    pixel_words: int
+    height: int
+    width: int
+    top: int
+    left: int
+
+    def __post_init__(self) -> None:
+        if not (0 <= self.top < self.height and 0 <= self.left < self.width):
+            raise FoldingError(
+                f"{self.module}: wanted to keep a row and a column of {self.height} x {self.width},"
+                f" got {self.top} rows and {self.left} columns to drop"
+            )
+
+    @property
+    def in_bits(self) -> int:
+        return self.word_bits
+
+    @property
+    def out_bits(self) -> int:
+        return self.word_bits
+
+    @property
+    def cycles_per_image(self) -> int:
+        return self.height * self.width * self.pixel_words
+
+    @property
+    def cost(self) -> Cost:
+        counters = (self.pixel_words, self.height, self.width)
+        return Cost(combs=2.6 * sum(map(index_bits, counters)))
+
+    @property
+    def parameters(self) -> Mapping[str, Parameter]:
+        return {
+            "WordBits": self.word_bits,
+            "PixelWords": self.pixel_words,
+            "Height": self.height,
+            "Width": self.width,
+            "Top": self.top,
+            "Left": self.left,
+        }
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class MultiThresholdKernel(Kernel):
+    """`multi_threshold`: how many thresholds an integer reaches, from `low` on.
+
+    Attributes:
+        name: of the node, for messages.
+        thresholds: int32 (C, L), ascending along L, for C channels; (1, L): all channels' own.
+        invert: bool (C,): the code falls where the integer rises, from low + L on.
+        low: the least code.
+        element_bits: of the inputs, two's complement.
+        result: type of the codes.
+        pe: channels in a word; divides C.
+        pixels: of an image.
+        memory_prefix: path, relative to the RTL folder, that the memory files' names start with.
+    """
+
+    module: ClassVar[str] = "multi_threshold"
+
+    name: str
+    thresholds: NDArray[np.int32]
+    invert: NDArray[np.bool_]
+    low: int
+    element_bits: int
+    result: ElementType
+    pe: int
+    pixels: int = 1
+    memory_prefix: str = ""
+
+    def __post_init__(self) -> None:
+        rows, levels = self.thresholds.shape
+        check_divides(self.name, "PE", self.pe, "C", self._channels)
+        if self.pe > MOST_LANES:
+            raise FoldingError(f"{self.name}: wanted PE up to {MOST_LANES}, got {self.pe}")
+        if rows not in (1, self._channels) or not 1 <= levels <= _MOST_THRESHOLDS:
+            raise FoldingError(
+                f"{self.name}: wanted 1 to {_MOST_THRESHOLDS} thresholds for each of"
+                f" {self._channels} channels or for all, got {self.thresholds.shape}"
+            )
+        if (np.diff(self.thresholds.astype(np.int64)) < 0).any():
+            raise FoldingError(f"{self.name}: wanted ascending thresholds")
+        if self.low < self.result.smallest or self.low + levels > self.result.largest:
+            raise FoldingError(
+                f"{self.name}: wanted a type for codes {self.low} ... {self.low + levels},"
+                f" got {self.result}"
+            )
+
+    @property
+    def in_bits(self) -> int:
+        return self.pe * self.element_bits
+
+    @property
+    def out_bits(self) -> int:
+        return self.pe * self.result.width_bits
+
+    @property
+    def cycles_per_image(self) -> int:
+        return self.pixels * self._channels // self.pe
+
+    @property
+    def cost(self) -> Cost:
+        folds = self._channels // self.pe
+        rows = 1 if self._shared else folds
+        lane = Cost()
+        for stage in range(self._stages):
+            lane += rom(rows << stage, self._threshold_bits)
+            lane += Cost(combs=1.5 + carry_chain(self._threshold_bits))
+        cost = Cost(combs=10)
+        if self.invert.any():
+            cost += rom(folds, self.pe)
+            lane += Cost(combs=self._stages)
+        if folds > 1 and (not self._shared or self.invert.any()):
+            cost += Cost(combs=2 * index_bits(folds))
+        return sum((lane for _ in range(self.pe)), cost)
+
+    @property
+    def parameters(self) -> Mapping[str, Parameter]:
+        return {
+            "Channels": self._channels,
+            "Pe": self.pe,
+            "InBits": self.element_bits,
+            "OutBits": self.result.width_bits,
+            "Thresholds": self.thresholds.shape[1],
+            "ThresholdBits": self._threshold_bits,
+            "Low": self.low,
+            "Shared": int(self._shared),
+            "TableFile": self._table_file,
+            "InvertFile": self._invert_file if self.invert.any() else "",
+        }
+
+    @property
+    def memories(self) -> Mapping[str, str]:
+        table = self._filled
+        words = {}
+        for lane in range(1 if self._shared else self.pe):
+            for stage in range(self._stages):
+                step = 1 << (self._stages - stage)
+                values = table[lane :: self.pe, step // 2 - 1 :: step].reshape(-1, 1)
+                bits = (values >> np.arange(self._threshold_bits)) & 1
+                words[f"{self._table_file}_{stage}_{lane:03}.mem"] = hex_words(
+                    bits.astype(np.uint8)
+                )
+        if self.invert.any():
+            words[self._invert_file] = hex_words(self.invert.astype(np.uint8).reshape(-1, self.pe))
+        return words
+
+    @property
+    def _channels(self) -> int:
+        return len(self.invert)
+
+    @property
+    def _shared(self) -> bool:
+        return len(self.thresholds) == 1
+
+    @property
+    def _stages(self) -> int:
+        return int(self.thresholds.shape[1]).bit_length()
+
+    @property
+    def _element(self) -> ElementType:
+        return ElementType(width_bits=self.element_bits, signed=True)
+
+    @property
+    def _filled(self) -> NDArray[np.int64]:
+        """2**stages − 1 thresholds for each row; beyond an element's range all are alike."""
+        missing = (1 << self._stages) - 1 - self.thresholds.shape[1]
+        unreachable = self._element.largest + 1
+        table = self.thresholds.astype(np.int64).clip(self._element.smallest, unreachable)
+        return np.pad(table, ((0, 0), (0, missing)), constant_values=unreachable)
+
+    @property
+    def _threshold_bits(self) -> int:
+        return self.element_bits + bool((self._filled > self._element.largest).any())
+
+    @property
+    def _table_file(self) -> str:
+        return f"{self.memory_prefix}thresholds"
+
+    @property
+    def _invert_file(self) -> str:
+        return f"{self.memory_prefix}invert.mem"
 
 
 def _adder(bits: int) -> int:

@@ -10,10 +10,8 @@ import numpy as np
 from bnnedge.cost import Cost, carry_chain, ceil_div, index_bits, ram, rom
 from bnnedge.dataflow import ElementType, ScoreTable
 from bnnedge.errors import FoldingError
-from bnnedge.hardware.kernels.base import Kernel, Parameter, check_divides
+from bnnedge.hardware.kernels.base import MOST_LANES, Kernel, Parameter, check_divides
 from bnnedge.hardware.kernels.memory import hex_words
-
-_MOST_LANES = 1000  # score_table numbers its memory files with three digits
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -130,8 +128,8 @@ class ScoreTableKernel(Kernel):
 
     def __post_init__(self) -> None:
         check_divides(self.node.name, "PE", self.pe, "K", len(self.node.scores))
-        if self.pe > _MOST_LANES:
-            raise FoldingError(f"{self.node.name}: wanted PE up to {_MOST_LANES}, got {self.pe}")
+        if self.pe > MOST_LANES:
+            raise FoldingError(f"{self.node.name}: wanted PE up to {MOST_LANES}, got {self.pe}")
 
     @property
     def in_bits(self) -> int:
