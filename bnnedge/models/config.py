@@ -4,9 +4,11 @@ import enum
 from dataclasses import dataclass
 
 from bnnedge.errors import ConfigError
-from bnnedge.ops.config import ActivationMethod, PaddingMode, WeightScale
+from bnnedge.ops.config import ActivationMethod, PaddingMode, ResidualConfig, WeightScale
 
 MAX_WIDTH = 65536
+_MOST_BLOCKS = 1024
+_RESIDUAL_BITS = 4
 
 
 class Topology(enum.Enum):
@@ -23,6 +25,12 @@ class Topology(enum.Enum):
     NIN = "nin"
     RESNET18 = "resnet18"
     RESNET20 = "resnet20"
+    RESNET = "resnet"
+
+    @property
+    def is_residual(self) -> bool:
+        """Whether there are shortcuts around the convolutions."""
+        return self in (Topology.RESNET18, Topology.RESNET20, Topology.RESNET)
 
 
 class Precision(enum.Enum):
@@ -119,6 +127,32 @@ class LayerConfig:
         return width
 
 
+@dataclass(frozen=True, kw_only=True)
+class StageConfig:
+    """Residual blocks of one width; each has two 3×3 convolutions with a shortcut around each.
+
+    Attributes:
+        channels: output channels of every convolution.
+        blocks: how many blocks.
+        stride: 2 halves the image in the first of them.
+
+    Raises:
+        ConfigError: a value is out of range.
+    """
+
+    channels: int
+    blocks: int = 1
+    stride: int = 1
+
+    def __post_init__(self) -> None:
+        if not 1 <= self.channels <= MAX_WIDTH:
+            raise ConfigError(f"a stage wants channels in 1…{MAX_WIDTH}, got {self.channels}")
+        if not 1 <= self.blocks <= _MOST_BLOCKS:
+            raise ConfigError(f"a stage wants 1…{_MOST_BLOCKS} blocks, got {self.blocks}")
+        if self.stride not in (1, 2):
+            raise ConfigError(f"a stage wants stride 1 or 2, got {self.stride}")
+
+
 _GRADIENTS = (ActivationMethod.SIGN, ActivationMethod.CLIPPED, ActivationMethod.BIREAL)
 
 
@@ -127,9 +161,13 @@ class NetworkConfig:
     """The `[network]` section.
 
     Attributes:
-        topology: a named shape, "mlp" for any widths, or "conv" for any small stack.
+        topology: a named shape, "mlp" for any widths, "conv" for any small stack, or "resnet" for
+            any residual blocks.
         hidden: neurons of each hidden layer; for "mlp" only.
         layers: hidden layers, convolutions before dense ones; for "conv" only.
+        stages: residual blocks; for "resnet" only.
+        stem: the convolution in front of them; for "resnet" only. If not given, 3×3 to the
+            channels of the first stage, with a padding of 1.
         weights: of all layers; "float" with float activations is a full-precision teacher.
         activations: signs, or ReLUs.
         first_last: weights of the first and the last layer where the others are binary. "float"
@@ -138,26 +176,34 @@ class NetworkConfig:
         gradient: what the sign's gradient is taken to be.
         weight_scale: scale of the hidden layers' binary weights.
         padding: what surrounds ±1 images; real numbers and integers are padded with zero.
+        residual_bits: width of the integers between the blocks of a residual network; 0: real
+            numbers, which cannot become hardware. If not given, 4 where weights, activations, the
+            first and the last layer are binary, else 0.
 
     Raises:
-        ConfigError: `hidden` or `layers` missing, given for a named shape, or out of range; a
-            gradient or a scale that is none.
+        ConfigError: `hidden`, `layers` or `stages` missing, given for a named shape, or out of
+            range; a gradient or a scale that is none; residual integers in a network that has
+            none.
     """
 
     topology: Topology
     hidden: tuple[int, ...] = ()
     layers: tuple[LayerConfig, ...] = ()
+    stages: tuple[StageConfig, ...] = ()
+    stem: LayerConfig | None = None
     weights: Precision = Precision.BINARY
     activations: Precision = Precision.BINARY
     first_last: Precision = Precision.BINARY
     gradient: ActivationMethod = ActivationMethod.CLIPPED
     weight_scale: WeightScale = WeightScale.SIGN
     padding: PaddingMode = PaddingMode.MINUS_ONE
+    residual_bits: int | None = None
 
     def __post_init__(self) -> None:
         for topology, key, example in (
             (Topology.MLP, "hidden", "[64, 64]"),
             (Topology.CONV, "layers", "[{ conv = 32, pool = { size = 2 } }, { dense = 128 }]"),
+            (Topology.RESNET, "stages", "[{ channels = 64 }, { channels = 128, stride = 2 }]"),
         ):
             given = bool(getattr(self, key))
             if self.topology is topology and not given:
@@ -172,6 +218,13 @@ class NetworkConfig:
         kinds = [layer.conv is None for layer in self.layers]
         if kinds != sorted(kinds):
             raise ConfigError("layers wants every convolution in front of the dense layers")
+        if self.stem is not None and (self.topology is not Topology.RESNET or not self.stem.conv):
+            raise ConfigError(
+                "stem wants to be the first convolution of topology resnet, got "
+                f"{'a dense layer' if self.stem.conv is None else self.topology.value}",
+                remedy="remove stem",
+            )
+        self._check_residual()
         if self.gradient not in _GRADIENTS:
             wanted = ", ".join(method.value for method in _GRADIENTS)
             raise ConfigError(f"gradient wants one of {wanted}, got {self.gradient.value}")
@@ -179,3 +232,31 @@ class NetworkConfig:
             raise ConfigError(
                 "weight_scale off is no binary weight", remedy='set weights = "float"'
             )
+
+    def _check_residual(self) -> None:
+        if not self.residual_bits:
+            return
+        if not self.topology.is_residual:
+            raise ConfigError(
+                f"{self.topology.value} has no shortcuts, got residual_bits {self.residual_bits}",
+                remedy="remove residual_bits",
+            )
+        if not self._is_binary:
+            raise ConfigError(
+                "residual_bits goes with binary weights, activations and first_last, got float",
+                remedy="set residual_bits = 0 for real numbers between the blocks",
+            )
+        ResidualConfig(bits=self.residual_bits)
+
+    @property
+    def _is_binary(self) -> bool:
+        kinds = (self.weights, self.activations, self.first_last)
+        return all(kind is Precision.BINARY for kind in kinds)
+
+    @property
+    def residual(self) -> ResidualConfig | None:
+        """The integers between residual blocks, which reach from −4 to almost 4; None: none."""
+        bits = self.residual_bits
+        if bits is None and self.topology.is_residual and self._is_binary:
+            bits = _RESIDUAL_BITS
+        return ResidualConfig(bits=bits, scale=2.0 ** (3 - bits)) if bits else None

@@ -12,7 +12,7 @@ from bnnedge.ops.conv import BinaryConv2d
 from bnnedge.ops.linear import BinaryLinear
 from bnnedge.ops.normalisation import AffineBatchNorm, ScalarNorm
 from bnnedge.ops.pools import GlobalSumPool, SumPool2d
-from bnnedge.ops.quantisers import activation_layer
+from bnnedge.ops.quantisers import ResidualQuantiser, activation_layer
 
 FLOAT_WEIGHTS = BinarizeConfig(weight_scale=WeightScale.OFF)
 
@@ -112,7 +112,7 @@ class HiddenLayer(Layer):
     """(N, in) or (N, in, H, W) → (N, out …): weights, [pooling], BatchNorm, [activation].
 
     Submodules are `linear` or `conv`, `pool` behind convolutions that have one, `norm`, and
-    `sign` or `relu` where there is one.
+    `sign`, `quant` or `relu` where there is one.
     """
 
     def __init__(
@@ -138,7 +138,8 @@ class HiddenLayer(Layer):
             self.pool = pooling(pool)
         self.norm = AffineBatchNorm(shape.layer.width)
         if activation is not None:
-            self.add_module("relu" if isinstance(activation, nn.ReLU) else "sign", activation)
+            kinds = {nn.ReLU: "relu", ResidualQuantiser: "quant"}
+            self.add_module(kinds.get(type(activation), "sign"), activation)
         self.largest_input = largest_input
         self.sums_added = pool.size**2 if pool is not None and added else 1
 

@@ -20,10 +20,13 @@ from bnnedge.ops.encoding import PixelInput, ThresholdEncoding
 from bnnedge.ops.linear import BinaryLinear
 from bnnedge.ops.normalisation import ScalarNorm
 from bnnedge.ops.pools import GlobalSumPool, SumPool2d
-from bnnedge.ops.quantisers import Sign
+from bnnedge.ops.quantisers import ResidualQuantiser, Sign
 
 _PREDICTED = 500  # images at a time
-_STREAMS = (BinaryConv2d, BinaryLinear, nn.MaxPool2d, SumPool2d, GlobalSumPool, Sign, ScalarNorm)
+_STREAMS = (
+    *(BinaryConv2d, BinaryLinear, nn.MaxPool2d, SumPool2d, GlobalSumPool),
+    *(Sign, ResidualQuantiser, ScalarNorm),
+)
 
 
 class Network(nn.Module, abc.ABC):
@@ -123,7 +126,8 @@ class Network(nn.Module, abc.ABC):
         """Every stream of an evaluation of `x`, by the name of the layer it leaves, in order.
 
         "encoding" and every "….sign" are ±1 (an integer encoding: integers); the sums behind
-        "….linear", "….conv" and "….pool" are signed integers where weights and inputs are binary.
+        "….linear", "….conv" and "….pool" are signed integers where weights and inputs are binary;
+        every "….quant" is an integer of the residual stream times its scale.
         The last two are the output's accumulators and "output.norm", the logits. All float32.
         """
         streams: dict[str, Tensor] = {}

@@ -46,7 +46,9 @@ def network_from_record(record: Mapping[str, Any], source: str) -> Network:
         CheckpointError: a value is missing or is none that bnnedge writes.
     """
     try:
-        config = structure(record["network"], NetworkConfig, source=source)
+        # Between residual blocks were real numbers only when records did not say.
+        network = {"residual_bits": 0, **record["network"]}
+        config = structure(network, NetworkConfig, source=source)
         shape = tuple(int(size) for size in record["input_shape"])
         outputs = int(record["outputs"])
         encoding = _encoding(record["encoding"], source)

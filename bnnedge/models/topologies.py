@@ -7,7 +7,14 @@ from dataclasses import dataclass
 
 from bnnedge.data.encodings import Encoding, ThresholdsEncoding
 from bnnedge.errors import ConfigError
-from bnnedge.models.config import LayerConfig, NetworkConfig, PoolConfig, PoolKind, Topology
+from bnnedge.models.config import (
+    LayerConfig,
+    NetworkConfig,
+    PoolConfig,
+    PoolKind,
+    StageConfig,
+    Topology,
+)
 
 _LARGEST_SEARCHED = 1024
 
@@ -20,6 +27,13 @@ def _conv(
 
 def _dense(*widths: int) -> tuple[LayerConfig, ...]:
     return tuple(LayerConfig(dense=width) for width in widths)
+
+
+def _stages(*widths: int, blocks: int) -> tuple[StageConfig, ...]:
+    return tuple(
+        StageConfig(channels=width, blocks=blocks, stride=2 if index else 1)
+        for index, width in enumerate(widths)
+    )
 
 
 _HALVE = PoolConfig(size=2)
@@ -57,6 +71,12 @@ _LAYERS: Mapping[Topology, tuple[LayerConfig, ...]] = {
     ),
 }
 _ENDS_IN_CONV = {Topology.NIN}
+_STAGES: Mapping[Topology, tuple[StageConfig, ...]] = {
+    # "Deep Residual Learning" (He et al. 2016), table 1, with the 3×3 first layer of section 4.2.
+    Topology.RESNET18: _stages(64, 128, 256, 512, blocks=2),
+    # The same, section 4.2, n = 3.
+    Topology.RESNET20: _stages(16, 32, 64, blocks=3),
+}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -132,6 +152,26 @@ def output_layer(config: NetworkConfig, classes: int) -> LayerConfig:
     return LayerConfig(dense=classes)
 
 
+def residual_stages(config: NetworkConfig) -> tuple[StageConfig, ...]:
+    """The stages of a residual network."""
+    return config.stages if config.topology is Topology.RESNET else _STAGES[config.topology]
+
+
+def stem_shape(config: NetworkConfig, encoded: tuple[int, ...]) -> LayerShape:
+    """The convolution in front of a residual network's blocks, with its sizes.
+
+    Args:
+        config: the network.
+        encoded: what `encoded_shape` gave.
+
+    Raises:
+        ConfigError: the image is too small; names the smallest that fits.
+    """
+    stem = config.stem or _conv(residual_stages(config)[0].channels, padding=1)
+    (shape,) = _shapes(config.topology, (stem,), encoded)
+    return shape
+
+
 def chain_shapes(
     config: NetworkConfig, encoded: tuple[int, ...], classes: int
 ) -> tuple[LayerShape, ...]:
@@ -146,6 +186,12 @@ def chain_shapes(
         ConfigError: the image is too small; names the smallest that fits.
     """
     layers = (*hidden_layers(config), output_layer(config, classes))
+    return _shapes(config.topology, layers, encoded)
+
+
+def _shapes(
+    topology: Topology, layers: tuple[LayerConfig, ...], encoded: tuple[int, ...]
+) -> tuple[LayerShape, ...]:
     shapes: list[LayerShape] = []
     before = encoded
     for index, layer in enumerate(layers):
@@ -155,7 +201,7 @@ def chain_shapes(
             wanted = "of another shape" if small is None else f"of at least {_size(small, small)}"
             pooled = "" if layer.pool is None else f", pool {layer.pool.size}"
             raise ConfigError(
-                f"{config.topology.value} wants images {wanted}, got {_size(*encoded[1:])}: "
+                f"{topology.value} wants images {wanted}, got {_size(*encoded[1:])}: "
                 f"nothing is left of {_size(*before[1:])} behind layer {index} "
                 f"(kernel {layer.kernel}, padding {layer.padding}{pooled})"
             )

@@ -4,7 +4,7 @@ from bnnedge.data.encodings import Encoding
 from bnnedge.models.chain import Chain
 from bnnedge.models.config import NetworkConfig
 from bnnedge.models.network import Network
-from bnnedge.models.resnet import STAGES, BinaryResNet
+from bnnedge.models.resnet import BinaryResNet
 
 
 def build_network(
@@ -21,5 +21,5 @@ def build_network(
     Raises:
         ConfigError: the input does not suit the network; names the smallest that does.
     """
-    kind = BinaryResNet if config.topology in STAGES else Chain
+    kind = BinaryResNet if config.topology.is_residual else Chain
     return kind(config, input_shape=input_shape, encoding=encoding, classes=classes)

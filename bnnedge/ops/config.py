@@ -1,6 +1,7 @@
 """How activations and weights are binarised, as values. Needs no torch: recipes read it."""
 
 import enum
+import math
 from dataclasses import dataclass
 
 from bnnedge.errors import ConfigError
@@ -90,3 +91,42 @@ class BinarizeConfig:
         return cls(
             activation=_ACTIVATION_CODES[bi_act_method], weight_scale=_SCALE_CODES[bi_w_scale]
         )
+
+
+@dataclass(frozen=True, kw_only=True)
+class ResidualConfig:
+    """The integers of a residual stream: scale · {−2^(bits−1), …, 2^(bits−1) − 1}.
+
+    float32 adds them, and takes the mean of two or four of them, without rounding.
+
+    Attributes:
+        bits: width of the signed integers.
+        scale: what 1 stands for; a power of two.
+
+    Raises:
+        ConfigError: a value is out of range.
+    """
+
+    bits: int = 4
+    scale: float = 0.5
+
+    def __post_init__(self) -> None:
+        if not 2 <= self.bits <= 8:
+            raise ConfigError(f"a residual stream wants 2…8 bits, got {self.bits}")
+        is_power = 2.0**-16 <= self.scale <= 2.0**16 and math.frexp(self.scale)[0] == 0.5
+        if not is_power:
+            raise ConfigError(
+                "a residual stream wants a power of two from 2^-16 to 2^16 as scale, "
+                f"got {self.scale}",
+                remedy="0.5 and 4 bits reach from -4 to 3.5",
+            )
+
+    @property
+    def low(self) -> int:
+        """The smallest integer."""
+        return -(1 << (self.bits - 1))
+
+    @property
+    def high(self) -> int:
+        """The largest integer."""
+        return (1 << (self.bits - 1)) - 1

@@ -5,12 +5,12 @@ from collections.abc import Sequence
 import torch
 from brevitas.inject.enum import RestrictValueType, ScalingImplType, ScalingPerOutputType
 from brevitas.nn import QuantIdentity
-from brevitas.quant.base import IntQuant, UintQuant
+from brevitas.quant.base import UintQuant
 from brevitas.quant.solver import ActQuantSolver
 from torch import Tensor, nn
 
 from bnnedge.errors import ConfigError
-from bnnedge.ops.quantisers import Sign
+from bnnedge.ops.quantisers import Sign, SignedInteger
 
 
 class ThresholdEncoding(nn.Module):
@@ -60,14 +60,6 @@ class _UnsignedPixel(UintQuant, ActQuantSolver):  # type: ignore[misc]
     restrict_scaling_type = RestrictValueType.FP
 
 
-class _SignedPixel(IntQuant, ActQuantSolver):  # type: ignore[misc]
-    """Signed integers with scale max(|min_val|, |max_val|) / 2^(bit_width − 1)."""
-
-    scaling_impl_type = ScalingImplType.CONST
-    scaling_per_output_type = ScalingPerOutputType.TENSOR
-    restrict_scaling_type = RestrictValueType.FP
-
-
 class PixelInput(QuantIdentity):  # type: ignore[misc]
     """Raw float32 of any shape → integer-valued float32 of that shape.
 
@@ -89,7 +81,7 @@ class PixelInput(QuantIdentity):  # type: ignore[misc]
                 remedy="ThresholdEncoding makes single bits",
             )
         low, high = (-(2 ** (bits - 1)), 2 ** (bits - 1) - 1) if signed else (0, 2**bits - 1)
-        kind = _SignedPixel if signed else _UnsignedPixel
+        kind = SignedInteger if signed else _UnsignedPixel
         quantiser = kind.let(bit_width=bits, min_val=float(low), max_val=float(high))
         super().__init__(act_quant=quantiser, return_quant_tensor=False)
         self.bits, self.signed = bits, signed

@@ -1,24 +1,29 @@
-"""Binarising layers, and the Brevitas quantisers that they export through.
+"""Quantising layers, and the Brevitas quantisers that they export through.
 
-All of them give exactly ±1 (scale 1), with sign(0) = sign(−0) = +1. With scale 1 every
+The binarising ones give exactly ±1 (scale 1), with sign(0) = sign(−0) = +1. With scale 1 every
 accumulator of a network is an integer that float32 holds exactly, so PyTorch, ONNX and hardware
-can agree bit for bit; any float scale would make the result depend on the order of a sum.
+can agree bit for bit; any float scale would make the result depend on the order of a sum. A
+power of two as scale, which `ResidualQuantiser` has, rounds nothing either.
 
-The layers are Brevitas layers and export as its `BipolarQuant`. Outside an export they compute
-with `bnnedge.ops.surrogates` instead: the same bits and the same gradients, without the
+The layers are Brevitas layers and export as its `BipolarQuant` and `Quant`. Outside an export they
+compute with `bnnedge.ops.surrogates` instead: the same bits and the same gradients, without the
 clamping, scaling and bookkeeping that Brevitas does around them.
 """
 
+from brevitas.inject.enum import RestrictValueType, ScalingImplType, ScalingPerOutputType
 from brevitas.nn import QuantIdentity
+from brevitas.quant.base import IntQuant
 from brevitas.quant.binary import SignedBinaryActPerTensorConst, SignedBinaryWeightPerTensorConst
+from brevitas.quant.solver import ActQuantSolver
 from torch import Tensor
 
 from bnnedge.errors import ConfigError
-from bnnedge.ops.config import ActivationMethod
+from bnnedge.ops.config import ActivationMethod, ResidualConfig
 from bnnedge.ops.surrogates import (
     BirealSign,
     ClippedIdentity,
     ClippedSign,
+    StraightThroughRound,
     StraightThroughSign,
 )
 
@@ -37,6 +42,14 @@ class BipolarActivation(SignedBinaryActPerTensorConst):  # type: ignore[misc]
     """Real → ±1 with the gradient of hard tanh, for Brevitas' own layers and for exports."""
 
     scaling_const = 1.0
+
+
+class SignedInteger(IntQuant, ActQuantSolver):  # type: ignore[misc]
+    """Signed integers with scale max(|min_val|, |max_val|) / 2^(bit_width − 1)."""
+
+    scaling_impl_type = ScalingImplType.CONST
+    scaling_per_output_type = ScalingPerOutputType.TENSOR
+    restrict_scaling_type = RestrictValueType.FP
 
 
 class Sign(QuantIdentity):  # type: ignore[misc]
@@ -114,6 +127,36 @@ class StraightThroughBinaryActivation(Sign):
         else:
             function = ClippedIdentity if self.method is ActivationMethod.FLOAT else ClippedSign
             out = function.apply(x, self.clip)  # type: ignore[no-untyped-call]
+        return out
+
+
+class ResidualQuantiser(QuantIdentity):  # type: ignore[misc]
+    """Activation layer: float32 of any shape → the nearest number of a residual stream.
+
+    x → scale · clamp(round(x / scale), −2^(bits−1), 2^(bits−1) − 1), rounding half to even.
+    Exports as one QONNX `Quant`: signed, not narrow, zero point 0. Gradient: g where nothing was
+    clamped, 0 elsewhere.
+
+    Args:
+        config: the numbers of the stream.
+    """
+
+    def __init__(self, config: ResidualConfig) -> None:
+        low, high = config.low * config.scale, config.high * config.scale
+        quantiser = SignedInteger.let(bit_width=config.bits, min_val=low, max_val=high)
+        super().__init__(act_quant=quantiser, return_quant_tensor=False)
+        self.config = config
+
+    def forward(self, x: Tensor) -> Tensor:
+        """See the class."""
+        out: Tensor
+        if self.act_quant.export_mode:
+            out = super().forward(x)
+        else:
+            config = self.config
+            out = StraightThroughRound.apply(  # type: ignore[no-untyped-call]
+                x, config.scale, config.low, config.high
+            )
         return out
 
 

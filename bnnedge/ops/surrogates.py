@@ -1,6 +1,6 @@
-"""The sign function and the gradients that stand in for its own, which is zero everywhere.
+"""Sign and rounding, and the gradients that stand in for their own, which are zero everywhere.
 
-All of them give exactly ±1 with sign(0) = sign(−0) = +1; NaN gives −1, as Brevitas has it.
+Signs are exactly ±1 with sign(0) = sign(−0) = +1; NaN gives −1, as Brevitas has it.
 Each gradient is the derivative of a function that the class names, its *surrogate*; none of them
 writes into the gradient that comes in.
 """
@@ -113,3 +113,28 @@ class BirealSign(torch.autograd.Function):
         (x,) = ctx.saved_tensors
         slope: Tensor = x.abs().mul_(-2.0).add_(2.0).clamp_(min=0.0)
         return slope.mul_(grad)
+
+
+class StraightThroughRound(torch.autograd.Function):
+    """scale · clamp(round(x / scale), low, high), half to even, with the gradient g · 1{no clamp}.
+
+    Its surrogate is x where round(x / scale) is in [low, high], constant outside. The scale is a
+    power of two, so neither division nor product rounds.
+    """
+
+    @staticmethod
+    def forward(ctx: Any, x: Tensor, scale: float, low: int, high: int) -> Tensor:
+        """Real → scale · integer."""
+        rounded = (x * (1 / scale)).round_()
+        ctx.save_for_backward(rounded)
+        ctx.low, ctx.high = low, high
+        return rounded.clamp(low, high).mul_(scale)
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx: Any, grad: Tensor) -> tuple[Tensor, None, None, None]:
+        """g · 1{low <= round(x / scale) <= high}."""
+        (rounded,) = ctx.saved_tensors
+        # torch's kernel leaves both ends out, and the saved numbers are whole.
+        inside = torch.ops.aten.hardtanh_backward(grad, rounded, ctx.low - 0.5, ctx.high + 0.5)
+        return inside, None, None, None

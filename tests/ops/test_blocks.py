@@ -15,7 +15,13 @@ from bnnedge.ops.blocks.nin import NIN
 from bnnedge.ops.blocks.resnet import BinaryResNetBlock
 from bnnedge.ops.blocks.skip import ResNetDownSample, SkipConnectV2
 from bnnedge.ops.blocks.vgg import BinaryVggBlock
-from bnnedge.ops.config import ActivationMethod, BinarizeConfig, PaddingMode, WeightScale
+from bnnedge.ops.config import (
+    ActivationMethod,
+    BinarizeConfig,
+    PaddingMode,
+    ResidualConfig,
+    WeightScale,
+)
 from bnnedge.ops.conv import BinaryConv2d
 from bnnedge.ops.normalisation import AffineBatchNorm
 from tests.ops.exporting import awkward, settle_norms
@@ -97,19 +103,24 @@ def test_residual_block_for_every_combination(
     downsample: Downsample, order: LayerOrder, kernel: int, relu: bool
 ) -> None:
     cases = [(1, 4), (2, 8)]
-    if downsample is not Downsample.AVGPOOL:
+    if downsample in (Downsample.CONV, Downsample.BINARY_CONV):
         cases += [(2, 4), (2, 5), (1, 6)]
-    for stride, channels in cases:
-        block = BinaryResNetBlock(
-            4,
-            channels,
-            stride=stride,
-            kernel_size=kernel,
-            downsample=downsample,
-            order=order,
-            relu=relu,
-        )
-        _check(block, channels, stride)
+    for residual in (None, ResidualConfig(scale=0.25)):
+        for stride, channels in cases:
+            is_identity = (stride, channels) == (1, 4)
+            if residual is not None and downsample is Downsample.CONV and not is_identity:
+                continue  # refused: it gives real numbers
+            block = BinaryResNetBlock(
+                4,
+                channels,
+                stride=stride,
+                kernel_size=kernel,
+                downsample=downsample,
+                order=order,
+                relu=relu,
+                residual=residual,
+            )
+            _check(block, channels, stride)
 
 
 @pytest.mark.parametrize("stride", [1, 2])
@@ -203,8 +214,42 @@ def test_residual_block_computes_what_its_formula_says(downsample: Downsample) -
         Downsample.CONV: nn.Sequential,
         Downsample.AVGPOOL: ResNetDownSample,
         Downsample.BINARY_CONV: BinaryConvBNReLU,
+        Downsample.MEAN: SkipConnectV2,
     }
     assert type(block.skip) is kind[downsample]
+
+
+@pytest.mark.parametrize("order", LayerOrder)
+@pytest.mark.parametrize("downsample", [d for d in Downsample if d is not Downsample.CONV])
+def test_residual_block_of_integers_rounds_what_it_adds_and_its_sums(
+    downsample: Downsample, order: LayerOrder
+) -> None:
+    torch.manual_seed(8)
+    config = ResidualConfig(bits=4, scale=0.5)
+    options = {"stride": 2, "downsample": downsample, "order": order}
+    block = BinaryResNetBlock(4, 8, **options, residual=config).eval()
+    real = BinaryResNetBlock(4, 8, **options).eval()
+    real.load_state_dict(block.state_dict())
+    for module in (block, real):
+        settle_norms(module, seed=9)
+    x = torch.randint(-8, 8, (2, 4, 7, 5)) / 2
+
+    def integers(y: Tensor) -> Tensor:
+        return (2 * y).round().clamp(-8, 7) / 2
+
+    inner = integers(integers(real.first(x)) + integers(real.skip(x)))
+    wanted = integers(integers(real.second(inner)) + inner)
+    assert torch.equal(block(x), wanted)
+    plain = real(x)
+    assert not torch.equal(block(x), plain) and not torch.equal(plain, integers(plain))
+
+
+def test_a_mean_as_shortcut_keeps_or_doubles_the_channels() -> None:
+    for channels in (4, 8):
+        block = BinaryResNetBlock(
+            4, channels, stride=2, downsample=Downsample.MEAN, residual=ResidualConfig()
+        )
+        _check(block, channels, 2)
 
 
 def test_blocks_share_neither_parameters_nor_anything_that_can_change() -> None:
@@ -274,6 +319,11 @@ def test_mistakes_name_what_was_wanted() -> None:
         BinaryConvBNReLU(4, 5, 3, stride=2, reduction=Reduction.FACTORIZED)
     with pytest.raises(ConfigError, match="wanted stride 2 and 8 output channels, got stride 2"):
         BinaryResNetBlock(4, 4, stride=2, downsample=Downsample.AVGPOOL)
+    residual = ResidualConfig()
+    with pytest.raises(ConfigError, match="downsample conv gives no integers.*choose .* mean or"):
+        BinaryResNetBlock(4, 8, stride=2, residual=residual)
+    with pytest.raises(ConfigError, match="wanted no shortcut with a residual stream of integers"):
+        BinaryConvBNReLU(4, 4, 3, shortcut=True, residual=residual)
     for module in (SkipConnectV2(4, 4), BinaryConvBNReLU(4, 4, 3), BinaryResNetBlock(4, 4)):
         with pytest.raises(ConfigError, match=r"wanted \(N, 4, H, W\), got \(2, 3, 8, 8\)"):
             module(torch.zeros(2, 3, 8, 8))

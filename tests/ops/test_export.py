@@ -2,8 +2,10 @@
 
 import itertools
 
+import onnx
 import pytest
 import torch
+from onnx import helper, numpy_helper
 from torch import Tensor, nn
 
 from bnnedge.ops.blocks.config import Downsample, LayerOrder, Reduction
@@ -12,7 +14,13 @@ from bnnedge.ops.blocks.nin import NIN
 from bnnedge.ops.blocks.resnet import BinaryResNetBlock
 from bnnedge.ops.blocks.skip import ResNetDownSample, SkipConnectV2
 from bnnedge.ops.blocks.vgg import BinaryVggBlock
-from bnnedge.ops.config import ActivationMethod, BinarizeConfig, PaddingMode, WeightScale
+from bnnedge.ops.config import (
+    ActivationMethod,
+    BinarizeConfig,
+    PaddingMode,
+    ResidualConfig,
+    WeightScale,
+)
 from bnnedge.ops.conv import BinaryConv2d
 from bnnedge.ops.encoding import PixelInput, ThresholdEncoding
 from bnnedge.ops.linear import BinaryLinear
@@ -20,6 +28,7 @@ from bnnedge.ops.normalisation import AffineBatchNorm, ScalarNorm
 from bnnedge.ops.pools import GlobalSumPool, SumPool2d
 from bnnedge.ops.quantisers import (
     BirealBinaryActivation,
+    ResidualQuantiser,
     Sign,
     StraightThroughBinaryActivation,
 )
@@ -50,6 +59,8 @@ def test_activations_encodings_norms_and_pools_export_exactly() -> None:
         "straight through": (StraightThroughBinaryActivation(clip=1.3), awkward(5, 7)),
         "float": (StraightThroughBinaryActivation(ActivationMethod.FLOAT, clip=1.0), awkward(5, 7)),
         "unsigned pixels": (PixelInput(), pixels.reshape(1, 2, 5)),
+        "residual integers": (ResidualQuantiser(ResidualConfig()), awkward(5, 70) * 3),
+        "residual of 8 bits": (ResidualQuantiser(ResidualConfig(bits=8)), awkward(5, 70) * 40),
         "signed pixels": (PixelInput(4, signed=True), pixels.reshape(1, 2, 5)),
         "flat thresholds": (ThresholdEncoding([0.0, 1.0, 2.5]), edges),
         "thresholds in channels": (ThresholdEncoding([0.0, 1.0, 2.5], keep_shape=True), edges),
@@ -118,6 +129,70 @@ def test_blocks_without_average_pools_export_exactly() -> None:
         "BinaryVggBlock": (BinaryVggBlock(4, 6, order=LayerOrder.BN_CONV_RELU), even),
     }
     export_and_run(_settled(cases)).assert_equal()
+
+
+def test_residual_blocks_of_integers_export_exactly_with_integers_into_every_sum() -> None:
+    torch.manual_seed(7)
+    config = ResidualConfig(bits=4, scale=0.5)
+
+    def block(channels: int, *, order: LayerOrder = LayerOrder.CONV_BN_RELU) -> nn.Module:
+        return BinaryResNetBlock(4, channels, order=order, residual=config)
+
+    def halving(channels: int, downsample: Downsample, relu: bool = False) -> nn.Module:
+        return BinaryResNetBlock(
+            4, channels, stride=2, downsample=downsample, relu=relu, residual=config
+        )
+
+    even, odd = (
+        torch.randint(config.low, config.high + 1, (2, 4, *size)) * config.scale
+        for size in ((8, 6), (7, 5))
+    )
+    pooled = SkipConnectV2(4, 6, stride=2, conv_downsample=True, residual=config)
+    cases: Cases = {
+        "identity": (block(4), even),
+        "bn first": (block(4, order=LayerOrder.BN_CONV_RELU), odd),
+        "every second pixel": (halving(8, Downsample.AVGPOOL), odd),
+        "binary shortcut": (halving(6, Downsample.BINARY_CONV, relu=True), odd),
+        "mean": (halving(8, Downsample.MEAN), even),
+        "mean of odd sizes": (halving(4, Downsample.MEAN), odd),
+        "convolution of means": (pooled, odd),
+    }
+    exported = export_and_run(_settled(cases))
+    exported.assert_equal()
+    for name, out in exported.torch.items():
+        integers = set((out / config.scale).unique().tolist())
+        assert integers <= set(range(config.low, config.high + 1)) and len(integers) > 7, name
+    kinds = exported.op_types()
+    assert (kinds.count("Quant"), kinds.count("AveragePool")) == (7 + 4 * 6 - 2, 3)
+    constants = {t.name: numpy_helper.to_array(t) for t in exported.graph.graph.initializer}
+    for node in exported.graph.graph.node:
+        if node.op_type == "Quant":
+            attributes = {a.name: helper.get_attribute_value(a) for a in node.attribute}
+            assert attributes == {"signed": 1, "narrow": 0, "rounding_mode": b"ROUND"}
+            assert [float(constants[name]) for name in node.input[1:]] == [0.5, 0, 4]
+    assert _real_inputs_of_sums(exported.graph) == []
+
+
+def _real_inputs_of_sums(graph: onnx.ModelProto) -> list[str]:
+    """What enters an Add of two streams, or a Concat, and is no integer of a residual stream."""
+    producers = {output: node for node in graph.graph.node for output in node.output}
+    given = {value.name for value in graph.graph.input}
+    constants = {tensor.name for tensor in graph.graph.initializer}
+
+    def is_integer(tensor: str) -> bool:
+        if tensor in given:
+            return True
+        node = producers[tensor]
+        only_moves = node.op_type in ("Slice", "Pad", "Concat")
+        return node.op_type == "Quant" or (only_moves and is_integer(node.input[0]))
+
+    return [
+        tensor
+        for node in graph.graph.node
+        if node.op_type in ("Add", "Concat") and not constants & set(node.input)
+        for tensor in node.input
+        if not is_integer(tensor)
+    ]
 
 
 def test_blocks_with_float_sums_export_within_1e_5_of_the_largest_output() -> None:

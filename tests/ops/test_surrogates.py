@@ -1,4 +1,4 @@
-"""Sign and its gradients: values, written formulas, derivatives of the stated surrogates."""
+"""Sign, rounding, their gradients: values, written formulas, derivatives of stated surrogates."""
 
 import math
 from collections.abc import Callable
@@ -11,6 +11,7 @@ from bnnedge.ops.surrogates import (
     BirealSign,
     ClippedIdentity,
     ClippedSign,
+    StraightThroughRound,
     StraightThroughSign,
     sign,
 )
@@ -47,6 +48,11 @@ CASES: dict[str, tuple[Function, Function, Function]] = {
         piecewise_quadratic,
         lambda x: torch.where(x.abs() < 1, 2 - 2 * x.abs(), torch.zeros_like(x)),
     ),
+    "round to halves in [-1, 0.5]": (
+        lambda x: StraightThroughRound.apply(x, 0.5, -2, 1),
+        lambda x: x.clamp(-1.25, 0.75),
+        lambda x: ((x >= -1.25) & (x < 0.75)).to(x.dtype),  # -2.5 rounds to -2, 1.5 to 2
+    ),
 }
 
 
@@ -71,7 +77,7 @@ def test_sign_keeps_shape_strides_and_its_input() -> None:
 @pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
 def test_gradient_is_the_written_formula(name: str, dtype: torch.dtype) -> None:
     function, _, formula = CASES[name]
-    edges = torch.tensor([0.0, -0.0, 0.5, 1.0, 1.3, 2.0], dtype=dtype)
+    edges = torch.tensor([0.0, -0.0, 0.5, 0.75, 1.0, 1.25, 1.3, 2.0], dtype=dtype)
     beyond = edges.nextafter(torch.tensor(torch.inf, dtype=dtype))
     below = edges.nextafter(torch.tensor(-torch.inf, dtype=dtype))
     x = torch.cat((edges, beyond, below))
@@ -88,7 +94,7 @@ def test_gradient_is_the_derivative_of_the_surrogate(name: str) -> None:
     function, surrogate, _ = CASES[name]
     generator = torch.Generator().manual_seed(3)
     x = torch.randn(400, dtype=torch.float64, generator=generator) * 1.2
-    kinks = torch.tensor([0.0, 1.0, 1.3], dtype=torch.float64)
+    kinks = torch.tensor([0.0, 0.75, 1.0, 1.25, 1.3], dtype=torch.float64)
     step = 1e-6
     x = x[((x.abs()[:, None] - kinks).abs() > 10 * step).all(1)]
     slope = (surrogate(x + step) - surrogate(x - step)) / (2 * step)

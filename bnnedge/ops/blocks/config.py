@@ -30,6 +30,8 @@ class Downsample(enum.Enum):
     """`ResNetDownSample`: every second pixel, and zeros for the new channels."""
     BINARY_CONV = "binary_conv"
     """3x3 binary convolution, BatchNorm, ReLU."""
+    MEAN = "mean"
+    """`SkipConnectV2`: mean of 2x2 pixels, for twice the channels that twice."""
 
 
 BLOCK = BinarizeConfig(activation=ActivationMethod.CLIPPED, weight_scale=WeightScale.SIGN)

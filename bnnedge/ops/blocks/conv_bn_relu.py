@@ -7,10 +7,10 @@ from torch.nn import functional
 from bnnedge.errors import ConfigError
 from bnnedge.ops.blocks.config import BLOCK, LayerOrder, Reduction
 from bnnedge.ops.blocks.skip import SkipConnectV2
-from bnnedge.ops.config import ActivationMethod, BinarizeConfig, PaddingMode
+from bnnedge.ops.config import ActivationMethod, BinarizeConfig, PaddingMode, ResidualConfig
 from bnnedge.ops.conv import BORDER, BinaryConv2d
 from bnnedge.ops.normalisation import AffineBatchNorm
-from bnnedge.ops.quantisers import activation_layer
+from bnnedge.ops.quantisers import ResidualQuantiser, activation_layer
 from bnnedge.ops.shapes import require_images, require_stride
 
 
@@ -80,6 +80,8 @@ class BinaryConvBNReLU(nn.Module):
     The ReLU is off unless asked for: where the next thing is a sign, as at the front of another
     CONV_BN_RELU block, sign(ReLU(x)) = +1 whatever x is. In front of a BatchNorm it is harmless.
 
+    With `residual`, `ResidualQuantiser` ends the block, so that it can be added to such a stream.
+
     Args:
         in_channels: C.
         out_channels: filters.
@@ -89,10 +91,11 @@ class BinaryConvBNReLU(nn.Module):
         groups: independent parts of the channels.
         order: where the BatchNorm stands.
         relu: whether there is a ReLU at the end; see above.
-        shortcut: whether there is a shortcut.
+        shortcut: whether there is a shortcut; none with `residual`, whose sums are quantised too.
         reduction: how stride 2 is done.
         padding_mode: what the convolution pads with.
         binarize: how the convolution binarises.
+        residual: the integers of a residual stream; None leaves real numbers.
 
     Raises:
         ConfigError: a choice out of range or one that does not fit the others; when called, images
@@ -114,9 +117,15 @@ class BinaryConvBNReLU(nn.Module):
         reduction: Reduction = Reduction.CONV,
         padding_mode: PaddingMode = PaddingMode.MINUS_ONE,
         binarize: BinarizeConfig = BLOCK,
+        residual: ResidualConfig | None = None,
     ) -> None:
         super().__init__()
         require_stride("BinaryConvBNReLU", stride)
+        if shortcut and residual is not None:
+            raise ConfigError(
+                "BinaryConvBNReLU: wanted no shortcut with a residual stream of integers",
+                remedy="BinaryResNetBlock has shortcuts around it whose sums are integers too",
+            )
         if kernel_size % 2 == 0:
             raise ConfigError(f"BinaryConvBNReLU: wanted an odd kernel_size, got {kernel_size}")
         if reduction is Reduction.FACTORIZED and stride != 2:
@@ -154,6 +163,7 @@ class BinaryConvBNReLU(nn.Module):
             SkipConnectV2(in_channels, out_channels, stride=stride) if shortcut else None
         )
         self.relu = nn.ReLU() if relu else None
+        self.quant = None if residual is None else ResidualQuantiser(residual)
 
     def forward(self, x: Tensor) -> Tensor:
         """See the class."""
@@ -164,4 +174,6 @@ class BinaryConvBNReLU(nn.Module):
             out = out + self.shortcut(x)
         if not before:
             out = self.norm(out)
-        return out if self.relu is None else self.relu(out)
+        if self.relu is not None:
+            out = self.relu(out)
+        return out if self.quant is None else self.quant(out)

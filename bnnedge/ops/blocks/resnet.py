@@ -5,9 +5,10 @@ from torch import Tensor, nn
 from bnnedge.errors import ConfigError
 from bnnedge.ops.blocks.config import BLOCK, Downsample, LayerOrder
 from bnnedge.ops.blocks.conv_bn_relu import BinaryConvBNReLU
-from bnnedge.ops.blocks.skip import ResNetDownSample
-from bnnedge.ops.config import BinarizeConfig, PaddingMode
+from bnnedge.ops.blocks.skip import ResNetDownSample, SkipConnectV2
+from bnnedge.ops.config import BinarizeConfig, PaddingMode, ResidualConfig
 from bnnedge.ops.normalisation import AffineBatchNorm
+from bnnedge.ops.quantisers import ResidualQuantiser
 from bnnedge.ops.shapes import require_images, require_stride
 
 
@@ -17,6 +18,9 @@ class BinaryResNetBlock(nn.Module):
     inner = first(x) + skip(x), out = second(inner) + inner: a shortcut around each of two
     `BinaryConvBNReLU`, as in "Bi-Real Net" (Liu et al. 2018, section 3.2). Those have none of
     their own, so nothing is added twice.
+
+    With `residual` the block takes and gives a residual stream of integers: what each convolution
+    gives, what the shortcut computes, and either sum passes a `ResidualQuantiser`.
 
     Args:
         in_channels: C.
@@ -29,6 +33,7 @@ class BinaryResNetBlock(nn.Module):
             shortcut the next block's sign would see nothing below 0.
         padding_mode: what the convolutions pad with.
         binarize: how the convolutions binarise.
+        residual: the integers of the stream; None leaves real numbers.
 
     Raises:
         ConfigError: a choice out of range or one that does not fit the others; when called, images
@@ -47,6 +52,7 @@ class BinaryResNetBlock(nn.Module):
         relu: bool = False,
         padding_mode: PaddingMode = PaddingMode.MINUS_ONE,
         binarize: BinarizeConfig = BLOCK,
+        residual: ResidualConfig | None = None,
     ) -> None:
         super().__init__()
         require_stride("BinaryResNetBlock", stride)
@@ -62,6 +68,7 @@ class BinaryResNetBlock(nn.Module):
                 relu=relu,
                 padding_mode=padding_mode,
                 binarize=binarize,
+                residual=residual,
             )
 
         self.first = binary(in_channels, kernel_size, stride)
@@ -70,6 +77,11 @@ class BinaryResNetBlock(nn.Module):
         if stride == 1 and in_channels == out_channels:
             self.skip = nn.Identity()
         elif downsample is Downsample.CONV:
+            if residual is not None:
+                raise ConfigError(
+                    "BinaryResNetBlock: downsample conv gives no integers, wanted a stream of them",
+                    remedy="choose downsample avgpool, mean or binary_conv",
+                )
             self.skip = nn.Sequential(
                 nn.Conv2d(in_channels, out_channels, 1, stride=stride, bias=False),
                 AffineBatchNorm(out_channels),
@@ -77,6 +89,8 @@ class BinaryResNetBlock(nn.Module):
             )
         elif downsample is Downsample.BINARY_CONV:
             self.skip = binary(in_channels, 3, stride)
+        elif downsample is Downsample.MEAN:
+            self.skip = SkipConnectV2(in_channels, out_channels, stride=stride, residual=residual)
         elif stride == 2 and out_channels == 2 * in_channels:
             self.skip = ResNetDownSample()
         else:
@@ -85,10 +99,14 @@ class BinaryResNetBlock(nn.Module):
                 f"output channels, got stride {stride} and {out_channels}",
                 remedy="downsample conv or binary_conv takes any",
             )
+        self.inner_quant = None if residual is None else ResidualQuantiser(residual)
+        self.quant = None if residual is None else ResidualQuantiser(residual)
 
     def forward(self, x: Tensor) -> Tensor:
         """See the class."""
         require_images("BinaryResNetBlock", x, self.in_channels)
         inner: Tensor = self.first(x) + self.skip(x)
+        if self.inner_quant is not None:
+            inner = self.inner_quant(inner)
         out: Tensor = self.second(inner) + inner
-        return out
+        return out if self.quant is None else self.quant(out)

@@ -6,9 +6,10 @@ from torch.nn import functional
 
 from bnnedge.errors import ConfigError
 from bnnedge.ops.blocks.config import BLOCK
-from bnnedge.ops.config import BinarizeConfig, PaddingMode
+from bnnedge.ops.config import BinarizeConfig, PaddingMode, ResidualConfig
 from bnnedge.ops.conv import BinaryConv2d
 from bnnedge.ops.normalisation import AffineBatchNorm
+from bnnedge.ops.quantisers import ResidualQuantiser
 from bnnedge.ops.shapes import require_images, require_stride
 
 
@@ -29,6 +30,9 @@ class SkipConnectV2(nn.Module):
     * stride 2 with `conv_downsample`: `halving_pool`, then a 3×3 binary convolution and a
       BatchNorm, to any number of channels.
 
+    With `residual`, `ResidualQuantiser` follows the mean, or the BatchNorm where there is one; with
+    stride 1 the images are such integers already.
+
     Args:
         in_channels: C.
         out_channels: channels of the result.
@@ -36,6 +40,7 @@ class SkipConnectV2(nn.Module):
         conv_downsample: see above; stride 2 only.
         padding_mode: what the convolution pads with.
         binarize: how the convolution binarises.
+        residual: the integers of a residual stream; None leaves real numbers.
 
     Raises:
         ConfigError: channels or stride that the shortcut cannot make; when called, images of other
@@ -51,6 +56,7 @@ class SkipConnectV2(nn.Module):
         conv_downsample: bool = False,
         padding_mode: PaddingMode = PaddingMode.MINUS_ONE,
         binarize: BinarizeConfig = BLOCK,
+        residual: ResidualConfig | None = None,
     ) -> None:
         super().__init__()
         require_stride("SkipConnectV2", stride)
@@ -76,25 +82,27 @@ class SkipConnectV2(nn.Module):
                 ),
                 AffineBatchNorm(out_channels),
             )
+        self.quant = ResidualQuantiser(residual) if residual is not None and stride == 2 else None
 
     def forward(self, x: Tensor) -> Tensor:
         """See the class."""
         require_images("SkipConnectV2", x, self.in_channels)
         if self.stride == 1:
             return x
-        pooled: Tensor = self.pool(x)
+        out: Tensor = self.pool(x)
         if self.conv is not None:
-            out: Tensor = self.conv(pooled)
-            return out
-        twice = self.out_channels == 2 * self.in_channels
-        return torch.cat((pooled, pooled), dim=1) if twice else pooled
+            out = self.conv(out)
+        if self.quant is not None:
+            out = self.quant(out)
+        twice = self.conv is None and self.out_channels == 2 * self.in_channels
+        return torch.cat((out, out), dim=1) if twice else out
 
 
 class ResNetDownSample(nn.Module):
     """Images (N, C, H, W) → every second pixel, and C channels of zeros: (N, 2·C, ⌈H/2⌉, ⌈W/2⌉).
 
     The parameter-free shortcut, option A, of "Deep Residual Learning" (He et al. 2016), section
-    4.2 on CIFAR-10.
+    4.2 on CIFAR-10. It computes nothing: integers of a residual stream stay such integers.
     """
 
     def forward(self, x: Tensor) -> Tensor:
