@@ -107,8 +107,20 @@ def _tensor_of(stream: str, graph: onnx.ModelProto) -> str:
         for node in graph.graph.node
         if f"{node.name}.".startswith(f"{stream}.") and not node.name.endswith(".weight_quant")
     ]
-    # A layer that leaves its input as it is has no node.
-    return str(nodes[-1].output[0]) if nodes else INPUT
+    if nodes:
+        return str(nodes[-1].output[0])
+    if stream.endswith(".sign"):
+        return _signs_into(stream.removesuffix(".sign"), graph)
+    return INPUT  # a layer that leaves its input as it is has no node
+
+
+def _signs_into(layer: str, graph: onnx.ModelProto) -> str:
+    """The signs that a layer multiplies; the exporter merges those of two layers on one input."""
+    producers = {output: node for node in graph.graph.node for output in node.output}
+    node = next(node for node in graph.graph.node if node.name == layer)
+    while node.op_type != "BipolarQuant":
+        node = producers[node.input[0]]
+    return str(node.output[0])
 
 
 def compare_norms(model: Network, graph: onnx.ModelProto) -> int:

@@ -22,6 +22,7 @@ __all__ = [
     "lfc",
     "load_pretrained",
     "nin",
+    "resnet",
     "resnet18",
     "resnet20",
     "sfc",
@@ -68,6 +69,11 @@ def vgg_small(*, pretrained: str) -> "Network":
 def nin(*, pretrained: str) -> "Network":
     """Network in Network, as XNOR-Net's public implementations have it."""
     return load_pretrained("nin", pretrained)
+
+
+def resnet(*, pretrained: str) -> "Network":
+    """A small residual network, described in its recipe."""
+    return load_pretrained("resnet", pretrained)
 
 
 def resnet18(*, pretrained: str) -> "Network":

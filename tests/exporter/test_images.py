@@ -17,6 +17,7 @@ from bnnedge.models.config import (
     PoolConfig,
     PoolKind,
     Precision,
+    StageConfig,
     Topology,
 )
 from bnnedge.models.network import Network
@@ -71,6 +72,21 @@ def _adversarial(model: Network) -> np.ndarray:
             NetworkConfig(topology=Topology.NIN), OneBitThreshold(threshold=99.0), id="nin"
         ),
         pytest.param(NetworkConfig(topology=Topology.RESNET20), IntegerEncoding(), id="resnet20"),
+        pytest.param(
+            NetworkConfig(topology=Topology.RESNET20, residual_bits=0),
+            IntegerEncoding(),
+            id="resnet20-real-residual",
+        ),
+        pytest.param(
+            NetworkConfig(
+                topology=Topology.RESNET,
+                stages=(StageConfig(channels=6), StageConfig(channels=5, stride=2)),
+                residual_bits=3,
+                weight_scale=WeightScale.CHANNEL,
+            ),
+            QuantileThermometer(levels=(50.5, 120.0, 200.0)),
+            id="resnet-binary-shortcut",
+        ),
     ],
 )
 def test_images_export_exactly(config: NetworkConfig, encoding: Encoding) -> None:

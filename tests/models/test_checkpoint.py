@@ -9,9 +9,11 @@ import numpy as np
 import pytest
 import torch
 
+from bnnedge.data.encodings import IntegerEncoding
 from bnnedge.errors import CheckpointError
 from bnnedge.models.checkpoint import load_checkpoint, load_test_set, save_checkpoint
-from tests.models.networks import random_mlp
+from bnnedge.models.config import NetworkConfig, Topology
+from tests.models.networks import random_mlp, random_network
 
 _IMAGES = np.arange(3 * 16, dtype=np.uint8).reshape(3, 16)
 _LABELS = np.array([4, 0, 9], np.int64)
@@ -32,6 +34,26 @@ def test_a_saved_network_comes_back_identical(folder: Path) -> None:
     images, labels = load_test_set(folder, checkpoint)
     assert images.dtype == np.float32
     assert np.array_equal(images, _IMAGES) and np.array_equal(labels, _LABELS)
+
+
+def test_a_residual_network_is_what_it_was_when_records_knew_no_residual_bits(
+    tmp_path: Path,
+) -> None:
+    images = np.zeros((3, 3, 8, 8), np.uint8)
+    for bits in (0, None):
+        config = NetworkConfig(topology=Topology.RESNET20, residual_bits=bits)
+        model = random_network(config, input_shape=(3, 8, 8), encoding=IntegerEncoding())
+        save_checkpoint(tmp_path, model, {"input_range": [0, 255]}, images, _LABELS)
+        if bits == 0:
+            record = json.loads((tmp_path / "checkpoint.json").read_text())
+            for key in ("residual_bits", "stages", "stem"):
+                del record["network"][key]
+            (tmp_path / "checkpoint.json").write_text(json.dumps(record))
+        again = load_checkpoint(tmp_path).model
+        assert again.config.residual == config.residual
+        x = torch.randint(0, 256, (9, 3, 8, 8)).float()
+        with torch.no_grad():
+            assert torch.equal(again(x), model(x))
 
 
 class _Malicious:

@@ -25,6 +25,7 @@ def _rows(columns: int) -> list[list[str]]:
 
 
 _ROWS = {row[0].strip("`"): row for row in _rows(5)}
+_EXAMPLES = {"conv": "conv_mnist.toml", "resnet": "resnet_fashion_mnist.toml"}
 _INPUTS = {
     "one_bit_threshold": "1 bit",
     "quantile_thermometer": "{} bits",
@@ -39,12 +40,12 @@ def test_every_named_network_is_listed() -> None:
 @pytest.mark.parametrize("name", _ROWS)
 def test_weights_and_macs(name: str) -> None:
     config = (
-        Recipe.load(_ROOT / "build_scripts" / "conv_mnist.toml").network
-        if name == "conv"
+        Recipe.load(_ROOT / "build_scripts" / _EXAMPLES[name]).network
+        if name in _EXAMPLES
         else NetworkConfig(topology=Topology(name))
     )
     dense = name in ("tfc", "sfc", "lfc")
-    shape = (1, 28, 28) if dense or name in ("lenet5", "conv") else (3, 32, 32)
+    shape = (1, 28, 28) if dense or name in ("lenet5", *_EXAMPLES) else (3, 32, 32)
     encoding = OneBitThreshold(threshold=64.0) if dense else IntegerEncoding()
     model = build_network(config, input_shape=shape, encoding=encoding, classes=10).eval()
     macs = []

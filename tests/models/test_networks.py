@@ -14,21 +14,29 @@ from bnnedge.models.config import (
     PoolConfig,
     PoolKind,
     Precision,
+    StageConfig,
     Topology,
 )
 from bnnedge.models.network import Network
 from bnnedge.models.zoo import build_network
-from bnnedge.ops.config import ActivationMethod, PaddingMode, WeightScale
+from bnnedge.ops.blocks.conv_bn_relu import BinaryConvBNReLU
+from bnnedge.ops.blocks.skip import ResNetDownSample
+from bnnedge.ops.config import ActivationMethod, PaddingMode, ResidualConfig, WeightScale
 from bnnedge.ops.conv import BinaryConv2d
 from bnnedge.ops.quantisers import BirealBinaryActivation
 from tests.models.networks import random_mlp, random_network
 
 _STACK = (LayerConfig(conv=6, padding=1, pool=PoolConfig(size=2)), LayerConfig(dense=8))
+_STAGES = (StageConfig(channels=8), StageConfig(channels=16, blocks=2, stride=2))
 _BITS = OneBitThreshold(threshold=127.5)
 
 
 def _config(topology: str, **options: object) -> NetworkConfig:
-    given = {"mlp": {"hidden": (9,)}, "conv": {"layers": _STACK}}.get(topology, {})
+    given = {
+        "mlp": {"hidden": (9,)},
+        "conv": {"layers": _STACK},
+        "resnet": {"stages": _STAGES},
+    }.get(topology, {})
     return NetworkConfig(topology=Topology(topology), **{**given, **options})
 
 
@@ -99,6 +107,63 @@ def test_residual_networks_have_their_published_depth(
     assert streams["sign"].shape[2:] == {18: (1, 1), 20: (2, 2)}[convolutions + 1]
 
 
+def test_stages_and_stem_are_what_the_recipe_says() -> None:
+    stages = (
+        StageConfig(channels=8, blocks=2),
+        StageConfig(channels=16, stride=2),
+        StageConfig(channels=12),
+        StageConfig(channels=12, stride=2),
+    )
+    stem = LayerConfig(conv=8, kernel=5, stride=2, padding=2, pool=PoolConfig(size=2))
+    model = _build("resnet", (1, 28, 28), stages=stages, stem=stem).eval()
+    sizes = {name: tuple(layer.weights.weight.shape) for name, layer in model.layers.items()}
+    assert sizes["first"] == (8, 1, 5, 5) and sizes["output"] == (10, 12)
+    streams = model.trace(torch.zeros(1, 1, 28, 28))
+    assert [tuple(streams[f"blocks.{i}.quant"].shape[1:]) for i in range(5)] == [
+        *[(8, 7, 7), (8, 7, 7), (16, 4, 4), (12, 4, 4), (12, 2, 2)]
+    ]
+    shortcuts = [type(model.get_submodule(f"blocks.{i}.skip")) for i in range(5)]
+    assert shortcuts == [
+        *[nn.Identity, nn.Identity, ResNetDownSample, BinaryConvBNReLU, BinaryConvBNReLU]
+    ]
+    plain = _build("resnet", (1, 9, 7)).layers
+    assert tuple(plain["first"].weights.weight.shape) == (8, 1, 3, 3)
+    with pytest.raises(ConfigError, match="resnet wants images of at least 4x4, got 3x9: nothing"):
+        _build("resnet", (1, 3, 9), stem=LayerConfig(conv=8, kernel=4))
+
+
+@pytest.mark.parametrize(("bits", "wanted"), [(None, 4), (2, 2), (8, 8)])
+def test_between_residual_blocks_flow_integers_of_so_many_bits(
+    bits: int | None, wanted: int
+) -> None:
+    config = _config("resnet", residual_bits=bits)
+    model = random_network(config, input_shape=(3, 9, 7), encoding=IntegerEncoding())
+    x = torch.randint(0, 256, (20, 3, 9, 7), generator=torch.Generator().manual_seed(1)).float()
+    half = 2 ** (wanted - 1)
+    streams = {n: s for n, s in model.trace(x).items() if n.endswith("quant")}
+    assert len(streams) == 1 + 3 * 4  # behind the stem; of both branches and sums of every block
+    for name, stream in streams.items():
+        integers = stream * half / 4  # they reach from -4 to almost 4
+        assert torch.equal(integers, integers.round()), name
+        assert -half <= integers.min() and integers.max() <= half - 1
+        assert len(integers.unique()) > min(half, 8), name
+
+
+def test_residual_numbers_are_real_where_asked_for_or_where_anything_else_is() -> None:
+    float_residual = {"residual_bits": 0}
+    for options in (
+        float_residual,
+        {"first_last": Precision.FLOAT},
+        {"activations": Precision.FLOAT, "weights": Precision.FLOAT},
+        {"activations": Precision.FLOAT, **float_residual},
+    ):
+        assert _config("resnet18", **options).residual is None
+        streams = _build("resnet18", **options).eval().trace(torch.zeros(1, 3, 8, 8))
+        assert not [name for name in streams if name.endswith("quant")]
+    assert _config("resnet18").residual == ResidualConfig(bits=4, scale=0.5)
+    assert _config("cnv").residual is None and _config("cnv", **float_residual).residual is None
+
+
 _SMALL = {"cnv": (3, 32, 32), "lenet5": (1, 16, 16), "tfc": (5, 5), "mlp": (7,)}
 
 
@@ -129,7 +194,7 @@ def test_evaluation_computes_with_integers_and_ends_in_the_forward_pass(
     assert torch.equal(logits.argmax(1), sums.argmax(1))  # the scalar affine keeps the winner
 
 
-@pytest.mark.parametrize("topology", ["tfc", "conv", "nin", "resnet20"])
+@pytest.mark.parametrize("topology", ["tfc", "conv", "nin", "resnet20", "resnet"])
 def test_accumulators_stay_within_what_is_called_reachable(topology: str) -> None:
     for encoding in (_BITS, IntegerEncoding()):
         for padding in (PaddingMode.ZERO, PaddingMode.MINUS_ONE):
@@ -156,6 +221,24 @@ def test_config_errors_say_what_was_wanted() -> None:
     for options, message in (
         ({"topology": Topology.MLP}, "mlp wants hidden"),
         ({"topology": Topology.CONV}, r"conv wants layers, e.g. layers = \[\{ conv = 32"),
+        ({"topology": Topology.RESNET}, r"resnet wants stages, e.g. stages = \[\{ channels = 64"),
+        ({"topology": Topology.RESNET18, "stages": _STAGES}, "resnet18 has fixed layers, got stag"),
+        ({"topology": Topology.CNV, "stem": _STACK[0]}, "stem wants to be .* got cnv.*remove stem"),
+        (
+            {"topology": Topology.RESNET, "stages": _STAGES, "stem": _STACK[1]},
+            "stem wants to be the first convolution of topology resnet, got a dense layer",
+        ),
+        ({"topology": Topology.RESNET20, "residual_bits": 1}, "wants 2…8 bits, got 1"),
+        ({"topology": Topology.RESNET20, "residual_bits": -4}, "wants 2…8 bits, got -4"),
+        ({"topology": Topology.CNV, "residual_bits": 4}, "cnv has no shortcuts, got residual_bit"),
+        (
+            {
+                "topology": Topology.RESNET20,
+                "residual_bits": 4,
+                "first_last": Precision.FLOAT,
+            },
+            "residual_bits goes with binary .* got float.*set residual_bits = 0",
+        ),
         ({"topology": Topology.TFC, "hidden": (64,)}, "tfc has fixed layers, got hidden"),
         ({"topology": Topology.NIN, "layers": _STACK}, "nin has fixed layers, got layers"),
         ({"topology": Topology.MLP, "hidden": (64, 0)}, r"widths in 1…65536, got \[64, 0\]"),
@@ -175,6 +258,13 @@ def test_config_errors_say_what_was_wanted() -> None:
     ):
         with pytest.raises(ConfigError, match=message):
             LayerConfig(**options)
+    for options, message in (
+        ({"channels": 0}, "stage wants channels in 1…65536, got 0"),
+        ({"channels": 8, "blocks": 0}, "stage wants 1…1024 blocks, got 0"),
+        ({"channels": 8, "stride": 3}, "stage wants stride 1 or 2, got 3"),
+    ):
+        with pytest.raises(ConfigError, match=message):
+            StageConfig(**options)
     with pytest.raises(ConfigError, match="size and stride of at least 1"):
         PoolConfig(size=2, stride=0)
     with pytest.raises(ConfigError, match=r"half its size \(1\), got 2"):
@@ -240,7 +330,7 @@ def test_integers_and_real_numbers_are_padded_with_zero_and_signs_as_asked() -> 
         assert borders(_build(topology, padding=plus)) == {plus}
 
 
-@pytest.mark.parametrize("topology", ["conv", "nin", "resnet20"])
+@pytest.mark.parametrize("topology", ["conv", "nin", "resnet20", "resnet"])
 @pytest.mark.parametrize("weights", list(Precision))
 def test_every_parameter_learns(topology: str, weights: Precision) -> None:
     torch.manual_seed(0)
