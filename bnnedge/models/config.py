@@ -234,19 +234,18 @@ class NetworkConfig:
             )
 
     def _check_residual(self) -> None:
-        if not self.residual_bits:
-            return
-        if not self.topology.is_residual:
+        if self.residual_bits is not None and not self.topology.is_residual:
             raise ConfigError(
                 f"{self.topology.value} has no shortcuts, got residual_bits {self.residual_bits}",
                 remedy="remove residual_bits",
             )
-        if not self._is_binary:
+        if self.residual_bits and not self._is_binary:
             raise ConfigError(
                 "residual_bits goes with binary weights, activations and first_last, got float",
                 remedy="set residual_bits = 0 for real numbers between the blocks",
             )
-        ResidualConfig(bits=self.residual_bits)
+        if self.residual_bits:
+            ResidualConfig(bits=self.residual_bits)
 
     @property
     def _is_binary(self) -> bool:

@@ -1,5 +1,6 @@
 """A network's shape as JSON, beside its weights: in checkpoints and in pretrained models."""
 
+import dataclasses
 import math
 from collections.abc import Mapping
 from typing import Any
@@ -46,9 +47,10 @@ def network_from_record(record: Mapping[str, Any], source: str) -> Network:
         CheckpointError: a value is missing or is none that bnnedge writes.
     """
     try:
-        # Between residual blocks were real numbers only when records did not say.
-        network = {"residual_bits": 0, **record["network"]}
-        config = structure(network, NetworkConfig, source=source)
+        config = structure(record["network"], NetworkConfig, source=source)
+        if config.residual is not None and "residual_bits" not in record["network"]:
+            # Between residual blocks were real numbers when records did not say.
+            config = dataclasses.replace(config, residual_bits=0)
         shape = tuple(int(size) for size in record["input_shape"])
         outputs = int(record["outputs"])
         encoding = _encoding(record["encoding"], source)

@@ -4,7 +4,7 @@ from bnnedge.data.encodings import Encoding
 from bnnedge.models.chain import Chain
 from bnnedge.models.config import NetworkConfig
 from bnnedge.models.network import Network
-from bnnedge.models.resnet import BinaryResNet
+from bnnedge.models.residual import BinaryResNet
 
 
 def build_network(

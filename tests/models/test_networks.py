@@ -161,7 +161,7 @@ def test_residual_numbers_are_real_where_asked_for_or_where_anything_else_is() -
         streams = _build("resnet18", **options).eval().trace(torch.zeros(1, 3, 8, 8))
         assert not [name for name in streams if name.endswith("quant")]
     assert _config("resnet18").residual == ResidualConfig(bits=4, scale=0.5)
-    assert _config("cnv").residual is None and _config("cnv", **float_residual).residual is None
+    assert _config("cnv").residual is None
 
 
 _SMALL = {"cnv": (3, 32, 32), "lenet5": (1, 16, 16), "tfc": (5, 5), "mlp": (7,)}
@@ -230,7 +230,7 @@ def test_config_errors_say_what_was_wanted() -> None:
         ),
         ({"topology": Topology.RESNET20, "residual_bits": 1}, "wants 2…8 bits, got 1"),
         ({"topology": Topology.RESNET20, "residual_bits": -4}, "wants 2…8 bits, got -4"),
-        ({"topology": Topology.CNV, "residual_bits": 4}, "cnv has no shortcuts, got residual_bit"),
+        ({"topology": Topology.CNV, "residual_bits": 0}, "cnv has no shortcuts, got residual_bit"),
         (
             {
                 "topology": Topology.RESNET20,

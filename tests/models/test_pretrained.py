@@ -218,5 +218,5 @@ def test_a_shipped_network_was_trained_with_the_recipe_on_its_card(tmp_path: Pat
         path.write_text(card.recipe)
         recipe = Recipe.load(path)
         assert (recipe.name, recipe.training.seed) == (name, card.seed)
-        assert to_json(recipe.network) == card.model["network"]
+        assert recipe.network == load_card(card).config
         assert recipe.data.dataset.value == card.dataset
