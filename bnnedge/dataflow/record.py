@@ -18,7 +18,8 @@ if TYPE_CHECKING:
     from bnnedge.dataflow.graph import Dataflow
 
 FORMAT_VERSION = 4
-CHAIN_VERSION = 3  # written where possible: version 4 without `inputs`, `_BRANCHES` and k
+# Written where possible: version 4 without `inputs`, `_BRANCHES`, k and max-pools of integers.
+CHAIN_VERSION = 3
 OLDEST_VERSION = 2  # which has no ScoreTable, and is version 3 in all else
 
 _BRANCHES = (MultiThreshold, Add, Concat, PadChannels, Crop)
@@ -50,9 +51,10 @@ def to_record(dataflow: "Dataflow") -> tuple[dict[str, Any], Arrays]:
     """What `dataflow.json` and `weights.npz` hold."""
     arrays: Arrays = {}
     branches = bool(dataflow.inputs) or any(isinstance(n, _BRANCHES) for n in dataflow.nodes)
+    newer = branches or dataflow.output.k > 1 or any(map(_pools_integers, dataflow.nodes))
     record = {
         "format": "bnnedge-dataflow",
-        "version": FORMAT_VERSION if branches or dataflow.output.k > 1 else CHAIN_VERSION,
+        "version": FORMAT_VERSION if newer else CHAIN_VERSION,
         "name": dataflow.name,
         "input": _write(dataflow.input, "input", arrays),
         "nodes": [_write(node, node.name, arrays) for node in dataflow.nodes],
@@ -84,6 +86,10 @@ def from_record(record: Mapping[str, Any], arrays: Mapping[str, NDArray[Any]]) -
             for name, sources in record.get("inputs", {}).items()
         },
     )
+
+
+def _pools_integers(node: Node) -> bool:
+    return isinstance(node, MaxPool) and node.conjunction is None
 
 
 def _write(part: Any, prefix: str, arrays: Arrays) -> dict[str, Any]:

@@ -227,16 +227,7 @@ class _Builder:
         pixels = before.elements // before.channels
         match node:
             case MaxPool() | SumPool():
-                return pool_kernel(
-                    name=node.name,
-                    window=node.window,
-                    shape=_map_shape(before),
-                    conjunction=node.conjunction if isinstance(node, MaxPool) else None,
-                    element_bits=before.element.width_bits,
-                    result_bits=after.element.width_bits,
-                    lanes=lanes,
-                    memory_prefix=self._memory,
-                )
+                return pool_kernel(node, before, lanes, memory_prefix=self._memory)
             case Threshold():
                 return ThresholdKernel(
                     node=node,

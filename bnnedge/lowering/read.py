@@ -270,7 +270,7 @@ def _max_pools(model: ModelWrapper, region: Region, index: int, channels: int) -
         start = behind.index("MultiThreshold") + 1 if "MultiThreshold" in behind else 0
         if number and behind[:1] == ["Mul"]:
             previous = nodes[-1]
-            assert isinstance(previous, MaxPool)
+            assert isinstance(previous, MaxPool) and previous.conjunction is not None
             start = int(previous.conjunction.any())
         for node in section[start:]:
             if node.op_type == "Mul":

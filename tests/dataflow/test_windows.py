@@ -1,5 +1,7 @@
 """Windows, pools and matrix-vector units on feature maps, against torch's convolutions."""
 
+from typing import Any
+
 import numpy as np
 import pytest
 import torch
@@ -143,6 +145,28 @@ def test_pooling_bits_is_pooling_accumulators_before_the_threshold(window: Windo
 
 
 @pytest.mark.parametrize("window", WINDOWS)
+@pytest.mark.parametrize("dtype", [np.int8, np.int64, np.uint8])
+def test_padding_never_wins_a_maximum(window: Window, dtype: type[np.integer[Any]]) -> None:
+    if not window.inside(9, 7).any(axis=2).all():
+        pytest.skip("a window sees nothing but padding")
+    x = np.random.default_rng(4).integers(-9, 0, (2, 9, 7, 3))
+    element = ElementType(width_bits=5, signed=True)
+    if dtype is np.uint8:
+        x, element = x + 9, ElementType(width_bits=4)
+    pool = MaxPool(name="p", window=window)
+    assert pool.output_stream(Stream(shape=(9, 7, 3), element=element)).element == element
+    got = pool.run(x.astype(dtype))
+    assert got.dtype == dtype
+    top, left, _, _ = window.padding
+    for row, column in np.ndindex(*got.shape[1:3]):
+        rows = [row * window.stride[0] - top + i * window.dilation[0] for i in range(9)]
+        columns = [column * window.stride[1] - left + i * window.dilation[1] for i in range(9)]
+        rows = [r for r in rows[: window.kernel[0]] if 0 <= r < 9]
+        columns = [c for c in columns[: window.kernel[1]] if 0 <= c < 7]
+        assert (got[:, row, column] == x[:, rows][:, :, columns].max(axis=(1, 2))).all()
+
+
+@pytest.mark.parametrize("window", WINDOWS)
 def test_sum_pool(window: Window) -> None:
     x = np.random.default_rng(4).integers(-9, 10, (2, 9, 7, 3))
     ones = np.zeros((3, *window.kernel, 3), np.int64)
@@ -170,6 +194,7 @@ def test_flatten_keeps_the_streams_order() -> None:
         (SlidingWindow(name="n", window=Window(kernel=(1, 1)), fill=2), "padding 2 is no BIPOLAR"),
         (SumPool(name="n", window=Window(kernel=(2, 2))), "wanted signed integers"),
         (MaxPool(name="n", window=Window(kernel=(2, 2)), conjunction=np.zeros(3)), "wanted 3"),
+        (MaxPool(name="n", window=Window(kernel=(2, 2))), "wanted integers, got .* BIPOLAR"),
         (
             MaxPool(
                 name="n",

@@ -144,7 +144,8 @@ class ChainMaker:
         )
 
     def max_pool(self, window: Window) -> None:
-        conjunction = self.rng.random(self.stream.channels) < 0.4
+        bits = self.stream.element.bipolar
+        conjunction = self.rng.random(self.stream.channels) < 0.4 if bits else None
         self.add(MaxPool(name=f"pool{len(self.nodes)}", window=window, conjunction=conjunction))
 
     def sum_pool(self, window: Window) -> None:
@@ -244,6 +245,8 @@ def random_chain(seed: int) -> Dataflow:
         if rng.random() < 0.3
         else pixel_encoding(shape, elements[int(rng.integers(3))]),
     )
+    if not maker.stream.element.bipolar and rng.random() < 0.3:
+        maker.max_pool(random_pool(rng, maker.stream))
     for _ in range(int(rng.integers(1, 4))):
         groups = int(rng.choice([g for g in divisors(maker.stream.channels) if g <= 4]))
         bits = maker.stream.element.bipolar
@@ -257,7 +260,8 @@ def random_chain(seed: int) -> Dataflow:
             thresholded=not summed,
         )
         if summed:
-            maker.sum_pool(random_pool(rng, maker.stream))
+            pool = maker.sum_pool if rng.random() < 0.6 else maker.max_pool
+            pool(random_pool(rng, maker.stream))
             maker.threshold()
         elif rng.random() < 0.4:
             maker.max_pool(random_pool(rng, maker.stream))

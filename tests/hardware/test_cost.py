@@ -6,13 +6,15 @@ import numpy as np
 import pytest
 
 from bnnedge.cost import block_memory, lut_ram, lut_rom, ram
-from bnnedge.dataflow import IntegerMvu, XnorMvu
+from bnnedge.dataflow import IntegerMvu, MaxPool, Stream, Window, XnorMvu
+from bnnedge.dataflow.streams import signed_type
 from bnnedge.hardware.kernels import (
     IntegerMvuKernel,
     Kernel,
     StreamFifoKernel,
     TopKKernel,
     XnorMvuKernel,
+    pool_kernel,
 )
 from tests.hardware.test_mvu import UINT8
 from tests.hardware.test_synthesis import cells, scores, window
@@ -38,6 +40,12 @@ def random_integers(rows: int, columns: int) -> IntegerMvu:
         thresholds=rng.integers(-999, 1000, rows),
         invert=rng.random(rows) < 0.5,
     )
+
+
+def wide_pool(stride: int) -> Kernel:
+    """The largest of 2x2 integers of 12 bits, 8 channels at a time."""
+    node = MaxPool(name="pool", window=Window(kernel=(2, 2), stride=(stride, stride)))
+    return pool_kernel(node, Stream(shape=(14, 14, 32), element=signed_type(2047)), lanes=8)
 
 
 @pytest.mark.parametrize(
@@ -78,6 +86,8 @@ def check_prediction(kernel: Kernel, folder: Path) -> None:
         XnorMvuKernel(node=random_mvu(256, 256), pe=8, simd=32),
         IntegerMvuKernel(node=random_integers(64, 27), element=UINT8, pe=8, simd=9),
         scores(512, 2),
+        wide_pool(2),
+        wide_pool(1),
         TopKKernel(elements=10, k=5, element_bits=8),
         TopKKernel(elements=1000, k=3, element_bits=14),
         StreamFifoKernel(width_bits=3, depth_words=64, image_words=64),

@@ -283,6 +283,11 @@ _LINTED = [
     ("pool", {"Sum": 1, "ElementBits": 4, "ResultBits": 6}),
     ("pool", {"InWidth": 1, "InHeight": 1, "OutWidth": 1, "OutHeight": 1, "Lanes": 1}),
     ("pool_window", {"Lanes": 2, "Depth": 64}),
+    *(
+        (module, {"Max": 1, "Signed": signed, "ElementBits": bits, "ResultBits": bits})
+        for module in ("pool", "pool_window")
+        for signed, bits in ((0, 8), (1, 5), (0, 1))
+    ),
     ("pool_window", {"Sum": 1, "ElementBits": 4, "ResultBits": 8}),
     *(("stream_fifo", {"Depth": depth}) for depth in (2, 5)),
     *(

@@ -9,7 +9,15 @@ import numpy as np
 import pytest
 
 from bnnedge import tools
-from bnnedge.dataflow import ElementType, Threshold, Window
+from bnnedge.dataflow import (
+    BIPOLAR,
+    ElementType,
+    MaxPool,
+    Stream,
+    SumPool,
+    Threshold,
+    Window,
+)
 from bnnedge.dataflow.streams import signed_type
 from bnnedge.hardware.kernels import (
     SV_FOLDER,
@@ -80,16 +88,12 @@ def scores(reach: int, pe: int) -> ScoreTableKernel:
     return ScoreTableKernel(node=node, element=signed_type(reach), pe=pe)
 
 
-def pool(overlap: bool, sums: bool) -> Kernel:
-    return pool_kernel(
-        name="pool",
-        window=Window(kernel=(3, 3), stride=(2, 2) if overlap else (3, 3)),
-        shape=(9, 9, 8),
-        conjunction=None if sums else np.arange(8) % 2 == 0,
-        element_bits=6 if sums else 1,
-        result_bits=10 if sums else 1,
-        lanes=2,
-    )
+def pool(overlap: bool, kind: type[MaxPool | SumPool], element: ElementType) -> Kernel:
+    window = Window(kernel=(3, 3), stride=(2, 2) if overlap else (3, 3))
+    node = kind(name="pool", window=window)
+    if element == BIPOLAR:
+        node = MaxPool(name="pool", window=window, conjunction=np.arange(8) % 2 == 0)
+    return pool_kernel(node, Stream(shape=(9, 9, 8), element=element), lanes=2)
 
 
 THRESHOLD = Threshold(name="t", thresholds=np.arange(8) - 4, invert=np.arange(8) % 3 == 0)
@@ -103,9 +107,11 @@ INT5 = ElementType(width_bits=5, signed=True)
         (window((30, 30, 64), 32), 1, False),  # 512 words of 32 bits
         (window((32, 32, 3), 3, bits=8), 1, False),
         (window((5, 5, 8), 8), 0, True),
-        (pool(overlap=False, sums=False), 0, True),
-        (pool(overlap=True, sums=False), 1, False),
-        (pool(overlap=False, sums=True), 0, True),
+        (pool(False, MaxPool, BIPOLAR), 0, True),
+        (pool(True, MaxPool, BIPOLAR), 1, False),
+        (pool(False, SumPool, signed_type(31)), 0, True),
+        (pool(False, MaxPool, UINT8), 0, True),
+        (pool(True, MaxPool, UINT8), 1, False),
         (ThresholdKernel(node=THRESHOLD, element=INT5, pe=2), 0, False),
         (scores(512, 1), 3, False),  # 5130 words of 7 bits
         (scores(512, 10), 10, False),

@@ -12,7 +12,13 @@ from numpy.typing import NDArray
 from bnnedge.dataflow import ElementType, MaxPool, SlidingWindow, Stream, SumPool, Window
 from bnnedge.dataflow.streams import BIPOLAR
 from bnnedge.errors import DataflowError
-from bnnedge.hardware.kernels import Kernel, SlidingWindowKernel, divisors, pool_kernel
+from bnnedge.hardware.kernels import (
+    Kernel,
+    PoolKind,
+    SlidingWindowKernel,
+    divisors,
+    pool_kernel,
+)
 from tests.hardware.bench import beats_of, elements_of, run_kernel, signed, steady_intervals
 
 STALLS = (0.0, 0.5)
@@ -36,6 +42,8 @@ def adversarial_maps(stream: Stream, count: int) -> NDArray[np.int64]:
     )
     maps = rng.integers(low, high, (count, *stream.shape), endpoint=True)
     maps[0], maps[1] = high, low
+    if stream.element.signed:
+        maps[2] = low + (maps[2] - low) // 2  # all negative
     return maps
 
 
@@ -196,29 +204,28 @@ def check_pool(
     folder: Path,
     cache: Path,
     *,
-    sums: bool = False,
+    kind: PoolKind = PoolKind.BITS,
     conjunction: float = 0.4,
+    width_bits: int = 4,
 ) -> Kernel:
-    rng = np.random.default_rng(7)
-    element = ElementType(width_bits=4, signed=True) if sums else BIPOLAR
-    stream = Stream(shape=shape, element=element)
-    flags = rng.random(shape[2]) < conjunction
-    node: MaxPool | SumPool = (
-        SumPool(name="pool", window=window)
-        if sums
-        else MaxPool(name="pool", window=window, conjunction=flags)
-    )
-    kernel = pool_kernel(
-        name="pool",
-        window=window,
-        shape=shape,
-        conjunction=None if sums else flags,
-        element_bits=element.width_bits,
-        result_bits=node.output_stream(stream).element.width_bits,
-        lanes=lanes,
-    )
+    integers = ElementType(width_bits=width_bits, signed=kind is not PoolKind.UNSIGNED_MAX)
+    stream = Stream(shape=shape, element=BIPOLAR if kind is PoolKind.BITS else integers)
+    node: MaxPool | SumPool = MaxPool(name="pool", window=window)
+    if kind is PoolKind.SUM:
+        node = SumPool(name="pool", window=window)
+    elif kind is PoolKind.BITS:
+        flags = np.random.default_rng(7).random(shape[2]) < conjunction
+        node = MaxPool(name="pool", window=window, conjunction=flags)
+    kernel = pool_kernel(node, stream, lanes)
+    assert kernel.kind is kind
     check(kernel, node, stream, lanes, folder, cache)
     return kernel
+
+
+SUMS: dict[str, Any] = {"kind": PoolKind.SUM}
+PIXELS: dict[str, Any] = {"kind": PoolKind.UNSIGNED_MAX, "width_bits": 8}
+LEAST: dict[str, Any] = {"kind": PoolKind.SIGNED_MAX, "width_bits": 5}
+TIES: dict[str, Any] = {"kind": PoolKind.SIGNED_MAX, "width_bits": 2}
 
 
 @pytest.mark.parametrize(
@@ -234,18 +241,29 @@ def check_pool(
             marks=SLOW,
         ),
         (Window(kernel=(2, 2), stride=(3, 2), padding=(1, 1, 1, 0)), (7, 6, 3), 1, {}, "pool"),
-        (Window(kernel=(4, 3), stride=(4, 3)), (4, 3, 4), 2, {"sums": True}, "pool"),  # global
+        (Window(kernel=(4, 3), stride=(4, 3)), (4, 3, 4), 2, SUMS, "pool"),  # global
+        (Window(kernel=(2, 2), stride=(2, 3), padding=(1, 0, 1, 1)), (6, 7, 4), 2, LEAST, "pool"),
+        (Window(kernel=(2, 2), stride=(2, 2)), (6, 6, 3), 3, PIXELS, "pool"),
+        (Window(kernel=(3, 2), stride=(3, 2)), (6, 6, 2), 1, TIES, "pool"),
+        (Window(kernel=(3, 3), stride=(2, 2), padding=SAME), (6, 7, 4), 2, LEAST, "pool_window"),
+        (Window(kernel=(2, 2), dilation=(2, 1)), (6, 5, 2), 1, TIES, "pool_window"),
         pytest.param(
-            Window(kernel=(2, 2), stride=(2, 2)), (4, 6, 2), 2, {"sums": True}, "pool", marks=SLOW
+            Window(kernel=(3, 3), stride=(2, 2), padding=SAME),
+            (7, 7, 3),
+            3,
+            PIXELS,
+            "pool_window",
+            marks=SLOW,
         ),
+        pytest.param(Window(kernel=(2, 2), stride=(2, 2)), (4, 6, 2), 2, SUMS, "pool", marks=SLOW),
         pytest.param(Window(kernel=(1, 1), stride=(2, 2)), (5, 4, 2), 1, {}, "pool", marks=SLOW),
         (Window(kernel=(3, 3), stride=(2, 2), padding=SAME), (7, 8, 4), 2, {}, "pool_window"),
-        (Window(kernel=(3, 3), stride=(2, 2)), (7, 7, 2), 2, {"sums": True}, "pool_window"),
+        (Window(kernel=(3, 3), stride=(2, 2)), (7, 7, 2), 2, SUMS, "pool_window"),
         pytest.param(
             Window(kernel=(2, 2), padding=(2, 0, 0, 0)),
             (4, 4, 2),
             1,
-            {"sums": True},
+            SUMS,
             "pool_window",
             marks=SLOW,
         ),
@@ -265,18 +283,18 @@ def test_pool_equals_interpreter_at_full_rate(
 
 
 @pytest.mark.slow
-@given(window=windows(), lanes=st.integers(0, 3), sums=st.booleans())
+@given(window=windows(), lanes=st.integers(0, 3), kind=st.sampled_from(PoolKind))
 @_WIDE
 def test_any_pool_equals_interpreter(
     window: tuple[Window, tuple[int, int, int]],
     lanes: int,
-    sums: bool,
+    kind: PoolKind,
     tmp_path: Path,
     cache: Path,
 ) -> None:
     options = divisors(window[1][2])
     try:
-        check_pool(*window, options[lanes % len(options)], tmp_path, cache, sums=sums)
+        check_pool(*window, options[lanes % len(options)], tmp_path, cache, kind=kind)
     except DataflowError as error:  # a window of nothing but padding has no maximum
         assume("nothing but padding" not in str(error))
         raise

@@ -31,6 +31,7 @@ from bnnedge.hardware.kernels.streams import (
 )
 from bnnedge.hardware.kernels.windows import (
     PoolKernel,
+    PoolKind,
     PoolWindowKernel,
     SlidingWindowKernel,
     pool_kernel,
@@ -49,6 +50,7 @@ __all__ = [
     "PadChannelsKernel",
     "Parameter",
     "PoolKernel",
+    "PoolKind",
     "PoolWindowKernel",
     "ResizeElementsKernel",
     "ScoreTableKernel",

@@ -3,6 +3,7 @@
 from abc import abstractmethod
 from collections.abc import Mapping
 from dataclasses import dataclass
+from enum import Enum
 from typing import ClassVar
 
 import numpy as np
@@ -16,7 +17,7 @@ from bnnedge.cost import (
     lut_ram,
     lut_rom,
 )
-from bnnedge.dataflow import Window
+from bnnedge.dataflow import ElementType, MaxPool, Stream, SumPool, Window
 from bnnedge.hardware.kernels.base import Kernel, Parameter, check_divides
 from bnnedge.hardware.kernels.memory import hex_words
 
@@ -196,15 +197,34 @@ class SlidingWindowKernel(Kernel):
         }
 
 
+class PoolKind(Enum):
+    """What a pool makes of a window."""
+
+    BITS = "OR or AND of bits"
+    SUM = "sum of two's complement integers"
+    SIGNED_MAX = "largest two's complement integer"
+    UNSIGNED_MAX = "largest unsigned integer"
+
+    @classmethod
+    def of(cls, node: MaxPool | SumPool, element: ElementType) -> "PoolKind":
+        """The kind of a node whose input is of type `element`."""
+        if isinstance(node, SumPool):
+            return cls.SUM
+        if node.conjunction is not None:
+            return cls.BITS
+        return cls.SIGNED_MAX if element.signed else cls.UNSIGNED_MAX
+
+
 @dataclass(frozen=True, kw_only=True, eq=False)
 class _PoolKernel(Kernel):
     """What both pools share.
 
     Attributes:
         name: of the node.
+        kind: what becomes of a window.
         window: kernel, stride, dilation and padding.
         shape: (H, W, C) of the input.
-        conjunction: bool (C,), AND instead of OR, for a pool on bits; None for sums.
+        conjunction: bool (C,), AND instead of OR, for a pool on bits; else None.
         element_bits: bits of an element.
         result_bits: bits of a pooled element.
         lanes: channels in a word; divides C.
@@ -212,6 +232,7 @@ class _PoolKernel(Kernel):
     """
 
     name: str
+    kind: PoolKind
     window: Window
     shape: tuple[int, int, int]
     conjunction: NDArray[np.bool_] | None
@@ -238,8 +259,10 @@ class _PoolKernel(Kernel):
 
     @property
     def parameters(self) -> Mapping[str, Parameter]:
+        maximum = {"Max": 1, "Signed": int(self.kind is PoolKind.SIGNED_MAX)}
         return {
-            "Sum": int(self.conjunction is None),
+            "Sum": int(self.kind is PoolKind.SUM),
+            **(maximum if self._is_maximum else {}),
             "ElementBits": self.element_bits,
             "ResultBits": self.result_bits,
             "Channels": self.shape[2],
@@ -249,10 +272,15 @@ class _PoolKernel(Kernel):
         }
 
     @property
+    def _is_maximum(self) -> bool:
+        return self.kind in (PoolKind.SIGNED_MAX, PoolKind.UNSIGNED_MAX)
+
+    @property
     def _combine_cost(self) -> Cost:
-        """Adders, or the table of which channels are ANDed."""
+        """Adders, comparators and multiplexers, or the table of which channels are ANDed."""
         if self.conjunction is None:
-            return Cost(combs=self.lanes * carry_chain(self.result_bits))
+            chosen = self.result_bits if self._is_maximum else 0
+            return Cost(combs=self.lanes * (carry_chain(self.result_bits) + chosen))
         table = lut_rom(self.shape[2] // self.lanes, self.lanes)
         return table if self.conjunction.any() else Cost()
 
@@ -348,7 +376,9 @@ class PoolWindowKernel(_PoolKernel):
 
     @property
     def cost(self) -> Cost:
-        return Cost(combs=20 + 2 * self.out_bits) + self._combine_cost + self.line_buffer.cost
+        # The multiplexer of a maximum leaves padding out, too.
+        padding = 0 if self._is_maximum else 2 * self.out_bits
+        return Cost(combs=20 + padding) + self._combine_cost + self.line_buffer.cost
 
     @property
     def _geometry(self) -> Mapping[str, Parameter]:
@@ -356,25 +386,26 @@ class PoolWindowKernel(_PoolKernel):
 
 
 def pool_kernel(
-    *,
-    name: str,
-    window: Window,
-    shape: tuple[int, int, int],
-    conjunction: NDArray[np.bool_] | None,
-    element_bits: int,
-    result_bits: int,
-    lanes: int,
-    memory_prefix: str = "",
+    node: MaxPool | SumPool, stream: Stream, lanes: int, *, memory_prefix: str = ""
 ) -> PoolKernel | PoolWindowKernel:
-    """The cheaper pool that does it; for the arguments see there."""
-    kind = PoolKernel if PoolKernel.fits(window, *shape[:2]) else PoolWindowKernel
-    return kind(
-        name=name,
-        window=window,
-        shape=shape,
-        conjunction=conjunction,
-        element_bits=element_bits,
-        result_bits=result_bits,
+    """The cheaper pool that does it.
+
+    Args:
+        node: the pool.
+        stream: its input, a feature map.
+        lanes: channels in a word; divides C.
+        memory_prefix: path, relative to the RTL folder, that the memory file's name starts with.
+    """
+    height, width, channels = stream.shape
+    form = PoolKernel if PoolKernel.fits(node.window, height, width) else PoolWindowKernel
+    return form(
+        name=node.name,
+        kind=PoolKind.of(node, stream.element),
+        window=node.window,
+        shape=(height, width, channels),
+        conjunction=node.conjunction if isinstance(node, MaxPool) else None,
+        element_bits=stream.element.width_bits,
+        result_bits=node.output_stream(stream).element.width_bits,
         lanes=lanes,
         memory_prefix=memory_prefix,
     )

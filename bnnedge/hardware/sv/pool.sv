@@ -1,10 +1,10 @@
-// Pools windows that do not overlap: OR or AND of bits, or sums of integers.
+// Pools windows that do not overlap: OR or AND of bits, sums or maxima of integers.
 //
 // Function    Elements, Lanes of them in a word, Channels / Lanes words in a pixel, pixels row by
 //             row; one pixel comes out for every window, once its last pixel inside the feature map
 //             has come. Padding is left out. Strides are at least as large as the kernel, and a
 //             window begins less than a stride before the feature map.
-// Memories    Sum = 0 and ConjunctionFile: word c, bit l: AND instead of OR for channel c·Lanes + l.
+// Memories    ConjunctionFile, for bits: word c, bit l: AND instead of OR for channel c·Lanes + l.
 // Throughput  one input word per cycle. Latency: 1 cycle from a window's last word.
 // Back-press. in_ready_o follows out_ready_i within the cycle (never in_valid_i).
 // Form        A window's partial result is kept for every output column, in one line of LUT RAM;
@@ -12,6 +12,8 @@
 // Cost        2x2 over 28x28x64 bits, 32 lanes, ECP5 placed and routed: 253 LUT4, 64 FF, 132 MHz.
 module pool #(
   parameter bit          Sum             = 1'b0,
+  parameter bit          Max             = 1'b0,
+  parameter bit          Signed          = 1'b0,
   parameter int unsigned ElementBits     = 1,
   parameter int unsigned ResultBits      = 1,
   parameter int unsigned Channels        = 8,
@@ -96,7 +98,7 @@ module pool #(
 
   // ---- AND lanes
   logic [Lanes-1:0] conjunction;
-  if (Sum || ConjunctionFile == "") begin : gen_no_conjunction
+  if (Sum || Max || ConjunctionFile == "") begin : gen_no_conjunction
     assign conjunction = '0;
   end else begin : gen_conjunction
     (* rom_style = "logic" *) logic [Lanes-1:0] rom[WORDS];
@@ -115,6 +117,8 @@ module pool #(
 
   pool_combine #(
     .Sum        (Sum),
+    .Max        (Max),
+    .Signed     (Signed),
     .Lanes      (Lanes),
     .ElementBits(ElementBits),
     .ResultBits (ResultBits)

@@ -1,9 +1,13 @@
-// What a pool keeps when another pixel of its window comes: OR or AND of bits, or sums of integers.
+// What a pool keeps when another pixel of its window comes: OR or AND of bits, sums or maxima of
+// integers.
 //
-// Sum = 0: ElementBits and ResultBits are 1; conjunction_i chooses AND for a lane. Sum = 1: elements
-// are two's complement. first_i: there is nothing kept yet. Wires and logic only.
+// Sum = 1: elements are two's complement. Max = 1: the largest, of elements that are two's complement
+// (Signed = 1) or unsigned; ResultBits is ElementBits. Else both are 1; conjunction_i chooses AND for
+// a lane. first_i: there is nothing kept yet. Wires and logic only.
 module pool_combine #(
   parameter bit          Sum         = 1'b0,
+  parameter bit          Max         = 1'b0,
+  parameter bit          Signed      = 1'b0,
   parameter int unsigned Lanes       = 1,
   parameter int unsigned ElementBits = 1,
   parameter int unsigned ResultBits  = 1
@@ -21,6 +25,21 @@ module pool_combine #(
       assign result_o[l*ResultBits+:ResultBits] =
           ResultBits'($signed(data_i[l*ElementBits+:ElementBits]))
           + (kept_i[l*ResultBits+:ResultBits] & {ResultBits{~first_i}});
+    end
+  end else if (Max) begin : gen_max
+    logic unused;
+    assign unused = ^conjunction_i;
+    for (genvar l = 0; l < Lanes; l++) begin : gen_lane
+      logic [ElementBits-1:0] kept, data;
+      logic                   more;
+      assign kept = kept_i[l*ElementBits+:ElementBits];
+      assign data = data_i[l*ElementBits+:ElementBits];
+      if (Signed) begin : gen_signed
+        assign more = $signed(data) > $signed(kept);
+      end else begin : gen_unsigned
+        assign more = data > kept;
+      end
+      assign result_o[l*ElementBits+:ElementBits] = first_i || more ? data : kept;
     end
   end else begin : gen_bits
     // Nothing kept is 0 to an OR and 1 to an AND.

@@ -1,4 +1,4 @@
-// Pools windows of any kind: OR or AND of bits, or sums of integers; overlapping ones above all.
+// Pools windows of any kind, overlapping ones above all: OR or AND of bits, sums or maxima of integers.
 //
 // Function    Elements, Lanes of them in a word, Channels / Lanes words in a pixel, pixels row by
 //             row; one pixel comes out for every window. Padding is left out.
@@ -9,6 +9,8 @@
 //             of registers holds the partial result.
 module pool_window #(
   parameter bit          Sum             = 1'b0,
+  parameter bit          Max             = 1'b0,
+  parameter bit          Signed          = 1'b0,
   parameter int unsigned ElementBits     = 1,
   parameter int unsigned ResultBits      = 1,
   parameter int unsigned Channels        = 8,
@@ -84,7 +86,7 @@ module pool_window #(
 
   // ---- AND lanes
   logic [Lanes-1:0] conjunction;
-  if (Sum || ConjunctionFile == "") begin : gen_no_conjunction
+  if (Sum || Max || ConjunctionFile == "") begin : gen_no_conjunction
     assign conjunction = '0;
   end else begin : gen_conjunction
     (* rom_style = "logic" *) logic [Lanes-1:0] rom[WORDS];
@@ -103,6 +105,8 @@ module pool_window #(
 
   pool_combine #(
     .Sum        (Sum),
+    .Max        (Max),
+    .Signed     (Signed),
     .Lanes      (Lanes),
     .ElementBits(ElementBits),
     .ResultBits (ResultBits)
