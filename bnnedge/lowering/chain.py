@@ -69,6 +69,7 @@ class Chain:
 
     Attributes:
         input: nodes from the graph's input to the first layer, topologically sorted.
+        input_pools: the max-pools among them, each behind the one before.
         layers: the MatMul (Gemm, XnorPopcountMatMul, Conv) nodes.
         pads: the explicit Pad in front of each layer, or None.
         regions: regions[i] is what lies between layer i and layer i + 1; the last one is the tail.
@@ -81,6 +82,7 @@ class Chain:
     """
 
     input: tuple[Any, ...]
+    input_pools: tuple[Any, ...]
     layers: tuple[Any, ...]
     pads: tuple[Any | None, ...]
     regions: tuple[Region, ...]
@@ -94,6 +96,11 @@ class Chain:
     def entry(self, index: int) -> str:
         """Name of the tensor that layer `index` sees, before it is padded."""
         return str((self.pads[index] or self.layers[index]).input[0])
+
+    @property
+    def encoded(self) -> str:
+        """Name of the tensor in the place of which the host's encoding stands."""
+        return str(self.input_pools[0].input[0]) if self.input_pools else self.entry(0)
 
     @property
     def nodes(self) -> tuple[Any, ...]:
@@ -133,6 +140,8 @@ def find_chain(model: ModelWrapper) -> Chain:
         )
     source = graph.input[0].name
     part = {source: 0}  # of every tensor that depends on the input
+    pooled = {source: 0}  # how many input pools are in front of every tensor
+    input_pools: list[Any] = []
     parts: list[list[Any]] = [[]]
     barriers: list[Any] = []  # layers and pools: barriers[i] is between parts i and i + 1
     layers: list[Any] = []
@@ -145,10 +154,17 @@ def find_chain(model: ModelWrapper) -> Chain:
             raise LoweringError(
                 f"{called(node)}: joins two branches ({', '.join(inputs)})", remedy=_CHAINS
             )
+        if not index:
+            _check_pooled(model, node, {pooled[name] for name in inputs}, input_pools)
         is_layer = node.op_type in LINEAR and not _is_sum(model, node, parts, barriers)
         if node.op_type == "Pad":
             _check_pad(model, node)
             padded[node.output[0]] = node
+        elif node.op_type in MAX_POOLS and not layers:
+            _check_pool(model, node)
+            input_pools.append(node)
+            parts[0].append(node)
+            pooled[node.output[0]] = len(input_pools)
         elif is_layer or node.op_type in LINEAR | MAX_POOLS | SUM_POOLS:
             if index < len(barriers):
                 raise LoweringError(
@@ -167,6 +183,7 @@ def find_chain(model: ModelWrapper) -> Chain:
         else:
             parts[index].append(node)
         part.update(dict.fromkeys(node.output, index))
+        pooled = {**dict.fromkeys(node.output, pooled[inputs[0]]), **pooled}
     if not layers:
         raise LoweringError("the graph has no MatMul, Gemm or Conv that works on its input")
     softmax, top_k, ending, result = _split_tail(model, parts)
@@ -185,6 +202,7 @@ def find_chain(model: ModelWrapper) -> Chain:
             _check_channels(model, barrier, node)
     return Chain(
         input=tuple(parts[0]),
+        input_pools=tuple(input_pools),
         layers=tuple(layers),
         pads=tuple(padded.get(layer.input[0]) for layer in layers),
         regions=tuple(regions),
@@ -370,6 +388,18 @@ def _check_pad(model: ModelWrapper, node: Any) -> None:
     consumers = model.find_consumers(node.output[0]) or []
     if [consumer.op_type for consumer in consumers] != ["Conv"]:
         raise LoweringError(f"{called(node)}: wanted an explicit Pad right before one Conv only")
+
+
+def _check_pooled(model: ModelWrapper, node: Any, depths: set[int], pools: list[Any]) -> None:
+    """A node in front of the first layer, `depths` of its inputs in the chain of max-pools."""
+    barrier = node.op_type in LINEAR | MAX_POOLS
+    if len(depths) > 1 or (barrier and max(depths) < len(pools)):
+        raise LoweringError(
+            f"{called(node)}: works on the same data as {called(pools[min(depths)])}",
+            remedy=_CHAINS,
+        )
+    if max(depths) and not barrier and node.op_type not in SUM_POOLS | {"Pad"}:
+        _check_channels(model, pools[max(depths) - 1], node)
 
 
 def _check_pool(model: ModelWrapper, node: Any) -> None:

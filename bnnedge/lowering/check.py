@@ -1,6 +1,7 @@
 """The oracles: the Dataflow against the graph it came from, bit by bit and layer by layer."""
 
 import dataclasses
+import itertools
 from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -13,6 +14,7 @@ from qonnx.core.onnx_exec import execute_onnx
 
 from bnnedge.dataflow import (
     Dataflow,
+    Flatten,
     IntegerEncoding,
     IntegerMvu,
     MaxPool,
@@ -67,6 +69,10 @@ class Original:
             behind = chain.layers[index - 1], chain.regions[index - 1]
             layouts = RegionProbe(self.model, {}, *behind).layouts
             return layouts[chain.entry(index)].at.reshape(-1)
+        if chain.input_pools:
+            last = chain.input_pools[-1]
+            shape = self.model.get_tensor_shape(last.output[0])
+            return Layout.behind(last, shape).at.reshape(-1)
         shape = self.model.get_tensor_shape(chain.entry(0))
         return Layout.behind(chain.layers[0], shape).at.reshape(-1)
 
@@ -123,17 +129,31 @@ def adversarial_inputs(dataflow: Dataflow, images: int, seed: int) -> Inputs:
 
 
 def _rows_as_inputs(dataflow: Dataflow) -> Bits:
-    """Bits (MH, F) that match the rows of the first layer; a kernel is repeated over the image."""
+    """Bits (MH, F) that match the rows of the first layer; a kernel is repeated over the image.
+
+    In front of a pool a pixel is what the pixel should be into whose window it falls first.
+    """
     weights = dataflow.mvus[0].weights
-    shape = dataflow.input.output_shape
+    leading = itertools.takewhile(lambda node: isinstance(node, MaxPool), dataflow.nodes)
+    pools = [node for node in leading if isinstance(node, MaxPool)]
+    streams = dataflow.streams()
+    shape = streams[pools[-1].name].shape if pools else dataflow.input.output_shape
     if len(shape) == 1:
         return weights
-    first = dataflow.nodes[0]
+    first = dataflow.nodes[len(pools)]
     taps = first.window.kernel if isinstance(first, SlidingWindow) else (1, 1)
+    if isinstance(first, Flatten):
+        taps = (shape[0], shape[1])
     groups = dataflow.mvus[0].groups
     kernels = weights.reshape(len(weights), *taps, -1)
     times = (1, -(-shape[0] // taps[0]), -(-shape[1] // taps[1]), groups)
     tiled = np.tile(kernels[:32], times)[:, : shape[0], : shape[1]]
+    for pool in reversed(pools):
+        height, width = streams[dataflow.sources[pool.name][0]].shape[:2]
+        (stride, step), (top, left, _, _) = pool.window.stride, pool.window.padding
+        rows = np.minimum((np.arange(height) + top) // stride, tiled.shape[1] - 1)
+        columns = np.minimum((np.arange(width) + left) // step, tiled.shape[2] - 1)
+        tiled = tiled[:, rows[:, None], columns]
     return tiled.reshape(len(tiled), -1)
 
 

@@ -12,13 +12,14 @@ import numpy as np
 from numpy.typing import NDArray
 from qonnx.core.modelwrapper import ModelWrapper
 
-from bnnedge.dataflow import ElementType, IntegerEncoding, ThresholdEncoding
+from bnnedge.dataflow import ElementType, IntegerEncoding, MaxPool, ThresholdEncoding
 from bnnedge.errors import LoweringError
-from bnnedge.lowering.chain import INPUT_ONLY, RESHAPING, Chain, called
+from bnnedge.lowering.chain import INPUT_ONLY, MAX_POOLS, RESHAPING, Chain, called
 from bnnedge.lowering.execute import Runner, Tensors
-from bnnedge.lowering.layout import Layout
+from bnnedge.lowering.layout import VECTORS, Layout, follow
 from bnnedge.lowering.notes import is_exact_factor
 from bnnedge.lowering.thresholds import two_levels
+from bnnedge.lowering.windows import window_of
 
 _MAX = float(np.finfo(np.float32).max)
 _CONSTANT = -1.0  # the "index" of an element that does not depend on the input
@@ -58,6 +59,9 @@ class InputRegion:
 
     def __init__(self, model: ModelWrapper, runner: Runner, chain: Chain) -> None:
         self._model, self._runner, self._chain = model, runner, chain
+        self._pools = [window_of(model, pool) for pool in chain.input_pools]
+        if chain.input_pools:
+            _check_order(model, chain)
         self._shape = tuple(model.get_tensor_shape(chain.source)[1:])
         self._elements = int(np.prod(self._shape))
         where = called(chain.input[-1]) if chain.input else f"input {chain.source}"
@@ -75,6 +79,12 @@ class InputRegion:
         Raises:
             LoweringError: a bit mixes elements, or is not a threshold of its element.
         """
+        if self._chain.input_pools:
+            raise LoweringError(
+                f"{called(self._chain.input_pools[0])}: pools in front of a first layer that sees"
+                " two values",
+                remedy="pool before the data reach the network, or give the first layer integers",
+            )
         self.low, self.high = two_levels(self.probe(), self._where)
         source = self._sources()
         constant = source < 0
@@ -112,8 +122,9 @@ class InputRegion:
             LoweringError: it is not quantised to 8 bits or less, alike in all places.
         """
         source = self._sources()
-        entry = self._model.get_tensor_shape(self._chain.entry(0))
-        is_map = self._chain.layers[0].op_type == "Conv"
+        entry = self._model.get_tensor_shape(self._chain.encoded)
+        first = (*self._chain.input_pools, self._chain.layers[0])[0]
+        is_map = first.op_type not in VECTORS
         channels = entry[1] if is_map else 1
         keys, made = self._staircase(channels)
         levels = np.unique(made).astype(np.float64)
@@ -129,7 +140,7 @@ class InputRegion:
         steps = np.stack([taken[np.searchsorted(stair, wanted)] for stair in stairs.T])
         stream = source.copy()
         if is_map:
-            at = Layout.behind(self._chain.layers[0], entry).at.reshape(-1)
+            at = Layout.behind(first, entry).at.reshape(-1)
             shape = (entry[2], entry[3], entry[1])
             stream[at] = source
         encoding = IntegerEncoding(
@@ -210,11 +221,14 @@ class InputRegion:
         for x in rows:
             values = np.rint(self._values(x) / np.float64(self.scale)).astype(np.int64)
             got = encoding.encode(x.reshape(-1, *self._shape))
+            for window in self._pools:
+                got = MaxPool(name="pool", window=window).run(got)
             got = (np.moveaxis(got, -1, 1) if got.ndim == 4 else got).reshape(values.shape)
             if not np.array_equal(values, got):
                 row, place = np.argwhere(values != got)[0]
+                of = "the largest input element in a window" if self._pools else "one input element"
                 raise LoweringError(
-                    f"{self._where}: its value {place} is not a staircase of one input element"
+                    f"{self._where}: its value {place} is not a staircase of {of}"
                     f" (wanted {got[row, place]}, got {values[row, place]})",
                     remedy=_QUANTISE,
                 )
@@ -261,6 +275,8 @@ class InputRegion:
             self._chain.source: np.arange(self._elements, dtype=np.float32).reshape(shape)
         }
         for node in self._chain.input:
+            if node.op_type in MAX_POOLS or not any(name in at for name in node.input):
+                continue  # behind what is encoded
             if node.op_type in RESHAPING | INPUT_ONLY:
                 feeds = {name: at[name] for name in node.input if name in at}
                 if node.op_type == "Concat":
@@ -277,7 +293,7 @@ class InputRegion:
                 if any(((part != merged) & (part != _CONSTANT)).any() for part in given):
                     raise LoweringError(f"{called(node)}: mixes elements of the input")
                 at[node.output[0]] = merged
-        bits = at[self._chain.entry(0)]
+        bits = at[self._chain.encoded]
         return bits.reshape(-1).astype(np.int64)
 
     def _concatenate(self, node: Any, given: Tensors) -> NDArray[Any]:
@@ -327,6 +343,24 @@ class InputRegion:
                 f"{self._where}: bit {bit} is not one threshold of input element {source[bit]}"
                 f" (see x = {value:.9g})"
             )
+
+
+def _check_order(model: ModelWrapper, chain: Chain) -> None:
+    """Maps stay (N, C, H, W) from the first input pool on, but for flattening at the end."""
+    runner, pools = Runner(model), chain.input_pools
+    layouts: dict[str, Layout] = {}
+    for number, pool in enumerate(pools):
+        if number and not layouts[pool.input[0]].is_map:
+            raise LoweringError(f"{called(pool)}: wanted to pool data (N, C, H, W)")
+        tensor = str(pool.output[0])
+        start = Layout.behind(pool, model.get_tensor_shape(tensor))
+        stop = pools[number + 1] if number + 1 < len(pools) else None
+        nodes = chain.input[chain.input.index(pool) + 1 : stop and chain.input.index(stop)]
+        layouts = follow(start, runner, nodes, tensor)
+        if stop is None and not np.array_equal(
+            layouts[chain.entry(0)].at.reshape(-1), start.at.reshape(-1)
+        ):
+            raise LoweringError(f"{called(pool)}: what it pools is transposed behind it")
 
 
 def is_binarised(model: ModelWrapper, chain: Chain) -> bool:

@@ -59,7 +59,10 @@ def read_dataflow(
             large a table.
     """
     chain = find_chain(model)
-    nodes: list[Node] = []
+    nodes: list[Node] = [
+        MaxPool(name=f"input_pool_{number}", window=window_of(model, pool))
+        for number, pool in enumerate(chain.input_pools)
+    ]
     for index in range(len(chain.layers)):
         nodes += _layer(model, chain, index)
     table = _table(model, chain, classify)
@@ -129,7 +132,7 @@ def _layer(model: ModelWrapper, chain: Chain, index: int) -> list[Node]:
             nodes.append(
                 SlidingWindow(name=f"window_{index}", window=window, fill=fill, groups=groups)
             )
-    elif index and chain.layers[index - 1].op_type == "Conv":
+    elif _is_behind_map(chain, index):
         nodes.append(Flatten(name=f"flatten_{index}"))
     weights = _weights(model, chain, index)
     unit = _Unit(name=name, weights=(weights > 0).astype(np.uint8), groups=groups)
@@ -250,12 +253,16 @@ def _weights(model: ModelWrapper, chain: Chain, index: int) -> NDArray[np.float3
     rows = weights.T
     producer = model.find_producer(chain.entry(index))
     before = model.get_tensor_shape(producer.input[0]) if producer is not None else []
-    if index and producer.op_type == "Reshape" and len(before) == 4:
+    if _is_behind_map(chain, index) and producer.op_type == "Reshape" and len(before) == 4:
         _, channels, height, width = before
-        if chain.layers[index - 1].op_type == "Conv":
-            planes = rows.reshape(len(rows), channels, height, width)
-            return planes.transpose(0, 2, 3, 1).reshape(len(rows), -1)
+        planes = rows.reshape(len(rows), channels, height, width)
+        return planes.transpose(0, 2, 3, 1).reshape(len(rows), -1)
     return rows
+
+
+def _is_behind_map(chain: Chain, index: int) -> bool:
+    """Whether a layer sees what a Conv or a pool of the input makes."""
+    return chain.layers[index - 1].op_type == "Conv" if index else bool(chain.input_pools)
 
 
 def _max_pools(model: ModelWrapper, region: Region, index: int, channels: int) -> list[Node]:
@@ -320,16 +327,16 @@ def _encoding(
     for node in chain.input:
         if node.op_type == "Gather":
             given = model.get_initializer(node.input[1])
-    entry = model.get_tensor_shape(chain.entry(0))
+    entry = model.get_tensor_shape(chain.encoded)
     # From the graph's order of elements to the stream's.
     order = np.arange(len(given))
     output_shape: tuple[int, ...] = (len(given),)
-    if chain.layers[0].op_type == "Conv":
+    if chain.layers[0].op_type == "Conv" or chain.input_pools:
         _, channels, height, width = entry
         order = order.reshape(channels, height, width).transpose(1, 2, 0).reshape(-1)
         output_shape = (height, width, channels)
     source: NDArray[np.int32] = given[order].astype(np.int32)
-    kind = model.get_tensor_datatype(chain.entry(0))
+    kind = model.get_tensor_datatype(chain.encoded)
     if kind != DataType["BIPOLAR"]:
         element = ElementType(width_bits=kind.bitwidth(), signed=bool(kind.signed()))
         return IntegerEncoding(

@@ -341,7 +341,7 @@ def _padded_pool() -> Graph:
 
 def _pool_of_input() -> Graph:
     graph = Graph((1, 3, 6, 6))
-    graph.add("MaxPool", kernel_shape=[2, 2], name="shrink")
+    graph.add("MaxPool", kernel_shape=[2, 2], strides=[2, 2], name="shrink")
     graph.add("BipolarQuant", ONE)
     graph.add("Conv", bipolar(RNG, 2, 3, 2, 2))
     return _ended(graph, 8)
@@ -409,7 +409,7 @@ def _one_dimensional() -> Graph:
         (_odd_padding, r"node half \(Pad\): pads with 0\.5, which is none of -1, 0, 1"),
         (_reflected, r"node mirror \(Pad\): mode reflect, wanted constant"),
         (_padded_pool, r"node frame \(Pad\): wanted an explicit Pad right before one Conv"),
-        (_pool_of_input, r"node shrink \(MaxPool\): pools in front of the first layer"),
+        (_pool_of_input, r"node shrink \(MaxPool\): pools in front of a first layer that sees two"),
         (_average_of_bits, r"node mean.*sums up what node sign0 \(BipolarQuant\) makes"),
         (_average_without_padding, r"node mean.*its divisor depends on the place"),
         (_pool_not_monotone, r"node loudest \(MaxPool\): what it pools is not monotone"),

@@ -21,6 +21,7 @@ from bnnedge.lowering.execute import Runner
 from bnnedge.lowering.notes import Notes
 from bnnedge.lowering.passes.edit import Inserter, remove
 from bnnedge.lowering.passes.lift_levels import lift_levels, lift_scale
+from bnnedge.lowering.windows import window_attributes, window_of
 
 PREFIX = "encode"
 
@@ -85,7 +86,12 @@ def _replace(
         encoding: the encoding.
         source: of the encoding, in the order of the graph's tensors.
     """
-    shape = list(model.get_tensor_shape(entry))
+    shape = list(model.get_tensor_shape(chain.encoded))
+    seen = list(model.get_tensor_shape(entry))
+    pools = [
+        (window_of(model, pool), list(model.get_tensor_shape(pool.output[0])))
+        for pool in chain.input_pools
+    ]
     remove(model, chain.input)
     readers: list[Any] = [node for node in model.graph.node if entry in node.input]
     inserter = Inserter(model, 0)
@@ -123,6 +129,18 @@ def _replace(
         )
         tensor = integers
     model.set_tensor_datatype(tensor, kind)
+    for number, (window, pooled_shape) in enumerate(pools):
+        pooled = inserter.tensor(pooled_shape)
+        attributes = window_attributes(window)
+        inserter.node("MaxPool", [tensor], pooled, f"{PREFIX}_pool_{number}", **attributes)
+        model.set_tensor_datatype(pooled, kind)
+        tensor, shape = pooled, pooled_shape
+    if pools and shape != seen:
+        flat = inserter.tensor(seen)
+        target = inserter.constant(np.array(seen, np.int64))
+        inserter.node("Reshape", [tensor, target], flat, f"{PREFIX}_vector")
+        model.set_tensor_datatype(flat, kind)
+        tensor = flat
     for node in readers:
         node.input[:] = [tensor if name == entry else name for name in node.input]
 
