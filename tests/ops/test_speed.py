@@ -9,9 +9,10 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from bnnedge.ops.config import ResidualConfig
 from bnnedge.ops.conv import BinaryConv2d
 from bnnedge.ops.linear import BinaryLinear
-from bnnedge.ops.quantisers import Sign
+from bnnedge.ops.quantisers import ResidualQuantiser, Sign
 from bnnedge.ops.surrogates import sign
 
 LIMIT = 1.2
@@ -39,6 +40,23 @@ class _Clipped(torch.autograd.Function):
         return grad * (x.abs() <= 1)
 
 
+class _Rounded(torch.autograd.Function):
+    @staticmethod
+    def forward(ctx: Any, x: Tensor) -> Tensor:
+        ctx.save_for_backward(x)
+        return (x * 2).round().clamp(-8, 7) * 0.5
+
+    @staticmethod
+    def backward(ctx: Any, grad: Tensor) -> Tensor:
+        (x,) = ctx.saved_tensors
+        return grad * ((x >= -4.25) & (x < 3.75))
+
+
+class _PlainRound(nn.Module):
+    def forward(self, x: Tensor) -> Tensor:
+        return _Rounded.apply(x)
+
+
 class _PlainSign(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         return _Clipped.apply(x)
@@ -60,6 +78,11 @@ class _PlainConv(nn.Conv2d):
 CASES = {
     "Sign": (Sign, _PlainSign, (100, 1024)),
     "Sign of images": (Sign, _PlainSign, (50, 64, 14, 14)),
+    "residual integers": (
+        lambda: ResidualQuantiser(ResidualConfig(bits=4, scale=0.5)),
+        _PlainRound,
+        (50, 64, 14, 14),
+    ),
     "BinaryLinear": (
         lambda: BinaryLinear(1024, 1024),
         lambda: _PlainLinear(1024, 1024, bias=False),
