@@ -5,12 +5,17 @@ from dataclasses import dataclass
 
 from bnnedge.dataflow import (
     INPUT,
+    Add,
     ArgMax,
+    Concat,
+    Crop,
     Dataflow,
     Flatten,
     IntegerMvu,
     MaxPool,
+    MultiThreshold,
     Node,
+    PadChannels,
     ScoreTable,
     SlidingWindow,
     Stream,
@@ -20,25 +25,32 @@ from bnnedge.dataflow import (
 )
 from bnnedge.errors import DesignError
 from bnnedge.hardware.core import S_AXIS, Placed, Source, identifier
-from bnnedge.hardware.fifos import LEAST_WORDS, FifoDepths
+from bnnedge.hardware.fifos import LEAST_WORDS, FifoDepths, operand_pixels
 from bnnedge.hardware.folding import (
     Fold,
     Folding,
     axis_bits,
     interval_of,
     is_wire,
+    join_lanes,
     lane_options,
     window_lanes,
 )
 from bnnedge.hardware.kernels import (
+    AddKernel,
     ArgMaxKernel,
+    ConcatKernel,
+    CropKernel,
     IntegerMvuKernel,
     Kernel,
+    MultiThresholdKernel,
     MvuKernel,
+    PadChannelsKernel,
     ResizeElementsKernel,
     ScoreTableKernel,
     SlidingWindowKernel,
     StreamFifoKernel,
+    StreamForkKernel,
     StreamWidthConverterKernel,
     ThresholdKernel,
     TopKKernel,
@@ -144,13 +156,19 @@ class _Builder:
         graph, streams = self._graph, self._graph.streams()
         bits = input_element_bits(graph.input.stream)
         width = axis_bits(graph.input.stream.elements * bits, self._interval)
-        self._offer(INPUT, _Head(source=S_AXIS, lanes=width // bits, element_bits=bits))
+        self._offer(
+            INPUT,
+            _Head(source=S_AXIS, lanes=width // bits, element_bits=bits),
+            streams[INPUT],
+        )
         for index, node in enumerate(graph.nodes):
             self._stem = f"{index}_{identifier(node.name)}"
             names = self._sources[node.name]
             heads = [self._heads[name].pop(0) for name in names]
             befores = [streams[name] for name in names]
             match node:
+                case Add() | Concat():
+                    head = self._join(node, heads, befores, streams[node.name])
                 case Flatten():
                     head = heads[0]
                 case SlidingWindow() if is_wire(node, befores[0]):
@@ -165,12 +183,22 @@ class _Builder:
                     element_bits=head.element_bits,
                 )
             )
-            self._offer(node.name, head)
+            self._offer(node.name, head, streams[node.name])
         return self._finish(self._heads[graph.nodes[-1].name][0], streams[graph.nodes[-1].name])
 
-    def _offer(self, name: str, head: _Head) -> None:
-        """Let everything that reads the node `name` have its stream, by a fork if need be."""
-        self._heads[name] = [head]
+    def _offer(self, name: str, head: _Head, stream: Stream) -> None:
+        """Let everything that reads the node `name` have its stream, by forks if need be."""
+        readers = sum(names.count(name) for names in self._sources.values())
+        heads = []
+        for number in range(readers - 1):
+            fork = StreamForkKernel(
+                width_bits=head.width_bits, image_words=-(-stream.elements // head.lanes)
+            )
+            suffix = f"_{number}" if number else ""
+            source = self._place(fork, head, name=f"{self._stem}_fork{suffix}")
+            heads.append(dataclasses.replace(head, source=source))
+            head = dataclasses.replace(head, source=Source(kernel=source.kernel, port=1))
+        self._heads[name] = [*heads, head]
 
     def _place(self, kernel: Kernel, *heads: _Head, name: str, node: str | None = None) -> Source:
         """Instantiate `kernel` behind `heads`; returns its first output."""
@@ -218,6 +246,40 @@ class _Builder:
         depth = max(LEAST_WORDS, 0 if from_window else kernel.replayed_words)
         return kernel, self._fifo(head, depth, before)
 
+    def _join(
+        self, node: Add | Concat, heads: list[_Head], befores: list[Stream], after: Stream
+    ) -> _Head:
+        lanes = join_lanes(node, befores, heads[0].lanes, self._interval)
+        aheads = operand_pixels(self._graph)[node.name]
+        stem, ready = self._stem, []
+        for side, head, before, ahead in zip("ab", heads, befores, aheads, strict=True):
+            self._stem = f"{stem}_{side}"
+            head = self._convert(head, lanes, before)
+            words = ahead * before.channels // lanes
+            head = self._fifo(head, max(LEAST_WORDS, words), before)
+            if isinstance(node, Concat) and before.element != after.element:
+                head = self._resize(head, after.element.width_bits, before)
+            ready.append(head)
+        self._stem = stem
+        kernel: Kernel
+        if isinstance(node, Add):
+            kernel = AddKernel(
+                a=befores[0].element,
+                b=befores[1].element,
+                factors=node.factors,
+                result_bits=after.element.width_bits,
+                lanes=lanes,
+                image_words=after.elements // lanes,
+            )
+        else:
+            kernel = ConcatKernel(
+                width_bits=ready[0].width_bits,
+                a_words=befores[0].channels // lanes,
+                b_words=befores[1].channels // lanes,
+                pixels=after.elements // after.channels,
+            )
+        return self._behind(kernel, *ready, node=node.name, stream=after)
+
     @property
     def _memory(self) -> str:
         return f"mem/{self._stem}_"
@@ -235,6 +297,39 @@ class _Builder:
                     pe=lanes,
                     pixels=pixels,
                     memory_prefix=self._memory,
+                )
+            case MultiThreshold():
+                rows = node.thresholds
+                shared = (rows == rows[0]).all() and not node.invert.any()
+                return MultiThresholdKernel(
+                    name=node.name,
+                    thresholds=rows[:1] if shared else rows,
+                    invert=node.invert,
+                    low=node.low,
+                    element_bits=before.element.width_bits,
+                    result=after.element,
+                    pe=lanes,
+                    pixels=pixels,
+                    memory_prefix=self._memory,
+                )
+            case PadChannels():
+                return PadChannelsKernel(
+                    element_bits=before.element.width_bits,
+                    lanes=lanes,
+                    before_words=node.before // lanes,
+                    in_words=before.channels // lanes,
+                    after_words=node.after // lanes,
+                    pixels=pixels,
+                )
+            case Crop():
+                height, width, channels = _map_shape(before)
+                return CropKernel(
+                    word_bits=lanes * before.element.width_bits,
+                    pixel_words=channels // lanes,
+                    height=height,
+                    width=width,
+                    top=node.top,
+                    left=node.left,
                 )
             case ScoreTable():
                 return ScoreTableKernel(

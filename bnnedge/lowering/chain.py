@@ -1,15 +1,18 @@
-"""The shape of a graph that can be lowered: input region, then layers in a chain, then a tail.
+"""The shape of a graph that can be lowered: points where integers are, and regions between them.
 
-A layer is a MatMul or a Conv by constants. Whatever lies between two layers must act on each
-channel by itself, or be a pool; what it computes does not matter here, because it is enumerated.
-Everything else is refused by node name.
+Integers are what layers, joins and pools of integers make. A layer is a MatMul or a Conv by
+constants; a join an Add or Sub of two branches, a Concat, or what picks pixels or adds channels of
+zeros. Whatever lies between two points must act on each channel by itself, or be a pool; what it
+computes does not matter here, because it is enumerated. Everything else is refused by node name.
 """
 
+import enum
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 from qonnx.core.modelwrapper import ModelWrapper
 from qonnx.util.basic import get_by_name
 
@@ -32,9 +35,9 @@ INPUT_ONLY = {"Concat", "Expand", "Tile", "Slice", "Gather", "Split"}
 SOFTMAX = {"Softmax", "LogSoftmax"}
 TOP_K = {"TopK", "ArgMax"}
 _MAY_END = SOFTMAX | TOP_K | RESHAPING | {"Cast", "Identity"}
-_CHAINS = (
-    "only chains of layers can be lowered, without branches; residual networks are exported, and"
-    " simulated in PyTorch and QONNX"
+SUMS = {"Add", "Sub", "Sum"}
+_BRANCHES = (
+    "branches meet in an Add, a Sub or a Concat of integers; the input goes to one layer only"
 )
 _REASONS = {
     "ConvTranspose": "transposed convolutions cannot be lowered",
@@ -44,17 +47,53 @@ _REASONS = {
 }
 
 
+class Kind(enum.Enum):
+    """What a part of a graph begins behind."""
+
+    INPUT = enum.auto()
+    LAYER = enum.auto()
+    QUANTISER = enum.auto()  # to k > 1 bits
+    JOIN = enum.auto()
+    POOL = enum.auto()  # of integers: a point
+    INNER_POOL = enum.auto()  # of what is no integer yet: inside a region
+
+
+_INTEGERS = {Kind.QUANTISER, Kind.JOIN, Kind.POOL}
+
+
 @dataclass(frozen=True, kw_only=True)
 class Region:
-    """What lies behind a layer.
+    """What lies between two points.
 
     Attributes:
+        start: the layer, quantiser, join or pool of integers that it begins behind.
+        kind: which of these it is.
         sections: groups of nodes that act on each channel by itself.
         pools: the pools between them: pools[k] is behind sections[k] and before sections[k + 1].
+        reader: the layer, join or pool of integers that it ends before, or the quantiser that it
+            ends with; None: the graph's result.
+        reader_kind: what that is; INPUT where there is none.
+        operand: which input of the reader.
+        tensor: what the region makes, before explicit padding.
     """
 
+    start: Any
+    kind: Kind
     sections: tuple[tuple[Any, ...], ...]
     pools: tuple[Any, ...]
+    reader: Any | None
+    reader_kind: Kind
+    operand: int
+    tensor: str
+
+    def is_map(self, model: ModelWrapper) -> bool:
+        """Whether it begins with a feature map, (N, C, H, W)."""
+        return len(model.get_tensor_shape(self.start.output[0])) == 4
+
+    @property
+    def has_integers(self) -> bool:
+        """Whether it begins with integers that are no accumulators."""
+        return self.kind in _INTEGERS
 
     def __iter__(self) -> Iterator[Any]:
         yield from self.sections[0]
@@ -72,13 +111,14 @@ class Chain:
         input_pools: the max-pools among them, each behind the one before.
         layers: the MatMul (Gemm, XnorPopcountMatMul, Conv) nodes.
         pads: the explicit Pad in front of each layer, or None.
-        regions: regions[i] is what lies between layer i and layer i + 1; the last one is the tail.
+        regions: in the order of the points that they begin behind; the last one is the tail.
         softmax: the Softmax or LogSoftmax behind the tail, if there is one.
         top_k: the TopK or ArgMax that finds the classes, if one does.
         k: how many classes it finds; 1 without one.
         ending: all nodes behind the tail: softmax, top_k, and reshapes and casts of the classes.
         source: name of the graph's input tensor.
         result: name of the tensor that the tail makes, which is the logits; or the last layer's.
+        nodes: all nodes, in an order in which they can run.
     """
 
     input: tuple[Any, ...]
@@ -92,6 +132,7 @@ class Chain:
     ending: tuple[Any, ...]
     source: str
     result: str
+    nodes: tuple[Any, ...]
 
     def entry(self, index: int) -> str:
         """Name of the tensor that layer `index` sees, before it is padded."""
@@ -102,13 +143,24 @@ class Chain:
         """Name of the tensor in the place of which the host's encoding stands."""
         return str(self.input_pools[0].input[0]) if self.input_pools else self.entry(0)
 
+    def into(self, index: int) -> Region:
+        """The region that ends before layer `index`, which is not the first."""
+        layer = self.layers[index]
+        return next(region for region in self.regions if region.reader is layer)
+
+    def behind(self, node: Any) -> list[Region]:
+        """The regions that begin behind a point."""
+        return [region for region in self.regions if region.start is node]
+
     @property
-    def nodes(self) -> tuple[Any, ...]:
-        """All nodes, in an order in which they can run."""
-        nodes = list(self.input)
-        for pad, layer, region in zip(self.pads, self.layers, self.regions, strict=True):
-            nodes += [*([pad] if pad is not None else []), layer, *region]
-        return (*nodes, *self.ending)
+    def tail(self) -> Region:
+        """What lies behind the last layer."""
+        return self.regions[-1]
+
+    @property
+    def is_plain(self) -> bool:
+        """Whether there is nothing but one layer behind the other."""
+        return len(self.regions) == len(self.layers)
 
 
 def called(node: Any) -> str:
@@ -125,8 +177,9 @@ def attribute(node: Any, name: str, default: int) -> int:
 def find_chain(model: ModelWrapper) -> Chain:
     """Split a tidy graph into its parts.
 
-    A node belongs to the part behind the last layer that it depends on. Within a part the data may
-    fork and join (`Where(x == 0, 1, Sign(x))`), for every node acts on each channel by itself.
+    A node belongs to the part behind the last layer, join or pool that it depends on. Within a part
+    the data may fork and join (`Where(x == 0, 1, Sign(x))`), for every node acts on each channel by
+    itself.
 
     Raises:
         LoweringError: names the node that does not fit, and why.
@@ -136,83 +189,219 @@ def find_chain(model: ModelWrapper) -> Chain:
         names = ", ".join(value.name for value in graph.output)
         raise LoweringError(
             f"wanted one graph output, got {len(graph.output)} ({names})",
-            remedy="keep the logits or the classes",
+            remedy="keep the logits or the class",
         )
     source = graph.input[0].name
-    part = {source: 0}  # of every tensor that depends on the input
-    pooled = {source: 0}  # how many input pools are in front of every tensor
-    input_pools: list[Any] = []
-    parts: list[list[Any]] = [[]]
-    barriers: list[Any] = []  # layers and pools: barriers[i] is between parts i and i + 1
-    layers: list[Any] = []
-    padded: dict[str, Any] = {}
+    parts = _Parts(model, source)
     for node in graph.node:
-        inputs = [name for name in node.input if name in part]
-        _check_op(model, node, inputs)
-        index = part[inputs[0]]
-        if any(part[name] != index for name in inputs):
-            raise LoweringError(
-                f"{called(node)}: joins two branches ({', '.join(inputs)})", remedy=_CHAINS
-            )
-        if not index:
-            _check_pooled(model, node, {pooled[name] for name in inputs}, input_pools)
-        is_layer = node.op_type in LINEAR and not _is_sum(model, node, parts, barriers)
-        if node.op_type == "Pad":
-            _check_pad(model, node)
-            padded[node.output[0]] = node
-        elif node.op_type in MAX_POOLS and not layers:
-            _check_pool(model, node)
-            input_pools.append(node)
-            parts[0].append(node)
-            pooled[node.output[0]] = len(input_pools)
-        elif is_layer or node.op_type in LINEAR | MAX_POOLS | SUM_POOLS:
-            if index < len(barriers):
-                raise LoweringError(
-                    f"{called(node)}: works on the same data as {called(barriers[index])}",
-                    remedy=_CHAINS,
-                )
-            if not is_layer and not layers:
-                raise LoweringError(
-                    f"{called(node)}: pools in front of the first layer",
-                    remedy="pool before the data reach the network, or behind a layer",
-                )
-            barriers.append(node)
-            layers += [node] if is_layer else []
-            parts.append([])
-            index += 1
-        else:
-            parts[index].append(node)
-        part.update(dict.fromkeys(node.output, index))
-        pooled = {**dict.fromkeys(node.output, pooled[inputs[0]]), **pooled}
+        parts.add(node)
+    layers = [part.barrier for part in parts.found if part.kind is Kind.LAYER]
     if not layers:
         raise LoweringError("the graph has no MatMul, Gemm or Conv that works on its input")
-    softmax, top_k, ending, result = _split_tail(model, parts)
-    regions: list[Region] = []
-    for barrier, section in zip(barriers, parts[1:], strict=True):
-        if barrier in layers:
-            _check_layer(model, barrier)
-            regions.append(Region(sections=(tuple(section),), pools=()))
-        else:
-            _check_pool(model, barrier)
-            regions[-1] = Region(
-                sections=(*regions[-1].sections, tuple(section)),
-                pools=(*regions[-1].pools, barrier),
-            )
-        for node in section:
-            _check_channels(model, barrier, node)
+    softmax, top_k, ending, result = _split_tail(model, [part.nodes for part in parts.found])
+    for part in parts.found[1:]:
+        if part.kind is Kind.LAYER:
+            _check_layer(model, part.barrier)
+        elif part.kind in (Kind.POOL, Kind.INNER_POOL):
+            _check_pool(model, part.barrier)
+        for node in part.nodes:
+            _check_channels(model, part.barrier, node)
     return Chain(
-        input=tuple(parts[0]),
-        input_pools=tuple(input_pools),
+        input=tuple(parts.found[0].nodes),
+        input_pools=tuple(parts.input_pools),
         layers=tuple(layers),
-        pads=tuple(padded.get(layer.input[0]) for layer in layers),
-        regions=tuple(regions),
+        pads=tuple(parts.pad(layer) for layer in layers),
+        regions=parts.regions(result),
         softmax=softmax,
         top_k=top_k,
         k=1 if top_k is None else classes_found(model, top_k),
         ending=ending,
         source=source,
         result=result,
+        nodes=tuple(graph.node),
     )
+
+
+@dataclass(kw_only=True, eq=False)
+class _Part:
+    """What lies behind a point or an inner pool.
+
+    Attributes:
+        kind: of `barrier`.
+        barrier: the layer, join or pool; None for the input.
+        operands: the tensors that it takes, explicit padding left out.
+        nodes: what acts on each channel by itself.
+    """
+
+    kind: Kind
+    barrier: Any | None
+    operands: tuple[str, ...]
+    nodes: list[Any] = field(default_factory=list)
+
+
+class _Parts:
+    """The parts of a graph, node by node in topological order."""
+
+    def __init__(self, model: ModelWrapper, source: str) -> None:
+        self._model = model
+        self.found = [_Part(kind=Kind.INPUT, barrier=None, operands=())]
+        self._pads: dict[str, Any] = {}  # by the tensor that they make
+        self.input_pools: list[Any] = []
+        self._of = {source: 0}  # the part of every tensor that depends on the input
+        self._pooled = {source: 0}  # how many input pools are in front of a tensor of part 0
+
+    def add(self, node: Any) -> None:
+        """Find a node's part, or begin one behind it."""
+        inputs = [name for name in node.input if name in self._of]
+        _check_op(self._model, node, inputs)
+        indices = {self._of[name] for name in inputs}
+        if indices == {0}:
+            self._check_pooled(node, {self._pooled[name] for name in inputs})
+        kind = self._kind(node, inputs, indices)
+        if kind is None:
+            (index,) = indices
+            if node.op_type == "Pad":
+                _check_pad(self._model, node)
+                self._pads[node.output[0]] = node
+            else:
+                self.found[index].nodes.append(node)
+            if index == 0:
+                if node.op_type in MAX_POOLS:
+                    self.input_pools.append(node)
+                depth = max(self._pooled[name] for name in inputs)
+                depth += node.op_type in MAX_POOLS
+                self._pooled.update(dict.fromkeys(node.output, depth))
+        else:
+            operands = tuple(self._unpadded(name) for name in inputs)
+            self.found.append(_Part(kind=kind, barrier=node, operands=operands))
+            index = len(self.found) - 1
+        self._of.update(dict.fromkeys(node.output, index))
+
+    def _check_pooled(self, node: Any, depths: set[int]) -> None:
+        """A node in front of the first layer, `depths` of its inputs in the chain of max-pools."""
+        barrier = node.op_type in LINEAR | MAX_POOLS
+        if len(depths) > 1 or (barrier and max(depths) < len(self.input_pools)):
+            raise LoweringError(
+                f"{called(node)}: works on the same data as"
+                f" {called(self.input_pools[min(depths)])}",
+                remedy=_BRANCHES,
+            )
+        if max(depths) and not barrier and node.op_type not in SUM_POOLS | {"Pad"}:
+            _check_channels(self._model, self.input_pools[max(depths) - 1], node)
+
+    def pad(self, layer: Any) -> Any | None:
+        """The explicit Pad in front of a layer."""
+        return self._pads.get(layer.input[0])
+
+    def _kind(self, node: Any, inputs: list[str], indices: set[int]) -> Kind | None:
+        """What a node begins; None for one that acts on each channel by itself, and for a Pad."""
+        at_input = 0 in indices
+        if len(indices) > 1 and (at_input or node.op_type not in SUMS | {"Concat"}):
+            raise LoweringError(
+                f"{called(node)}: joins two branches ({', '.join(inputs)})", remedy=_BRANCHES
+            )
+        if node.op_type in LINEAR and not self._is_sum(node, inputs[0]):
+            if at_input and len(self.found) > 1:
+                raise LoweringError(
+                    f"{called(node)}: works on the same data as {called(self.found[1].barrier)}",
+                    remedy=_BRANCHES,
+                )
+            return Kind.LAYER
+        if node.op_type in MAX_POOLS and at_input:
+            _check_pool(self._model, node)
+            return None
+        if node.op_type in LINEAR | MAX_POOLS | SUM_POOLS:
+            if at_input:
+                raise LoweringError(
+                    f"{called(node)}: pools in front of the first layer",
+                    remedy="pool before the data reach the network, or behind a layer",
+                )
+            return self._pool_kind(node, inputs[0])
+        if at_input:
+            return None
+        joins = len(indices) > 1 or (node.op_type == "Concat" and len(inputs) == len(node.input))
+        if joins or node.op_type == "Slice" or _pads_channels(self._model, node):
+            return Kind.JOIN
+        return Kind.QUANTISER if _quantised_bits(self._model, node) > 1 else None
+
+    def _pool_kind(self, node: Any, tensor: str) -> Kind:
+        """A sum of bits is one of integers; a maximum of them stays with the bits."""
+        before, section = self.found[self._of[tensor]], self._section(tensor)
+        bits = any(_quantised_bits(self._model, other) for other in section)
+        own = before.kind in _INTEGERS or (bits and node.op_type not in MAX_POOLS)
+        return Kind.POOL if own else Kind.INNER_POOL
+
+    def _is_sum(self, node: Any, tensor: str) -> bool:
+        """A depthwise Conv by one constant per channel, on what is not ±1: a sum over a window."""
+        weights = self._model.get_initializer(node.input[1]) if len(node.input) > 1 else None
+        if node.op_type != "Conv" or weights is None or weights.ndim != 4 or weights.shape[1] != 1:
+            return False
+        before, section = self.found[self._of[tensor]], self._section(tensor)
+        if before.kind is Kind.INPUT or tensor in self._pads:
+            return False
+        if before.kind in _INTEGERS:
+            summed = not any(_quantised_bits(self._model, other) for other in section)
+        else:
+            summed = all(other.op_type in ("Mul", "Add") for other in section)
+        if not summed or attribute(node, "group", 1) != len(weights):
+            return False
+        return bool((weights == weights[:, :, :1, :1]).all())
+
+    def _unpadded(self, tensor: str) -> str:
+        return str(self._pads[tensor].input[0]) if tensor in self._pads else tensor
+
+    def _section(self, tensor: str) -> tuple[Any, ...]:
+        """The nodes of its part that a tensor depends on, in their order."""
+        needed, section = {self._unpadded(tensor)}, []
+        for node in reversed(self.found[self._of[tensor]].nodes):
+            if needed & set(node.output):
+                needed |= set(node.input)
+                section.append(node)
+        return tuple(reversed(section))
+
+    def regions(self, result: str) -> tuple[Region, ...]:
+        """All regions; the last one makes `result`."""
+        regions = [
+            self._region(part, operand, tensor)
+            for part in self.found[1:]
+            if part.kind is not Kind.INNER_POOL
+            for operand, tensor in enumerate(part.operands)
+            if self._of[tensor]
+        ]
+        regions.append(self._region(self.found[0], 0, result))
+        order = {id(part.barrier): index for index, part in enumerate(self.found)}
+        regions.sort(key=lambda region: order[id(region.start)])
+        tail = next(region for region in regions if region.reader is None)
+        if tail.kind is not Kind.LAYER:
+            raise LoweringError(
+                f"{called(tail.start)}: makes the graph's result, wanted a last layer behind it",
+                remedy="end in one MatMul or Conv, and sums of what it gives",
+            )
+        return tuple(regions)
+
+    def _region(self, reader: _Part, operand: int, tensor: str) -> Region:
+        sections, index = [self._section(tensor)], self._of[tensor]
+        pools: list[Any] = []
+        if reader.kind is Kind.QUANTISER:
+            sections[0] += (reader.barrier,)
+            assert reader.barrier is not None
+            tensor = str(reader.barrier.output[0])
+        while self.found[index].kind is Kind.INNER_POOL:
+            part = self.found[index]
+            (before,) = part.operands
+            pools.insert(0, part.barrier)
+            sections.insert(0, self._section(before))
+            index = self._of[before]
+        return Region(
+            start=self.found[index].barrier,
+            kind=self.found[index].kind,
+            sections=tuple(sections),
+            pools=tuple(pools),
+            reader=reader.barrier,
+            reader_kind=reader.kind,
+            operand=operand,
+            tensor=tensor,
+        )
 
 
 def logits_of(model: ModelWrapper) -> str:
@@ -223,18 +412,46 @@ def logits_of(model: ModelWrapper) -> str:
     return str(model.graph.output[0].name)
 
 
-def _is_sum(model: ModelWrapper, node: Any, parts: list[list[Any]], barriers: list[Any]) -> bool:
-    """A depthwise Conv by one constant per channel, on accumulators: a sum over its window."""
-    if node.op_type != "Conv" or not barriers or barriers[-1].op_type != "Conv":
+def _quantised_bits(model: ModelWrapper, node: Any) -> int:
+    """1 for what binarises, more for a quantiser to k bits, 0 for other nodes."""
+    match node.op_type:
+        case "Sign" | "BipolarQuant":
+            return 1
+        case "MultiThreshold":
+            thresholds = model.get_initializer(node.input[1])
+            return 1 if thresholds is None else int(thresholds.shape[1]).bit_length()
+        case "Quant" | "IntQuant":
+            bits = model.get_initializer(node.input[3])
+            return 0 if bits is None else int(bits.max())
+        case _:
+            return 0
+
+
+def _pads_channels(model: ModelWrapper, node: Any) -> bool:
+    """A Pad of the second of four axes, and of no other."""
+    if node.op_type != "Pad":
         return False
-    if any(other.op_type not in ("Mul", "Add") for other in parts[-1]):
-        return False
-    weights = model.get_initializer(node.input[1])
-    if weights is None or weights.ndim != 4 or weights.shape[1] != 1:
-        return False
-    if attribute(node, "group", 1) != len(weights):
-        return False
-    return bool((weights == weights[:, :, :1, :1]).all())
+    amounts = pad_amounts(model, node)
+    return amounts is not None and any(amounts[1::4]) and not any(np.delete(amounts, [1, 5]))
+
+
+def pad_amounts(model: ModelWrapper, node: Any) -> NDArray[np.int64] | None:
+    """What a Pad adds before and behind each of four axes, (8,); None where that is not known."""
+    if len(node.input) > 1:
+        amounts = model.get_initializer(node.input[1])
+        axes = model.get_initializer(node.input[3]) if len(node.input) > 3 else None
+    else:  # before opset 11
+        found = get_by_name(node.attribute, "pads")
+        amounts, axes = np.array(() if found is None else found.ints), None
+    if amounts is None:
+        return None
+    amounts = amounts.reshape(-1).astype(np.int64)
+    if axes is not None:
+        spread = np.zeros(8, np.int64)
+        for place, axis in enumerate(axes.reshape(-1) % 4):
+            spread[axis], spread[axis + 4] = amounts[place], amounts[place + axes.size]
+        amounts = spread
+    return amounts if len(amounts) == 8 else None
 
 
 def _split_tail(
@@ -345,7 +562,7 @@ def _check_op(model: ModelWrapper, node: Any, inputs: list[str]) -> None:
         raise LoweringError(f"{called(node)}: depends neither on the input nor on constants alone")
     if len(inputs) > 1 and node.op_type not in ELEMENTWISE | {"Concat"}:
         raise LoweringError(
-            f"{called(node)}: joins two branches ({', '.join(inputs)})", remedy=_CHAINS
+            f"{called(node)}: joins two branches ({', '.join(inputs)})", remedy=_BRANCHES
         )
     if node.op_type == "MultiThreshold":
         thresholds = model.get_initializer(node.input[1])
@@ -386,20 +603,8 @@ def _check_layer(model: ModelWrapper, node: Any) -> None:
 
 def _check_pad(model: ModelWrapper, node: Any) -> None:
     consumers = model.find_consumers(node.output[0]) or []
-    if [consumer.op_type for consumer in consumers] != ["Conv"]:
-        raise LoweringError(f"{called(node)}: wanted an explicit Pad right before one Conv only")
-
-
-def _check_pooled(model: ModelWrapper, node: Any, depths: set[int], pools: list[Any]) -> None:
-    """A node in front of the first layer, `depths` of its inputs in the chain of max-pools."""
-    barrier = node.op_type in LINEAR | MAX_POOLS
-    if len(depths) > 1 or (barrier and max(depths) < len(pools)):
-        raise LoweringError(
-            f"{called(node)}: works on the same data as {called(pools[min(depths)])}",
-            remedy=_CHAINS,
-        )
-    if max(depths) and not barrier and node.op_type not in SUM_POOLS | {"Pad"}:
-        _check_channels(model, pools[max(depths) - 1], node)
+    if {consumer.op_type for consumer in consumers} != {"Conv"}:
+        raise LoweringError(f"{called(node)}: wanted an explicit Pad right before a Conv")
 
 
 def _check_pool(model: ModelWrapper, node: Any) -> None:

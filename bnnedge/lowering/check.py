@@ -66,8 +66,7 @@ class Original:
         """For each element of what layer `index` sees, its place in the Dataflow's stream."""
         chain = self.chain
         if index:
-            behind = chain.layers[index - 1], chain.regions[index - 1]
-            layouts = RegionProbe(self.model, {}, *behind).layouts
+            layouts = RegionProbe(self.model, {}, chain.into(index)).layouts
             return layouts[chain.entry(index)].at.reshape(-1)
         if chain.input_pools:
             last = chain.input_pools[-1]
@@ -230,17 +229,18 @@ def _check_chunk(
     inexact = {lift.layer for lift in lifted}
     alive = np.ones(len(x), np.bool_)
     compared = 0
-    names = stream_names(dataflow)
+    names, streams = stream_names(dataflow), dataflow.streams()
     for index, (layer, name) in enumerate(zip(chain.layers, names, strict=True)):
         ours = trace[name].reshape(len(x), -1)
         theirs = np.empty_like(made[chain.entry(index)].reshape(len(x), -1))
         if theirs.shape != ours.shape:
             raise LoweringError(f"{called(layer)}: its input is not what shape inference says")
         theirs[:, original.places(index)] = made[chain.entry(index)].reshape(len(x), -1)
-        if index == 0 and isinstance(dataflow.input, IntegerEncoding):
-            wrong = _scale_mismatch(theirs, ours)
-        else:
+        bits = streams[name].element.bipolar
+        if bits:
             wrong = _two_level_mismatch(theirs, ours.astype(bool))
+        else:
+            wrong = _scale_mismatch(theirs, ours)
         wrong &= alive[:, None]
         if index and wrong.any() and chain.layers[index - 1].name in inexact:
             near = _near(dataflow, trace, index - 1).reshape(len(x), -1)
@@ -248,7 +248,7 @@ def _check_chunk(
             wrong &= ~near & alive[:, None]
         if wrong.any():
             image, place = (int(i) for i in np.argwhere(wrong)[0])
-            what = "bit" if index or not isinstance(dataflow.input, IntegerEncoding) else "integer"
+            what = "bit" if bits else "integer"
             raise MismatchError(
                 f"{name}: {what} {place} of image {first + image} is {int(ours[image, place])},"
                 f" the graph's input of {called(layer)} says otherwise"

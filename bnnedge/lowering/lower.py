@@ -91,6 +91,13 @@ def lower_model(model_onnx: Path, config: LoweringConfig) -> Lowered:
         node = called(original.chain.softmax)
         notes.remarks.append(f"{node}: left to the host; the logits are what goes into it")
     integer = recipe.apply(recipe.integer_steps(config, notes), model)
+    if notes.lifted and not original.chain.is_plain:
+        lift = notes.lifted[0]
+        raise LoweringError(
+            f"node {lift.layer}: the graph rounds inside its own sums ({lift.what}), and branches"
+            " do not let that be followed",
+            remedy="use scales that are powers of two, or scale behind the sum",
+        )
     dataflow = read_dataflow(
         integer,
         name=config.name or model_onnx.stem,
@@ -99,6 +106,8 @@ def lower_model(model_onnx: Path, config: LoweringConfig) -> Lowered:
     )
     has_images = any(layer.op_type == "Conv" for layer in original.chain.layers)
     steps = recipe.image_steps(integer) if has_images else recipe.xnor_steps()
+    if not original.chain.is_plain:
+        steps = []  # FINN's passes give wrong values at forks
     graph = recipe.apply(steps, integer)
     images = max(_LEAST_IMAGES, min(config.check_images, _PRODUCTS // original.costs()[0]))
     x = check.adversarial_inputs(dataflow, images, config.seed)

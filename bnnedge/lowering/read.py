@@ -5,9 +5,6 @@ MatMul or Conv [sum] [Mul ±1] MultiThreshold [max-pools], then the last layer a
 There the images are (N, C, H, W); here they are (H, W, C).
 """
 
-from dataclasses import dataclass
-from typing import Any
-
 import numpy as np
 from numpy.typing import NDArray
 from qonnx.core.datatype import DataType
@@ -19,24 +16,18 @@ from bnnedge.dataflow import (
     ElementType,
     Flatten,
     IntegerEncoding,
-    IntegerMvu,
-    MaxPool,
     Node,
     OutputTable,
     ScoreTable,
     SlidingWindow,
-    SumPool,
-    Threshold,
     ThresholdEncoding,
-    Window,
-    XnorMvu,
 )
 from bnnedge.errors import LoweringError
-from bnnedge.lowering.chain import MAX_POOLS, Chain, Region, attribute, called, find_chain
+from bnnedge.lowering.chain import MAX_POOLS, Chain, called, find_chain
+from bnnedge.lowering.integers import run_all
+from bnnedge.lowering.nodes import NodeReader, flips_of, thresholds_of
 from bnnedge.lowering.passes.absorb_regions import probe_of
-from bnnedge.lowering.regions import padding_classes
 from bnnedge.lowering.thresholds import chunks
-from bnnedge.lowering.windows import pad_of, window_of
 
 _MOST_SCORE_BITS = 1 << 20  # all block RAM of a small FPGA
 _MOST_SOFTMAX_SPAN = 64  # exp(-64) is far from float32's smallest number
@@ -59,17 +50,18 @@ def read_dataflow(
             large a table.
     """
     chain = find_chain(model)
-    nodes: list[Node] = [
-        MaxPool(name=f"input_pool_{number}", window=window_of(model, pool))
-        for number, pool in enumerate(chain.input_pools)
-    ]
-    for index in range(len(chain.layers)):
-        nodes += _layer(model, chain, index)
+    reader = NodeReader(model, chain)
+    reader.read()
+    nodes = list(reader.nodes)
     table = _table(model, chain, classify)
     if table.classes:
         nodes += _class_nodes(table, called(chain.layers[-1]), classify)
     dataflow = Dataflow(
-        name=name, input=_encoding(model, chain, encoding), nodes=tuple(nodes), output=table
+        name=name,
+        input=_encoding(model, chain, encoding),
+        nodes=tuple(nodes),
+        output=table,
+        inputs=reader.inputs,
     )
     dataflow.verify()
     return dataflow
@@ -100,228 +92,20 @@ def stream_names(dataflow: Dataflow) -> list[str]:
     Args:
         dataflow: one that `read_dataflow` made.
     """
+    makers = {node.name: node for node in dataflow.nodes}
     names = []
-    last = "input"
-    for node in dataflow.nodes:
-        if isinstance(node, XnorMvu | IntegerMvu):
-            names.append(last)
-        if not isinstance(node, SlidingWindow | Flatten):
-            last = node.name
+    for unit in dataflow.mvus:
+        (name,) = dataflow.sources[unit.name]
+        while isinstance(makers.get(name), SlidingWindow | Flatten):
+            (name,) = dataflow.sources[name]
+        names.append(name)
     return names
-
-
-def _layer(model: ModelWrapper, chain: Chain, index: int) -> list[Node]:
-    """The nodes of one layer, from its window to its last pool."""
-    layer, region, name = chain.layers[index], chain.regions[index], f"mvu_{index}"
-    shape = list(model.get_tensor_shape(chain.entry(index)))
-    nodes: list[Node] = []
-    groups, window, exact = 1, None, False
-    if layer.op_type == "Conv":
-        groups, window = attribute(layer, "group", 1), window_of(model, layer)
-        fill, exact = 0, any(window.padding)
-        if chain.pads[index] is not None:
-            padding, value = pad_of(model, chain.pads[index])
-            window = Window(
-                kernel=window.kernel,
-                stride=window.stride,
-                dilation=window.dilation,
-                padding=padding,
-            )
-            fill = int(value > 0) if _is_bipolar(model, chain, index) else int(value)
-        if window != Window(kernel=(1, 1)):
-            nodes.append(
-                SlidingWindow(name=f"window_{index}", window=window, fill=fill, groups=groups)
-            )
-    elif _is_behind_map(chain, index):
-        nodes.append(Flatten(name=f"flatten_{index}"))
-    weights = _weights(model, chain, index)
-    unit = _Unit(name=name, weights=(weights > 0).astype(np.uint8), groups=groups)
-    last = index == len(chain.layers) - 1
-    sums = [pool for pool in region.pools if pool.op_type not in MAX_POOLS]
-    threshold, invert = (None, None) if last else _threshold(model, chain, index)
-    own = (None, None) if sums else (threshold, invert)
-    if _is_bipolar(model, chain, index):
-        border = None
-        if exact:
-            assert window is not None
-            border = _Border.of(window, weights, shape, groups)
-        nodes.append(unit.xnor(own[0], own[1], border))
-    else:
-        nodes.append(unit.integer(own[0], own[1]))
-    if sums:
-        nodes.append(SumPool(name=f"sum_{index}", window=window_of(model, sums[0])))
-        if threshold is not None and invert is not None:
-            nodes.append(
-                Threshold(
-                    name=f"threshold_{index}",
-                    thresholds=threshold.astype(np.int32),
-                    invert=invert,
-                )
-            )
-    if last:
-        if layer.op_type == "Conv":
-            nodes.append(Flatten(name=f"flatten_{index + 1}"))
-        return nodes
-    return nodes + _max_pools(model, region, index, len(weights))
-
-
-@dataclass(frozen=True, kw_only=True, eq=False)
-class _Border:
-    """Exact zeros around ±1: a padded tap is bit 0, which stands for −1, and must not count.
-
-    accumulator = dot product with −1 + sum of the padded taps' weights, per border class.
-
-    Attributes:
-        classes: int32 (OH, OW).
-        correction: int64 (classes, MH).
-    """
-
-    classes: NDArray[np.int32]
-    correction: NDArray[np.int64]
-
-    @classmethod
-    def of(
-        cls, window: Window, weights: NDArray[Any], shape: list[int], groups: int
-    ) -> "_Border | None":
-        inside = window.inside(shape[2], shape[3])
-        if inside.all():
-            return None
-        classes = padding_classes(window, shape[2], shape[3])
-        number = int(classes.max()) + 1
-        first = [int(np.flatnonzero(classes.reshape(-1) == one)[0]) for one in range(number)]
-        outside = ~inside.reshape(-1, window.taps)[first]
-        per_tap = weights.reshape(len(weights), window.taps, -1).sum(axis=2)
-        correction = outside.astype(np.int64) @ per_tap.T.astype(np.int64)
-        return cls(classes=classes, correction=correction)
-
-
-@dataclass(frozen=True, kw_only=True, eq=False)
-class _Unit:
-    """A matrix-vector unit to be."""
-
-    name: str
-    weights: NDArray[np.uint8]
-    groups: int
-
-    def xnor(
-        self,
-        threshold: NDArray[np.int64] | None,
-        invert: NDArray[np.bool_] | None,
-        border: _Border | None,
-    ) -> XnorMvu:
-        """`threshold` is on accumulators; p is the popcount of (accumulator + MW) / 2."""
-        synapses = self.weights.shape[1]
-        popcounts, correction = None, None
-        if threshold is not None:
-            dots = threshold if border is None else threshold - border.correction
-            popcounts = np.clip(-(-(dots + synapses) // 2), 0, synapses + 1).astype(np.int32)
-        elif border is not None:
-            correction = border.correction.astype(np.int32)
-        return XnorMvu(
-            name=self.name,
-            weights=self.weights,
-            thresholds=popcounts,
-            invert=invert,
-            groups=self.groups,
-            border=None if border is None else border.classes,
-            correction=correction,
-        )
-
-    def integer(
-        self, threshold: NDArray[np.int64] | None, invert: NDArray[np.bool_] | None
-    ) -> IntegerMvu:
-        """`threshold` is on accumulators."""
-        return IntegerMvu(
-            name=self.name,
-            weights=self.weights,
-            thresholds=None if threshold is None else threshold.astype(np.int32),
-            invert=invert,
-            groups=self.groups,
-        )
-
-
-def _is_bipolar(model: ModelWrapper, chain: Chain, index: int) -> bool:
-    return bool(model.get_tensor_datatype(chain.entry(index)) == DataType["BIPOLAR"])
-
-
-def _weights(model: ModelWrapper, chain: Chain, index: int) -> NDArray[np.float32]:
-    """±1 weights (MH, MW) in the order in which the stream's elements come."""
-    layer = chain.layers[index]
-    weights: NDArray[np.float32] = model.get_initializer(layer.input[1])
-    if layer.op_type == "Conv":
-        return weights.transpose(0, 2, 3, 1).reshape(len(weights), -1)
-    rows = weights.T
-    producer = model.find_producer(chain.entry(index))
-    before = model.get_tensor_shape(producer.input[0]) if producer is not None else []
-    if _is_behind_map(chain, index) and producer.op_type == "Reshape" and len(before) == 4:
-        _, channels, height, width = before
-        planes = rows.reshape(len(rows), channels, height, width)
-        return planes.transpose(0, 2, 3, 1).reshape(len(rows), -1)
-    return rows
-
-
-def _is_behind_map(chain: Chain, index: int) -> bool:
-    """Whether a layer sees what a Conv or a pool of the input makes."""
-    return chain.layers[index - 1].op_type == "Conv" if index else bool(chain.input_pools)
-
-
-def _max_pools(model: ModelWrapper, region: Region, index: int, channels: int) -> list[Node]:
-    """The pools of bits behind a layer's threshold; a Mul by ±1 before one says where to AND."""
-    nodes: list[Node] = []
-    number = 0
-    for section, pool in zip(region.sections, region.pools, strict=False):
-        if pool.op_type not in MAX_POOLS:
-            continue
-        flips = np.zeros(channels, np.bool_)
-        behind = [node.op_type for node in section]
-        start = behind.index("MultiThreshold") + 1 if "MultiThreshold" in behind else 0
-        if number and behind[:1] == ["Mul"]:
-            previous = nodes[-1]
-            assert isinstance(previous, MaxPool) and previous.conjunction is not None
-            start = int(previous.conjunction.any())
-        for node in section[start:]:
-            if node.op_type == "Mul":
-                flips = model.get_initializer(node.input[1]).reshape(-1) < 0
-        suffix = f"_{number}" if number else ""
-        nodes.append(
-            MaxPool(name=f"pool_{index}{suffix}", window=window_of(model, pool), conjunction=flips)
-        )
-        number += 1
-    return nodes
-
-
-def _signs(model: ModelWrapper, nodes: tuple[Any, ...], size: int) -> NDArray[np.bool_]:
-    """Where the Mul before the first MultiThreshold multiplies by −1."""
-    for node in nodes:
-        if node.op_type == "MultiThreshold":
-            break
-        if node.op_type == "Mul":
-            flipped: NDArray[np.bool_] = model.get_initializer(node.input[1]).reshape(-1) < 0
-            return flipped
-    return np.zeros(size, np.bool_)
-
-
-def _rows(model: ModelWrapper, nodes: tuple[Any, ...]) -> NDArray[np.float32]:
-    node = next(node for node in nodes if node.op_type == "MultiThreshold")
-    rows: NDArray[np.float32] = model.get_initializer(node.input[1])
-    return rows
-
-
-def _threshold(
-    model: ModelWrapper, chain: Chain, index: int
-) -> tuple[NDArray[np.int64], NDArray[np.bool_]]:
-    """bit = (accumulator or sum >= threshold) ^ invert."""
-    nodes = tuple(chain.regions[index])
-    rows = _rows(model, nodes).reshape(-1).astype(np.int64)
-    invert = _signs(model, nodes, len(rows))
-    _, reach = probe_of(model, chain, index, {})
-    return np.where(invert, reach.step - rows, rows), invert
 
 
 def _encoding(
     model: ModelWrapper, chain: Chain, name: str | None
 ) -> ThresholdEncoding | IntegerEncoding:
-    rows = _rows(model, chain.input)
+    rows = thresholds_of(model, chain.input)
     shape = tuple(model.get_tensor_shape(chain.source)[1:])
     given = np.arange(int(np.prod(shape)))
     for node in chain.input:
@@ -348,7 +132,7 @@ def _encoding(
             steps=rows,
         )
     rows = rows.reshape(-1)
-    invert = _signs(model, chain.input, len(rows))
+    invert = flips_of(model, chain.input, len(rows))
     threshold = np.where(invert, -np.nextafter(rows, np.float32(-np.inf)), rows)
     threshold = np.where(invert & np.isposinf(rows), np.float32(-np.inf), threshold)
     several = len(np.unique(source)) < len(source)
@@ -370,7 +154,7 @@ def _softmax_keeps_order(logits: NDArray[np.float32]) -> bool:
 
 
 def _table(model: ModelWrapper, chain: Chain, classify: bool) -> OutputTable:
-    layer, region = chain.layers[-1], chain.regions[-1]
+    layer, region = chain.layers[-1], chain.tail
     for pool in region.pools:
         if pool.op_type in MAX_POOLS:
             raise LoweringError(
@@ -378,7 +162,7 @@ def _table(model: ModelWrapper, chain: Chain, classify: bool) -> OutputTable:
                 remedy="end in a sum or an average over the pixels",
             )
     # A Sign in the tail may give 0: the table holds floats.
-    probe, reach = probe_of(model, chain, len(chain.layers) - 1, {}, table=True)
+    probe, reach = probe_of(model, region, {}, table=True)
     tensor = layer.output[0]
     layout = probe.layouts[chain.result]
     if layout.at.size != layout.channels:
@@ -387,11 +171,7 @@ def _table(model: ModelWrapper, chain: Chain, classify: bool) -> OutputTable:
             f" {layout.channels} channels, wanted one value per class",
             remedy="sum or average over the pixels at the end",
         )
-    parts = [
-        made[chain.result].reshape(rows, -1)
-        for _, rows, _, made in chunks(probe, tensor, reach.values)
-    ]
-    values = np.concatenate(parts).T
+    values = run_all(chunks(probe, tensor, reach.values), chain.result).T
     if values.dtype != np.float32 or not np.isfinite(values).all():
         tail = tuple(region)
         last = called(tail[-1] if tail else layer)
@@ -407,4 +187,4 @@ def _table(model: ModelWrapper, chain: Chain, classify: bool) -> OutputTable:
             remedy="take the TopK of the logits",
         )
     classes = classify or chain.top_k is not None
-    return OutputTable(values=values, classes=classes, low=-reach.limit, step=reach.step, k=chain.k)
+    return OutputTable(values=values, classes=classes, low=reach.low, step=reach.step, k=chain.k)

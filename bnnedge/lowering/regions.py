@@ -1,4 +1,4 @@
-"""What lies behind a layer, as a function of one accumulator per channel.
+"""What lies behind a point, as a function of one integer per channel.
 
 Elementwise nodes see one pixel instead of a feature map, their constants cut down to it. A maximum
 is a choice among accumulators, so it needs no run; a sum is run on a window that has that sum.
@@ -25,13 +25,12 @@ Floats = NDArray[np.float32]
 
 
 class RegionProbe:
-    """The nodes behind one layer, run on chosen accumulators.
+    """The nodes behind one point, run on chosen integers.
 
     Args:
         model: the graph.
         signs: see `Runner`.
-        layer: the layer.
-        region: the nodes behind it.
+        region: the nodes.
 
     Attributes:
         layouts: of every tensor of the region, by name.
@@ -41,17 +40,15 @@ class RegionProbe:
         LoweringError: a node of the region does not act on each channel by itself.
     """
 
-    def __init__(
-        self, model: ModelWrapper, signs: Mapping[str, float], layer: Any, region: Region
-    ) -> None:
+    def __init__(self, model: ModelWrapper, signs: Mapping[str, float], region: Region) -> None:
         self._model, self._region = model, region
         self.windows = [window_of(model, pool) for pool in region.pools]
         self.layouts: dict[str, Layout] = {}
         constants: dict[str, NDArray[Any]] = {}
         entering = Runner(model)
-        for barrier, section in zip((layer, *region.pools), region.sections, strict=True):
+        for barrier, section in zip((region.start, *region.pools), region.sections, strict=True):
             tensor = str(barrier.output[0])
-            if barrier is not layer and not self.layouts[barrier.input[0]].is_map:
+            if barrier is not region.start and not self.layouts[barrier.input[0]].is_map:
                 raise LoweringError(f"{called(barrier)}: wanted to pool data (N, C, H, W)")
             layout = Layout.behind(barrier, model.get_tensor_shape(tensor))
             self.layouts |= follow(layout, entering, section, tensor)
@@ -108,7 +105,7 @@ class RegionProbe:
         """Run the region on accumulators, or on sums of them where `sums`.
 
         Args:
-            tensor: what the layer makes.
+            tensor: what the region begins with.
             values: (rows, C).
 
         Returns:
@@ -119,7 +116,12 @@ class RegionProbe:
         if self.sums:
             scale, shift = self._affine()
             sums = values * scale + shift * self.windows[0].taps
-            values = self._sum(0, np.asarray(sums, np.float32))
+            values = one_window(
+                self._pool_runners[0],
+                self._region.pools[0],
+                self.windows[0],
+                np.asarray(sums, np.float32),
+            )
         for index, section in enumerate(self._region.sections):
             if index == 0 and self.sums:
                 continue
@@ -196,19 +198,22 @@ class RegionProbe:
                 cut[name] = layout.along(node, constant, _axis(node, name, layout))
         return cut
 
-    def _sum(self, index: int, sums: Floats) -> Floats:
-        """What a sum or average gives for windows with these sums: one value and zeros."""
-        pool, window = self._region.pools[index], self.windows[index]
-        data = np.zeros((*sums.shape, *window.span), np.float32)
-        data[:, :, 0, 0] = sums
-        alone = onnx.NodeProto()
-        alone.CopyFrom(pool)
-        for name in ("pads", "auto_pad", "ceil_mode"):
-            found = get_by_name(alone.attribute, name)
-            if found is not None:
-                alone.attribute.remove(found)
-        made = self._pool_runners[index].run([alone], {pool.input[0]: data})
-        return made[pool.output[0]].reshape(sums.shape)
+
+def one_window(runner: Runner, pool: Any, window: Window, sums: Floats) -> Floats:
+    """What a sum or average `pool` gives (rows, C) for windows with these sums (rows, C).
+
+    That is for one value and zeros.
+    """
+    data = np.zeros((*sums.shape, *window.span), np.float32)
+    data[:, :, 0, 0] = sums
+    alone = onnx.NodeProto()
+    alone.CopyFrom(pool)
+    for name in ("pads", "auto_pad", "ceil_mode"):
+        found = get_by_name(alone.attribute, name)
+        if found is not None:
+            alone.attribute.remove(found)
+    made = runner.run([alone], {pool.input[0]: data})
+    return made[pool.output[0]].reshape(sums.shape)
 
 
 def _axis(node: Any, name: str, layout: Layout) -> int | None:

@@ -14,28 +14,29 @@ from qonnx.core.modelwrapper import ModelWrapper
 
 from bnnedge.dataflow import Window
 from bnnedge.errors import LoweringError
-from bnnedge.lowering.chain import Chain
+from bnnedge.lowering.chain import Region
 from bnnedge.lowering.execute import Tensors
 from bnnedge.lowering.regions import RegionProbe
 from bnnedge.lowering.windows import window_of
 
 _CHUNK_ELEMENTS = 1 << 23  # of float32, run at a time: bounds memory, not results
 _MOST_LEVELS = 64
-_LARGEST_SUM = 1 << 24  # beyond, float32 sums of integers are not exact
+LARGEST_SUM = 1 << 24  # beyond, float32 sums of integers are not exact
 _MOST_ACCUMULATORS = 1 << 29  # times channels: half a gigabyte of bits
 
 
 @dataclass(frozen=True, kw_only=True)
 class Reach:
-    """The accumulators that a layer can have: −limit, −limit + step, …, limit."""
+    """The integers that a region can begin with: low, low + step, …, high."""
 
-    limit: int
+    low: int
+    high: int
     step: int
 
     @property
     def values(self) -> NDArray[np.int64]:
         """All of them."""
-        return np.arange(-self.limit, self.limit + 1, self.step)
+        return np.arange(self.low, self.high + 1, self.step)
 
 
 def synapses_of(model: ModelWrapper, layer: Any) -> int:
@@ -44,20 +45,20 @@ def synapses_of(model: ModelWrapper, layer: Any) -> int:
     return int(np.prod(weights.shape[1:]) if layer.op_type == "Conv" else weights.shape[0])
 
 
-def largest_input(model: ModelWrapper, chain: Chain, index: int) -> int:
-    """The largest absolute value that a layer's inputs are annotated with; 1 for ±1."""
-    kind: DataType = model.get_tensor_datatype(chain.entry(index))
-    if kind == DataType["BIPOLAR"]:
-        return 1
-    return max(-int(kind.min()), int(kind.max()))
+def input_type(model: ModelWrapper, layer: Any) -> DataType:
+    """What a layer's inputs, padding left out, are annotated with."""
+    producer = model.find_producer(layer.input[0])
+    padded = producer is not None and producer.op_type == "Pad"
+    return model.get_tensor_datatype(producer.input[0] if padded else layer.input[0])
 
 
 def reach_of(
-    model: ModelWrapper, chain: Chain, index: int, window: Window | None, table: bool = False
+    model: ModelWrapper, region: Region, window: Window | None, table: bool = False
 ) -> Reach:
-    """What layer `index` can have: with `window`, after sums over it.
+    """What a region can begin with: with `window`, after sums over it.
 
-    A superset, which costs little, where inputs are not symmetric or padding is an exact 0.
+    Behind a layer a superset, which costs little, where inputs are not symmetric or padding is an
+    exact 0.
 
     Args:
         table: for the output table, which does not look at why a step is 1.
@@ -65,23 +66,29 @@ def reach_of(
     Raises:
         LoweringError: a float32 sum of that many is not exact.
     """
-    layer = chain.layers[index]
-    largest, synapses = largest_input(model, chain, index), synapses_of(model, layer)
-    limit = largest * synapses
-    odd_and_even = model.get_tensor_datatype(chain.entry(index)) != DataType["BIPOLAR"]
-    if layer.op_type == "Conv":
-        own = window_of(model, layer)
-        odd_and_even |= any(own.padding) and (table or synapses // own.taps % 2 == 1)
+    start = region.start
+    if region.has_integers:
+        kind = model.get_tensor_datatype(start.output[0])
+        low, high, odd_and_even = int(kind.min()), int(kind.max()), True
+    else:
+        kind = input_type(model, start)
+        largest = 1 if kind == DataType["BIPOLAR"] else max(-int(kind.min()), int(kind.max()))
+        synapses = synapses_of(model, start)
+        low, high = -largest * synapses, largest * synapses
+        odd_and_even = kind != DataType["BIPOLAR"]
+        if start.op_type == "Conv":
+            own = window_of(model, start)
+            odd_and_even |= any(own.padding) and (table or synapses // own.taps % 2 == 1)
     if window is not None:
-        limit *= window.taps
+        low, high = low * window.taps, high * window.taps
         odd_and_even |= any(window.padding)
-    if limit >= _LARGEST_SUM:
+    if max(-low, high) >= LARGEST_SUM:
         raise LoweringError(
-            f"node {layer.name} ({layer.op_type}): accumulators reach {limit}, float32 sums are"
-            f" exact below {_LARGEST_SUM}",
+            f"node {start.name} ({start.op_type}): accumulators reach {max(-low, high)}, float32"
+            f" sums are exact below {LARGEST_SUM}",
             remedy="make the layer narrower, or its input of fewer bits",
         )
-    return Reach(limit=limit, step=1 if odd_and_even else 2)
+    return Reach(low=low, high=high, step=1 if odd_and_even else 2)
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -217,7 +224,8 @@ def threshold_of(
 ) -> tuple[NDArray[np.int64], NDArray[np.bool_]]:
     """Bits (rows, C) by accumulator → thresholds int64 (C,) and invert (C,).
 
-    bit = (accumulator >= threshold) ^ invert. −limit is always reached, limit + step never.
+    bit = (accumulator >= threshold) ^ invert. `reach.low` is always reached, beyond the highest
+    never.
 
     Raises:
         LoweringError: names the channel that switches more than once.
@@ -236,4 +244,4 @@ def threshold_of(
     first = switches.argmax(axis=0) + 1
     constant = np.where(bits[0], 0, len(bits))
     rows = np.where(switches.any(axis=0), first, constant)
-    return -reach.limit + reach.step * rows, invert.astype(np.bool_)
+    return reach.low + reach.step * rows, invert.astype(np.bool_)

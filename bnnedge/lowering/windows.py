@@ -9,7 +9,7 @@ from qonnx.util.basic import get_by_name
 
 from bnnedge.dataflow import Window
 from bnnedge.errors import LoweringError
-from bnnedge.lowering.chain import SUM_POOLS, attribute, called
+from bnnedge.lowering.chain import SUM_POOLS, attribute, called, pad_amounts
 
 Padding = tuple[int, int, int, int]
 _GLOBAL = {"GlobalMaxPool", "GlobalAveragePool", "ReduceMean", "ReduceSum"}
@@ -116,27 +116,50 @@ def pad_of(model: ModelWrapper, node: Any) -> tuple[Padding, float]:
             f"{called(node)}: mode {mode.s.decode()}, wanted constant",
             remedy="pad with -1, +1 or 0",
         )
-    amounts: Any
-    if len(node.input) > 1:
-        amounts = model.get_initializer(node.input[1])
-        given = model.get_initializer(node.input[2]) if len(node.input) > 2 else np.float32(0)
-        axes = model.get_initializer(node.input[3]) if len(node.input) > 3 else None
-    else:  # before opset 11
-        amounts, axes = np.array(_ints(node, "pads", ())), None
-        found = get_by_name(node.attribute, "value")
-        given = np.float32(found.f if found else 0)
-    if amounts is None or (node.input[2:3] not in ([], [""]) and given is None):
+    found = get_by_name(node.attribute, "value")  # before opset 11
+    given: Any = np.float32(found.f if found else 0)
+    if len(node.input) > 2 and node.input[2]:
+        given = model.get_initializer(node.input[2])
+    sizes = pad_amounts(model, node)
+    if sizes is None or given is None:
         raise LoweringError(f"{called(node)}: wanted constant amounts and a constant value")
-    value = 0.0 if given is None else float(np.asarray(given).reshape(-1)[0])
-    if axes is not None:
-        spread = np.zeros(8, np.int64)
-        for place, axis in enumerate(axes.reshape(-1) % 4):
-            spread[axis], spread[axis + 4] = amounts[place], amounts[place + len(axes.reshape(-1))]
-        amounts = spread
-    sizes = [int(size) for size in np.asarray(amounts).reshape(-1)]
-    if len(sizes) != 8 or any(sizes[i] for i in (0, 1, 4, 5)) or min(sizes) < 0:
-        raise LoweringError(f"{called(node)}: wanted to pad height and width only, got {sizes}")
-    return (sizes[2], sizes[3], sizes[6], sizes[7]), value
+    value = float(np.asarray(given).reshape(-1)[0])
+    if any(sizes[i] for i in (0, 1, 4, 5)) or min(sizes) < 0:
+        raise LoweringError(
+            f"{called(node)}: wanted to pad height and width only, got {sizes.tolist()}"
+        )
+    return _four(sizes[[2, 3, 6, 7]]), value
+
+
+def slice_of(model: ModelWrapper, node: Any) -> tuple[tuple[int, int], tuple[int, int]]:
+    """The first row and column that a Slice of (N, C, H, W) keeps, and its (vertical, horizontal)
+    steps.
+
+    Raises:
+        LoweringError: it leaves out channels, or rows or columns at the end.
+    """
+    shape = model.get_tensor_shape(node.input[0])
+    given = [
+        None
+        if len(node.input) <= place or not node.input[place]
+        else model.get_initializer(node.input[place])
+        for place in range(1, 5)
+    ]
+    starts, ends, axes, steps = given
+    if len(shape) == 4 and starts is not None and ends is not None:
+        axes = np.arange(len(starts)) if axes is None else axes % 4
+        steps = np.ones(len(starts), np.int64) if steps is None else steps
+        first, stride = [0, 0, 0, 0], [1, 1, 1, 1]
+        whole = True
+        for axis, start, end, step in zip(axes, starts, ends, steps, strict=True):
+            first[axis], stride[axis] = int(start), int(step)
+            whole &= 0 <= start < shape[axis] <= end and step > 0
+        if whole and first[:2] == [0, 0] and stride[:2] == [1, 1]:
+            return (first[2], first[3]), (stride[2], stride[3])
+    raise LoweringError(
+        f"{called(node)}: wanted to keep every n-th row and column, up to the last",
+        remedy="slice as in x[:, :, ::2, ::2]",
+    )
 
 
 def _check_axes(model: ModelWrapper, node: Any) -> None:

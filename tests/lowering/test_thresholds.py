@@ -17,7 +17,7 @@ from bnnedge.lowering.thresholds import Reach, threshold_of, two_levels
 def test_every_threshold_is_found(synapses: int, channels: list[tuple[int, bool]]) -> None:
     wanted = np.array([min(t, synapses + 1) for t, _ in channels])
     invert = np.array([i for _, i in channels])
-    reach = Reach(limit=synapses, step=2)
+    reach = Reach(low=-synapses, high=synapses, step=2)
     popcount = np.arange(synapses + 1)[:, None]
     bits = (popcount >= wanted) ^ invert
     threshold, inverted = threshold_of(bits, reach, "here")
@@ -31,12 +31,12 @@ def test_two_switches_are_named() -> None:
     bits = np.zeros((9, 3), bool)
     bits[3:6, 1] = True
     with pytest.raises(LoweringError, match=r"sign: channel 1 .* accumulators -2, 4"):
-        threshold_of(bits, Reach(limit=8, step=2), "sign")
+        threshold_of(bits, Reach(low=-8, high=8, step=2), "sign")
 
 
 def test_accumulators() -> None:
-    assert Reach(limit=3, step=2).values.tolist() == [-3, -1, 1, 3]
-    assert Reach(limit=2, step=1).values.tolist() == [-2, -1, 0, 1, 2]
+    assert Reach(low=-3, high=3, step=2).values.tolist() == [-3, -1, 1, 3]
+    assert Reach(low=-2, high=2, step=1).values.tolist() == [-2, -1, 0, 1, 2]
 
 
 @pytest.mark.parametrize(

@@ -5,6 +5,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 from onnx import TensorProto, helper
+from qonnx.core.datatype import DataType
 from qonnx.core.modelwrapper import ModelWrapper
 
 from bnnedge.dataflow import Window
@@ -57,6 +58,29 @@ class Inserter:
             data_layout=layout or {2: "NC", 3: "NWC", 4: "NHWC"}[rank],
         )
 
+    def integer_threshold(
+        self,
+        tensor: str,
+        output: str,
+        thresholds: NDArray[Any],
+        name: str,
+        kind: DataType,
+        low: int,
+        layout: str = "",
+    ) -> Any:
+        """Insert `output` = `low` + how many of its channel's thresholds `tensor` reaches."""
+        rank = len(self._model.get_tensor_shape(tensor))
+        return self.node(
+            "MultiThreshold",
+            [tensor, self.constant(thresholds.astype(np.float32))],
+            output,
+            name,
+            out_dtype=kind.name,
+            out_scale=1.0,
+            out_bias=float(low),
+            data_layout=layout or {2: "NC", 3: "NWC", 4: "NHWC"}[rank],
+        )
+
 
 def matrix_of(layer: Any, weights: NDArray[Any]) -> NDArray[Any]:
     """A layer's weights as (synapses, channels)."""
@@ -78,6 +102,16 @@ def remove(model: ModelWrapper, nodes: tuple[Any, ...]) -> None:
     """Remove nodes; references to the others stay good."""
     for node in nodes:
         model.graph.node.remove(node)
+
+
+def remove_dead(model: ModelWrapper) -> None:
+    """Remove nodes whose results nothing reads."""
+    used = {value.name for value in model.graph.output}
+    for node in reversed(list(model.graph.node)):
+        if used & set(node.output):
+            used |= set(node.input)
+        else:
+            model.graph.node.remove(node)
 
 
 def insert_sum(

@@ -86,7 +86,8 @@ def _pad(model: ModelWrapper, pad: Any | None, layer: Any, values: dict[float, f
             amounts = tuple(a + b for a, b in zip(amounts, explicit, strict=True))  # type: ignore[assignment]
             value, place = given, pad
         layer.input[0] = pad.input[0]
-        model.graph.node.remove(pad)
+        if not model.find_consumers(pad.output[0]):
+            model.graph.node.remove(pad)
     if not any(amounts):
         return
     if value not in values:

@@ -1,0 +1,104 @@
+"""Integers of k bits by enumeration: what a region makes is an integer times a power of two.
+
+As with thresholds, the original float nodes are run on every integer that can occur. A result
+is then `code · grid`, exactly, and sums of them do not round; it steps up or down as the integer
+rises, and each step is found.
+"""
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from bnnedge.errors import LoweringError
+from bnnedge.lowering.thresholds import Reach
+
+_MOST_LEVELS = 1 << 12
+_LARGEST_CODE = 1 << 15
+_MOST_STEPS = 255  # 8 bits
+_MANTISSA_BITS = 24
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Codes:
+    """What a region makes of every integer that it can begin with.
+
+    Attributes:
+        codes: int64 (rows, C).
+        grid: the value of code 1, a power of two.
+    """
+
+    codes: NDArray[np.int64]
+    grid: float
+
+    @classmethod
+    def of(cls, values: NDArray[np.float32], where: str) -> "Codes":
+        """`values` (rows, C) as multiples of the largest power of two that divides them all.
+
+        Raises:
+            LoweringError: the multiples are too large, or too many.
+        """
+        if not np.isfinite(values).all():
+            raise LoweringError(f"{where}: gives NaN or infinity")
+        levels = np.unique(values).astype(np.float64)
+        grid = _lowest_bit(levels)
+        if len(levels) <= _MOST_LEVELS and np.abs(levels).max() < _LARGEST_CODE * grid:
+            codes = (values / np.float64(grid)).astype(np.int64)
+            return cls(codes=codes, grid=grid)
+        shown = ", ".join(f"{level:.6g}" for level in levels[:3])
+        raise LoweringError(
+            f"{where}: takes {len(levels)} values ({shown}, …), which are no small integers times"
+            " a power of two",
+            remedy="quantise what branches carry to a few bits, with a scale that is a power of two"
+            " (residual_bits of BinaryResNet, or Brevitas' QuantIdentity)",
+        )
+
+    def value_of_one(self, reach: Reach) -> float | None:
+        """The grid on which the codes are the integers of `reach` themselves, if there is one."""
+        rows = reach.values
+        row = int(np.abs(rows).argmax())
+        grid = self.grid * float(self.codes[row, 0]) / float(rows[row] or 1)
+        if grid <= 0 or np.frexp(grid)[0] != 0.5:
+            return None
+        same = (self.codes * self.grid == rows[:, None] * grid).all()
+        return grid if same else None
+
+    def steps(self, reach: Reach, where: str) -> tuple[NDArray[np.int64], NDArray[np.bool_], int]:
+        """Thresholds (C, L), invert (C,) and the least code, as a Dataflow's MultiThreshold.
+
+        Raises:
+            LoweringError: names the channel that rises and falls; or there are too many steps.
+        """
+        low, high = int(self.codes.min()), int(self.codes.max())
+        changes = np.diff(self.codes, axis=0)
+        invert: NDArray[np.bool_] = np.asarray((changes <= 0).all(axis=0) & changes.any(axis=0))
+        uneven = np.flatnonzero(~invert & (changes < 0).any(axis=0))
+        if uneven.size:
+            raise LoweringError(
+                f"{where}: channel {uneven[0]} rises and falls", remedy="thresholds cannot do that"
+            )
+        if high - low > _MOST_STEPS:
+            raise LoweringError(
+                f"{where}: takes {high - low + 1} steps, wanted at most {_MOST_STEPS + 1}",
+                remedy="quantise to 8 bits or less",
+            )
+        reached = np.where(invert, high - self.codes, self.codes - low)  # how many thresholds
+        numbers = range(1, max(high - low, 1) + 1)
+        rows = np.stack([(reached < number).sum(axis=0) for number in numbers], axis=1)
+        return reach.low + reach.step * rows, invert, low
+
+
+def _lowest_bit(levels: NDArray[np.float64]) -> float:
+    """The largest power of two that float32 numbers are multiples of; 1 for zeros alone."""
+    mantissas, exponents = np.frexp(levels[levels != 0])
+    whole = (np.abs(mantissas) * (1 << _MANTISSA_BITS)).astype(np.int64)
+    lowest = (whole & -whole) * 2.0 ** (exponents - _MANTISSA_BITS)
+    return float(lowest.min(initial=np.inf)) if lowest.size else 1.0
+
+
+def run_all(parts: Any, result: str) -> NDArray[np.float32]:
+    """`result` (rows, C) of the chunks that `thresholds.chunks` gives."""
+    made = [tensors[result].reshape(rows, -1) for _, rows, _, tensors in parts]
+    values: NDArray[np.float32] = np.concatenate(made)
+    return values
