@@ -1,6 +1,6 @@
 """`bnnedge_core` as a function: encoded inputs in, integer results out."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from bnnedge.design import TOP_MODULE, Design
 from bnnedge.errors import SimulationError
-from bnnedge.verilated.stream import StreamModel, StreamPorts, StreamResult
+from bnnedge.verilated.stream import Pace, StreamModel, StreamPorts, StreamResult
 
 Progress = Callable[[int, int], None]
 
@@ -71,6 +71,8 @@ class Core:
         *,
         stall: float = 0.0,
         seed: int = 0,
+        interval_cycles: int | None = None,
+        fifos: Sequence[tuple[str, str]] = (),
         trace: Path | None = None,
         tap: bool = False,
         progress: Progress | None = None,
@@ -82,13 +84,17 @@ class Core:
             stall: probability that the input is withheld, and that the output is not taken, in a
                 cycle.
             seed: of the stalls and of the registers' values before reset.
+            interval_cycles: clock cycles in which at most one image is sent; None: as fast as they
+                are taken.
+            fifos: streams into and out of each FIFO whose high-water mark is wanted.
             trace: FST file to write.
             tap: record what passes on the internal streams.
             progress: called now and then with the images done and N.
 
         Raises:
-            SimulationError: the hardware broke its protocol, got stuck, left something over, or is
-                not the one of `design.json`.
+            SimulationError: the hardware broke its protocol, left something over, or is not the
+                one of `design.json`.
+            StuckError: it got stuck.
             ToolMissingError, ToolFailedError: it could not be compiled.
         """
         design = self.design
@@ -98,6 +104,9 @@ class Core:
                 f"{design.name}: wanted inputs (N, {design.input_elements}), N >= 1,"
                 f" got {encoded.shape}"
             )
+        pace = None
+        if interval_cycles is not None:
+            pace = Pace(image_beats=design.input_beats, interval_cycles=interval_cycles)
         packed = design.pack(encoded)
         beats = design.output_beats
         stream = self.model.run(
@@ -107,6 +116,8 @@ class Core:
             stall_out=stall,
             seed=seed,
             watchdog_cycles=self._watchdog_cycles(stall),
+            pace=pace,
+            fifos=fifos,
             trace=trace,
             tap=tap,
             progress=(lambda done: progress(done // beats, images)) if progress else None,

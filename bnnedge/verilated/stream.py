@@ -16,8 +16,8 @@ from bnnedge.verilated import verilator
 
 Bytes = NDArray[np.uint8]
 
-MAX_STREAMS = 64
 _CHUNK_S = 0.1  # how long Ctrl-C may have to wait
+_NAMED_STREAMS = 8  # in a message
 _HARNESS = verilator.HARNESS_FOLDER / "stream.cpp"
 _TAPS = verilator.HARNESS_FOLDER / "taps.v"
 
@@ -86,6 +86,49 @@ class StreamActivity:
     starved_cycles: int
 
 
+@dataclass(frozen=True, kw_only=True)
+class StreamState:
+    """One internal stream in the cycle in which a simulation gave up.
+
+    Attributes:
+        name: of the stream.
+        valid: a beat was offered.
+        ready: a beat would have been taken.
+        transfers: beats passed until then.
+    """
+
+    name: str
+    valid: bool
+    ready: bool
+    transfers: int
+
+
+class StuckError(SimulationError):
+    """No handshake on either end for too long.
+
+    Attributes:
+        streams: every internal stream, in the order of the model's `streams`.
+    """
+
+    def __init__(self, message: str, streams: tuple[StreamState, ...]) -> None:
+        super().__init__(message)
+        self.streams = streams
+
+
+@dataclass(frozen=True, kw_only=True)
+class Pace:
+    """Input at a given rate.
+
+    Attributes:
+        image_beats: input beats of an image.
+        interval_cycles: clock cycles from the first beat of an image to that of the next one, at
+            least; an image's beats are spread evenly over them, as far as they are taken in time.
+    """
+
+    image_beats: int
+    interval_cycles: int
+
+
 @dataclass(frozen=True, kw_only=True, eq=False)
 class StreamResult:
     """What came out of a run.
@@ -99,6 +142,8 @@ class StreamResult:
         wall_s: seconds that the simulation took, without compilation.
         identity: value of the identity port.
         activity: of every internal stream; empty where the design does not show them.
+        high_water: most words in each of the `fifos` that were asked for, until the last output
+            beat.
         taps: with `tap`, bytes (beats, word) that passed on every internal stream, by its name.
     """
 
@@ -110,6 +155,7 @@ class StreamResult:
     wall_s: float
     identity: int | None
     activity: tuple[StreamActivity, ...]
+    high_water: tuple[int, ...]
     taps: Mapping[str, Bytes]
 
 
@@ -141,15 +187,22 @@ class _Job(ctypes.Structure):
         ("seed", ctypes.c_uint64),
         ("stall_in", ctypes.c_uint32),
         ("stall_out", ctypes.c_uint32),
+        ("image_beats", ctypes.c_int64),
+        ("interval_cycles", ctypes.c_int64),
+        ("streams", ctypes.c_int64),
+        ("fifos", ctypes.c_int64),
+        ("fifo_in", ctypes.c_void_p),
+        ("fifo_out", ctypes.c_void_p),
         ("in_done", ctypes.c_int64),
         ("out_done", ctypes.c_int64),
         ("cycle", ctypes.c_int64),
         ("idle_cycles", ctypes.c_int64),
-        ("stream_valid", ctypes.c_uint64),
-        ("stream_ready", ctypes.c_uint64),
-        ("transfers", ctypes.c_int64 * MAX_STREAMS),
-        ("stalled", ctypes.c_int64 * MAX_STREAMS),
-        ("starved", ctypes.c_int64 * MAX_STREAMS),
+        ("valid", ctypes.c_void_p),
+        ("ready", ctypes.c_void_p),
+        ("transfers", ctypes.c_void_p),
+        ("stalled", ctypes.c_void_p),
+        ("starved", ctypes.c_void_p),
+        ("high_water", ctypes.c_void_p),
         ("identity", ctypes.c_uint32),
         ("in_valid", ctypes.c_int32),
         ("in_ready", ctypes.c_int32),
@@ -218,6 +271,8 @@ class StreamModel:
         stall_out: float = 0.0,
         seed: int = 0,
         watchdog_cycles: int = 10_000,
+        pace: Pace | None = None,
+        fifos: Sequence[tuple[str, str]] = (),
         trace: Path | None = None,
         tap: bool = False,
         progress: Callable[[int], None] | None = None,
@@ -230,18 +285,25 @@ class StreamModel:
             stall_in: probability that a new input beat is withheld for a cycle.
             stall_out: probability that the output is not ready in a cycle.
             seed: of the stalls and of the registers' values before reset.
-            watchdog_cycles: cycles without any handshake after which the design counts as stuck.
+            watchdog_cycles: cycles without any handshake after which the design counts as stuck;
+                a paced input's interval comes on top.
+            pace: of the input; None: as fast as it is taken.
+            fifos: the streams into and out of each FIFO whose high-water mark is wanted.
             trace: FST file to write.
             tap: record what passes on the internal streams.
             progress: called now and then with the output beats received so far.
 
         Raises:
-            SimulationError: the design broke the stream contract, got stuck, gave a surplus beat,
-                failed one of its own assertions, or could not read a memory file.
+            SimulationError: the design broke the stream contract, gave a surplus beat, failed one
+                of its own assertions, or could not read a memory file.
+            StuckError: it got stuck.
             ToolMissingError, ToolFailedError: see `compile`.
         """
         inputs = np.ascontiguousarray(inputs)
         self._check(inputs, expect_beats, stall_in, stall_out)
+        ends = self._fifo_ends(fifos)
+        if pace is not None and min(pace.image_beats, pace.interval_cycles) < 1:
+            raise SimulationError(f"{self.top}: wanted a pace of at least 1, got {pace}")
         if trace is not None:
             _check_writable(trace)
         library = verilator.load_library(self.compile(trace=trace is not None, tap=tap))
@@ -249,6 +311,9 @@ class StreamModel:
         last = np.zeros(expect_beats, np.uint8)
         out_cycles = np.zeros(expect_beats, np.int64)
         in_cycles = np.zeros(len(inputs), np.int64)
+        valid, ready = np.zeros((2, len(self.streams)), np.uint8)
+        transfers, stalled, starved = np.zeros((3, len(self.streams)), np.int64)
+        high_water = np.zeros(len(fifos), np.int64)
         job = _Job(
             inputs=inputs.ctypes.data,
             in_cycles=in_cycles.ctypes.data,
@@ -257,14 +322,33 @@ class StreamModel:
             last=last.ctypes.data,
             out_cycles=out_cycles.ctypes.data,
             out_beats=expect_beats,
-            watchdog_cycles=watchdog_cycles,
+            watchdog_cycles=watchdog_cycles + (pace.interval_cycles if pace else 0),
             seed=seed,
             stall_in=int(stall_in * 2**32),
             stall_out=int(stall_out * 2**32),
+            image_beats=pace.image_beats if pace else 0,
+            interval_cycles=pace.interval_cycles if pace else 0,
+            streams=len(self.streams),
+            fifos=len(fifos),
+            fifo_in=ends[0].ctypes.data,
+            fifo_out=ends[1].ctypes.data,
+            valid=valid.ctypes.data,
+            ready=ready.ctypes.data,
+            transfers=transfers.ctypes.data,
+            stalled=stalled.ctypes.data,
+            starved=starved.ctypes.data,
+            high_water=high_water.ctypes.data,
         )
         start = time.perf_counter()
-        status, messages, recorded = _simulate(library, job, self.data, trace, progress)
+        tapped = len(self.streams) if tap else 0
+        status, messages, recorded = _simulate(library, job, self.data, trace, tapped, progress)
         wall_s = time.perf_counter() - start
+        if status is _Status.STUCK:
+            states = tuple(
+                StreamState(name=name, valid=bool(v), ready=bool(r), transfers=int(count))
+                for name, v, r, count in zip(self.streams, valid, ready, transfers, strict=True)
+            )
+            raise StuckError(self._stuck(job, states), states)
         if status is not _Status.FINISHED:
             raise SimulationError(self._complaint(status, job, messages))
         return StreamResult(
@@ -278,19 +362,28 @@ class StreamModel:
             activity=tuple(
                 StreamActivity(
                     name=name,
-                    transfers=job.transfers[i],
-                    stalled_cycles=job.stalled[i],
-                    starved_cycles=job.starved[i],
+                    transfers=int(transfers[i]),
+                    stalled_cycles=int(stalled[i]),
+                    starved_cycles=int(starved[i]),
                 )
                 for i, name in enumerate(self.streams)
             ),
+            high_water=tuple(high_water.tolist()),
             taps={
-                name: recorded[i].reshape(
-                    job.transfers[i], recorded[i].size // max(1, job.transfers[i])
+                name: data.reshape(int(count), data.size // max(1, int(count)))
+                for name, data, count in zip(
+                    self.streams[:tapped], recorded, transfers[:tapped], strict=True
                 )
-                for i, name in enumerate(self.streams if tap else ())
             },
         )
+
+    def _fifo_ends(self, fifos: Sequence[tuple[str, str]]) -> NDArray[np.int32]:
+        """Numbers (2, FIFOs) of the streams into and out of each."""
+        numbers = {name: index for index, name in enumerate(self.streams)}
+        for name in (name for pair in fifos for name in pair):
+            if name not in numbers:
+                raise SimulationError(f"{self.top}: there is no internal stream {name!r}")
+        return np.array([[numbers[pair[end]] for pair in fifos] for end in (0, 1)], np.int32)
 
     def _macros(self, *, tap: bool) -> dict[str, str]:
         ports = self.ports
@@ -337,17 +430,9 @@ class StreamModel:
                 f"{self.top}: wanted expect_beats >= 0 and stalls in [0, 1),"
                 f" got {expect}, {stall_in}, {stall_out}"
             )
-        if len(self.streams) > MAX_STREAMS:
-            raise SimulationError(
-                f"{self.top}: the harness watches {MAX_STREAMS} streams, got {len(self.streams)}"
-            )
 
     def _complaint(self, status: _Status, job: Any, messages: str) -> str:
         where = f"{self.top}, cycle {job.cycle}"
-        done = (
-            f"{job.in_done} of {job.in_beats} input beats taken,"
-            f" {job.out_done} of {job.out_beats} output beats received"
-        )
         out = f"output beat {job.out_done}"
         match status:
             case _Status.VALID_DROPPED:
@@ -357,25 +442,38 @@ class StreamModel:
             case _Status.LAST_CHANGED:
                 return f"{where}: {self.ports.out_last} changed before {out} was taken"
             case _Status.EXTRA_BEAT:
-                return f"{where}: an output beat too many ({done})"
-            case _Status.STUCK:
-                return f"{where}: stuck for {job.idle_cycles} cycles: {self._blame(job)} ({done})"
+                return f"{where}: an output beat too many ({_done(job)})"
             case _:
                 lines = [line.strip() for line in messages.splitlines() if line.strip()]
                 return f"{where}: the design stopped: {'; '.join(lines[:2]) or 'called $finish'}"
 
-    def _blame(self, job: Any) -> str:
+    def _stuck(self, job: Any, streams: Sequence[StreamState]) -> str:
         """Which streams hold a beat that is not taken, or wait for one; from input to output."""
-        bits = [(job.stream_valid >> i & 1, job.stream_ready >> i & 1) for i in range(MAX_STREAMS)]
         # After its last beat a side waits for nothing more.
         states = [("input", job.in_valid, job.in_ready and job.in_done < job.in_beats)]
-        states += [(name, *bits[i]) for i, name in enumerate(self.streams)]
+        states += [(stream.name, stream.valid, stream.ready) for stream in streams]
         states.append(("output", job.out_valid, job.out_ready and job.out_done < job.out_beats))
         blocked = [name for name, valid, ready in states if valid and not ready]
         starved = [name for name, valid, ready in states if ready and not valid]
-        parts = [f"{', '.join(blocked)} valid but not ready"] if blocked else []
-        parts += [f"{', '.join(starved)} ready but not valid"] if starved else []
-        return "; ".join(parts) or "no stream has a beat, and none waits for one"
+        parts = [f"{_some(blocked)} valid but not ready"] if blocked else []
+        parts += [f"{_some(starved)} ready but not valid"] if starved else []
+        blame = "; ".join(parts) or "no stream has a beat, and none waits for one"
+        return (
+            f"{self.top}, cycle {job.cycle}: stuck for {job.idle_cycles} cycles: {blame}"
+            f" ({_done(job)})"
+        )
+
+
+def _done(job: Any) -> str:
+    return (
+        f"{job.in_done} of {job.in_beats} input beats taken,"
+        f" {job.out_done} of {job.out_beats} output beats received"
+    )
+
+
+def _some(names: Sequence[str]) -> str:
+    more = len(names) - _NAMED_STREAMS
+    return ", ".join(names[:_NAMED_STREAMS]) + (f" and {more} more" if more > 0 else "")
 
 
 def _check_writable(trace: Path) -> None:
@@ -390,9 +488,10 @@ def _simulate(
     job: Any,
     data: Path | None,
     trace: Path | None,
+    tapped: int,
     progress: Callable[[int], None] | None,
 ) -> tuple[_Status, str, list[Bytes]]:
-    """Run to the end; how it ended, what the design printed, and the bytes on every stream."""
+    """Run to the end; how it ended, what the design printed, what passed on tapped streams."""
     library.stream_create.restype = ctypes.c_void_p
     library.stream_messages.restype = ctypes.c_char_p
     library.stream_recorded.restype = ctypes.c_void_p
@@ -410,7 +509,7 @@ def _simulate(
             if progress:
                 progress(job.out_done)
         recorded = []
-        for index in range(MAX_STREAMS):
+        for index in range(tapped):
             size = ctypes.c_int64()
             address = library.stream_recorded(simulation, index, ctypes.byref(size))
             text = ctypes.string_at(address, size.value) if size.value else b""

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from bnnedge.errors import SimulationError, ToolFailedError
-from bnnedge.verilated.stream import StreamModel, StreamPorts
+from bnnedge.verilated.stream import Pace, StreamModel, StreamPorts, StreamState, StuckError
 from tests.processes import listen_to_ctrl_c
 
 SV = Path(__file__).parent / "sv"
@@ -118,8 +118,12 @@ def two_stages(cache: Path) -> StreamModel:
 
 def test_the_watchdog_names_the_internal_streams(two_stages: StreamModel) -> None:
     sent = np.array([[0xFF, 0, 0, 0]] * 6, np.uint8)
-    with pytest.raises(SimulationError) as caught:
+    with pytest.raises(StuckError) as caught:
         two_stages.run(sent, 6, watchdog_cycles=100)
+    assert caught.value.streams == tuple(
+        StreamState(name=name, valid=True, ready=False, transfers=count)
+        for name, count in (("host", 3), ("first", 2), ("second", 1))
+    )
     assert "input, host, first, second valid but not ready" in str(caught.value)
     assert "output ready but not valid" in str(caught.value)
 
@@ -135,6 +139,81 @@ def test_internal_streams_are_counted(two_stages: StreamModel) -> None:
     assert [a.transfers for a in got.activity] == [70_000] * 3
     assert [a.stalled_cycles for a in got.activity] == [0, 0, 0]
     assert [a.starved_cycles for a in got.activity] == [2, 2, 2]
+
+
+def line(stages: int, cache: Path) -> StreamModel:
+    return StreamModel(
+        sources=[SV / "passthrough.sv", SV / "line.sv"],
+        top="line",
+        ports=StreamPorts(in_bits=8, out_bits=8),
+        parameters={"Stages": stages, "Gate": stages - 2},
+        streams=tuple(f"s{i}" for i in range(stages + 1)),
+        cache=cache,
+    )
+
+
+@pytest.mark.parametrize("stages", [7, 63, 64, 150])  # bits of one byte, of a word, of several
+def test_any_number_of_streams_is_watched(stages: int, cache: Path) -> None:
+    model, gate = line(stages, cache), stages - 2
+    got = model.run(np.arange(200, dtype=np.uint8)[:, None], 200)
+    assert got.outputs[:, 0].tolist() == list(range(200))
+    assert [a.transfers for a in got.activity] == [200] * (stages + 1)
+    assert [a.starved_cycles for a in got.activity] == [stages] * (stages + 1)
+    assert [a.stalled_cycles for a in got.activity] == [0] * (stages + 1)
+    # Behind a 0xFF in the 11th word nothing passes the gate, and every stage before it fills.
+    sent = np.where(np.arange(200) == 10, 255, 0).astype(np.uint8)[:, None]
+    with pytest.raises(StuckError) as caught:
+        model.run(sent, 200, watchdog_cycles=300)
+    assert caught.value.streams == tuple(
+        StreamState(name=f"s{i}", valid=i <= gate, ready=i > gate, transfers=11 + max(0, gate - i))
+        for i in range(stages + 1)
+    )
+    if stages > 7:
+        words = f": input, s0, s1, s2, s3, s4, s5, s6 and {gate - 6} more valid but not ready;"
+        assert f"{words} s{gate + 1}, s{stages}, output ready but not valid" in str(caught.value)
+
+
+@pytest.mark.parametrize("stalls", [(0.0, 0.0), (0.6, 0.2), (0.1, 0.7)])
+def test_high_water_is_the_most_that_was_ever_inside(
+    stalls: tuple[float, float], cache: Path
+) -> None:
+    model = line(70, cache)
+    fifos = [("s0", "s70"), ("s3", "s4"), ("s69", "s70"), ("s60", "s66"), ("s60", "s70")]
+    got = model.run(beats(500, 7), 500, stall_in=stalls[0], stall_out=stalls[1], fifos=fifos)
+    inside = np.zeros(got.cycles, np.int64)
+    np.add.at(inside, got.in_cycles, 1)
+    np.subtract.at(inside, got.out_cycles, 1)
+    whole, first, last, part, end = got.high_water
+    assert whole == inside.cumsum().max()
+    assert (first, last) == (1, 1)  # a word in and a word out in one cycle are still one word
+    assert whole >= end >= part
+    if stalls == (0.0, 0.0):
+        assert (whole, end, part) == (70, 10, 6)
+
+
+def test_paced_images_begin_at_least_an_interval_apart(cache: Path) -> None:
+    model = line(7, cache)
+    pace = Pace(image_beats=3, interval_cycles=10)
+    got = model.run(beats(12, 7), 12, pace=pace, fifos=[("s0", "s7")])
+    assert got.in_cycles.tolist() == [0, 3, 6, 10, 13, 16, 20, 23, 26, 30, 33, 36]
+    assert got.high_water == (3,)
+    got = model.run(beats(300, 7), 300, pace=pace, stall_in=0.3, stall_out=0.7)
+    assert np.diff(got.in_cycles[::3]).min() == 10
+    assert got.in_cycles[-1] > 1000
+
+
+def test_a_pace_is_no_standstill(cache: Path) -> None:
+    pace = Pace(image_beats=1, interval_cycles=3000)
+    got = passthrough(8, cache).run(beats(3, 8), 3, pace=pace, watchdog_cycles=100)
+    assert got.in_cycles.tolist() == [0, 3000, 6000]
+
+
+def test_what_cannot_be_paced_or_watched_is_refused(two_stages: StreamModel) -> None:
+    sent = beats(1, 32)
+    with pytest.raises(SimulationError, match="two_stages: there is no internal stream 'third'"):
+        two_stages.run(sent, 1, fifos=[("host", "first"), ("host", "third")])
+    with pytest.raises(SimulationError, match="two_stages: wanted a pace of at least 1, got"):
+        two_stages.run(sent, 1, pace=Pace(image_beats=1, interval_cycles=0))
 
 
 def masked(data: Path, cache: Path) -> StreamModel:

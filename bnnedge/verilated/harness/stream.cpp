@@ -1,6 +1,7 @@
 // Drives a module with one input and one output stream, cycle by cycle, for `stream.py`.
 // Port names and widths come as macros (BNNEDGE_CLOCK, BNNEDGE_IN_BITS, ...), so that the loop
 // compiles to plain loads and stores whatever the widths are.
+#include <array>
 #include <chrono>
 #include <cstdint>
 #include <cstring>
@@ -30,7 +31,6 @@ enum Status : int32_t {
     DESIGN_FAILED = 7,
 };
 
-constexpr int MAX_STREAMS = 64;
 constexpr int64_t RESET_CYCLES = 4;
 
 // Mirrored field by field by stream.py (`_Job`).
@@ -46,15 +46,22 @@ struct Job {
     uint64_t seed;
     uint32_t stall_in;   // in units of 2^-32
     uint32_t stall_out;
+    int64_t image_beats;      // paced input: an image has so many beats,
+    int64_t interval_cycles;  // and begins at least so many cycles after the one before; 0: unpaced
+    int64_t streams;
+    int64_t fifos;
+    const int32_t* fifo_in;   // streams
+    const int32_t* fifo_out;
     int64_t in_done;
     int64_t out_done;
     int64_t cycle;
     int64_t idle_cycles;
-    uint64_t stream_valid;
-    uint64_t stream_ready;
-    int64_t transfers[MAX_STREAMS];
-    int64_t stalled[MAX_STREAMS];
-    int64_t starved[MAX_STREAMS];
+    uint8_t* valid;  // last seen, and totals: of every stream
+    uint8_t* ready;
+    int64_t* transfers;
+    int64_t* stalled;
+    int64_t* starved;
+    int64_t* high_water;  // of every FIFO
     uint32_t identity;
     int32_t in_valid, in_ready, out_valid, out_ready;
 };
@@ -75,6 +82,19 @@ void clear(Data& port) {
     std::memset(&port, 0, sizeof port);
 }
 
+// A bit for every internal stream.
+#ifdef BNNEDGE_STREAM_VALID
+constexpr std::size_t STREAM_BYTES = sizeof(Vmodel___024root::BNNEDGE_STREAM_VALID);
+#else
+constexpr std::size_t STREAM_BYTES = 0;
+#endif
+constexpr std::size_t STREAM_WORDS = (STREAM_BYTES + 7) / 8;
+using StreamBits = std::array<uint64_t, STREAM_WORDS>;
+
+bool bit_of(const StreamBits& bits, std::size_t stream) {
+    return bits[stream / 64] >> stream % 64 & 1;
+}
+
 class Random {  // splitmix64
 public:
     explicit Random(uint64_t seed) : state_{seed} {}
@@ -91,7 +111,7 @@ private:
 };
 
 // Counts the set bits of many words by position: bit-sliced, so that a cycle costs about two
-// operations instead of one for each stream.
+// operations for 64 streams instead of one for each.
 class PositionCounter {
 public:
     void add(uint64_t word) {
@@ -102,31 +122,77 @@ public:
         }
         if (++pending_ == (1u << PLANES) - 1) flush();
     }
+    int64_t total(int bit) {
+        flush();
+        return totals_[bit];
+    }
+
+private:
     void flush() {
+        if (pending_ == 0) return;
         for (int plane = 0; plane < PLANES; ++plane) {
-            for (int bit = 0; bit < MAX_STREAMS; ++bit) {
+            for (int bit = 0; bit < 64; ++bit) {
                 totals_[bit] += static_cast<int64_t>(planes_[plane] >> bit & 1) << plane;
             }
             planes_[plane] = 0;
         }
         pending_ = 0;
     }
-    void copy_to(int64_t* totals) {
-        flush();
-        std::memcpy(totals, totals_, sizeof totals_);
-    }
 
-private:
     static constexpr int PLANES = 16;
     uint64_t planes_[PLANES + 1] = {};
-    int64_t totals_[MAX_STREAMS] = {};
+    int64_t totals_[64] = {};
     uint32_t pending_ = 0;
+};
+
+using StreamCounter = std::array<PositionCounter, STREAM_WORDS>;
+
+// The most words that were ever in each FIFO: what went in and has not come out.
+class HighWater {
+public:
+    explicit HighWater(const Job& job)
+        : fifos_(job.fifos), entering_(job.streams), leaving_(job.streams) {
+        for (int64_t fifo = 0; fifo < job.fifos; ++fifo) {
+            const int32_t in = job.fifo_in[fifo];
+            const int32_t out = job.fifo_out[fifo];
+            entering_[in].push_back(&fifos_[fifo]);
+            leaving_[out].push_back(&fifos_[fifo]);
+            entered_[in / 64] |= uint64_t{1} << in % 64;
+            left_[out / 64] |= uint64_t{1} << out % 64;
+        }
+    }
+    // What leaves in a cycle goes first, so that a word in and a word out are no change.
+    void add(const StreamBits& transfers) {
+        for (std::size_t word = 0; word < STREAM_WORDS; ++word) {
+            for (uint64_t bits = transfers[word] & left_[word]; bits != 0; bits &= bits - 1) {
+                for (Fifo* fifo : leaving_[64 * word + __builtin_ctzll(bits)]) --fifo->words;
+            }
+        }
+        for (std::size_t word = 0; word < STREAM_WORDS; ++word) {
+            for (uint64_t bits = transfers[word] & entered_[word]; bits != 0; bits &= bits - 1) {
+                for (Fifo* fifo : entering_[64 * word + __builtin_ctzll(bits)]) {
+                    if (++fifo->words > fifo->highest) fifo->highest = fifo->words;
+                }
+            }
+        }
+    }
+    int64_t highest(int64_t fifo) const { return fifos_[fifo].highest; }
+
+private:
+    struct Fifo {
+        int64_t words = 0;
+        int64_t highest = 0;
+    };
+    std::vector<Fifo> fifos_;
+    std::vector<std::vector<Fifo*>> entering_, leaving_;  // by stream
+    StreamBits entered_{}, left_{};
 };
 
 class Simulation {
 public:
     Simulation(Job& job, const char* data_folder, const char* trace_file)
-        : job_{job}, random_in_{job.seed * 2 + 1}, random_out_{~job.seed} {
+        : job_{job}, random_in_{job.seed * 2 + 1}, random_out_{~job.seed},
+          high_water_{job}, recorded_(job.streams) {
         bnnedge::clear_messages();
         bnnedge::set_data_folder(data_folder);
         context_.randReset(2);  // registers start with random values
@@ -179,9 +245,7 @@ public:
             for (int i = 0; i < 256 && status == RUNNING; ++i) status = cycle();
             if (Clock::now() > deadline) break;
         }
-        transfers_.copy_to(job_.transfers);
-        stalled_.copy_to(job_.stalled);
-        starved_.copy_to(job_.starved);
+        report();
         return status;
     }
 
@@ -198,7 +262,8 @@ private:
     Status cycle() {
         Vmodel& model = *model_;
         // Valid, once raised, stays until the beat is taken; ready may fall at any time.
-        if (!in_valid_ && job_.in_done < job_.in_beats && !random_in_.below(job_.stall_in)) {
+        if (!in_valid_ && job_.in_done < job_.in_beats && job_.cycle >= in_due_
+            && !random_in_.below(job_.stall_in)) {
             in_valid_ = true;
             std::memcpy(&model.BNNEDGE_IN_DATA, job_.inputs + job_.in_done * IN_BYTES, IN_BYTES);
         }
@@ -233,6 +298,7 @@ private:
         job_.out_valid = out_valid;
         job_.out_ready = out_ready;
         if (in_taken) {
+            if (job_.interval_cycles > 0) schedule_next();
             job_.in_cycles[job_.in_done++] = job_.cycle;
             in_valid_ = false;
         }
@@ -264,31 +330,51 @@ private:
         return job_.idle_cycles >= job_.watchdog_cycles ? STUCK : RUNNING;
     }
 
+    // Spreads an image's beats evenly over the interval that begins with its first one.
+    void schedule_next() {
+        const int64_t beat = job_.in_done % job_.image_beats;
+        if (beat == 0) image_start_ = job_.cycle;
+        in_due_ = image_start_ + (beat + 1) * job_.interval_cycles / job_.image_beats;
+    }
+
     void observe_streams() {
 #ifdef BNNEDGE_STREAM_VALID
-        static_assert(sizeof model_->rootp->BNNEDGE_STREAM_VALID <= sizeof(uint64_t));
-        uint64_t valid = 0;
-        uint64_t ready = 0;
-        std::memcpy(&valid, &model_->rootp->BNNEDGE_STREAM_VALID,
-                    sizeof model_->rootp->BNNEDGE_STREAM_VALID);
-        std::memcpy(&ready, &model_->rootp->BNNEDGE_STREAM_READY,
-                    sizeof model_->rootp->BNNEDGE_STREAM_READY);
-        job_.stream_valid = valid;
-        job_.stream_ready = ready;
+        std::memcpy(&valid_, &model_->rootp->BNNEDGE_STREAM_VALID, STREAM_BYTES);
+        std::memcpy(&ready_, &model_->rootp->BNNEDGE_STREAM_READY, STREAM_BYTES);
         if (job_.out_done == job_.out_beats) return;  // the silence at the end says nothing
+        StreamBits transfers;
+        for (std::size_t word = 0; word < STREAM_WORDS; ++word) {
+            transfers[word] = valid_[word] & ready_[word];
+            transfers_[word].add(transfers[word]);
+            stalled_[word].add(valid_[word] & ~ready_[word]);
+            starved_[word].add(ready_[word] & ~valid_[word]);
+        }
+        if (job_.fifos > 0) high_water_.add(transfers);
 #ifdef BNNEDGE_TAPS
 #define BNNEDGE_TAP(index, signal)                                                       \
-    if ((valid & ready) >> index & 1) {                                                  \
+    if (bit_of(transfers, index)) {                                                      \
         const auto* data = reinterpret_cast<const uint8_t*>(&model_->rootp->signal);     \
         recorded_[index].insert(recorded_[index].end(), data,                            \
                                 data + sizeof model_->rootp->signal);                    \
     }
         BNNEDGE_TAPS
 #endif
-        transfers_.add(valid & ready);
-        stalled_.add(valid & ~ready);
-        starved_.add(ready & ~valid);
 #endif
+    }
+
+    void report() {
+        for (int64_t stream = 0; stream < job_.streams; ++stream) {
+            const std::size_t word = stream / 64;
+            const int bit = stream % 64;
+            job_.valid[stream] = bit_of(valid_, stream);
+            job_.ready[stream] = bit_of(ready_, stream);
+            job_.transfers[stream] = transfers_[word].total(bit);
+            job_.stalled[stream] = stalled_[word].total(bit);
+            job_.starved[stream] = starved_[word].total(bit);
+        }
+        for (int64_t fifo = 0; fifo < job_.fifos; ++fifo) {
+            job_.high_water[fifo] = high_water_.highest(fifo);
+        }
     }
 
     Job& job_;
@@ -299,10 +385,14 @@ private:
 #endif
     Random random_in_;
     Random random_out_;
-    PositionCounter transfers_, stalled_, starved_;
-    std::vector<uint8_t> recorded_[MAX_STREAMS];
+    StreamBits valid_{}, ready_{};
+    StreamCounter transfers_, stalled_, starved_;
+    HighWater high_water_;
+    std::vector<std::vector<uint8_t>> recorded_;
     int64_t time_ = 0;
     int64_t longest_silence_ = 0;
+    int64_t in_due_ = 0;
+    int64_t image_start_ = 0;
     bool in_valid_ = false;
     bool out_waiting_ = false;
     bool held_last_ = false;
