@@ -286,6 +286,9 @@ def test_thresholds_that_all_channels_share_are_stored_once() -> None:
     assert sorted(kernel.memories) == ["thresholds_0_000.mem", "thresholds_1_000.mem"]
     low, middle, high = (f"{value & 0x3F:02x}\n" for value in kernel.thresholds[0])
     assert list(kernel.memories.values()) == [middle, low + high]
+    everywhere = dataclasses.replace(kernel, thresholds=np.tile(kernel.thresholds, (8, 1)))
+    assert everywhere.memories == kernel.memories
+    assert everywhere.parameters == kernel.parameters
 
 
 def test_impossible_parameters_are_refused() -> None:

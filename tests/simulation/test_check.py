@@ -71,6 +71,20 @@ def test_one_image_has_a_latency_and_no_interval(rtl: Path, cache: Path) -> None
     assert result.runs[0].latency_cycles > 0
 
 
+def test_images_are_paced_and_fifos_measured(rtl: Path, cache: Path) -> None:
+    core = Core.load(rtl, cache=cache)
+    bits = np.random.default_rng(3).integers(0, 2, (20, WIDTHS[0]), dtype=np.uint8)
+    fifo = core.design.streams[:2]
+    assert all("0_mvu0_fifo" in name for name in fifo)
+    fast, slow = (
+        core.run(bits, interval_cycles=cycles, fifos=[(fifo[0], fifo[1])]) for cycles in (None, 40)
+    )
+    assert (fast.interval_cycles, slow.interval_cycles) == (12, 40)
+    assert (slow.values == fast.values).all()
+    # An image is four words of five bits: at full rate they wait for the image before.
+    assert (fast.stream.high_water, slow.stream.high_water) == ((4,), (1,))
+
+
 def test_results_are_the_accumulators(rtl: Path, cache: Path) -> None:
     dataflow = Dataflow.load(rtl / "dataflow")
     bits = generate_inputs(dataflow, 10, seed=0)

@@ -427,7 +427,7 @@ class MultiThresholdKernel(Kernel):
 
     @property
     def _shared(self) -> bool:
-        return len(self.thresholds) == 1
+        return len(self._filled) == 1
 
     @property
     def _stages(self) -> int:
@@ -439,10 +439,14 @@ class MultiThresholdKernel(Kernel):
 
     @property
     def _filled(self) -> NDArray[np.int64]:
-        """2**stages − 1 thresholds for each row; beyond an element's range all are alike."""
+        """2**stages − 1 thresholds for each channel, or (1, …) where all have the same.
+
+        Beyond an element's range all are alike.
+        """
         missing = (1 << self._stages) - 1 - self.thresholds.shape[1]
         unreachable = self._element.largest + 1
         table = self.thresholds.astype(np.int64).clip(self._element.smallest, unreachable)
+        table = table[:1] if (table == table[0]).all() else table
         return np.pad(table, ((0, 0), (0, missing)), constant_values=unreachable)
 
     @property
