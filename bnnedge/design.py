@@ -45,6 +45,31 @@ class Layer:
 
 
 @dataclass(frozen=True, kw_only=True)
+class KernelInstance:
+    """A kernel between streams.
+
+    Attributes:
+        name: of the instance.
+        module: what it is an instance of.
+        node: name of the Dataflow node that it does; None for what only moves data.
+        inputs: names of the streams that it takes; None: s_axis.
+        outputs: names of the streams that it gives; None: m_axis.
+        width_bits: of its first output.
+        depth_words: of a FIFO; None for other kernels.
+        block_rams: DP16KD that are predicted for it.
+    """
+
+    name: str
+    module: str
+    node: str | None
+    inputs: tuple[str | None, ...]
+    outputs: tuple[str | None, ...]
+    width_bits: int
+    depth_words: int | None
+    block_rams: int
+
+
+@dataclass(frozen=True, kw_only=True)
 class Design:
     """A network as SystemVerilog.
 
@@ -61,6 +86,7 @@ class Design:
         output_signed: accumulators are two's complement, classes are unsigned.
         output_width_bits: width of m_axis_tdata.
         layers: in the order of the data.
+        kernels: each behind those whose streams it takes.
         streams: names of the streams between kernels; bit i of `stream_valid` and `stream_ready`.
         interval_cycles: predicted clock cycles between images in the steady state.
         combs: predicted LUT4 and halves of carry cells of the core on an ECP5.
@@ -79,10 +105,20 @@ class Design:
     output_signed: bool
     output_width_bits: int
     layers: tuple[Layer, ...]
+    kernels: tuple[KernelInstance, ...]
     streams: tuple[str, ...]
     interval_cycles: int
     combs: int
     block_rams: int
+
+    @property
+    def fifos(self) -> tuple[KernelInstance, ...]:
+        """The FIFOs between kernels; the last one, at m_axis, is none of them."""
+        return tuple(
+            kernel
+            for kernel in self.kernels
+            if kernel.depth_words is not None and None not in kernel.outputs
+        )
 
     @property
     def input_bits(self) -> int:
@@ -148,6 +184,16 @@ class Design:
                     "memories": tuple(record["memories"]),
                     "streams": tuple(record["streams"]),
                     "layers": tuple(Layer(**layer) for layer in record["layers"]),
+                    "kernels": tuple(
+                        KernelInstance(
+                            **{
+                                **kernel,
+                                "inputs": tuple(kernel["inputs"]),
+                                "outputs": tuple(kernel["outputs"]),
+                            }
+                        )
+                        for kernel in record["kernels"]
+                    ),
                 }
             )
         except FileNotFoundError:

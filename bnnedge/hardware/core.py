@@ -60,6 +60,11 @@ def identifier(name: str) -> str:
     return re.sub(r"\W", "_", name, flags=re.ASCII)
 
 
+def sources_of(index: int, placed: Placed) -> tuple[Source, ...]:
+    """The streams that the kernel with this index gives."""
+    return tuple(Source(kernel=index, port=port) for port in range(len(placed.widths_out)))
+
+
 def streams_of(network: Sequence[Placed]) -> Mapping[Source, str]:
     """Names of the streams between kernels, in the order of the bits of `stream_valid`."""
     readers: dict[Source, str] = {}
@@ -70,7 +75,7 @@ def streams_of(network: Sequence[Placed]) -> Mapping[Source, str]:
     return {
         source: f"{placed.name} to {readers[source]}"
         for index, placed in enumerate(network[:-1])
-        for source in _outputs(index, placed)
+        for source in sources_of(index, placed)
     }
 
 
@@ -142,17 +147,13 @@ class _Wires:
         return cls(f"{prefix}_tvalid", f"{prefix}_tready", f"{prefix}_tdata")
 
 
-def _outputs(index: int, placed: Placed) -> tuple[Source, ...]:
-    return tuple(Source(kernel=index, port=port) for port in range(len(placed.widths_out)))
-
-
 def _placed(placed: Placed, index: int, wires: Mapping[Source, _Wires]) -> list[str]:
     ports = {"clk_i": "clk_i", "rst_ni": "rst_ni"}
     for port, source in zip(placed.kernel.ports_in, placed.inputs, strict=True):
         ports[f"{port}_valid_i"] = wires[source].valid
         ports[f"{port}_ready_o"] = wires[source].ready
         ports[f"{port}_data_i"] = wires[source].data
-    for port, source in zip(placed.kernel.ports_out, _outputs(index, placed), strict=True):
+    for port, source in zip(placed.kernel.ports_out, sources_of(index, placed), strict=True):
         ports[f"{port}_valid_o"] = wires[source].valid
         ports[f"{port}_ready_i"] = wires[source].ready
         ports[f"{port}_data_o"] = wires[source].data

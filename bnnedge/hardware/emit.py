@@ -11,9 +11,9 @@ from bnnedge.artifacts import Artifact, folder_hashes, stage
 from bnnedge.cost import Cost
 from bnnedge.dataflow import Dataflow
 from bnnedge.dataflow.graph import GRAPH_FILE, WEIGHTS_FILE
-from bnnedge.design import TOP_MODULE, Design, Layer
+from bnnedge.design import TOP_MODULE, Design, KernelInstance, Layer
 from bnnedge.hardware.config import RtlConfig
-from bnnedge.hardware.core import S_AXIS, core_text, streams_of
+from bnnedge.hardware.core import S_AXIS, core_text, sources_of, streams_of
 from bnnedge.hardware.fifos import FIFOS_FILE, FifoDepths, read_depths
 from bnnedge.hardware.folding import (
     FOLDING_FILE,
@@ -23,7 +23,7 @@ from bnnedge.hardware.folding import (
     folding_record,
     read_folding,
 )
-from bnnedge.hardware.kernels import SV_FOLDER, MvuKernel, StreamLastKernel
+from bnnedge.hardware.kernels import SV_FOLDER, MvuKernel, StreamFifoKernel, StreamLastKernel
 from bnnedge.hardware.network import Network, build_network
 from bnnedge.tools import python_versions
 
@@ -108,6 +108,7 @@ def _write(
         output_signed=network.signed,
         output_width_bits=result_bits,
         layers=_layers(network),
+        kernels=_kernels(network, costs),
         streams=tuple(streams_of(placed).values()),
         interval_cycles=max(part.kernel.cycles_per_image for part in placed),
         combs=round(cost.combs),
@@ -147,6 +148,25 @@ def _copy_kernels(network: Network, folder: Path) -> tuple[str, ...]:
     for module in sorted(modules):
         shutil.copyfile(SV_FOLDER / f"{module}.sv", folder / f"{module}.sv")
     return tuple(f"sv/{module}.sv" for module in sorted(modules))
+
+
+def _kernels(network: Network, costs: Mapping[str, Cost]) -> tuple[KernelInstance, ...]:
+    names = streams_of(network.placed)
+    return tuple(
+        KernelInstance(
+            name=part.name,
+            module=part.kernel.module,
+            node=part.node,
+            inputs=tuple(names.get(source) for source in part.inputs),
+            outputs=tuple(names.get(source) for source in sources_of(index, part)),
+            width_bits=part.widths_out[0],
+            depth_words=(
+                part.kernel.depth_words if isinstance(part.kernel, StreamFifoKernel) else None
+            ),
+            block_rams=costs[part.name].block_rams,
+        )
+        for index, part in enumerate(network.placed)
+    )
 
 
 def _layers(network: Network) -> tuple[Layer, ...]:
