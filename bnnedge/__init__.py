@@ -38,6 +38,7 @@ __all__ = [
     "export",
     "export_model",
     "fetch",
+    "fifos",
     "lower",
     "package",
     "rtl",

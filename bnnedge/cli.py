@@ -212,17 +212,26 @@ def _counts(counts: Mapping[str, int]) -> str:
 @click.option("--target-fps", type=float, help="Images/s to fold for; else at most 100,000.")
 @click.option("--folding", type=PATH, help='JSON: {"<node>": {"PE": p, "SIMD": s}, …}.')
 @click.option("--clock-mhz", type=float, help="For which --target-fps is meant; 100 by default.")
+@click.option("--fifo-depths", type=PATH, help="The fifos.json that `bnnedge fifos` wrote.")
 def rtl(
     dataflow: Path,
     out: Path,
     target_fps: float | None,
     folding: Path | None,
     clock_mhz: float | None,
+    fifo_depths: Path | None,
 ) -> tuple[Any, list[str]]:
     """Write the SystemVerilog of a DATAFLOW folder and predict its cycles and its size."""
     from bnnedge import verbs
 
-    artifact = verbs.rtl(dataflow, out, target_fps=target_fps, folding=folding, clock_mhz=clock_mhz)
+    artifact = verbs.rtl(
+        dataflow,
+        out,
+        target_fps=target_fps,
+        folding=folding,
+        clock_mhz=clock_mhz,
+        fifo_depths=fifo_depths,
+    )
     facts = artifact.facts
     lines = [
         f"{name}: {kernel['cycles']} cycles/image, {kernel['combs']} LUT4,"
@@ -235,6 +244,27 @@ def rtl(
         f" on ECP5 {facts['combs']:,} LUT4, {facts['block_rams']} block RAM"
     )
     return artifact, [*lines, f"RTL in {out}"]
+
+
+@_verb("bnnedge fifos out/rtl -o out/fifos")
+@click.argument("rtl", type=FOLDER)
+@_output()
+def fifos(rtl: Path, out: Path) -> tuple[Any, list[str]]:
+    """Size the FIFOs of an RTL folder by simulation, for `bnnedge rtl --fifo-depths`."""
+    from bnnedge import verbs
+
+    artifact = verbs.fifos(rtl, out)
+    facts = artifact.facts
+    lines = [
+        f"{fifo['name']}: {fifo['depth_words']} words of {fifo['width_bits']} bits,"
+        f" at most {fifo['high_water_words']} in it; first guess {fifo['first_guess_words']}"
+        for fifo in facts["fifos"]
+    ]
+    lines.append(
+        f"with these depths {facts['interval_cycles']:.2f} cycles/image,"
+        f" predicted {facts['predicted_interval_cycles']}"
+    )
+    return artifact, [*lines, f"depths in {out / 'fifos.json'}"]
 
 
 @_verb("bnnedge simulate out/rtl --images 500 --stalls 0.3")

@@ -56,6 +56,7 @@ class KernelInstance:
         outputs: names of the streams that it gives; None: m_axis.
         width_bits: of its first output.
         depth_words: of a FIFO; None for other kernels.
+        image_words: that pass through a FIFO for an image; None for other kernels.
         block_rams: DP16KD that are predicted for it.
     """
 
@@ -66,6 +67,7 @@ class KernelInstance:
     outputs: tuple[str | None, ...]
     width_bits: int
     depth_words: int | None
+    image_words: int | None
     block_rams: int
 
 
@@ -113,11 +115,11 @@ class Design:
 
     @property
     def fifos(self) -> tuple[KernelInstance, ...]:
-        """The FIFOs between kernels; the last one, at m_axis, is none of them."""
+        """The FIFOs between kernels; one at s_axis or m_axis is none of them."""
         return tuple(
             kernel
             for kernel in self.kernels
-            if kernel.depth_words is not None and None not in kernel.outputs
+            if kernel.depth_words is not None and None not in (*kernel.inputs, *kernel.outputs)
         )
 
     @property

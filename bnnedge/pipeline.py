@@ -18,6 +18,8 @@ from bnnedge.verbs import (
     Progress,
     deploy,
     export,
+    fifos,
+    has_joins,
     image_progress,
     lower,
     package,
@@ -140,16 +142,18 @@ def build(recipe: Path, out: Path, *, progress: StageProgress = _silent_stage) -
         "lower",
         lambda to, _: lower(exported, to, name=loaded.name, classify=hardware.classify),
     )
-    emitted = builder.run(
-        "rtl",
-        lambda to, _: rtl(
-            lowered,
-            to,
-            target_fps=hardware.target_fps,
-            folding=hardware.folding,
-            clock_mhz=hardware.clock_mhz,
-        ),
+    emit = functools.partial(
+        rtl,
+        lowered,
+        target_fps=hardware.target_fps,
+        folding=hardware.folding,
+        clock_mhz=hardware.clock_mhz,
     )
+    depths = None
+    if has_joins(lowered):
+        draft = builder.run("draft", lambda to, _: emit(to))
+        depths = builder.run("fifos", lambda to, _: fifos(draft, to)) / "fifos.json"
+    emitted = builder.run("rtl", lambda to, _: emit(to, fifo_depths=depths))
     images = test_images(exported)
     builder.run("simulate", lambda to, tell: _simulate_stage(emitted, loaded, images, to, tell))
     synthesised = builder.run(

@@ -6,9 +6,10 @@ not wait for torch or FINN.
 
 import dataclasses
 import functools
+import json
 import tempfile
 import zipfile
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -18,7 +19,7 @@ from numpy.typing import NDArray
 
 from bnnedge import tools
 from bnnedge.artifacts import Artifact
-from bnnedge.dataflow import Dataflow
+from bnnedge.dataflow import Add, Concat, Dataflow
 from bnnedge.errors import BnnEdgeError, DataError, MismatchError, ToolMissingError
 
 if TYPE_CHECKING:
@@ -125,6 +126,54 @@ def rtl(
     if clock_mhz is not None:
         config = dataclasses.replace(config, clock_mhz=clock_mhz)
     return emit(dataflow, config, out)
+
+
+def has_joins(dataflow: Path) -> bool:
+    """Whether branches meet in a Dataflow folder, so that its FIFOs want to be sized."""
+    return any(isinstance(node, Add | Concat) for node in Dataflow.load(dataflow).nodes)
+
+
+def fifos(rtl: Path, out: Path) -> Artifact:
+    """Size the FIFOs of an RTL folder by simulating it; `out` gets `fifos.json`.
+
+    Give that file to `rtl` with the folding of the same folder. The facts hold a `SizedFifo` of
+    each FIFO, and the cycles per image that were then measured.
+
+    Raises:
+        MismatchError: a result is wrong, or images take longer than predicted.
+        SimulationError, ToolMissingError: see `bnnedge.simulation.check`.
+    """
+    from bnnedge.artifacts import stage, to_json
+    from bnnedge.design import Design
+    from bnnedge.hardware import RtlConfig, emit
+    from bnnedge.hardware.fifos import FIFOS_FILE
+    from bnnedge.hardware.folding import FOLDING_FILE
+    from bnnedge.simulation import Core
+    from bnnedge.simulation.fifos import confirm, size_fifos, unbounded_depths
+
+    def with_depths(depths: Mapping[str, int], folder: Path) -> Core:
+        folder.mkdir()
+        path = folder / FIFOS_FILE
+        path.write_text(json.dumps(depths, indent=1) + "\n")
+        config = RtlConfig(folding=rtl / FOLDING_FILE, fifo_depths=path)
+        emit(rtl / "dataflow", config, folder / "rtl")
+        return Core.load(folder / "rtl")
+
+    def write(folder: Path) -> Mapping[str, Any]:
+        draft = Design.load(rtl)
+        with tempfile.TemporaryDirectory() as name:
+            deep = with_depths(unbounded_depths(draft), Path(name) / "deep")
+            sized = size_fifos(draft, deep)
+            depths = {fifo.name: fifo.depth_words for fifo in sized}
+            interval = confirm(with_depths(depths, Path(name) / "sized"))
+        (folder / FIFOS_FILE).write_text(json.dumps(depths, indent=1) + "\n")
+        return {
+            "interval_cycles": interval,
+            "predicted_interval_cycles": draft.interval_cycles,
+            "fifos": to_json(sized),
+        }
+
+    return stage("fifos", out, write, config={}, inputs=(rtl,))
 
 
 def simulate(

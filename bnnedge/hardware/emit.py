@@ -152,21 +152,23 @@ def _copy_kernels(network: Network, folder: Path) -> tuple[str, ...]:
 
 def _kernels(network: Network, costs: Mapping[str, Cost]) -> tuple[KernelInstance, ...]:
     names = streams_of(network.placed)
-    return tuple(
-        KernelInstance(
-            name=part.name,
-            module=part.kernel.module,
-            node=part.node,
-            inputs=tuple(names.get(source) for source in part.inputs),
-            outputs=tuple(names.get(source) for source in sources_of(index, part)),
-            width_bits=part.widths_out[0],
-            depth_words=(
-                part.kernel.depth_words if isinstance(part.kernel, StreamFifoKernel) else None
-            ),
-            block_rams=costs[part.name].block_rams,
+    kernels = []
+    for index, part in enumerate(network.placed):
+        fifo = part.kernel if isinstance(part.kernel, StreamFifoKernel) else None
+        kernels.append(
+            KernelInstance(
+                name=part.name,
+                module=part.kernel.module,
+                node=part.node,
+                inputs=tuple(names.get(source) for source in part.inputs),
+                outputs=tuple(names.get(source) for source in sources_of(index, part)),
+                width_bits=part.widths_out[0],
+                depth_words=None if fifo is None else fifo.depth_words,
+                image_words=None if fifo is None else fifo.image_words,
+                block_rams=costs[part.name].block_rams,
+            )
         )
-        for index, part in enumerate(network.placed)
-    )
+    return tuple(kernels)
 
 
 def _layers(network: Network) -> tuple[Layer, ...]:

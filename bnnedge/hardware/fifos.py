@@ -1,9 +1,9 @@
 """How much a FIFO before a join must hold, so that branches never wait for each other in a circle.
 
-A join takes pixel m of both operands together. If the branch of operand b needs the network's
-input up to pixel n for it, operand a's branch has by then been given all that it needs for some
-more pixels, and a FIFO that does not hold these would stop the input that b waits for. `n` is the
-same at any speed, so it follows from windows alone.
+A join takes pixel m of both operands together. If the branch of operand b needs the stream that
+both branches come from up to pixel n for it, operand a's branch has by then been given all that it
+needs for some more pixels, and a FIFO that does not hold these would stop the stream that b waits
+for. `n` is the same at any speed, so it follows from windows alone.
 """
 
 import json
@@ -34,19 +34,21 @@ FifoDepths = Mapping[str, int]
 _SLACK_PIXELS = 2  # what a kernel may take in advance, and what is on its way between two
 
 
-def operand_pixels(graph: Dataflow) -> Mapping[str, tuple[int, int]]:
-    """Pixels that the FIFOs of both operands hold, by the name of the Add or Concat."""
+def operand_pixels(graph: Dataflow, join: Add | Concat) -> tuple[int, int]:
+    """Pixels that the FIFOs before both operands of a join hold."""
     streams, sources = graph.streams(), graph.sources
-    needs = {INPUT: np.arange(1, _pixels(streams[INPUT]) + 1)}
-    found = {}
+    base = _last_common_stream(sources, join.name)
+    needs = {base: np.arange(1, streams[base].elements // streams[base].channels + 1)}
     for node in graph.nodes:
+        if node is join:
+            break
+        if node.name in needs or any(name not in needs for name in sources[node.name]):
+            continue
         operands = [needs[name] for name in sources[node.name]]
         before = streams[sources[node.name][0]]
         match node:
             case Add() | Concat():
-                first, second = operands
-                found[node.name] = (_ahead(first, second), _ahead(second, first))
-                need = np.maximum(first, second)
+                need = np.maximum(*operands)
             case SlidingWindow() | MaxPool() | SumPool():
                 need = _behind_window(operands[0], node.window, before)
             case Crop():
@@ -56,11 +58,20 @@ def operand_pixels(graph: Dataflow) -> Mapping[str, tuple[int, int]]:
             case _:
                 need = operands[0]
         needs[node.name] = need
-    return found
+    first, second = (needs[name] for name in sources[join.name])
+    return _ahead(first, second), _ahead(second, first)
 
 
-def _pixels(stream: Stream) -> int:
-    return stream.elements // stream.channels
+def _last_common_stream(sources: Mapping[str, tuple[str, ...]], join: str) -> str:
+    """The last stream that all paths from the input to either operand of a join pass."""
+    passed: dict[str, list[str]] = {INPUT: [INPUT]}  # by all paths to a node, in order
+    for name, operands in sources.items():
+        first, *others = (passed[operand] for operand in operands)
+        common = [one for one in first if all(one in other for other in others)]
+        if name == join:
+            return common[-1]
+        passed[name] = [*common, name]
+    raise AssertionError(f"{join} is no node")
 
 
 def _ahead(own: NDArray[np.int64], other: NDArray[np.int64]) -> int:

@@ -250,7 +250,7 @@ class _Builder:
         self, node: Add | Concat, heads: list[_Head], befores: list[Stream], after: Stream
     ) -> _Head:
         lanes = join_lanes(node, befores, heads[0].lanes, self._interval)
-        aheads = operand_pixels(self._graph)[node.name]
+        aheads = operand_pixels(self._graph, node)
         stem, ready = self._stem, []
         for side, head, before, ahead in zip("ab", heads, befores, aheads, strict=True):
             self._stem = f"{stem}_{side}"

@@ -52,6 +52,11 @@ class Core:
         return cls(folder=folder, design=Design.load(folder), cache=cache)
 
     @property
+    def fifo_ends(self) -> tuple[tuple[str, str], ...]:
+        """The streams into and out of every FIFO of the design."""
+        return tuple((str(fifo.inputs[0]), str(fifo.outputs[0])) for fifo in self.design.fifos)
+
+    @property
     def model(self) -> StreamModel:
         """What the harness compiles and drives."""
         return StreamModel(

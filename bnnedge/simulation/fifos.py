@@ -1,0 +1,113 @@
+"""FIFO depths from what a simulation sees: how full each one gets where none that matters is full.
+
+Where branches meet, one waits for the other, and what comes meanwhile is kept in a FIFO. An image
+enters every `interval_cycles`, as the slowest kernel takes them, while these FIFOs are never full.
+With FIFOs that hold what they then get, that schedule is still possible; and streams that move as
+soon as they can are never later than in a schedule that is possible, so the throughput is the same.
+Kernels are deterministic, so what stalls on either end can change is when words move, never whether
+a full FIFO blocks the stream that it waits for.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+
+from bnnedge.dataflow import Dataflow
+from bnnedge.design import Design
+from bnnedge.errors import MismatchError
+from bnnedge.simulation.check import generate_inputs
+from bnnedge.simulation.core import Core, CoreRun
+
+LEAST_WORDS = 2
+_IMAGES = 5
+_TOLERANCE = 0.001
+
+
+@dataclass(frozen=True, kw_only=True)
+class SizedFifo:
+    """A FIFO and how full it gets.
+
+    Attributes:
+        name: of the kernel.
+        width_bits: of a word.
+        first_guess_words: depth that follows from windows alone.
+        high_water_words: most words in it, where no FIFO is ever full.
+        depth_words: chosen.
+    """
+
+    name: str
+    width_bits: int
+    first_guess_words: int
+    high_water_words: int
+    depth_words: int
+
+
+def unbounded_depths(design: Design) -> Mapping[str, int]:
+    """Words that the FIFOs before joins never fill, all of two images; the others as they are."""
+    joined = {
+        stream for kernel in design.kernels if len(kernel.inputs) > 1 for stream in kernel.inputs
+    }
+    return {
+        fifo.name: 2 * fifo.image_words + LEAST_WORDS
+        if fifo.outputs[0] in joined and fifo.image_words
+        else fifo.depth_words or LEAST_WORDS
+        for fifo in design.fifos
+    }
+
+
+def size_fifos(draft: Design, unbounded: Core, *, seed: int = 0) -> tuple[SizedFifo, ...]:
+    """How deep each FIFO must be.
+
+    Args:
+        draft: with depths that were guessed.
+        unbounded: the same with `unbounded_depths`.
+        seed: of the images.
+
+    Raises:
+        MismatchError: a result differs from the Dataflow's, or images take longer than predicted.
+        SimulationError, ToolMissingError, ToolFailedError: see `Core.run`.
+    """
+    marks = _run(unbounded, seed, interval_cycles=draft.interval_cycles).stream.high_water
+    guesses = {fifo.name: fifo.depth_words or 0 for fifo in draft.fifos}
+    return tuple(
+        SizedFifo(
+            name=fifo.name,
+            width_bits=fifo.width_bits,
+            first_guess_words=guesses[fifo.name],
+            high_water_words=mark,
+            # A full FIFO takes no word even while it gives one, so one that fills has one to spare;
+            # but where it was full at the guessed depth already, that was enough.
+            depth_words=max(LEAST_WORDS, min(mark + 1, fifo.depth_words or 0)),
+        )
+        for fifo, mark in zip(unbounded.design.fifos, marks, strict=True)
+    )
+
+
+def confirm(sized: Core, *, seed: int = 0) -> float:
+    """Clock cycles between results with the depths that were chosen, input as fast as it goes.
+
+    Raises:
+        MismatchError: a result differs from the Dataflow's, or images take longer than predicted.
+        SimulationError, ToolMissingError, ToolFailedError: see `Core.run`.
+    """
+    return _run(sized, seed).interval_cycles or 0.0
+
+
+def _run(core: Core, seed: int, interval_cycles: int | None = None) -> CoreRun:
+    dataflow = Dataflow.load(core.folder / "dataflow")
+    encoded = generate_inputs(dataflow, _IMAGES, seed)
+    run = core.run(encoded, seed=seed, interval_cycles=interval_cycles, fifos=core.fifo_ends)
+    name = core.design.name
+    if not np.array_equal(run.values, dataflow.results_of(encoded)):
+        raise MismatchError(
+            f"{name}: simulated hardware differs from the Dataflow",
+            remedy="bnnedge simulate says where",
+        )
+    measured, predicted = run.interval_cycles or 0.0, core.design.interval_cycles
+    if measured > (1 + _TOLERANCE) * predicted:
+        raise MismatchError(
+            f"{name}: predicted {predicted} cycles/image, measured {measured:.1f}",
+            remedy="another folding",
+        )
+    return run
