@@ -64,12 +64,18 @@ class MultiThreshold:
 
     def run(self, values: NDArray[Any]) -> NDArray[np.int64]:
         """Integers (N, …, C) → integers (N, …, C), int64."""
-        reached = np.zeros(values.shape, np.int64)
+        if not values.size:
+            return values.astype(np.int64)
+        least = int(values.min())
+        rows = np.arange(least, int(values.max()) + 1)
+        table = np.zeros((len(rows), len(self.thresholds)), np.int16)
         for threshold in self.thresholds.T:
-            reached += values >= threshold
+            table += rows[:, None] >= threshold
         steps = self.thresholds.shape[1]
-        counts: NDArray[np.int64] = self.low + np.where(self.invert, steps - reached, reached)
-        return counts
+        table = self.low + np.where(self.invert, steps - table, table)
+        channels = np.arange(len(self.thresholds))
+        codes: NDArray[np.int64] = table[values - least, channels].astype(np.int64)
+        return codes
 
 
 @dataclass(frozen=True, kw_only=True)

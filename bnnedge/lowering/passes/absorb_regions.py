@@ -59,27 +59,24 @@ class AbsorbRegions(Transformation):  # type: ignore[misc]
         self._finished: set[str] = set()  # joins and pools that work on integers
 
     def apply(self, model: ModelWrapper) -> tuple[ModelWrapper, bool]:
-        while True:
+        chain = find_chain(model)
+        while pending := [region for region in chain.regions if self._is_pending(region)]:
+            first = pending[0]
+            if first.kind in (Kind.JOIN, Kind.POOL) and first.start.name not in self._finished:
+                IntegerPoint(model, first.start, self._operands(first.start)).finish()
+                self._finished.add(first.start.name)
+            else:
+                for region in pending:
+                    if region.start is first.start:
+                        self._absorb(model, chain, region)
+                remove_dead(model)
             chain = find_chain(model)
-            region = next(
-                (
-                    region
-                    for region in chain.regions
-                    if region.reader is not None
-                    and (region.reader.name, region.operand) not in self._grids
-                ),
-                None,
-            )
-            if region is None:
-                break
-            if region.kind in (Kind.JOIN, Kind.POOL) and region.start.name not in self._finished:
-                IntegerPoint(model, region.start, self._operands(region.start)).finish()
-                self._finished.add(region.start.name)
-                continue
-            self._absorb(model, chain, region)
-            remove_dead(model)
         self._note_roundings(chain.tail, *probe_of(model, chain.tail, {}, table=True))
         return model, False
+
+    def _is_pending(self, region: Region) -> bool:
+        reader = region.reader
+        return reader is not None and (reader.name, region.operand) not in self._grids
 
     def _operands(self, start: Any) -> list[float]:
         return [grid for (name, _), grid in sorted(self._grids.items()) if name == start.name]
