@@ -43,7 +43,6 @@ from bnnedge.hardware.kernels import (
     CropKernel,
     IntegerMvuKernel,
     Kernel,
-    MultiThresholdKernel,
     MvuKernel,
     PadChannelsKernel,
     ResizeElementsKernel,
@@ -55,6 +54,7 @@ from bnnedge.hardware.kernels import (
     ThresholdKernel,
     TopKKernel,
     XnorMvuKernel,
+    multi_threshold_kernel,
     pool_kernel,
 )
 
@@ -299,11 +299,9 @@ class _Builder:
                     memory_prefix=self._memory,
                 )
             case MultiThreshold():
-                rows = node.thresholds
-                shared = (rows == rows[0]).all() and not node.invert.any()
-                return MultiThresholdKernel(
+                return multi_threshold_kernel(
                     name=node.name,
-                    thresholds=rows[:1] if shared else rows,
+                    thresholds=node.thresholds,
                     invert=node.invert,
                     low=node.low,
                     element_bits=before.element.width_bits,

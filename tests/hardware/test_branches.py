@@ -13,12 +13,14 @@ from bnnedge.errors import FoldingError
 from bnnedge.hardware.kernels import (
     SV_FOLDER,
     AddKernel,
+    CodeTableKernel,
     ConcatKernel,
     CropKernel,
     Kernel,
     MultiThresholdKernel,
     PadChannelsKernel,
     StreamForkKernel,
+    multi_threshold_kernel,
 )
 from bnnedge.verilated import verilator
 from tests.hardware.bench import (
@@ -291,6 +293,77 @@ def test_thresholds_that_all_channels_share_are_stored_once() -> None:
     assert everywhere.parameters == kernel.parameters
 
 
+def codes(
+    levels: int, bits: int, pe: int, *, thresholds: NDArray[np.int64] | None = None
+) -> MultiThresholdKernel | CodeTableKernel:
+    """What shared thresholds become; without thresholds, a clamp to as many levels."""
+    if thresholds is None:
+        thresholds = np.arange(levels) - levels // 2
+    return multi_threshold_kernel(
+        name="codes",
+        thresholds=np.tile(thresholds.astype(np.int32), (4, 1)),
+        invert=np.zeros(4, np.bool_),
+        low=-(levels // 2) - 1,
+        element_bits=bits,
+        result=signed_type(levels // 2 + 1),
+        pe=pe,
+        pixels=3,
+    )
+
+
+UNEVEN = np.array([-14, -11, -11, -4, -2, 0, 3, 9])
+
+
+@pytest.mark.parametrize(
+    ("levels", "bits", "pe", "thresholds"), [(15, 5, 2, None), (8, 5, 4, UNEVEN), (2, 1, 1, None)]
+)
+def test_shared_codes_of_few_bits_are_a_table(
+    levels: int,
+    bits: int,
+    pe: int,
+    thresholds: NDArray[np.int64] | None,
+    tmp_path: Path,
+    cache: Path,
+) -> None:
+    kernel = codes(levels, bits, pe, thresholds=thresholds)
+    assert isinstance(kernel, CodeTableKernel)
+    if thresholds is None:
+        thresholds = np.arange(levels) - levels // 2
+    values = np.random.default_rng(13).integers(-1 << (bits - 1), 1 << (bits - 1), (200, 4))
+    expected = (values[:, :, None] >= thresholds).sum(axis=2) - levels // 2 - 1
+    for stalls in STALLS:
+        result = run_kernel(
+            kernel,
+            beats_of(values.reshape(-1, pe), bits),
+            values.size // pe,
+            folder=tmp_path,
+            cache=cache,
+            stalls=stalls,
+        )
+        width = kernel.result.width_bits
+        got = signed(elements_of(result.outputs, pe, width), width)
+        assert (got.reshape(expected.shape) == expected).all()
+        if stalls == 0:
+            intervals = steady_intervals(result, 12 // pe)
+            assert (intervals == kernel.cycles_per_image).all()
+
+
+def test_a_search_is_taken_where_channels_differ_or_elements_are_wide() -> None:
+    assert codes(3, 8, 1).module == "code_table"
+    assert codes(3, 9, 1).module == "multi_threshold"
+    for invert, module in (([1, 1, 1, 1], "code_table"), ([0, 0, 1, 0], "multi_threshold")):
+        other = multi_threshold_kernel(
+            name="codes",
+            thresholds=np.array([[-1, 0, 1]], np.int32),
+            invert=np.array(invert, np.bool_),
+            low=-2,
+            element_bits=5,
+            result=INT4,
+            pe=1,
+        )
+        assert other.module == module
+
+
 def test_impossible_parameters_are_refused() -> None:
     with pytest.raises(FoldingError, match="add: wanted factors other than 0"):
         AddKernel(a=INT4, b=INT4, factors=(1, 0), result_bits=9, lanes=1, image_words=1)
@@ -304,8 +377,13 @@ def test_impossible_parameters_are_refused() -> None:
         )
     with pytest.raises(FoldingError, match="crop: wanted to keep a row and a column of 2 x 3"):
         CropKernel(word_bits=1, pixel_words=1, height=2, width=3, top=2, left=0)
-    with pytest.raises(FoldingError, match="codes: wanted PE that divides C=4, got 3"):
-        multi_threshold(4, 3, 3)
+    for kind in (multi_threshold, codes):
+        with pytest.raises(FoldingError, match="codes: wanted PE that divides C=4, got 3"):
+            kind(4, 3, 3)
+    table = codes(3, 5, 1)
+    assert isinstance(table, CodeTableKernel)
+    with pytest.raises(FoldingError, match="codes: wanted 32 codes, got .31,."):
+        dataclasses.replace(table, codes=table.codes[:-1])
     with pytest.raises(FoldingError, match="codes: wanted PE up to 1000, got 1001"):
         multi_threshold(1001, 1, 1001)
     with pytest.raises(FoldingError, match="codes: wanted 1 to 255 thresholds .* got .4, 256."):
@@ -329,6 +407,7 @@ _LINTED: list[Kernel] = [
         )
         for b, a in ((0, 1), (2, 0), (2, 2))
     ),
+    codes(15, 5, 2),
     CropKernel(word_bits=1, pixel_words=1, height=1, width=4, top=0, left=1),
     CropKernel(word_bits=8, pixel_words=3, height=4, width=3, top=2, left=0),
     *(
@@ -363,6 +442,8 @@ def test_kernel_has_no_lint_warning(kernel: Kernel) -> None:
             element_bits=4, lanes=4, before_words=2, in_words=4, after_words=2, pixels=1
         ),
         CropKernel(word_bits=16, pixel_words=2, height=32, width=32, top=1, left=1),
+        codes(15, 5, 4),
+        codes(8, 5, 4, thresholds=UNEVEN),
         multi_threshold(64, 15, 2, bits=12, inverted=0, low=-8),
         multi_threshold(64, 15, 2, bits=12, low=-8, result=INT4),
         multi_threshold(64, 15, 8, bits=12, shared=True, inverted=0, low=-8, result=INT4),

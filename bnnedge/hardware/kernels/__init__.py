@@ -7,11 +7,13 @@ checked here first, with the node's name in the message.
 from bnnedge.hardware.kernels.base import SV_FOLDER, Kernel, Parameter, divisors
 from bnnedge.hardware.kernels.branches import (
     AddKernel,
+    CodeTableKernel,
     ConcatKernel,
     CropKernel,
     MultiThresholdKernel,
     PadChannelsKernel,
     StreamForkKernel,
+    multi_threshold_kernel,
 )
 from bnnedge.hardware.kernels.memory import hex_words
 from bnnedge.hardware.kernels.mvu import (
@@ -41,6 +43,7 @@ __all__ = [
     "SV_FOLDER",
     "AddKernel",
     "ArgMaxKernel",
+    "CodeTableKernel",
     "ConcatKernel",
     "CropKernel",
     "IntegerMvuKernel",
@@ -64,5 +67,6 @@ __all__ = [
     "XnorMvuKernel",
     "divisors",
     "hex_words",
+    "multi_threshold_kernel",
     "pool_kernel",
 ]
