@@ -344,9 +344,13 @@ class _Builder:
     def _narrowest(
         self, node: Node, head: _Head, before: Stream, after: Stream
     ) -> tuple[Kernel, _Head]:
-        """The kernel with the stream's own lanes if it keeps up, else with the fewest that do."""
+        """The kernel with the stream's own lanes if it keeps up, else with the fewest that do.
+
+        A lane of a MultiThreshold is a tree of comparators, so there the fewest are better.
+        """
         options = lane_options(node, [before])
-        for lanes in (*([head.lanes] if head.lanes in options else []), *options):
+        own = head.lanes in options and not isinstance(node, MultiThreshold)
+        for lanes in (*([head.lanes] if own else []), *options):
             kernel = self._kernel(node, lanes, before, after)
             if kernel.cycles_per_image <= self._interval:
                 break
