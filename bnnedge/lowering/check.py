@@ -26,12 +26,12 @@ from bnnedge.dataflow import (
 )
 from bnnedge.dataflow.encoding import Bits
 from bnnedge.errors import LoweringError, MismatchError
-from bnnedge.lowering.chain import Chain, called, class_output, find_chain, logits_of
 from bnnedge.lowering.execute import Runner
 from bnnedge.lowering.layout import Layout
 from bnnedge.lowering.notes import Lift
 from bnnedge.lowering.read import stream_names
 from bnnedge.lowering.regions import RegionProbe
+from bnnedge.lowering.structure import Structure, called, class_output, find_structure, logits_of
 
 Inputs = NDArray[np.float32]
 _CHUNK = 1000  # images at a time: bounds memory, not results
@@ -44,47 +44,47 @@ class Original:
 
     Attributes:
         model: tidy, and nothing more.
-        chain: its parts.
+        structure: its parts.
         signs: see `Notes`.
     """
 
     model: ModelWrapper
-    chain: Chain
+    structure: Structure
     signs: Mapping[str, float]
 
     @classmethod
     def of(cls, model: ModelWrapper, signs: Mapping[str, float]) -> "Original":
         """`model` is tidy, and nothing more."""
-        return cls(model=model, chain=find_chain(model), signs=signs)
+        return cls(model=model, structure=find_structure(model), signs=signs)
 
     def run(self, x: Inputs) -> dict[str, NDArray[Any]]:
         """Inputs (N, *shape) → every tensor by name."""
         runner = Runner(self.model, self.signs)
-        return runner.run(self.chain.nodes, {self.chain.source: x})
+        return runner.run(self.structure.nodes, {self.structure.source: x})
 
     def places(self, index: int) -> NDArray[np.int64]:
         """For each element of what layer `index` sees, its place in the Dataflow's stream."""
-        chain = self.chain
+        structure = self.structure
         if index:
-            layouts = RegionProbe(self.model, {}, chain.into(index)).layouts
-            return layouts[chain.entry(index)].at.reshape(-1)
-        if chain.input_pools:
-            last = chain.input_pools[-1]
+            layouts = RegionProbe(self.model, {}, structure.into(index)).layouts
+            return layouts[structure.entry(index)].at.reshape(-1)
+        if structure.input_pools:
+            last = structure.input_pools[-1]
             shape = self.model.get_tensor_shape(last.output[0])
             return Layout.behind(last, shape).at.reshape(-1)
-        shape = self.model.get_tensor_shape(chain.entry(0))
-        return Layout.behind(chain.layers[0], shape).at.reshape(-1)
+        shape = self.model.get_tensor_shape(structure.entry(0))
+        return Layout.behind(structure.layers[0], shape).at.reshape(-1)
 
     def costs(self) -> tuple[int, int]:
         """Multiplications, and floats of all tensors, per image."""
         sizes = [
             int(np.prod(self.model.get_tensor_shape(name)))
-            for node in self.chain.nodes
+            for node in self.structure.nodes
             for name in node.output
             if name and self.model.get_tensor_shape(name)
         ]
         products = 0
-        for layer in self.chain.layers:
+        for layer in self.structure.layers:
             shape = self.model.get_tensor_shape(layer.output[0])
             channels = shape[1] if layer.op_type == "Conv" else shape[-1]
             weights = self.model.get_initializer(layer.input[1])
@@ -225,24 +225,24 @@ def _check_chunk(
 ) -> dict[str, int]:
     """`check_original` for images that begin at number `first`."""
     made, trace = original.run(x), dataflow.trace(x)
-    chain = original.chain
+    structure = original.structure
     inexact = {lift.layer for lift in lifted}
     alive = np.ones(len(x), np.bool_)
     compared = 0
     names, streams = stream_names(dataflow), dataflow.streams()
-    for index, (layer, name) in enumerate(zip(chain.layers, names, strict=True)):
+    for index, (layer, name) in enumerate(zip(structure.layers, names, strict=True)):
         ours = trace[name].reshape(len(x), -1)
-        theirs = np.empty_like(made[chain.entry(index)].reshape(len(x), -1))
+        theirs = np.empty_like(made[structure.entry(index)].reshape(len(x), -1))
         if theirs.shape != ours.shape:
             raise LoweringError(f"{called(layer)}: its input is not what shape inference says")
-        theirs[:, original.places(index)] = made[chain.entry(index)].reshape(len(x), -1)
+        theirs[:, original.places(index)] = made[structure.entry(index)].reshape(len(x), -1)
         bits = streams[name].element.bipolar
         if bits:
             wrong = _two_level_mismatch(theirs, ours.astype(bool))
         else:
             wrong = _scale_mismatch(theirs, ours)
         wrong &= alive[:, None]
-        if index and wrong.any() and chain.layers[index - 1].name in inexact:
+        if index and wrong.any() and structure.layers[index - 1].name in inexact:
             near = _near(dataflow, trace, index - 1).reshape(len(x), -1)
             alive &= ~(wrong & near).any(axis=1)
             wrong &= ~near & alive[:, None]
@@ -255,7 +255,7 @@ def _check_chunk(
             )
         compared += int(alive.sum()) * ours.shape[1]
     accumulators = _accumulators(dataflow, trace)
-    exact = chain.layers[-1].name not in inexact
+    exact = structure.layers[-1].name not in inexact
     _check_output(dataflow, original, made, trace, _Alive(mask=alive, first=first), exact)
     return {
         "images": len(x),
@@ -310,7 +310,7 @@ def check_batching(original: Original, x: Inputs) -> int:
     name = pure.model.graph.output[0].name
     for index, image in enumerate(x):
         try:
-            single = execute_onnx(pure.model, {pure.chain.source: image[None]})[name]
+            single = execute_onnx(pure.model, {pure.structure.source: image[None]})[name]
         except Exception as error:
             raise LoweringError(f"qonnx cannot run the graph: {type(error).__name__}") from error
         if not np.array_equal(single.reshape(-1), batched[name][index].reshape(-1)):
@@ -346,8 +346,8 @@ def _check_output(
     alive: "_Alive",
     exact: bool,
 ) -> None:
-    chain = original.chain
-    layer, unit = chain.layers[-1], dataflow.mvus[-1]
+    structure = original.structure
+    layer, unit = structure.layers[-1], dataflow.mvus[-1]
     dots = trace[unit.name]
     accumulators = _accumulators(dataflow, trace)
     given = made[layer.output[0]]
@@ -362,17 +362,17 @@ def _check_output(
         and np.array_equal(np.abs(weights), np.ones_like(weights))
     ):
         # With {0, s} inputs the graph's sum is not the ±1 dot product; the logits tell then.
-        levels = np.abs(np.unique(made[chain.entry(len(chain.layers) - 1)]))
+        levels = np.abs(np.unique(made[structure.entry(len(structure.layers) - 1)]))
         if isinstance(unit, XnorMvu) and (levels == 1).all():
             wrong = integers != dots.reshape(len(accumulators), -1)
             _raise_if(wrong, alive, unit.name, called(layer))
-    logits = made[chain.result].reshape(len(accumulators), -1)
+    logits = made[structure.result].reshape(len(accumulators), -1)
     got = dataflow.output.logits(accumulators)
     tolerance = 0.0 if exact else _tolerance(dataflow.output)
-    _raise_if(np.abs(logits - got) > tolerance, alive, "output", f"tensor {chain.result}")
-    if chain.top_k is not None:
+    _raise_if(np.abs(logits - got) > tolerance, alive, "output", f"tensor {structure.result}")
+    if structure.top_k is not None:
         ours = dataflow.classes_of(accumulators).reshape(len(accumulators), -1)
-        _check_classes(chain.top_k, made, got, ours, alive, tolerance)
+        _check_classes(structure.top_k, made, got, ours, alive, tolerance)
 
 
 def _check_classes(

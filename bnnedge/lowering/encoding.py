@@ -14,10 +14,10 @@ from qonnx.core.modelwrapper import ModelWrapper
 
 from bnnedge.dataflow import ElementType, IntegerEncoding, MaxPool, ThresholdEncoding
 from bnnedge.errors import LoweringError
-from bnnedge.lowering.chain import INPUT_ONLY, MAX_POOLS, RESHAPING, Chain, called
 from bnnedge.lowering.execute import Runner, Tensors
 from bnnedge.lowering.layout import VECTORS, Layout, follow
 from bnnedge.lowering.notes import is_exact_factor
+from bnnedge.lowering.structure import INPUT_ONLY, MAX_POOLS, RESHAPING, Structure, called
 from bnnedge.lowering.thresholds import two_levels
 from bnnedge.lowering.windows import window_of
 
@@ -57,15 +57,15 @@ class InputRegion:
         scale: where it sees integers, what they are multiplied with.
     """
 
-    def __init__(self, model: ModelWrapper, runner: Runner, chain: Chain) -> None:
-        self._model, self._runner, self._chain = model, runner, chain
-        self._pools = [window_of(model, pool) for pool in chain.input_pools]
-        if chain.input_pools:
-            _check_order(model, chain)
-        self._shape = tuple(model.get_tensor_shape(chain.source)[1:])
+    def __init__(self, model: ModelWrapper, runner: Runner, structure: Structure) -> None:
+        self._model, self._runner, self._structure = model, runner, structure
+        self._pools = [window_of(model, pool) for pool in structure.input_pools]
+        if structure.input_pools:
+            _check_order(model, structure)
+        self._shape = tuple(model.get_tensor_shape(structure.source)[1:])
         self._elements = int(np.prod(self._shape))
-        where = called(chain.input[-1]) if chain.input else f"input {chain.source}"
-        self._where = f"{where}, before {called(chain.layers[0])}"
+        where = called(structure.input[-1]) if structure.input else f"input {structure.source}"
+        self._where = f"{where}, before {called(structure.layers[0])}"
         self.low, self.high = 0.0, 0.0
         self.scale = np.float32(1)
 
@@ -79,9 +79,9 @@ class InputRegion:
         Raises:
             LoweringError: a bit mixes elements, or is not a threshold of its element.
         """
-        if self._chain.input_pools:
+        if self._structure.input_pools:
             raise LoweringError(
-                f"{called(self._chain.input_pools[0])}: pools in front of a first layer that sees"
+                f"{called(self._structure.input_pools[0])}: pools in front of a first layer that sees"
                 " two values",
                 remedy="pool before the data reach the network, or give the first layer integers",
             )
@@ -122,8 +122,8 @@ class InputRegion:
             LoweringError: it is not quantised to 8 bits or less, alike in all places.
         """
         source = self._sources()
-        entry = self._model.get_tensor_shape(self._chain.encoded)
-        first = (*self._chain.input_pools, self._chain.layers[0])[0]
+        entry = self._model.get_tensor_shape(self._structure.encoded)
+        first = (*self._structure.input_pools, self._structure.layers[0])[0]
         is_map = first.op_type not in VECTORS
         channels = entry[1] if is_map else 1
         keys, made = self._staircase(channels)
@@ -235,11 +235,11 @@ class InputRegion:
 
     def sign_zeros(self, encoding: ThresholdEncoding) -> dict[str, float]:
         """The Sign nodes that an exact 0 can reach, each with an input value that does it."""
-        signs = [node for node in self._chain.input if node.op_type == "Sign"]
+        signs = [node for node in self._structure.input if node.op_type == "Sign"]
         steps = np.unique(to_key(encoding.threshold[np.isfinite(encoding.threshold)]))[:_PROBES]
         values = of_key(np.concatenate([[0], steps, steps - 1]).astype(np.int64))
         x = np.repeat(values[:, None], self._elements, axis=1).reshape(-1, *self._shape)
-        made = self._runner.run(self._chain.input, {self._chain.source: x}) if signs else {}
+        made = self._runner.run(self._structure.input, {self._structure.source: x}) if signs else {}
         found = {}
         for node in signs:
             zero = (made[node.input[0]] == 0).reshape(len(x), -1).any(axis=1)
@@ -249,9 +249,9 @@ class InputRegion:
 
     def _values(self, x: NDArray[np.float32]) -> NDArray[Any]:
         """Inputs (N, E) → what the first layer sees (N, F)."""
-        feeds = {self._chain.source: x.reshape(-1, *self._shape)}
-        made = self._runner.run(self._chain.input, feeds)
-        return made[self._chain.entry(0)].reshape(len(x), -1)
+        feeds = {self._structure.source: x.reshape(-1, *self._shape)}
+        made = self._runner.run(self._structure.input, feeds)
+        return made[self._structure.entry(0)].reshape(len(x), -1)
 
     def _bits(
         self, source: NDArray[np.int64], group: NDArray[np.int64], keys: NDArray[np.int64]
@@ -270,11 +270,11 @@ class InputRegion:
 
     def _sources(self) -> NDArray[np.int64]:
         """For each bit the flat index of the input element that it depends on, or −1."""
-        shape = self._model.get_tensor_shape(self._chain.source)
+        shape = self._model.get_tensor_shape(self._structure.source)
         at: Tensors = {
-            self._chain.source: np.arange(self._elements, dtype=np.float32).reshape(shape)
+            self._structure.source: np.arange(self._elements, dtype=np.float32).reshape(shape)
         }
-        for node in self._chain.input:
+        for node in self._structure.input:
             if node.op_type in MAX_POOLS or not any(name in at for name in node.input):
                 continue  # behind what is encoded
             if node.op_type in RESHAPING | INPUT_ONLY:
@@ -293,7 +293,7 @@ class InputRegion:
                 if any(((part != merged) & (part != _CONSTANT)).any() for part in given):
                     raise LoweringError(f"{called(node)}: mixes elements of the input")
                 at[node.output[0]] = merged
-        bits = at[self._chain.encoded]
+        bits = at[self._structure.encoded]
         return bits.reshape(-1).astype(np.int64)
 
     def _concatenate(self, node: Any, given: Tensors) -> NDArray[Any]:
@@ -345,9 +345,9 @@ class InputRegion:
             )
 
 
-def _check_order(model: ModelWrapper, chain: Chain) -> None:
+def _check_order(model: ModelWrapper, structure: Structure) -> None:
     """Maps stay (N, C, H, W) from the first input pool on, but for flattening at the end."""
-    runner, pools = Runner(model), chain.input_pools
+    runner, pools = Runner(model), structure.input_pools
     layouts: dict[str, Layout] = {}
     for number, pool in enumerate(pools):
         if number and not layouts[pool.input[0]].is_map:
@@ -355,19 +355,21 @@ def _check_order(model: ModelWrapper, chain: Chain) -> None:
         tensor = str(pool.output[0])
         start = Layout.behind(pool, model.get_tensor_shape(tensor))
         stop = pools[number + 1] if number + 1 < len(pools) else None
-        nodes = chain.input[chain.input.index(pool) + 1 : stop and chain.input.index(stop)]
+        nodes = structure.input[
+            structure.input.index(pool) + 1 : stop and structure.input.index(stop)
+        ]
         layouts = follow(start, runner, nodes, tensor)
         if stop is None and not np.array_equal(
-            layouts[chain.entry(0)].at.reshape(-1), start.at.reshape(-1)
+            layouts[structure.entry(0)].at.reshape(-1), start.at.reshape(-1)
         ):
             raise LoweringError(f"{called(pool)}: what it pools is transposed behind it")
 
 
-def is_binarised(model: ModelWrapper, chain: Chain) -> bool:
+def is_binarised(model: ModelWrapper, structure: Structure) -> bool:
     """Whether the first layer sees bits: two values, or what a Sign makes of the input."""
-    if any(node.op_type == "Sign" for node in chain.input):
+    if any(node.op_type == "Sign" for node in structure.input):
         return True
-    return len(np.unique(InputRegion(model, Runner(model), chain).probe())) <= 2
+    return len(np.unique(InputRegion(model, Runner(model), structure).probe())) <= 2
 
 
 def _integer_type(smallest: int, largest: int) -> ElementType:

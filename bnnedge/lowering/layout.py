@@ -11,8 +11,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bnnedge.errors import LoweringError
-from bnnedge.lowering.chain import LINEAR, RESHAPING, called
 from bnnedge.lowering.execute import Runner
+from bnnedge.lowering.structure import LINEAR, RESHAPING, called
 
 VECTORS = LINEAR - {"Conv"}
 Kept = tuple[NDArray[np.int64], ...]

@@ -21,10 +21,10 @@ from qonnx.transformation.remove import RemoveUnusedNodes
 from qonnx.util.basic import get_by_name
 
 from bnnedge.errors import LoweringError
-from bnnedge.lowering.chain import ELEMENTWISE, RESHAPING, attribute, called
 from bnnedge.lowering.execute import QONNX_DOMAIN
 from bnnedge.lowering.passes.binarise_input import DECLARED_INPUT, BinariseInput
 from bnnedge.lowering.passes.edit import Inserter
+from bnnedge.lowering.structure import ELEMENTWISE, RESHAPING, attribute, called
 from bnnedge.lowering.windows import resolve_ceil_mode
 
 MAX_BYTES = 1 << 30  # a 3×4096 MLP in float32 is 210 MB

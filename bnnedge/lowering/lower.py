@@ -46,7 +46,7 @@ def lower(model_onnx: Path, config: LoweringConfig, out: Path) -> Artifact:
     """Lower a model file into the folder `out`: dataflow.json, weights.npz, lowered.onnx.
 
     Args:
-        model_onnx: a chain of binary layers, fully connected or convolutional, as QONNX, FINN-ONNX
+        model_onnx: a network of binary layers, fully connected or convolutional, as QONNX, FINN-ONNX
             or plain ONNX. A `reference.npz` beside it (arrays `inputs` and `logits`, maybe
             `accumulators`) is checked, too.
         config: the user's choices.
@@ -76,22 +76,22 @@ def lower(model_onnx: Path, config: LoweringConfig, out: Path) -> Artifact:
 def lower_model(model_onnx: Path, config: LoweringConfig) -> Lowered:
     """Lower a model file in memory; see `lower`."""
     from bnnedge.lowering import check, recipe
-    from bnnedge.lowering.chain import called, find_chain
     from bnnedge.lowering.encoding import is_binarised
     from bnnedge.lowering.load import encoding_name, input_remarks, read, round_integer_input
     from bnnedge.lowering.notes import Notes
     from bnnedge.lowering.read import read_dataflow
+    from bnnedge.lowering.structure import called, find_structure
 
     model = read(model_onnx)
-    if not is_binarised(model, find_chain(model)):
+    if not is_binarised(model, find_structure(model)):
         round_integer_input(model)
     notes = Notes(remarks=input_remarks(model))
     original = check.Original.of(model, notes.signs)
-    if original.chain.softmax is not None:
-        node = called(original.chain.softmax)
+    if original.structure.softmax is not None:
+        node = called(original.structure.softmax)
         notes.remarks.append(f"{node}: left to the host; the logits are what goes into it")
     integer = recipe.apply(recipe.integer_steps(config, notes), model)
-    if notes.lifted and not original.chain.is_plain:
+    if notes.lifted and not original.structure.is_chain:
         lift = notes.lifted[0]
         raise LoweringError(
             f"node {lift.layer}: the graph rounds inside its own sums ({lift.what}), and branches"
@@ -104,9 +104,9 @@ def lower_model(model_onnx: Path, config: LoweringConfig) -> Lowered:
         encoding=encoding_name(model),
         classify=config.classify,
     )
-    has_images = any(layer.op_type == "Conv" for layer in original.chain.layers)
+    has_images = any(layer.op_type == "Conv" for layer in original.structure.layers)
     steps = recipe.image_steps(integer) if has_images else recipe.xnor_steps()
-    if not original.chain.is_plain:
+    if not original.structure.is_chain:
         steps = []  # FINN's passes give wrong values at forks
     graph = recipe.apply(steps, integer)
     images = max(_LEAST_IMAGES, min(config.check_images, _PRODUCTS // original.costs()[0]))
@@ -134,7 +134,7 @@ def lower_model(model_onnx: Path, config: LoweringConfig) -> Lowered:
     facts = {
         "layers": [
             {"name": mvu.name, "node": layer.name, "mh": mvu.mh, "mw": mvu.mw}
-            for mvu, layer in zip(dataflow.mvus, original.chain.layers, strict=True)
+            for mvu, layer in zip(dataflow.mvus, original.structure.layers, strict=True)
         ],
         "encoding": {
             "name": dataflow.input.name,

@@ -27,17 +27,17 @@ from bnnedge.dataflow import (
     Window,
     XnorMvu,
 )
-from bnnedge.lowering.chain import (
+from bnnedge.lowering.passes.absorb_regions import probe_of
+from bnnedge.lowering.regions import padding_classes
+from bnnedge.lowering.structure import (
     MAX_POOLS,
     SUMS,
-    Chain,
     Kind,
     Region,
+    Structure,
     attribute,
     pad_amounts,
 )
-from bnnedge.lowering.passes.absorb_regions import probe_of
-from bnnedge.lowering.regions import padding_classes
 from bnnedge.lowering.windows import pad_of, slice_of, window_of
 
 
@@ -49,8 +49,8 @@ class NodeReader:
         inputs: as a Dataflow has them.
     """
 
-    def __init__(self, model: ModelWrapper, chain: Chain) -> None:
-        self._model, self._chain = model, chain
+    def __init__(self, model: ModelWrapper, structure: Structure) -> None:
+        self._model, self._structure = model, structure
         self.nodes: list[Node] = []
         self.inputs: dict[str, tuple[str, ...]] = {}
         self._sources: dict[tuple[str, int], str] = {}
@@ -63,18 +63,18 @@ class NodeReader:
         Raises:
             LoweringError: a join that is no node of a Dataflow.
         """
-        chain, made = self._chain, INPUT
-        for number, pool in enumerate(chain.input_pools):
+        structure, made = self._structure, INPUT
+        for number, pool in enumerate(structure.input_pools):
             window = window_of(self._model, pool)
             made = self._add(MaxPool(name=f"input_pool_{number}", window=window), made)
-        self._sources[chain.layers[0].name, 0] = made
-        points = dict.fromkeys([id(chain.layers[0])], (chain.layers[0], Kind.LAYER)) | {
-            id(region.start): (region.start, region.kind) for region in chain.regions
+        self._sources[structure.layers[0].name, 0] = made
+        points = dict.fromkeys([id(structure.layers[0])], (structure.layers[0], Kind.LAYER)) | {
+            id(region.start): (region.start, region.kind) for region in structure.regions
         }
         for start, kind in points.values():
-            regions = [region for region in chain.regions if region.start is start]
+            regions = [region for region in structure.regions if region.start is start]
             if kind is Kind.LAYER:
-                made, regions = self._layer(chain.layers.index(start), regions)
+                made, regions = self._layer(structure.layers.index(start), regions)
             elif kind is Kind.QUANTISER:
                 made = self._sources[start.name, 0]
             else:
@@ -99,17 +99,17 @@ class NodeReader:
 
         Returns the name of what makes its result, and the regions that are still to be read.
         """
-        model, chain = self._model, self._chain
-        layer = chain.layers[index]
+        model, structure = self._model, self._structure
+        layer = structure.layers[index]
         made = self._sources[layer.name, 0]
-        shape = list(model.get_tensor_shape(chain.entry(index)))
-        bipolar = model.get_tensor_datatype(chain.entry(index)) == DataType["BIPOLAR"]
+        shape = list(model.get_tensor_shape(structure.entry(index)))
+        bipolar = model.get_tensor_datatype(structure.entry(index)) == DataType["BIPOLAR"]
         groups, window, exact = 1, None, False
         if layer.op_type == "Conv":
             groups, window = attribute(layer, "group", 1), window_of(model, layer)
             fill, exact = 0, any(window.padding)
-            if chain.pads[index] is not None:
-                padding, value = pad_of(model, chain.pads[index])
+            if structure.pads[index] is not None:
+                padding, value = pad_of(model, structure.pads[index])
                 window = Window(
                     kernel=window.kernel,
                     stride=window.stride,
@@ -140,7 +140,7 @@ class NodeReader:
             (region,) = regions
             self._connect(region, self._max_pools(region, index, made))
             regions = []
-        elif index == len(chain.layers) - 1:
+        elif index == len(structure.layers) - 1:
             (region,) = regions
             if self._sums(region):
                 window = window_of(model, region.pools[0])
@@ -152,9 +152,9 @@ class NodeReader:
 
     def _region(self, region: Region, made: str) -> None:
         """Sums, thresholds and pools of bits behind a point, as far as there are any."""
-        model, chain = self._model, self._chain
-        index = chain.layers.index(region.start) if region.kind is Kind.LAYER else None
-        alone = index is not None and len(chain.behind(region.start)) == 1
+        model, structure = self._model, self._structure
+        index = structure.layers.index(region.start) if region.kind is Kind.LAYER else None
+        alone = index is not None and len(structure.behind(region.start)) == 1
         if self._sums(region):
             name = f"sum_{index}" if alone else self._called("sum")
             made = self._add(SumPool(name=name, window=window_of(model, region.pools[0])), made)
@@ -229,8 +229,8 @@ class NodeReader:
 
     def _is_behind_map(self, index: int) -> bool:
         """Whether a layer sees what was a feature map, or a pool of the input."""
-        chain = self._chain
-        return chain.into(index).is_map(self._model) if index else bool(chain.input_pools)
+        structure = self._structure
+        return structure.into(index).is_map(self._model) if index else bool(structure.input_pools)
 
     def _sums(self, region: Region) -> bool:
         return bool(region.pools) and region.pools[0].op_type not in MAX_POOLS
@@ -259,12 +259,12 @@ class NodeReader:
 
     def _weights(self, index: int) -> NDArray[np.float32]:
         """±1 weights (MH, MW) in the order in which the stream's elements come."""
-        model, layer = self._model, self._chain.layers[index]
+        model, layer = self._model, self._structure.layers[index]
         weights: NDArray[np.float32] = model.get_initializer(layer.input[1])
         if layer.op_type == "Conv":
             return weights.transpose(0, 2, 3, 1).reshape(len(weights), -1)
         rows = weights.T
-        producer = model.find_producer(self._chain.entry(index))
+        producer = model.find_producer(self._structure.entry(index))
         before = model.get_tensor_shape(producer.input[0]) if producer is not None else []
         if self._is_behind_map(index) and producer.op_type == "Reshape" and len(before) == 4:
             _, channels, height, width = before

@@ -23,10 +23,10 @@ from bnnedge.dataflow import (
     ThresholdEncoding,
 )
 from bnnedge.errors import LoweringError
-from bnnedge.lowering.chain import MAX_POOLS, Chain, called, find_chain
 from bnnedge.lowering.integers import run_all
 from bnnedge.lowering.nodes import NodeReader, flips_of, thresholds_of
 from bnnedge.lowering.passes.absorb_regions import probe_of
+from bnnedge.lowering.structure import MAX_POOLS, Structure, called, find_structure
 from bnnedge.lowering.thresholds import chunks
 
 _MOST_SCORE_BITS = 1 << 20  # all block RAM of a small FPGA
@@ -49,16 +49,16 @@ def read_dataflow(
         LoweringError: the tail gives NaN or infinity, or an arg-max was asked for that needs too
             large a table.
     """
-    chain = find_chain(model)
-    reader = NodeReader(model, chain)
+    structure = find_structure(model)
+    reader = NodeReader(model, structure)
     reader.read()
     nodes = list(reader.nodes)
-    table = _table(model, chain, classify)
+    table = _table(model, structure, classify)
     if table.classes:
-        nodes += _class_nodes(table, called(chain.layers[-1]), classify)
+        nodes += _class_nodes(table, called(structure.layers[-1]), classify)
     dataflow = Dataflow(
         name=name,
-        input=_encoding(model, chain, encoding),
+        input=_encoding(model, structure, encoding),
         nodes=tuple(nodes),
         output=table,
         inputs=reader.inputs,
@@ -103,24 +103,24 @@ def stream_names(dataflow: Dataflow) -> list[str]:
 
 
 def _encoding(
-    model: ModelWrapper, chain: Chain, name: str | None
+    model: ModelWrapper, structure: Structure, name: str | None
 ) -> ThresholdEncoding | IntegerEncoding:
-    rows = thresholds_of(model, chain.input)
-    shape = tuple(model.get_tensor_shape(chain.source)[1:])
+    rows = thresholds_of(model, structure.input)
+    shape = tuple(model.get_tensor_shape(structure.source)[1:])
     given = np.arange(int(np.prod(shape)))
-    for node in chain.input:
+    for node in structure.input:
         if node.op_type == "Gather":
             given = model.get_initializer(node.input[1])
-    entry = model.get_tensor_shape(chain.encoded)
+    entry = model.get_tensor_shape(structure.encoded)
     # From the graph's order of elements to the stream's.
     order = np.arange(len(given))
     output_shape: tuple[int, ...] = (len(given),)
-    if chain.layers[0].op_type == "Conv" or chain.input_pools:
+    if structure.layers[0].op_type == "Conv" or structure.input_pools:
         _, channels, height, width = entry
         order = order.reshape(channels, height, width).transpose(1, 2, 0).reshape(-1)
         output_shape = (height, width, channels)
     source: NDArray[np.int32] = given[order].astype(np.int32)
-    kind = model.get_tensor_datatype(chain.encoded)
+    kind = model.get_tensor_datatype(structure.encoded)
     if kind != DataType["BIPOLAR"]:
         element = ElementType(width_bits=kind.bitwidth(), signed=bool(kind.signed()))
         return IntegerEncoding(
@@ -132,7 +132,7 @@ def _encoding(
             steps=rows,
         )
     rows = rows.reshape(-1)
-    invert = flips_of(model, chain.input, len(rows))
+    invert = flips_of(model, structure.input, len(rows))
     threshold = np.where(invert, -np.nextafter(rows, np.float32(-np.inf)), rows)
     threshold = np.where(invert & np.isposinf(rows), np.float32(-np.inf), threshold)
     several = len(np.unique(source)) < len(source)
@@ -153,8 +153,8 @@ def _softmax_keeps_order(logits: NDArray[np.float32]) -> bool:
     return bool(span <= _MOST_SOFTMAX_SPAN and (gaps >= _LEAST_SOFTMAX_GAP).all())
 
 
-def _table(model: ModelWrapper, chain: Chain, classify: bool) -> OutputTable:
-    layer, region = chain.layers[-1], chain.tail
+def _table(model: ModelWrapper, structure: Structure, classify: bool) -> OutputTable:
+    layer, region = structure.layers[-1], structure.tail
     for pool in region.pools:
         if pool.op_type in MAX_POOLS:
             raise LoweringError(
@@ -164,14 +164,14 @@ def _table(model: ModelWrapper, chain: Chain, classify: bool) -> OutputTable:
     # A Sign in the tail may give 0: the table holds floats.
     probe, reach = probe_of(model, region, {}, table=True)
     tensor = layer.output[0]
-    layout = probe.layouts[chain.result]
+    layout = probe.layouts[structure.result]
     if layout.at.size != layout.channels:
         raise LoweringError(
             f"{called(layer)}: gives {layout.at.size // layout.channels} pixels of"
             f" {layout.channels} channels, wanted one value per class",
             remedy="sum or average over the pixels at the end",
         )
-    values = run_all(chunks(probe, tensor, reach.values), chain.result).T
+    values = run_all(chunks(probe, tensor, reach.values), structure.result).T
     if values.dtype != np.float32 or not np.isfinite(values).all():
         tail = tuple(region)
         last = called(tail[-1] if tail else layer)
@@ -180,11 +180,13 @@ def _table(model: ModelWrapper, chain: Chain, classify: bool) -> OutputTable:
             f"{last}: the graph's output is {what}, wanted finite float32",
             remedy="let the graph end in float logits, or in the classes by ArgMax or TopK",
         )
-    if chain.softmax is not None and chain.k > 1 and not _softmax_keeps_order(values):
+    if structure.softmax is not None and structure.k > 1 and not _softmax_keeps_order(values):
         raise LoweringError(
-            f"{called(chain.softmax)}: can round different logits to one value, and then the top"
-            f" {chain.k} are others",
+            f"{called(structure.softmax)}: can round different logits to one value, and then the top"
+            f" {structure.k} are others",
             remedy="take the TopK of the logits",
         )
-    classes = classify or chain.top_k is not None
-    return OutputTable(values=values, classes=classes, low=reach.low, step=reach.step, k=chain.k)
+    classes = classify or structure.top_k is not None
+    return OutputTable(
+        values=values, classes=classes, low=reach.low, step=reach.step, k=structure.k
+    )

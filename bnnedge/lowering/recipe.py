@@ -20,7 +20,6 @@ from qonnx.transformation.infer_data_layouts import InferDataLayouts
 from qonnx.transformation.infer_datatypes import InferDataTypes
 from qonnx.transformation.infer_shapes import InferShapes
 
-from bnnedge.lowering.chain import attribute
 from bnnedge.lowering.config import LoweringConfig
 from bnnedge.lowering.finn import finn
 from bnnedge.lowering.notes import Notes
@@ -33,6 +32,7 @@ from bnnedge.lowering.passes.convert_conv import ConvertConv
 from bnnedge.lowering.passes.convert_gemm import ConvertGemm
 from bnnedge.lowering.passes.convert_xnor import ConvertXnor
 from bnnedge.lowering.passes.lift_weight_scales import LiftWeightScales
+from bnnedge.lowering.structure import attribute
 from bnnedge.lowering.windows import window_of
 
 

@@ -15,10 +15,10 @@ from qonnx.util.basic import get_by_name
 
 from bnnedge.dataflow import Window
 from bnnedge.errors import LoweringError
-from bnnedge.lowering.chain import MAX_POOLS, RESHAPING, Region, called
 from bnnedge.lowering.execute import Runner, Tensors
 from bnnedge.lowering.layout import Layout, follow
 from bnnedge.lowering.rounding import Grid
+from bnnedge.lowering.structure import MAX_POOLS, RESHAPING, Region, called
 from bnnedge.lowering.windows import window_of
 
 Floats = NDArray[np.float32]

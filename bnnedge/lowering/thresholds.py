@@ -14,9 +14,9 @@ from qonnx.core.modelwrapper import ModelWrapper
 
 from bnnedge.dataflow import Window
 from bnnedge.errors import LoweringError
-from bnnedge.lowering.chain import Region
 from bnnedge.lowering.execute import Tensors
 from bnnedge.lowering.regions import RegionProbe
+from bnnedge.lowering.structure import Region
 from bnnedge.lowering.windows import window_of
 
 _CHUNK_ELEMENTS = 1 << 23  # of float32, run at a time: bounds memory, not results

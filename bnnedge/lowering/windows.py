@@ -9,7 +9,7 @@ from qonnx.util.basic import get_by_name
 
 from bnnedge.dataflow import Window
 from bnnedge.errors import LoweringError
-from bnnedge.lowering.chain import SUM_POOLS, attribute, called, pad_amounts
+from bnnedge.lowering.structure import SUM_POOLS, attribute, called, pad_amounts
 
 Padding = tuple[int, int, int, int]
 _GLOBAL = {"GlobalMaxPool", "GlobalAveragePool", "ReduceMean", "ReduceSum"}

@@ -14,13 +14,13 @@ from qonnx.transformation.base import Transformation
 
 from bnnedge.dataflow import IntegerEncoding, ThresholdEncoding
 from bnnedge.errors import LoweringError
-from bnnedge.lowering.chain import Chain, find_chain
 from bnnedge.lowering.config import SignZero
 from bnnedge.lowering.encoding import InputRegion, is_binarised
 from bnnedge.lowering.execute import Runner
 from bnnedge.lowering.notes import Notes
 from bnnedge.lowering.passes.edit import Inserter, remove
 from bnnedge.lowering.passes.lift_levels import lift_levels, lift_scale
+from bnnedge.lowering.structure import Structure, find_structure
 from bnnedge.lowering.windows import window_attributes, window_of
 
 PREFIX = "encode"
@@ -38,32 +38,36 @@ class AbsorbInput(Transformation):  # type: ignore[misc]
         self._notes = notes
 
     def apply(self, model: ModelWrapper) -> tuple[ModelWrapper, bool]:
-        chain = find_chain(model)
-        entry = chain.entry(0)
-        if is_binarised(model, chain):
-            region, bits = self._bits(model, chain)
-            lift_levels(model, chain.pads[0], chain.layers[0], region.low, region.high, self._notes)
-            _replace(model, chain, entry, bits, bits.source)
+        structure = find_structure(model)
+        entry = structure.entry(0)
+        if is_binarised(model, structure):
+            region, bits = self._bits(model, structure)
+            lift_levels(
+                model, structure.pads[0], structure.layers[0], region.low, region.high, self._notes
+            )
+            _replace(model, structure, entry, bits, bits.source)
             return model, False
-        region = InputRegion(model, Runner(model), chain)
+        region = InputRegion(model, Runner(model), structure)
         integers, source = region.integers()
         values = range(integers.element.smallest, integers.element.largest + 1)
-        lift_scale(model, chain.pads[0], chain.layers[0], region.scale, values, self._notes)
-        _replace(model, chain, entry, integers, source)
+        lift_scale(model, structure.pads[0], structure.layers[0], region.scale, values, self._notes)
+        _replace(model, structure, entry, integers, source)
         return model, False
 
-    def _bits(self, model: ModelWrapper, chain: Chain) -> tuple[InputRegion, ThresholdEncoding]:
+    def _bits(
+        self, model: ModelWrapper, structure: Structure
+    ) -> tuple[InputRegion, ThresholdEncoding]:
         """By ONNX's own Sign(0) = 0 if that makes bits, else by the user's rule."""
-        signs = [node for node in chain.input if node.op_type == "Sign"]
+        signs = [node for node in structure.input if node.op_type == "Sign"]
         try:
-            region = InputRegion(model, Runner(model), chain)
+            region = InputRegion(model, Runner(model), structure)
             return region, region.encoding()
         except LoweringError:
             if not signs:
                 raise
         value = -1.0 if self._sign_zero is SignZero.MINUS else 1.0
         self._notes.signs |= {node.name: value for node in signs}
-        region = InputRegion(model, Runner(model, self._notes.signs), chain)
+        region = InputRegion(model, Runner(model, self._notes.signs), structure)
         encoding = region.encoding()
         self._notes.remarks += [
             f"{node}: an input of exactly {zero:.9g} gives Sign a 0; it counts as {value:+.0f}"
@@ -74,7 +78,7 @@ class AbsorbInput(Transformation):  # type: ignore[misc]
 
 def _replace(
     model: ModelWrapper,
-    chain: Chain,
+    structure: Structure,
     entry: str,
     encoding: ThresholdEncoding | IntegerEncoding,
     source: NDArray[np.int64] | NDArray[np.int32],
@@ -86,16 +90,16 @@ def _replace(
         encoding: the encoding.
         source: of the encoding, in the order of the graph's tensors.
     """
-    shape = list(model.get_tensor_shape(chain.encoded))
+    shape = list(model.get_tensor_shape(structure.encoded))
     seen = list(model.get_tensor_shape(entry))
     pools = [
         (window_of(model, pool), list(model.get_tensor_shape(pool.output[0])))
-        for pool in chain.input_pools
+        for pool in structure.input_pools
     ]
-    remove(model, chain.input)
+    remove(model, structure.input)
     readers: list[Any] = [node for node in model.graph.node if entry in node.input]
     inserter = Inserter(model, 0)
-    tensor = chain.source
+    tensor = structure.source
     flat_shape = [1, len(source)]
     if len(encoding.input_shape) > 1:
         flat = inserter.tensor([1, encoding.elements])

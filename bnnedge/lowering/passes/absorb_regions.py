@@ -23,7 +23,6 @@ from qonnx.transformation.base import Transformation
 
 from bnnedge.dataflow import Window
 from bnnedge.errors import LoweringError
-from bnnedge.lowering.chain import MAX_POOLS, SUMS, Chain, Kind, Region, called, find_chain
 from bnnedge.lowering.config import SignZero
 from bnnedge.lowering.integers import Codes, run_all
 from bnnedge.lowering.layout import Layout
@@ -32,6 +31,15 @@ from bnnedge.lowering.passes.edit import Inserter, index_of, insert_sum, remove_
 from bnnedge.lowering.passes.integer_points import IntegerPoint, integer_type, scale_back
 from bnnedge.lowering.passes.lift_levels import lift_levels, lift_scale
 from bnnedge.lowering.regions import RegionProbe
+from bnnedge.lowering.structure import (
+    MAX_POOLS,
+    SUMS,
+    Kind,
+    Region,
+    Structure,
+    called,
+    find_structure,
+)
 from bnnedge.lowering.thresholds import (
     Reach,
     Survey,
@@ -59,8 +67,8 @@ class AbsorbRegions(Transformation):  # type: ignore[misc]
         self._finished: set[str] = set()  # joins and pools that work on integers
 
     def apply(self, model: ModelWrapper) -> tuple[ModelWrapper, bool]:
-        chain = find_chain(model)
-        while pending := [region for region in chain.regions if self._is_pending(region)]:
+        structure = find_structure(model)
+        while pending := [region for region in structure.regions if self._is_pending(region)]:
             first = pending[0]
             if first.kind in (Kind.JOIN, Kind.POOL) and first.start.name not in self._finished:
                 IntegerPoint(model, first.start, self._operands(first.start)).finish()
@@ -68,10 +76,10 @@ class AbsorbRegions(Transformation):  # type: ignore[misc]
             else:
                 for region in pending:
                     if region.start is first.start:
-                        self._absorb(model, chain, region)
+                        self._absorb(model, structure, region)
                 remove_dead(model)
-            chain = find_chain(model)
-        self._note_roundings(chain.tail, *probe_of(model, chain.tail, {}, table=True))
+            structure = find_structure(model)
+        self._note_roundings(structure.tail, *probe_of(model, structure.tail, {}, table=True))
         return model, False
 
     def _is_pending(self, region: Region) -> bool:
@@ -88,7 +96,7 @@ class AbsorbRegions(Transformation):  # type: ignore[misc]
         lifts = [Lift(layer=layer.name, what=what) for what in whats]
         self._notes.lifted += [lift for lift in lifts if lift not in self._notes.lifted]
 
-    def _absorb(self, model: ModelWrapper, chain: Chain, region: Region) -> None:
+    def _absorb(self, model: ModelWrapper, structure: Structure, region: Region) -> None:
         nodes, reader = tuple(region), region.reader
         assert reader is not None
         if not nodes and region.kind is Kind.LAYER and region.reader_kind is Kind.LAYER:
@@ -106,14 +114,14 @@ class AbsorbRegions(Transformation):  # type: ignore[misc]
                 region.reader_kind is Kind.LAYER or found.levels[0] == -found.levels[-1] != 0
             )
             if bits or (region.reader_kind is Kind.LAYER and not region.has_integers):
-                self._insert_bits(model, chain, region, probe, reach, found, where)
+                self._insert_bits(model, structure, region, probe, reach, found, where)
                 return
-        self._insert_integers(model, chain, region, probe, reach, where)
+        self._insert_integers(model, structure, region, probe, reach, where)
 
     def _insert_bits(
         self,
         model: ModelWrapper,
-        chain: Chain,
+        structure: Structure,
         region: Region,
         probe: RegionProbe,
         reach: Reach,
@@ -134,7 +142,7 @@ class AbsorbRegions(Transformation):  # type: ignore[misc]
         reader, windows = region.reader, probe.windows
         assert reader is not None
         if region.reader_kind is Kind.LAYER:
-            pad = chain.pads[chain.layers.index(reader)]
+            pad = structure.pads[structure.layers.index(reader)]
             lift_levels(model, pad, reader, low, high, self._notes)
             _permute_weights(model, reader, probe.layouts[region.tensor])
         behind = _Behind(model, region, invert)
@@ -150,7 +158,7 @@ class AbsorbRegions(Transformation):  # type: ignore[misc]
     def _insert_integers(
         self,
         model: ModelWrapper,
-        chain: Chain,
+        structure: Structure,
         region: Region,
         probe: RegionProbe,
         reach: Reach,
@@ -176,7 +184,7 @@ class AbsorbRegions(Transformation):  # type: ignore[misc]
         else:
             grid, low, high = unchanged, reach.low, reach.high
         if region.reader_kind is Kind.LAYER:
-            pad = chain.pads[chain.layers.index(reader)]
+            pad = structure.pads[structure.layers.index(reader)]
             integers = range(low, high + 1)
             lift_scale(model, pad, reader, np.float32(grid), integers, self._notes)
             _permute_weights(model, reader, probe.layouts[region.tensor])

@@ -10,9 +10,9 @@ from qonnx.transformation.base import Transformation
 from qonnx.util.basic import get_by_name
 
 from bnnedge.errors import LoweringError
-from bnnedge.lowering.chain import attribute, called, find_chain
 from bnnedge.lowering.notes import Notes
 from bnnedge.lowering.passes.edit import Inserter, index_of, take_output
+from bnnedge.lowering.structure import attribute, called, find_structure
 from bnnedge.lowering.windows import set_attributes, window_attributes, window_of
 
 
@@ -24,7 +24,7 @@ class ConvertConv(Transformation):  # type: ignore[misc]
         self._notes = notes
 
     def apply(self, model: ModelWrapper) -> tuple[ModelWrapper, bool]:
-        for node in find_chain(model).layers:
+        for node in find_structure(model).layers:
             if node.op_type == "Conv":
                 self._convert(model, node)
         return model, False

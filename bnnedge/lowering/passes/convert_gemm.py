@@ -13,9 +13,9 @@ from qonnx.transformation.base import Transformation
 from qonnx.util.basic import get_by_name
 
 from bnnedge.errors import LoweringError
-from bnnedge.lowering.chain import called
 from bnnedge.lowering.notes import Lift, Notes
 from bnnedge.lowering.passes.edit import Inserter, index_of
+from bnnedge.lowering.structure import called
 
 
 class ConvertGemm(Transformation):  # type: ignore[misc]

@@ -8,8 +8,8 @@ from qonnx.core.modelwrapper import ModelWrapper
 from qonnx.transformation.base import Transformation
 
 from bnnedge.errors import LoweringError
-from bnnedge.lowering.chain import called
 from bnnedge.lowering.passes.edit import Inserter, index_of, take_output
+from bnnedge.lowering.structure import called
 
 
 class ConvertXnor(Transformation):  # type: ignore[misc]

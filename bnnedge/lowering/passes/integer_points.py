@@ -13,11 +13,11 @@ from qonnx.core.modelwrapper import ModelWrapper
 
 from bnnedge.dataflow import ElementType
 from bnnedge.errors import LoweringError
-from bnnedge.lowering.chain import MAX_POOLS, SUMS, called
 from bnnedge.lowering.execute import Runner
 from bnnedge.lowering.notes import is_exact_factor
 from bnnedge.lowering.passes.edit import Inserter, index_of, insert_sum, take_output
 from bnnedge.lowering.regions import one_window
+from bnnedge.lowering.structure import MAX_POOLS, SUMS, called
 from bnnedge.lowering.thresholds import LARGEST_SUM
 from bnnedge.lowering.windows import window_of
 

@@ -12,7 +12,6 @@ import numpy as np
 from qonnx.core.modelwrapper import ModelWrapper
 
 from bnnedge.errors import LoweringError
-from bnnedge.lowering.chain import called
 from bnnedge.lowering.notes import Lift, Notes, is_exact_factor
 from bnnedge.lowering.passes.edit import (
     Inserter,
@@ -21,6 +20,7 @@ from bnnedge.lowering.passes.edit import (
     per_channel,
     take_output,
 )
+from bnnedge.lowering.structure import called
 from bnnedge.lowering.windows import pad_of, set_attributes, window_of
 
 

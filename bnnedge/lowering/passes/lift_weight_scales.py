@@ -11,9 +11,9 @@ from qonnx.core.modelwrapper import ModelWrapper
 from qonnx.transformation.base import Transformation
 
 from bnnedge.errors import LoweringError
-from bnnedge.lowering.chain import called, find_chain
 from bnnedge.lowering.notes import Lift, Notes, is_exact_factor
 from bnnedge.lowering.passes.edit import Inserter, index_of, matrix_of, per_channel, take_output
+from bnnedge.lowering.structure import called, find_structure
 
 _OTHER = (
     "binarise the weights (±s, one s per tensor or output channel: BinaryConv2d, BinaryLinear;"
@@ -33,7 +33,7 @@ class LiftWeightScales(Transformation):  # type: ignore[misc]
         self._notes = notes
 
     def apply(self, model: ModelWrapper) -> tuple[ModelWrapper, bool]:
-        for index, node in enumerate(find_chain(model).layers):
+        for index, node in enumerate(find_structure(model).layers):
             self._lift(model, node, _FIRST if index == 0 else _OTHER)
         return model, False
 

@@ -103,7 +103,7 @@ class Region:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Chain:
+class Structure:
     """A graph's nodes by their part in the network.
 
     Attributes:
@@ -158,7 +158,7 @@ class Chain:
         return self.regions[-1]
 
     @property
-    def is_plain(self) -> bool:
+    def is_chain(self) -> bool:
         """Whether there is nothing but one layer behind the other."""
         return len(self.regions) == len(self.layers)
 
@@ -174,7 +174,7 @@ def attribute(node: Any, name: str, default: int) -> int:
     return default if found is None else int(found.i)
 
 
-def find_chain(model: ModelWrapper) -> Chain:
+def find_structure(model: ModelWrapper) -> Structure:
     """Split a tidy graph into its parts.
 
     A node belongs to the part behind the last layer, join or pool that it depends on. Within a part
@@ -206,7 +206,7 @@ def find_chain(model: ModelWrapper) -> Chain:
             _check_pool(model, part.barrier)
         for node in part.nodes:
             _check_channels(model, part.barrier, node)
-    return Chain(
+    return Structure(
         input=tuple(parts.found[0].nodes),
         input_pools=tuple(parts.input_pools),
         layers=tuple(layers),
@@ -457,7 +457,7 @@ def pad_amounts(model: ModelWrapper, node: Any) -> NDArray[np.int64] | None:
 def _split_tail(
     model: ModelWrapper, parts: list[list[Any]]
 ) -> tuple[Any | None, Any | None, tuple[Any, ...], str]:
-    """Take Softmax, top-k and what follows them off the last part; see `Chain`."""
+    """Take Softmax, top-k and what follows them off the last part; see `Structure`."""
     for region in parts[1:-1]:
         for node in region:
             if node.op_type in SOFTMAX | TOP_K:
