@@ -3,7 +3,7 @@
 import hashlib
 import json
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -15,6 +15,7 @@ from bnnedge import tools
 from bnnedge.artifacts import Artifact, stage, to_json
 from bnnedge.dataflow import Dataflow, SlidingWindow
 from bnnedge.dataflow.streams import Stream
+from bnnedge.design import Design
 from bnnedge.errors import MismatchError
 from bnnedge.simulation.config import SimulationConfig
 from bnnedge.simulation.core import Core, Progress
@@ -24,6 +25,21 @@ from bnnedge.verilated.stream import StreamActivity
 RESULT_FILE = "simulation.json"
 TRACE_FILE = "trace.fst"
 _GENERATED_IMAGES = 256
+
+
+@dataclass(frozen=True, kw_only=True)
+class FifoFill:
+    """How full a FIFO got.
+
+    Attributes:
+        name: of the kernel.
+        depth_words: that it can hold.
+        high_water_words: most words in it until the last result.
+    """
+
+    name: str
+    depth_words: int
+    high_water_words: int
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -39,6 +55,7 @@ class StallRun:
         cycles_per_s: simulated clock cycles per second of wall time.
         images_per_s: images per second of wall time.
         activity: of the internal streams.
+        fifos: how full each FIFO between kernels got.
     """
 
     stall: float
@@ -49,6 +66,7 @@ class StallRun:
     cycles_per_s: float
     images_per_s: float
     activity: tuple[StreamActivity, ...]
+    fifos: tuple[FifoFill, ...]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -144,6 +162,7 @@ def check(
             images,
             stall=stall,
             seed=config.seed + index,
+            fifos=core.fifo_ends,
             progress=_shifted(progress, index * len(images), len(config.stalls) * len(images)),
         )
         if not np.array_equal(run.values, wanted):
@@ -158,6 +177,7 @@ def check(
                 cycles_per_s=run.stream.cycles / run.stream.wall_s,
                 images_per_s=len(images) / run.stream.wall_s,
                 activity=run.stream.activity,
+                fifos=_fills(core.design, run.stream.high_water),
             )
         )
     return SimulationResult(
@@ -212,6 +232,13 @@ def _rows(dataflow: Dataflow, stream: Stream) -> NDArray[np.uint8]:
         return np.zeros((0, stream.elements), np.uint8)
     pixels = stream.elements // weights[0].size
     return np.tile(weights.reshape(len(weights), -1), (1, pixels))
+
+
+def _fills(design: Design, high_water: Sequence[int]) -> tuple[FifoFill, ...]:
+    return tuple(
+        FifoFill(name=fifo.name, depth_words=fifo.depth_words or 0, high_water_words=words)
+        for fifo, words in zip(design.fifos, high_water, strict=True)
+    )
 
 
 def _images(

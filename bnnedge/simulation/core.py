@@ -10,7 +10,14 @@ from numpy.typing import NDArray
 
 from bnnedge.design import TOP_MODULE, Design
 from bnnedge.errors import SimulationError
-from bnnedge.verilated.stream import Pace, StreamModel, StreamPorts, StreamResult
+from bnnedge.simulation.deadlock import describe, find_deadlock
+from bnnedge.verilated.stream import (
+    Pace,
+    StreamModel,
+    StreamPorts,
+    StreamResult,
+    StuckError,
+)
 
 Progress = Callable[[int, int], None]
 
@@ -99,7 +106,7 @@ class Core:
         Raises:
             SimulationError: the hardware broke its protocol, left something over, or is not the
                 one of `design.json`.
-            StuckError: it got stuck.
+            StuckError: it got stuck; kernels that wait for each other in a circle are named.
             ToolMissingError, ToolFailedError: it could not be compiled.
         """
         design = self.design
@@ -114,19 +121,30 @@ class Core:
             pace = Pace(image_beats=design.input_beats, interval_cycles=interval_cycles)
         packed = design.pack(encoded)
         beats = design.output_beats
-        stream = self.model.run(
-            packed.reshape(images * design.input_beats, -1),
-            images * beats,
-            stall_in=stall,
-            stall_out=stall,
-            seed=seed,
-            watchdog_cycles=self._watchdog_cycles(stall),
-            pace=pace,
-            fifos=fifos,
-            trace=trace,
-            tap=tap,
-            progress=(lambda done: progress(done // beats, images)) if progress else None,
-        )
+        try:
+            stream = self.model.run(
+                packed.reshape(images * design.input_beats, -1),
+                images * beats,
+                stall_in=stall,
+                stall_out=stall,
+                seed=seed,
+                watchdog_cycles=self._watchdog_cycles(stall),
+                pace=pace,
+                fifos=fifos,
+                trace=trace,
+                tap=tap,
+                progress=(lambda done: progress(done // beats, images)) if progress else None,
+            )
+        except StuckError as stuck:
+            circle = find_deadlock(design, stuck.streams)
+            if not circle:
+                raise
+            remedy = "size them: `bnnedge fifos`, then `bnnedge rtl --fifo-depths`"
+            raise StuckError(
+                f"{design.name}: deadlock: {describe(circle)}",
+                stuck.streams,
+                remedy=remedy if any(wait.on_full_fifo for wait in circle) else None,
+            ) from stuck
         self._check_frames(stream, images)
         ends = stream.out_cycles[beats - 1 :: beats]
         return CoreRun(

@@ -110,8 +110,10 @@ class StuckError(SimulationError):
         streams: every internal stream, in the order of the model's `streams`.
     """
 
-    def __init__(self, message: str, streams: tuple[StreamState, ...]) -> None:
-        super().__init__(message)
+    def __init__(
+        self, message: str, streams: tuple[StreamState, ...], *, remedy: str | None = None
+    ) -> None:
+        super().__init__(message, remedy=remedy)
         self.streams = streams
 
 

@@ -12,9 +12,9 @@ from bnnedge.dataflow import Dataflow, IntegerMvu
 from bnnedge.errors import ConfigError, DataError, MismatchError, SimulationError
 from bnnedge.hardware.config import RtlConfig
 from bnnedge.hardware.emit import emit
-from bnnedge.simulation import Core, SimulationConfig, check, simulate
+from bnnedge.simulation import Core, FifoFill, SimulationConfig, check, simulate
 from bnnedge.simulation.check import generate_inputs
-from tests.networks import random_conv, random_mlp
+from tests.networks import random_conv, random_mlp, random_residual
 
 WIDTHS = (20, 12, 6, 3)
 
@@ -56,6 +56,9 @@ def test_generated_images_are_equal_with_and_without_stalls(rtl: Path, cache: Pa
     assert [run.stall for run in result.runs] == [0.0, 0.4]
     assert all(run.cycles_per_s > 0 and run.latency_cycles > 12 for run in result.runs)
     assert result.runs[1].interval_cycles >= 12
+    first = FifoFill(name="0_mvu0_fifo", depth_words=4, high_water_words=4)
+    assert all(run.fifos[0] == first for run in result.runs)
+    assert [fifo.name for fifo in result.runs[0].fifos] == [f"{i}_mvu{i}_fifo" for i in range(3)]
     assert seen[-1] == (120, 120)
 
 
@@ -193,6 +196,23 @@ def test_a_result_that_never_comes_names_the_stuck_streams(altered: Path, cache:
     stream = json.loads((altered / "design.json").read_text())["streams"][2]
     assert "stuck for" in str(caught.value)
     assert f"{stream} valid but not ready" in str(caught.value)
+
+
+def test_kernels_that_wait_for_each_other_are_named(tmp_path: Path, cache: Path) -> None:
+    (tmp_path / "dataflow").mkdir()
+    random_residual().save(tmp_path / "dataflow")
+    depths = tmp_path / "fifos.json"
+    depths.write_text(json.dumps({"7_add1_b_fifo": 2}))
+    emit(tmp_path / "dataflow", RtlConfig(target_fps=1e5, fifo_depths=depths), tmp_path / "rtl")
+    with pytest.raises(SimulationError) as caught:
+        check(tmp_path / "rtl", SimulationConfig(images=4), cache=cache)
+    assert caught.value.message == (
+        "random_residual: deadlock: 7_add1 waits for a beat from 2_quantise0_fork (through"
+        " 7_add1_a_fifo, 6_quantise1, 5_mvu1, 5_mvu1_fifo, 5_mvu1_width, 4_window1,"
+        " 4_window1_width, 3_sign1), which waits for room in 7_add1_b_fifo (full, 2 words),"
+        " which waits for 7_add1 to take a beat"
+    )
+    assert caught.value.remedy == "size them: `bnnedge fifos`, then `bnnedge rtl --fifo-depths`"
 
 
 def test_inputs_of_another_shape_are_refused(rtl: Path, cache: Path) -> None:
