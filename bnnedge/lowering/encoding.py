@@ -81,8 +81,8 @@ class InputRegion:
         """
         if self._structure.input_pools:
             raise LoweringError(
-                f"{called(self._structure.input_pools[0])}: pools in front of a first layer that sees"
-                " two values",
+                f"{called(self._structure.input_pools[0])}: pools in front of a first layer that"
+                " sees two values",
                 remedy="pool before the data reach the network, or give the first layer integers",
             )
         self.low, self.high = two_levels(self.probe(), self._where)

@@ -46,9 +46,9 @@ def lower(model_onnx: Path, config: LoweringConfig, out: Path) -> Artifact:
     """Lower a model file into the folder `out`: dataflow.json, weights.npz, lowered.onnx.
 
     Args:
-        model_onnx: a network of binary layers, fully connected or convolutional, as QONNX, FINN-ONNX
-            or plain ONNX. A `reference.npz` beside it (arrays `inputs` and `logits`, maybe
-            `accumulators`) is checked, too.
+        model_onnx: a network of binary layers, fully connected or convolutional, as QONNX,
+            FINN-ONNX or plain ONNX. A `reference.npz` beside it (arrays `inputs` and `logits`,
+            maybe `accumulators`) is checked, too.
         config: the user's choices.
         out: folder to publish.
 

@@ -182,8 +182,8 @@ def _table(model: ModelWrapper, structure: Structure, classify: bool) -> OutputT
         )
     if structure.softmax is not None and structure.k > 1 and not _softmax_keeps_order(values):
         raise LoweringError(
-            f"{called(structure.softmax)}: can round different logits to one value, and then the top"
-            f" {structure.k} are others",
+            f"{called(structure.softmax)}: can round different logits to one value, and then the"
+            f" top {structure.k} are others",
             remedy="take the TopK of the logits",
         )
     classes = classify or structure.top_k is not None

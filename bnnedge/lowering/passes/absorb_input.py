@@ -39,19 +39,20 @@ class AbsorbInput(Transformation):  # type: ignore[misc]
 
     def apply(self, model: ModelWrapper) -> tuple[ModelWrapper, bool]:
         structure = find_structure(model)
-        entry = structure.entry(0)
+        # Before padding is inserted in front of the layer.
+        places = structure.encoded, structure.entry(0)
         if is_binarised(model, structure):
             region, bits = self._bits(model, structure)
             lift_levels(
                 model, structure.pads[0], structure.layers[0], region.low, region.high, self._notes
             )
-            _replace(model, structure, entry, bits, bits.source)
+            _replace(model, structure, places, bits, bits.source)
             return model, False
         region = InputRegion(model, Runner(model), structure)
         integers, source = region.integers()
         values = range(integers.element.smallest, integers.element.largest + 1)
         lift_scale(model, structure.pads[0], structure.layers[0], region.scale, values, self._notes)
-        _replace(model, structure, entry, integers, source)
+        _replace(model, structure, places, integers, source)
         return model, False
 
     def _bits(
@@ -79,18 +80,20 @@ class AbsorbInput(Transformation):  # type: ignore[misc]
 def _replace(
     model: ModelWrapper,
     structure: Structure,
-    entry: str,
+    places: tuple[str, str],
     encoding: ThresholdEncoding | IntegerEncoding,
     source: NDArray[np.int64] | NDArray[np.int32],
 ) -> None:
     """Put the encoding's nodes in the place of the input region.
 
     Args:
-        entry: the tensor that the region made.
+        places: the tensor that is encoded, and what the region made of it: behind pools of the
+            input, another one.
         encoding: the encoding.
         source: of the encoding, in the order of the graph's tensors.
     """
-    shape = list(model.get_tensor_shape(structure.encoded))
+    encoded, entry = places
+    shape = list(model.get_tensor_shape(encoded))
     seen = list(model.get_tensor_shape(entry))
     pools = [
         (window_of(model, pool), list(model.get_tensor_shape(pool.output[0])))
