@@ -1,5 +1,6 @@
 """The models that bnnedge itself exports: equal to PyTorch, at ties as everywhere."""
 
+import dataclasses
 from pathlib import Path
 
 import numpy as np
@@ -160,13 +161,14 @@ def test_float_ends_are_refused(
 
 @pytest.mark.slow
 @pytest.mark.parametrize("topology", [Topology.RESNET18, Topology.RESNET20])
-def test_residual_networks_are_refused(topology: Topology, tmp_path: Path) -> None:
-    model = random_network(_named(topology), input_shape=(3, 8, 8), encoding=IntegerEncoding())
+def test_residual_networks_of_real_numbers_are_refused(topology: Topology, tmp_path: Path) -> None:
+    config = dataclasses.replace(_named(topology), residual_bits=0)
+    model = random_network(config, input_shape=(3, 8, 8), encoding=IntegerEncoding())
     path = tmp_path / "model.onnx"
     onnx.save(to_qonnx(model), path)
     with pytest.raises(
         LoweringError,
-        match=r"^node blocks\.0\S* \(Add\): joins two branches.*only chains of layers",
+        match=r"^node first\.norm\.add \(Add\), before node blocks\.0\.add.*residual_bits",
     ):
         lower(path, LoweringConfig(), tmp_path / "dataflow")
     assert [entry.name for entry in tmp_path.iterdir()] == ["model.onnx"]
