@@ -81,9 +81,12 @@ def _ahead(own: NDArray[np.int64], other: NDArray[np.int64]) -> int:
 
 
 def _behind_window(need: NDArray[np.int64], window: Window, before: Stream) -> NDArray[np.int64]:
-    """The input pixels that each window needs; it comes out in its turn."""
+    """The input pixels that each window needs; it comes out in its turn.
+
+    Padding waits for the first pixel of its image.
+    """
     height, width, _ = before.shape
-    view = window.view(need.reshape(1, height, width, 1), 0)
+    view = window.view(need.reshape(1, height, width, 1), need[0])
     return np.maximum.accumulate(view.max(axis=(3, 4)).reshape(-1))
 
 

@@ -4,6 +4,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bnnedge.dataflow import (
+    INPUT,
     ArgMax,
     Dataflow,
     ElementType,
@@ -56,17 +57,32 @@ def bit_encoding(shape: tuple[int, int, int]) -> ThresholdEncoding:
 
 
 class ChainMaker:
-    """Appends nodes with adversarial weights and thresholds, and keeps the stream behind them."""
+    """Appends nodes with adversarial weights and thresholds, behind the one called `at`.
+
+    That is the last one, unless `at` is set to another or a node is told what it reads.
+    """
 
     def __init__(self, seed: int, encoding: IntegerEncoding | ThresholdEncoding) -> None:
         self.rng = np.random.default_rng(seed)
         self.encoding = encoding
         self.nodes: list[Node] = []
-        self.stream = encoding.stream
+        self.streams = {INPUT: encoding.stream}
+        self.inputs: dict[str, tuple[str, ...]] = {}
+        self.at = INPUT
 
-    def add(self, node: Node) -> None:
+    @property
+    def stream(self) -> Stream:
+        """What the next node reads."""
+        return self.streams[self.at]
+
+    def add(self, node: Node, *reads: str) -> None:
+        """Append `node`, which reads the nodes `reads`; that is `at` where none are given."""
+        names = reads or (self.at,)
+        if names != (self.nodes[-1].name if self.nodes else INPUT,):
+            self.inputs[node.name] = names
         self.nodes.append(node)
-        self.stream = node.output_stream(self.stream)
+        self.streams[node.name] = node.output_stream(*(self.streams[name] for name in names))
+        self.at = node.name
 
     def conv(
         self,
@@ -162,7 +178,7 @@ class ChainMaker:
         )
 
     def flatten(self) -> None:
-        self.add(Flatten(name="flatten"))
+        self.add(Flatten(name=f"flatten{len(self.nodes)}"))
 
     def finish(self, *, classes: bool) -> Dataflow:
         """The chain with an output table; `classes` adds an arg-max, or a top-k of any k."""
@@ -175,8 +191,9 @@ class ChainMaker:
         assert isinstance(mvu, XnorMvu | IntegerMvu)
         reach, step = mvu.mw, 2
         if isinstance(mvu, IntegerMvu):
-            before = list(_stub(self.encoding, nodes).streams().values())[last]
-            reach, step = mvu.accumulator_limit(before.element), 1
+            before = nodes[last - 1].name if last else INPUT
+            (source,) = self.inputs.get(mvu.name, (before,))
+            reach, step = mvu.accumulator_limit(self.streams[source].element), 1
         elif mvu.correction is not None:
             step = 1
         for node in nodes[last:]:
@@ -185,18 +202,14 @@ class ChainMaker:
                 step = 1 if any(node.window.padding) else step
         values = np.arange(-reach, reach + 1, step, dtype=np.float32) * np.float32(0.25)
         return Dataflow(
-            name="random_chain",
+            name="random_network",
             input=self.encoding,
             nodes=tuple(nodes),
+            inputs=self.inputs,
             output=OutputTable(
                 values=np.tile(values, (results, 1)), classes=classes, low=-reach, step=step, k=k
             ),
         )
-
-
-def _stub(encoding: IntegerEncoding | ThresholdEncoding, nodes: list[Node]) -> Dataflow:
-    table = OutputTable(values=np.zeros((1, 1), np.float32), classes=False, low=0)
-    return Dataflow(name="stub", input=encoding, nodes=tuple(nodes), output=table)
 
 
 def random_window(rng: np.random.Generator, stream: Stream) -> Window:
