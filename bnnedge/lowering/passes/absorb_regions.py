@@ -107,7 +107,8 @@ class AbsorbRegions(Transformation):  # type: ignore[misc]
             self._note_roundings(region, probe, reach)
         if region.reader_kind is Kind.LAYER or _takes_bits(reader):
             found = survey(probe, nodes, region.start.output[0], region.tensor, reach)
-            if found.codes is None and self._choose_signs(nodes, found, reach):
+            unclear = found.codes is None and region.reader_kind is Kind.LAYER
+            if unclear and self._choose_signs(nodes, found, reach):
                 probe, _ = probe_of(model, region, self._notes.signs)
                 found = survey(probe, nodes, region.start.output[0], region.tensor, reach)
             bits = len(found.levels) <= 2 and (
