@@ -1,6 +1,5 @@
 """What a build found, gathered from its artifacts for the report and the command line."""
 
-import dataclasses
 import json
 import math
 from collections.abc import Mapping, Sequence
@@ -13,8 +12,8 @@ from numpy.typing import NDArray
 
 import bnnedge
 from bnnedge.artifacts import Artifact
-from bnnedge.dataflow import Dataflow, IntegerMvu, XnorMvu
-from bnnedge.design import Design
+from bnnedge.dataflow import INPUT, Dataflow, IntegerMvu, XnorMvu
+from bnnedge.design import Design, KernelInstance
 from bnnedge.reports import data as report
 from bnnedge.reports.data import Check, ReportData, Verdict
 
@@ -68,6 +67,7 @@ def failed_check(name: str, reason: str) -> Check:
 _SIDES = {
     "export": ("PyTorch", "QONNX"),
     "lower": ("QONNX", "Dataflow"),
+    "fifos": ("Dataflow", "RTL"),
     "simulate": ("Dataflow", "RTL"),
     "synth": ("Dataflow", "netlist"),
     "deploy": ("Dataflow", "simulated board"),
@@ -187,6 +187,7 @@ def report_data(
     dataflow = Dataflow.load(folder["lower"]) if "lower" in folder else None
     record = json.loads((folder["train"] / "checkpoint.json").read_text())
     simulated = facts.get("simulate")
+    design = Design.load(folder["rtl"]) if "rtl" in folder else None
     return ReportData(
         network=name,
         topology=None if dataflow is None else _topology(dataflow),
@@ -194,8 +195,8 @@ def report_data(
         version=bnnedge.__version__,
         board=_board(facts),
         pipeline=None
-        if dataflow is None or "rtl" not in folder
-        else _pipeline(dataflow, Design.load(folder["rtl"]), simulated),
+        if dataflow is None or design is None
+        else _pipeline(dataflow, design, simulated),
         accuracy=_accuracy(record, facts["train"], dataflow, folder.get("export")),
         checks=(*checks(stages), *(() if failure is None else (failure,)), _BOARD_CHECK),
         synthesis=_synthesis(facts),
@@ -203,6 +204,7 @@ def report_data(
         if dataflow is None
         else _examples(dataflow, folder["export"], record["classes"]),
         streams=() if simulated is None else _streams(simulated),
+        fifos=() if design is None else _fifos(design, facts.get("fifos"), simulated),
         simulation=None
         if simulated is None
         else report.SimulationSpeed(
@@ -354,14 +356,33 @@ def _pipeline(
     dataflow: Dataflow, design: Design, simulated: Mapping[str, Any] | None
 ) -> report.Pipeline:
     nodes = {node.name: node for node in dataflow.nodes}
-    layers, links = [], []
+    streams = dataflow.streams()
+    widths = _stream_widths(design)
+    kernels = {kernel.node: kernel for kernel in design.kernels}
+    layers = []
     for layer in design.layers:
         node = nodes[layer.name]
         mvu = node if isinstance(node, XnorMvu | IntegerMvu) else None
+        kernel = kernels.get(layer.name)
+        links = []
+        for number, source in enumerate(dataflow.sources[layer.name]):
+            host = source == INPUT
+            stream = kernel.inputs[number] if kernel is not None else layer.stream
+            links.append(
+                report.Link(
+                    source=None if host else source,
+                    width_bits=design.input_width_bits if host else widths[stream],
+                    elements=streams[source].elements,
+                    element=str(streams[source].element),
+                    beats=design.input_beats if host else None,
+                )
+            )
         layers.append(
             report.Layer(
                 name=layer.name,
                 kernel=layer.kernel,
+                inputs=tuple(links),
+                shape=streams[layer.name].shape,
                 predicted_cycles=layer.cycles_per_image,
                 rows=None if mvu is None else mvu.mh,
                 columns=None if mvu is None else mvu.mw,
@@ -371,24 +392,16 @@ def _pipeline(
                 weight_bits=None if mvu is None else layer.weight_bits,
             )
         )
-    widths = [layer.simd for layer in design.layers]
-    for stream, width in zip(dataflow.streams().values(), [*widths, None], strict=True):
-        links.append(
-            report.Link(
-                width_bits=design.output_width_bits
-                if width is None
-                else width * stream.element.width_bits,
-                elements=stream.elements,
-                element=str(stream.element),
-            )
-        )
-    links[0] = dataclasses.replace(
-        links[0], width_bits=design.input_width_bits, beats=design.input_beats
-    )
-    links[-1] = dataclasses.replace(links[-1], beats=design.output_beats)
+    last = streams[layers[-1].name]
     return report.Pipeline(
         layers=tuple(layers),
-        links=tuple(links),
+        output=report.Link(
+            source=layers[-1].name,
+            width_bits=design.output_width_bits,
+            elements=last.elements,
+            element=str(last.element),
+            beats=design.output_beats,
+        ),
         encoding=dataflow.input.name,
         inputs=dataflow.input.elements,
         input_bits=dataflow.input.features * dataflow.input.stream.element.width_bits,
@@ -399,6 +412,48 @@ def _pipeline(
         measured_interval_cycles=None if simulated is None else simulated["interval_cycles"],
         latency_cycles=None if simulated is None else simulated["runs"][0]["latency_cycles"],
     )
+
+
+def _stream_widths(design: Design) -> Mapping[str | None, int]:
+    """Bits of a beat, by the streams' names."""
+    widths: dict[str | None, int] = {None: design.input_width_bits}
+    for kernel in design.kernels:
+        widths |= dict.fromkeys(kernel.outputs, kernel.width_bits)
+    return widths
+
+
+def _fifos(
+    design: Design, sized: Mapping[str, Any] | None, simulated: Mapping[str, Any] | None
+) -> tuple[report.Fifo, ...]:
+    """The FIFOs of `design`, with the facts of their sizing and of the simulation."""
+    producers = {stream: kernel for kernel in design.kernels for stream in kernel.outputs}
+    consumers = {stream: kernel for kernel in design.kernels for stream in kernel.inputs}
+    guesses = {fifo["name"]: fifo["first_guess_words"] for fifo in (sized or {}).get("fifos", ())}
+    high_water: dict[str, list[report.HighWater]] = {fifo.name: [] for fifo in design.fifos}
+    for run in () if simulated is None else simulated["runs"]:
+        for fill in run["fifos"]:
+            high_water[fill["name"]].append(
+                report.HighWater(stalls=run["stall"], words=fill["high_water_words"])
+            )
+    return tuple(
+        report.Fifo(
+            name=fifo.name,
+            producer=producers[fifo.inputs[0]].name,
+            consumer=consumers[fifo.outputs[0]].name,
+            width_bits=fifo.width_bits,
+            depth_words=fifo.depth_words or 0,
+            storage=_storage(fifo),
+            first_guess_words=guesses.get(fifo.name),
+            high_water=tuple(high_water[fifo.name]),
+        )
+        for fifo in design.fifos
+    )
+
+
+def _storage(fifo: KernelInstance) -> report.Storage:
+    if fifo.block_rams:
+        return report.Storage.BLOCK_RAM
+    return report.Storage.REGISTERS if fifo.depth_words == 2 else report.Storage.LUT_RAM
 
 
 def _streams(simulated: Mapping[str, Any]) -> tuple[report.StreamActivity, ...]:

@@ -2,6 +2,7 @@
 
 import json
 import math
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -11,10 +12,10 @@ import pytest
 from bnnedge.artifacts import Artifact
 from bnnedge.dataflow import Dataflow, ElementType, Window
 from bnnedge.hardware import RtlConfig, emit
-from bnnedge.reports.data import ReportData
+from bnnedge.reports.data import HighWater, Link, ReportData, Storage
 from bnnedge.summary import BuiltStage, report_data
 from tests.hardware.conv_networks import ChainMaker, pixel_encoding
-from tests.networks import random_inputs, random_mlp
+from tests.networks import random_inputs, random_mlp, random_residual
 
 
 def _conv(height: int, width: int, channels: int) -> Dataflow:
@@ -26,11 +27,17 @@ def _conv(height: int, width: int, channels: int) -> Dataflow:
     return maker.finish(classes=False)
 
 
-def _report(dataflow: Dataflow, inputs: np.ndarray, folder: Path) -> ReportData:
-    """Of a build up to RTL."""
+def _report(
+    dataflow: Dataflow,
+    inputs: np.ndarray,
+    folder: Path,
+    later: Mapping[str, Mapping[str, Any]] | None = None,
+    fifo_depths: Path | None = None,
+) -> ReportData:
+    """Of a build up to RTL, and of the facts of later stages."""
     for name in ("train", "export", "lower"):
         (folder / name).mkdir()
-    record = {"dataset": {"name": "made"}, "classes": ["a", "b"], "history": []}
+    record = {"dataset": {"name": "made"}, "classes": ["a", "b", "c"], "history": []}
     (folder / "train" / "checkpoint.json").write_text(json.dumps(record))
     labels = np.zeros(len(inputs), np.int64)
     np.savez(folder / "export" / "reference.npz", inputs=inputs, labels=labels)
@@ -45,6 +52,7 @@ def _report(dataflow: Dataflow, inputs: np.ndarray, folder: Path) -> ReportData:
         },
         "lower": {"checks": {}},
     }
+    facts |= later or {}
     made = {
         name: Artifact(
             folder=folder / name,
@@ -57,7 +65,8 @@ def _report(dataflow: Dataflow, inputs: np.ndarray, folder: Path) -> ReportData:
         )
         for name in facts
     }
-    made["rtl"] = emit(folder / "lower", RtlConfig(target_fps=1000), folder / "rtl")
+    config = RtlConfig(target_fps=1000, fifo_depths=fifo_depths)
+    made["rtl"] = emit(folder / "lower", config, folder / "rtl")
     stages = {
         name: BuiltStage(name=name, artifact=artifact, reused=False)
         for name, artifact in made.items()
@@ -81,7 +90,7 @@ def test_feature_maps(
     assert report.topology == topology
     assert [(example.height, example.width) for example in report.examples] == pictures
     assert report.pipeline is not None
-    stream = report.pipeline.links[0]
+    stream = report.pipeline.input
     assert (stream.elements, stream.element) == (math.prod(shape), "UINT8")
     assert stream.beats is not None
     assert stream.beats * stream.width_bits == report.pipeline.input_bits == 8 * math.prod(shape)
@@ -92,3 +101,49 @@ def test_rows_of_a_square_number_are_pictures(tmp_path: Path) -> None:
     report = _report(dataflow, random_inputs(dataflow, 3), tmp_path)
     assert report.topology == "16-5-2"
     assert [(example.height, example.width) for example in report.examples] == [(4, 4)] * 3
+
+
+def test_a_network_with_branches_is_a_graph(tmp_path: Path) -> None:
+    pipeline = _report(random_residual(), np.zeros((3, 2, 6, 5), np.float32), tmp_path).pipeline
+    assert pipeline is not None
+    layers = {layer.name: layer for layer in pipeline.layers}
+    assert [link.source for link in layers["add2"].inputs] == ["quantise2", "zeros2"]
+    assert [link.source for link in layers["sign2"].inputs] == ["clamp1"]
+    assert [link.source for link in layers["pixels2"].inputs] == ["clamp1"]
+    assert [link.source for link in layers["window0"].inputs] == [None]
+    assert layers["pixels2"].shape == (3, 3, 4) and layers["zeros2"].shape == (3, 3, 8)
+    assert layers["flatten"].kernel == "wires" and layers["flatten"].shape == (8,)
+    # One channel of 4 bits at a time comes to both sides of the sum.
+    assert layers["add2"].inputs[1] == Link(
+        source="zeros2", width_bits=4, elements=72, element="INT4"
+    )
+    assert (pipeline.output.source, pipeline.output.elements) == ("mvu3", 3)
+
+
+def test_fifos_have_what_their_sizing_and_the_simulation_found(tmp_path: Path) -> None:
+    def run(stall: float, words: int) -> dict[str, Any]:
+        fill = {"name": "7_add1_b_fifo", "depth_words": 36, "high_water_words": words}
+        return {"stall": stall, "fifos": [fill], "activity": []} | dict.fromkeys(
+            ("cycles", "wall_s", "latency_cycles"), 1
+        )
+
+    guess = {"name": "7_add1_b_fifo", "first_guess_words": 40}
+    simulated = {"runs": [run(0.0, 7), run(0.3, 9)], "images": 2, "elements": 3}
+    later = {"fifos": {"fifos": [guess]}, "simulate": simulated | {"interval_cycles": 864.0}}
+    depths = {"7_add1_a_fifo": 2, "7_add1_b_fifo": 36, "15_add2_b_fifo": 4096}
+    (tmp_path / "depths.json").write_text(json.dumps(depths))
+    images = np.zeros((3, 2, 6, 5), np.float32)
+    report = _report(random_residual(), images, tmp_path, later, tmp_path / "depths.json")
+    fifos = {fifo.name: fifo for fifo in report.fifos}
+    assert list(fifos) == [
+        *("1_mvu0_fifo", "5_mvu1_fifo", "7_add1_a_fifo", "7_add1_b_fifo", "11_mvu2_fifo"),
+        *("15_add2_a_fifo", "15_add2_b_fifo", "19_mvu3_fifo"),
+    ]
+    shortcut = fifos["7_add1_b_fifo"]
+    assert (shortcut.producer, shortcut.consumer) == ("2_quantise0_fork", "7_add1")
+    assert (shortcut.width_bits, shortcut.depth_words, shortcut.bits) == (4, 36, 144)
+    assert (shortcut.storage, shortcut.first_guess_words) == (Storage.LUT_RAM, 40)
+    assert shortcut.high_water == (HighWater(stalls=0.0, words=7), HighWater(stalls=0.3, words=9))
+    assert fifos["7_add1_a_fifo"].storage is Storage.REGISTERS
+    assert fifos["15_add2_b_fifo"].storage is Storage.BLOCK_RAM
+    assert fifos["7_add1_a_fifo"].first_guess_words is None

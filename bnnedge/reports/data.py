@@ -4,6 +4,7 @@ A part that is None or empty was not measured and is left out of the page; a ste
 run is named in `not_run`, with its reason. Accuracies and shares are fractions in [0, 1].
 """
 
+from collections.abc import Set
 from dataclasses import dataclass
 from enum import Enum
 
@@ -65,12 +66,33 @@ class Check:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Link:
+    """What a layer reads of another one's output, or of the input.
+
+    Attributes:
+        source: name of the layer that makes it; None: the host.
+        width_bits: of one beat.
+        elements: per image.
+        element: QONNX's name of their type, e.g. "BIPOLAR" or "INT8".
+        beats: per image, where the stream itself bounds the interval.
+    """
+
+    source: str | None
+    width_bits: int
+    elements: int | None = None
+    element: str | None = None
+    beats: int | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
 class Layer:
-    """One node of the pipeline in hardware.
+    """One node of the network in hardware.
 
     Attributes:
         name: the node's.
         kernel: the module that does it.
+        inputs: what it reads.
+        shape: of its output for one image.
         predicted_cycles: clock cycles between images, alone.
         measured_cycles: the same, measured.
         rows: matrix height MH, of a matrix-vector unit.
@@ -83,6 +105,8 @@ class Layer:
 
     name: str
     kernel: str
+    inputs: tuple[Link, ...]
+    shape: tuple[int, ...]
     predicted_cycles: int
     measured_cycles: float | None = None
     rows: int | None = None
@@ -94,29 +118,12 @@ class Layer:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Link:
-    """A stream into, between or out of layers.
-
-    Attributes:
-        width_bits: of one beat.
-        elements: per image.
-        element: QONNX's name of their type, e.g. "BIPOLAR" or "INT8".
-        beats: per image, where the stream itself bounds the interval.
-    """
-
-    width_bits: int
-    elements: int | None = None
-    element: str | None = None
-    beats: int | None = None
-
-
-@dataclass(frozen=True, kw_only=True)
 class Pipeline:
     """The network from the host's input to the host's answer.
 
     Attributes:
-        layers: in the order of the data.
-        links: the stream before each layer, then the last layer's: one more than `layers`.
+        layers: each behind those that it reads; at least one of them reads the host's input.
+        output: what the host gets.
         encoding: what the host does first, e.g. "quantile thermometer, 4 levels".
         inputs: values of one raw input.
         input_bits: bits of one encoded input.
@@ -127,7 +134,7 @@ class Pipeline:
     """
 
     layers: tuple[Layer, ...]
-    links: tuple[Link, ...]
+    output: Link
     encoding: str
     inputs: int
     input_bits: int
@@ -137,17 +144,32 @@ class Pipeline:
     latency_cycles: int | None = None
 
     def __post_init__(self) -> None:
-        if len(self.links) != len(self.layers) + 1:
-            raise ConfigError(
-                f"report pipeline: {len(self.layers)} layers need {len(self.layers) + 1} links, "
-                f"got {len(self.links)}"
-            )
+        known: set[str | None] = {None}
+        for layer in self.layers:
+            _check_sources(layer.name, layer.inputs, known)
+            known.add(layer.name)
+        _check_sources("the host", (self.output,), known - {None})
+
+    @property
+    def input(self) -> Link:
+        """What the host gives."""
+        return next(link for layer in self.layers for link in layer.inputs if link.source is None)
 
     @property
     def interval_cycles(self) -> float:
         """Measured where there is a measurement, else predicted."""
         measured = self.measured_interval_cycles
         return self.predicted_interval_cycles if measured is None else measured
+
+
+def _check_sources(reader: str, links: tuple[Link, ...], known: Set[str | None]) -> None:
+    if not links:
+        raise ConfigError(f"report pipeline: {reader} reads nothing")
+    for link in links:
+        if link.source not in known:
+            raise ConfigError(
+                f"report pipeline: {reader} reads {link.source}, which does not come before"
+            )
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -307,8 +329,6 @@ class StreamActivity:
         starved: ready, not valid: waits for the producer.
         idle: neither.
         stalls: probability of a stall that the test bench put on both sides.
-        depth_words: capacity of its FIFO.
-        peak_words: highest fill of its FIFO.
     """
 
     stream: str
@@ -317,13 +337,57 @@ class StreamActivity:
     starved: int
     idle: int = 0
     stalls: float | None = None
-    depth_words: int | None = None
-    peak_words: int | None = None
 
     @property
     def cycles(self) -> int:
         """All cycles that were counted."""
         return self.moving + self.blocked + self.starved + self.idle
+
+
+class Storage(Enum):
+    """What a FIFO keeps its words in."""
+
+    REGISTERS = "registers"
+    LUT_RAM = "LUT RAM"
+    BLOCK_RAM = "block RAM"
+
+
+@dataclass(frozen=True, kw_only=True)
+class HighWater:
+    """Most words that were in a FIFO of a simulation with `stalls`, a probability per cycle."""
+
+    stalls: float
+    words: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class Fifo:
+    """A FIFO between two kernels.
+
+    Attributes:
+        name: its own.
+        producer: the kernel before it.
+        consumer: the kernel behind it.
+        width_bits: of a word.
+        depth_words: that it can hold.
+        storage: what they are kept in.
+        first_guess_words: depth that follows from windows alone, where it was then measured.
+        high_water: of every simulation, the same ones for all FIFOs.
+    """
+
+    name: str
+    producer: str
+    consumer: str
+    width_bits: int
+    depth_words: int
+    storage: Storage
+    first_guess_words: int | None = None
+    high_water: tuple[HighWater, ...] = ()
+
+    @property
+    def bits(self) -> int:
+        """That it can hold."""
+        return self.width_bits * self.depth_words
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -399,6 +463,7 @@ class ReportData:
     synthesis: tuple[Synthesis, ...] = ()
     examples: tuple[Example, ...] = ()
     streams: tuple[StreamActivity, ...] = ()
+    fifos: tuple[Fifo, ...] = ()
     simulation: SimulationSpeed | None = None
     stages: tuple[StageTime, ...] = ()
     tools: tuple[Tool, ...] = ()

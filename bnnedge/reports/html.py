@@ -12,7 +12,7 @@ import jinja2
 from markupsafe import Markup
 
 from bnnedge.errors import BnnEdgeError
-from bnnedge.reports import figures
+from bnnedge.reports import figures, graph
 from bnnedge.reports.data import Check, ReportData, Verdict
 
 # XML has no place for these, so neither has a page that is well-formed.
@@ -72,7 +72,7 @@ def render(data: ReportData) -> str:
         data=data,
         chain=proof_chain(data.checks),
         cycles=cycle_bars(data),
-        folds=_folds(data),
+        picture=None if data.pipeline is None else graph.draw(data.pipeline),
         history=Markup(history),  # ours, and holds no text of the user's
     )
 
@@ -162,17 +162,17 @@ def cycle_bars(data: ReportData) -> tuple[CycleBar, ...]:
     if pipeline is None:
         return ()
     rows: list[tuple[str, str, int, float | None]] = []
-    if pipeline.links[0].beats is not None:
-        detail = f"{pipeline.links[0].width_bits} bits a beat"
-        rows.append(("input stream", detail, pipeline.links[0].beats, None))
+    if pipeline.input.beats is not None:
+        detail = f"{pipeline.input.width_bits} bits a beat"
+        rows.append(("input stream", detail, pipeline.input.beats, None))
     for layer in pipeline.layers:
         detail = layer.kernel
         if layer.pe is not None and layer.simd is not None:
             detail = f"PE {layer.pe} \u00d7 SIMD {layer.simd}"
         rows.append((layer.name, detail, layer.predicted_cycles, layer.measured_cycles))
-    if pipeline.links[-1].beats is not None:
-        detail = f"{pipeline.links[-1].width_bits} bits a beat"
-        rows.append(("output stream", detail, pipeline.links[-1].beats, None))
+    if pipeline.output.beats is not None:
+        detail = f"{pipeline.output.width_bits} bits a beat"
+        rows.append(("output stream", detail, pipeline.output.beats, None))
     slowest = max((predicted for _, _, predicted, _ in rows), default=0)
     longest = max([slowest, 1.0, *(m for *_, m in rows if m is not None)])
     return tuple(
@@ -186,23 +186,4 @@ def cycle_bars(data: ReportData) -> tuple[CycleBar, ...]:
             bottleneck=predicted == slowest,
         )
         for name, detail, predicted, measured in rows
-    )
-
-
-def _folds(data: ReportData) -> tuple[figures.FoldPicture | None, ...]:
-    """The fold of every layer that is a matrix, at one common scale."""
-    layers = () if data.pipeline is None else data.pipeline.layers
-    sides = [side for layer in layers for side in (layer.rows, layer.columns) if side]
-    return tuple(
-        figures.fold_picture(
-            rows=layer.rows,
-            columns=layer.columns,
-            pe=layer.pe,
-            simd=layer.simd,
-            largest=max(sides),
-            size=112,
-        )
-        if layer.rows and layer.columns and layer.pe and layer.simd
-        else None
-        for layer in layers
     )

@@ -11,7 +11,9 @@ from bnnedge.reports.data import (
     Command,
     Epoch,
     Example,
+    Fifo,
     FileDigest,
+    HighWater,
     Layer,
     LayerResources,
     Link,
@@ -22,6 +24,7 @@ from bnnedge.reports.data import (
     ResourceUse,
     SimulationSpeed,
     StageTime,
+    Storage,
     StreamActivity,
     Synthesis,
     Tool,
@@ -33,10 +36,17 @@ PASSED, NOT_RUN = Verdict.PASSED, Verdict.NOT_RUN
 
 def _pipeline() -> Pipeline:
     shapes = ((64, 256, 8, 32), (64, 64, 4, 16), (10, 64, 1, 16))
+    links = (
+        Link(source=None, width_bits=32, elements=256, element="BIPOLAR", beats=8),
+        Link(source="mvu0", width_bits=8, elements=64, element="BIPOLAR"),
+        Link(source="mvu1", width_bits=4, elements=64, element="BIPOLAR"),
+    )
     layers = tuple(
         Layer(
             name=f"mvu{i}",
             kernel="xnor_mvu",
+            inputs=(links[i],),
+            shape=(mh,),
             rows=mh,
             columns=mw,
             pe=pe,
@@ -47,15 +57,9 @@ def _pipeline() -> Pipeline:
         )
         for i, (mh, mw, pe, simd) in enumerate(shapes)
     )
-    links = (
-        Link(width_bits=32, elements=256, element="BIPOLAR", beats=8),
-        Link(width_bits=8, elements=64, element="BIPOLAR"),
-        Link(width_bits=4, elements=64, element="BIPOLAR"),
-        Link(width_bits=32, elements=10, element="INT8", beats=3),
-    )
     return Pipeline(
         layers=layers,
-        links=links,
+        output=Link(source="mvu2", width_bits=32, elements=10, element="INT8", beats=3),
         encoding="quantile thermometer, 4 levels",
         inputs=64,
         input_bits=256,
@@ -180,14 +184,31 @@ def full_report() -> ReportData:
                 blocked=blocked,
                 starved=9000 - moving - blocked,
                 stalls=0.3,
-                depth_words=depth,
-                peak_words=depth,
             )
-            for name, moving, blocked, depth in (
-                ("s_axis", 1100, 6400, None),
-                ("mvu0 → mvu1", 1100, 5200, 4),
-                ("mvu1 → mvu2", 2200, 300, 2),
-                ("m_axis", 420, 100, None),
+            for name, moving, blocked in (
+                ("s_axis", 1100, 6400),
+                ("mvu0 → mvu1", 1100, 5200),
+                ("mvu1 → mvu2", 2200, 300),
+                ("m_axis", 420, 100),
+            )
+        ),
+        fifos=tuple(
+            Fifo(
+                name=f"mvu{i}_fifo",
+                producer=f"mvu{i - 1}",
+                consumer=f"mvu{i}",
+                width_bits=width,
+                depth_words=depth,
+                storage=storage,
+                first_guess_words=guess,
+                high_water=(
+                    HighWater(stalls=0.0, words=depth - 1),
+                    HighWater(stalls=0.3, words=depth),
+                ),
+            )
+            for i, width, depth, guess, storage in (
+                (1, 8, 1034, 1177, Storage.BLOCK_RAM),
+                (2, 4, 2, None, Storage.REGISTERS),
             )
         ),
         simulation=SimulationSpeed(images=720, cycles=47_212, wall_s=0.31),

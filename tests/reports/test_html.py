@@ -12,6 +12,7 @@ from bnnedge.reports import ReportData, write_report
 from bnnedge.reports.data import Accuracy, Check, Epoch, Mismatch, Verdict
 from bnnedge.reports.html import proof_chain, render
 
+TIMES = "\u00d7"
 HOSTILE = "</td><script>alert(1)</script>\"'&\x00 {{ 7 * 7 }} $\\frac"
 
 
@@ -19,6 +20,12 @@ def _text(page: str) -> str:
     body = ElementTree.fromstring(page).find("body")
     assert body is not None
     return " ".join("".join(body.itertext()).split())
+
+
+def _table(page: str, title: str) -> list[list[str]]:
+    """The cells of the table under a heading, row by row."""
+    (section,) = (s for s in ElementTree.fromstring(page).iter("section") if s[0].text == title)
+    return [["".join(cell.itertext()) for cell in row] for row in section.iter("tr")]
 
 
 def _one_failed(data: ReportData, mismatch: Mismatch) -> ReportData:
@@ -50,12 +57,16 @@ def test_equal_data_give_equal_bytes(full_report: ReportData, tmp_path: Path) ->
 def test_hostile_names_are_text(full_report: ReportData, mismatch: Mismatch) -> None:
     data = _one_failed(full_report, dataclasses.replace(mismatch, node=HOSTILE))
     assert data.pipeline is not None and data.accuracy is not None
-    layer = dataclasses.replace(data.pipeline.layers[0], name=HOSTILE)
+    first, second, *others = data.pipeline.layers
+    layer = dataclasses.replace(first, name=HOSTILE, kernel=HOSTILE)
+    link = dataclasses.replace(second.inputs[0], source=HOSTILE, element=HOSTILE)
+    layers = (layer, dataclasses.replace(second, inputs=(link,)), *others)
     data = dataclasses.replace(
         data,
         network=HOSTILE,
         dataset=HOSTILE,
-        pipeline=dataclasses.replace(data.pipeline, layers=(layer, *data.pipeline.layers[1:])),
+        pipeline=dataclasses.replace(data.pipeline, layers=layers),
+        fifos=(dataclasses.replace(data.fifos[0], name=HOSTILE, consumer=HOSTILE),),
         accuracy=dataclasses.replace(data.accuracy, classes=(HOSTILE,) * 10),
     )
     page = render(data)
@@ -74,6 +85,69 @@ def test_all_passed_is_said_with_its_number(full_report: ReportData) -> None:
     assert "1,562,500 images/s" in text
 
 
+def test_fifos_are_told_with_what_was_in_them(full_report: ReportData) -> None:
+    page = render(full_report)
+    assert _table(page, "What the FIFOs hold") == [
+        [
+            *("FIFO", "from", "to", "kept in", "width", "first guess", "depth"),
+            *("without stalls", "stalls 0.3", "bits"),
+        ],
+        [
+            "mvu1_fifo",
+            "mvu0",
+            "mvu1",
+            "block RAM",
+            "8",
+            "1,177",
+            "1,034",
+            "1,033",
+            "1,034",
+            "8,272",
+        ],
+        ["mvu2_fifo", "mvu1", "mvu2", "registers", "4", "", "2", "1", "2", "8"],
+    ]
+    assert "8,280 bits in all" in _text(page)
+
+
+def test_fifos_that_were_not_simulated_have_a_depth_only(full_report: ReportData) -> None:
+    fifo = dataclasses.replace(full_report.fifos[0], high_water=(), first_guess_words=None)
+    page = render(dataclasses.replace(full_report, fifos=(fifo,)))
+    assert _table(page, "What the FIFOs hold") == [
+        ["FIFO", "from", "to", "kept in", "width", "depth", "bits"],
+        ["mvu1_fifo", "mvu0", "mvu1", "block RAM", "8", "1,034", "8,272"],
+    ]
+    assert "Widths in bits, depths in words." in _text(page)
+
+
+def test_the_network_is_drawn_with_its_bottleneck(full_report: ReportData) -> None:
+    page = render(full_report)
+    (graph,) = (e for e in ElementTree.fromstring(page).iter("div") if e.get("role") == "img")
+    assert graph.get("aria-label") == (
+        "TFC as a graph of 3 nodes: mvu0 reads the input; mvu1 reads mvu0; mvu2 reads mvu1;"
+        " the host reads mvu2"
+    )
+    groups = [group for group in graph.iter("g") if "node" in group.get("class", "").split()]
+    texts = [[text.text for text in group.iter("text")] for group in groups]
+    assert [text[0] for text in texts] == ["Host", "mvu0", "mvu1", "mvu2", "Host"]
+    assert texts[1] == [
+        *("mvu0", "bottleneck: 64 cycles", "xnor_mvu, thresholds", "64"),
+        *(f"64 {TIMES} 256, PE 8 {TIMES} SIMD 32", "16,384 bits kept"),
+    ]
+    slow = [
+        text[0]
+        for group, text in zip(groups, texts, strict=True)
+        if "slow" in group.get("class", "")
+    ]
+    assert slow == ["mvu0", "mvu1"]
+    labels = [text.text for text in graph.iter("text") if text.get("class") == "small label"]
+    assert labels == [
+        f"32 bits · 256 {TIMES} BIPOLAR",
+        f"8 bits · 64 {TIMES} BIPOLAR",
+        f"4 bits · 64 {TIMES} BIPOLAR",
+        f"32 bits · 10 {TIMES} INT8",
+    ]
+
+
 def test_failed_check_leads_the_page(full_report: ReportData, mismatch: Mismatch) -> None:
     text = _text(render(_one_failed(full_report, mismatch)))
     assert "1 of 5 checks failed" in text
@@ -90,10 +164,11 @@ def test_what_was_not_measured_is_absent() -> None:
 @pytest.mark.parametrize(
     ("part", "title"),
     [
-        ("pipeline", "The pipeline"),
+        ("pipeline", "The network"),
         ("accuracy", "Confusion"),
         ("examples", "Examples"),
         ("streams", "How the streams flowed"),
+        ("fifos", "What the FIFOs hold"),
         ("synthesis", "Where the logic goes"),
         ("checks", "What was checked"),
         ("not_run", "Not run here"),
@@ -134,9 +209,15 @@ def test_chain_takes_the_worst_verdict_of_a_side() -> None:
 
 
 def test_parts_that_do_not_fit_are_refused(full_report: ReportData) -> None:
-    assert full_report.pipeline is not None
-    with pytest.raises(ConfigError, match="3 layers need 4 links, got 1"):
-        dataclasses.replace(full_report.pipeline, links=full_report.pipeline.links[:1])
+    pipeline = full_report.pipeline
+    assert pipeline is not None
+    with pytest.raises(ConfigError, match="mvu1 reads mvu0, which does not come before"):
+        dataclasses.replace(pipeline, layers=pipeline.layers[1:])
+    with pytest.raises(ConfigError, match="the host reads mvu2, which does not come before"):
+        dataclasses.replace(pipeline, layers=pipeline.layers[:2])
+    with pytest.raises(ConfigError, match="mvu0 reads nothing"):
+        first = dataclasses.replace(pipeline.layers[0], inputs=())
+        dataclasses.replace(pipeline, layers=(first, *pipeline.layers[1:]))
     with pytest.raises(ConfigError, match="wanted 8 by 8 = 64 pixels, got 3"):
         dataclasses.replace(full_report.examples[0], pixels=b"abc")
 
