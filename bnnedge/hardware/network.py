@@ -371,12 +371,14 @@ class _Builder:
             head = dataclasses.replace(head, source=source, lanes=lanes)
         if stream.element.width_bits != head.element_bits:
             if head.source == S_AXIS or len(self._placed[head.source.kernel].widths_out) > 1:
-                head = self._fifo(head, LEAST_WORDS, stream)
+                head = self._fifo(head, LEAST_WORDS, stream, suffix="bytes_fifo")
             head = self._resize(head, stream.element.width_bits, stream)
         return head
 
-    def _fifo(self, head: _Head, depth_words: int, stream: Stream) -> _Head:
-        name = f"{self._stem}_fifo"
+    def _fifo(
+        self, head: _Head, depth_words: int, stream: Stream, *, suffix: str = "fifo"
+    ) -> _Head:
+        name = f"{self._stem}_{suffix}"
         kernel = StreamFifoKernel(
             width_bits=head.width_bits,
             depth_words=self._depths.get(name, depth_words),
