@@ -162,7 +162,10 @@ class XnorMvu(_Mvu):
 
     def run(self, bits: Bits) -> NDArray[Any]:
         """Bits (N, …, groups · MW) → bits (N, …, MH), uint8, or dot products, int64."""
-        count = self.popcounts(bits)
+        return self.finish(self.popcounts(bits))
+
+    def finish(self, count: NDArray[np.int64]) -> NDArray[Any]:
+        """Popcounts (N, …, MH) → what `run` gives."""
         if self.thresholds is None or self.invert is None:
             dots = 2 * count - self.mw
             return dots if self.correction is None else dots + self.correction[self.border]

@@ -11,14 +11,14 @@ rules take 9 to 27 s, and needs neither make nor perl.
 
 import ctypes
 import functools
-import hashlib
 import json
 import shutil
 import tempfile
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from bnnedge import tools
+from bnnedge.cache import build_once, digest
 from bnnedge.errors import BnnEdgeError, ToolFailedError
 
 HARNESS_FOLDER = Path(__file__).parent / "harness"
@@ -128,7 +128,7 @@ def compile_library(
     arguments += ["--trace-fst"] if trace else []
     macros = [f"-D{name}={value}" for name, value in (harness_defines or {}).items()]
     macros += [f"-DVM_TRACE={int(trace)}", f"-DVM_TRACE_FST={int(trace)}"]
-    key = _digest(
+    key = digest(
         _toolchain(),
         arguments,
         macros,
@@ -174,7 +174,7 @@ def compile_library(
         link += ["-o", str(done / library.name)]
         tools.run([tools.find("g++"), *link], cwd=folder, log=log, timeout_s=_TIMEOUT_S)
 
-    _build_once(library.parent, build)
+    build_once(library.parent, build)
     _drop_oldest(cache)
     return library
 
@@ -230,8 +230,8 @@ def _runtime(cache: Path) -> Path:
         for source in (own, include / "verilated.cpp", include / "verilated_threads.cpp"):
             _compile_cxx(source, done / f"{source.stem}.o", done, log=log)
 
-    key = _digest(_toolchain(), [header, own], str(include))
-    return _build_once(cache / f"runtime-{key}", build)
+    key = digest(_toolchain(), [header, own], str(include))
+    return build_once(cache / f"runtime-{key}", build)
 
 
 def _fst_writer(cache: Path, runtime: Path) -> Path:
@@ -242,8 +242,8 @@ def _fst_writer(cache: Path, runtime: Path) -> Path:
     def build(folder: Path, done: Path, log: Path) -> None:
         _compile_cxx(source, done / "fst.o", runtime, log=log, extra=[f"-I{headers}"])
 
-    key = _digest(runtime.name, sorted(headers.iterdir()))
-    return _build_once(cache / f"fst-{key}", build) / "fst.o"
+    key = digest(runtime.name, sorted(headers.iterdir()))
+    return build_once(cache / f"fst-{key}", build) / "fst.o"
 
 
 def _compile_cxx(
@@ -262,41 +262,6 @@ def _compile_cxx(
         words += ["-include", str(runtime / "runtime.h"), "-c", str(source)]
     words += ["-o", str(target)]
     tools.run([tools.find("g++"), *words], cwd=target.parent, log=log, timeout_s=_TIMEOUT_S)
-
-
-def _build_once(target: Path, build: Callable[[Path, Path, Path], None]) -> Path:
-    """`target`, made by `build(work folder, folder to fill, log)` unless it is there already.
-
-    It appears whole or not at all, whoever else builds it at the same time; the log stays beside
-    it when the build fails.
-    """
-    if target.is_dir():
-        return target
-    with tempfile.TemporaryDirectory(prefix="build-", dir=target.parent) as name:
-        done = Path(name) / "done"
-        done.mkdir()
-        log = target.with_suffix(".log")
-        build(Path(name), done, log)
-        try:
-            done.rename(target)
-        except OSError:  # another process was faster; its result is the same
-            if not target.is_dir():
-                raise
-        log.unlink(missing_ok=True)
-    return target
-
-
-def _digest(*parts: object) -> str:
-    digest = hashlib.sha256()
-    for part in parts:
-        items = [part] if isinstance(part, str) or not isinstance(part, Iterable) else part
-        digest.update(b"part")
-        for item in items:
-            text = str(item).encode()
-            if isinstance(item, Path):  # the name counts too: Verilator finds modules by it
-                text = item.name.encode() + b"\0" + item.read_bytes()
-            digest.update(len(text).to_bytes(8, "little") + text)
-    return digest.hexdigest()[:32]
 
 
 def _drop_oldest(cache: Path) -> None:

@@ -1,0 +1,270 @@
+"""The emulator: a Dataflow's plan, its threads and its memory."""
+
+import ctypes
+import functools
+import logging
+import os
+import threading
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from bnnedge.dataflow import Dataflow, IntegerEncoding
+from bnnedge.dataflow.nodes import largest_indices
+from bnnedge.emulator import library
+from bnnedge.emulator.library import VARIANTS, Instructions
+from bnnedge.emulator.packed import PackedInterpreter
+from bnnedge.emulator.plan import ExecutionPlan, executable, fits
+from bnnedge.errors import ConfigError, MismatchError, ToolMissingError
+
+_LOG = logging.getLogger(__name__)
+
+_CALL_IMAGES = 1 << 16  # between two chances to stop
+_CONVERTED_ELEMENTS = 1 << 24  # of inputs that are converted to float32, at a time
+_THREAD_IMAGES = 128  # fewer are not worth a thread
+_SMALL_IMAGES = 4  # up to here one lane beats blocks of AVX2
+_DIRECT = {np.dtype(np.float32): 0, np.dtype(np.uint8): 1, np.dtype(np.bool_): 1}
+
+
+class Emulator:
+    """Runs a Dataflow: the same integers as `Dataflow.run`.
+
+    Calls from several threads are fine.
+
+    Attributes:
+        dataflow: the network.
+        threads: most threads of a call.
+        instructions: the instruction set in use.
+    """
+
+    def __init__(
+        self,
+        dataflow: Dataflow,
+        threads: int | None = None,
+        *,
+        instructions: Instructions | None = None,
+    ) -> None:
+        """Plan the network, and check the plan on a few inputs.
+
+        Args:
+            dataflow: the network.
+            threads: most threads of a call; default: as many as this process may use.
+            instructions: the instruction set; default: the fastest.
+
+        Raises:
+            ConfigError: fewer than one thread.
+            ToolMissingError: this processor does not have `instructions`.
+            ToolFailedError, BnnEdgeError: the engine cannot be compiled, or not be kept.
+            MismatchError: the engine, as compiled here, differs from `Dataflow.run`.
+        """
+        self.dataflow = dataflow
+        if threads is not None and threads < 1:
+            raise ConfigError(f"emulator: wanted 1 or more threads, got {threads}")
+        self.threads = threads or len(os.sched_getaffinity(0))
+        self._shape = dataflow.input.input_shape
+        self._classes = len(dataflow.output.values)
+        chosen = _choose(instructions) if executable(dataflow) else Instructions.NUMPY
+        if chosen == Instructions.AVX2 and not fits(dataflow, VARIANTS[chosen]):
+            chosen = Instructions.POPCNT
+        self.instructions = chosen
+        self._engines: tuple[_Engine, ...] = ()
+        if chosen == Instructions.NUMPY:
+            self._interpreter = PackedInterpreter(dataflow)
+        else:
+            sets = [chosen, *([Instructions.POPCNT] if chosen == Instructions.AVX2 else [])]
+            self._engines = tuple(_Engine(dataflow, each) for each in sets)
+        self._check()
+
+    def __call__(self, x: NDArray[Any]) -> NDArray[np.int64]:
+        """The network's integer result, exactly `Dataflow.run`.
+
+        Args:
+            x: (N, *input.input_shape), what the original graph takes, any real dtype; float32 and
+                uint8 are the quickest.
+
+        Returns:
+            Accumulators (N, K), or classes where the original graph ends in top-k: (N,) for k = 1,
+            else (N, k), the first one first; int64.
+
+        Raises:
+            DataError: wrong shape, not numbers, or NaN.
+        """
+        output = self.dataflow.output
+        if not output.classes:
+            return self._run(x, 0)
+        classes = self._run(x, output.k)
+        return classes[:, 0] if output.k == 1 else classes
+
+    def accumulators(self, x: NDArray[Any]) -> NDArray[np.int64]:
+        """Inputs (N, *input.input_shape) → accumulators (N, K), as `Dataflow.accumulators`."""
+        return self._run(x, 0)
+
+    def predict(self, x: NDArray[Any]) -> NDArray[np.int64]:
+        """Inputs (N, *input.input_shape) → the first class (N,), as `Dataflow.classify`."""
+        return self._run(x, 1)[:, 0]
+
+    def _run(self, x: NDArray[Any], top: int) -> NDArray[np.int64]:
+        """Accumulators (N, K) for `top` = 0, else classes (N, top)."""
+        if type(x) is not np.ndarray:
+            x = np.asarray(x)
+        if x.shape[1:] != self._shape or x.ndim == 0 or x.dtype.kind not in "biuf":
+            self.dataflow.encode(x)  # raises
+        if not self._engines:
+            accumulators = self._interpreter.accumulators(x)
+            if not top:
+                return accumulators
+            return largest_indices(self.dataflow.output.logits(accumulators), top)
+        count = len(x)
+        engine = self._engines[-1] if count <= _SMALL_IMAGES else self._engines[0]
+        kind = _DIRECT.get(x.dtype)
+        if kind is not None and count <= _CALL_IMAGES and x.flags.c_contiguous:
+            return self._chunk(engine, x, kind, top)
+        out = np.empty((count, top or self._classes), np.int64)
+        most = max(1, _CONVERTED_ELEMENTS // self.dataflow.input.elements)
+        step = min(most, _CALL_IMAGES)
+        for start in range(0, count, step):
+            part = np.ascontiguousarray(x[start : start + step])
+            kind = _DIRECT.get(part.dtype)
+            if kind is None:
+                part, kind = part.astype(np.float32), 0
+            out[start : start + step] = self._chunk(engine, part, kind, top)
+        return out
+
+    def _chunk(self, engine: "_Engine", x: NDArray[Any], kind: int, top: int) -> NDArray[np.int64]:
+        wanted = min(self.threads, len(x) // _THREAD_IMAGES)
+        bad, out = engine.run(x, kind, top, wanted if wanted > 1 else 1)
+        if bad >= 0:
+            self.dataflow.encode(x[bad : bad + 1])  # raises
+        return out
+
+    def _check(self) -> None:
+        """Compare a few inputs, in every lane, with the interpreter."""
+        probes = _probes(self.dataflow)
+        wanted = self.dataflow.accumulators(probes)
+        for engine in self._engines:
+            times = -(-(engine.lanes + 1) // len(probes))
+            bad, got = engine.run(np.tile(probes, (times, *[1] * len(self._shape))), 0, 0, 1)
+            if bad >= 0 or not np.array_equal(got, np.tile(wanted, (times, 1))):
+                raise MismatchError(
+                    f"{self.dataflow.name}: the emulator, compiled for"
+                    f" {engine.instructions.value}, differs from the Dataflow",
+                    remedy="use Dataflow.run, and another compiler",
+                )
+
+
+class _Engine:
+    """A plan for one instruction set, and the memory that calls take turns with."""
+
+    def __init__(self, dataflow: Dataflow, instructions: Instructions) -> None:
+        variant = VARIANTS[instructions]
+        self.instructions = instructions
+        self.lanes = variant.lanes
+        self._plan = ExecutionPlan(dataflow, variant)
+        self._classes = len(dataflow.output.values)
+        self._free: list[_Memory] = []
+        pointer, integer = ctypes.c_void_p, ctypes.c_int64
+        signature = ctypes.CFUNCTYPE(
+            integer, pointer, pointer, integer, integer, integer, pointer, pointer, pointer
+        )
+        self._call = signature((f"bnnedge_run_{instructions.value}", library.load()))
+
+    def run(
+        self, x: NDArray[Any], kind: int, top: int, threads: int
+    ) -> tuple[int, NDArray[np.int64]]:
+        """Inputs → an image with a NaN or -1, and accumulators or classes (N, ·)."""
+        count, width = len(x), top or self._classes
+        memory = self._take()
+        inputs = x.__array_interface__["data"][0]
+        counter = memory.counter
+        counter.value = 0
+        where = ctypes.addressof(counter)
+        if count <= _SMALL_IMAGES * 2:
+            answers = memory.answers
+            bad = self._call(
+                self._plan.address, inputs, kind, count, top, memory.answers_at, memory.arena, where
+            )
+            out = answers[: count * width].copy().reshape(count, width)
+            self._free.append(memory)
+            return bad, out
+        out = np.empty((count, width), np.int64)
+        arguments = (self._plan.address, inputs, kind, count, top, out.ctypes.data)
+        found = [-1] * threads
+        others = [self._take() for _ in range(threads - 1)]
+
+        def work(index: int, own: "_Memory") -> None:
+            found[index] = self._call(*arguments, own.arena, where)
+
+        helpers = [
+            threading.Thread(target=work, args=(index, own)) for index, own in enumerate(others, 1)
+        ]
+        for helper in helpers:
+            helper.start()
+        work(0, memory)
+        for helper in helpers:
+            helper.join()
+        self._free += [memory, *others]
+        return max(found), out
+
+    def _take(self) -> "_Memory":
+        try:
+            return self._free.pop()
+        except IndexError:
+            return _Memory(self._plan.arena_bytes, self._classes)
+
+
+class _Memory:
+    """What one thread writes to."""
+
+    def __init__(self, arena_bytes: int, classes: int) -> None:
+        self._bytes = np.zeros(arena_bytes + 64, np.uint8)
+        self.arena = -(-int(self._bytes.ctypes.data) // 64) * 64
+        self.answers = np.zeros(_SMALL_IMAGES * 2 * classes, np.int64)
+        self.answers_at = int(self.answers.ctypes.data)
+        self.counter = ctypes.c_int64(0)
+
+
+def _choose(instructions: Instructions | None) -> Instructions:
+    if instructions == Instructions.NUMPY:
+        return instructions
+    try:
+        supported = library.supported()
+    except ToolMissingError as error:
+        if instructions is not None:
+            raise
+        _say_slow(str(error))
+        return Instructions.NUMPY
+    if instructions is None:
+        return supported[0]
+    if instructions not in supported:
+        raise ToolMissingError(
+            f"this processor has no {instructions.value}",
+            remedy=f"use one of {', '.join(supported)}",
+        )
+    return instructions
+
+
+@functools.cache
+def _say_slow(why: str) -> None:
+    """Warn, once a process."""
+    _LOG.warning("the emulator runs in numpy, many times slower: %s", why)
+
+
+def _probes(dataflow: Dataflow) -> NDArray[np.float32]:
+    """Three inputs: exactly at thresholds, on either side of them, and above all."""
+    encoding = dataflow.input
+    rng = np.random.default_rng(0)
+    probes = np.zeros((3, encoding.elements), np.float32)
+    if isinstance(encoding, IntegerEncoding):
+        steps = np.where(np.isfinite(encoding.steps), encoding.steps, 0)
+        rows = np.arange(encoding.features) % len(steps)
+        at = steps[rows, rng.integers(0, steps.shape[1], encoding.features)]
+        most = steps.max() + 1
+    else:
+        at = np.where(np.isfinite(encoding.threshold), encoding.threshold, 0)
+        most = at.max()
+    probes[0, encoding.source] = at
+    away = rng.choice(np.array([-np.inf, np.inf], np.float32), at.shape)
+    probes[1, encoding.source] = np.nextafter(at, away)
+    probes[2] = most
+    return probes.reshape(3, *encoding.input_shape)

@@ -1,0 +1,147 @@
+"""The engine in C: compiled once per user, and what this processor runs of it."""
+
+import ctypes
+import enum
+import functools
+import platform
+from dataclasses import dataclass
+from pathlib import Path
+
+from bnnedge import tools
+from bnnedge.cache import build_once, digest
+from bnnedge.errors import BnnEdgeError, ToolFailedError
+
+_SOURCES = Path(__file__).parent / "c"
+_FLAGS = (
+    "-x",
+    "c",
+    "-std=gnu11",
+    "-O3",
+    "-fno-strict-aliasing",
+    "-fwrapv",
+    "-fPIC",
+    "-shared",
+    "-w",
+)
+_TIMEOUT_S = 600.0
+
+
+class Instructions(enum.StrEnum):
+    """The instruction set that an emulator uses."""
+
+    AVX512 = "avx512"
+    AVX2 = "avx2"
+    POPCNT = "popcnt"
+    NEON = "neon"
+    PORTABLE = "portable"
+    NUMPY = "numpy"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Variant:
+    """How the engine lays data out for an instruction set, as `engine.c` has it.
+
+    Attributes:
+        instructions: the set.
+        unit_bits: bits of a word of channels.
+        lanes: images of a block.
+        row_block: rows whose weights lie together.
+        limit_bits: of a signed integer that a count of mismatches is compared with.
+    """
+
+    instructions: Instructions
+    unit_bits: int = 64
+    lanes: int = 4
+    row_block: int = 8
+    limit_bits: int = 64
+
+
+VARIANTS = {
+    variant.instructions: variant
+    for variant in (
+        Variant(instructions=Instructions.AVX512, lanes=8),
+        Variant(instructions=Instructions.AVX2, unit_bits=8, lanes=64, row_block=4, limit_bits=16),
+        Variant(instructions=Instructions.POPCNT, lanes=1),
+        Variant(instructions=Instructions.NEON),
+        Variant(instructions=Instructions.PORTABLE),
+    )
+}
+
+
+class Op(ctypes.Structure):
+    """`op` in engine.c."""
+
+    _fields_ = [
+        *((name, ctypes.c_int64) for name in ("kind", "src0", "src1", "dst", "pixels", "taps")),
+        *((name, ctypes.c_int64) for name in ("width", "out_width", "groups", "rows", "depth")),
+        *((name, ctypes.c_int64) for name in ("fill", "low", "element_stride", "lane_stride")),
+        *((name, ctypes.c_void_p) for name in ("windows", "classes", "weights", "thresholds")),
+        *((name, ctypes.c_void_p) for name in ("corrections", "flips", "parts", "masks")),
+        *((name, ctypes.c_void_p) for name in ("fills", "map")),
+        ("map_length", ctypes.c_int64),
+    ]
+
+
+class Plan(ctypes.Structure):
+    """`plan` in engine.c."""
+
+    _fields_ = [
+        *((name, ctypes.c_int64) for name in ("elements", "features", "identity", "bits")),
+        *((name, ctypes.c_void_p) for name in ("source", "thresholds", "flips", "steps", "table")),
+        *((name, ctypes.c_int64) for name in ("rows", "count", "smallest", "integral", "dst")),
+        *((name, ctypes.c_int64) for name in ("element_stride", "lane_stride", "result")),
+        *((name, ctypes.c_int64) for name in ("classes", "low", "step", "columns")),
+        ("scores", ctypes.c_void_p),
+        ("temporary", ctypes.c_int64),
+        ("count_ops", ctypes.c_int64),
+        ("ops", ctypes.c_void_p),
+    ]
+
+
+@functools.cache
+def load() -> ctypes.CDLL:
+    """The engine, compiled if this user has not compiled it on such a processor before.
+
+    Raises:
+        ToolMissingError: there is no compiler.
+        ToolFailedError: it does not compile or load.
+        BnnEdgeError: the cache cannot be written.
+    """
+    sources = sorted(_SOURCES.iterdir())
+    cache = tools.cache_dir() / "emulator"
+    key = digest(platform.machine(), list(_FLAGS), tools.version("g++"), sources)
+    try:
+        cache.mkdir(parents=True, exist_ok=True)
+
+        def build(folder: Path, done: Path, log: Path) -> None:
+            target = str(done / "engine.so")
+            argv: list[str | Path] = [
+                tools.find("g++"),
+                *_FLAGS,
+                _SOURCES / "engine.c",
+                "-o",
+                target,
+            ]
+            tools.run(argv, cwd=folder, log=log, timeout_s=_TIMEOUT_S)
+
+        library = build_once(cache / key, build) / "engine.so"
+    except OSError as error:
+        raise BnnEdgeError(
+            f"cannot write the compiled emulator to {cache}: {error.strerror}",
+            remedy="set XDG_CACHE_HOME to a folder that can be written",
+        ) from error
+    try:
+        engine = ctypes.CDLL(str(library))
+    except OSError as error:
+        raise ToolFailedError(
+            f"cannot load the compiled emulator: {error}", remedy=f"delete {library.parent}"
+        ) from error
+    engine.bnnedge_variants.restype = ctypes.c_char_p
+    return engine
+
+
+@functools.cache
+def supported() -> tuple[Instructions, ...]:
+    """What this processor runs of the compiled engine, the fastest first; raises as `load`."""
+    names: bytes = load().bnnedge_variants()
+    return tuple(Instructions(name) for name in names.decode().split())

@@ -1,0 +1,290 @@
+"""The emulator gives the integers of `Dataflow.run`, whatever runs it."""
+
+import functools
+import logging
+import threading
+import tracemalloc
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from bnnedge import tools
+from bnnedge.dataflow import Dataflow
+from bnnedge.emulator import Emulator, Instructions, emulator, library
+from bnnedge.errors import (
+    BnnEdgeError,
+    ConfigError,
+    DataError,
+    MismatchError,
+    ToolFailedError,
+    ToolMissingError,
+)
+from tests.emulator.networks import (
+    cnv,
+    forks,
+    inputs_of,
+    padded_conv,
+    quantised_pixels,
+    wide_pixels,
+)
+from tests.hardware.conv_networks import random_chain
+from tests.networks import (
+    random_conv,
+    random_inputs,
+    random_mlp,
+    random_residual,
+    with_class_scales,
+)
+
+# A block of AVX2 is 64 images: one more, and three.
+IMAGES = 67
+
+NETWORKS: dict[str, Callable[[], Dataflow]] = {
+    "tfc": lambda: random_mlp((784, 64, 64, 64, 10)),
+    "sfc": lambda: random_mlp((784, 256, 256, 256, 10)),
+    "lfc": lambda: random_mlp((784, 1024, 1024, 1024, 10)),
+    "odd widths": lambda: random_mlp((100, 33, 70, 129, 7), seed=1),
+    "narrow": lambda: random_mlp((3, 1, 2), seed=2),
+    "classes": lambda: random_mlp((65, 40, 10), seed=3, classes=True),
+    "class scales": lambda: with_class_scales(random_mlp((20, 12, 6), seed=4), seed=4),
+    "top 3": lambda: with_class_scales(random_mlp((20, 12, 6), seed=5), seed=5, k=3),
+    "conv": random_conv,
+    "residual": random_residual,
+    "forks": lambda: forks(0, 3),
+    "forks of words": lambda: forks(1, 64),
+    "16 bits": wide_pixels,
+    "16 bits, signed": lambda: wide_pixels(signed=True),
+    "uneven steps": quantised_pixels,
+    "narrow cnv": lambda: cnv((8, 16, 24), dense=40),
+}
+
+
+@functools.cache
+def wanted(name: str) -> tuple[Dataflow, np.ndarray, np.ndarray, np.ndarray]:
+    """A network, inputs, and what its interpreter says of them: result and accumulators."""
+    dataflow = NETWORKS[name]()
+    x = inputs_of(dataflow, IMAGES)
+    if x.ndim == 2:
+        x[: IMAGES // 2] = random_inputs(dataflow, IMAGES // 2)
+    return dataflow, x, dataflow.run(x), dataflow.accumulators(x)
+
+
+@pytest.fixture(params=[i for i in Instructions if i is not Instructions.NEON])
+def instructions(request: pytest.FixtureRequest) -> Instructions:
+    chosen: Instructions = request.param
+    if chosen not in (Instructions.NUMPY, *library.supported()):
+        pytest.skip(f"this processor has no {chosen.value}")
+    return chosen
+
+
+@pytest.mark.parametrize("name", NETWORKS)
+def test_equals_the_interpreter(name: str, instructions: Instructions) -> None:
+    dataflow, x, result, accumulators = wanted(name)
+    run = Emulator(dataflow, 1, instructions=instructions)
+    assert run.instructions == instructions
+    for count in (IMAGES, 1):
+        answer = run(x[:count])
+        assert answer.dtype == np.int64
+        assert np.array_equal(answer, result[:count])
+    assert np.array_equal(run.accumulators(x), accumulators)
+    assert np.array_equal(run.predict(x), dataflow.classify(x))
+
+
+@pytest.mark.parametrize("seed", range(12))
+def test_random_chains(seed: int, instructions: Instructions) -> None:
+    dataflow = random_chain(seed)
+    x = inputs_of(dataflow, 5, seed=seed)
+    assert np.array_equal(Emulator(dataflow, 1, instructions=instructions)(x), dataflow.run(x))
+
+
+@pytest.mark.parametrize("fill", [0, 1])
+@pytest.mark.parametrize("exact_zeros", [False, True])
+@pytest.mark.parametrize("seed", range(4))
+def test_padding(seed: int, fill: int, exact_zeros: bool, instructions: Instructions) -> None:
+    dataflow = padded_conv(seed, fill, exact_zeros=exact_zeros)
+    x = inputs_of(dataflow, 5, seed=seed)
+    assert np.array_equal(Emulator(dataflow, 1, instructions=instructions)(x), dataflow.run(x))
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("seed", range(100, 250))
+def test_fuzz(seed: int, instructions: Instructions) -> None:
+    rng = np.random.default_rng(seed)
+    networks = [
+        random_chain(seed),
+        random_conv(seed=seed),
+        random_residual(seed=seed),
+        forks(seed, int(rng.choice([1, 7, 64, 70]))),
+        padded_conv(seed, seed % 2, exact_zeros=bool(seed & 2)),
+        random_mlp(tuple(int(n) for n in rng.integers(1, 200, 4)), seed=seed),
+    ]
+    for dataflow in networks:
+        run = Emulator(dataflow, int(rng.integers(1, 4)), instructions=instructions)
+        x = inputs_of(dataflow, int(rng.integers(1, 400)), seed=seed)
+        assert np.array_equal(run(x), dataflow.run(x))
+
+
+@pytest.mark.slow
+def test_cnv(instructions: Instructions) -> None:
+    dataflow = cnv()
+    x = inputs_of(dataflow, IMAGES)
+    assert np.array_equal(Emulator(dataflow, instructions=instructions)(x), dataflow.run(x))
+
+
+@pytest.mark.parametrize("threads", [1, 2, 3, None])
+def test_batches_of_any_size_on_any_threads(threads: int | None) -> None:
+    dataflow, _, _, _ = wanted("odd widths")
+    run = Emulator(dataflow, threads)
+    x = inputs_of(dataflow, 1000)
+    result = dataflow.run(x)
+    for count in (0, 1, 2, 4, 5, 8, 9, 63, 64, 65, 128, 257, 999, 1000):
+        assert np.array_equal(run(x[:count]), result[:count])
+
+
+def test_batches_longer_than_a_call(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(emulator, "_CALL_IMAGES", 10)
+    dataflow, x, result, _ = wanted("classes")
+    run = Emulator(dataflow)
+    assert np.array_equal(run(x), result)
+    assert np.array_equal(run(x.astype(np.float64)), result)
+
+
+def test_memory_does_not_grow_with_the_batch() -> None:
+    dataflow = random_mlp((16, 8, 3))
+    run = Emulator(dataflow, 1)
+    x = np.zeros((300_000, 16), np.uint8)
+    tracemalloc.start()
+    out = run(x)
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert peak < out.nbytes + (4 << 20)
+
+
+def test_calls_from_several_threads() -> None:
+    dataflow, x, result, _ = wanted("tfc")
+    run = Emulator(dataflow, 2)
+    wrong: list[int] = []
+
+    def call(seed: int) -> None:
+        rng = np.random.default_rng(seed)
+        for _ in range(50):
+            part = rng.integers(0, IMAGES, int(rng.integers(1, 300)))
+            if not np.array_equal(run(x[part]), result[part]):
+                wrong.append(seed)
+
+    callers = [threading.Thread(target=call, args=(seed,)) for seed in range(4)]
+    for caller in callers:
+        caller.start()
+    for caller in callers:
+        caller.join()
+    assert not wrong
+
+
+@pytest.mark.parametrize("name", ["odd widths", "conv", "uneven steps", "16 bits"])
+def test_every_kind_of_array(name: str, instructions: Instructions) -> None:
+    dataflow = wanted(name)[0]
+    run = Emulator(dataflow, instructions=instructions)
+    rng = np.random.default_rng(0)
+    numbers = rng.integers(0, 256, (20, *dataflow.input.input_shape))
+    kinds = [np.uint8, np.int64, np.float64, np.float16, np.dtype(">f4"), np.int32]
+    for x in [*(numbers.astype(kind) for kind in kinds), numbers > 128]:
+        assert np.array_equal(run(x), dataflow.run(x))
+    x = numbers.astype(np.float32)
+    x.setflags(write=False)
+    assert np.array_equal(run(x[::2]), dataflow.run(x[::2]))
+    assert np.array_equal(run(x[:3].tolist()), dataflow.run(x[:3]))  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(
+    "x",
+    [
+        np.zeros((2, 99)),
+        np.zeros(100),
+        np.zeros((1, 100, 1)),
+        np.zeros(()),
+        np.full((3, 100), "1"),
+        np.zeros((3, 100), np.complex64),
+        np.where(np.arange(200) == 150, np.nan, 0).reshape(2, 100).astype(np.float32),
+        np.where(np.arange(900) == 899, np.nan, 0).reshape(9, 100),
+    ],
+)
+def test_errors_are_the_interpreters(x: np.ndarray, instructions: Instructions) -> None:
+    dataflow = wanted("odd widths")[0]
+    run = Emulator(dataflow, instructions=instructions)
+    with pytest.raises(DataError) as expected:
+        dataflow.run(x)
+    with pytest.raises(DataError) as raised:
+        run(x)
+    assert str(raised.value) == str(expected.value)
+
+
+def test_threads_are_positive() -> None:
+    with pytest.raises(ConfigError, match="wanted 1 or more threads, got 0"):
+        Emulator(random_mlp((4, 2)), 0)
+
+
+@pytest.fixture
+def no_engine() -> Iterator[None]:
+    """The engine is not loaded yet, nor is a warning said."""
+    cached = (library.load, library.supported, emulator._say_slow)
+    for function in cached:
+        function.cache_clear()
+    yield
+    for function in cached:
+        function.cache_clear()
+
+
+@pytest.mark.usefixtures("no_engine")
+def test_without_a_compiler(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    def missing(name: str) -> str:
+        raise ToolMissingError(f"{name} was not found", remedy="apt install g++")
+
+    monkeypatch.setattr(tools, "version", missing)
+    dataflow, x, result, _ = wanted("conv")
+    with caplog.at_level(logging.WARNING):
+        runs = [Emulator(dataflow) for _ in range(2)]
+    assert [run.instructions for run in runs] == [Instructions.NUMPY] * 2
+    assert np.array_equal(runs[0](x), result)
+    (record,) = caplog.records
+    assert "the emulator runs in numpy" in record.getMessage()
+    assert "apt install g++" in record.getMessage()
+    with pytest.raises(ToolMissingError):
+        Emulator(dataflow, instructions=Instructions.PORTABLE)
+
+
+@pytest.mark.usefixtures("no_engine")
+def test_a_cache_that_cannot_be_written(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    monkeypatch.setattr(tools, "cache_dir", lambda: tmp_path / "file")
+    with pytest.raises(BnnEdgeError, match="cannot write the compiled emulator"):
+        Emulator(random_mlp((4, 2)))
+
+
+@pytest.mark.usefixtures("no_engine")
+def test_a_damaged_library(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setattr(tools, "cache_dir", lambda: tmp_path)
+    monkeypatch.setattr(tools, "run", lambda argv, **_: Path(argv[-1]).write_text("no library"))
+    with pytest.raises(ToolFailedError, match="cannot load the compiled emulator"):
+        Emulator(random_mlp((4, 2)))
+
+
+def test_a_wrong_kernel_is_found(
+    monkeypatch: pytest.MonkeyPatch, instructions: Instructions
+) -> None:
+    if instructions is Instructions.NUMPY:
+        pytest.skip("nothing is compiled")
+    plan = emulator.ExecutionPlan
+
+    class WrongPlan(plan):  # type: ignore[misc, valid-type]
+        def _keep(self, array: np.ndarray) -> int:
+            if array.dtype in (np.int64, np.int16) and array.ndim == 1 and array.size == 33:
+                array = array + 1
+            return int(super()._keep(array))
+
+    monkeypatch.setattr(emulator, "ExecutionPlan", WrongPlan)
+    with pytest.raises(MismatchError, match=f"compiled for {instructions.value}, differs"):
+        Emulator(wanted("odd widths")[0], instructions=instructions)
