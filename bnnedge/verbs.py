@@ -217,8 +217,13 @@ def image_progress(progress: Progress) -> Callable[[int, int], None]:
 
 
 def emulate(dataflow: Path, inputs: NDArray[Any]) -> NDArray[np.int64]:
-    """Run a Dataflow folder on inputs (N, *input shape): integer logits (N, K) or classes (N,)."""
-    return Dataflow.load(dataflow).run(inputs)
+    """Run a Dataflow folder on inputs (N, *input shape): integer logits (N, K) or classes (N,).
+
+    See `bnnedge.emulator.Emulator`.
+    """
+    from bnnedge.emulator import Emulator
+
+    return Emulator(Dataflow.load(dataflow))(inputs)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -258,8 +263,8 @@ def evaluate(
         dataflow: the folder.
         dataset: a `DatasetName`'s value, e.g. "mnist".
         folder: where the data set's files are; the user's cache by default.
-        backend: "reference" and "emulator" run the Dataflow's interpreter; "rtl" also simulates
-            the hardware and requires it to answer the same.
+        backend: "reference" runs the Dataflow's interpreter, "emulator" the bit-packed engine;
+            "rtl" also simulates the hardware and requires it to answer the same.
         images: the first so many.
         progress: called now and then.
 
@@ -273,7 +278,12 @@ def evaluate(
     graph = Dataflow.load(dataflow)
     test = load_dataset(DatasetName(dataset), folder).test
     x, labels = test.inputs[:images], test.labels[:images]
-    classes = graph.classify(x)
+    if backend == "reference":
+        classes = graph.classify(x)
+    else:
+        from bnnedge.emulator import Emulator
+
+        classes = Emulator(graph).predict(x)
     if backend == "rtl":
         _check_default_hardware(dataflow, x, progress)
     correct = int((classes == labels).sum())
