@@ -93,15 +93,11 @@ def wide_pixels(*, signed: bool = False) -> Dataflow:
 
 def quantised_pixels() -> Dataflow:
     """Reals with uneven steps of their own in each channel."""
-    dataflow = wide_pixels()
     rng = np.random.default_rng(5)
     steps = np.sort(rng.normal(size=(2, 7)).astype(np.float32), axis=1)
     steps[0, 0], steps[1, -1] = -np.inf, np.inf
-    maker = ChainMaker(4, dataflow.input)
-    maker.encoding = dataclasses.replace(
-        dataflow.input, element=ElementType(width_bits=3, signed=True), steps=steps
-    )
-    maker.stream = maker.encoding.stream
+    encoding = pixel_encoding((4, 4, 2), ElementType(width_bits=3, signed=True))
+    maker = ChainMaker(4, dataclasses.replace(encoding, steps=steps))
     maker.max_pool(Window(kernel=(2, 1), padding=(1, 0, 0, 0)))
     maker.conv(6, _SAME, fill=-2)
     maker.flatten()
