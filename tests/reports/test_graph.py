@@ -89,6 +89,11 @@ def edges_of(box: Box) -> tuple[float, float, float, float]:
     return box.x, box.y, box.x + box.width, box.y + box.height
 
 
+def label_of(arrow: Arrow) -> tuple[float, float, float, float]:
+    width = 5.5 * len(arrow.label)
+    return arrow.label_x, arrow.label_y - 6, arrow.label_x + width, arrow.label_y + 6
+
+
 def overlap(a: tuple[float, ...], b: tuple[float, ...]) -> bool:
     return a[0] < b[2] and b[0] < a[2] and a[1] < b[3] and b[1] < a[3]
 
@@ -112,15 +117,9 @@ def check_geometry(picture: GraphPicture) -> None:
         assert x != other_x or bottom <= other_top or other_bottom <= top
     for arrow in picture.arrows:
         assert all(0 <= x <= picture.width for x, _ in arrow.points)
-        assert arrow.label_x + 5.5 * len(arrow.label) <= picture.width
+        assert label_of(arrow)[2] <= picture.width
         for box in picture.boxes:
-            label = (
-                arrow.label_x,
-                arrow.label_y - 6,
-                arrow.label_x + 5.5 * len(arrow.label),
-                arrow.label_y + 6,
-            )
-            assert not overlap(label, edges_of(box)), (arrow.label, box.title)
+            assert not overlap(label_of(arrow), edges_of(box)), (arrow.label, box.title)
     assert picture.parts[0][0] == 0 and picture.parts[-1][1] == picture.height
     for (_, end), (start, _) in itertools.pairwise(picture.parts):
         assert end == start
@@ -133,6 +132,15 @@ def test_nothing_overlaps_and_nothing_is_outside(sources: Sources) -> None:
     assert len(picture.boxes) == len(sources) + 2
     assert len(picture.arrows) == sum(map(len, sources.values())) + 1
     check_geometry(picture)
+
+
+@pytest.mark.parametrize("sources", [RESIDUAL, NESTED])
+def test_labels_of_forks_and_joins_stand_clear(sources: Sources) -> None:
+    picture = draw(pipeline(sources))
+    labels = [label_of(arrow) for arrow in picture.arrows]
+    assert not any(overlap(one, other) for one, other in itertools.combinations(labels, 2))
+    for left, top, right, bottom in itertools.chain.from_iterable(map(stretches, picture.arrows)):
+        assert not any(overlap((left - 1, top, right + 1, bottom), label) for label in labels)
 
 
 def test_arrows_go_from_box_to_box() -> None:

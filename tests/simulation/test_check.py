@@ -9,11 +9,14 @@ import numpy as np
 import pytest
 
 from bnnedge.dataflow import Dataflow, IntegerMvu
+from bnnedge.design import Design, KernelInstance
 from bnnedge.errors import ConfigError, DataError, MismatchError, SimulationError
 from bnnedge.hardware.config import RtlConfig
 from bnnedge.hardware.emit import emit
 from bnnedge.simulation import Core, FifoFill, SimulationConfig, check, simulate
 from bnnedge.simulation.check import generate_inputs
+from bnnedge.simulation.deadlock import describe, find_deadlock
+from bnnedge.verilated.stream import StreamState
 from tests.networks import random_conv, random_mlp, random_residual
 
 WIDTHS = (20, 12, 6, 3)
@@ -213,6 +216,33 @@ def test_kernels_that_wait_for_each_other_are_named(tmp_path: Path, cache: Path)
         " which waits for 7_add1 to take a beat"
     )
     assert caught.value.remedy == "size them: `bnnedge fifos`, then `bnnedge rtl --fifo-depths`"
+
+
+def test_a_circle_needs_no_fifo_and_its_direction_counts(rtl: Path) -> None:
+    def kernel(name: str, inputs: tuple[str, ...], outputs: tuple[str, ...]) -> KernelInstance:
+        return KernelInstance(
+            **{"name": name, "module": name, "node": None, "inputs": inputs, "outputs": outputs},
+            **{"width_bits": 1, "depth_words": None, "image_words": None, "block_rams": 0},
+        )
+
+    kernels = kernel("fork", ("in",), ("a", "b")), kernel("add", ("a", "b"), ("out",))
+    ends = kernel("first", (), ("in",)), kernel("last", ("out",), ())
+    design = dataclasses.replace(Design.load(rtl), kernels=(*ends, *kernels))
+
+    def states(**streams: str) -> list[StreamState]:
+        return [
+            StreamState(name=name, valid="v" in is_, ready="r" in is_, transfers=0)
+            for name, is_ in streams.items()
+        ]
+
+    circle = find_deadlock(design, states(**{"in": "v", "a": "r", "b": "v", "out": "r"}))
+    assert describe(circle) == (
+        "add waits for a beat from fork, which waits for add to take a beat"
+    )
+    assert not any(wait.on_full_fifo for wait in circle)
+    assert not find_deadlock(design, states(**{"in": "r", "a": "r", "b": "r", "out": "r"}))
+    assert not find_deadlock(design, states(**{"in": "v", "a": "v", "b": "v", "out": "v"}))
+    assert not find_deadlock(design, states(**{"in": "r", "a": "r", "b": "vr", "out": "r"}))
 
 
 def test_inputs_of_another_shape_are_refused(rtl: Path, cache: Path) -> None:
