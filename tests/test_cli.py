@@ -15,7 +15,9 @@ import pytest
 from click.testing import CliRunner, Result
 
 from bnnedge.cli import main
+from bnnedge.design import Design
 from bnnedge.hardware import RtlConfig, emit
+from tests.hardware.branch_networks import one_residual
 from tests.networks import random_inputs, random_mlp
 from tests.processes import listen_to_ctrl_c
 
@@ -143,6 +145,64 @@ def test_truncated_dataflow(tmp_path: Path, dataflow: Path, name: str) -> None:
 def test_truncated_rtl_folder(rtl: Path) -> None:
     (rtl / "design.json").write_text("{")
     one_line(bnnedge("simulate", rtl), "not an RTL folder")
+
+
+def test_fifos_are_sized_and_taken(tmp_path: Path) -> None:
+    residual = tmp_path / "residual"
+    residual.mkdir()
+    one_residual(5).save(residual)
+    draft, sized, out = tmp_path / "draft", tmp_path / "fifos", tmp_path / "rtl"
+    assert bnnedge("rtl", residual, "--target-fps", "1e5", "-o", draft).exit_code == 0
+    result = bnnedge("fifos", draft, "-o", sized)
+    assert result.exit_code == 0, result.output
+    depths = json.loads((sized / "fifos.json").read_text())
+    guesses = {fifo.name: fifo.depth_words for fifo in Design.load(draft).fifos}
+    assert depths.keys() == guesses.keys()
+    assert all(2 <= depths[name] <= guesses[name] for name in depths)
+    assert sum(depths.values()) < sum(guesses.values())
+    # A row and a pixel are the least with which it is not stuck.
+    assert depths["4_sum_b_fifo"] >= 6
+    for name, words in depths.items():
+        assert f"{name}: {words} words of" in result.output
+    assert "with these depths 180.00 cycles/image, predicted 180" in result.output
+
+    result = bnnedge(
+        "rtl", residual, "--folding", draft / "folding.json",
+        "--fifo-depths", sized / "fifos.json", "-o", out,
+    )  # fmt: skip
+    assert result.exit_code == 0, result.output
+    assert {fifo.name: fifo.depth_words for fifo in Design.load(out).fifos} == depths
+    assert bnnedge("simulate", out, "--images", "6").exit_code == 0
+
+
+def test_fifos_of_what_is_no_rtl_folder(tmp_path: Path, dataflow: Path) -> None:
+    one_line(bnnedge("fifos", dataflow, "-o", tmp_path / "out"), str(dataflow), "design.json")
+    assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.parametrize(
+    ("depths", "words"),
+    [
+        ('{"4_sum_b_fifo": 6}', ["4_sum_b_fifo is no FIFO of this network", "size"]),
+        ('{"0_mvu0_fifo": 1}', ["depths.json", "0_mvu0_fifo", "wanted 2 words or more, got 1"]),
+        ('{"0_mvu0_fifo": true}', ["depths.json", "wanted 2 words or more, got True"]),
+        ('{"0_mvu0_fifo": "9"}', ["depths.json", "wanted 2 words or more, got '9'"]),
+        ("{}", ["depths.json", "words"]),
+        ("[9]", ["depths.json", "got list"]),
+        ('{"0_mvu0_fifo": 9', ["depths.json", "not a readable JSON file"]),
+        ("\x00\xff", ["depths.json", "not a readable JSON file"]),
+    ],
+)
+def test_depth_mistakes(tmp_path: Path, dataflow: Path, depths: str, words: list[str]) -> None:
+    path, out = tmp_path / "depths.json", tmp_path / "out"
+    path.write_text(depths, encoding="latin-1")
+    one_line(bnnedge("rtl", dataflow, "--fifo-depths", path, "-o", out), *words)
+    assert not out.exists()
+
+
+def test_depths_that_are_not_there(tmp_path: Path, dataflow: Path) -> None:
+    path = tmp_path / "no.json"
+    one_line(bnnedge("rtl", dataflow, "--fifo-depths", path, "-o", tmp_path / "out"), str(path))
 
 
 @pytest.mark.parametrize("content", [b"", b"not onnx at all", b"\x08\x07"])

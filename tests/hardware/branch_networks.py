@@ -37,6 +37,7 @@ _MOST_READERS = 4
 _MOST_CHANNELS = 16
 _MOST_BITS = 8  # of the elements of a stream that goes on
 _SAMPLES = 12
+_SAME = Window(kernel=(3, 3), padding=(1, 1, 1, 1))
 
 
 class BranchMaker(ChainMaker):
@@ -163,8 +164,7 @@ class BranchMaker(ChainMaker):
 
     def _any_conv(self, groups: int) -> None:
         rng = self.rng
-        same = Window(kernel=(3, 3), padding=(1, 1, 1, 1))
-        window = same if rng.random() < 0.5 else random_window(rng, self.stream)
+        window = _SAME if rng.random() < 0.5 else random_window(rng, self.stream)
         self.conv(
             groups * int(rng.integers(1, 1 + max(1, 6 // groups), endpoint=True)),
             window,
@@ -301,3 +301,17 @@ def _end(maker: BranchMaker) -> None:
     if len(maker.stream.shape) == 3:
         maker.flatten()
     maker.matrix(int(rng.integers(3, 8)), thresholded=False)
+
+
+def one_residual(width: int) -> Dataflow:
+    """Codes of a pixel each, which are added to a convolution of them."""
+    element = ElementType(width_bits=4, signed=True)
+    maker = BranchMaker(1, pixel_encoding((4, width, 1), element))
+    maker.matrix(1, thresholded=False)
+    maker.quantise()
+    shortcut = maker.at
+    maker.conv(1, _SAME, thresholded=False)
+    maker.add(Add(name="sum"), maker.at, shortcut)
+    maker.flatten()
+    maker.matrix(3, thresholded=False)
+    return maker.finish(classes=False)
