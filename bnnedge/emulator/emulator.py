@@ -3,6 +3,7 @@
 import ctypes
 import functools
 import logging
+import math
 import os
 import threading
 from typing import Any
@@ -22,7 +23,8 @@ _LOG = logging.getLogger(__name__)
 
 _CALL_IMAGES = 1 << 16  # between two chances to stop
 _CONVERTED_ELEMENTS = 1 << 24  # of inputs that are converted to float32, at a time
-_THREAD_IMAGES = 128  # fewer are not worth a thread
+_THREAD_WORK = 1 << 26  # pairs of a weight and an input; fewer are not worth a thread
+_FEW_IMAGES = 8  # up to here what surrounds a call matters
 _SMALL_IMAGES = 4  # up to here one lane beats blocks of AVX2
 _DIRECT = {np.dtype(np.float32): 0, np.dtype(np.uint8): 1, np.dtype(np.bool_): 1}
 
@@ -68,6 +70,7 @@ class Emulator:
         if chosen == Instructions.AVX2 and not fits(dataflow, VARIANTS[chosen]):
             chosen = Instructions.POPCNT
         self.instructions = chosen
+        self._work = _work(dataflow)
         self._engines: tuple[_Engine, ...] = ()
         if chosen == Instructions.NUMPY:
             self._interpreter = PackedInterpreter(dataflow)
@@ -116,26 +119,24 @@ class Emulator:
                 return accumulators
             return largest_indices(self.dataflow.output.logits(accumulators), top)
         count = len(x)
-        engine = self._engines[-1] if count <= _SMALL_IMAGES else self._engines[0]
         kind = _DIRECT.get(x.dtype)
-        if kind is not None and count <= _CALL_IMAGES and x.flags.c_contiguous:
-            return self._chunk(engine, x, kind, top)
+        if kind is not None and count <= _FEW_IMAGES:
+            engine = self._engines[-1] if count <= _SMALL_IMAGES else self._engines[0]
+            bad, few = engine.run_few(x, kind, top)
+            if bad >= 0:
+                self.dataflow.encode(x[bad : bad + 1])  # raises
+            return few
         out = np.empty((count, top or self._classes), np.int64)
         most = max(1, _CONVERTED_ELEMENTS // self.dataflow.input.elements)
         step = min(most, _CALL_IMAGES)
         for start in range(0, count, step):
             part = np.ascontiguousarray(x[start : start + step])
-            kind = _DIRECT.get(part.dtype)
             if kind is None:
-                part, kind = part.astype(np.float32), 0
-            out[start : start + step] = self._chunk(engine, part, kind, top)
-        return out
-
-    def _chunk(self, engine: "_Engine", x: NDArray[Any], kind: int, top: int) -> NDArray[np.int64]:
-        wanted = min(self.threads, len(x) // _THREAD_IMAGES)
-        bad, out = engine.run(x, kind, top, wanted if wanted > 1 else 1)
-        if bad >= 0:
-            self.dataflow.encode(x[bad : bad + 1])  # raises
+                part = part.astype(np.float32)
+            threads = max(1, min(self.threads, len(part) * self._work // _THREAD_WORK))
+            bad = self._engines[0].run(part, kind or 0, top, threads, out[start : start + step])
+            if bad >= 0:
+                self.dataflow.encode(part[bad : bad + 1])  # raises
         return out
 
     def _check(self) -> None:
@@ -144,7 +145,8 @@ class Emulator:
         wanted = self.dataflow.accumulators(probes)
         for engine in self._engines:
             times = -(-(engine.lanes + 1) // len(probes))
-            bad, got = engine.run(np.tile(probes, (times, *[1] * len(self._shape))), 0, 0, 1)
+            got = np.empty((times * len(probes), self._classes), np.int64)
+            bad = engine.run(np.tile(probes, (times, *[1] * len(self._shape))), 0, 0, 1, got)
             if bad >= 0 or not np.array_equal(got, np.tile(wanted, (times, 1))):
                 raise MismatchError(
                     f"{self.dataflow.name}: the emulator, compiled for"
@@ -161,6 +163,7 @@ class _Engine:
         self.instructions = instructions
         self.lanes = variant.lanes
         self._plan = ExecutionPlan(dataflow, variant)
+        self._input_shape = dataflow.input.input_shape
         self._classes = len(dataflow.output.values)
         self._free: list[_Memory] = []
         pointer, integer = ctypes.c_void_p, ctypes.c_int64
@@ -168,60 +171,72 @@ class _Engine:
             integer, pointer, pointer, integer, integer, integer, pointer, pointer, pointer
         )
         self._call = signature((f"bnnedge_run_{instructions.value}", library.load()))
+        self._address = self._plan.address
+
+    def run_few(self, x: NDArray[Any], kind: int, top: int) -> tuple[int, NDArray[np.int64]]:
+        """Up to `_FEW_IMAGES` inputs → what `run` returns, and what it writes; little overhead."""
+        count = len(x)
+        memory = self._take()
+        memory.inputs[kind][:count] = x
+        at = memory.inputs_at[kind]
+        bad = self._call(self._address, at, kind, count, top, memory.answers_at, memory.arena, None)
+        width = top or self._classes
+        out = memory.answers[: count * width].copy()
+        self._free.append(memory)
+        return bad, out.reshape(count, width)
 
     def run(
-        self, x: NDArray[Any], kind: int, top: int, threads: int
-    ) -> tuple[int, NDArray[np.int64]]:
-        """Inputs → an image with a NaN or -1, and accumulators or classes (N, ·)."""
-        count, width = len(x), top or self._classes
-        memory = self._take()
-        inputs = x.__array_interface__["data"][0]
-        counter = memory.counter
-        counter.value = 0
-        where = ctypes.addressof(counter)
-        if count <= _SMALL_IMAGES * 2:
-            answers = memory.answers
-            bad = self._call(
-                self._plan.address, inputs, kind, count, top, memory.answers_at, memory.arena, where
-            )
-            out = answers[: count * width].copy().reshape(count, width)
-            self._free.append(memory)
-            return bad, out
-        out = np.empty((count, width), np.int64)
-        arguments = (self._plan.address, inputs, kind, count, top, out.ctypes.data)
+        self, x: NDArray[Any], kind: int, top: int, threads: int, out: NDArray[np.int64]
+    ) -> int:
+        """Write accumulators, or `top` classes, of contiguous inputs (N, …) into `out` (N, ·).
+
+        Returns:
+            An image that holds a NaN, or -1.
+        """
+        counter = ctypes.c_int64(0)
+        arguments = (self._address, x.ctypes.data, kind, len(x), top, out.ctypes.data)
+        memories = [self._take() for _ in range(threads)]
         found = [-1] * threads
-        others = [self._take() for _ in range(threads - 1)]
 
-        def work(index: int, own: "_Memory") -> None:
-            found[index] = self._call(*arguments, own.arena, where)
+        def work(index: int) -> None:
+            arena = memories[index].arena
+            found[index] = self._call(*arguments, arena, ctypes.addressof(counter))
 
-        helpers = [
-            threading.Thread(target=work, args=(index, own)) for index, own in enumerate(others, 1)
-        ]
+        helpers = [threading.Thread(target=work, args=(index,)) for index in range(1, threads)]
         for helper in helpers:
             helper.start()
-        work(0, memory)
+        work(0)
         for helper in helpers:
             helper.join()
-        self._free += [memory, *others]
-        return max(found), out
+        self._free += memories
+        return max(found)
 
     def _take(self) -> "_Memory":
         try:
             return self._free.pop()
         except IndexError:
-            return _Memory(self._plan.arena_bytes, self._classes)
+            return _Memory(self._plan.arena_bytes, self._input_shape, self._classes)
 
 
 class _Memory:
-    """What one thread writes to."""
+    """What one thread writes to.
 
-    def __init__(self, arena_bytes: int, classes: int) -> None:
+    Attributes:
+        arena: address of the streams of a block of images.
+        inputs: (`_FEW_IMAGES`, *input shape) of each kind that the engine takes.
+        inputs_at: their addresses.
+        answers: for as many images.
+        answers_at: its address.
+    """
+
+    def __init__(self, arena_bytes: int, input_shape: tuple[int, ...], classes: int) -> None:
         self._bytes = np.zeros(arena_bytes + 64, np.uint8)
         self.arena = -(-int(self._bytes.ctypes.data) // 64) * 64
-        self.answers = np.zeros(_SMALL_IMAGES * 2 * classes, np.int64)
+        shape = (_FEW_IMAGES, *input_shape)
+        self.inputs = (np.zeros(shape, np.float32), np.zeros(shape, np.uint8))
+        self.inputs_at = tuple(int(array.ctypes.data) for array in self.inputs)
+        self.answers = np.zeros(_FEW_IMAGES * classes, np.int64)
         self.answers_at = int(self.answers.ctypes.data)
-        self.counter = ctypes.c_int64(0)
 
 
 def _choose(instructions: Instructions | None) -> Instructions:
@@ -242,6 +257,14 @@ def _choose(instructions: Instructions | None) -> Instructions:
             remedy=f"use one of {', '.join(supported)}",
         )
     return instructions
+
+
+def _work(dataflow: Dataflow) -> int:
+    """Pairs of a weight and an input, and elements of the input, of one image."""
+    streams = dataflow.streams()
+    return dataflow.input.elements + sum(
+        math.prod(streams[mvu.name].shape[:-1]) * mvu.weights.size for mvu in dataflow.mvus
+    )
 
 
 @functools.cache

@@ -136,7 +136,10 @@ def test_cnv(instructions: Instructions) -> None:
 
 
 @pytest.mark.parametrize("threads", [1, 2, 3, None])
-def test_batches_of_any_size_on_any_threads(threads: int | None) -> None:
+def test_batches_of_any_size_on_any_threads(
+    threads: int | None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(emulator, "_THREAD_WORK", 1)
     dataflow, _, _, _ = wanted("odd widths")
     run = Emulator(dataflow, threads)
     x = inputs_of(dataflow, 1000)
@@ -164,7 +167,8 @@ def test_memory_does_not_grow_with_the_batch() -> None:
     assert peak < out.nbytes + (4 << 20)
 
 
-def test_calls_from_several_threads() -> None:
+def test_calls_from_several_threads(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(emulator, "_THREAD_WORK", 1)
     dataflow, x, result, _ = wanted("tfc")
     run = Emulator(dataflow, 2)
     wrong: list[int] = []

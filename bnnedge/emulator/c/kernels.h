@@ -698,13 +698,15 @@ FN void NAME(answer)(const plan *e, const char *arena, int images, int64_t top, 
   }
 }
 
-// Run images as `next` hands them out, which threads share; each has its own arena.
+// Run images as `next` hands them out, which threads share (NULL: there is one); each has its own arena.
 // Returns an image that holds a NaN, or -1.
 ATTRIBUTE int64_t NAME(bnnedge_run)(const plan *e, const char *x, int64_t type, int64_t images, int64_t top,
                           int64_t *out, char *arena, int64_t *next) {
-  const int64_t grain = LANES < 64 ? 64 : LANES;
+  const int64_t grain = LANES < 16 ? 16 : LANES;
   const int64_t bytes = e->elements * (type == UINT8 ? 1 : 4), answers = top ? top : e->classes;
   char *temporary = arena + e->temporary;
+  int64_t own = 0;
+  if (!next) next = &own;
   for (;;) {
     int64_t from = __atomic_fetch_add(next, grain, __ATOMIC_RELAXED);
     if (from >= images) return -1;
