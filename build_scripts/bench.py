@@ -1,14 +1,23 @@
 """Benchmarks, each against a plain stand-in: `python build_scripts/bench.py NAME`."""
 
+import ctypes
+import itertools
 import time
 from collections.abc import Callable, Iterator
+from functools import partial
 
 import click
+import numpy as np
+import onnx
+import onnxruntime
 import torch
+from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.nn import functional
 
+from bnnedge import dataflow as df
 from bnnedge.data.encodings import Encoding, IntegerEncoding, OneBitThreshold
+from bnnedge.emulator import Emulator, Instructions, library
 from bnnedge.models.config import LayerConfig, NetworkConfig, PoolConfig, Topology
 from bnnedge.models.zoo import build_network
 from bnnedge.training import EpochReport, TrainingConfig
@@ -147,6 +156,197 @@ def _plain_epochs(plain: _Plain, examples: Examples, config: TrainingConfig) -> 
                     if parameter.dim() > 1:
                         parameter.clamp_(-1, 1)
         yield time.perf_counter() - start
+
+
+@main.command()
+@click.option("--rounds", default=20, show_default=True, help="The quickest of so many counts.")
+def emulator(rounds: int) -> None:
+    """The emulator against onnxruntime in float32, and against the processor's popcount.
+
+    Every figure is the quickest of many short calls, in one process.
+    """
+    sets = [name for name in library.supported() if name is not Instructions.PORTABLE]
+    print("network  engine      threads  images/s  / onnxruntime")
+    for name, network, images, few in (("LFC", _lfc(), 1024, 128), ("CNV", _cnv(), 64, 16)):
+        x = np.random.default_rng(0).integers(0, 256, (images, *network.input.input_shape))
+        x = x.astype(np.float32)
+        plain = _onnxruntime_rate(network, x, rounds)
+        print(f"{name:8} onnxruntime {1:7} {plain:9,.0f}")
+        kinds = [*itertools.product(sets[:1], (1, 2)), *((each, 1) for each in sets[1:])]
+        for instructions, threads in kinds:
+            run = Emulator(network, threads, instructions=instructions)
+            # A block or two: a call that fits between two interruptions.
+            part = x if threads > 1 else x[: max(few, library.VARIANTS[instructions].lanes)]
+            rate = len(part) / _quickest(partial(run, part), rounds)
+            print(f"{name:8} {instructions:11} {threads:7} {rate:9,.0f} {rate / plain:12.1f}")
+    for name, network in (("TFC", _dense_network(784, 64, 64, 64, 10)), ("LFC", _lfc())):
+        run, one = Emulator(network, 1), np.zeros((1, 784), np.float32)
+        print(f"{name}, one image: {1e6 * _quickest(partial(run, one), 100 * rounds):.1f} us")
+    if Instructions.AVX512 in sets:
+        print(f"1024 x 1024 XNOR matrix: {_roofline_share(rounds):.0%} of VPOPCNTQ on registers")
+
+
+def _quickest(call: Callable[[], object], rounds: int) -> float:
+    """Seconds of the quickest of `rounds` calls."""
+    seconds = []
+    for _ in range(rounds):
+        start = time.perf_counter()
+        call()
+        seconds.append(time.perf_counter() - start)
+    return min(seconds)
+
+
+def _roofline_share(rounds: int) -> float:
+    """Words per second of seven matrices with thresholds, to those of a loop of VPOPCNTQ."""
+    run = Emulator(_dense_network(*[1024] * 8, 10), 1, instructions=Instructions.AVX512)
+    x = np.random.default_rng(0).normal(size=(64, 1024)).astype(np.float32)
+    loop = library.load().bnnedge_roofline
+    loop.restype, loop.argtypes = ctypes.c_int64, [ctypes.c_int64]
+    words = loop(20_000)
+    matrix, peak = [], []
+    for _ in range(10):  # the two take turns
+        matrix.append(_quickest(partial(run, x), rounds))
+        peak.append(_quickest(partial(loop, 20_000), rounds))
+    return float((len(x) * 7 * 1024 * 1024 / 64 / min(matrix)) / (words / min(peak)))
+
+
+def _matrix(name: str, rows: int, columns: int, *, last: bool = False) -> df.XnorMvu:
+    rng = np.random.default_rng(rows + columns)
+    return df.XnorMvu(
+        name=name,
+        weights=rng.integers(0, 2, (rows, columns), dtype=np.uint8),
+        thresholds=None if last else np.full(rows, columns // 2),
+        invert=None if last else rng.random(rows) < 0.5,
+    )
+
+
+def _logits(columns: int) -> df.OutputTable:
+    values = np.tile(np.arange(-columns, columns + 1, 2, dtype=np.float32), (10, 1))
+    return df.OutputTable(values=values, classes=False, low=-columns)
+
+
+def _dense_network(*widths: int) -> df.Dataflow:
+    sizes = list(itertools.pairwise(widths))
+    encoding = df.ThresholdEncoding(
+        name="one_bit",
+        input_shape=(widths[0],),
+        output_shape=(widths[0],),
+        source=np.arange(widths[0]),
+        threshold=np.full(widths[0], 128.0),
+        invert=np.zeros(widths[0], np.bool_),
+    )
+    matrices = tuple(
+        _matrix(f"mvu{index}", rows, columns, last=index == len(sizes) - 1)
+        for index, (columns, rows) in enumerate(sizes)
+    )
+    return df.Dataflow(name="dense", input=encoding, nodes=matrices, output=_logits(widths[-2]))
+
+
+def _lfc() -> df.Dataflow:
+    return _dense_network(784, 1024, 1024, 1024, 10)
+
+
+def _cnv() -> df.Dataflow:
+    """BNN-PYNQ's CNV on 8-bit images."""
+    source = np.arange(3072).reshape(3, 32, 32).transpose(1, 2, 0).reshape(-1)
+    encoding = df.IntegerEncoding(
+        name="uint8",
+        input_shape=(3, 32, 32),
+        output_shape=(32, 32, 3),
+        source=source,
+        element=df.ElementType(width_bits=8),
+        steps=np.arange(1, 256, dtype=np.float32)[None],
+    )
+    first = _matrix("mvu0", 64, 27)
+    nodes: list[df.Node] = [
+        df.SlidingWindow(name="window0", window=df.Window(kernel=(3, 3))),
+        df.IntegerMvu(
+            name="mvu0",
+            weights=first.weights,
+            thresholds=np.zeros(64, np.int32),
+            invert=np.zeros(64, np.bool_),
+        ),
+    ]
+    channels = (64, 64, 128, 128, 256, 256)
+    for index, (before, after) in enumerate(itertools.pairwise(channels), 1):
+        nodes.append(df.SlidingWindow(name=f"window{index}", window=df.Window(kernel=(3, 3))))
+        nodes.append(_matrix(f"mvu{index}", after, 9 * before))
+        if index in (1, 3):
+            half = df.Window(kernel=(2, 2), stride=(2, 2))
+            pool = df.MaxPool(
+                name=f"pool{index}", window=half, conjunction=np.zeros(after, np.bool_)
+            )
+            nodes.append(pool)
+    dense = (
+        _matrix("mvu6", 512, 256),
+        _matrix("mvu7", 512, 512),
+        _matrix("mvu8", 10, 512, last=True),
+    )
+    return df.Dataflow(
+        name="cnv",
+        input=encoding,
+        nodes=(*nodes, df.Flatten(name="flatten"), *dense),
+        output=_logits(512),
+    )
+
+
+def _onnxruntime_rate(network: df.Dataflow, x: NDArray[np.float32], rounds: int) -> float:
+    """Images per second of the same layers in float32 on one thread, at its best batch."""
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = options.inter_op_num_threads = 1
+    model = _float_model(network).SerializeToString()
+    session = onnxruntime.InferenceSession(model, options, ["CPUExecutionProvider"])
+    rates = []
+    for batch in (1, 8, 16, 64, 256):
+        part = x[:batch]
+        rates.append(len(part) / _quickest(partial(session.run, None, {"x": part}), rounds))
+    return max(rates)
+
+
+def _float_model(network: df.Dataflow) -> onnx.ModelProto:
+    """The network's layers as Conv, Gemm, Sign and MaxPool, biases in place of BatchNorms."""
+    nodes, weights, value = [], [], "x"
+
+    def add(kind: str, *inputs: str, **attributes: object) -> None:
+        nonlocal value
+        output = f"{kind}{len(nodes)}"
+        nodes.append(onnx.helper.make_node(kind, [value, *inputs], [output], **attributes))
+        value = output
+
+    kernel = None
+    for node in network.nodes:
+        match node:
+            case df.SlidingWindow():
+                kernel = node.window.kernel
+            case df.MaxPool():
+                add("MaxPool", kernel_shape=[2, 2], strides=[2, 2])
+            case df.Flatten():
+                add("Flatten")
+            case df.XnorMvu() | df.IntegerMvu():
+                matrix = 2 * node.weights.astype(np.float32) - 1
+                if kernel:
+                    matrix = matrix.reshape(node.mh, *kernel, -1).transpose(0, 3, 1, 2)
+                names = (f"{node.name}_weights", f"{node.name}_bias")
+                bias = np.full(node.mh, 0.5, np.float32)
+                for name, array in zip(names, (matrix, bias), strict=True):
+                    weights.append(onnx.numpy_helper.from_array(np.ascontiguousarray(array), name))
+                if kernel:
+                    add("Conv", *names)
+                else:
+                    add("Gemm", *names, transB=1)
+                if node.thresholds is not None:
+                    add("Sign")
+                kernel = None
+    real = onnx.TensorProto.FLOAT
+    graph = onnx.helper.make_graph(
+        nodes,
+        "float",
+        [onnx.helper.make_tensor_value_info("x", real, ["n", *network.input.input_shape])],
+        [onnx.helper.make_tensor_value_info(value, real, ["n", 10])],
+        weights,
+    )
+    opset = onnx.helper.make_opsetid("", 17)
+    return onnx.helper.make_model(graph, opset_imports=[opset], ir_version=9)
 
 
 if __name__ == "__main__":
