@@ -45,6 +45,7 @@ class Variant:
         instructions: the set.
         unit_bits: bits of a word of channels.
         lanes: images of a block.
+        triples: every third word of a row is the parity of itself and the two before it.
         row_block: rows whose weights lie together.
         limit_bits: of a signed integer that a count of mismatches is compared with.
     """
@@ -52,6 +53,7 @@ class Variant:
     instructions: Instructions
     unit_bits: int = 64
     lanes: int = 4
+    triples: bool = False
     row_block: int = 8
     limit_bits: int = 64
 
@@ -59,7 +61,7 @@ class Variant:
 VARIANTS = {
     variant.instructions: variant
     for variant in (
-        Variant(instructions=Instructions.AVX512, lanes=8),
+        Variant(instructions=Instructions.AVX512, lanes=8, triples=True),
         Variant(instructions=Instructions.AVX2, unit_bits=8, lanes=64, row_block=4, limit_bits=16),
         Variant(instructions=Instructions.POPCNT, lanes=1),
         Variant(instructions=Instructions.NEON),

@@ -322,6 +322,9 @@ class ExecutionPlan:
             own = node.weights[group * rows : (group + 1) * rows]
             bits[:, :, low:high] = own.reshape(rows, taps, per_group)
             words = self._pack(bits)[:, :, first:end].reshape(rows, -1)
+            if variant.triples:
+                whole = words.shape[1] // 3 * 3
+                words[:, 2:whole:3] ^= words[:, 0:whole:3] ^ words[:, 1:whole:3]
             words = np.pad(words, ((0, -rows % block), (0, 0)))
             blocked = words.reshape(-1, block, words.shape[1]).transpose(0, 2, 1)
             if unit_bits == 8:  # offsets into the table of each nibble's mismatches

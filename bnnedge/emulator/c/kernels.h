@@ -25,16 +25,35 @@ typedef struct {
 
 static inline __attribute__((always_inline)) ATTRIBUTE void NAME(block)(
     const MATRIX *m, const uint64_t *weights, int64_t first, const int count) {
-  __m512i sums[8];
+  __m512i sums[8], pairs[8];
 #pragma GCC unroll 8
-  for (int j = 0; j < count; j++) sums[j] = _mm512_setzero_si512();
-  for (int64_t k = 0; k < m->units; k++) {
+  for (int j = 0; j < count; j++) sums[j] = pairs[j] = _mm512_setzero_si512();
+  int64_t k = 0;
+  // Of mismatches a, b, c in three words, the third holds a ^ b ^ c already, so a full adder is two
+  // xors and one lookup, and two words are counted instead of three.
+  for (; k + 3 <= m->units; k += 3) {
+    const UNIT *column = m->column + k * LANES;
+    __m512i x0 = _mm512_loadu_si512(column), x1 = _mm512_loadu_si512(column + LANES);
+    __m512i x2 = _mm512_loadu_si512(column + 2 * LANES);
+#pragma GCC unroll 8
+    for (int j = 0; j < count; j++) {
+      __m512i a = _mm512_xor_si512(x0, _mm512_set1_epi64((int64_t)weights[k * 8 + j]));
+      __m512i b = _mm512_xor_si512(x1, _mm512_set1_epi64((int64_t)weights[k * 8 + 8 + j]));
+      __m512i sum = _mm512_xor_si512(x2, _mm512_set1_epi64((int64_t)weights[k * 8 + 16 + j]));
+      __m512i carry = _mm512_ternarylogic_epi64(a, b, sum, 0xd4);  // a & b | (a ^ b) & ~sum
+      sums[j] = _mm512_add_epi64(sums[j], _mm512_popcnt_epi64(sum));
+      pairs[j] = _mm512_add_epi64(pairs[j], _mm512_popcnt_epi64(carry));
+    }
+  }
+  for (; k < m->units; k++) {
     __m512i x = _mm512_loadu_si512(m->column + k * LANES);
 #pragma GCC unroll 8
     for (int j = 0; j < count; j++)
       sums[j] = _mm512_add_epi64(sums[j], _mm512_popcnt_epi64(_mm512_xor_si512(
                                               x, _mm512_set1_epi64((int64_t)weights[k * 8 + j]))));
   }
+#pragma GCC unroll 8
+  for (int j = 0; j < count; j++) sums[j] = _mm512_add_epi64(sums[j], _mm512_slli_epi64(pairs[j], 1));
   if (m->integers) {
 #pragma GCC unroll 8
     for (int j = 0; j < count; j++) {
@@ -338,11 +357,21 @@ FN void NAME(xnor)(const op *o, char *arena, char *temporary) {
       m.weights = (const uint16_t *)o->weights + part[2];
 #else
       m.weights = (const UNIT *)o->weights + part[2];
-      if (!o->windows && o->groups == 1)
+#endif
+#if defined(AVX2) || defined(AVX512)
+      const int direct = 0;  // columns are changed
+#else
+      const int direct = !o->windows && o->groups == 1;
+#endif
+      if (direct)
         m.column = source + p * o->width * LANES;
       else
-#endif
         NAME(window)(o, source, p, g, column);
+#if defined(AVX512)
+      for (int64_t k = 2; k < m.units; k += 3)
+        for (int l = 0; l < LANES; l++)
+          column[k * LANES + l] ^= column[(k - 1) * LANES + l] ^ column[(k - 2) * LANES + l];
+#endif
       NAME(multiply)(&m);
     }
     if (o->thresholds)
