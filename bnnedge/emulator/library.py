@@ -89,7 +89,9 @@ class Plan(ctypes.Structure):
 
     _fields_ = [
         *((name, ctypes.c_int64) for name in ("elements", "features", "identity", "bits")),
-        *((name, ctypes.c_void_p) for name in ("source", "thresholds", "flips", "steps", "table")),
+        *((name, ctypes.c_void_p) for name in ("source", "thresholds", "flips")),
+        ("units", ctypes.c_int64),
+        *((name, ctypes.c_void_p) for name in ("steps", "table")),
         *((name, ctypes.c_int64) for name in ("rows", "count", "smallest", "integral", "dst")),
         *((name, ctypes.c_int64) for name in ("element_stride", "lane_stride", "result")),
         *((name, ctypes.c_int64) for name in ("classes", "low", "step", "columns")),

@@ -513,7 +513,7 @@ class ExecutionPlan:
         plan.source = self._keep(source)
         plan.thresholds = self._keep(padded(encoding.threshold, np.float32(np.nan)))
         plan.flips = self._keep(pack_words(padded(encoding.invert.astype(np.uint8), 0)))
-        plan.element_stride = pixels * units
+        plan.units = pixels * units
 
     def _integer_encoding(self, encoding: IntegerEncoding) -> None:
         plan, steps = self._plan, encoding.steps

@@ -1,7 +1,10 @@
 """The emulator gives the integers of `Dataflow.run`, whatever runs it."""
 
+import dataclasses
 import functools
 import logging
+import subprocess
+import sys
 import threading
 import tracemalloc
 from collections.abc import Callable, Iterator
@@ -11,7 +14,7 @@ import numpy as np
 import pytest
 
 from bnnedge import tools
-from bnnedge.dataflow import Dataflow
+from bnnedge.dataflow import Add, Dataflow
 from bnnedge.emulator import Emulator, Instructions, emulator, library
 from bnnedge.errors import (
     BnnEdgeError,
@@ -224,6 +227,55 @@ def test_errors_are_the_interpreters(x: np.ndarray, instructions: Instructions) 
     with pytest.raises(DataError) as raised:
         run(x)
     assert str(raised.value) == str(expected.value)
+
+
+def test_counts_that_are_too_large_for_avx2() -> None:
+    if Instructions.AVX2 not in library.supported():
+        pytest.skip("this processor has no avx2")
+    for mw, chosen in ((32767, Instructions.AVX2), (32768, Instructions.POPCNT)):
+        dataflow = random_mlp((mw, 6, 2))
+        run = Emulator(dataflow, instructions=Instructions.AVX2)
+        assert run.instructions == chosen
+        x = random_inputs(dataflow, 14)
+        assert np.array_equal(run(x), dataflow.run(x))
+
+
+@pytest.mark.parametrize("factor", [1 << 26, 1 << 40])
+def test_integers_around_32_bits(factor: int) -> None:
+    dataflow = forks(0, 3)
+    nodes = tuple(
+        dataclasses.replace(node, factors=(factor, -1)) if isinstance(node, Add) else node
+        for node in dataflow.nodes
+    )
+    dataflow = dataclasses.replace(dataflow, nodes=nodes)
+    run = Emulator(dataflow)
+    widest = max(stream.element.width_bits for stream in dataflow.streams().values())
+    assert (run.instructions == Instructions.NUMPY) == (widest > 32)
+    x = inputs_of(dataflow, IMAGES)
+    assert np.array_equal(run(x), dataflow.run(x))
+
+
+_PROCESS = """
+import sys
+from pathlib import Path
+from bnnedge import tools
+from bnnedge.emulator import Emulator
+from tests.networks import random_inputs, random_mlp
+tools.cache_dir = lambda: Path(sys.argv[1])
+dataflow = random_mlp((20, 8, 3))
+x = random_inputs(dataflow, 30)
+assert (Emulator(dataflow)(x) == dataflow.run(x)).all()
+"""
+
+
+@pytest.mark.slow
+def test_processes_share_what_they_compile(tmp_path: Path) -> None:
+    command = [sys.executable, "-c", _PROCESS, str(tmp_path)]
+    root = Path(__file__).parents[2]
+    processes = [subprocess.Popen(command, cwd=root) for _ in range(3)]
+    assert [process.wait(timeout=300) for process in processes] == [0, 0, 0]
+    (library_folder,) = (tmp_path / "emulator").iterdir()
+    assert [path.name for path in library_folder.iterdir()] == ["engine.so"]
 
 
 def test_threads_are_positive() -> None:

@@ -4,7 +4,8 @@
 // that no sum crosses lanes, and one word of weights serves all lanes. A stream of integers is
 // int32 [element][lane], or [lane][element] where only an integer matrix reads it.
 //
-// kernels.h is compiled once per instruction set; all give the same integers.
+// kernels.h is compiled once per instruction set; all give the same integers. plan.py, library.py and
+// the two structures here describe the same fields.
 #include <stdint.h>
 #include <string.h>
 
@@ -37,6 +38,7 @@ typedef struct {
   const int32_t *source;
   const float *thresholds;  // of bits
   const uint64_t *flips;
+  int64_t units;            // of bits, of an image
   const float *steps;       // of integers: [rows][count]
   const int32_t *table;     // [rows][256], by an 8-bit input
   int64_t rows, count, smallest;

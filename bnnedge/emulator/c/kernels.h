@@ -2,8 +2,7 @@
 // Takes VARIANT, ATTRIBUTE, UNIT (a word of channels), LANES (images of a block) and LIMIT.
 
 #define UNIT_BITS ((int)(8 * sizeof(UNIT)))
-#define ROW_BLOCK (sizeof(UNIT) == 1 ? 4 : 8)  // plan.py lays weights out in such blocks
-#define INTEGER_ROWS 32                        // likewise, of integer matrices
+#define INTEGER_ROWS 32  // plan.py lays weights of integer matrices out in such blocks
 #define INTEGER_LANES 4
 
 typedef struct {
@@ -701,7 +700,7 @@ FN int NAME(encode)(const plan *e, const char *x, int type, int images, char *ar
     }
     NAME(compare_floats)(values, e->thresholds, whole, words);
     for (int64_t w = 0; w < e->features / 64; w++) words[w] ^= e->flips[w];
-    NAME(scatter)(words, e->element_stride, l, (UNIT *)(arena + e->dst));
+    NAME(scatter)(words, e->units, l, (UNIT *)(arena + e->dst));
   }
   return -1;
 }
@@ -773,7 +772,6 @@ ATTRIBUTE int64_t NAME(bnnedge_run)(const plan *e, const char *x, int64_t type, 
 #undef LIMIT
 #undef PORTABLE
 #undef UNIT_BITS
-#undef ROW_BLOCK
 #undef INTEGER_ROWS
 #undef INTEGER_LANES
 #undef MATRIX
