@@ -8,6 +8,7 @@ import onnx
 import pytest
 import torch
 
+from bnnedge.errors import LoweringError
 from bnnedge.exporter.check import compare_streams
 from bnnedge.exporter.onnx_model import to_qonnx
 from bnnedge.hardware import RtlConfig, emit
@@ -17,13 +18,13 @@ from tests.end_to_end.residual_networks import random_block
 from tests.hardware.bench import run_network
 
 ORDERS = {"conv-bn": LayerOrder.CONV_BN_RELU, "bn-conv": LayerOrder.BN_CONV_RELU}
-# Channels (8 come in), stride, shortcut and size: an odd one has windows at its edge.
+# Channels (8 come in), stride, shortcut and size: odd where half of it may be rounded up.
 SHORTCUTS = {
     "identity": (8, 1, Downsample.AVGPOOL, (7, 5)),
     "widen": (12, 1, Downsample.BINARY_CONV, (7, 5)),
     "every-second-pixel": (16, 2, Downsample.AVGPOOL, (7, 5)),
     "binary-conv": (12, 2, Downsample.BINARY_CONV, (7, 5)),
-    "mean": (8, 2, Downsample.MEAN, (7, 5)),
+    "mean": (8, 2, Downsample.MEAN, (8, 4)),
     "mean-twice": (16, 2, Downsample.MEAN, (6, 4)),
 }
 ALWAYS = {
@@ -89,3 +90,18 @@ def test_every_stage_is_equal(
             tmp_path / "rtl", dataflow.encode(x[:SIMULATED]), cache=cache, stalls=stalls
         )
         assert np.array_equal(run.values, compared.accumulators[:SIMULATED])
+
+
+def test_means_at_the_edge_of_odd_images_are_refused(tmp_path: Path) -> None:
+    """They are of fewer pixels than the others."""
+    model = random_block(
+        channels=8,
+        stride=2,
+        order=LayerOrder.CONV_BN_RELU,
+        downsample=Downsample.MEAN,
+        bits=4,
+        shape=(2, 7, 5),
+    )
+    onnx.save(to_qonnx(model), tmp_path / "model.onnx")
+    with pytest.raises(LoweringError, match="skip.pool.*ceil_mode adds an incomplete window"):
+        lower_model(tmp_path / "model.onnx", LoweringConfig())

@@ -226,5 +226,7 @@ def test_a_fifo_that_is_too_shallow_sticks(tmp_path: Path, cache: Path) -> None:
             run = run_network(rtl, encoded, cache=cache, stalls=0.3)
             assert (run.values == dataflow.results_of(encoded)).all()
         else:
-            with pytest.raises(StuckError, match=r"deadlock: 4_sum waits .* 4_sum_b_fifo \(full, 5 words\)"):
+            with pytest.raises(
+                StuckError, match=r"deadlock: 4_sum waits .* 4_sum_b_fifo \(full, 5 words\)"
+            ):
                 run_network(rtl, encoded, cache=cache, stalls=0.0)
