@@ -1,6 +1,5 @@
 """BinaryResNet-20 with hostile BatchNorms: exact at every stage, as fast as predicted."""
 
-import time
 from pathlib import Path
 
 import numpy as np
@@ -22,7 +21,6 @@ from tests.end_to_end.residual_networks import settle
 from tests.hardware.bench import run_network, steady_intervals
 
 _IMAGES, _SIMULATED = 64, 8
-_MOST_SECONDS = 300
 
 
 @pytest.mark.slow
@@ -50,9 +48,7 @@ def test_every_stage_is_equal_at_the_predicted_rate(tmp_path: Path, cache: Path)
     assert np.array_equal(dataflow.output.logits(computed), logits)
 
     draft = emit(tmp_path / "dataflow", RtlConfig(), tmp_path / "draft").folder
-    start = time.perf_counter()
     sized = verbs.fifos(draft, tmp_path / "fifos")
-    assert time.perf_counter() - start < _MOST_SECONDS
     config = RtlConfig(folding=draft / FOLDING_FILE, fifo_depths=sized.folder / "fifos.json")
     rtl = emit(tmp_path / "dataflow", config, tmp_path / "rtl").folder
     for stalls in (0.3, 0.0):
