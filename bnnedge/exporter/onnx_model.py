@@ -77,7 +77,8 @@ def _require_integers(model: Network) -> None:
         if not layer.is_binary:
             raise ExportError(f"{name} has float weights, and only ±1 export", remedy=remedy)
     for name, module in model.named_modules():
-        if isinstance(module, nn.ReLU):
+        quantised = getattr(model.get_submodule(name.rpartition(".")[0]), "quant", None) is not None
+        if isinstance(module, nn.ReLU) and not quantised:
             raise ExportError(f"{name} gives real numbers, and only signs export", remedy=remedy)
 
 

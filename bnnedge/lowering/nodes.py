@@ -208,18 +208,32 @@ class NodeReader:
     def _slice(self, node: Any, made: str) -> str:
         """Every n-th row and column, from the first or a later one on."""
         (top, left), stride = slice_of(self._model, node)
+        last = self.nodes[-1]
+        if self._extends_slice(node):  # exporters slice axis by axis
+            if isinstance(last, Crop) and stride == (1, 1):
+                self.nodes[-1] = dataclasses.replace(
+                    last, top=last.top + top, left=last.left + left
+                )
+                return made
+            if isinstance(last, SlidingWindow) and not (top or left):
+                rows, columns = last.window.stride
+                window = Window(kernel=(1, 1), stride=(rows * stride[0], columns * stride[1]))
+                self.nodes[-1] = dataclasses.replace(last, window=window)
+                return made
         if top or left:
             made = self._add(Crop(name=self._called("crop"), top=top, left=left), made)
         if stride == (1, 1):
             return made
-        last = self.nodes[-1]
-        if last.name == made and isinstance(last, SlidingWindow):  # exporters slice axis by axis
-            rows, columns = last.window.stride
-            window = Window(kernel=(1, 1), stride=(rows * stride[0], columns * stride[1]))
-            self.nodes[-1] = dataclasses.replace(last, window=window)
-            return made
         window = Window(kernel=(1, 1), stride=stride)
         return self._add(SlidingWindow(name=self._called("pixels"), window=window), made)
+
+    def _extends_slice(self, node: Any) -> bool:
+        """Whether a Slice is all that reads another one, which was read last."""
+        structure = self._structure
+        region = next(region for region in structure.regions if region.reader is node)
+        before = region.start
+        alone = before.op_type == "Slice" and len(structure.behind(before)) == 1
+        return alone and self.nodes[-1].name == self._sources[node.name, 0]
 
     def _factor(self, node: Any, operand: int) -> int:
         producer = self._model.find_producer(node.input[operand])

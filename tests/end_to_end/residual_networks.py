@@ -24,6 +24,7 @@ def random_block(
     downsample: Downsample,
     bits: int,
     shape: tuple[int, int, int],
+    relu: bool = False,
 ) -> Network:
     """A stem of 8 channels, one residual block, and a last layer of 10 classes."""
     torch.manual_seed(bits + channels)
@@ -46,6 +47,7 @@ def random_block(
         stride=stride,
         order=order,
         downsample=downsample,
+        relu=relu,
         residual=residual,
     )
     settle(model, seed=bits)

@@ -17,7 +17,12 @@ from bnnedge.ops.blocks.config import Downsample, LayerOrder
 from tests.end_to_end.residual_networks import random_block
 from tests.hardware.bench import run_network
 
-ORDERS = {"conv-bn": LayerOrder.CONV_BN_RELU, "bn-conv": LayerOrder.BN_CONV_RELU}
+ORDERS = {
+    "conv-bn": LayerOrder.CONV_BN_RELU,
+    "bn-conv": LayerOrder.BN_CONV_RELU,
+    "conv-bn-relu": LayerOrder.CONV_BN_RELU,
+    "bn-conv-relu": LayerOrder.BN_CONV_RELU,
+}
 # Channels (8 come in), stride, shortcut and size: odd where half of it may be rounded up.
 SHORTCUTS = {
     "identity": (8, 1, Downsample.AVGPOOL, (7, 5)),
@@ -32,6 +37,7 @@ ALWAYS = {
     ("conv-bn", "every-second-pixel", 4),
     ("bn-conv", "mean-twice", 8),
     ("conv-bn", "binary-conv", 2),
+    ("conv-bn-relu", "identity", 4),
 }
 IMAGES, SIMULATED = 40, 5
 
@@ -59,6 +65,7 @@ def test_every_stage_is_equal(
         downsample=downsample,
         bits=bits,
         shape=(2, *size),
+        relu=order.endswith("relu"),
     )
     x = np.random.default_rng(bits).integers(0, 256, (IMAGES, 2, *size)).astype(np.float32)
     x[0], x[1], x[2::4] = 0, 255, x[2::4] // 64

@@ -131,6 +131,26 @@ def factorised_reduction() -> Graph:
     return ended(graph, 8)
 
 
+def sliced_axis_by_axis() -> Graph:
+    """Rows, then columns, as exporters write it; what is between is read twice in one of them."""
+    graph = stem()
+    stream = graph.last
+
+    def sliced(tensor: str, axis: int, start: int, step: int) -> str:
+        graph.last = tensor
+        numbers = [np.array([n], np.int64) for n in (start, 99, axis, step)]
+        return graph.add("Slice", *numbers)
+
+    odd = sliced(sliced(stream, 2, 1, 1), 3, 1, 1)
+    odd = sliced(sliced(odd, 2, 0, 2), 3, 0, 2)
+    rows = sliced(stream, 2, 0, 2)
+    even, next_to = sliced(rows, 3, 0, 2), sliced(rows, 3, 1, 2)
+    graph.last = even
+    graph.add("Add", next_to)
+    graph.add("Add", odd)
+    return ended(graph, 4)
+
+
 def pooled_twice() -> Graph:
     graph = stem()
     stream = graph.last
@@ -200,6 +220,7 @@ def two_heads_of_one_layer() -> Graph:
         (shortcut_of_bits, {Add: 1}),
         (half_the_pixels, {Add: 1, PadChannels: 1, SlidingWindow: 3}),
         (factorised_reduction, {Concat: 1, Crop: 1}),
+        (sliced_axis_by_axis, {Add: 2}),
         (pooled_twice, {Concat: 1, Add: 1, SumPool: 2}),
         (averages_of_six, {SumPool: 2, MultiThreshold: 2}),
         (maxima, {MaxPool: 1}),
