@@ -337,13 +337,14 @@ class _Parts:
         if node.op_type != "Conv" or weights is None or weights.ndim != 4 or weights.shape[1] != 1:
             return False
         before, section = self.found[self._of[tensor]], self._section(tensor)
-        if before.kind is Kind.INPUT or tensor in self._pads:
+        if tensor in self._pads or attribute(node, "group", 1) != len(weights):
+            return False
+        if any(other.op_type not in ("Mul", "Add") for other in section):
             return False
         if before.kind in _INTEGERS:
-            summed = not any(_quantised_bits(self._model, other) for other in section)
-        else:
-            summed = all(other.op_type in ("Mul", "Add") for other in section)
-        if not summed or attribute(node, "group", 1) != len(weights):
+            return bool((weights == weights[0, 0, 0, 0]).all())
+        layer = before.barrier
+        if before.kind is not Kind.LAYER or layer is None or layer.op_type != "Conv":
             return False
         return bool((weights == weights[:, :, :1, :1]).all())
 

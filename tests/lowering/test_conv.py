@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 from bnnedge.dataflow import (
@@ -143,6 +143,8 @@ def _images(seed: int, channels: int = 3, height: int = 8, width: int = 6) -> Im
     max_examples=6, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
 )
 @given(seed=st.integers(0, 2**32 - 1))
+@example(seed=28467)  # padding in front of the first layer
+@example(seed=731786)  # a depthwise layer of 1x1 behind a pool
 def test_any_two_layers_are_lowered_exactly(seed: int, tmp_path: Path) -> None:
     rng = np.random.default_rng(seed)
     images = Images(*(int(n) for n in rng.integers((1, 5, 5), (5, 9, 9))), rng)
