@@ -49,7 +49,14 @@ def cases() -> list[Any]:
             id="-".join(map(str, case)),
             marks=[] if case in ALWAYS else [pytest.mark.slow],
         )
-        for case in ((o, s, bits) for o in ORDERS for s in SHORTCUTS for bits in (2, 4, 8))
+        for case in (
+            (o, s, bits)
+            for o in ORDERS
+            for s in SHORTCUTS
+            for bits in (2, 4, 8)
+            # Behind a ReLU most signs are +1, so few such networks tell images apart.
+            if not o.endswith("relu") or (s, bits) == ("identity", 4)
+        )
     ]
 
 
