@@ -15,6 +15,7 @@ from bnnedge.errors import DesignError
 
 DESIGN_FILE = "design.json"
 TOP_MODULE = "bnnedge_core"
+LEAST_FIFO_WORDS = 2
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -121,6 +122,16 @@ class Design:
             for kernel in self.kernels
             if kernel.depth_words is not None and None not in (*kernel.inputs, *kernel.outputs)
         )
+
+    @property
+    def producers(self) -> Mapping[str | None, KernelInstance]:
+        """The kernel that gives each stream, by the stream's name; None: m_axis."""
+        return {stream: kernel for kernel in self.kernels for stream in kernel.outputs}
+
+    @property
+    def consumers(self) -> Mapping[str | None, KernelInstance]:
+        """The kernel that takes each stream, by the stream's name; None: s_axis."""
+        return {stream: kernel for kernel in self.kernels for stream in kernel.inputs}
 
     @property
     def input_bits(self) -> int:

@@ -151,8 +151,10 @@ def build(recipe: Path, out: Path, *, progress: StageProgress = _silent_stage) -
     )
     depths = None
     if has_joins(lowered):
+        from bnnedge.hardware.fifos import FIFOS_FILE
+
         draft = builder.run("draft", lambda to, _: emit(to))
-        depths = builder.run("fifos", lambda to, _: fifos(draft, to)) / "fifos.json"
+        depths = builder.run("fifos", lambda to, _: fifos(draft, to)) / FIFOS_FILE
     emitted = builder.run("rtl", lambda to, _: emit(to, fifo_depths=depths))
     images = test_images(exported)
     builder.run("simulate", lambda to, tell: _simulate_stage(emitted, loaded, images, to, tell))

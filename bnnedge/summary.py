@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 import bnnedge
 from bnnedge.artifacts import Artifact
 from bnnedge.dataflow import INPUT, Dataflow, IntegerMvu, XnorMvu
-from bnnedge.design import Design, KernelInstance
+from bnnedge.design import LEAST_FIFO_WORDS, Design, KernelInstance
 from bnnedge.reports import data as report
 from bnnedge.reports.data import Check, ReportData, Verdict
 
@@ -426,8 +426,7 @@ def _fifos(
     design: Design, sized: Mapping[str, Any] | None, simulated: Mapping[str, Any] | None
 ) -> tuple[report.Fifo, ...]:
     """The FIFOs of `design`, with the facts of their sizing and of the simulation."""
-    producers = {stream: kernel for kernel in design.kernels for stream in kernel.outputs}
-    consumers = {stream: kernel for kernel in design.kernels for stream in kernel.inputs}
+    producers, consumers = design.producers, design.consumers
     guesses = {fifo["name"]: fifo["first_guess_words"] for fifo in (sized or {}).get("fifos", ())}
     high_water: dict[str, list[report.HighWater]] = {fifo.name: [] for fifo in design.fifos}
     for run in () if simulated is None else simulated["runs"]:
@@ -453,7 +452,9 @@ def _fifos(
 def _storage(fifo: KernelInstance) -> report.Storage:
     if fifo.block_rams:
         return report.Storage.BLOCK_RAM
-    return report.Storage.REGISTERS if fifo.depth_words == 2 else report.Storage.LUT_RAM
+    return (
+        report.Storage.REGISTERS if fifo.depth_words == LEAST_FIFO_WORDS else report.Storage.LUT_RAM
+    )
 
 
 def _streams(simulated: Mapping[str, Any]) -> tuple[report.StreamActivity, ...]:

@@ -6,7 +6,6 @@ not wait for torch or FINN.
 
 import dataclasses
 import functools
-import json
 import tempfile
 import zipfile
 from collections.abc import Callable, Mapping
@@ -146,7 +145,7 @@ def fifos(rtl: Path, out: Path) -> Artifact:
     from bnnedge.artifacts import stage, to_json
     from bnnedge.design import Design
     from bnnedge.hardware import RtlConfig, emit
-    from bnnedge.hardware.fifos import FIFOS_FILE
+    from bnnedge.hardware.fifos import FIFOS_FILE, write_depths
     from bnnedge.hardware.folding import FOLDING_FILE
     from bnnedge.simulation import Core
     from bnnedge.simulation.fifos import confirm, size_fifos, unbounded_depths
@@ -154,7 +153,7 @@ def fifos(rtl: Path, out: Path) -> Artifact:
     def with_depths(depths: Mapping[str, int], folder: Path) -> Core:
         folder.mkdir()
         path = folder / FIFOS_FILE
-        path.write_text(json.dumps(depths, indent=1) + "\n")
+        write_depths(path, depths)
         config = RtlConfig(folding=rtl / FOLDING_FILE, fifo_depths=path)
         emit(rtl / "dataflow", config, folder / "rtl")
         return Core.load(folder / "rtl")
@@ -166,7 +165,7 @@ def fifos(rtl: Path, out: Path) -> Artifact:
             sized = size_fifos(draft, deep)
             depths = {fifo.name: fifo.depth_words for fifo in sized}
             interval = confirm(with_depths(depths, Path(name) / "sized"))
-        (folder / FIFOS_FILE).write_text(json.dumps(depths, indent=1) + "\n")
+        write_depths(folder / FIFOS_FILE, depths)
         return {
             "interval_cycles": interval,
             "predicted_interval_cycles": draft.interval_cycles,

@@ -10,7 +10,7 @@ from bnnedge.dataflow.arrays import frozen
 from bnnedge.dataflow.streams import BIPOLAR, ElementType, Stream
 from bnnedge.errors import DataflowError
 
-_MOST_THRESHOLDS = 255  # 8-bit results
+MOST_THRESHOLDS = 255  # 8-bit results
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -53,9 +53,9 @@ class MultiThreshold:
             raise DataflowError(
                 f"{self.name}: wanted thresholds and invert flags of {rows} channels"
             )
-        if not 1 <= self.thresholds.shape[1] <= _MOST_THRESHOLDS:
+        if not 1 <= self.thresholds.shape[1] <= MOST_THRESHOLDS:
             raise DataflowError(
-                f"{self.name}: wanted 1 to {_MOST_THRESHOLDS} thresholds per channel,"
+                f"{self.name}: wanted 1 to {MOST_THRESHOLDS} thresholds per channel,"
                 f" got {self.thresholds.shape[1]}"
             )
         if (np.diff(self.thresholds.astype(np.int64), axis=1) < 0).any():

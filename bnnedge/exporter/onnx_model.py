@@ -77,8 +77,10 @@ def _require_integers(model: Network) -> None:
         if not layer.is_binary:
             raise ExportError(f"{name} has float weights, and only ±1 export", remedy=remedy)
     for name, module in model.named_modules():
-        quantised = getattr(model.get_submodule(name.rpartition(".")[0]), "quant", None) is not None
-        if isinstance(module, nn.ReLU) and not quantised:
+        if not isinstance(module, nn.ReLU):
+            continue
+        block = model.get_submodule(name.rpartition(".")[0])
+        if getattr(block, "quant", None) is None:
             raise ExportError(f"{name} gives real numbers, and only signs export", remedy=remedy)
 
 

@@ -14,7 +14,7 @@ from bnnedge.dataflow.graph import GRAPH_FILE, WEIGHTS_FILE
 from bnnedge.design import TOP_MODULE, Design, KernelInstance, Layer
 from bnnedge.hardware.config import RtlConfig
 from bnnedge.hardware.core import S_AXIS, core_text, sources_of, streams_of
-from bnnedge.hardware.fifos import FIFOS_FILE, FifoDepths, read_depths
+from bnnedge.hardware.fifos import FIFOS_FILE, FifoDepths, read_depths, write_depths
 from bnnedge.hardware.folding import (
     FOLDING_FILE,
     Folding,
@@ -79,7 +79,7 @@ def _write(
     record = folding_record(folding)
     (folder / FOLDING_FILE).write_text(json.dumps(record, indent=1) + "\n")
     if depths:
-        (folder / FIFOS_FILE).write_text(json.dumps(depths, indent=1) + "\n")
+        write_depths(folder / FIFOS_FILE, depths)
     id_word = _id_word(folder)
     network = build_network(graph, folding, depths)
     placed = network.placed

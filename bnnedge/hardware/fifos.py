@@ -26,10 +26,10 @@ from bnnedge.dataflow import (
     SumPool,
     Window,
 )
+from bnnedge.design import LEAST_FIFO_WORDS
 from bnnedge.errors import DesignError
 
 FIFOS_FILE = "fifos.json"
-LEAST_WORDS = 2
 FifoDepths = Mapping[str, int]
 _SLACK_PIXELS = 2  # what a kernel may take in advance, and what is on its way between two
 
@@ -90,6 +90,11 @@ def _behind_window(need: NDArray[np.int64], window: Window, before: Stream) -> N
     return np.maximum.accumulate(view.max(axis=(3, 4)).reshape(-1))
 
 
+def write_depths(path: Path, depths: FifoDepths) -> None:
+    """Write what `read_depths` reads."""
+    path.write_text(json.dumps(depths, indent=1) + "\n")
+
+
 def read_depths(path: Path) -> FifoDepths:
     """Read {"<FIFO>": words}.
 
@@ -103,6 +108,8 @@ def read_depths(path: Path) -> FifoDepths:
     if not isinstance(record, dict) or not record:
         raise DesignError(f'{path}: wanted {{"<FIFO>": words}}, got {type(record).__name__}')
     for name, words in record.items():
-        if type(words) is not int or words < LEAST_WORDS:
-            raise DesignError(f"{path}: {name}: wanted {LEAST_WORDS} words or more, got {words!r}")
+        if type(words) is not int or words < LEAST_FIFO_WORDS:
+            raise DesignError(
+                f"{path}: {name}: wanted {LEAST_FIFO_WORDS} words or more, got {words!r}"
+            )
     return record

@@ -23,9 +23,10 @@ from bnnedge.dataflow import (
     Threshold,
     XnorMvu,
 )
+from bnnedge.design import LEAST_FIFO_WORDS
 from bnnedge.errors import DesignError
 from bnnedge.hardware.core import S_AXIS, Placed, Source, identifier
-from bnnedge.hardware.fifos import LEAST_WORDS, FifoDepths, operand_pixels
+from bnnedge.hardware.fifos import FifoDepths, operand_pixels
 from bnnedge.hardware.folding import (
     Fold,
     Folding,
@@ -243,7 +244,7 @@ class _Builder:
         kernel = mvu_kernel(node, fold, before, memory_prefix=self._memory)
         number = head.source.kernel
         from_window = number >= 0 and isinstance(self._placed[number].kernel, SlidingWindowKernel)
-        depth = max(LEAST_WORDS, 0 if from_window else kernel.replayed_words)
+        depth = max(LEAST_FIFO_WORDS, 0 if from_window else kernel.replayed_words)
         return kernel, self._fifo(head, depth, before)
 
     def _join(
@@ -256,7 +257,7 @@ class _Builder:
             self._stem = f"{stem}_{side}"
             head = self._convert(head, lanes, before)
             words = ahead * before.channels // lanes
-            head = self._fifo(head, max(LEAST_WORDS, words), before)
+            head = self._fifo(head, max(LEAST_FIFO_WORDS, words), before)
             if isinstance(node, Concat) and before.element != after.element:
                 head = self._resize(head, after.element.width_bits, before)
             ready.append(head)
@@ -371,7 +372,7 @@ class _Builder:
             head = dataclasses.replace(head, source=source, lanes=lanes)
         if stream.element.width_bits != head.element_bits:
             if head.source == S_AXIS or len(self._placed[head.source.kernel].widths_out) > 1:
-                head = self._fifo(head, LEAST_WORDS, stream, suffix="bytes_fifo")
+                head = self._fifo(head, LEAST_FIFO_WORDS, stream, suffix="bytes_fifo")
             head = self._resize(head, stream.element.width_bits, stream)
         return head
 
@@ -424,7 +425,7 @@ class _Builder:
             head = _Head(
                 source=source, lanes=converter.output_width_bits // bits, element_bits=bits
             )
-        self._fifo(head, LEAST_WORDS, stream)
+        self._fifo(head, LEAST_FIFO_WORDS, stream)
         fifos = {part.name for part in self._placed if isinstance(part.kernel, StreamFifoKernel)}
         unknown = sorted(set(self._depths) - fifos)
         if unknown:

@@ -11,12 +11,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from bnnedge.dataflow.branches import MOST_THRESHOLDS
 from bnnedge.errors import LoweringError
 from bnnedge.lowering.thresholds import Reach
 
 _MOST_LEVELS = 1 << 12
 _LARGEST_CODE = 1 << 15
-_MOST_STEPS = 255  # 8 bits
 _MANTISSA_BITS = 24
 
 
@@ -44,7 +44,7 @@ class Codes:
         levels = np.unique(values).astype(np.float64)
         grid = _lowest_bit(levels)
         if len(levels) <= _MOST_LEVELS and np.abs(levels).max() < _LARGEST_CODE * grid:
-            codes = (values / np.float64(grid)).astype(np.int64)
+            codes = (values.astype(np.float64) / grid).astype(np.int64)
             return cls(codes=codes, grid=grid)
         shown = ", ".join(f"{level:.6g}" for level in levels[:3])
         raise LoweringError(
@@ -78,9 +78,9 @@ class Codes:
             raise LoweringError(
                 f"{where}: channel {uneven[0]} rises and falls", remedy="thresholds cannot do that"
             )
-        if high - low > _MOST_STEPS:
+        if high - low > MOST_THRESHOLDS:
             raise LoweringError(
-                f"{where}: takes {high - low + 1} steps, wanted at most {_MOST_STEPS + 1}",
+                f"{where}: takes {high - low + 1} steps, wanted at most {MOST_THRESHOLDS + 1}",
                 remedy="quantise to 8 bits or less",
             )
         reached = np.where(invert, high - self.codes, self.codes - low)  # how many thresholds

@@ -68,11 +68,10 @@ class NodeReader:
             window = window_of(self._model, pool)
             made = self._add(MaxPool(name=f"input_pool_{number}", window=window), made)
         self._sources[structure.layers[0].name, 0] = made
-        points = dict.fromkeys([id(structure.layers[0])], (structure.layers[0], Kind.LAYER)) | {
-            id(region.start): (region.start, region.kind) for region in structure.regions
-        }
-        for start, kind in points.values():
-            regions = [region for region in structure.regions if region.start is start]
+        # The first layer's regions come first.
+        points = {id(region.start): region for region in structure.regions}
+        for start, kind in ((region.start, region.kind) for region in points.values()):
+            regions = structure.behind(start)
             if kind is Kind.LAYER:
                 made, regions = self._layer(structure.layers.index(start), regions)
             elif kind is Kind.QUANTISER:
@@ -142,9 +141,7 @@ class NodeReader:
             regions = []
         elif index == len(structure.layers) - 1:
             (region,) = regions
-            if self._sums(region):
-                window = window_of(model, region.pools[0])
-                made = self._add(SumPool(name=f"sum_{index}", window=window), made)
+            made = self._summed(region, made, f"sum_{index}")
             if layer.op_type == "Conv":
                 self._add(Flatten(name=f"flatten_{index + 1}"), made)
             regions = []
@@ -152,12 +149,11 @@ class NodeReader:
 
     def _region(self, region: Region, made: str) -> None:
         """Sums, thresholds and pools of bits behind a point, as far as there are any."""
-        model, structure = self._model, self._structure
+        structure = self._structure
         index = structure.layers.index(region.start) if region.kind is Kind.LAYER else None
         alone = index is not None and len(structure.behind(region.start)) == 1
         if self._sums(region):
-            name = f"sum_{index}" if alone else self._called("sum")
-            made = self._add(SumPool(name=name, window=window_of(model, region.pools[0])), made)
+            made = self._summed(region, made, f"sum_{index}" if alone else self._called("sum"))
         bits = self._bits(region)
         if bits is not None:
             same = made, bits[0].tobytes(), bits[1].tobytes()
@@ -173,6 +169,13 @@ class NodeReader:
                 MultiThreshold(name=name, thresholds=rows, invert=invert, low=low), made
             )
         self._connect(region, made)
+
+    def _summed(self, region: Region, made: str, name: str) -> str:
+        """The sums that a region begins with, if it does."""
+        if not self._sums(region):
+            return made
+        window = window_of(self._model, region.pools[0])
+        return self._add(SumPool(name=name, window=window), made)
 
     def _connect(self, region: Region, made: str) -> None:
         assert region.reader is not None

@@ -19,7 +19,7 @@ from bnnedge.lowering.regions import RegionProbe
 from bnnedge.lowering.structure import Region
 from bnnedge.lowering.windows import window_of
 
-_CHUNK_ELEMENTS = 1 << 23  # of float32, run at a time: bounds memory, not results
+CHUNK_ELEMENTS = 1 << 23  # of float32, run at a time: bounds memory, not results
 _MOST_LEVELS = 64
 LARGEST_SUM = 1 << 24  # beyond, float32 sums of integers are not exact
 _MOST_ACCUMULATORS = 1 << 29  # times channels: half a gigabyte of bits
@@ -170,7 +170,7 @@ def survey(
 def chunks(probe: RegionProbe, tensor: str, values: NDArray[np.int64]) -> Any:
     """Run a region on `values` in all channels: (start, rows, entering max-pools, tensors)."""
     channels = probe.layouts[tensor].channels
-    size = max(1, _CHUNK_ELEMENTS // (channels * probe.elements()))
+    size = max(1, CHUNK_ELEMENTS // (channels * probe.elements()))
     for start in range(0, len(values), size):
         part = values[start : start + size].astype(np.float32)
         grid = np.repeat(part[:, None], channels, axis=1)

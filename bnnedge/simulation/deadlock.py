@@ -58,8 +58,7 @@ def find_deadlock(design: Design, states: Sequence[StreamState]) -> tuple[Wait, 
 
 def _waits(design: Design, states: Sequence[StreamState]) -> Mapping[str, Mapping[str, Wait]]:
     """By the names of a kernel and of what it waits for."""
-    producers = {stream: kernel for kernel in design.kernels for stream in kernel.outputs}
-    consumers = {stream: kernel for kernel in design.kernels for stream in kernel.inputs}
+    producers, consumers = design.producers, design.consumers
     waits: dict[str, dict[str, Wait]] = {}
     for state in states:
         producer, consumer = producers[state.name], consumers[state.name]

@@ -14,12 +14,11 @@ from dataclasses import dataclass
 import numpy as np
 
 from bnnedge.dataflow import Dataflow
-from bnnedge.design import Design
+from bnnedge.design import LEAST_FIFO_WORDS, Design
 from bnnedge.errors import MismatchError
 from bnnedge.simulation.check import generate_inputs
 from bnnedge.simulation.core import Core, CoreRun
 
-LEAST_WORDS = 2
 _IMAGES = 5
 _TOLERANCE = 0.001
 
@@ -49,9 +48,9 @@ def unbounded_depths(design: Design) -> Mapping[str, int]:
         stream for kernel in design.kernels if len(kernel.inputs) > 1 for stream in kernel.inputs
     }
     return {
-        fifo.name: 2 * fifo.image_words + LEAST_WORDS
+        fifo.name: 2 * fifo.image_words + LEAST_FIFO_WORDS
         if fifo.outputs[0] in joined and fifo.image_words
-        else fifo.depth_words or LEAST_WORDS
+        else fifo.depth_words or LEAST_FIFO_WORDS
         for fifo in design.fifos
     }
 
@@ -78,7 +77,7 @@ def size_fifos(draft: Design, unbounded: Core, *, seed: int = 0) -> tuple[SizedF
             high_water_words=mark,
             # A full FIFO takes no word even while it gives one, so one that fills has one to spare;
             # but where it was full at the guessed depth already, that was enough.
-            depth_words=max(LEAST_WORDS, min(mark + 1, fifo.depth_words or 0)),
+            depth_words=max(LEAST_FIFO_WORDS, min(mark + 1, fifo.depth_words or 0)),
         )
         for fifo, mark in zip(unbounded.design.fifos, marks, strict=True)
     )

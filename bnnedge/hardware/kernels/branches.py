@@ -9,11 +9,11 @@ from numpy.typing import NDArray
 
 from bnnedge.cost import Cost, carry_chain, index_bits, rom
 from bnnedge.dataflow import ElementType
+from bnnedge.dataflow.branches import MOST_THRESHOLDS
 from bnnedge.errors import FoldingError
 from bnnedge.hardware.kernels.base import MOST_LANES, Kernel, Parameter, check_divides
 from bnnedge.hardware.kernels.memory import hex_words
 
-_MOST_THRESHOLDS = 255
 _MOST_TABLE_BITS = 8  # up to here, any table is smaller than the search for it
 _NARROW = 4  # adders up to so many bits become LUTs
 
@@ -350,9 +350,9 @@ class MultiThresholdKernel(Kernel):
         check_divides(self.name, "PE", self.pe, "C", self._channels)
         if self.pe > MOST_LANES:
             raise FoldingError(f"{self.name}: wanted PE up to {MOST_LANES}, got {self.pe}")
-        if rows not in (1, self._channels) or not 1 <= levels <= _MOST_THRESHOLDS:
+        if rows not in (1, self._channels) or not 1 <= levels <= MOST_THRESHOLDS:
             raise FoldingError(
-                f"{self.name}: wanted 1 to {_MOST_THRESHOLDS} thresholds for each of"
+                f"{self.name}: wanted 1 to {MOST_THRESHOLDS} thresholds for each of"
                 f" {self._channels} channels or for all, got {self.thresholds.shape}"
             )
         if (np.diff(self.thresholds.astype(np.int64)) < 0).any():

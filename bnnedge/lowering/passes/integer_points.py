@@ -11,18 +11,17 @@ from numpy.typing import NDArray
 from qonnx.core.datatype import DataType
 from qonnx.core.modelwrapper import ModelWrapper
 
-from bnnedge.dataflow import ElementType
+from bnnedge.dataflow import ElementType, Window
 from bnnedge.errors import LoweringError
 from bnnedge.lowering.execute import Runner
 from bnnedge.lowering.notes import is_exact_factor
 from bnnedge.lowering.passes.edit import Inserter, index_of, insert_sum, take_output
 from bnnedge.lowering.regions import one_window
 from bnnedge.lowering.structure import MAX_POOLS, SUMS, called
-from bnnedge.lowering.thresholds import LARGEST_SUM
+from bnnedge.lowering.thresholds import CHUNK_ELEMENTS, LARGEST_SUM
 from bnnedge.lowering.windows import window_of
 
 _LARGEST_FACTOR = 1 << 8
-_CHUNK_ELEMENTS = 1 << 23  # of float32, run at a time: bounds memory, not results
 
 
 def integer_type(low: int, high: int) -> DataType:
@@ -62,15 +61,18 @@ class IntegerPoint:
         if node.op_type in SUMS:
             self._sum(grid, low, high)
         elif len(set(self._grids)) > 1:
-            scales = " and ".join(f"{one:.6g}" for one in self._grids)
             raise LoweringError(
-                f"{called(node)}: joins multiples of {scales}",
+                f"{called(node)}: joins multiples of {self._scales}",
                 remedy="quantise both with one scale",
             )
         elif node.op_type not in MAX_POOLS and node.op_type not in ("Concat", "Slice", "Pad"):
             self._pool(grid, low[0], high[0])
         else:
             self._scale_back(grid, integer_type(min(low), max(high)))
+
+    @property
+    def _scales(self) -> str:
+        return " and ".join(f"{one:.6g}" for one in self._grids)
 
     def _scale_back(self, grid: float, kind: DataType) -> None:
         inserter = Inserter(self._model, index_of(self._model, self._node) + 1)
@@ -84,9 +86,8 @@ class IntegerPoint:
             raise LoweringError(f"{called(node)}: wanted two operands, got {len(node.input)}")
         factors = [int(one / grid) for one in self._grids]
         if max(factors) > _LARGEST_FACTOR:
-            scales = " and ".join(f"{one:.6g}" for one in self._grids)
             raise LoweringError(
-                f"{called(node)}: adds multiples of {scales}, which have no common scale",
+                f"{called(node)}: adds multiples of {self._scales}, which have no common scale",
                 remedy="quantise both with scales that are powers of two",
             )
         if node.op_type == "Sub":
@@ -114,7 +115,7 @@ class IntegerPoint:
         window = window_of(model, node)
         least, most = low * window.taps, high * window.taps
         self._check_exact(max(-least, most))
-        tail = self._divided(grid, np.arange(least, most + 1), window.taps)
+        tail = self._divided(grid, np.arange(least, most + 1), window)
         output, name = str(node.output[0]), str(node.name)
         model.graph.node.remove(node)
         made = insert_sum(self._inserter, model, node.input[0], window, name)
@@ -134,7 +135,7 @@ class IntegerPoint:
             self._inserter.node(op, inputs, made, f"{name}_{what}")
 
     def _divided(
-        self, grid: float, sums: NDArray[np.int64], taps: int
+        self, grid: float, sums: NDArray[np.int64], window: Window
     ) -> tuple[str, np.float32] | None:
         """The op and constant that make of a sum what the original node makes of it; or None."""
         node, model = self._node, self._model
@@ -147,15 +148,15 @@ class IntegerPoint:
                     remedy="weigh with one power of two",
                 )
             return None if weights[0] == 1 else ("Mul", weights[0])
-        runner = Runner(model)
+        runner, taps = Runner(model), window.taps
         count, part = np.float32(taps), np.float32(1) / np.float32(taps)
         ways: dict[tuple[str, np.float32] | None, bool] = dict.fromkeys(
             (None, ("Div", count), ("Mul", part)), True
         )
-        size = max(1, _CHUNK_ELEMENTS // taps)
+        size = max(1, CHUNK_ELEMENTS // taps)
         for start in range(0, len(sums), size):
-            values = (sums[start : start + size] * float(grid)).astype(np.float32)
-            means = one_window(runner, node, window_of(model, node), values[:, None])[:, 0]
+            values = (sums[start : start + size] * grid).astype(np.float32)
+            means = one_window(runner, node, window, values[:, None])[:, 0]
             made = {None: values, ("Div", count): values / count, ("Mul", part): values * part}
             for way, result in made.items():
                 ways[way] &= np.array_equal(means, result)
