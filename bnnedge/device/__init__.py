@@ -1,4 +1,4 @@
-"""The serial device around a design in a bitstream: its sources, its parameters, its record."""
+"""The devices around a design in a bitstream, serial or AXI: sources, parameters, records."""
 
 import dataclasses
 import json
@@ -21,7 +21,12 @@ MODULES = (
     "frame_sender",
     TOP_MODULE,
 )
-"""SystemVerilog files of the device, in compile order; the tops of boards stand beside them."""
+"""SystemVerilog files of the serial device, in compile order; tops of boards stand beside them."""
+AXI_TOP_MODULE = "bnnedge_axi"
+_AXI_FILES = ("axi_registers.sv", f"{AXI_TOP_MODULE}.v")
+_KERNELS = Path(__file__).parents[1] / "hardware" / "sv"
+_CONVERTER_FILES = ("stream_contract.sv", "stream_width_converter.sv")
+_MOST_DMA_BITS = 1024  # a stream of AMD's AXI DMA (PG021)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -85,4 +90,46 @@ def device_parameters(
         "InputBeats": design.input_beats,
         "OutputWidth": design.output_width_bits,
         "OutputBeats": design.output_beats,
+    }
+
+
+@dataclass(frozen=True, kw_only=True)
+class AxiDevice:
+    """An AXI device as it is in a bitstream, behind an AXI DMA.
+
+    Attributes:
+        board: its name.
+        clock_hz: clock of network, streams and registers.
+        id_word: what the register ID reads as.
+    """
+
+    board: str
+    clock_hz: int
+    id_word: int
+
+    def save(self, folder: Path) -> None:
+        """Write `device.json` into `folder`."""
+        (folder / DEVICE_FILE).write_text(json.dumps(dataclasses.asdict(self), indent=1) + "\n")
+
+
+def axi_sources(design: Design) -> tuple[Path, ...]:
+    """Files of `bnnedge_axi`, in compile order, beyond those of `design` itself."""
+    wide = max(design.input_width_bits, design.output_width_bits) > _MOST_DMA_BITS
+    own = {Path(name).name for name in design.sources}
+    converter = [_KERNELS / name for name in _CONVERTER_FILES if wide and name not in own]
+    return (*converter, *(SV_FOLDER / name for name in _AXI_FILES))
+
+
+def axi_parameters(design: Design) -> dict[str, int]:
+    """Parameters of `bnnedge_axi` around `design`."""
+    in_width = min(design.input_width_bits, _MOST_DMA_BITS)
+    out_width = min(design.output_width_bits, _MOST_DMA_BITS)
+    return {
+        "IN_WIDTH": in_width,
+        "OUT_WIDTH": out_width,
+        "IN_BEATS": design.input_beats * design.input_width_bits // in_width,
+        "OUT_BEATS": design.output_beats * design.output_width_bits // out_width,
+        "CORE_IN_WIDTH": design.input_width_bits,
+        "CORE_OUT_WIDTH": design.output_width_bits,
+        "ID_WORD": design.id_word,
     }

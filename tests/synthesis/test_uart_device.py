@@ -8,12 +8,12 @@ from pathlib import Path
 
 import pytest
 
-from bnnedge.device import SV_FOLDER
+from bnnedge.device import MODULES, SV_FOLDER
 from bnnedge.verilated import serial, verilator
 from bnnedge.verilated.serial import SerialModel, SerialPorts
 
 CORE = Path(__file__).parent / "sv" / "bnnedge_core.sv"
-SOURCES = [*sorted(path for path in SV_FOLDER.glob("*.sv") if path.stem != "ulx3s"), CORE]
+SOURCES = [*(SV_FOLDER / f"{module}.sv" for module in MODULES), CORE]
 CLOCKS_PER_BIT = 8
 TIMEOUT = 1000
 BEATS = 3
