@@ -65,6 +65,7 @@ module bnnedge_axi #(
   wire        in_valid, in_ready, out_valid, out_ready;
   reg         in_image_q;
 
+  initial rst_nq = 1'b0;  // no kernel sees a first clock without reset
   always @(posedge aclk) rst_nq <= aresetn & ~reset;
 
   // A beat that breaks its frame is taken, and goes no further.
