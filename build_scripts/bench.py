@@ -176,7 +176,7 @@ def emulator(rounds: int) -> None:
         for instructions, threads in kinds:
             run = Emulator(network, threads, instructions=instructions)
             # A block or two: a call that fits between two interruptions.
-            part = x if threads > 1 else x[: max(few, library.VARIANTS[instructions].lanes)]
+            part = x if threads > 1 else x[: max(few, library.VARIANTS[instructions][-1].lanes)]
             rate = len(part) / _quickest(partial(run, part), rounds)
             print(f"{name:8} {instructions:11} {threads:7} {rate:9,.0f} {rate / plain:12.1f}")
     for name, network in (("TFC", _dense_network(784, 64, 64, 64, 10)), ("LFC", _lfc())):

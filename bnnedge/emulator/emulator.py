@@ -6,6 +6,7 @@ import logging
 import math
 import os
 import threading
+from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
@@ -14,9 +15,9 @@ from numpy.typing import NDArray
 from bnnedge.dataflow import Dataflow, IntegerEncoding
 from bnnedge.dataflow.nodes import largest_indices
 from bnnedge.emulator import library
-from bnnedge.emulator.library import VARIANTS, Instructions
+from bnnedge.emulator.library import VARIANTS, Instructions, Variant
 from bnnedge.emulator.packed import PackedInterpreter
-from bnnedge.emulator.plan import ExecutionPlan, executable, fits
+from bnnedge.emulator.plan import ExecutionPlan, counts_fit, executable
 from bnnedge.errors import ConfigError, MismatchError, ToolMissingError
 
 _LOG = logging.getLogger(__name__)
@@ -24,8 +25,8 @@ _LOG = logging.getLogger(__name__)
 _CALL_IMAGES = 1 << 16  # between two chances to stop
 _CONVERTED_ELEMENTS = 1 << 24  # of inputs that are converted to float32, at a time
 _THREAD_WORK = 1 << 26  # pairs of a weight and an input; fewer are not worth a thread
+_PROBES = 8  # inputs that check an engine
 _FEW_IMAGES = 8  # up to here what surrounds a call matters
-_SMALL_IMAGES = 4  # up to here one lane beats blocks of AVX2
 _DIRECT = {np.dtype(np.float32): 0, np.dtype(np.uint8): 1, np.dtype(np.bool_): 1}
 
 
@@ -67,16 +68,18 @@ class Emulator:
         self._shape = dataflow.input.input_shape
         self._classes = len(dataflow.output.values)
         chosen = _choose(instructions) if executable(dataflow) else Instructions.NUMPY
-        if chosen == Instructions.AVX2 and not fits(dataflow, VARIANTS[chosen]):
-            chosen = Instructions.POPCNT
         self.instructions = chosen
         self._work = _work(dataflow)
         self._engines: tuple[_Engine, ...] = ()
         if chosen == Instructions.NUMPY:
             self._interpreter = PackedInterpreter(dataflow)
         else:
-            sets = [chosen, *([Instructions.POPCNT] if chosen == Instructions.AVX2 else [])]
-            self._engines = tuple(_Engine(dataflow, each) for each in sets)
+            engines = [
+                _Engine(dataflow, variant)
+                for variant in VARIANTS[chosen]
+                if counts_fit(dataflow, variant)
+            ]
+            self._engines = tuple(engine for engine in engines if engine.fits)
         self._check()
 
     def __call__(self, x: NDArray[Any]) -> NDArray[np.int64]:
@@ -121,23 +124,33 @@ class Emulator:
         count = len(x)
         kind = _DIRECT.get(x.dtype)
         if kind is not None and count <= _FEW_IMAGES:
-            engine = self._engines[-1] if count <= _SMALL_IMAGES else self._engines[0]
-            bad, few = engine.run_few(x, kind, top)
+            bad, few = self._engines[0].run_few(x, kind, top)
             if bad >= 0:
                 self.dataflow.encode(x[bad : bad + 1])  # raises
             return few
         out = np.empty((count, top or self._classes), np.int64)
-        most = max(1, _CONVERTED_ELEMENTS // self.dataflow.input.elements)
-        step = min(most, _CALL_IMAGES)
-        for start in range(0, count, step):
-            part = np.ascontiguousarray(x[start : start + step])
+        for engine, start, stop in self._parts(count):
+            part = np.ascontiguousarray(x[start:stop])
             if kind is None:
                 part = part.astype(np.float32)
             threads = max(1, min(self.threads, len(part) * self._work // _THREAD_WORK))
-            bad = self._engines[0].run(part, kind or 0, top, threads, out[start : start + step])
+            bad = engine.run(part, kind or 0, top, threads, out[start:stop])
             if bad >= 0:
                 self.dataflow.encode(part[bad : bad + 1])  # raises
         return out
+
+    def _parts(self, count: int) -> Iterator[tuple["_Engine", int, int]]:
+        """Which engine runs which images: blocks that are full, or full enough, and the rest."""
+        most = max(1, _CONVERTED_ELEMENTS // self.dataflow.input.elements)
+        step = min(max(most, self._engines[-1].lanes), _CALL_IMAGES)
+        start = 0
+        while start < count:
+            left = min(count - start, step)
+            engine = next(each for each in reversed(self._engines) if each.least <= left)
+            rest = left % engine.lanes
+            stop = start + (left if rest >= engine.least else left - rest)
+            yield engine, start, stop
+            start = stop
 
     def _check(self) -> None:
         """Compare a few inputs, in every lane, with the interpreter."""
@@ -150,18 +163,18 @@ class Emulator:
             if bad >= 0 or not np.array_equal(got, np.tile(wanted, (times, 1))):
                 raise MismatchError(
                     f"{self.dataflow.name}: the emulator, compiled for"
-                    f" {engine.instructions.value}, differs from the Dataflow",
+                    f" {engine.name}, differs from the Dataflow",
                     remedy="use Dataflow.run, and another compiler",
                 )
 
 
 class _Engine:
-    """A plan for one instruction set, and the memory that calls take turns with."""
+    """A plan for one variant, and the memory that calls take turns with."""
 
-    def __init__(self, dataflow: Dataflow, instructions: Instructions) -> None:
-        variant = VARIANTS[instructions]
-        self.instructions = instructions
+    def __init__(self, dataflow: Dataflow, variant: Variant) -> None:
+        self.name = variant.name
         self.lanes = variant.lanes
+        self.least = variant.least
         self._plan = ExecutionPlan(dataflow, variant)
         self._input_shape = dataflow.input.input_shape
         self._classes = len(dataflow.output.values)
@@ -170,8 +183,9 @@ class _Engine:
         signature = ctypes.CFUNCTYPE(
             integer, pointer, pointer, integer, integer, integer, pointer, pointer, pointer
         )
-        self._call = signature((f"bnnedge_run_{instructions.value}", library.load()))
+        self._call = signature((f"bnnedge_run_{variant.name}", library.load()))
         self._address = self._plan.address
+        self.fits = self._plan.fits
 
     def run_few(self, x: NDArray[Any], kind: int, top: int) -> tuple[int, NDArray[np.int64]]:
         """Up to `_FEW_IMAGES` inputs → what `run` returns, and what it writes; little overhead."""
@@ -274,10 +288,10 @@ def _say_slow(why: str) -> None:
 
 
 def _probes(dataflow: Dataflow) -> NDArray[np.float32]:
-    """Three inputs: exactly at thresholds, on either side of them, and above all."""
+    """Inputs exactly at thresholds, above all, and at random on either side of them."""
     encoding = dataflow.input
     rng = np.random.default_rng(0)
-    probes = np.zeros((3, encoding.elements), np.float32)
+    probes = np.zeros((_PROBES, encoding.elements), np.float32)
     if isinstance(encoding, IntegerEncoding):
         steps = np.where(np.isfinite(encoding.steps), encoding.steps, 0)
         rows = np.arange(encoding.features) % len(steps)
@@ -287,7 +301,8 @@ def _probes(dataflow: Dataflow) -> NDArray[np.float32]:
         at = np.where(np.isfinite(encoding.threshold), encoding.threshold, 0)
         most = at.max()
     probes[0, encoding.source] = at
-    away = rng.choice(np.array([-np.inf, np.inf], np.float32), at.shape)
-    probes[1, encoding.source] = np.nextafter(at, away)
-    probes[2] = most
-    return probes.reshape(3, *encoding.input_shape)
+    probes[1] = most
+    for probe in probes[2:]:
+        away = rng.choice(np.array([-np.inf, np.inf], np.float32), at.shape)
+        probe[encoding.source] = np.nextafter(at, away)
+    return probes.reshape(_PROBES, *encoding.input_shape)

@@ -42,32 +42,46 @@ class Variant:
     """How the engine lays data out for an instruction set, as `engine.c` has it.
 
     Attributes:
-        instructions: the set.
-        unit_bits: bits of a word of channels.
+        name: what the engine calls it.
+        unit_bits: channels of a unit.
         lanes: images of a block.
+        least: images from which on it is quicker than the variant before it.
         triples: every third word of a row is the parity of itself and the two before it.
         row_block: rows whose weights lie together.
         limit_bits: of a signed integer that a count of mismatches is compared with.
     """
 
-    instructions: Instructions
+    name: str
     unit_bits: int = 64
     lanes: int = 4
+    least: int = 1
     triples: bool = False
     row_block: int = 8
     limit_bits: int = 64
 
+    @property
+    def sliced(self) -> bool:
+        """Whether a vector holds one channel of all images, not several channels of some."""
+        return self.unit_bits == 1
+
+
+_POPCNT = Variant(name="popcnt", lanes=1)
 
 VARIANTS = {
-    variant.instructions: variant
-    for variant in (
-        Variant(instructions=Instructions.AVX512, lanes=8, triples=True),
-        Variant(instructions=Instructions.AVX2, unit_bits=8, lanes=64, row_block=4, limit_bits=16),
-        Variant(instructions=Instructions.POPCNT, lanes=1),
-        Variant(instructions=Instructions.NEON),
-        Variant(instructions=Instructions.PORTABLE),
-    )
+    Instructions.AVX512: (
+        Variant(name="avx512", lanes=8, triples=True),
+        Variant(name="avx512_sliced", unit_bits=1, lanes=512, least=256),
+    ),
+    Instructions.AVX2: (
+        _POPCNT,
+        Variant(name="avx2", unit_bits=8, lanes=64, least=16, row_block=4, limit_bits=16),
+        Variant(name="avx2_sliced", unit_bits=1, lanes=256, least=128),
+    ),
+    Instructions.POPCNT: (_POPCNT,),
+    Instructions.NEON: (Variant(name="neon"),),
+    Instructions.PORTABLE: (Variant(name="portable"),),
 }
+"""By instruction set, the variants that it uses, for batches of more and more images."""
 
 
 class Op(ctypes.Structure):

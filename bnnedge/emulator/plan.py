@@ -36,9 +36,12 @@ from bnnedge.emulator.library import Op, Plan, Variant
 from bnnedge.emulator.packed import pack_words
 
 _ALIGNMENT = 64
+_CHUNK, _REST = 64, 8  # carries that are counted together, in sliced.h
+_MOST_SLICES = 1 << 26  # bytes of an arena of slices; beyond, the caches would not help
 _INTEGER_ROWS = 32  # of a block, and
 _INTEGER_LANES = 4  # images multiplied together, in kernels.h
 _EXACT_FLOAT = 1 << 23
+_GROUP = 64  # images whose bits are spread over lanes together, likewise
 
 _Move = SlidingWindow | Flatten | Concat | Crop | PadChannels
 
@@ -56,6 +59,15 @@ class _Kind(enum.IntEnum):
     EXPAND = 9
     MOVE_BITS = 10
     GATHER = 11
+
+
+_SLICED_KINDS = {
+    _Kind.XNOR,
+    _Kind.INTEGER,
+    _Kind.INTEGER_WIDE,
+    _Kind.POOL_BITS,
+    _Kind.MOVE_BITS,
+}
 
 
 @dataclasses.dataclass(kw_only=True, eq=False)
@@ -82,10 +94,10 @@ def executable(dataflow: Dataflow) -> bool:
     return all(stream.element.width_bits <= 32 for stream in dataflow.streams().values())
 
 
-def fits(dataflow: Dataflow, variant: Variant) -> bool:
+def counts_fit(dataflow: Dataflow, variant: Variant) -> bool:
     """Whether counts of mismatches fit the variant's comparisons."""
     most = max((mvu.mw for mvu in dataflow.mvus if isinstance(mvu, XnorMvu)), default=0)
-    return most < 1 << (variant.limit_bits - 1)
+    return variant.sliced or most < 1 << (variant.limit_bits - 1)
 
 
 class ExecutionPlan:
@@ -142,6 +154,14 @@ class ExecutionPlan:
         self._plan.count_ops, self._plan.ops = len(ops), ctypes.addressof(ops)
         self.address = ctypes.addressof(self._plan)
 
+    @property
+    def fits(self) -> bool:
+        """Whether the variant has these operations, and caches help it."""
+        kinds = {fields["kind"] for fields, _, _ in self._ops}
+        return not self._variant.sliced or (
+            kinds <= _SLICED_KINDS and self.arena_bytes <= _MOST_SLICES
+        )
+
     # Layout
 
     def _keep(self, array: NDArray[Any]) -> int:
@@ -154,6 +174,9 @@ class ExecutionPlan:
         return -(-channels // self._variant.unit_bits)
 
     def _pack(self, bits: NDArray[Any]) -> NDArray[Any]:
+        """Constant units (…, ceil(C / unit_bits)) of bits (…, C); a slice's is all 0 or all 1."""
+        if self._variant.sliced:
+            return -bits.astype(np.uint64)
         return pack_words(bits.astype(np.uint8), self._variant.unit_bits)
 
     def _buffer(self, stream: Stream) -> _Buffer:
@@ -305,8 +328,65 @@ class ExecutionPlan:
 
     def _xnor(self, node: XnorMvu, target: _Buffer) -> None:
         source, windows, fill = self._windowed(node)
-        variant, groups, rows = self._variant, node.groups, node.mh // node.groups
         taps = 1 if windows is None else windows.shape[1]
+        lay_out = self._sliced_weights if self._variant.sliced else self._word_weights
+        fields = lay_out(node, taps, fill)
+        if node.invert is not None:
+            fields["flips"] = self._pack(~node.invert)
+        if node.correction is not None:
+            fields["corrections"] = node.correction
+        if node.border is not None:
+            fields["classes"] = node.border
+        if windows is not None:
+            fields["windows"] = windows
+        self._op(
+            _Kind.XNOR,
+            (source,),
+            target,
+            pixels=math.prod(target.stream.shape[:-1]),
+            taps=taps,
+            out_width=self._units(node.mh),
+            groups=node.groups,
+            rows=node.mh // node.groups,
+            depth=node.mw,
+            **fields,
+        )
+
+    def _sliced_weights(self, node: XnorMvu, taps: int, fill: int) -> dict[str, Any]:
+        """What sliced.h takes: the carries that a row picks, and its limits' digits, inverted."""
+        lanes, groups, rows = self._variant.lanes, node.groups, node.mh // node.groups
+        carries = -(-node.mw // (2 * _REST)) * _REST
+        pairs = np.pad(node.weights, ((0, 0), (0, 2 * carries - node.mw)))
+        pairs = pairs.reshape(node.mh, carries, 2)
+        odd = np.bitwise_xor.accumulate(pairs[:, :, 0] ^ pairs[:, :, 1], axis=1)
+        before = np.pad(odd, ((0, 0), (1, 0)))[:, :-1]
+        picks = (4 * (4 * before + 2 * pairs[:, :, 0] + pairs[:, :, 1])).astype(np.uint8)
+        whole = carries // _CHUNK * _CHUNK
+        each = picks.reshape(groups, rows, carries)
+        chunks = each[:, :, :whole].reshape(groups, rows, -1, _CHUNK).transpose(0, 2, 1, 3)
+        rest = each[:, :, whole:].reshape(groups, rows, -1, _REST).transpose(0, 2, 1, 3)
+        weights = [chunks.reshape(groups, -1), rest.reshape(groups, -1)]
+        digits = carries.bit_length()
+        room = lanes // 8 * (8 * _CHUNK + 2 + rows * digits) + 16 * carries
+        self._reserve(room)
+        fields: dict[str, Any] = {
+            "width": node.mw // taps * groups,
+            "weights": np.concatenate(weights, axis=1),
+            "masks": self._pack(odd[:, -1]),
+            "fill": fill,
+        }
+        if node.thresholds is not None:
+            limits = node.mw - node.thresholds.astype(np.int64)
+            # A count exceeds what is negative in any case, and never one of all ones.
+            most = (2 << digits) - 1
+            digit = np.clip(limits, 0, most)[..., None] >> np.arange(digits + 1) & 1
+            start = limits[..., None] < 0
+            fields["thresholds"] = self._pack(np.concatenate([start, 1 - digit], axis=-1))
+        return fields
+
+    def _word_weights(self, node: XnorMvu, taps: int, fill: int) -> dict[str, Any]:
+        """What lanes.h takes: words of weights in blocks of rows, and limits."""
+        variant, groups, rows = self._variant, node.groups, node.mh // node.groups
         per_group = node.mw // taps
         channels = per_group * groups
         units = self._units(channels)
@@ -333,35 +413,18 @@ class ExecutionPlan:
             parts.append((first, end - first, offset))
             weights.append(np.ascontiguousarray(blocked).reshape(-1))
             offset += blocked.size
-        fields: dict[str, Any] = {}
-        if node.thresholds is not None and node.invert is not None:
+        self._reserve(2 * taps * units * variant.lanes * unit_bits // 8)
+        fields: dict[str, Any] = {
+            "width": units,
+            "parts": np.array(parts, np.int64),
+            "masks": self._pack(masks),
+            "fills": self._pack(masks * fill),
+            "weights": np.concatenate(weights),
+        }
+        if node.thresholds is not None:
             limits = node.mw - node.thresholds.astype(np.int64)
             fields["thresholds"] = limits.astype(f"<i{variant.limit_bits // 8}")
-            fields["flips"] = self._pack(~node.invert)
-        elif node.correction is not None:
-            fields["corrections"] = node.correction
-        if node.border is not None:
-            fields["classes"] = node.border
-        if windows is not None:
-            fields["windows"] = windows
-        self._op(
-            _Kind.XNOR,
-            (source,),
-            target,
-            pixels=math.prod(target.stream.shape[:-1]),
-            taps=taps,
-            width=units,
-            out_width=self._units(node.mh),
-            groups=groups,
-            rows=rows,
-            depth=node.mw,
-            parts=np.array(parts, np.int64),
-            masks=self._pack(masks),
-            fills=self._pack(masks * fill),
-            weights=np.concatenate(weights),
-            **fields,
-        )
-        self._reserve(2 * taps * units * variant.lanes * unit_bits // 8)
+        return fields
 
     def _integer(self, node: IntegerMvu, target: _Buffer) -> None:
         source, windows, fill = self._windowed(node)
@@ -409,7 +472,8 @@ class ExecutionPlan:
             **fields,
         )
         stride = node.mh + 64 + _INTEGER_ROWS
-        self._reserve(stride // 8 + 128 + 4 * _INTEGER_LANES * (stride + node.mw // 2 + 1))
+        words = min(lanes, _GROUP) * 8 * (stride // 64 + 1)
+        self._reserve(words + 128 + 4 * _INTEGER_LANES * (stride + node.mw // 2 + 1))
 
     def _pool(self, node: MaxPool | SumPool, source: _Buffer, target: _Buffer) -> None:
         windows = _taps(node.window, source.stream)
@@ -474,6 +538,8 @@ class ExecutionPlan:
         to_unit, to_bit = place(out, stream.channels)
         keys = np.stack([second, from_unit, to_unit, to_bit - from_bit], axis=1).astype(np.int32)
         starts = np.flatnonzero(np.r_[True, (keys[1:] != keys[:-1]).any(axis=1)][: len(keys)])
+        if self._variant.sliced:
+            return keys[starts], self._pack(np.ones(len(starts)))
         bits = (np.uint64(1) << to_bit.astype(np.uint64)).astype(f"<u{unit_bits // 8}")
         masks = np.bitwise_or.reduceat(bits, starts) if len(starts) else bits
         return keys[starts], masks
@@ -491,7 +557,8 @@ class ExecutionPlan:
             self._integer_encoding(encoding)
         else:
             self._bit_encoding(encoding)
-        self._reserve(int(plan.features) * 4 + int(plan.features) // 8 + 8)
+        words = min(self._variant.lanes, _GROUP) * (int(plan.features) // 8 + 8)
+        self._reserve(int(plan.features) * 4 + words)
 
     def _bit_encoding(self, encoding: ThresholdEncoding) -> None:
         plan, stream = self._plan, encoding.stream

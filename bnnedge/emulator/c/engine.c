@@ -1,7 +1,7 @@
 // Executes a plan (bnnedge/emulator/plan.py) on blocks of images, one bit per ±1.
 //
 // A stream of bits is [pixel][unit][lane]: lane l of a unit holds the same channels of image l, so
-// that no sum crosses lanes, and one word of weights serves all lanes. A stream of integers is
+// that no sum crosses lanes, and one word of weights serves all lanes. Sliced, a lane is a bit. A stream of integers is
 // int32 [element][lane], or [lane][element] where only an integer matrix reads it.
 //
 // kernels.h is compiled once per instruction set; all give the same integers. plan.py, library.py and
@@ -74,6 +74,24 @@ enum { FLOAT32, UINT8 };
 #include "kernels.h"
 #undef AVX512
 
+#define VARIANT avx512_sliced
+#define ATTRIBUTE __attribute__((target("avx512f,avx512bw,avx512dq,avx512vl,avx512vnni,popcnt")))
+#define UNIT uint64_t
+#define LANES 512
+#define AVX512
+#define SLICED
+#include "kernels.h"
+#undef AVX512
+
+#define VARIANT avx2_sliced
+#define ATTRIBUTE __attribute__((target("avx2,popcnt")))
+#define UNIT uint64_t
+#define LANES 256
+#define AVX2
+#define SLICED
+#include "kernels.h"
+#undef AVX2
+
 #define VARIANT avx2
 #define ATTRIBUTE __attribute__((target("avx2,popcnt")))
 #define UNIT uint8_t
@@ -131,19 +149,13 @@ const char *bnnedge_variants(void) {
 }
 
 #if defined(__x86_64__)
-// Words that VPOPCNTQ counts per call: the roofline of the kernels.
+// Counts words in registers, and says how many: what VPOPCNTQ can do at best.
 __attribute__((target("avx512f,avx512vpopcntdq"))) int64_t bnnedge_roofline(int64_t rounds) {
-  __m512i r[8];
-  for (int i = 0; i < 8; i++) r[i] = _mm512_set1_epi64(rounds + i);
-  for (int64_t n = 0; n < rounds; n++) {
-#pragma GCC unroll 8
-    for (int i = 0; i < 8; i++) r[i] = _mm512_popcnt_epi64(r[i]);
-#pragma GCC unroll 8
-    for (int i = 0; i < 8; i++) __asm__ volatile("" : "+v"(r[i]));
-  }
-  for (int i = 1; i < 8; i++) r[0] = _mm512_add_epi64(r[0], r[i]);
-  volatile int64_t keep = _mm512_reduce_add_epi64(r[0]);
-  (void)keep;
+#define COUNT(r) "vpopcntq %%zmm" #r ", %%zmm" #r "\n\t"
+  for (int64_t n = 0; n < rounds; n++)
+    __asm__ volatile(COUNT(0) COUNT(1) COUNT(2) COUNT(3) COUNT(4) COUNT(5) COUNT(6) COUNT(7) ::
+                         : "xmm0", "xmm1", "xmm2", "xmm3", "xmm4", "xmm5", "xmm6", "xmm7");
+#undef COUNT
   return rounds * 64;
 }
 #endif
