@@ -110,12 +110,12 @@ def core_text(network: Sequence[Placed], last: StreamLastKernel, id_word: int) -
     for source, number in numbers.items():
         width = network[source.kernel].widths_out[source.port]
         lines.append(f"  logic [{width - 1}:0] data_{number};")
-    wires = {source: _Wires.between(number) for source, number in numbers.items()}
-    wires[S_AXIS] = _Wires.axis("s_axis")
-    wires[Source(kernel=len(network) - 1)] = _Wires.axis("m_axis")
+    wires = {source: Wires.between(number) for source, number in numbers.items()}
+    wires[S_AXIS] = Wires.axis("s_axis")
+    wires[Source(kernel=len(network) - 1)] = Wires.axis("m_axis")
     for index, placed in enumerate(network):
-        lines += _placed(placed, index, wires)
-    lines += _instance(
+        lines += placed_text(placed, index, wires)
+    lines += instance_text(
         last.module,
         "last",
         last.parameters,
@@ -131,7 +131,7 @@ def core_text(network: Sequence[Placed], last: StreamLastKernel, id_word: int) -
 
 
 @dataclass(frozen=True)
-class _Wires:
+class Wires:
     """Names of the three signals of a stream."""
 
     valid: str
@@ -139,15 +139,18 @@ class _Wires:
     data: str
 
     @classmethod
-    def between(cls, number: int) -> "_Wires":
+    def between(cls, number: int) -> "Wires":
+        """Of stream `number` between kernels: bits of two vectors, and `data_<number>`."""
         return cls(f"stream_valid[{number}]", f"stream_ready[{number}]", f"data_{number}")
 
     @classmethod
-    def axis(cls, prefix: str) -> "_Wires":
+    def axis(cls, prefix: str) -> "Wires":
+        """Of an AXI4-Stream."""
         return cls(f"{prefix}_tvalid", f"{prefix}_tready", f"{prefix}_tdata")
 
 
-def _placed(placed: Placed, index: int, wires: Mapping[Source, _Wires]) -> list[str]:
+def placed_text(placed: Placed, index: int, wires: Mapping[Source, Wires]) -> list[str]:
+    """Lines that instantiate kernel `index` of a network between the wires of its streams."""
     ports = {"clk_i": "clk_i", "rst_ni": "rst_ni"}
     for port, source in zip(placed.kernel.ports_in, placed.inputs, strict=True):
         ports[f"{port}_valid_i"] = wires[source].valid
@@ -158,18 +161,18 @@ def _placed(placed: Placed, index: int, wires: Mapping[Source, _Wires]) -> list[
         ports[f"{port}_ready_i"] = wires[source].ready
         ports[f"{port}_data_o"] = wires[source].data
     if placed.resize is None:
-        return _instance(placed.kernel.module, placed.name, placed.kernel.parameters, ports)
+        return instance_text(placed.kernel.module, placed.name, placed.kernel.parameters, ports)
     raw, data = f"raw_{index}", ports["out_data_o"]
     return [
         "",
         f"  logic [{placed.kernel.out_bits - 1}:0] {raw};",
-        *_instance(
+        *instance_text(
             placed.kernel.module,
             placed.name,
             placed.kernel.parameters,
             ports | {"out_data_o": raw},
         ),
-        *_instance(
+        *instance_text(
             placed.resize.module,
             f"{placed.name}_resize",
             placed.resize.parameters,
@@ -178,9 +181,10 @@ def _placed(placed: Placed, index: int, wires: Mapping[Source, _Wires]) -> list[
     ]
 
 
-def _instance(
+def instance_text(
     module: str, name: str, parameters: Mapping[str, Parameter], ports: Mapping[str, str]
 ) -> list[str]:
+    """Lines that instantiate `module` as `i_<name>`."""
     values = {key: f'"{v}"' if isinstance(v, str) else str(v) for key, v in parameters.items()}
     return [
         "",

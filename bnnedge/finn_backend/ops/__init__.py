@@ -1,0 +1,4 @@
+"""Nodes on bnnedge's kernels; importing them registers them with FINN."""
+
+from bnnedge.finn_backend.ops import streams as streams
+from bnnedge.finn_backend.ops import xnor_mvu as xnor_mvu

@@ -1,0 +1,422 @@
+"""FINN's rtlsim with Verilator in the place of Vivado's simulator.
+
+FINN reaches its simulator through six names of `finn.xsi`, which it binds when Vivado is there.
+`use_verilator` binds them to these here; nodes and stitched designs, FINN's own RTL among them,
+are then simulated by FINN's own code, `execute_onnx` and all.
+"""
+
+import ctypes
+import enum
+import functools
+import shutil
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import finn.xsi
+import numpy as np
+from finn.core.rtlsim_exec import rtlsim_exec
+from numpy.typing import NDArray
+from qonnx.core.modelwrapper import ModelWrapper
+
+from bnnedge.errors import SimulationError
+from bnnedge.finn_backend.verilog import Axis, localise, ports_of
+from bnnedge.verilated import verilator
+
+CLOCK, RESET = "ap_clk", "ap_rst_n"
+
+_HARNESS = Path(__file__).parent / "harness" / "axis.cpp"
+_MEMORIES = "memories"
+_SLICE_S = 0.1  # how long Ctrl-C may have to wait
+
+
+def use_verilator(
+    *, stall_in: float = 0.0, stall_out: float = 0.0, seed: int = 0, cache: Path | None = None
+) -> None:
+    """From now on, in this process, FINN's rtlsim runs in Verilator.
+
+    Args:
+        stall_in: probability that a new input beat is withheld for a cycle.
+        stall_out: probability that an output is not ready in a cycle.
+        seed: of the stalls and of the registers' values before reset.
+        cache: where compiled models are kept; None: the user's cache folder.
+
+    Raises:
+        SimulationError: a probability is not in [0, 1).
+    """
+    if not (0 <= stall_in < 1 and 0 <= stall_out < 1):
+        raise SimulationError(f"wanted stalls in [0, 1), got {stall_in} and {stall_out}")
+    bound = {
+        "SimEngine": Simulation,
+        "compile_sim_obj": functools.partial(compile_sim_obj, cache=cache),
+        "load_sim_obj": functools.partial(
+            load_sim_obj, stall_in=stall_in, stall_out=stall_out, seed=seed
+        ),
+        "reset_rtlsim": reset_rtlsim,
+        "rtlsim_multi_io": rtlsim_multi_io,
+        "close_rtlsim": close_rtlsim,
+    }
+    for name, value in bound.items():
+        setattr(finn.xsi, name, value)
+
+
+def compile_sim_obj(
+    top_module_name: str,
+    source_list: Sequence[str | Path],
+    sim_out_dir: str | Path,
+    debug: bool = False,
+    behav: bool = False,
+    *,
+    cache: Path | None = None,
+) -> tuple[Path, Path]:
+    """Compile a design whose top module has AXI4-Streams, `ap_clk` and `ap_rst_n`.
+
+    Inputs other than these stay 0. A model is compiled once for all weights: memory files are read
+    when it starts.
+
+    Args:
+        top_module_name: what to drive.
+        source_list: Verilog and SystemVerilog files; headers among them are for `include`.
+        sim_out_dir: an existing folder for the model.
+        debug: able to write waves (FST).
+        behav: with `FINN_SIMULATION` defined.
+        cache: where compiled models are kept; None: the user's cache folder.
+
+    Returns:
+        `sim_out_dir`, and the model's path in it, below `xsim.dir` where FINN looks for it.
+
+    Raises:
+        SimulationError: a file is missing, or the top module is not one that can be driven.
+        ToolMissingError: g++ or Verilator is not installed.
+        ToolFailedError: the design does not compile.
+    """
+    out = Path(sim_out_dir)
+    sources = out / "sources"
+    sources.mkdir(exist_ok=True)
+    folders: tuple[Path, ...] = ()
+    texts: dict[Path, str] = {}
+    for path in _in_order(source_list):
+        try:
+            text = path.read_text()
+        except OSError as error:
+            raise SimulationError(f"{path}: {error.strerror}") from error
+        localised = localise(_for_verilator(path, text), path.parent, folders)
+        folders = localised.folders
+        target = sources / path.name
+        if texts.get(target, localised.text) != localised.text:
+            raise SimulationError(f"{top_module_name}: two different files are called {path.name}")
+        texts[target] = localised.text
+    for target, text in texts.items():
+        target.write_text(text)
+    ports = ports_of(top_module_name, list(texts.values()), clock=CLOCK, reset=RESET)
+    library = verilator.compile_library(
+        sources=[path for path in texts if path.suffix not in (".vh", ".svh")],
+        top=top_module_name,
+        harness=_HARNESS,
+        defines={"FINN_SIMULATION": "1"} if behav else {},
+        harness_defines={
+            "BNNEDGE_CLOCK": CLOCK,
+            "BNNEDGE_RESET": RESET,
+            "BNNEDGE_INPUTS": _macro(ports.inputs),
+            "BNNEDGE_OUTPUTS": _macro(ports.outputs),
+            "BNNEDGE_TIED": " ".join(f"TIED({name})" for name in ports.others),
+        },
+        include_dirs=[sources] if any(path.suffix in (".vh", ".svh") for path in texts) else [],
+        trace=debug,
+        cache=cache,
+    )
+    memories = out / _MEMORIES
+    memories.mkdir(exist_ok=True)
+    for index, folder in enumerate(folders):
+        (memories / f"mem{index}").symlink_to(folder)
+    model = Path("xsim.dir") / top_module_name / "xsimk.so"
+    (out / model).parent.mkdir(parents=True)
+    shutil.copy(library, out / model)
+    return out, model
+
+
+def load_sim_obj(
+    sim_out_dir: str | Path,
+    out_so_relative_path: str | Path,
+    tracefile: str | None = None,
+    *,
+    stall_in: float = 0.0,
+    stall_out: float = 0.0,
+    seed: int = 0,
+) -> "Simulation":
+    """Load and reset what `compile_sim_obj` made; `tracefile` only if compiled with `debug`."""
+    folder = Path(sim_out_dir)
+    return Simulation(
+        folder / out_so_relative_path,
+        data=folder / _MEMORIES,
+        trace=Path(tracefile).with_suffix(".fst").absolute() if tracefile else None,
+        stall_in=stall_in,
+        stall_out=stall_out,
+        seed=seed,
+    )
+
+
+def reset_rtlsim(sim: "Simulation") -> None:
+    """Hold the reset for 16 cycles."""
+    sim.reset()
+
+
+def close_rtlsim(sim: "Simulation") -> None:
+    """Free the model, and finish its waves."""
+    sim.close()
+
+
+def rtlsim_multi_io(
+    sim: "Simulation",
+    io_dict: dict[str, dict[str, list[int]]],
+    num_out_values: int | Mapping[str, int],
+    sname: str = "_V_V",
+    liveness_threshold: int = 10_000,
+    liveness_estimate: float | None = None,
+) -> int:
+    """Send beats to every input, receive those expected from every output, and look for more.
+
+    Args:
+        sim: what `load_sim_obj` gave.
+        io_dict: `inputs`: beats by stream; `outputs`: filled in with what came.
+        num_out_values: beats to expect of each output.
+        sname: what the streams' names end with, beyond those in `io_dict`.
+        liveness_threshold: cycles without any handshake after which the design counts as stuck;
+            stalls do not count.
+        liveness_estimate: what FINN derived it from; not used.
+
+    Returns:
+        Clock cycles until the last handshake.
+
+    Raises:
+        SimulationError: an output dropped or changed a beat before it was taken, the design is
+            stuck, gives a beat too many, or an assertion in it failed.
+    """
+    expected = (
+        num_out_values
+        if isinstance(num_out_values, Mapping)
+        else dict.fromkeys(io_dict["outputs"], num_out_values)
+    )
+    cycles, received = sim.run(
+        {f"{name}{sname}": beats for name, beats in io_dict["inputs"].items()},
+        {f"{name}{sname}": int(expected[name]) for name in io_dict["outputs"]},
+        watchdog_cycles=liveness_threshold,
+    )
+    for name in io_dict["outputs"]:
+        io_dict["outputs"][name] = received[f"{name}{sname}"]
+    return cycles
+
+
+def rtlsim(model: ModelWrapper, x: NDArray[Any]) -> NDArray[np.float32]:
+    """Run a stitched design on a batch, image behind image without a pause.
+
+    Args:
+        model: what `StitchVerilog` gave, with one input and one output; its metadata
+            `cycles_rtlsim` becomes the clock cycles of the batch.
+        x: (N, …), values of the input's type, each image with the shape of the graph's input.
+
+    Returns:
+        float32 (N, …), values of the output's type.
+
+    Raises:
+        SimulationError: the design was not stitched, the shapes do not fit, or see
+            `rtlsim_multi_io`.
+        ToolMissingError: g++ or Verilator is not installed.
+    """
+    if not model.get_metadata_prop("wrapper_filename"):
+        raise SimulationError("wanted a stitched design", remedy="apply StitchVerilog() before")
+    shape = tuple(model.get_tensor_shape(model.graph.input[0].name)[1:])
+    if x.shape[1:] != shape:
+        raise SimulationError(f"wanted inputs (N, {', '.join(map(str, shape))}), got {x.shape}")
+    context = {model.graph.input[0].name: x.astype(np.float32)}
+    rtlsim_exec(model, context)
+    return context[model.graph.output[0].name].astype(np.float32)
+
+
+class _Status(enum.IntEnum):
+    """`Status` of harness/axis.cpp."""
+
+    RUNNING = 0
+    FINISHED = 1
+    VALID_DROPPED = 2
+    DATA_CHANGED = 3
+    STUCK = 4
+    EXTRA_BEAT = 5
+    DESIGN_FAILED = 6
+
+
+class _Beats(ctypes.Structure):
+    """`Beats` of harness/axis.cpp, field by field."""
+
+    _fields_ = (("data", ctypes.c_void_p), ("count", ctypes.c_int64), ("done", ctypes.c_int64))
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Port:
+    name: str
+    width_bytes: int
+
+
+class Simulation:
+    """A design between its streams. It starts reset; `close` frees it.
+
+    Args:
+        library: what `compile_sim_obj` made.
+        data: folder of its memory files.
+        trace: FST file to write; only if compiled with `debug`.
+        stall_in: probability that a new input beat is withheld for a cycle.
+        stall_out: probability that an output is not ready in a cycle.
+        seed: of the stalls and of the registers' values before reset.
+    """
+
+    def __init__(
+        self,
+        library: Path,
+        *,
+        data: Path,
+        trace: Path | None = None,
+        stall_in: float = 0.0,
+        stall_out: float = 0.0,
+        seed: int = 0,
+    ) -> None:
+        self._library = verilator.load_library(library)
+        handle, integer, real = ctypes.c_void_p, ctypes.c_int64, ctypes.c_double
+        signatures: dict[str, tuple[list[Any], Any]] = {
+            "create": ([ctypes.c_char_p, ctypes.c_char_p, ctypes.c_uint64, real, real], handle),
+            "destroy": ([handle], None),
+            "reset": ([handle], None),
+            "count": ([handle, ctypes.c_int32], integer),
+            "name": ([handle, ctypes.c_int32, integer], ctypes.c_char_p),
+            "bytes": ([handle, ctypes.c_int32, integer], integer),
+            "begin": ([handle, handle, handle, integer], None),
+            "run": ([handle, real], ctypes.c_int32),
+            "cycles": ([handle], integer),
+            "culprit": ([handle], integer),
+            "messages": ([], ctypes.c_char_p),
+        }
+        for name, (arguments, result) in signatures.items():
+            function = getattr(self._library, f"axis_{name}")
+            function.argtypes, function.restype = arguments, result
+        self._handle: int | None = self._library.axis_create(
+            str(data).encode(), str(trace).encode() if trace else None, seed, stall_in, stall_out
+        )
+        # Stalls are no sign of being stuck.
+        self._patience = 1 / ((1 - stall_in) * (1 - stall_out))
+        self._inputs = self._ports(outputs=False)
+        self._outputs = self._ports(outputs=True)
+
+    def close(self) -> None:
+        """Free the model."""
+        if self._handle is not None:
+            self._library.axis_destroy(self._handle)
+            self._handle = None
+
+    def reset(self) -> None:
+        """Hold the reset for 16 cycles."""
+        self._library.axis_reset(self._handle)
+
+    def run(
+        self,
+        inputs: Mapping[str, Sequence[int]],
+        expected: Mapping[str, int],
+        *,
+        watchdog_cycles: int,
+    ) -> tuple[int, dict[str, list[int]]]:
+        """Go on from where the design is; arguments and errors as in `rtlsim_multi_io`.
+
+        Returns:
+            Clock cycles until the last handshake, and the beats of every output.
+        """
+        wanted = ({port.name for port in self._inputs}, {port.name for port in self._outputs})
+        if (set(inputs), set(expected)) != wanted:
+            raise SimulationError(
+                f"wanted the streams {sorted(wanted[0])} → {sorted(wanted[1])},"
+                f" got {sorted(inputs)} → {sorted(expected)}"
+            )
+        sent = [
+            _buffer(beat.to_bytes(port.width_bytes, "little") for beat in inputs[port.name])
+            for port in self._inputs
+        ]
+        received = [
+            _buffer([bytes(expected[port.name] * port.width_bytes)]) for port in self._outputs
+        ]
+        ins = _beats(sent, self._inputs)
+        outs = _beats(received, self._outputs)
+        watchdog = int(watchdog_cycles * self._patience)
+        self._library.axis_begin(self._handle, ins, outs, watchdog)
+        status = _Status.RUNNING
+        while status is _Status.RUNNING:
+            status = _Status(self._library.axis_run(self._handle, _SLICE_S))
+        if status is not _Status.FINISHED:
+            raise SimulationError(self._complaint(status, ins, outs, watchdog))
+        return self._library.axis_cycles(self._handle), {
+            port.name: [
+                int.from_bytes(data[start : start + port.width_bytes], "little")
+                for start in range(0, len(data), port.width_bytes)
+            ]
+            for port, data in zip(self._outputs, map(bytes, received), strict=True)
+        }
+
+    def _ports(self, *, outputs: bool) -> tuple[_Port, ...]:
+        return tuple(
+            _Port(
+                name=self._library.axis_name(self._handle, outputs, index).decode(),
+                width_bytes=self._library.axis_bytes(self._handle, outputs, index),
+            )
+            for index in range(self._library.axis_count(self._handle, outputs))
+        )
+
+    def _complaint(self, status: _Status, ins: Any, outs: Any, watchdog: int) -> str:
+        done = "; ".join(
+            f"{port.name}: {beats.done} of {beats.count} beats"
+            for port, beats in zip((*self._inputs, *self._outputs), (*ins, *outs), strict=True)
+        )
+        culprit = self._outputs[self._library.axis_culprit(self._handle)].name
+        match status:
+            case _Status.VALID_DROPPED:
+                return f"{culprit}: valid fell before a beat was taken ({done})"
+            case _Status.DATA_CHANGED:
+                return f"{culprit}: data changed before a beat was taken ({done})"
+            case _Status.EXTRA_BEAT:
+                return f"{culprit}: a beat too many ({done})"
+            case _Status.STUCK:
+                return f"stuck for {watchdog} cycles ({done})"
+            case _:
+                text = self._library.axis_messages().decode(errors="replace")
+                lines = [line.strip() for line in text.splitlines() if line.strip()]
+                return f"the design stopped: {'; '.join(lines[:2]) or 'called $finish'} ({done})"
+
+
+def _buffer(parts: Iterable[bytes]) -> "ctypes.Array[ctypes.c_uint8]":
+    data = b"".join(parts)
+    return (ctypes.c_uint8 * len(data)).from_buffer_copy(data)
+
+
+def _beats(data: Sequence[Any], ports: Sequence[_Port]) -> Any:
+    return (_Beats * len(ports))(
+        *(
+            _Beats(ctypes.cast(part, ctypes.c_void_p), len(part) // port.width_bytes, 0)
+            for part, port in zip(data, ports, strict=True)
+        )
+    )
+
+
+def _macro(streams: Sequence[Axis]) -> str:
+    return " ".join(f"AXIS({s.name}, {s.valid}, {s.ready}, {s.data})" for s in streams)
+
+
+def _in_order(sources: Sequence[str | Path]) -> list[Path]:
+    """Each once, packages first, which others import."""
+    paths = list(dict.fromkeys(Path(source).resolve() for source in sources))
+    return sorted(paths, key=lambda path: not path.stem.endswith("_pkg"))
+
+
+def _for_verilator(path: Path, text: str) -> str:
+    # FINN's FIFO computes a constant with a function that returns an unpacked struct, which
+    # Verilator does not support; packed, it is the same two numbers.
+    return (
+        text.replace("typedef struct {", "typedef struct packed {", 1)
+        if (path.name == "fifo.sv")
+        else text
+    )
