@@ -383,21 +383,38 @@ def evaluate(
 
 @_verb("bnnedge synth out/rtl --board ulx3s-85f -o out/synth")
 @click.argument("rtl", type=FOLDER)
-@click.option("--board", required=True, help="For example ulx3s-85f.")
+@click.option("--board", required=True, help="For example ulx3s-85f or pynq-z2.")
 @click.option("--clock-mhz", type=float, help="The board's default where not given.")
 @click.option("--seed", type=int, default=1, show_default=True, help="Of placement.")
+@click.option("--no-vivado", is_flag=True, help="Only write the project, also where Vivado is.")
 @_output()
 def synth(
-    rtl: Path, board: str, clock_mhz: float | None, seed: int, out: Path
+    rtl: Path, board: str, clock_mhz: float | None, seed: int, no_vivado: bool, out: Path
 ) -> tuple[Any, list[str]]:
-    """Make a bitstream of an RTL folder, and simulate its netlist against the Dataflow."""
+    """Make a bitstream of an RTL folder, and simulate its netlist against the Dataflow.
+
+    For a Zynq board: estimate its resources and write a project for Vivado, which is run where it
+    is found.
+    """
     from bnnedge import verbs
 
     with _Progress() as progress:
         artifact = verbs.synth(
-            rtl, out, board=board, clock_mhz=clock_mhz, seed=seed, progress=progress.of("synth")
+            rtl,
+            out,
+            board=board,
+            clock_mhz=clock_mhz,
+            seed=seed,
+            vivado=not no_vivado,
+            progress=progress.of("synth"),
         )
-    return artifact, [*_facts(artifact.facts), f"results in {out}"]
+    lines = [*_facts(artifact.facts), f"results in {out}"]
+    if artifact.facts["estimate"]:
+        lines.append(
+            f"Vivado was not run here. Where it is: sh {out}/vivado/run.sh; it leaves .bit and .hwh"
+            f" in {out}/vivado/output, where `bnnedge package` takes them from"
+        )
+    return artifact, lines
 
 
 @_verb("bnnedge package build/digits -o out/package")

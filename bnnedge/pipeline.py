@@ -166,7 +166,7 @@ def build(recipe: Path, out: Path, *, progress: StageProgress = _silent_stage) -
     )
     builder.run(
         "estimate",
-        lambda to, tell: synth(emitted, to, board=ESTIMATE_BOARD, progress=tell),
+        lambda to, tell: synth(emitted, to, board=ESTIMATE_BOARD, vivado=False, progress=tell),
     )
     packed = builder.run("package", lambda to, _: package(out, to))
     builder.run("deploy", lambda to, _: _deploy_stage(packed, to))

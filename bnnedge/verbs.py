@@ -401,16 +401,17 @@ def synth(
     board: str,
     clock_mhz: float | None = None,
     seed: int = 1,
+    vivado: bool = True,
     progress: Progress = _silent,
 ) -> Artifact:
-    """Make a bitstream (or, for a Xilinx part, an estimate) of an RTL folder.
+    """Make a bitstream of an RTL folder; for a Zynq an estimate and Vivado's project, run or not.
 
     See `bnnedge.synthesis.synthesise`.
     """
     from bnnedge.synthesis.config import SynthesisConfig
     from bnnedge.synthesis.flow import synthesise
 
-    config = SynthesisConfig(board=board, clock_mhz=clock_mhz, seed=seed)
+    config = SynthesisConfig(board=board, clock_mhz=clock_mhz, seed=seed, vivado=vivado)
     return synthesise(rtl, config, out, progress=lambda step: progress(step, None))
 
 

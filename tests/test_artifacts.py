@@ -58,6 +58,14 @@ def test_changed_config_or_input_or_damaged_output_runs_again(counting: Stage) -
     assert (counting.out / "half").read_text() == "half"
 
 
+def test_what_others_put_beside_an_unchanged_output_stays(counting: Stage) -> None:
+    counting()
+    (counting.out / "by hand").write_text("kept")
+    counting()
+    assert counting.runs == 1
+    assert (counting.out / "by hand").read_text() == "kept"
+
+
 @pytest.mark.parametrize("failure", [KeyboardInterrupt(), ValueError("bad")])
 def test_failure_leaves_nothing(counting: Stage, failure: BaseException) -> None:
     counting.failure = failure

@@ -13,10 +13,18 @@ BOARD_FOLDER = Path(__file__).parent / "boards"
 
 
 class Family(Enum):
-    """FPGA families; `XC7` is estimated only."""
+    """FPGA families; those of Xilinx as Yosys calls them."""
 
     ECP5 = "ecp5"
     XC7 = "xc7"
+    XCUP = "xcup"
+
+
+class ProcessingSystem(Enum):
+    """What is beside the logic of a Zynq: that of a Zynq-7000 or of a Zynq UltraScale+."""
+
+    PS7 = "ps7"
+    PSU = "psu"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -70,21 +78,37 @@ class Ecp5Board:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Xc7Board:
-    """A board for which Yosys estimates resources; nothing is placed, routed or timed.
+class ZynqBoard:
+    """A board that PYNQ runs on: Yosys estimates its resources, Vivado makes its bitstream.
 
     Attributes:
         name: what users call it, e.g. "pynq-z1".
-        device: FPGA.
-        totals: what the device has: lut, ff, carry4, bram36, dsp.
+        family: of the FPGA.
+        device: FPGA, e.g. "XC7Z020".
+        part: Vivado's name of it, with package and speed grade.
+        ps: its processing system.
+        reference_mhz: crystal of the processing system.
+        pll_mhz: of the PLL that the logic's clock is divided from.
+        max_clock_mhz: between processing system and logic.
+        default_clock_mhz: for the network, where the user names none.
+        totals: what the device has: lut, ff, carry4 or carry8, bram36, dsp.
+        target_fps: images/s at the default clock for which named networks fit, by network.
     """
 
     name: str
+    family: Family
     device: str
+    part: str
+    ps: ProcessingSystem
+    reference_mhz: float
+    pll_mhz: float
+    max_clock_mhz: float
+    default_clock_mhz: float
     totals: Mapping[str, int]
+    target_fps: Mapping[str, int]
 
 
-Board = Ecp5Board | Xc7Board
+Board = Ecp5Board | ZynqBoard
 
 
 def known_boards() -> dict[str, Board]:
@@ -94,8 +118,8 @@ def known_boards() -> dict[str, Board]:
         record = tomllib.loads(path.read_text())
         family = Family(record.pop("family"))
         for name, variant in record.pop("boards").items():
-            build = _ecp5 if family is Family.ECP5 else Xc7Board
-            boards[name] = build(name=name, **record, **variant)
+            values = {"name": name, **record, **variant}
+            boards[name] = _ecp5(**values) if family is Family.ECP5 else _zynq(family, **values)
     return dict(sorted(boards.items()))
 
 
@@ -115,6 +139,10 @@ def find_board(name: str) -> Board:
 
 def _ecp5(*, pins: Mapping[str, Mapping[str, Any]], **rest: Any) -> Ecp5Board:
     return Ecp5Board(pins=tuple(Pin(port=port, **pin) for port, pin in pins.items()), **rest)
+
+
+def _zynq(family: Family, *, ps: str, **rest: Any) -> ZynqBoard:
+    return ZynqBoard(family=family, ps=ProcessingSystem(ps), **rest)
 
 
 def lpf_text(board: Ecp5Board) -> str:

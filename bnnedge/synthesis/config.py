@@ -15,6 +15,7 @@ class SynthesisConfig:
         baud: of the serial line; None: the board's default.
         window: images that may be unanswered at a time; a power of two from 2 to 64.
         seed: of the placer. Another one may reach a few MHz more.
+        vivado: run Vivado, where it is found, on the project for a Zynq board.
         gate_level_images: random images for which the placed netlist is compared with the
             Dataflow; 0: no check.
     """
@@ -24,6 +25,7 @@ class SynthesisConfig:
     baud: int | None = None
     window: int = 4
     seed: int = 1
+    vivado: bool = True
     gate_level_images: int = 10
 
     def __post_init__(self) -> None:

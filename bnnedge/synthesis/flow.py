@@ -14,10 +14,10 @@ from bnnedge import tools
 from bnnedge.artifacts import Artifact, stage, to_json
 from bnnedge.cost import Cost, index_bits, ram
 from bnnedge.design import Design
-from bnnedge.device import MODULES, SV_FOLDER, Device, device_parameters
-from bnnedge.errors import SynthesisError
-from bnnedge.synthesis import nextpnr, yosys
-from bnnedge.synthesis.boards import Board, Ecp5Board, Xc7Board, find_board, lpf_text
+from bnnedge.device import MODULES, SV_FOLDER, AxiDevice, Device, device_parameters
+from bnnedge.errors import SynthesisError, ToolMissingError
+from bnnedge.synthesis import nextpnr, vivado, yosys
+from bnnedge.synthesis.boards import Board, Ecp5Board, ZynqBoard, find_board, lpf_text
 from bnnedge.synthesis.config import SynthesisConfig
 from bnnedge.synthesis.gatelevel import check_netlist
 from bnnedge.synthesis.pack import run_ecppack
@@ -30,6 +30,9 @@ _DEVICE = Cost(combs=430)
 _YOSYS_TIMEOUT_S = 3600.0
 _NEXTPNR_TIMEOUT_S = 4 * 3600.0
 _ECPPACK_TIMEOUT_S = 600.0
+_VIVADO_TIMEOUT_S = 8 * 3600.0
+# Room that an estimate leaves on a Zynq for DMA, interconnects and registers.
+_AROUND_ZYNQ = {"lut": 8_000, "ff": 10_000, "bram36": 8}
 
 Progress = Callable[[str], None]
 
@@ -41,13 +44,15 @@ def _silent(step: str) -> None:
 def synthesise(
     rtl: Path, config: SynthesisConfig, out: Path, *, progress: Progress = _silent
 ) -> Artifact:
-    """Make the bitstream of a design for a board, or an estimate where no open flow exists.
+    """Make the bitstream of a design for a board, or for a Zynq all that Vivado needs for it.
 
     For an ECP5 board the folder holds `<name>.bit`, `netlist.v` (the very netlist that was placed,
     for the gate-level check), `device.json` (clock, baud rate, window: what a host must know),
     `pins.lpf`, `synth.ys`, `resources.json` and `logs/`; it is published only if the netlist
-    equals the Dataflow on the config's images. For an estimate: `resources.json`,
-    `synth.ys`, `logs/`.
+    equals the Dataflow on the config's images. For a Zynq: `vivado/` (the project), `device.json`,
+    `resources.json` (Yosys' estimate), `synth.ys`, `logs/`; where Vivado is found, and unless the
+    config forbids it, also `vivado/output/` with `<name>.bit`, `<name>.hwh` and reports, whose
+    figures then are those of `resources.json`.
 
     Args:
         rtl: folder written by `bnnedge rtl`.
@@ -59,15 +64,21 @@ def synthesise(
         SynthesisError: unknown board; design too large, not routed, or slower than its clock.
         MismatchError, SimulationError: the netlist does not equal the Dataflow.
         DesignError: the RTL folder is damaged.
-        ToolMissingError, ToolFailedError: of Yosys, nextpnr-ecp5 or ecppack.
+        ToolMissingError, ToolFailedError: of Yosys, nextpnr-ecp5, ecppack or Vivado.
     """
     board = find_board(config.board)
     design = Design.load(rtl)
-    used = ("yosys",) if isinstance(board, Xc7Board) else ("yosys", "nextpnr-ecp5", "ecppack")
+    if isinstance(board, Ecp5Board):
+        used = ["yosys", "nextpnr-ecp5", "ecppack"]
+        plan_device(design, board, config)
+    else:
+        vivado.plan_clock(board, config.clock_mhz)
+        config = dataclasses.replace(config, vivado=config.vivado and _has_vivado())
+        used = ["yosys", "vivado"] if config.vivado else ["yosys"]
     for name in used:
         tools.find(name)  # a missing tool is said now, not after minutes
-    if isinstance(board, Ecp5Board):
-        plan_device(design, board, config)
+    if "vivado" in used:
+        vivado.check_version()
     return stage(
         "synth",
         out,
@@ -76,6 +87,14 @@ def synthesise(
         inputs=(rtl,),
         tools=lambda: {name: tools.version(name) for name in used},
     )
+
+
+def _has_vivado() -> bool:
+    try:
+        tools.find("vivado")
+    except ToolMissingError:
+        return False
+    return True
 
 
 def _write(
@@ -91,8 +110,8 @@ def _write(
         for source in (*design.sources, *design.memories):
             (work / source).parent.mkdir(parents=True, exist_ok=True)
             shutil.copyfile(rtl / source, work / source)
-        if isinstance(board, Xc7Board):
-            facts = _estimate(design, board, work, folder, progress)
+        if isinstance(board, ZynqBoard):
+            facts = _zynq(design, board, config, rtl, work, folder, progress)
         else:
             facts = _implement(design, board, config, rtl, work, folder, progress)
     (folder / RESOURCES_FILE).write_text(json.dumps(to_json(facts), indent=1) + "\n")
@@ -213,10 +232,21 @@ def _serial_images_per_second(design: Design, device: Device) -> float:
     return device.clock_hz / device.clocks_per_bit / (10 * max(image, result))
 
 
-def _estimate(
-    design: Design, board: Xc7Board, work: Path, folder: Path, progress: Progress
+def _zynq(
+    design: Design,
+    board: ZynqBoard,
+    config: SynthesisConfig,
+    rtl: Path,
+    work: Path,
+    folder: Path,
+    progress: Progress,
 ) -> Mapping[str, Any]:
-    script = yosys.xc7_script(design.sources)
+    clock_hz = vivado.plan_clock(board, config.clock_mhz)
+    device = AxiDevice(board=board.name, clock_hz=clock_hz, id_word=design.id_word)
+    device.save(folder)
+    project = folder / vivado.PROJECT_FOLDER
+    vivado.write_project(design, board, rtl, clock_hz=clock_hz, folder=project)
+    script = yosys.xilinx_script(design.sources, board.family)
     logs = _LogFolder(design, board, folder)
     seconds: dict[str, float] = {}
     with _step("yosys", seconds, progress):
@@ -225,28 +255,67 @@ def _estimate(
             script, cwd=work, log=logs.open("yosys.log"), timeout_s=_YOSYS_TIMEOUT_S
         )
         _keep(work, logs.published, "synth_xilinx.log")
-    logs.publish()
-    used = xc7_resources(kinds)
-    return {
+    estimated = xilinx_resources(kinds)
+    facts = {
         "board": board.name,
         "fpga": board.device,
-        "estimate": True,
-        "note": "Yosys synth_xilinx of bnnedge_core alone: not placed, not routed, not timed",
-        "resources": {
-            name: dataclasses.asdict(usage) | {"percent": usage.percent}
-            for name, usage in (
-                (name, nextpnr.Usage(used=used[name], available=board.totals[name]))
-                for name in board.totals
-            )
-        },
+        "fits": fits(board, estimated),
+        "device": device,
+        "images_per_second": {"network": round(clock_hz / design.interval_cycles, 1)},
+    }
+    if not config.vivado:
+        logs.publish()
+        return facts | {
+            "estimate": True,
+            "note": "Yosys synth_xilinx of bnnedge_core alone: not placed, not routed, not timed",
+            "resources": _uses(board, estimated),
+            "seconds": seconds,
+        }
+    with _step("vivado", seconds, progress):
+        implemented = vivado.run_vivado(
+            project,
+            clock_mhz=clock_hz / 1e6,
+            log=logs.open("vivado.log"),
+            timeout_s=_VIVADO_TIMEOUT_S,
+            progress=lambda step: progress(f"vivado: {step}"),
+        )
+    logs.publish()
+    uses = _uses(board, implemented.used)
+    return facts | {
+        "estimate": False,
+        "bitstream": f"{vivado.PROJECT_FOLDER}/{vivado.OUTPUT_FOLDER}/{design.name}.bit",
+        "resources": {name: use | {"predicted": estimated[name]} for name, use in uses.items()},
+        "timing": implemented.timing,
         "seconds": seconds,
     }
 
 
-def xc7_resources(kinds: Mapping[str, int]) -> dict[str, int]:
-    """7-series cells by what they cost: lut, ff, carry4, bram36 (rounded up), dsp.
+def _uses(board: ZynqBoard, used: Mapping[str, float]) -> dict[str, dict[str, float]]:
+    """Used, available and percent of what the board's FPGA has."""
+    return {
+        name: {
+            "used": used.get(name, 0),
+            "available": available,
+            "percent": round(100 * used.get(name, 0) / available, 1),
+        }
+        for name, available in board.totals.items()
+    }
 
-    A RAM32M takes four LUTs, a RAM64M four, a RAM32X1D or RAM64X1D two, an SRL one (Xilinx UG474).
+
+def fits(board: ZynqBoard, estimated: Mapping[str, float]) -> bool:
+    """Whether an estimate of the network leaves room for what goes around it."""
+    return all(
+        estimated[name] + _AROUND_ZYNQ.get(name, 0) <= available
+        for name, available in board.totals.items()
+    )
+
+
+def xilinx_resources(kinds: Mapping[str, int]) -> dict[str, int]:
+    """Xilinx cells by what they cost: lut, ff, carry4, carry8, bram36 (rounded up), dsp.
+
+    A RAM32M takes four LUTs, a RAM64M four, a RAM32X1D or RAM64X1D two, an SRL one (UG474); a
+    RAM32M16 or RAM64M8 eight (UG574). Yosys maps carries to CARRY4 for UltraScale+ too, where two
+    are a CARRY8.
     """
     luts = {f"LUT{n}": 1 for n in range(1, 7)} | {
         "INV": 1,
@@ -257,13 +326,20 @@ def xc7_resources(kinds: Mapping[str, int]) -> dict[str, int]:
         "RAM128X1D": 4,
         "RAM32M": 4,
         "RAM64M": 4,
+        "RAM32M16": 8,
+        "RAM64M8": 8,
     }
+
+    def count(*names: str) -> int:
+        return sum(kinds.get(name, 0) for name in names)
+
     return {
         "lut": sum(kinds.get(kind, 0) * cost for kind, cost in luts.items()),
-        "ff": sum(kinds.get(kind, 0) for kind in ("FDRE", "FDSE", "FDCE", "FDPE")),
-        "carry4": kinds.get("CARRY4", 0),
-        "bram36": kinds.get("RAMB36E1", 0) + -(-kinds.get("RAMB18E1", 0) // 2),
-        "dsp": kinds.get("DSP48E1", 0),
+        "ff": count("FDRE", "FDSE", "FDCE", "FDPE"),
+        "carry4": count("CARRY4"),
+        "carry8": -(-count("CARRY4") // 2),
+        "bram36": count("RAMB36E1", "RAMB36E2") + -(-count("RAMB18E1", "RAMB18E2") // 2),
+        "dsp": count("DSP48E1", "DSP48E2"),
     }
 
 

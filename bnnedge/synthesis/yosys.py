@@ -16,6 +16,7 @@ from pathlib import Path
 from bnnedge import tools
 from bnnedge.design import TOP_MODULE
 from bnnedge.errors import SynthesisError, ToolFailedError
+from bnnedge.synthesis.boards import Family
 
 NETLIST_JSON = "netlist.json"
 NETLIST_VERILOG = "netlist.v"
@@ -64,12 +65,13 @@ def read_ecp5_modules() -> list[str]:
     ]
 
 
-def xc7_script(sources: Sequence[str]) -> str:
-    """The script that estimates `bnnedge_core` on a 7-series FPGA."""
+def xilinx_script(sources: Sequence[str], family: Family) -> str:
+    """The script that estimates `bnnedge_core` on a Xilinx FPGA."""
     return _text(
         *_read(sources),
         f"hierarchy -top {TOP_MODULE}",
-        f"tee -q -o synth_xilinx.log synth_xilinx -family xc7 -flatten -noiopad -top {TOP_MODULE}",
+        f"tee -q -o synth_xilinx.log synth_xilinx -family {family.value}"
+        f" -flatten -noiopad -top {TOP_MODULE}",
         "delete */t:$scopeinfo",
         f"tee -q -o {_STATISTICS} stat -json",
     )

@@ -6,8 +6,10 @@ from bnnedge.device import MODULES, SV_FOLDER
 from bnnedge.errors import SynthesisError
 from bnnedge.synthesis.boards import (
     Ecp5Board,
+    Family,
     Pin,
-    Xc7Board,
+    ProcessingSystem,
+    ZynqBoard,
     find_board,
     known_boards,
     lpf_text,
@@ -15,14 +17,16 @@ from bnnedge.synthesis.boards import (
 
 
 def test_known_boards_are_listed_by_name() -> None:
-    assert list(known_boards()) == ["pynq-z1", "pynq-z2", "ulx3s-25f", "ulx3s-45f", "ulx3s-85f"]
+    zynq = ["aup-zu3", "kv260", "pynq-z1", "pynq-z2", "ultra96v2", "zcu104"]
+    assert list(known_boards()) == sorted([*zynq, "ulx3s-25f", "ulx3s-45f", "ulx3s-85f"])
 
 
 def test_unknown_board_lists_the_known_ones() -> None:
     with pytest.raises(SynthesisError) as caught:
         find_board("ulx4m")
     assert str(caught.value) == (
-        "board 'ulx4m' is unknown — choose one of pynq-z1, pynq-z2, ulx3s-25f, ulx3s-45f, ulx3s-85f"
+        "board 'ulx4m' is unknown — choose one of aup-zu3, kv260, pynq-z1, pynq-z2, ultra96v2,"
+        " ulx3s-25f, ulx3s-45f, ulx3s-85f, zcu104"
     )
 
 
@@ -59,10 +63,11 @@ def test_ulx3s_pins_are_the_boards_own() -> None:
     }
 
 
-def test_xc7_board_is_an_estimate_with_the_devices_totals() -> None:
+def test_zynq_boards_have_the_devices_totals() -> None:
     board = find_board("pynq-z1")
-    assert isinstance(board, Xc7Board)
-    assert board.device == "XC7Z020"
+    assert isinstance(board, ZynqBoard)
+    assert (board.family, board.ps) == (Family.XC7, ProcessingSystem.PS7)
+    assert (board.device, board.part) == ("XC7Z020", "xc7z020clg400-1")
     assert board.totals == {
         "lut": 53200,
         "ff": 106400,
@@ -70,6 +75,23 @@ def test_xc7_board_is_an_estimate_with_the_devices_totals() -> None:
         "bram36": 140,
         "dsp": 220,
     }
+
+
+@pytest.mark.parametrize(
+    ("name", "part", "luts"),
+    [
+        ("zcu104", "xczu7ev-ffvc1156-2-e", 230_400),
+        ("kv260", "xck26-sfvc784-2LV-c", 117_120),
+        ("ultra96v2", "xczu3eg-sbva484-1-i", 70_560),
+        ("aup-zu3", "xczu3eg-sfvc784-2-e", 70_560),
+    ],
+)
+def test_ultrascale_boards(name: str, part: str, luts: int) -> None:
+    board = find_board(name)
+    assert isinstance(board, ZynqBoard)
+    assert (board.family, board.ps) == (Family.XCUP, ProcessingSystem.PSU)
+    assert (board.part, board.totals["lut"]) == (part, luts)
+    assert board.totals["ff"] == 2 * luts and board.totals["carry8"] == luts // 8
 
 
 def test_constraint_file_text() -> None:

@@ -23,6 +23,7 @@ from bnnedge.synthesis.gatelevel import check_netlist
 from bnnedge.synthesis.plan import plan_device
 
 CONFIG = SynthesisConfig(board="ulx3s-25f", clock_mhz=50, baud=2_500_000)
+ZYNQ_CONFIG = SynthesisConfig(board="pynq-z1", clock_mhz=120, vivado=False)
 
 
 def network(seed: int) -> Dataflow:
@@ -132,13 +133,36 @@ def test_netlist_of_another_design_is_refused(
         check_netlist(bitstream.folder, tmp_path / "rtl")
 
 
-def test_zynq_board_gets_an_estimate(design: Path, tmp_path: Path) -> None:
-    artifact = synthesise(design, SynthesisConfig(board="pynq-z1"), tmp_path / "synth")
-    assert artifact.facts["estimate"] is True
-    assert 0 < artifact.facts["resources"]["lut"]["used"] < 1000
-    assert artifact.facts["resources"]["lut"]["available"] == 53200
-    names = {path.name for path in artifact.folder.iterdir()}
-    assert names == {"artifact.json", "resources.json", "synth.ys", "logs"}
+@pytest.fixture(scope="module")
+def zynq_project(design: Path, tmp_path_factory: pytest.TempPathFactory) -> Artifact:
+    return synthesise(design, ZYNQ_CONFIG, tmp_path_factory.mktemp("zynq") / "synth")
+
+
+def test_zynq_board_gets_an_estimate_and_a_project(zynq_project: Artifact, design: Path) -> None:
+    facts, folder = zynq_project.facts, zynq_project.folder
+    assert facts["estimate"] is True and facts["fits"] is True
+    assert 0 < facts["resources"]["lut"]["used"] < 1000
+    assert facts["resources"]["lut"]["available"] == 53200
+    assert json.loads((folder / "resources.json").read_text()) == facts
+    names = {path.name for path in folder.iterdir()}
+    assert names == {
+        *("artifact.json", "resources.json", "synth.ys", "logs"),
+        *("device.json", "vivado"),
+    }
+    device = {"board": "pynq-z1", "clock_hz": 125_000_000, "id_word": Design.load(design).id_word}
+    assert json.loads((folder / "device.json").read_text()) == device == facts["device"]
+    assert {path.name for path in (folder / "vivado").iterdir()} == {
+        *("build.tcl", "steps.tcl", "package_ip.tcl", "block_design.tcl", "ps.tcl"),
+        *("settings.tcl", "run.sh", "src"),
+    }
+
+
+def test_bitstream_made_elsewhere_stays(zynq_project: Artifact, design: Path) -> None:
+    bitstream = zynq_project.folder / "vivado" / "output" / "tiny.bit"
+    bitstream.parent.mkdir()
+    bitstream.write_text("made by run.sh")
+    synthesise(design, ZYNQ_CONFIG, zynq_project.folder)
+    assert bitstream.read_text() == "made by run.sh"
 
 
 def test_unknown_board_writes_nothing(design: Path, tmp_path: Path) -> None:

@@ -8,8 +8,8 @@ import pytest
 
 from bnnedge.errors import SynthesisError
 from bnnedge.synthesis import nextpnr, pack, yosys
-from bnnedge.synthesis.boards import Ecp5Board, find_board
-from bnnedge.synthesis.flow import xc7_resources
+from bnnedge.synthesis.boards import Ecp5Board, Family, ZynqBoard, find_board
+from bnnedge.synthesis.flow import fits, xilinx_resources
 from bnnedge.synthesis.yosys import Cells
 
 
@@ -69,13 +69,14 @@ def test_ecp5_script() -> None:
     )
 
 
-def test_xc7_script() -> None:
-    assert yosys.xc7_script(["sv/a.sv", "sv/bnnedge_core.sv"]) == (
+@pytest.mark.parametrize(("family", "name"), [(Family.XC7, "xc7"), (Family.XCUP, "xcup")])
+def test_xilinx_script(family: Family, name: str) -> None:
+    assert yosys.xilinx_script(["sv/a.sv", "sv/bnnedge_core.sv"], family) == (
         "read_verilog -sv -defer sv/a.sv\n"
         "read_verilog -sv -defer sv/bnnedge_core.sv\n"
         "hierarchy -top bnnedge_core\n"
         "tee -q -o synth_xilinx.log"
-        " synth_xilinx -family xc7 -flatten -noiopad -top bnnedge_core\n"
+        f" synth_xilinx -family {name} -flatten -noiopad -top bnnedge_core\n"
         "delete */t:$scopeinfo\n"
         "tee -q -o stat.json stat -json\n"
     )
@@ -175,7 +176,21 @@ def test_unrouted_design_is_named() -> None:
         nextpnr.raise_cause(log, ulx3s())
 
 
-def test_xc7_cells_are_weighed() -> None:
+def test_xilinx_cells_are_weighed() -> None:
     kinds = {"LUT6": 10, "LUT2": 5, "RAM32M": 2, "SRL16E": 1, "FDRE": 7, "FDSE": 1}
     kinds |= {"CARRY4": 3, "RAMB36E1": 1, "RAMB18E1": 3, "BUFG": 1}
-    assert xc7_resources(kinds) == {"lut": 24, "ff": 8, "carry4": 3, "bram36": 3, "dsp": 0}
+    expected = {"lut": 24, "ff": 8, "carry4": 3, "carry8": 2, "bram36": 3, "dsp": 0}
+    assert xilinx_resources(kinds) == expected
+    kinds = {"LUT6": 10, "INV": 1, "RAM32M16": 2, "RAM64M8": 1, "RAMB36E2": 2, "RAMB18E2": 1}
+    kinds |= {"DSP48E2": 4}
+    expected = {"lut": 35, "ff": 0, "carry4": 0, "carry8": 0, "bram36": 3, "dsp": 4}
+    assert xilinx_resources(kinds) == expected
+
+
+def test_estimate_fits_if_it_leaves_room_for_the_dma() -> None:
+    board = find_board("pynq-z1")
+    assert isinstance(board, ZynqBoard)
+    most = {"lut": 45_200, "ff": 96_400, "carry4": 13_300, "bram36": 132, "dsp": 220}
+    assert fits(board, most)
+    for kind in most:
+        assert not fits(board, most | {kind: most[kind] + 1})

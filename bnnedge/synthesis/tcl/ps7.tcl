@@ -1,0 +1,28 @@
+# The Zynq-7000's processing system: a clock, a reset, one master and one slave port.
+# PYNQ has booted the PS long before this bitstream is loaded: memory, MIO and peripherals stay as
+# its image has set them. What counts here are the ports and the divisors of FCLK0, which PYNQ reads
+# from the .hwh; these depend on the crystal.
+
+create_bd_cell -type ip -vlnv xilinx.com:ip:processing_system7:5.5 ps
+set_property -dict [list \
+    CONFIG.PCW_CRYSTAL_PERIPHERAL_FREQMHZ $reference_mhz \
+    CONFIG.PCW_FPGA_FCLK0_ENABLE 1 \
+    CONFIG.PCW_FPGA0_PERIPHERAL_FREQMHZ $clock_mhz \
+    CONFIG.PCW_USE_M_AXI_GP0 1 \
+    CONFIG.PCW_USE_S_AXI_HP0 1 \
+    CONFIG.PCW_S_AXI_HP0_DATA_WIDTH 64 \
+] [get_bd_cells ps]
+
+create_bd_intf_port -mode Master -vlnv xilinx.com:interface:ddrx_rtl:1.0 DDR
+create_bd_intf_port -mode Master \
+    -vlnv xilinx.com:display_processing_system7:fixedio_rtl:1.0 FIXED_IO
+connect_bd_intf_net [get_bd_intf_ports DDR] [get_bd_intf_pins ps/DDR]
+connect_bd_intf_net [get_bd_intf_ports FIXED_IO] [get_bd_intf_pins ps/FIXED_IO]
+
+set ps_clock ps/FCLK_CLK0
+set ps_reset ps/FCLK_RESET0_N
+set ps_master ps/M_AXI_GP0
+set ps_slave ps/S_AXI_HP0
+set ps_clocked {ps/M_AXI_GP0_ACLK ps/S_AXI_HP0_ACLK}
+set ps_slave_bits 64
+set control_base 0x40000000
