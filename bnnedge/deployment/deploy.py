@@ -9,14 +9,25 @@ from bnnedge import tools
 from bnnedge.artifacts import sha256_of
 from bnnedge.config import load_json
 from bnnedge.deployment.package import DEVICE_FOLDER, RTL_FOLDER, RUNTIME_FOLDER, RUNTIME_NAME
-from bnnedge.deployment.runtime import Accelerator, AcceleratorError, Host, Manifest, load
+from bnnedge.deployment.runtime import (
+    Accelerator,
+    AcceleratorError,
+    AxiManifest,
+    Host,
+    Manifest,
+    SerialAccelerator,
+    SerialManifest,
+    load,
+)
 from bnnedge.deployment.runtime.host import MANIFEST_FILE
 from bnnedge.deployment.runtime.link import Link
 from bnnedge.deployment.runtime.validate import validate
 from bnnedge.deployment.simulated import LineFaults, SimulatedSerial
+from bnnedge.deployment.simulated_pynq import SimulatedPynq, open_simulated
 from bnnedge.design import Design
 from bnnedge.device import TOP_MODULE, device_parameters
 from bnnedge.errors import DeploymentError
+from bnnedge.verilated.axi import AxiTraffic
 from bnnedge.verilated.serial import SerialPorts, compile_serial_model
 
 _PROGRAM_TIMEOUT_S = 600.0
@@ -34,14 +45,14 @@ class Deployment:
         device: "simulated", or the port's name.
         id_word: that the device showed.
         images: example images run, all equal to the expected results.
-        resent: images sent again because a frame was late or damaged.
+        resent: images sent again because a frame was late or damaged; None without a serial line.
         wall_s: seconds on this machine, compilation included.
-        clocks_per_bit: UART divisor that was used.
-        quiet_ms: silence after a broken frame that was used.
+        clocks_per_bit: UART divisor that was used; None without a serial line.
+        quiet_ms: silence after a broken frame that was used; None without a serial line.
         line_s: seconds on the device's clock for the examples (a port: on this machine's).
         images_per_s: images / line_s, as the driver sees it without USB delays.
-        board_images_per_s: what line and network allow at the board's own divisor, without USB
-            delays.
+        board_images_per_s: what the way to the device and the network allow on the board, without
+            USB delays.
         cycles: simulated clock cycles, None at a port.
     """
 
@@ -49,10 +60,10 @@ class Deployment:
     device: str
     id_word: int
     images: int
-    resent: int
+    resent: int | None
     wall_s: float
-    clocks_per_bit: int
-    quiet_ms: float
+    clocks_per_bit: int | None
+    quiet_ms: float | None
     line_s: float
     images_per_s: float
     board_images_per_s: float
@@ -67,6 +78,7 @@ def deploy(
     images: int | None = None,
     clocks_per_bit: int | None = None,
     faults: LineFaults | None = None,
+    traffic: AxiTraffic | None = None,
 ) -> Deployment:
     """Run the packaged examples through the packaged driver and compare every result.
 
@@ -77,6 +89,7 @@ def deploy(
         images: at most this many examples; default: all.
         clocks_per_bit: another UART divisor for the simulated device, to save time.
         faults: disturbances of the simulated line.
+        traffic: of the simulated memory, for a board without a line.
 
     Raises:
         DeploymentError: the package is damaged, the device does not answer or is another network,
@@ -90,6 +103,10 @@ def deploy(
     try:
         host = Host.load(package)
         _check_package(package, host.manifest)
+        if port is None and isinstance(host.manifest, AxiManifest):
+            with open_simulated(package, host, traffic) as (on_board, board):
+                return _validated(package, on_board, board, images, start)
+        accelerator: Accelerator
         if port is None:
             accelerator, line = _simulate(package, host, clocks_per_bit, faults)
         else:
@@ -105,38 +122,39 @@ def deploy(
 def _validated(
     package: Path,
     accelerator: Accelerator,
-    line: SimulatedSerial | None,
+    board: SimulatedSerial | SimulatedPynq | None,
     images: int | None,
     start: float,
 ) -> Deployment:
-    clock = time.monotonic if line is None else lambda: line.seconds
+    clock = time.monotonic if board is None else lambda: board.seconds
     began = clock()
     count = validate(package, accelerator, images)
     line_s = clock() - began
-    manifest = Manifest.load(package)
     used = accelerator.manifest
+    line = used if isinstance(used, SerialManifest) else None
     return Deployment(
         network=used.network,
         device=accelerator.name,
-        id_word=accelerator.identity.id_word,
+        id_word=used.id_word,
         images=count,
-        resent=accelerator.resent,
+        resent=accelerator.resent if isinstance(accelerator, SerialAccelerator) else None,
         wall_s=round(time.perf_counter() - start, 3),
-        clocks_per_bit=used.clocks_per_bit,
-        quiet_ms=used.quiet_ms,
+        clocks_per_bit=line.clocks_per_bit if line else None,
+        quiet_ms=line.quiet_ms if line else None,
         line_s=line_s,
         images_per_s=count / line_s,
-        board_images_per_s=manifest.bound_images_per_s,
-        cycles=None if line is None else line.cycles,
+        board_images_per_s=Manifest.load(package).bound_images_per_s,
+        cycles=None if board is None else board.cycles,
     )
 
 
 def _simulate(
     package: Path, host: Host, clocks_per_bit: int | None, faults: LineFaults | None
-) -> tuple[Accelerator, SimulatedSerial]:
+) -> tuple[SerialAccelerator, SimulatedSerial]:
     """The driver on a Verilator model of the packaged device, its line and its clock."""
     design = Design.load(package / RTL_FOLDER)
     manifest = host.manifest
+    assert isinstance(manifest, SerialManifest)
     divisor = clocks_per_bit or manifest.clocks_per_bit
     # The host's rate is the manifest's, from which the device's divisor may be off a little.
     baud = round(manifest.clock_hz / divisor) if clocks_per_bit else manifest.baud
@@ -176,7 +194,7 @@ def _simulate(
         grace_s=_SIMULATED_GRACE_BYTES * 10 * divisor / manifest.clock_hz,
     )
     try:
-        return Accelerator(dataclasses.replace(host, manifest=used), link), line
+        return SerialAccelerator(dataclasses.replace(host, manifest=used), link), line
     except BaseException:
         link.close()
         raise

@@ -13,11 +13,22 @@ from numpy.typing import NDArray
 import bnnedge
 from bnnedge.artifacts import Artifact, folder_hashes, stage
 from bnnedge.dataflow import ArgMax, Dataflow, IntegerEncoding, ThresholdEncoding
+from bnnedge.deployment import pynq_files
 from bnnedge.deployment.runtime import validate
 from bnnedge.deployment.runtime.host import MANIFEST_FILE, PACKAGE_FORMAT, PACKAGE_VERSION
 from bnnedge.deployment.runtime.link import PROTOCOL_VERSION
 from bnnedge.design import DESIGN_FILE, Design
-from bnnedge.device import DEVICE_FILE, MODULES, SV_FOLDER, Device
+from bnnedge.device import (
+    AXI_MAP_VERSION,
+    DEVICE_FILE,
+    MODULES,
+    SV_FOLDER,
+    AxiDevice,
+    Device,
+    axi_parameters,
+    axi_sources,
+    load_device,
+)
 from bnnedge.errors import DeploymentError
 
 RUNTIME_FOLDER = Path(__file__).parent / "runtime"
@@ -39,7 +50,8 @@ def package(
 
     Args:
         rtl: folder written by `bnnedge rtl`.
-        synth: folder written by `bnnedge synth` from `rtl`.
+        synth: folder written by `bnnedge synth` from `rtl`. For a Zynq board the bitstream may
+            be missing, where Vivado did not run: it is put into the package later.
         out: folder to publish.
         inputs: (N, *input_shape), real inputs whose first images become the examples; default:
             both ends of the encoding's range, values right at its thresholds, and random ones.
@@ -53,7 +65,14 @@ def package(
     """
     design = Design.load(rtl)
     dataflow = Dataflow.load(rtl / "dataflow")
-    bitstream, device = _read_synthesis(synth, design)
+    device = load_device(synth)
+    bitstreams = _bitstreams(synth, device)
+    if device.id_word != design.id_word:
+        raise DeploymentError(
+            f"{synth} is of another design: wanted id {design.id_word:#010x},"
+            f" got {device.id_word:#010x}",
+            remedy="run bnnedge synth again",
+        )
     if inputs is None:
         inputs = _example_inputs(dataflow.input, max(0, example_images))
     inputs = np.ascontiguousarray(inputs[:example_images])
@@ -66,19 +85,29 @@ def package(
     given = hashlib.sha256(f"{inputs.dtype}{inputs.shape}".encode() + inputs.tobytes())
 
     def write(folder: Path) -> Mapping[str, Any]:
-        _copy_files(rtl, design, bitstream, folder)
+        _copy_files(rtl, design, folder)
         (folder / "example").mkdir()
         np.save(folder / validate.INPUTS, inputs)
         np.save(folder / validate.EXPECTED, expected)
-        (folder / "README.txt").write_text(_readme(design, device, bitstream.name))
-        manifest = _manifest(design, dataflow, device, bitstream.name)
+        if isinstance(device, AxiDevice):
+            sources = axi_sources(design)
+            bitstream = pynq_files.write(folder, RUNTIME_FOLDER, design, device, bitstreams)
+        else:
+            sources = tuple(SV_FOLDER / f"{module}.sv" for module in MODULES)
+            bitstream = bitstreams[0].name
+            shutil.copyfile(bitstreams[0], folder / bitstream)
+            (folder / "README.txt").write_text(_readme(design, device, bitstream))
+        (folder / DEVICE_FOLDER).mkdir()
+        for source in sources:
+            shutil.copyfile(source, folder / DEVICE_FOLDER / source.name)
+        manifest = _manifest(design, dataflow, device, bitstream)
         manifest["files"] = folder_hashes(folder)
         (folder / MANIFEST_FILE).write_text(json.dumps(manifest, indent=1) + "\n")
         return {
             "board": device.board,
-            "bitstream": bitstream.name,
+            "bitstream": bitstream if bitstreams else f"still missing, goes to {bitstream}",
             "id_word": f"{design.id_word:#010x}",
-            "baud": device.baud,
+            **({"baud": device.baud} if isinstance(device, Device) else {}),
             "example_images": len(inputs),
             "bytes": sum(path.stat().st_size for path in folder.rglob("*") if path.is_file()),
         }
@@ -88,26 +117,29 @@ def package(
         out,
         write,
         config={"inputs": given.hexdigest()},
-        inputs=(rtl, bitstream, synth / DEVICE_FILE),
+        inputs=(rtl, *bitstreams, synth / DEVICE_FILE),
     )
 
 
-def _read_synthesis(synth: Path, design: Design) -> tuple[Path, Device]:
-    """The bitstream of a synthesis folder and the device in it."""
-    bitstreams = sorted(synth.glob("*.bit"))
-    if len(bitstreams) != 1:
+def _bitstreams(synth: Path, device: Device | AxiDevice) -> tuple[Path, ...]:
+    """The bitstream of a synthesis folder; for a Zynq with its hardware handoff, or none yet."""
+    zynq = isinstance(device, AxiDevice)
+    folders = (synth, synth / pynq_files.VIVADO_OUTPUT) if zynq else (synth,)
+    found = sorted(path for folder in folders for path in folder.glob("*.bit"))
+    if len(found) > 1 or not (found or zynq):
         raise DeploymentError(
-            f"{synth}: wanted one bitstream (*.bit), got {len(bitstreams)}",
+            f"{synth}: wanted one bitstream (*.bit), got {len(found)}",
             remedy="run bnnedge synth for a board that it makes bitstreams for",
         )
-    device = Device.load(synth)
-    if device.id_word != design.id_word:
+    if not zynq or not found:
+        return tuple(found)
+    handoff = found[0].with_suffix(".hwh")
+    if not handoff.is_file():
         raise DeploymentError(
-            f"{bitstreams[0]} is of another design: wanted id {design.id_word:#010x},"
-            f" got {device.id_word:#010x}",
-            remedy="run bnnedge synth again",
+            f"{handoff} is missing: PYNQ needs the hardware handoff beside the bitstream",
+            remedy="take both from Vivado, with one name",
         )
-    return bitstreams[0], device
+    return found[0], handoff
 
 
 def _example_inputs(
@@ -133,42 +165,36 @@ def _example_inputs(
     return inputs
 
 
-def _copy_files(rtl: Path, design: Design, bitstream: Path, folder: Path) -> None:
-    """Copy everything that exists already."""
-    shutil.copyfile(bitstream, folder / bitstream.name)
+def _copy_files(rtl: Path, design: Design, folder: Path) -> None:
+    """Copy what every package holds."""
     shutil.copytree(rtl / "dataflow", folder / "dataflow")
     for name in (DESIGN_FILE, *design.sources, *design.memories):
         target = folder / RTL_FOLDER / name
         target.parent.mkdir(parents=True, exist_ok=True)
         shutil.copyfile(rtl / name, target)
-    (folder / DEVICE_FOLDER).mkdir()
-    for module in MODULES:
-        name = f"{module}.sv"
-        shutil.copyfile(SV_FOLDER / name, folder / DEVICE_FOLDER / name)
     (folder / RUNTIME_NAME).mkdir()
     for source in sorted(RUNTIME_FOLDER.glob("*.py")):
         shutil.copyfile(source, folder / RUNTIME_NAME / source.name)
 
 
-def _manifest(design: Design, dataflow: Dataflow, device: Device, bitstream: str) -> dict[str, Any]:
+def _manifest(
+    design: Design, dataflow: Dataflow, device: Device | AxiDevice, bitstream: str
+) -> dict[str, Any]:
+    loader = {"loader_board": device.loader_board} if isinstance(device, Device) else {}
     return {
         "format": PACKAGE_FORMAT,
         "version": PACKAGE_VERSION,
         "bnnedge": bnnedge.__version__,
         "network": design.name,
         "board": device.board,
-        "loader_board": device.loader_board,
+        **loader,
         "bitstream": bitstream,
         "device": {
             "id_word": f"{design.id_word:#010x}",
-            "protocol_version": PROTOCOL_VERSION,
             "clock_hz": device.clock_hz,
-            "clocks_per_bit": device.clocks_per_bit,
-            "baud": device.baud,
-            "quiet_ms": device.quiet_ms,
-            "window": device.window,
             "interval_cycles": design.interval_cycles,
             "latency_cycles": sum(layer.cycles_per_image for layer in design.layers),
+            **_interface(design, device),
         },
         "input": {
             "shape": dataflow.input.input_shape,
@@ -185,6 +211,26 @@ def _manifest(design: Design, dataflow: Dataflow, device: Device, bitstream: str
             "hardware_classes": isinstance(dataflow.nodes[-1], ArgMax),
             "host_classes": dataflow.output.classes,
         },
+    }
+
+
+def _interface(design: Design, device: Device | AxiDevice) -> dict[str, Any]:
+    """What a driver must know of the way to the device."""
+    if isinstance(device, AxiDevice):
+        parameters = axi_parameters(design)
+        return {
+            "interface": "axi",
+            "map_version": f"{AXI_MAP_VERSION:#010x}",
+            "input_width_bits": parameters["IN_WIDTH"],
+            "output_width_bits": parameters["OUT_WIDTH"],
+        }
+    return {
+        "interface": "uart",
+        "protocol_version": PROTOCOL_VERSION,
+        "clocks_per_bit": device.clocks_per_bit,
+        "baud": device.baud,
+        "quiet_ms": device.quiet_ms,
+        "window": device.window,
     }
 
 

@@ -23,6 +23,7 @@ MODULES = (
 )
 """SystemVerilog files of the serial device, in compile order; tops of boards stand beside them."""
 AXI_TOP_MODULE = "bnnedge_axi"
+AXI_MAP_VERSION = 0x424E4E01  # what the register VERSION reads as
 _AXI_FILES = ("axi_registers.sv", f"{AXI_TOP_MODULE}.v")
 _KERNELS = Path(__file__).parents[1] / "hardware" / "sv"
 _CONVERTER_FILES = ("stream_contract.sv", "stream_width_converter.sv")
@@ -67,15 +68,12 @@ class Device:
         """Read `device.json`.
 
         Raises:
-            SynthesisError: it is missing or damaged.
+            SynthesisError: it is missing or damaged, or of another kind of device.
         """
-        path = folder / DEVICE_FILE
-        try:
-            return structure(load_json(path), cls, source=str(path))
-        except ConfigError as error:
-            raise SynthesisError(
-                f"{folder} does not hold a bitstream: {error}", remedy="run bnnedge synth again"
-            ) from error
+        device = load_device(folder)
+        if not isinstance(device, cls):
+            raise SynthesisError(f"{folder} holds no serial device, but one for {device.board}")
+        return device
 
 
 def device_parameters(
@@ -109,7 +107,26 @@ class AxiDevice:
 
     def save(self, folder: Path) -> None:
         """Write `device.json` into `folder`."""
-        (folder / DEVICE_FILE).write_text(json.dumps(dataclasses.asdict(self), indent=1) + "\n")
+        record = {"interface": "axi", **dataclasses.asdict(self)}
+        (folder / DEVICE_FILE).write_text(json.dumps(record, indent=1) + "\n")
+
+
+def load_device(folder: Path) -> Device | AxiDevice:
+    """Read the `device.json` of either device.
+
+    Raises:
+        SynthesisError: it is missing or damaged.
+    """
+    path = folder / DEVICE_FILE
+    try:
+        record = load_json(path)
+        if record.pop("interface", None) == "axi":
+            return structure(record, AxiDevice, source=str(path))
+        return structure(record, Device, source=str(path))
+    except ConfigError as error:
+        raise SynthesisError(
+            f"{folder} does not hold a bitstream: {error}", remedy="run bnnedge synth again"
+        ) from error
 
 
 def axi_sources(design: Design) -> tuple[Path, ...]:

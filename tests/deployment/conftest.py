@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from bnnedge.dataflow import Dataflow
 from bnnedge.deployment import package
 from bnnedge.design import Design
-from bnnedge.device import Device
+from bnnedge.device import AxiDevice, Device
 from bnnedge.hardware import RtlConfig, emit
 from tests.deployment.networks import real_inputs, sums_of_integers
 from tests.networks import random_conv, random_inputs, random_mlp
@@ -47,6 +47,35 @@ def make_package(
     synth = make_synthesis(folder / "synth", Design.load(rtl).id_word)
     inputs = random_inputs(dataflow, 24) if inputs is None else inputs
     return package(rtl, synth, folder / "package", inputs=inputs).folder
+
+
+def make_pynq_package(
+    folder: Path,
+    dataflow: Dataflow,
+    *,
+    inputs: NDArray[Any] | None = None,
+    target_fps: float = 1e6,
+    bitstream: bool = True,
+) -> Path:
+    """Emit and pack `dataflow` for a Zynq, with stand-ins for what Vivado makes."""
+    (folder / "dataflow").mkdir(parents=True)
+    dataflow.save(folder / "dataflow")
+    rtl = emit(folder / "dataflow", RtlConfig(target_fps=target_fps), folder / "rtl").folder
+    output = folder / "synth" / "vivado" / "output"
+    output.mkdir(parents=True)
+    if bitstream:
+        (output / "network.bit").write_bytes(b"not a real bitstream")
+        (output / "network.hwh").write_text("<not a real handoff/>")
+    device = AxiDevice(board="pynq-z2", clock_hz=100_000_000, id_word=Design.load(rtl).id_word)
+    device.save(folder / "synth")
+    inputs = random_inputs(dataflow, 24) if inputs is None else inputs
+    return package(rtl, folder / "synth", folder / "package", inputs=inputs).folder
+
+
+@pytest.fixture(scope="session")
+def pynq_package(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A network that ends in accumulators, for a PYNQ board."""
+    return make_pynq_package(tmp_path_factory.mktemp("pynq"), random_mlp((70, 12, 5), seed=3))
 
 
 @pytest.fixture(scope="session")

@@ -10,7 +10,7 @@ import serial
 from numpy.typing import NDArray
 
 from bnnedge.dataflow import Dataflow
-from bnnedge.deployment.runtime import Accelerator, DeviceError, Host, InputError, load
+from bnnedge.deployment.runtime import DeviceError, Host, InputError, SerialAccelerator, load
 from bnnedge.deployment.runtime.link import Link
 from tests.deployment.fake_device import FakeDevice, dot_products, elements_of, framed
 from tests.deployment.networks import real_inputs
@@ -32,9 +32,9 @@ def device_for(package: Path) -> FakeDevice:
     return FakeDevice(host.manifest, dot_products(host, answer))
 
 
-def opened(package: Path, device: FakeDevice) -> Accelerator:
+def opened(package: Path, device: FakeDevice) -> SerialAccelerator:
     link = Link(device, name="fake", baud=1_000_000, quiet_s=0.05, grace_s=0.5)
-    return Accelerator(Host.load(package), link)
+    return SerialAccelerator(Host.load(package), link)
 
 
 @pytest.mark.parametrize("count", [0, 1, 3, 300])
@@ -202,7 +202,7 @@ def test_throughput_test_counts_its_images(logits_package: Path) -> None:
     ticks = iter([10.0, 12.0])
     link = Link(device_for(logits_package), name="f", baud=10**6, quiet_s=0.05, grace_s=0.5)
     host = Host.load(logits_package)
-    found = Accelerator(host, link, clock=lambda: next(ticks)).throughput_test(50)
+    found = SerialAccelerator(host, link, clock=lambda: next(ticks)).throughput_test(50)
     assert (found.images, found.seconds, found.images_per_s) == (50, 2.0, 25.0)
     assert found.bound_images_per_s == 25_000_000 / (10 * 8 * (4 + 8))
 

@@ -47,6 +47,7 @@ def test_manifest_describes_design_and_device(logits_package: Path) -> None:
     assert record["bitstream"] == "network.bit"
     assert record["device"] == {
         "id_word": f"{design.id_word:#010x}",
+        "interface": "uart",
         "protocol_version": 1,
         "clock_hz": 25_000_000,
         "clocks_per_bit": 8,
@@ -202,7 +203,7 @@ def test_inputs_of_another_shape_are_refused(build: Path) -> None:
 
 
 @pytest.mark.parametrize("path", sorted(RUNTIME_FOLDER.glob("*.py")), ids=lambda path: path.stem)
-def test_driver_is_python_3_8_with_numpy_and_pyserial_only(path: Path) -> None:
+def test_driver_is_python_3_8_with_numpy_and_its_board_only(path: Path) -> None:
     tree = ast.parse(path.read_text(), feature_version=(3, 8))
     for node in ast.walk(tree):
         if isinstance(node, ast.Import):
@@ -213,7 +214,7 @@ def test_driver_is_python_3_8_with_numpy_and_pyserial_only(path: Path) -> None:
             continue
         for module in modules:
             root = module.split(".")[0]
-            assert root in {"numpy", "serial"} or root in sys.stdlib_module_names
+            assert root in {"numpy", "serial", "pynq"} or root in sys.stdlib_module_names
     if any(isinstance(node, ast.AnnAssign | ast.FunctionDef) for node in ast.walk(tree)):
         first = [node.module for node in tree.body if isinstance(node, ast.ImportFrom)]
         assert "__future__" in first  # `X | None` and `tuple[int, ...]` are not evaluated

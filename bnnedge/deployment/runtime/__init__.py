@@ -1,24 +1,33 @@
-"""Driver of a bnnedge network on a board's serial port: needs Python 3.8, numpy and pyserial.
+"""Driver of a bnnedge network on a board: needs Python 3.8 and numpy.
+
+A board on a serial line needs pyserial besides, a PYNQ board its own pynq.
 
 import bnnedge_runtime
-with bnnedge_runtime.load("package", port="/dev/ttyUSB0") as accelerator:
+with bnnedge_runtime.load("package", port="/dev/ttyUSB0") as accelerator:  # PYNQ: no port
     results = accelerator.execute(batch)
 """
 
-from .accelerator import Accelerator, Throughput, load
+from .accelerator import Accelerator
+from .axi import AxiAccelerator
 from .errors import AcceleratorError, DeviceError, InputError, PackageError
-from .host import Host, Manifest
+from .host import AxiManifest, Host, Manifest, SerialManifest
 from .link import Identity
+from .load import load
+from .uart import SerialAccelerator, Throughput
 
 __all__ = [
     "Accelerator",
     "AcceleratorError",
+    "AxiAccelerator",
+    "AxiManifest",
     "DeviceError",
     "Host",
     "Identity",
     "InputError",
     "Manifest",
     "PackageError",
+    "SerialAccelerator",
+    "SerialManifest",
     "Throughput",
     "load",
 ]

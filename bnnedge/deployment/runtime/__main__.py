@@ -5,12 +5,13 @@ from __future__ import annotations
 import argparse
 import sys
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
-from .accelerator import load
-from .errors import AcceleratorError, InputError
+from .errors import AcceleratorError
+from .files import read_batch
+from .load import load
+from .uart import SerialAccelerator
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -28,13 +29,6 @@ def _parser() -> argparse.ArgumentParser:
     return parser
 
 
-def _batch(path: Path) -> np.ndarray[Any, Any]:
-    try:
-        return np.asarray(np.load(path, allow_pickle=False))
-    except (OSError, ValueError, EOFError) as error:
-        raise InputError(f"cannot read {path}: {error}") from error
-
-
 def main() -> int:
     """Returns the exit status: 0 only if everything that was asked for was done."""
     parser = _parser()
@@ -42,8 +36,9 @@ def main() -> int:
     if (asked.inputs is None) != (asked.outputs is None):
         parser.error("--inputs and --outputs go together")
     try:
-        batch = None if asked.inputs is None else _batch(asked.inputs)
+        batch = None if asked.inputs is None else read_batch(asked.inputs)
         with load(asked.package, port=asked.port) as accelerator:
+            assert isinstance(accelerator, SerialAccelerator)
             manifest = accelerator.manifest
             print(f"{manifest.network} on {asked.port}, id {manifest.id_word:#010x}")
             if batch is not None:

@@ -1,85 +1,45 @@
-"""The accelerator: batches in, the network's results out, over a serial line."""
+"""What every accelerator can do: batches in, the network's results out."""
 
 from __future__ import annotations
 
-import collections
-import time
-from collections.abc import Callable
-from dataclasses import dataclass
-from pathlib import Path
-from typing import Any
+from abc import ABC, abstractmethod
+from typing import Any, TypeVar
 
 import numpy as np
 
-from .errors import DeviceError, InputError
 from .host import Host, Manifest
-from .link import PROTOCOL_VERSION, Identity, LineError, Link, open_port
 
-_ATTEMPTS = 4  # without any progress, before the device is given up
-_TAGS = 256
+_Self = TypeVar("_Self", bound="Accelerator")
 
 
-@dataclass(frozen=True)
-class Throughput:
-    """What `Accelerator.throughput_test` measured.
-
-    Attributes:
-        images: how many were run.
-        seconds: from the first byte sent to the last one received.
-        images_per_s: images / seconds.
-        bound_images_per_s: what line and network allow at most; USB delays come on top.
-    """
-
-    images: int
-    seconds: float
-    images_per_s: float
-    bound_images_per_s: float
-
-
-class Accelerator:
+class Accelerator(ABC):
     """A board that runs the packaged network. Close it, or use it in a `with` statement.
 
     Attributes:
         manifest: the package's.
-        identity: what the device said of itself.
-        resent: images sent again so far, because a frame was late or damaged.
+        name: what messages call the board.
     """
 
-    def __init__(
-        self, host: Host, link: Link, *, clock: Callable[[], float] = time.monotonic
-    ) -> None:
-        """Ask the device who it is; `load` is the ordinary way here.
+    manifest: Manifest
 
-        Args:
-            host: the package's host side.
-            link: an open line; closed with the accelerator.
-            clock: gives seconds, for `throughput_test`.
-
-        Raises:
-            DeviceError: nothing answers, or not the packaged network.
-        """
-        self.manifest: Manifest = host.manifest
-        self.resent = 0
+    def __init__(self, host: Host, name: str) -> None:
+        self.manifest = host.manifest
+        self.name = name
         self._host = host
-        self._link = link
-        self._clock = clock
-        self._next_tag = 0
-        self.identity: Identity = self._identify()
 
-    def __enter__(self) -> Accelerator:
+    def __enter__(self: _Self) -> _Self:
         return self
 
     def __exit__(self, *error: object) -> None:
         self.close()
 
+    @abstractmethod
     def close(self) -> None:
-        """Close the port."""
-        self._link.close()
+        """Let go of the board."""
 
-    @property
-    def name(self) -> str:
-        """What messages call the port."""
-        return self._link.name
+    @abstractmethod
+    def _elements(self, batch: Any) -> np.ndarray[Any, Any]:
+        """A batch → accumulators (N, K) or classes (N, k) as the device gives them, int64."""
 
     def execute(self, batch: Any) -> np.ndarray[Any, Any]:
         """The network's integer result on the device.
@@ -105,125 +65,3 @@ class Accelerator:
             DeviceError: the device does not answer, or not as it should.
         """
         return self._host.logits(self._elements(batch))
-
-    def throughput_test(self, images: int = 256, seed: int = 0) -> Throughput:
-        """Run random images (encoded ones: encoding takes no part) and measure.
-
-        Raises:
-            InputError: `images` is less than 1.
-            DeviceError: the device does not answer, or not as it should.
-        """
-        if images < 1:
-            raise InputError(f"throughput: wanted 1 image or more, got {images}")
-        encoded = self._host.random_images(images, seed)
-        start = self._clock()
-        self._exchange(encoded)
-        seconds = self._clock() - start
-        return Throughput(
-            images=images,
-            seconds=seconds,
-            images_per_s=images / seconds,
-            bound_images_per_s=self.manifest.bound_images_per_s,
-        )
-
-    def _elements(self, batch: Any) -> np.ndarray[Any, Any]:
-        return self._host.decode(self._exchange(self._host.encode(batch)))
-
-    def _exchange(
-        self, images: np.ndarray[Any, np.dtype[np.uint8]]
-    ) -> np.ndarray[Any, np.dtype[np.uint8]]:
-        """Encoded images (N, input_bytes) → results (N, output_bytes), uint8."""
-        manifest = self.manifest
-        results = np.empty((len(images), manifest.output_bytes), np.uint8)
-        waiting = collections.deque(range(len(images)))
-        under_way: dict[int, int] = {}  # tag → image
-        failures = 0
-        while waiting or under_way:
-            while waiting and len(under_way) < self.identity.window:
-                number = waiting.popleft()
-                under_way[self._next_tag] = number
-                self._link.send(self._next_tag, images[number].tobytes())
-                self._next_tag = (self._next_tag + 1) % _TAGS
-            try:
-                reply = self._link.receive(extra_s=2 * self.identity.window * manifest.image_s)
-            except LineError as error:
-                failures += 1
-                if failures == _ATTEMPTS:
-                    raise DeviceError(
-                        f"{self._link.name}: no result in {_ATTEMPTS} attempts: {error}"
-                    ) from error
-                self.resent += len(under_way)
-                waiting.extendleft(sorted(under_way.values(), reverse=True))
-                under_way.clear()
-                self._identify()
-                continue
-            if reply.tag not in under_way:  # of an image that was sent again
-                continue
-            # Results come in order: the ones before this were lost without a trace.
-            order = list(under_way)
-            for tag in reversed(order[: order.index(reply.tag)]):
-                waiting.appendleft(under_way.pop(tag))
-                self.resent += 1
-            results[under_way.pop(reply.tag)] = np.frombuffer(reply.result, np.uint8)
-            failures = 0
-        return results
-
-    def _identify(self) -> Identity:
-        manifest, name = self.manifest, self._link.name
-        for attempt in range(_ATTEMPTS):
-            try:
-                identity = self._link.identify()
-                break
-            except LineError as error:
-                if attempt == _ATTEMPTS - 1:
-                    raise DeviceError(
-                        f"{name} does not answer at {manifest.baud} baud ({error}); is the board"
-                        f" on, programmed with this package's bitstream, and on this port?"
-                    ) from error
-        if identity.protocol_version != PROTOCOL_VERSION:
-            raise DeviceError(
-                f"{name}: wanted protocol version {PROTOCOL_VERSION},"
-                f" got {identity.protocol_version}; program this package's bitstream"
-            )
-        if identity.id_word != manifest.id_word:
-            raise DeviceError(
-                f"{name} runs another network: wanted id {manifest.id_word:#010x}"
-                f" ({manifest.network}), got {identity.id_word:#010x};"
-                " program this package's bitstream"
-            )
-        wanted = (manifest.input_bytes, manifest.output_bytes)
-        got = (identity.image_bytes, identity.result_bytes)
-        if wanted != got or identity.window < 1:
-            raise DeviceError(
-                f"{name}: wanted {wanted[0]} bytes per image and {wanted[1]} per result,"
-                f" got {got[0]} and {got[1]}, window {identity.window};"
-                " program this package's bitstream"
-            )
-        return identity
-
-
-def load(package: str | Path | None = None, *, port: str, grace_s: float = 0.5) -> Accelerator:
-    """Open the packaged network on a board.
-
-    Args:
-        package: the package folder; default: the one that this driver is in.
-        port: the serial port's name, e.g. "/dev/ttyUSB0" or "COM3".
-        grace_s: how long a reply may take beyond its bits (USB, operating system).
-
-    Raises:
-        PackageError: the package is damaged or incomplete.
-        DeviceError: the port cannot be opened, or the device is not the packaged network.
-    """
-    host = Host.load(Path(package) if package is not None else Path(__file__).parent.parent)
-    manifest = host.manifest
-    # A write waits until the operating system has room: for a whole window of images, at worst.
-    write_s = grace_s + manifest.window * manifest.image_line_s
-    opened = open_port(port, manifest.baud, write_s)
-    link = Link(
-        opened, name=port, baud=manifest.baud, quiet_s=manifest.quiet_ms / 1000, grace_s=grace_s
-    )
-    try:
-        return Accelerator(host, link)
-    except BaseException:
-        link.close()
-        raise

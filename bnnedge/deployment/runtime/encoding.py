@@ -37,7 +37,7 @@ class BitEncoding:
 
     def pack(self, encoded: np.ndarray[Any, Any]) -> np.ndarray[Any, np.dtype[np.uint8]]:
         """Bits (N, F) → bytes (N, ⌈F / 8⌉)."""
-        return np.packbits(encoded.astype(np.bool_), axis=1, bitorder="little")
+        return np.packbits(encoded, axis=1, bitorder="little")
 
 
 @dataclass(frozen=True)

@@ -16,7 +16,7 @@ from .errors import DeviceError, InputError, PackageError
 
 MANIFEST_FILE = "manifest.json"
 PACKAGE_FORMAT = "bnnedge-package"
-PACKAGE_VERSION = 2
+PACKAGE_VERSION = 3
 FRAME_OVERHEAD_BYTES = 4  # letter, tag and CRC around an image or a result
 # Verified before anything is sent: the host's arithmetic depends on them.
 _HOST_FILES = ("dataflow/dataflow.json", "dataflow/weights.npz")
@@ -24,18 +24,14 @@ _HOST_FILES = ("dataflow/dataflow.json", "dataflow/weights.npz")
 
 @dataclass(frozen=True)
 class Manifest:
-    """What `manifest.json` says of the device.
+    """What `manifest.json` says of any device.
 
     Attributes:
         network: the original network's name.
         board: the board that the bitstream is for.
+        bitstream: path of the bitstream's file relative to the package.
         id_word: 32 bits that the device shows.
-        protocol_version: of the UART protocol.
-        clock_hz: clock of the network and of the UART.
-        clocks_per_bit: divisor of the UART, fixed in the bitstream.
-        baud: what the host sets.
-        quiet_ms: silence after which the device forgets a broken frame.
-        window: images that may be unanswered at a time.
+        clock_hz: clock of the network and of the device.
         interval_cycles: clock cycles between images in the network's steady state.
         latency_cycles: about what an image takes through an idle network.
         input_shape: of one input, without the batch.
@@ -53,13 +49,9 @@ class Manifest:
 
     network: str
     board: str
+    bitstream: str
     id_word: int
-    protocol_version: int
     clock_hz: int
-    clocks_per_bit: int
-    baud: int
-    quiet_ms: float
-    window: int
     interval_cycles: int
     latency_cycles: int
     input_shape: tuple[int, ...]
@@ -76,23 +68,11 @@ class Manifest:
 
     @property
     def bound_images_per_s(self) -> float:
-        """Images/s where the slowest of line in, network, line out never waits; no USB delays."""
-        result_clocks = 10 * (FRAME_OVERHEAD_BYTES + self.output_bytes) * self.clocks_per_bit
-        return 1 / max(self.image_line_s, max(result_clocks, self.interval_cycles) / self.clock_hz)
-
-    @property
-    def image_line_s(self) -> float:
-        """Seconds that an image takes on the line."""
-        return 10 * (FRAME_OVERHEAD_BYTES + self.input_bytes) / self.baud
-
-    @property
-    def image_s(self) -> float:
-        """Seconds from an image's first bit to its result's last, with nothing in the way."""
-        size = self.input_bytes + self.output_bytes + 2 * FRAME_OVERHEAD_BYTES
-        return (10 * self.clocks_per_bit * size + self.latency_cycles) / self.clock_hz
+        """Images/s that network and connection allow."""
+        raise NotImplementedError
 
     @classmethod
-    def load(cls, package: Path) -> Manifest:
+    def load(cls, package: Path) -> SerialManifest | AxiManifest:
         """Read the manifest. Raises PackageError: missing, damaged or of another version."""
         path = package / MANIFEST_FILE
         try:
@@ -104,29 +84,40 @@ class Manifest:
                     f" got {found[0]} version {found[1]}; make the package again"
                 )
             device, host, given = record["device"], record["input"], record["output"]
-            return cls(
-                network=str(record["network"]),
-                board=str(record["board"]),
-                id_word=int(device["id_word"], 16),
+            common: dict[str, Any] = {
+                "network": str(record["network"]),
+                "board": str(record["board"]),
+                "bitstream": str(record["bitstream"]),
+                "id_word": int(device["id_word"], 16),
+                "clock_hz": int(device["clock_hz"]),
+                "interval_cycles": int(device["interval_cycles"]),
+                "latency_cycles": int(device["latency_cycles"]),
+                "input_shape": tuple(int(size) for size in host["shape"]),
+                "input_elements": int(host["elements"]),
+                "input_element_bits": int(host["element_bits"]),
+                "input_bytes": int(host["bytes"]),
+                "output_elements": int(given["elements"]),
+                "output_element_bits": int(given["element_bits"]),
+                "output_signed": bool(given["signed"]),
+                "output_bytes": int(given["bytes"]),
+                "hardware_classes": bool(given["hardware_classes"]),
+                "host_classes": bool(given["host_classes"]),
+                "files": {str(name): str(value) for name, value in record["files"].items()},
+            }
+            if device["interface"] == "axi":
+                return AxiManifest(
+                    map_version=int(device["map_version"], 16),
+                    input_width_bits=int(device["input_width_bits"]),
+                    output_width_bits=int(device["output_width_bits"]),
+                    **common,
+                )
+            return SerialManifest(
                 protocol_version=int(device["protocol_version"]),
-                clock_hz=int(device["clock_hz"]),
                 clocks_per_bit=int(device["clocks_per_bit"]),
                 baud=int(device["baud"]),
                 quiet_ms=float(device["quiet_ms"]),
                 window=int(device["window"]),
-                interval_cycles=int(device["interval_cycles"]),
-                latency_cycles=int(device["latency_cycles"]),
-                input_shape=tuple(int(size) for size in host["shape"]),
-                input_elements=int(host["elements"]),
-                input_element_bits=int(host["element_bits"]),
-                input_bytes=int(host["bytes"]),
-                output_elements=int(given["elements"]),
-                output_element_bits=int(given["element_bits"]),
-                output_signed=bool(given["signed"]),
-                output_bytes=int(given["bytes"]),
-                hardware_classes=bool(given["hardware_classes"]),
-                host_classes=bool(given["host_classes"]),
-                files={str(name): str(value) for name, value in record["files"].items()},
+                **common,
             )
         except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
             raise PackageError(
@@ -145,6 +136,64 @@ class Manifest:
                 f"{package / name} is truncated or was altered (its sha256 differs);"
                 " make the package again"
             )
+
+
+@dataclass(frozen=True)
+class SerialManifest(Manifest):
+    """What `manifest.json` says of a device on a serial line.
+
+    Attributes:
+        protocol_version: of the UART protocol.
+        clocks_per_bit: divisor of the UART, fixed in the bitstream.
+        baud: what the host sets.
+        quiet_ms: silence after which the device forgets a broken frame.
+        window: images that may be unanswered at a time.
+    """
+
+    protocol_version: int
+    clocks_per_bit: int
+    baud: int
+    quiet_ms: float
+    window: int
+
+    @property
+    def bound_images_per_s(self) -> float:
+        """Images/s where the slowest of line in, network, line out never waits; no USB delays."""
+        result_clocks = 10 * (FRAME_OVERHEAD_BYTES + self.output_bytes) * self.clocks_per_bit
+        return 1 / max(self.image_line_s, max(result_clocks, self.interval_cycles) / self.clock_hz)
+
+    @property
+    def image_line_s(self) -> float:
+        """Seconds that an image takes on the line."""
+        return 10 * (FRAME_OVERHEAD_BYTES + self.input_bytes) / self.baud
+
+    @property
+    def image_s(self) -> float:
+        """Seconds from an image's first bit to its result's last, with nothing in the way."""
+        size = self.input_bytes + self.output_bytes + 2 * FRAME_OVERHEAD_BYTES
+        return (10 * self.clocks_per_bit * size + self.latency_cycles) / self.clock_hz
+
+
+@dataclass(frozen=True)
+class AxiManifest(Manifest):
+    """What `manifest.json` says of a device behind an AXI DMA.
+
+    Attributes:
+        map_version: what the register VERSION reads as.
+        input_width_bits: of the stream towards the device.
+        output_width_bits: of the stream from it.
+    """
+
+    map_version: int
+    input_width_bits: int
+    output_width_bits: int
+
+    @property
+    def bound_images_per_s(self) -> float:
+        """Images/s where the slowest of stream in, network, stream out never waits."""
+        beats_in = 8 * self.input_bytes // self.input_width_bits
+        beats_out = 8 * self.output_bytes // self.output_width_bits
+        return self.clock_hz / max(beats_in, beats_out, self.interval_cycles)
 
 
 @dataclass(frozen=True)
@@ -221,8 +270,19 @@ class Host:
                 f" got {len(self.table)}; make the package again"
             )
 
-    def encode(self, x: Any) -> np.ndarray[Any, np.dtype[np.uint8]]:
-        """Inputs (N, *input_shape) of any real dtype → (N, input_bytes), as they are sent.
+    def require_batch(self, x: Any) -> np.ndarray[Any, Any]:
+        """Inputs as an array. Raises InputError unless it is (N, *input_shape) of real numbers."""
+        batch: np.ndarray[Any, Any] = np.asarray(x)
+        shape = self.manifest.input_shape
+        if batch.ndim != len(shape) + 1 or batch.shape[1:] != shape:
+            wanted = ", ".join(["N", *map(str, shape)])
+            raise InputError(f"inputs: wanted shape ({wanted}), got {batch.shape}")
+        if batch.dtype.kind not in "biuf":
+            raise InputError(f"inputs: wanted real numbers, got dtype {batch.dtype}")
+        return batch
+
+    def encode(self, x: Any) -> np.ndarray[Any, Any]:
+        """Inputs (N, *input_shape) of any real dtype → encoded elements (N, F), bool or int64.
 
         They are compared as float32. Integers saturate: what lies beyond the ends of their range
         becomes its least or greatest, and fractions are rounded as the network's quantiser does.
@@ -230,29 +290,23 @@ class Host:
         Raises:
             InputError: wrong shape, not numbers, or NaN.
         """
-        x = np.asarray(x)
-        shape = self.manifest.input_shape
-        if x.ndim != len(shape) + 1 or x.shape[1:] != shape:
-            wanted = ", ".join(["N", *map(str, shape)])
-            raise InputError(f"inputs: wanted shape ({wanted}), got {x.shape}")
-        if x.dtype.kind not in "biuf":
-            raise InputError(f"inputs: wanted real numbers, got dtype {x.dtype}")
-        flat = x.reshape(len(x), int(np.prod(shape, dtype=np.int64))).astype(np.float32)
+        x = self.require_batch(x)
+        flat = x.reshape(len(x), int(np.prod(x.shape[1:], dtype=np.int64))).astype(np.float32)
         if np.isnan(flat).any():
             raise InputError("inputs: hold NaN")
-        return self._packed(self.encoding.encode(flat[:, self.source]))
+        return self.encoding.encode(flat[:, self.source])
 
-    def random_images(self, count: int, seed: int) -> np.ndarray[Any, np.dtype[np.uint8]]:
-        """Images (count, input_bytes), as they are sent, of random elements."""
+    def random_elements(self, count: int, seed: int) -> np.ndarray[Any, Any]:
+        """Random encoded elements (count, F)."""
         low, high = self.encoding.smallest, self.encoding.largest
-        shape = (count, self.manifest.input_elements)
         random = np.random.default_rng(seed)
-        return self._packed(random.integers(low, high, shape, endpoint=True))
+        return random.integers(low, high, (count, self.manifest.input_elements), endpoint=True)
 
-    def _packed(self, encoded: np.ndarray[Any, Any]) -> np.ndarray[Any, np.dtype[np.uint8]]:
-        """Elements (N, F) → (N, input_bytes), padded with zeros."""
-        packed = self.encoding.pack(encoded)
-        return np.pad(packed, ((0, 0), (0, self.manifest.input_bytes - packed.shape[1])))
+    def pack(self, elements: np.ndarray[Any, Any]) -> np.ndarray[Any, np.dtype[np.uint8]]:
+        """Encoded elements (N, F) → (N, input_bytes), as they are sent, padded with zeros."""
+        packed = self.encoding.pack(elements)
+        padding = self.manifest.input_bytes - packed.shape[1]
+        return np.pad(packed, ((0, 0), (0, padding))) if padding else packed
 
     def decode(self, received: np.ndarray[Any, np.dtype[np.uint8]]) -> np.ndarray[Any, Any]:
         """Received (N, output_bytes) → accumulators (N, K) or classes (N, k), int64."""

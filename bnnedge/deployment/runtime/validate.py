@@ -1,4 +1,4 @@
-"""`python -m bnnedge_runtime.validate --port PORT`: does the board give the packaged results?"""
+"""`python -m bnnedge_runtime.validate`: does the board give the packaged results?"""
 
 from __future__ import annotations
 
@@ -9,8 +9,9 @@ from typing import Any
 
 import numpy as np
 
-from .accelerator import Accelerator, load
+from .accelerator import Accelerator
 from .errors import AcceleratorError, DeviceError, PackageError
+from .load import load
 
 INPUTS = "example/inputs.npy"
 EXPECTED = "example/expected.npy"
@@ -56,11 +57,12 @@ def validate(package: Path, accelerator: Accelerator, images: int | None = None)
 def main() -> int:
     """Returns the exit status: 0 only if every example image gave the expected result."""
     parser = argparse.ArgumentParser(prog="python -m bnnedge_runtime.validate")
-    parser.add_argument("--port", required=True, help="e.g. /dev/ttyUSB0 or COM3")
+    parser.add_argument("--port", help="of a board on a serial line, e.g. /dev/ttyUSB0 or COM3")
+    parser.add_argument("--bitfile", type=Path, help="on a PYNQ board; default: the packaged one")
     parser.add_argument("--package", type=Path, default=Path(__file__).resolve().parent.parent)
     asked = parser.parse_args()
     try:
-        with load(asked.package, port=asked.port) as accelerator:
+        with load(asked.package, port=asked.port, bitfile=asked.bitfile) as accelerator:
             count = validate(asked.package, accelerator)
     except AcceleratorError as error:
         print(f"error: {error}", file=sys.stderr)

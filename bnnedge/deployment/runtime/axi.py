@@ -1,0 +1,410 @@
+"""The accelerator behind an AXI DMA, on a board that runs PYNQ.
+
+Sizes and steps of a batch are called as in AMD's FINN examples: inputs are *folded* to the elements
+that the network takes, *packed* to bytes, copied to the device; results the other way round.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from enum import IntEnum
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from .accelerator import Accelerator
+from .errors import DeviceError, InputError, PackageError
+from .host import AxiManifest, Host
+
+DMA_NAME = "axi_dma_0"
+DEVICE_NAME = "bnnedge_0"
+DEFAULT_BATCH = 256
+_FRAME_ERROR = 2  # of STATUS
+_DMA_RESET = 4  # of MM2S_DMACR; resets both channels
+_RESET_S = 0.1
+# Of what streams and network need at best: memory has others to serve.
+_SLOWEST = 4
+
+if TYPE_CHECKING:  # numpy's types cannot be subscripted in Python 3.8
+    _Bytes = np.ndarray[Any, np.dtype[np.uint8]]
+
+
+class Register(IntEnum):
+    """Byte addresses of the device's registers (docs/pynq.md)."""
+
+    ID = 0x00
+    VERSION = 0x04
+    CONTROL = 0x08
+    STATUS = 0x0C
+    IMAGES = 0x10
+    IMAGE_BYTES = 0x14
+    RESULT_BYTES = 0x18
+    IMAGES_IN = 0x1C
+    IMAGES_OUT = 0x20
+    CYCLES = 0x24
+
+
+class AxiAccelerator(Accelerator):
+    """A PYNQ board. Close it, or use it in a `with` statement.
+
+    Attributes:
+        manifest: the package's.
+        overlay: PYNQ's, of the bitstream.
+        obuf_packed: uint8 (batch_size, output_bytes), for `copy_output_data_from_device`.
+    """
+
+    manifest: AxiManifest
+
+    def __init__(
+        self,
+        host: Host,
+        pynq: Any,
+        bitfile: Path,
+        *,
+        batch_size: int = DEFAULT_BATCH,
+        grace_s: float = 1.0,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        """Load the bitstream and look whether it is the packaged network.
+
+        Args:
+            host: the package's host side.
+            pynq: the module of this name, or what has its `Overlay`, `allocate` and `Clocks`.
+            bitfile: the bitstream, its .hwh beside it.
+            batch_size: most images of a transfer.
+            grace_s: how long a transfer may take beyond four times what streams and network need.
+            clock: gives seconds.
+
+        Raises:
+            DeviceError: the bitstream cannot be loaded, or is not the packaged network's.
+            InputError: no such batch size.
+        """
+        super().__init__(host, host.manifest.board)
+        self._allocate = pynq.allocate
+        self._clocks = pynq.Clocks
+        self._grace_s = grace_s
+        self._clock = clock
+        self._running: tuple[int, float] | None = None  # images, deadline
+        try:
+            self.overlay = pynq.Overlay(str(bitfile))
+            self._dma = getattr(self.overlay, DMA_NAME)
+            self._device = getattr(self.overlay, DEVICE_NAME)
+        except (OSError, RuntimeError, ValueError, AttributeError) as error:
+            raise DeviceError(
+                f"{bitfile} cannot be used ({type(error).__name__}: {error}); is it the bitstream"
+                f" of this package, with its .hwh beside it, and may this user load it?"
+            ) from error
+        self._clocks.fclk0_mhz = self.manifest.clock_hz / 1e6
+        self._require_identity(bitfile)
+        self.reset()
+        self.batch_size = batch_size
+
+    def close(self) -> None:
+        """Give the buffers back; the network stays loaded."""
+        if self._running is not None:
+            self.reset()
+        self._buffers: list[tuple[Any, Any]] = []
+
+    @property
+    def batch_size(self) -> int:
+        """Most images of a transfer; setting it allocates the buffers anew."""
+        return self._batch_size
+
+    @batch_size.setter
+    def batch_size(self, value: int) -> None:
+        if value < 1:
+            raise InputError(f"batch_size: wanted 1 or more, got {value}")
+        image = max(self.manifest.input_bytes, self.manifest.output_bytes)
+        if value * image > self._dma.buffer_max_size:
+            most = self._dma.buffer_max_size // image
+            raise InputError(
+                f"batch_size: {value} images of {image} bytes are more than the DMA moves at a"
+                f" time ({self._dma.buffer_max_size} bytes); take at most {most}"
+            )
+        if self._running is not None:
+            raise InputError("batch_size: a transfer is running; wait_until_finished first")
+        self._batch_size = value
+        self._buffers = []  # the old ones are freed before the new ones are asked for
+        # Two pairs: one is filled and emptied while the DMA works on the other.
+        for _ in range(2):
+            inputs = self._allocate(self.ishape_packed(), dtype=np.uint8, cacheable=True)
+            outputs = self._allocate(self.oshape_packed(), dtype=np.uint8, cacheable=True)
+            self._buffers.append((inputs, outputs))
+        self.obuf_packed: _Bytes = np.empty(self.oshape_packed(), np.uint8)
+
+    def ishape_normal(self) -> tuple[int, ...]:
+        """(batch_size, *input_shape)."""
+        return (self.batch_size, *self.manifest.input_shape)
+
+    def ishape_folded(self) -> tuple[int, ...]:
+        """(batch_size, F): encoded elements."""
+        return (self.batch_size, self.manifest.input_elements)
+
+    def ishape_packed(self) -> tuple[int, ...]:
+        """(batch_size, input_bytes)."""
+        return (self.batch_size, self.manifest.input_bytes)
+
+    def oshape_packed(self) -> tuple[int, ...]:
+        """(batch_size, output_bytes)."""
+        return (self.batch_size, self.manifest.output_bytes)
+
+    def oshape_folded(self) -> tuple[int, ...]:
+        """(batch_size, K): what the device gives."""
+        return (self.batch_size, self.manifest.output_elements)
+
+    def oshape_normal(self) -> tuple[int, ...]:
+        """Shape of what `execute` gives for a full batch."""
+        one_class = (self.manifest.hardware_classes or self.manifest.host_classes) and (
+            self._host.k == 1
+        )
+        if one_class:
+            return (self.batch_size,)
+        classes = self.manifest.host_classes and not self.manifest.hardware_classes
+        return (self.batch_size, self._host.k if classes else self.manifest.output_elements)
+
+    def fold_input(self, batch: Any) -> np.ndarray[Any, Any]:
+        """Inputs (N, *input_shape) of any real dtype → encoded elements (N, F).
+
+        Raises:
+            InputError: wrong shape, not numbers, or NaN.
+        """
+        return self._host.encode(batch)
+
+    def pack_input(self, elements: np.ndarray[Any, Any]) -> _Bytes:
+        """Encoded elements (N, F) → (N, input_bytes), uint8."""
+        return self._host.pack(elements)
+
+    def unpack_output(self, packed: _Bytes) -> np.ndarray[Any, Any]:
+        """Results (N, output_bytes) → accumulators (N, K) or classes (N, k), int64."""
+        return self._host.decode(packed)
+
+    def unfold_output(self, elements: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
+        """What the device gives → what `execute` gives."""
+        return self._host.result(elements)
+
+    def copy_input_data_to_device(self, packed: _Bytes) -> None:
+        """Packed inputs (N, input_bytes) for `execute_on_buffers`, N up to batch_size."""
+        self._fill(0, packed)
+
+    def copy_output_data_from_device(self, packed: _Bytes) -> None:
+        """Packed results of `execute_on_buffers` into (N, output_bytes), N up to batch_size."""
+        packed[:] = self._buffers[0][1][: len(packed)]
+
+    def execute_on_buffers(self, asynch: bool = False, batch_size: int | None = None) -> None:
+        """Run what was copied to the device.
+
+        Args:
+            asynch: return at once; `wait_until_finished` tells the end.
+            batch_size: images, if fewer than the accelerator's.
+
+        Raises:
+            InputError: more images than the buffers hold, or a transfer is running.
+            DeviceError: the device is stuck or broken; it was reset.
+        """
+        count = self.batch_size if batch_size is None else batch_size
+        if not 1 <= count <= self.batch_size:
+            raise InputError(f"batch_size: wanted 1 to {self.batch_size}, got {count}")
+        if self._running is not None:
+            raise InputError("a transfer is running; wait_until_finished first")
+        self._start(0, count)
+        if not asynch:
+            self.wait_until_finished()
+
+    def wait_until_finished(self) -> None:
+        """Wait for the running transfer, if there is one.
+
+        Raises:
+            DeviceError: it takes too long, or the device is broken; it was reset.
+        """
+        if self._running is None:
+            return
+        count, deadline = self._running
+        send, receive = self._dma.sendchannel, self._dma.recvchannel
+        while not (receive.idle and send.idle):
+            problem = self._problem()
+            if problem is None and self._clock() > deadline:
+                problem = f"wanted {count} results, got {self._device.read(Register.IMAGES_OUT)}"
+                problem += f" from {self._device.read(Register.IMAGES_IN)} images: no end in sight"
+            if problem is not None:
+                self.reset()
+                raise DeviceError(f"{self.name}: {problem}; the device was reset")
+        send.wait()
+        receive.wait()  # makes the results visible to the processor
+        self._running = None
+        wanted = count * self.manifest.output_bytes
+        if receive.transferred != wanted:
+            got = receive.transferred
+            self.reset()
+            raise DeviceError(
+                f"{self.name}: wanted {wanted} bytes of results, got {got}; the device was reset"
+            )
+
+    def reset(self) -> None:
+        """Stop whatever runs; the next batch starts afresh. Counters begin at 0.
+
+        Raises:
+            DeviceError: the DMA does not come out of its reset.
+        """
+        self._running = None
+        self._device.write(Register.CONTROL, 1)
+        self._dma.mmio.write(0, _DMA_RESET)
+        deadline = self._clock() + _RESET_S
+        while self._dma.mmio.read(0) & _DMA_RESET:
+            if self._clock() > deadline:
+                raise DeviceError(
+                    f"{self.name}: the DMA does not come out of its reset; power the board off"
+                )
+        self._device.write(Register.CONTROL, 0)
+        self._dma.sendchannel.start()
+        self._dma.recvchannel.start()
+
+    def counters(self) -> dict[str, int]:
+        """Registers since the last reset: images_in, images_out, and cycles with work to do."""
+        names = (Register.IMAGES_IN, Register.IMAGES_OUT, Register.CYCLES)
+        return {name.name.lower(): int(self._device.read(name)) for name in names}
+
+    def throughput_test(self, seed: int = 0) -> dict[str, float]:
+        """Run a full batch of random images and measure, under the names that FINN's driver has.
+
+        Raises:
+            DeviceError: the device does not answer, or not as it should.
+        """
+        elements = self._host.random_elements(self.batch_size, seed)
+        folded = elements.astype(np.uint8 if self._host.encoding.largest < 256 else np.int64)
+        packed = self.pack_input(folded)
+        self.copy_input_data_to_device(packed)
+        start = self._clock()
+        self.execute_on_buffers()
+        runtime = self._clock() - start
+        found = {
+            "runtime[ms]": 1000 * runtime,
+            "throughput[images/s]": self.batch_size / runtime,
+            "DRAM_in_bandwidth[MB/s]": packed.nbytes / runtime / 1e6,
+            "DRAM_out_bandwidth[MB/s]": self.obuf_packed.nbytes / runtime / 1e6,
+            "fclk[mhz]": float(self._clocks.fclk0_mhz),
+            "batch_size": self.batch_size,
+        }
+        inputs = np.zeros(self.ishape_normal(), np.uint8)
+        results = self.unpack_output(self._buffers[0][1])
+        steps: dict[str, Callable[[], object]] = {
+            "fold_input[ms]": lambda: self.fold_input(inputs),
+            "pack_input[ms]": lambda: self.pack_input(folded),
+            "copy_input_data_to_device[ms]": lambda: self.copy_input_data_to_device(packed),
+            "copy_output_data_from_device[ms]": lambda: self.copy_output_data_from_device(
+                self.obuf_packed
+            ),
+            "unpack_output[ms]": lambda: self.unpack_output(self.obuf_packed),
+            "unfold_output[ms]": lambda: self.unfold_output(results),
+        }
+        for name, step in steps.items():
+            begun = time.perf_counter()
+            step()
+            found[name] = 1000 * (time.perf_counter() - begun)
+        return found
+
+    def _elements(self, batch: Any) -> np.ndarray[Any, Any]:
+        batch = self._host.require_batch(batch)
+        self.wait_until_finished()
+        received = np.empty((len(batch), self.manifest.output_bytes), np.uint8)
+        starts = range(0, len(batch), self.batch_size)
+        try:
+            for number, first in enumerate(starts):
+                part = batch[first : first + self.batch_size]
+                # Encoded and packed while the part before is on its way.
+                self._fill(number % 2, self.pack_input(self.fold_input(part)))
+                self.wait_until_finished()
+                self._start(number % 2, len(part))
+                if number:
+                    self._take(1 - number % 2, received[first - self.batch_size : first])
+            self.wait_until_finished()
+        except InputError:  # NaN in a later part
+            self.reset()
+            raise
+        if starts:
+            self._take((len(starts) - 1) % 2, received[starts[-1] :])
+        return self.unpack_output(received)
+
+    def _fill(self, pair: int, packed: _Bytes) -> None:
+        inputs = self._buffers[pair][0]
+        inputs[: len(packed)] = packed
+        inputs.flush()
+
+    def _take(self, pair: int, received: _Bytes) -> None:
+        received[:] = self._buffers[pair][1][: len(received)]
+
+    def _start(self, pair: int, count: int) -> None:
+        inputs, outputs = self._buffers[pair]
+        manifest = self.manifest
+        self._device.write(Register.IMAGES, count)
+        cycles = count * manifest.clock_hz / manifest.bound_images_per_s + manifest.latency_cycles
+        allowed = _SLOWEST * cycles / manifest.clock_hz + self._grace_s
+        self._dma.recvchannel.transfer(outputs, 0, count * manifest.output_bytes)
+        self._dma.sendchannel.transfer(inputs, 0, count * manifest.input_bytes)
+        self._running = (count, self._clock() + allowed)
+
+    def _problem(self) -> str | None:
+        """What has gone wrong with the running transfer, None while nothing has."""
+        for channel, what in (
+            (self._dma.sendchannel, "reading images from memory"),
+            (self._dma.recvchannel, "writing results to memory"),
+        ):
+            if channel.error:
+                return f"the DMA failed {what}"
+        if self._device.read(Register.STATUS) & _FRAME_ERROR:
+            return "an image came truncated (frame error)"
+        return None
+
+    def _require_identity(self, bitfile: Path) -> None:
+        manifest = self.manifest
+        advice = f"{bitfile} is not this package's bitstream"
+        version = self._device.read(Register.VERSION)
+        if version != manifest.map_version:
+            raise DeviceError(
+                f"{self.name}: wanted register map {manifest.map_version:#010x},"
+                f" got {version:#010x}; {advice}"
+            )
+        id_word = self._device.read(Register.ID)
+        if id_word != manifest.id_word:
+            raise DeviceError(
+                f"{self.name} runs another network: wanted id {manifest.id_word:#010x}"
+                f" ({manifest.network}), got {id_word:#010x}; {advice}"
+            )
+        got = (self._device.read(Register.IMAGE_BYTES), self._device.read(Register.RESULT_BYTES))
+        wanted = (manifest.input_bytes, manifest.output_bytes)
+        if got != wanted:
+            raise DeviceError(
+                f"{self.name}: wanted {wanted[0]} bytes per image and {wanted[1]} per result,"
+                f" got {got[0]} and {got[1]}; {advice}"
+            )
+
+
+def open_pynq(
+    host: Host, package: Path, *, bitfile: str | Path | None, batch_size: int
+) -> AxiAccelerator:
+    """Load a package's bitstream with PYNQ, on the board itself.
+
+    Args:
+        host: of a package for such a board.
+        package: its folder.
+        bitfile: another bitstream than the packaged one.
+        batch_size: most images of a transfer.
+
+    Raises:
+        PackageError: there is no bitstream or no .hwh.
+        DeviceError: PYNQ is not installed, or the bitstream is not the packaged network's.
+    """
+    path = Path(bitfile) if bitfile is not None else package / host.manifest.bitstream
+    for needed in (path, path.with_suffix(".hwh")):
+        if not needed.is_file():
+            raise PackageError(
+                f"{needed} is missing; Vivado makes it: copy .bit and .hwh, of one name, there"
+            )
+    try:
+        import pynq
+    except ImportError as error:
+        raise DeviceError(
+            f"pynq is not installed ({error}); run this on the board, in PYNQ's own Python"
+        ) from error
+    return AxiAccelerator(host, pynq, path, batch_size=batch_size)
