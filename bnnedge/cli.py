@@ -409,12 +409,15 @@ def synth(
             progress=progress.of("synth"),
         )
     lines = [*_facts(artifact.facts), f"results in {out}"]
-    if artifact.facts["estimate"]:
-        lines.append(
-            f"Vivado was not run here. Where it is: sh {out}/vivado/run.sh; it leaves .bit and .hwh"
-            f" in {out}/vivado/output, where `bnnedge package` takes them from"
-        )
-    return artifact, lines
+    return artifact, [*lines, _not_run(out)] if artifact.facts["estimate"] else lines
+
+
+def _not_run(synth: Path) -> str:
+    """What is left to do for the bitstream of a Zynq board."""
+    return (
+        f"Vivado was not run here. Where it is: sh {synth}/vivado/run.sh; it leaves .bit and .hwh"
+        f" in {synth}/vivado/output, where `bnnedge package` takes them from"
+    )
 
 
 @_verb("bnnedge package build/digits -o out/package")
@@ -474,7 +477,7 @@ def build(recipe: Path, out: Path) -> tuple[Any, list[str]]:
     ]
     lines += [
         f"test accuracy {result.test_accuracy:.2%}",
-        f"bitstream {result.bitstream}",
+        _not_run(out / "synth") if result.bitstream is None else f"bitstream {result.bitstream}",
         f"report    {result.report}",
     ]
     return result, lines

@@ -56,14 +56,14 @@ class Build:
         checks: every equality that was established.
         test_accuracy: of the network, on the whole test set.
         report: the HTML file.
-        bitstream: the file for the board.
+        bitstream: the file for the board; None where Vivado has yet to make it.
     """
 
     stages: "tuple[BuiltStage, ...]"
     checks: "tuple[Check, ...]"
     test_accuracy: float
     report: Path
-    bitstream: Path
+    bitstream: Path | None
 
 
 class _Builder:
@@ -124,6 +124,7 @@ def build(recipe: Path, out: Path, *, progress: StageProgress = _silent_stage) -
     """
     from bnnedge.recipe import Recipe
     from bnnedge.summary import checks
+    from bnnedge.synthesis.boards import Ecp5Board, find_board
 
     loaded = Recipe.load(recipe)
     hardware = loaded.hardware
@@ -164,20 +165,22 @@ def build(recipe: Path, out: Path, *, progress: StageProgress = _silent_stage) -
             emitted, to, board=hardware.board, clock_mhz=hardware.clock_mhz, progress=tell
         ),
     )
-    builder.run(
-        "estimate",
-        lambda to, tell: synth(emitted, to, board=ESTIMATE_BOARD, vivado=False, progress=tell),
-    )
+    if isinstance(find_board(hardware.board), Ecp5Board):  # a Zynq's has its own estimate
+        builder.run(
+            "estimate",
+            lambda to, tell: synth(emitted, to, board=ESTIMATE_BOARD, vivado=False, progress=tell),
+        )
     packed = builder.run("package", lambda to, _: package(out, to))
     builder.run("deploy", lambda to, _: _deploy_stage(packed, to))
     report = builder.report()
     facts = {name: stage.artifact.facts for name, stage in builder.stages.items()}
+    bitstream = facts["synth"].get("bitstream")
     return Build(
         stages=tuple(builder.stages.values()),
         checks=checks(builder.stages),
         test_accuracy=facts["train"]["test_accuracy"],
         report=report,
-        bitstream=synthesised / facts["synth"]["bitstream"],
+        bitstream=None if bitstream is None else synthesised / bitstream,
     )
 
 

@@ -77,7 +77,7 @@ _SIDES = {
 _BOARD_CHECK = Check(
     left="simulated board",
     right="board",
-    compared="results over the serial line",
+    compared="results of the driver",
     verdict=Verdict.NOT_RUN,
     reason="no board was connected",
 )
@@ -152,7 +152,7 @@ def _deploy_checks(facts: Mapping[str, Any]) -> list[Check]:
         _equal(
             "Dataflow",
             "simulated board",
-            "results of the packaged driver over the serial line",
+            "results of the packaged driver",
             images=facts["images"],
         )
     ]
@@ -224,12 +224,20 @@ def report_data(
                 step="The board itself",
                 reason="no board was connected; its device was simulated instead",
             ),
-            report.NotRun(
-                step="The XC7Z020 figures in hardware",
-                reason="no open place and route exists for it; Yosys estimates the logic",
-            ),
+            *_estimates(facts),
         ),
     )
+
+
+def _estimates(facts: Mapping[str, Mapping[str, Any]]) -> list[report.NotRun]:
+    """What only Vivado could tell."""
+    if facts.get("synth", {}).get("estimate"):
+        reason = "Vivado was not found; its project is in synth/vivado, Yosys estimates the logic"
+        return [report.NotRun(step="Bitstream, place and route", reason=reason)]
+    if "estimate" not in facts:
+        return []
+    reason = "no open place and route exists for it; Yosys estimates the logic"
+    return [report.NotRun(step="The XC7Z020 figures in hardware", reason=reason)]
 
 
 def _topology(dataflow: Dataflow) -> str:
@@ -300,16 +308,17 @@ def _examples(
 
 def _board(facts: Mapping[str, Mapping[str, Any]]) -> report.Board | None:
     synth = facts.get("synth")
-    if synth is None or synth["estimate"]:
+    if synth is None:
         return None
     device = synth["device"]
+    serial = "baud" in device
     return report.Board(
         name=synth["board"],
         device=synth["fpga"],
         clock_mhz=device["clock_hz"] / 1e6,
-        fmax_mhz=synth["timing"]["reached_mhz"],
-        link=f"UART, {device['baud']:,} baud",
-        link_images_per_second=synth["images_per_second"]["serial_line"],
+        fmax_mhz=None if synth["estimate"] else synth["timing"]["reached_mhz"],
+        link=f"UART, {device['baud']:,} baud" if serial else "AXI DMA",
+        link_images_per_second=synth["images_per_second"].get("serial_line"),
     )
 
 
@@ -320,12 +329,13 @@ def _synthesis(facts: Mapping[str, Mapping[str, Any]]) -> tuple[report.Synthesis
         if synth is None:
             continue
         estimate = synth["estimate"]
+        placed = "Yosys + nextpnr-ecp5" if "baud" in synth["device"] else "Vivado"
         found.append(
             report.Synthesis(
                 target=f"{synth['board']} ({synth['fpga']})",
                 tool="Yosys synth_xilinx of the network alone"
                 if estimate
-                else "Yosys + nextpnr-ecp5, placed and routed",
+                else f"{placed}, placed and routed",
                 totals=tuple(
                     report.ResourceUse(
                         name=_RESOURCE_NAMES.get(kind, kind.upper()),

@@ -1,4 +1,4 @@
-"""What whole convolutional networks cost, with random weights: `network_cost.py NAME`."""
+"""What whole networks cost, with random weights: `network_cost.py COMMAND`."""
 
 import json
 import math
@@ -10,7 +10,7 @@ import click
 import onnx
 import torch
 
-from bnnedge.data.encodings import IntegerEncoding
+from bnnedge.data.encodings import Encoding, IntegerEncoding, OneBitThreshold
 from bnnedge.dataflow import Dataflow
 from bnnedge.design import Design
 from bnnedge.exporter.onnx_model import to_qonnx
@@ -19,6 +19,7 @@ from bnnedge.lowering import LoweringConfig, lower_model
 from bnnedge.models.config import NetworkConfig, Topology
 from bnnedge.models.zoo import build_network
 from bnnedge.synthesis import synthesise
+from bnnedge.synthesis.boards import ZynqBoard, find_board
 from bnnedge.synthesis.config import SynthesisConfig
 
 _GREY, _COLOUR = (1, 28, 28), (3, 32, 32)
@@ -49,7 +50,7 @@ def placed(names: tuple[str, ...]) -> None:
             continue
         with TemporaryDirectory() as name:
             folder = Path(name)
-            _lower(topology, shape, folder / "dataflow")
+            _lower(topology, shape, folder / "dataflow", IntegerEncoding())
             emit(folder / "dataflow", RtlConfig(target_fps=fps), folder / "rtl")
             facts = _synthesise(folder, "ulx3s-85f")
             cycles = Design.load(folder / "rtl").interval_cycles
@@ -63,11 +64,41 @@ def placed(names: tuple[str, ...]) -> None:
 
 
 @main.command()
+@click.argument("boards", nargs=-1, required=True)
+def zynq(boards: tuple[str, ...]) -> None:
+    """Named networks at their boards' target_fps: predicted, and as Yosys estimates them."""
+    print("| board | network | `--target-fps` | LUT predicted | Yosys | RAMB36 predicted | Yosys |")
+    print("|" + "---|" * 7)
+    for name in boards:
+        board = find_board(name)
+        assert isinstance(board, ZynqBoard)
+        for topology, fps in board.target_fps.items():
+            flat = topology != Topology.CNV.value
+            with TemporaryDirectory() as scratch:
+                folder = Path(scratch)
+                _lower(
+                    Topology(topology),
+                    _GREY if flat else _COLOUR,
+                    folder / "dataflow",
+                    OneBitThreshold(threshold=64.0) if flat else IntegerEncoding(),
+                )
+                emit(folder / "dataflow", RtlConfig(target_fps=fps), folder / "rtl")
+                facts = _synthesise(folder, name)
+            cells = " | ".join(
+                f"{facts['resources'][kind][figure]:,}"
+                for kind in ("lut", "bram36")
+                for figure in ("predicted", "used")
+            )
+            print(f"| `{name}` | {topology} | {fps} | {cells} |", flush=True)
+            assert facts["fits"]
+
+
+@main.command()
 def finn() -> None:
     """CNV at FINN's published folding, estimated for a Pynq board."""
     with TemporaryDirectory() as name:
         folder = Path(name)
-        dataflow = _lower(Topology.CNV, _COLOUR, folder / "dataflow")
+        dataflow = _lower(Topology.CNV, _COLOUR, folder / "dataflow", IntegerEncoding())
         folding = {
             mvu.name: {"PE": pe, "SIMD": simd}
             for mvu, (pe, simd) in zip(dataflow.mvus, _FINN, strict=True)
@@ -80,13 +111,13 @@ def finn() -> None:
         print(f"{kind}: {use['used']} of {use['available']}")
 
 
-def _lower(topology: Topology, shape: tuple[int, ...], out: Path) -> Dataflow:
+def _lower(topology: Topology, shape: tuple[int, ...], out: Path, encoding: Encoding) -> Dataflow:
     """A network whose thresholds lie where a trained one's do: around the middle."""
     torch.manual_seed(1)
     network = build_network(
         NetworkConfig(topology=topology),
         input_shape=shape,
-        encoding=IntegerEncoding(),
+        encoding=encoding,
         classes=10,
     ).eval()
     for layer in network.layers.values():
@@ -103,7 +134,7 @@ def _lower(topology: Topology, shape: tuple[int, ...], out: Path) -> Dataflow:
 
 
 def _synthesise(folder: Path, board: str) -> dict[str, Any]:
-    config = SynthesisConfig(board=board, clock_mhz=_CLOCK_MHZ, gate_level_images=0)
+    config = SynthesisConfig(board=board, clock_mhz=_CLOCK_MHZ, gate_level_images=0, vivado=False)
     synthesise(folder / "rtl", config, folder / "synth")
     facts: dict[str, Any] = json.loads((folder / "synth" / "resources.json").read_text())
     return facts

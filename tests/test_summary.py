@@ -147,3 +147,36 @@ def test_fifos_have_what_their_sizing_and_the_simulation_found(tmp_path: Path) -
     assert fifos["7_add1_a_fifo"].storage is Storage.REGISTERS
     assert fifos["15_add2_b_fifo"].storage is Storage.BLOCK_RAM
     assert fifos["7_add1_a_fifo"].first_guess_words is None
+
+
+def _zynq_facts(**more: Any) -> dict[str, Any]:
+    return {
+        "board": "pynq-z2",
+        "fpga": "XC7Z020",
+        "device": {"board": "pynq-z2", "clock_hz": 125_000_000, "id_word": 1},
+        "images_per_second": {"network": 1000.0},
+        "resources": {"lut": {"used": 50, "available": 100, "percent": 50.0, "predicted": 60}},
+        **more,
+    }
+
+
+def test_zynq_board_that_vivado_has_not_seen(tmp_path: Path) -> None:
+    dataflow = random_mlp((12, 6, 2))
+    later = {"synth": _zynq_facts(estimate=True)}
+    data = _report(dataflow, random_inputs(dataflow, 3), tmp_path, later)
+    assert data.board is not None
+    board = data.board
+    assert (board.clock_mhz, board.fmax_mhz, board.link) == (125, None, "AXI DMA")
+    (synthesis,) = data.synthesis
+    assert synthesis.estimate and "synth_xilinx" in synthesis.tool
+    assert "Bitstream, place and route" in {step.step for step in data.not_run}
+
+
+def test_zynq_board_that_vivado_has_built(tmp_path: Path) -> None:
+    dataflow = random_mlp((12, 6, 2))
+    later = {"synth": _zynq_facts(estimate=False, timing={"reached_mhz": 130.0})}
+    data = _report(dataflow, random_inputs(dataflow, 3), tmp_path, later)
+    assert data.board is not None and data.board.fmax_mhz == 130
+    (synthesis,) = data.synthesis
+    assert (synthesis.tool, synthesis.fmax_mhz) == ("Vivado, placed and routed", 130)
+    assert {step.step for step in data.not_run} == {"The board itself"}

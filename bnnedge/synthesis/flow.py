@@ -12,7 +12,7 @@ from typing import Any
 
 from bnnedge import tools
 from bnnedge.artifacts import Artifact, stage, to_json
-from bnnedge.cost import Cost, index_bits, ram
+from bnnedge.cost import Cost, ceil_div, index_bits, ram
 from bnnedge.design import Design
 from bnnedge.device import MODULES, SV_FOLDER, AxiDevice, Device, device_parameters
 from bnnedge.errors import SynthesisError, ToolMissingError
@@ -268,7 +268,7 @@ def _zynq(
         return facts | {
             "estimate": True,
             "note": "Yosys synth_xilinx of bnnedge_core alone: not placed, not routed, not timed",
-            "resources": _uses(board, estimated),
+            "resources": _uses(design, board, estimated),
             "seconds": seconds,
         }
     with _step("vivado", seconds, progress):
@@ -280,26 +280,39 @@ def _zynq(
             progress=lambda step: progress(f"vivado: {step}"),
         )
     logs.publish()
-    uses = _uses(board, implemented.used)
+    uses = _uses(design, board, implemented.used)
     return facts | {
         "estimate": False,
         "bitstream": f"{vivado.PROJECT_FOLDER}/{vivado.OUTPUT_FOLDER}/{design.name}.bit",
-        "resources": {name: use | {"predicted": estimated[name]} for name, use in uses.items()},
+        "resources": {name: use | {"estimated": estimated[name]} for name, use in uses.items()},
         "timing": implemented.timing,
         "seconds": seconds,
     }
 
 
-def _uses(board: ZynqBoard, used: Mapping[str, float]) -> dict[str, dict[str, float]]:
-    """Used, available and percent of what the board's FPGA has."""
+def _uses(
+    design: Design, board: ZynqBoard, used: Mapping[str, float]
+) -> dict[str, dict[str, float]]:
+    """Used, available and percent of what the board's FPGA has, and predicted where there is."""
+    predicted = xilinx_prediction(design)
     return {
         name: {
             "used": used.get(name, 0),
             "available": available,
             "percent": round(100 * used.get(name, 0) / available, 1),
+            **({"predicted": predicted[name]} if name in predicted else {}),
         }
         for name, available in board.totals.items()
     }
+
+
+def xilinx_prediction(design: Design) -> dict[str, int]:
+    """Upper bounds of an estimate, before synthesis, from the cost model of an ECP5.
+
+    A LUT6 does at least what a COMB does, and a RAMB36 holds two DP16KD; docs/vivado.md has both
+    beside Yosys.
+    """
+    return {"lut": design.combs, "bram36": ceil_div(design.block_rams, 2)}
 
 
 def fits(board: ZynqBoard, estimated: Mapping[str, float]) -> bool:

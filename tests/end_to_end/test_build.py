@@ -11,6 +11,7 @@ import bnnedge
 from bnnedge import pipeline
 from bnnedge.errors import MismatchError
 from bnnedge.pipeline import Build
+from bnnedge.synthesis import flow
 from tests.test_cli import RECIPE
 
 
@@ -37,7 +38,7 @@ def reused(build: Build) -> Mapping[str, bool]:
 
 def test_everything_is_there(built: Build, out: Path) -> None:
     assert not any(reused(built).values())
-    assert built.bitstream.stat().st_size > 100_000
+    assert built.bitstream is not None and built.bitstream.stat().st_size > 100_000
     sides = {(check.left, check.right) for check in built.checks}
     for left, right in (
         ("PyTorch", "QONNX"),
@@ -103,3 +104,18 @@ def test_verbs_in_python_agree_with_the_build(built: Build, out: Path) -> None:
     ]
     trained = json.loads((out / "train" / "artifact.json").read_text())["facts"]
     assert by_backend == [round(trained["test_accuracy"] * trained["test_images"])] * 3
+
+
+@pytest.mark.slow
+def test_a_zynq_board_gets_everything_but_the_bitstream(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(flow, "_has_vivado", lambda: False)
+    recipe = tmp_path / "zynq.toml"
+    recipe.write_text(RECIPE.replace("ulx3s-85f", "pynq-z2") + "[simulation]\nimages = 50\n")
+    build = bnnedge.build(recipe, tmp_path / "out")
+    assert build.bitstream is None
+    assert "estimate" not in reused(build)
+    assert (tmp_path / "out" / "synth" / "vivado" / "run.sh").is_file()
+    assert ("Dataflow", "simulated board") in {(check.left, check.right) for check in build.checks}
+    assert "its project is in synth/vivado" in build.report.read_text()
