@@ -5,6 +5,7 @@ import itertools
 import time
 from collections.abc import Callable, Iterator
 from functools import partial
+from typing import Any
 
 import click
 import numpy as np
@@ -208,6 +209,42 @@ def _roofline_share(rounds: int) -> float:
         matrix.append(_quickest(partial(run, x), rounds))
         peak.append(_quickest(partial(loop, 20_000), rounds))
     return float((len(x) * 7 * 1024 * 1024 / 64 / min(matrix)) / (words / min(peak)))
+
+
+@main.command()
+@click.option("--rounds", default=50, show_default=True, help="The quickest of so many counts.")
+def packing(rounds: int) -> None:
+    """The PYNQ driver's packing of bits against FINN's, on one thread.
+
+    GB/s are those of the unpacked bits, a byte each. The two take turns.
+    """
+    from finn.util.data_packing import finnpy_to_packed_bytearray
+    from qonnx.core.datatype import DataType
+
+    from bnnedge.deployment.runtime.encoding import BitEncoding
+
+    def theirs(bits: NDArray[Any]) -> NDArray[np.uint8]:
+        # As FINN's driver calls it.
+        return finnpy_to_packed_bytearray(
+            bits, DataType["BINARY"], reverse_endian=True, reverse_inner=True
+        )
+
+    print("images x bits  bits as  bnnedge GB/s  FINN GB/s   ratio")
+    for images, width in ((1000, 784), (1000, 800), (10_000, 784)):
+        plain = np.random.default_rng(0).integers(0, 2, (images, width), dtype=np.uint8)
+        encoding = BitEncoding(np.zeros(width, np.float32), np.zeros(width, np.bool_))
+        for bits in (plain, plain.astype(np.float32)):
+            assert (encoding.pack(plain) == theirs(bits)).all()
+            few = rounds if bits is plain else max(1, rounds // 10)
+            seconds = [
+                (_quickest(partial(encoding.pack, plain), 1), _quickest(partial(theirs, bits), 1))
+                for _ in range(few)
+            ]
+            ours, finns = (
+                plain.nbytes / min(column) / 1e9 for column in zip(*seconds, strict=True)
+            )
+            shape = f"{images} x {width}"
+            print(f"{shape:13}  {bits.dtype!s:7}  {ours:12.2f} {finns:10.4f} {ours / finns:7.1f}")
 
 
 def _matrix(name: str, rows: int, columns: int, *, last: bool = False) -> df.XnorMvu:

@@ -196,6 +196,29 @@ class _Channel:
         self._buffer = None
 
 
+def simulated_board(
+    package: Path, clock_hz: int, traffic: AxiTraffic | None = None
+) -> SimulatedPynq:
+    """A board with a package's device.
+
+    Raises:
+        ToolMissingError: g++ or Verilator is needed and not installed.
+        SimulationError: the simulated device broke one of its own assertions.
+    """
+    design = Design.load(package / RTL_FOLDER)
+    library = compile_axi_model(
+        sources=[
+            *sorted((package / DEVICE_FOLDER).iterdir()),
+            *(package / RTL_FOLDER / name for name in design.sources),
+        ],
+        top=AXI_TOP_MODULE,
+        parameters=axi_parameters(design),
+    )
+    return SimulatedPynq(
+        library, data_folder=package / RTL_FOLDER, clock_hz=clock_hz, traffic=traffic
+    )
+
+
 @contextlib.contextmanager
 def open_simulated(
     package: Path,
@@ -217,19 +240,8 @@ def open_simulated(
         ToolMissingError: g++ or Verilator is needed and not installed.
         SimulationError: the simulated device broke one of its own assertions.
     """
-    design = Design.load(package / RTL_FOLDER)
     clock_hz = host.manifest.clock_hz
-    library = compile_axi_model(
-        sources=[
-            *sorted((package / DEVICE_FOLDER).iterdir()),
-            *(package / RTL_FOLDER / name for name in design.sources),
-        ],
-        top=AXI_TOP_MODULE,
-        parameters=axi_parameters(design),
-    )
-    board = SimulatedPynq(
-        library, data_folder=package / RTL_FOLDER, clock_hz=clock_hz, traffic=traffic
-    )
+    board = simulated_board(package, clock_hz, traffic)
     with (
         contextlib.closing(board),
         AxiAccelerator(

@@ -305,8 +305,9 @@ class Host:
     def pack(self, elements: np.ndarray[Any, Any]) -> np.ndarray[Any, np.dtype[np.uint8]]:
         """Encoded elements (N, F) → (N, input_bytes), as they are sent, padded with zeros."""
         packed = self.encoding.pack(elements)
-        padding = self.manifest.input_bytes - packed.shape[1]
-        return np.pad(packed, ((0, 0), (0, padding))) if padding else packed
+        sent = np.zeros((len(packed), self.manifest.input_bytes), np.uint8)
+        sent[:, : packed.shape[1]] = packed
+        return sent
 
     def decode(self, received: np.ndarray[Any, np.dtype[np.uint8]]) -> np.ndarray[Any, Any]:
         """Received (N, output_bytes) → accumulators (N, K) or classes (N, k), int64."""
