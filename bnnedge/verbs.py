@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 from bnnedge import tools
 from bnnedge.artifacts import Artifact
 from bnnedge.dataflow import Add, Concat, Dataflow
-from bnnedge.errors import BnnEdgeError, DataError, MismatchError, ToolMissingError
+from bnnedge.errors import BnnEdgeError, ConfigError, DataError, MismatchError, ToolMissingError
 
 if TYPE_CHECKING:
     from bnnedge.data.datasets import Split
@@ -209,6 +209,44 @@ def simulate(
         trace_images=0 if trace is None else 4,
     )
     return check(rtl, config, inputs=inputs, trace=trace, progress=image_progress(progress))
+
+
+def hls(
+    rtl: Path,
+    out: Path,
+    *,
+    part: str | None = None,
+    clock_mhz: float | None = None,
+    check: bool = False,
+    images: int = 16,
+    ap_types: Path | None = None,
+) -> Artifact:
+    """Write the twin of an RTL folder in HLS C++, with test vectors of generated images.
+
+    Args:
+        rtl: folder written by `rtl`.
+        out: folder to publish.
+        part: what `run_hls.tcl` synthesises for; a Zynq-7020 by default.
+        clock_mhz: for which; 100 by default.
+        check: compile it with g++, run it, and compare it with the Dataflow.
+        images: test vectors, random and adversarial ones.
+        ap_types: folder of `ap_int.h` for a check; None: see `bnnedge.tools.ap_types`.
+
+    Raises:
+        ConfigError, DesignError, MismatchError, ToolMissingError: see `bnnedge.vitis_hls.emit`.
+    """
+    from bnnedge.simulation.check import generate_inputs
+    from bnnedge.vitis_hls import HlsConfig, emit
+
+    if images < 1:
+        raise ConfigError(f"images: wanted at least 1, got {images}")
+    config = HlsConfig(check=check, ap_types=ap_types)
+    if part is not None:
+        config = dataclasses.replace(config, part=part)
+    if clock_mhz is not None:
+        config = dataclasses.replace(config, clock_mhz=clock_mhz)
+    encoded = generate_inputs(Dataflow.load(rtl / "dataflow"), images, seed=0)
+    return emit(rtl, config, out, encoded=encoded)
 
 
 def image_progress(progress: Progress) -> Callable[[int, int], None]:

@@ -166,6 +166,8 @@ def _kernels(network: Network, costs: Mapping[str, Cost]) -> tuple[KernelInstanc
                 depth_words=None if fifo is None else fifo.depth_words,
                 image_words=None if fifo is None else fifo.image_words,
                 block_rams=costs[part.name].block_rams,
+                parameters=part.kernel.parameters,
+                resize=part.resize.parameters if part.resize else None,
             )
         )
     return tuple(kernels)

@@ -148,7 +148,7 @@ class Core:
         self._check_frames(stream, images)
         ends = stream.out_cycles[beats - 1 :: beats]
         return CoreRun(
-            values=self._values(stream.outputs.reshape(images, -1)),
+            values=design.unpack(stream.outputs.reshape(images, -1)),
             latency_cycles=int(ends[0] - stream.in_cycles[0]) + 1,
             interval_cycles=float(ends[-1] - ends[0]) / (images - 1) if images > 1 else None,
             stream=stream,
@@ -175,14 +175,3 @@ class Core:
                 f"{name}: image {image}, output beat {beat} of {last.shape[1]}:"
                 f" wanted tlast {int(wanted[beat])}, got {int(last[image, beat])}"
             )
-
-    def _values(self, packed: NDArray[np.uint8]) -> NDArray[np.int64]:
-        """Bytes of the output beats (N, B) → elements (N, output elements)."""
-        design = self.design
-        size = design.output_element_bits // 8
-        used = size * design.output_elements
-        if packed[:, used:].any():
-            image = int(packed[:, used:].any(axis=1).argmax())
-            raise SimulationError(f"{design.name}: image {image}: the output's padding is not zero")
-        kind = np.dtype(f"<{'i' if design.output_signed else 'u'}{size}")
-        return np.ascontiguousarray(packed[:, :used]).view(kind).astype(np.int64)

@@ -223,6 +223,7 @@ def test_a_circle_needs_no_fifo_and_its_direction_counts(rtl: Path) -> None:
         return KernelInstance(
             **{"name": name, "module": name, "node": None, "inputs": inputs, "outputs": outputs},
             **{"width_bits": 1, "depth_words": None, "image_words": None, "block_rams": 0},
+            **{"parameters": {}, "resize": None},
         )
 
     kernels = kernel("fork", ("in",), ("a", "b")), kernel("add", ("a", "b"), ("out",))

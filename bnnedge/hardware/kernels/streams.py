@@ -261,7 +261,7 @@ class ResizeElementsKernel:
     signed: bool
 
     @property
-    def parameters(self) -> Mapping[str, Parameter]:
+    def parameters(self) -> Mapping[str, int]:
         """Values of the module's parameters."""
         return {
             "Elements": self.elements,

@@ -1,0 +1,128 @@
+"""The stage: RTL folder in, HLS folder out."""
+
+import shutil
+import time
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import jinja2
+import numpy as np
+from numpy.typing import NDArray
+
+from bnnedge import tools
+from bnnedge.artifacts import Artifact, stage
+from bnnedge.dataflow import Dataflow
+from bnnedge.design import TOP_MODULE, Design
+from bnnedge.errors import MismatchError
+from bnnedge.vitis_hls.config import HlsConfig
+from bnnedge.vitis_hls.csim import STANDARD, WARNINGS, CModel
+from bnnedge.vitis_hls.kernels import INCLUDE_FOLDER
+from bnnedge.vitis_hls.top import build_top
+
+_TEST_BENCH = Path(__file__).parent / "test_bench.cpp"
+_GENERATED = (
+    f"{TOP_MODULE}.hpp",
+    f"{TOP_MODULE}.cpp",
+    "memories.hpp",
+    "run_hls.tcl",
+    "Makefile",
+    "README.md",
+)
+
+
+def emit(rtl: Path, config: HlsConfig, out: Path, *, encoded: NDArray[Any]) -> Artifact:
+    """Write the HLS C++ of an RTL folder, with a test bench, its vectors and a Tcl script.
+
+    Args:
+        rtl: folder written by `bnnedge rtl`.
+        config: device, clock, whether it is checked.
+        out: folder to publish.
+        encoded: encoded inputs (N, …) of the test vectors, N >= 1.
+
+    Raises:
+        DesignError, DataflowError: `rtl` is not a whole RTL folder.
+        MismatchError: checked, a result differs from the Dataflow's.
+        SimulationError, ToolMissingError, ToolFailedError: checked, it did not compile or run.
+    """
+    design = Design.load(rtl)
+    wanted = Dataflow.load(rtl / "dataflow").results_of(encoded)
+    inputs = design.pack(encoded)
+
+    def write(folder: Path) -> Mapping[str, Any]:
+        facts = _write(design, rtl, config, folder)
+        (folder / "inputs.bin").write_bytes(inputs.tobytes())
+        (folder / "expected.bin").write_bytes(_packed(design, wanted).tobytes())
+        if config.check:
+            model = CModel(folder=folder, design=design, ap_types=config.ap_types)
+            return {**facts, **_check(model, encoded, wanted)}
+        return facts
+
+    checked = ("g++",) if config.check else ()
+    return stage(
+        "hls",
+        out,
+        write,
+        config={"config": config, "inputs": inputs},
+        inputs=(rtl,),
+        tools=lambda: {name: tools.version(name) for name in checked},
+    )
+
+
+def _write(design: Design, rtl: Path, config: HlsConfig, folder: Path) -> Mapping[str, Any]:
+    top = build_top(design, rtl)
+    shutil.copytree(INCLUDE_FOLDER, folder / "include")
+    shutil.copyfile(_TEST_BENCH, folder / _TEST_BENCH.name)
+    for name in _GENERATED:
+        text = render(
+            name, design=design, top=top, config=config, standard=STANDARD, warnings=WARNINGS
+        )
+        (folder / name).write_text(text)
+    return {
+        "kernels": len(top.calls),
+        "streams": len(top.channels),
+        "memory_bits": sum(rom.bits * len(lane) for rom in top.roms for lane in rom.lanes),
+    }
+
+
+def render(name: str, **values: Any) -> str:
+    """The text of a generated file."""
+    environment = jinja2.Environment(
+        loader=jinja2.PackageLoader("bnnedge.vitis_hls", "templates"),
+        undefined=jinja2.StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        keep_trailing_newline=True,
+    )
+    return environment.get_template(f"{name}.j2").render(values)
+
+
+def _packed(design: Design, results: NDArray[np.int64]) -> NDArray[np.uint8]:
+    """Results (N, output elements) as the bytes of their beats on m_axis (N, bytes)."""
+    size = design.output_element_bits // 8
+    elements = np.ascontiguousarray(results.astype("<i8")).view(np.uint8)
+    elements = elements.reshape(*results.shape, 8)[:, :, :size].reshape(len(results), -1)
+    beats = design.output_beats * design.output_width_bits // 8
+    return np.pad(elements, ((0, 0), (0, beats - elements.shape[1])))
+
+
+def _check(model: CModel, encoded: NDArray[Any], wanted: NDArray[np.int64]) -> Mapping[str, Any]:
+    """Compile and run; what was measured. Raises MismatchError if a result differs."""
+    start = time.perf_counter()
+    model.compile()
+    compiled = time.perf_counter()
+    got = model.run(encoded)
+    done = time.perf_counter()
+    wrong = np.argwhere(got != wanted)
+    if len(wrong):
+        image, element = wrong[0]
+        raise MismatchError(
+            f"{model.design.name}: HLS C++ differs from the Dataflow on"
+            f" {len(np.unique(wrong[:, 0]))} of {len(wanted)} images; first: image {image},"
+            f" result {element}: wanted {wanted[image, element]}, got {got[image, element]}"
+        )
+    return {
+        "checked_images": len(wanted),
+        "compile_s": round(compiled - start, 3),
+        "run_s": round(done - compiled, 3),
+    }

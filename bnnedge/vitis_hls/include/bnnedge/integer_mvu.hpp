@@ -1,0 +1,83 @@
+// Folded matrix-vector unit with ±1 weights on integers: y = W·x, or its thresholded sign.
+//
+// Function    With a[r] = Σ (W[r, c] ? x[c] : −x[c] − 1) over the MatrixWidth columns, which is the dot
+//             product less a constant of the row, the number of its −1 weights:
+//             Thresholded = 0: element r is a[r] + C[r], two's complement, as wide as the largest
+//             dot product needs; Thresholded = 1: bit r is (a[r] >= T[r]) ^ invert[r], with T
+//             less by that constant, too.
+// Folding, memories: as xnor_mvu, without classes.
+// Form        −x − 1 is ~x: a weight is one XOR in front of an adder tree, and no DSP.
+// Frame       one pixel.
+#pragma once
+
+#include <hls_stream.h>
+
+#include "bnnedge/result_stage.hpp"
+#include "bnnedge/rom.hpp"
+
+namespace bnnedge {
+
+// Bits of a total; dot products reach MatrixWidth times the largest magnitude of an element.
+constexpr unsigned integer_total_bits(unsigned matrix_width, unsigned element_bits, bool is_signed,
+                                      bool thresholded) {
+  const unsigned long long reach =
+      is_signed ? 1ull << (element_bits - 1) : (1ull << element_bits) - 1;
+  const unsigned long long limit = matrix_width * reach;
+  return 1 + clog2(thresholded ? limit + matrix_width + 2 : limit + 1);
+}
+
+template <unsigned MatrixWidth, unsigned MatrixHeight, unsigned Groups, unsigned Pe, unsigned Simd,
+          bool Thresholded, unsigned ElementBits, bool Signed, unsigned Frames, class Weights,
+          class Table>
+void integer_mvu(
+    hls::stream<ap_uint<Simd * ElementBits>>& in,
+    hls::stream<ap_uint<Pe * (Thresholded ? 1
+                                          : integer_total_bits(MatrixWidth, ElementBits, Signed,
+                                                               Thresholded))>>& out,
+    unsigned images, const Weights& weights, const Table& table) {
+  constexpr unsigned SF = MatrixWidth / Simd;
+  constexpr unsigned NF = MatrixHeight / Groups / Pe;
+  constexpr unsigned TOTAL_BITS =
+      integer_total_bits(MatrixWidth, ElementBits, Signed, Thresholded);
+  static_assert(SF * Simd == MatrixWidth, "integer_mvu: Simd must divide MatrixWidth");
+  static_assert(NF * Groups * Pe == MatrixHeight,
+                "integer_mvu: Pe must divide the rows of a group");
+#pragma HLS ARRAY_PARTITION variable=weights.words complete dim=1
+#pragma HLS ARRAY_PARTITION variable=weights.words complete dim=3
+#pragma HLS ARRAY_PARTITION variable=table.words complete dim=1
+
+  ap_uint<Simd * ElementBits> replay[SF];
+  ap_uint<TOTAL_BITS> totals[Pe];
+#pragma HLS ARRAY_PARTITION variable=totals complete
+
+  for (unsigned frame = 0; frame < images * Frames; ++frame) {
+    for (unsigned group = 0; group < Groups; ++group) {
+      for (unsigned nf = 0; nf < NF; ++nf) {
+        for (unsigned sf = 0; sf < SF; ++sf) {
+#pragma HLS PIPELINE II=1 style=flp
+          const unsigned fold = group * NF + nf;
+          const ap_uint<Simd * ElementBits> word = nf == 0 ? in.read() : replay[sf];
+          if (nf == 0) replay[sf] = word;
+
+          for (unsigned p = 0; p < Pe; ++p) {
+#pragma HLS UNROLL
+            const ap_uint<Simd> row = weights.read(p, fold * SF + sf);
+            ap_int<TOTAL_BITS> sum = sf == 0 ? ap_uint<TOTAL_BITS>(0) : totals[p];
+            for (unsigned s = 0; s < Simd; ++s) {
+#pragma HLS UNROLL
+              const ap_int<ElementBits + 1> x = number<Signed>(element<ElementBits>(word, s));
+              sum += row[s] ? x : ap_int<ElementBits + 1>(~x);
+            }
+            totals[p] = sum;
+          }
+          if (sf == SF - 1) {
+            out.write(result_stage<Pe, TOTAL_BITS, true, Thresholded, !Thresholded>::results(
+                totals, table, fold));
+          }
+        }
+      }
+    }
+  }
+}
+
+}  // namespace bnnedge

@@ -1,0 +1,138 @@
+"""Compiles and runs one kernel's HLS twin, in place of the benches of `tests/hardware`."""
+
+import functools
+import shutil
+import tempfile
+from collections.abc import Sequence
+from pathlib import Path
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+from bnnedge import tools
+from bnnedge.cache import build_once, digest
+from bnnedge.errors import ToolMissingError
+from bnnedge.hardware.kernels import Kernel
+from bnnedge.vitis_hls.csim import STANDARD, WARNINGS
+from bnnedge.vitis_hls.emit import render
+from bnnedge.vitis_hls.kernels import (
+    INCLUDE_FOLDER,
+    frame_words,
+    memories,
+    template_arguments,
+)
+from bnnedge.vitis_hls.top import Top
+
+_BENCH = Path(__file__).parent / "bench.hpp"
+_FLAGS = (f"-std={STANDARD}", "-O0", *WARNINGS, "-Werror", "-I", str(INCLUDE_FOLDER))
+
+
+def _missing() -> str:
+    """Why C++ cannot be compiled here; empty where it can."""
+    try:
+        tools.find("g++"), tools.ap_types()
+    except ToolMissingError as error:
+        return str(error)
+    return ""
+
+
+needs_ap_types = pytest.mark.skipif(bool(_missing()), reason=_missing())
+
+
+def _compile(source: Path, target: Path, *more: str | Path) -> None:
+    argv = [tools.find("g++"), *_FLAGS, "-isystem", tools.ap_types(), *more, source, "-o", target]
+    tools.run(argv, cwd=source.parent, log=target.with_suffix(".log"), timeout_s=300)
+
+
+@functools.cache
+def _precompiled(cache: Path) -> Path:
+    """The folder of the bench's header with all kernels, parsed once."""
+    headers = sorted(INCLUDE_FOLDER.rglob("*.hpp"))
+
+    def build(_: Path, done: Path, log: Path) -> None:
+        shutil.copyfile(_BENCH, done / _BENCH.name)
+        _compile(done / _BENCH.name, done / f"{_BENCH.name}.gch", "-x", "c++-header")
+
+    cache.mkdir(parents=True, exist_ok=True)
+    return build_once(cache / digest(list(_FLAGS), headers, _BENCH), build)
+
+
+def _run(
+    kernel: Kernel, inputs: Sequence[NDArray[np.uint8]], *, folder: Path, cache: Path
+) -> list[NDArray[np.uint8]]:
+    """Words (beats, bytes) of every input → those of every output; nothing may be left over."""
+    for name, text in kernel.memories.items():
+        (folder / name).write_text(text)
+    numbers = {key: value for key, value in kernel.parameters.items() if isinstance(value, int)}
+    frames, rest = divmod(len(inputs[0]), frame_words(kernel.module, numbers)[0])
+    assert not rest
+    arguments = template_arguments(kernel.module, {**kernel.parameters, "Frames": 1})
+    roms = memories(kernel.module, kernel.parameters, folder)
+    ports = dict(zip(kernel.ports_in, kernel.widths_in, strict=True))
+    ports |= dict(zip(kernel.ports_out, kernel.widths_out, strict=True))
+    names = [*ports, str(frames), *(rom.name if rom else "bnnedge::no_rom" for rom in roms)]
+    lines = ['#include "bench.hpp"', '#include "memories.hpp"', "int main() {"]
+    lines += [f'hls::stream<ap_uint<{width}>> {port}("{port}");' for port, width in ports.items()]
+    lines += [f'load("{port}.bin", {port});' for port in kernel.ports_in]
+    values = ", ".join(map(str, arguments.values()))
+    lines.append(f"bnnedge::{kernel.module}<{values}>({', '.join(names)});")
+    lines += [f'save({port}, "{port}.bin");' for port in kernel.ports_out]
+    lines.append("}\n")
+    with tempfile.TemporaryDirectory() as name:
+        work = Path(name)
+        top = Top(channels=(), calls=(), roms=tuple(rom for rom in roms if rom))
+        design = SimpleNamespace(name=kernel.module)
+        (work / "memories.hpp").write_text(render("memories.hpp", design=design, top=top))
+        (work / "bench.cpp").write_text("\n".join(lines))
+        for port, words in zip(kernel.ports_in, inputs, strict=True):
+            (work / f"{port}.bin").write_bytes(words.tobytes())
+        _compile(work / "bench.cpp", work / "bench", "-I", _precompiled(cache))
+        log = work / "run.log"
+        tools.run([work / "bench"], cwd=work, log=log, timeout_s=60)
+        assert log.read_text() == ""
+        return [
+            np.frombuffer((work / f"{port}.bin").read_bytes(), np.uint8).reshape(
+                -1, -(-ports[port] // 8)
+            )
+            for port in kernel.ports_out
+        ]
+
+
+def run_kernel(
+    kernel: Kernel,
+    inputs: NDArray[np.uint8],
+    beats: int,
+    *,
+    folder: Path,
+    cache: Path,
+    stalls: float,
+) -> SimpleNamespace:
+    """As `tests.hardware.bench.run_kernel`; in C++ there are no stalls."""
+    (outputs,) = _run(kernel, [inputs], folder=folder, cache=cache)
+    assert len(outputs) == beats
+    return SimpleNamespace(outputs=outputs)
+
+
+def run_branches(
+    kernel: Kernel,
+    inputs: Sequence[NDArray[np.uint8]],
+    beats: int,
+    *,
+    folder: Path,
+    cache: Path,
+    stalls: float,
+) -> tuple[list[NDArray[np.uint8]], SimpleNamespace]:
+    """As `tests.hardware.bench.run_branches`; in C++ there are no stalls."""
+    words = [
+        np.packbits(part.reshape(-1, width), axis=1, bitorder="little")
+        for part, width in zip(inputs, kernel.widths_in, strict=True)
+    ]
+    outputs = _run(kernel, words, folder=folder, cache=cache)
+    assert all(len(output) == beats for output in outputs)
+    bits = [
+        np.unpackbits(output, axis=1, count=width, bitorder="little")
+        for output, width in zip(outputs, kernel.widths_out, strict=True)
+    ]
+    return bits, SimpleNamespace()
