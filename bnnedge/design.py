@@ -73,7 +73,7 @@ class KernelInstance:
     image_words: int | None
     block_rams: int
     parameters: Mapping[str, int | str]
-    resize: Mapping[str, int] | None
+    resize: Mapping[str, int | str] | None
 
 
 @dataclass(frozen=True, kw_only=True)

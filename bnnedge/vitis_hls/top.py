@@ -99,7 +99,7 @@ class _Builder:
             inputs = tuple(variables[stream] for stream in kernel.inputs)
             width = kernel.width_bits
             if kernel.resize is not None:
-                width = kernel.resize["Elements"] * kernel.resize["InBits"]
+                width = int(kernel.resize["Elements"]) * int(kernel.resize["InBits"])
             outputs: tuple[str, ...]
             if kernel.depth_words is not None:
                 outputs = inputs

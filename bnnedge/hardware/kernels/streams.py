@@ -261,7 +261,7 @@ class ResizeElementsKernel:
     signed: bool
 
     @property
-    def parameters(self) -> Mapping[str, int]:
+    def parameters(self) -> Mapping[str, Parameter]:
         """Values of the module's parameters."""
         return {
             "Elements": self.elements,
