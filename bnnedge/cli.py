@@ -14,7 +14,7 @@ import click
 
 import bnnedge
 from bnnedge.data.config import DatasetName
-from bnnedge.errors import BnnEdgeError
+from bnnedge.errors import BnnEdgeError, BnnEdgeWarning
 
 Function = Callable[..., Any]
 FOLDER = click.Path(file_okay=False, path_type=Path)
@@ -56,14 +56,21 @@ def _print(result: tuple[Any, list[str]], as_json: bool) -> None:
     click.echo(json.dumps(to_json(record), indent=1) if as_json else "\n".join(lines))
 
 
+def _quieten() -> None:
+    """Only our own warnings: third parties' are of named tensors, missing CUDA, layouts, …"""
+    warnings.simplefilter("ignore")
+    warnings.simplefilter("default", BnnEdgeWarning)
+    warnings.showwarning = lambda message, *_: click.echo(f"bnnedge: {message}", err=True)
+    logging.disable(logging.WARNING)
+
+
 def _guarded(action: Callable[[], None], as_json: bool, debug: bool) -> None:
     """Run; a failure becomes one line (or one JSON value) and an exit code."""
-    if not debug:
-        # Third parties warn about their own affairs (named tensors, missing CUDA, layouts).
-        warnings.simplefilter("ignore")
-        logging.disable(logging.WARNING)
     try:
-        action()
+        with warnings.catch_warnings():
+            if not debug:
+                _quieten()
+            action()
         return
     except BnnEdgeError as error:
         failure, code = str(error), 1

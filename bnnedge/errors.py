@@ -14,6 +14,10 @@ class BnnEdgeError(Exception):
         super().__init__(message if remedy is None else f"{message} — {remedy}")
 
 
+class BnnEdgeWarning(UserWarning):
+    """Something is not as the user will have meant it, and goes on: slower, or from the start."""
+
+
 class ConfigError(BnnEdgeError):
     """A recipe or an option is not what it should be."""
 

@@ -421,8 +421,10 @@ def _both_classes(
     progress("running PyTorch", 0.5)
     classes = {"pytorch": load_card(card).predict(test.images)}
     progress("running the Dataflow", 0.6)
+    from bnnedge.emulator import Emulator
+
     dataflow = Dataflow.load(scratch / "dataflow")
-    return {**classes, "dataflow": dataflow.classify(test.inputs)}
+    return {**classes, "dataflow": Emulator(dataflow).predict(test.inputs)}
 
 
 def _check_default_hardware(dataflow: Path, x: NDArray[Any], progress: Progress) -> None:

@@ -2,10 +2,10 @@
 
 import ctypes
 import functools
-import logging
 import math
 import os
 import threading
+import warnings
 from collections.abc import Iterator
 from typing import Any
 
@@ -18,9 +18,7 @@ from bnnedge.emulator import library
 from bnnedge.emulator.library import VARIANTS, Instructions, Variant
 from bnnedge.emulator.packed import PackedInterpreter
 from bnnedge.emulator.plan import ExecutionPlan, counts_fit, executable
-from bnnedge.errors import ConfigError, MismatchError, ToolMissingError
-
-_LOG = logging.getLogger(__name__)
+from bnnedge.errors import BnnEdgeWarning, ConfigError, MismatchError, ToolMissingError
 
 _CALL_IMAGES = 1 << 16  # between two chances to stop
 _CONVERTED_ELEMENTS = 1 << 24  # of inputs that are converted to float32, at a time
@@ -284,7 +282,9 @@ def _work(dataflow: Dataflow) -> int:
 @functools.cache
 def _say_slow(why: str) -> None:
     """Warn, once a process."""
-    _LOG.warning("the emulator runs in numpy, many times slower: %s", why)
+    warnings.warn(
+        f"the emulator runs in numpy, many times slower: {why}", BnnEdgeWarning, stacklevel=2
+    )
 
 
 def _probes(dataflow: Dataflow) -> NDArray[np.float32]:

@@ -69,13 +69,14 @@ _POPCNT = Variant(name="popcnt", lanes=1)
 
 VARIANTS = {
     Instructions.AVX512: (
-        Variant(name="avx512", lanes=8, triples=True),
-        Variant(name="avx512_sliced", unit_bits=1, lanes=512, least=256),
+        Variant(name="avx512_one", lanes=1),
+        Variant(name="avx512", lanes=8, least=4, triples=True),
+        Variant(name="avx512_sliced", unit_bits=1, lanes=512, least=288),
     ),
     Instructions.AVX2: (
         _POPCNT,
         Variant(name="avx2", unit_bits=8, lanes=64, least=16, row_block=4, limit_bits=16),
-        Variant(name="avx2_sliced", unit_bits=1, lanes=256, least=128),
+        Variant(name="avx2_sliced", unit_bits=1, lanes=256, least=144),
     ),
     Instructions.POPCNT: (_POPCNT,),
     Instructions.NEON: (Variant(name="neon"),),

@@ -9,13 +9,14 @@ import csv
 import dataclasses
 import hashlib
 import json
-import logging
 import shutil
+import warnings
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from bnnedge.artifacts import sha256_of
+from bnnedge.errors import BnnEdgeWarning
 from bnnedge.tools import python_versions
 from bnnedge.training.config import EpochReport
 
@@ -23,7 +24,6 @@ HISTORY = "history.csv"
 TENSORBOARD = "tensorboard"
 _STATE = "state.pt"
 _FORMAT = 1  # of the state; raise it when what a key means changes
-_LOG = logging.getLogger(__name__)
 
 
 class WorkFolder:
@@ -63,7 +63,9 @@ class WorkFolder:
     def refuse(self, error: Exception) -> None:
         """Say why there is a state that the training does not go on from."""
         path = self.folder / _STATE
-        _LOG.warning("%s cannot be used, training begins anew: %s", path, error)
+        warnings.warn(
+            f"{path} cannot be used, training begins anew: {error}", BnnEdgeWarning, stacklevel=2
+        )
 
     def save(self, state: Mapping[str, Any], history: Sequence[EpochReport]) -> None:
         """Keep the state, and the log of all epochs, in place of what was there."""

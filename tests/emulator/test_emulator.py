@@ -2,7 +2,6 @@
 
 import dataclasses
 import functools
-import logging
 import subprocess
 import sys
 import threading
@@ -13,12 +12,15 @@ from typing import Any
 
 import numpy as np
 import pytest
+from click.testing import CliRunner
 
 from bnnedge import tools
+from bnnedge.cli import main
 from bnnedge.dataflow import Add, Dataflow
 from bnnedge.emulator import Emulator, Instructions, emulator, library
 from bnnedge.errors import (
     BnnEdgeError,
+    BnnEdgeWarning,
     ConfigError,
     DataError,
     MismatchError,
@@ -315,23 +317,39 @@ def no_engine() -> Iterator[None]:
 
 
 @pytest.mark.usefixtures("no_engine")
-def test_without_a_compiler(
-    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
-) -> None:
+def test_without_a_compiler(monkeypatch: pytest.MonkeyPatch) -> None:
     def missing(name: str) -> str:
         raise ToolMissingError(f"{name} was not found", remedy="apt install g++")
 
     monkeypatch.setattr(tools, "version", missing)
     dataflow, x, result, _ = wanted("conv")
-    with caplog.at_level(logging.WARNING):
+    with pytest.warns(BnnEdgeWarning) as said:
         runs = [Emulator(dataflow) for _ in range(2)]
     assert [run.instructions for run in runs] == [Instructions.NUMPY] * 2
     assert np.array_equal(runs[0](x), result)
-    (record,) = caplog.records
-    assert "the emulator runs in numpy" in record.getMessage()
-    assert "apt install g++" in record.getMessage()
+    (warning,) = said
+    assert "the emulator runs in numpy" in str(warning.message)
+    assert "apt install g++" in str(warning.message)
     with pytest.raises(ToolMissingError):
         Emulator(dataflow, instructions=Instructions.PORTABLE)
+
+
+@pytest.mark.usefixtures("no_engine")
+def test_the_command_says_that_there_is_no_compiler(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    def missing(name: str) -> str:
+        raise ToolMissingError(f"{name} was not found", remedy="apt install g++")
+
+    monkeypatch.setattr(tools, "version", missing)
+    dataflow, x, result, _ = wanted("classes")
+    dataflow.save(tmp_path)
+    np.save(tmp_path / "x.npy", x)
+    paths = [str(tmp_path), "--inputs", str(tmp_path / "x.npy"), "-o", str(tmp_path / "y.npy")]
+    done = CliRunner().invoke(main, ["emulate", *paths])
+    assert done.exit_code == 0
+    assert "bnnedge: the emulator runs in numpy" in done.stderr
+    assert np.array_equal(np.load(tmp_path / "y.npy"), result)
 
 
 @pytest.mark.usefixtures("no_engine")

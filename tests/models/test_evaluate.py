@@ -15,7 +15,7 @@ from bnnedge.cli import main
 from bnnedge.data.config import DatasetName
 from bnnedge.data.datasets import load_dataset
 from bnnedge.data.encodings import OneBitThreshold
-from bnnedge.dataflow import Dataflow
+from bnnedge.emulator import Emulator
 from bnnedge.errors import ConfigError, DataError, MismatchError
 from bnnedge.models.config import NetworkConfig, Topology
 from bnnedge.models.pretrained import ModelCard, cards
@@ -75,14 +75,14 @@ def test_another_accuracy_than_the_card_s_is_a_failure(card: ModelCard, tmp_path
 
 
 def test_a_dataflow_that_differs_is_named(card: ModelCard, monkeypatch: pytest.MonkeyPatch) -> None:
-    classify = Dataflow.classify
+    predict = Emulator.predict
 
-    def wrong(self: Dataflow, x: np.ndarray) -> np.ndarray:
-        classes = classify(self, x)
+    def wrong(self: Emulator, x: np.ndarray) -> np.ndarray:
+        classes = predict(self, x)
         classes[3] = (classes[3] + 1) % 10
         return classes
 
-    monkeypatch.setattr(Dataflow, "classify", wrong)
+    monkeypatch.setattr(Emulator, "predict", wrong)
     with pytest.raises(MismatchError, match=r"tfc_digits, image 3: pytorch \d, dataflow \d"):
         bnnedge.evaluate_model("tfc", "digits", images=5)
 

@@ -15,6 +15,7 @@ from tensorboard.backend.event_processing.event_accumulator import EventAccumula
 
 from bnnedge.artifacts import Artifact
 from bnnedge.data.config import DataConfig, DatasetName, EncodingKind
+from bnnedge.errors import BnnEdgeWarning
 from bnnedge.models.checkpoint import load_checkpoint
 from bnnedge.models.config import NetworkConfig, Topology
 from bnnedge.training import EpochReport, TrainingConfig, train
@@ -110,7 +111,8 @@ def test_a_damaged_state_begins_anew(tmp_path: Path, whole: Path) -> None:
     _interrupted(out, 2)
     (state,) = tmp_path.glob("t.partial-training/*/state.pt")
     state.write_bytes(state.read_bytes()[:-999])
-    _train(out, (seen := []).append)
+    with pytest.warns(BnnEdgeWarning, match="training begins anew"):
+        _train(out, (seen := []).append)
     assert [report.epoch for report in seen] == [1, 2, 3, 4]
     _assert_equal(out, whole)
 
@@ -140,7 +142,6 @@ def _lengthen(state: dict[str, Any]) -> None:
 def test_a_state_of_another_bnnedge_begins_anew_and_says_so_once(
     tmp_path: Path,
     whole: Path,
-    caplog: pytest.LogCaptureFixture,
     change: Callable[[dict[str, Any]], None],
 ) -> None:
     out = tmp_path / "t"
@@ -148,11 +149,12 @@ def test_a_state_of_another_bnnedge_begins_anew_and_says_so_once(
     (path,) = tmp_path.glob("t.partial-training/*/state.pt")
     change(state := torch.load(path, weights_only=True))
     torch.save(state, path)
-    _train(out, (seen := []).append)
+    with pytest.warns(BnnEdgeWarning, match="training begins anew") as said:
+        _train(out, (seen := []).append)
     assert [report.epoch for report in seen] == [1, 2, 3, 4]
     _assert_equal(out, whole)
-    said = [message for message in caplog.messages if "training begins anew" in message]
-    assert len(said) == 1 and str(path) in said[0]
+    (warning,) = (each for each in said if each.category is BnnEdgeWarning)
+    assert str(path) in str(warning.message)
     events = EventAccumulator(str(out / "tensorboard"))
     events.Reload()
     assert [point.step for point in events.Scalars("loss")] == [1, 2, 3, 4]

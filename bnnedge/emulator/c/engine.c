@@ -65,12 +65,22 @@ enum { FLOAT32, UINT8 };
 #if defined(__x86_64__)
 #include <immintrin.h>
 
+#define VARIANT avx512_one
+#define ATTRIBUTE __attribute__((target("avx512f,avx512bw,avx512dq,avx512vl,avx512vnni,avx512vpopcntdq,popcnt")))
+#define UNIT uint64_t
+#define LANES 1
+#define LIMIT int64_t
+#define AVX512
+#include "kernels.h"
+#undef AVX512
+
 #define VARIANT avx512
 #define ATTRIBUTE __attribute__((target("avx512f,avx512bw,avx512dq,avx512vl,avx512vnni,avx512vpopcntdq,popcnt")))
 #define UNIT uint64_t
 #define LANES 8
 #define LIMIT int64_t
 #define AVX512
+#define TRIPLES
 #include "kernels.h"
 #undef AVX512
 

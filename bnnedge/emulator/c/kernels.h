@@ -477,6 +477,7 @@ ATTRIBUTE int64_t NAME(bnnedge_run)(const plan *e, const char *x, int64_t type, 
 #undef LIMIT
 #undef PORTABLE
 #undef SLICED
+#undef TRIPLES
 #undef UNIT_BITS
 #undef WORDS
 #undef GROUP

@@ -15,7 +15,7 @@ typedef struct {
 
 // ---- rows of a matrix -------------------------------------------------------------------------
 
-#if defined(AVX512)
+#if defined(TRIPLES)
 
 static inline __attribute__((always_inline)) ATTRIBUTE void NAME(block)(
     const MATRIX *m, const uint64_t *weights, int64_t first, const int count) {
@@ -87,6 +87,47 @@ FN void NAME(multiply)(const MATRIX *m) {
   if (rest & 4) { NAME(block)(m, weights, m->first + row, 4); row += 4; weights += 4; }
   if (rest & 2) { NAME(block)(m, weights, m->first + row, 2); row += 2; weights += 2; }
   if (rest & 1) NAME(block)(m, weights, m->first + row, 1);
+}
+
+#elif defined(AVX512)
+
+// Eight rows in a vector, and `count` vectors.
+static inline __attribute__((always_inline)) ATTRIBUTE void NAME(block)(
+    const MATRIX *m, const uint64_t *weights, int64_t first, const int count) {
+  __m512i sums[4];
+#pragma GCC unroll 4
+  for (int j = 0; j < count; j++) sums[j] = _mm512_setzero_si512();
+  for (int64_t k = 0; k < m->units; k++) {
+    __m512i x = _mm512_set1_epi64((int64_t)m->column[k]);
+#pragma GCC unroll 4
+    for (int j = 0; j < count; j++) {
+      __m512i w = _mm512_loadu_si512(weights + (j * m->units + k) * 8);
+      sums[j] = _mm512_add_epi64(sums[j], _mm512_popcnt_epi64(_mm512_xor_si512(x, w)));
+    }
+  }
+#pragma GCC unroll 4
+  for (int j = 0; j < count; j++) {
+    int64_t row = first + 8 * j, rest = m->first + m->rows - row;
+    __mmask8 rows = (__mmask8)(rest < 8 ? (1 << rest) - 1 : 255);
+    if (m->integers) {
+      __m512i base = _mm512_set1_epi64(m->depth);
+      if (m->corrections) base = _mm512_add_epi64(base, _mm512_cvtepi32_epi64(_mm256_maskz_loadu_epi32(rows, m->corrections + row)));
+      __m512i value = _mm512_sub_epi64(base, _mm512_slli_epi64(sums[j], 1));
+      _mm256_mask_storeu_epi32(m->integers + row, rows, _mm512_cvtepi64_epi32(value));
+    } else {
+      uint64_t over = _mm512_mask_cmpgt_epi64_mask(rows, sums[j], _mm512_maskz_loadu_epi64(rows, m->limits + row));
+      m->bits[row / 64] |= over << row % 64;
+      if (row % 64 > 56 && over >> (64 - row % 64)) m->bits[row / 64 + 1] |= over >> (64 - row % 64);
+    }
+  }
+}
+
+FN void NAME(multiply)(const MATRIX *m) {
+  const uint64_t *weights = m->weights;
+  int64_t row = 0;
+  for (; row + 24 < m->rows; row += 32, weights += 32 * m->units)
+    NAME(block)(m, weights, m->first + row, 4);
+  for (; row < m->rows; row += 8, weights += 8 * m->units) NAME(block)(m, weights, m->first + row, 1);
 }
 
 #elif defined(AVX2)
@@ -313,7 +354,7 @@ FN void NAME(xnor)(const op *o, char *arena, char *temporary) {
 #else
       m.weights = (const UNIT *)o->weights + part[2];
 #endif
-#if defined(AVX2) || defined(AVX512)
+#if defined(AVX2) || defined(TRIPLES)
       const int direct = 0;  // columns are changed
 #else
       const int direct = !o->windows && o->groups == 1;
@@ -322,7 +363,7 @@ FN void NAME(xnor)(const op *o, char *arena, char *temporary) {
         m.column = source + p * o->width * LANES;
       else
         NAME(window)(o, source, p, g, column);
-#if defined(AVX512)
+#if defined(TRIPLES)
       for (int64_t k = 2; k < m.units; k += 3)
         for (int l = 0; l < LANES; l++)
           column[k * LANES + l] ^= column[(k - 1) * LANES + l] ^ column[(k - 2) * LANES + l];

@@ -1,0 +1,1 @@
+"""What `build_scripts/bench.py` measures."""
