@@ -5,11 +5,11 @@ from functools import partial
 from typing import Any
 
 import numpy as np
-from benchmarks.measure import Row, take_turns
 from finn.util.data_packing import finnpy_to_packed_bytearray
 from numpy.typing import NDArray
 from qonnx.core.datatype import DataType
 
+from benchmarks.measure import Row, take_turns
 from bnnedge.deployment.runtime.encoding import BitEncoding
 
 
