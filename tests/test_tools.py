@@ -18,6 +18,26 @@ def test_output_goes_to_the_log(tmp_path: Path) -> None:
     assert (tmp_path / "log").read_text() == "hello\n"
 
 
+def test_lines_are_handed_on_while_it_runs(tmp_path: Path) -> None:
+    go_on = tmp_path / "go on"
+    program = (
+        "import pathlib, time\nprint('half', end='', flush=True)\ntime.sleep(0.5)\n"
+        "print(' first')\n"
+        f"print('second', flush=True)\nwhile not pathlib.Path({str(go_on)!r}).exists():\n"
+        "    time.sleep(0.05)\nprint('last')"
+    )
+    lines: list[str] = []
+
+    def watch(line: str) -> None:
+        lines.append(line)
+        if line == "second":
+            go_on.touch()
+
+    arguments = [sys.executable, "-c", program]
+    tools.run(arguments, cwd=tmp_path, log=tmp_path / "log", timeout_s=60, on_line=watch)
+    assert lines == ["half first", "second", "last"]
+
+
 def test_failure_names_the_first_error_line_and_the_log(tmp_path: Path) -> None:
     code = "print('fine'); print('ERROR: no such cell'); print('more'); raise SystemExit(3)"
     with pytest.raises(ToolFailedError, match="status 3: ERROR: no such cell — see .*log"):

@@ -92,7 +92,7 @@ def _settings(design: Design, board: ZynqBoard, clock_hz: int) -> str:
     }
     return "".join(
         [
-            f"# {design.name} for {board.name}\n",
+            f"# For {board.name}, written by bnnedge.\n",
             *(f"set {name} {_word(value)}\n" for name, value in values.items()),
             "set parameters {\n",
             *(f"    {name} {_value(name, value)}\n" for name, value in parameters.items()),
@@ -185,7 +185,7 @@ def run_vivado(
         raise SynthesisError(
             f"Vivado left no {Path(error.filename).name}", remedy=f"see {log}"
         ) from None
-    for name in ("package", "project", "ip", ".Xil"):
+    for name in ("package_ip", "project", "ip", ".Xil"):
         shutil.rmtree(project / name, ignore_errors=True)
     return result
 

@@ -25,7 +25,6 @@ from tests.synthesis.vivado_ips import (
     own_ip,
 )
 
-_RANGES = {"K": 1 << 10, "M": 1 << 20, "G": 1 << 30}
 _ENDS = {"synth_1": "synth_design Complete!", "impl_1": "write_bitstream Complete!"}
 
 
@@ -406,8 +405,8 @@ class VivadoModel:
         if rest:
             segment = self._named(rest[0], "@segment")
             space = self._named(options["-target_address_space"], "@space")
-            bytes_ = int(options["-range"][:-1]) * _RANGES[options["-range"][-1]]
-            self._assign(space, segment, int(options["-offset"], 0), bytes_)
+            offset, bytes_ = int(options["-offset"], 0), int(options["-range"], 0)
+            self._assign(space, segment, offset, bytes_)
             return
         for space, segment in self._visible():
             base, bytes_ = self._segments()[segment][1]

@@ -73,7 +73,7 @@ foreach pin {axi_dma_0/axi_resetn bnnedge_0/aresetn} {
 }
 
 foreach {segment offset} {axi_dma_0/S_AXI_LITE/* 0x0 bnnedge_0/s_axi/* 0x10000} {
-    assign_bd_address -offset [format 0x%X [expr {$control_base + $offset}]] -range 64K \
+    assign_bd_address -offset [format 0x%X [expr {$control_base + $offset}]] -range 0x10000 \
         -target_address_space [get_bd_addr_spaces ps/Data] [get_bd_addr_segs $segment]
 }
 # The memory behind the PS slave port, for both channels of the DMA.

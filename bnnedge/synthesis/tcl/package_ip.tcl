@@ -1,7 +1,7 @@
 # The network with its AXI ports as an IP for Vivado's block designs, in ip/.
 # build.tcl sources this. Vivado wants a top in plain Verilog (UG1118): bnnedge_axi.v.
 
-create_project -force package [file join $here package] -part $part
+create_project -force package_ip [file join $here package_ip] -part $part
 add_files -norecurse [glob [file join $here src *]]
 set_property top bnnedge_axi [current_fileset]
 update_compile_order -fileset sources_1
