@@ -185,7 +185,7 @@ def version(name: str) -> str:
     done = subprocess.run(
         [path, *tool.version_args], capture_output=True, text=True, timeout=60, check=False
     )
-    return (done.stdout or done.stderr).strip().splitlines()[0]
+    return (done.stdout or done.stderr).strip().partition("\n")[0]
 
 
 def cache_dir() -> Path:

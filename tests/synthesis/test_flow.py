@@ -7,9 +7,11 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from click.testing import CliRunner
 
 from bnnedge import tools
 from bnnedge.artifacts import Artifact
+from bnnedge.cli import main
 from bnnedge.dataflow import Dataflow, OutputTable, ThresholdEncoding, XnorMvu
 from bnnedge.design import Design
 from bnnedge.device import Device
@@ -23,7 +25,7 @@ from bnnedge.synthesis.gatelevel import check_netlist
 from bnnedge.synthesis.plan import plan_device
 
 CONFIG = SynthesisConfig(board="ulx3s-25f", clock_mhz=50, baud=2_500_000)
-ZYNQ_CONFIG = SynthesisConfig(board="pynq-z1", clock_mhz=120, vivado=False)
+ZYNQ_CONFIG = SynthesisConfig(board="pynq-z1", clock_mhz=120.0, vivado=False)
 
 
 def network(seed: int) -> Dataflow:
@@ -150,7 +152,8 @@ def test_zynq_board_gets_an_estimate_and_a_project(zynq_project: Artifact, desig
         *("device.json", "vivado"),
     }
     device = {"board": "pynq-z1", "clock_hz": 125_000_000, "id_word": Design.load(design).id_word}
-    assert json.loads((folder / "device.json").read_text()) == device == facts["device"]
+    assert facts["device"] == device
+    assert json.loads((folder / "device.json").read_text()) == {**device, "interface": "axi"}
     assert {path.name for path in (folder / "vivado").iterdir()} == {
         *("build.tcl", "steps.tcl", "package_ip.tcl", "block_design.tcl", "ps.tcl"),
         *("settings.tcl", "run.sh", "src"),
@@ -163,6 +166,17 @@ def test_bitstream_made_elsewhere_stays(zynq_project: Artifact, design: Path) ->
     bitstream.write_text("made by run.sh")
     synthesise(design, ZYNQ_CONFIG, zynq_project.folder)
     assert bitstream.read_text() == "made by run.sh"
+
+
+def test_command_says_what_to_run_where_vivado_is(zynq_project: Artifact, design: Path) -> None:
+    out = str(zynq_project.folder)
+    arguments = ["--board", "pynq-z1", "--clock-mhz", "120", "--no-vivado", "-o", out]
+    result = CliRunner().invoke(main, ["synth", str(design), *arguments])
+    assert result.exit_code == 0
+    assert result.output.splitlines()[-1] == (
+        f"Vivado was not run here. Where it is: sh {out}/vivado/run.sh; it leaves .bit and .hwh in"
+        f" {out}/vivado/output, where `bnnedge package` takes them from"
+    )
 
 
 def test_unknown_board_writes_nothing(design: Path, tmp_path: Path) -> None:

@@ -7,9 +7,10 @@ from pathlib import Path
 
 import pytest
 
+from bnnedge import tools
 from bnnedge.design import Design
 from bnnedge.device import axi_parameters
-from bnnedge.errors import SynthesisError
+from bnnedge.errors import SynthesisError, ToolFailedError
 from bnnedge.hardware import RtlConfig, emit
 from bnnedge.synthesis.boards import ZynqBoard, find_board, known_boards
 from bnnedge.synthesis.vivado import plan_clock, write_project
@@ -91,6 +92,22 @@ def test_project_holds_no_absolute_path_and_every_file_of_the_design(
     for path in (p for p in folder.rglob("*") if p.is_file()):
         assert str(tmp_path) not in path.read_text()
         assert '"mem/' not in path.read_text()
+
+
+def test_sources_are_complete_by_themselves(rtl: Path, tmp_path: Path) -> None:
+    """Yosys elaborates the network with its AXI ports from `src/` alone, weights included."""
+    sources = project(rtl, zynq("pynq-z1"), tmp_path / "vivado") / "src"
+    reads = [f"read_verilog -sv -defer {path.name}" for path in sorted(sources.glob("*.*v"))]
+    parameters = axi_parameters(Design.load(rtl)).items()
+    chosen = " ".join(f"-chparam {name} {value}" for name, value in parameters)
+    top = f"hierarchy -check -top bnnedge_axi {chosen}"
+    script = "\n".join([*reads, top, "proc", "flatten", "check -assert", ""])
+    (sources / "run.ys").write_text(script)
+    arguments = [tools.find("yosys"), "-q", "-s", "run.ys"]
+    tools.run(arguments, cwd=sources, log=tmp_path / "log", timeout_s=120)
+    next(sources.glob("*_weights.mem")).unlink()
+    with pytest.raises(ToolFailedError, match="_weights.mem"):
+        tools.run(arguments, cwd=sources, log=tmp_path / "log", timeout_s=120)
 
 
 def test_names_of_networks_are_quoted(rtl: Path, tmp_path: Path) -> None:

@@ -5,6 +5,7 @@ import os
 import signal
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -35,9 +36,11 @@ def rtl(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(autouse=True)
-def path(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def path(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     """Puts the folder `bin` first on PATH."""
     monkeypatch.setenv("PATH", f"{tmp_path / 'bin'}{os.pathsep}{os.environ['PATH']}")
+    tools.version.cache_clear()
+    yield
     tools.version.cache_clear()
 
 
@@ -132,8 +135,9 @@ def test_missed_timing_says_by_how_much_and_publishes_nothing(rtl: Path, tmp_pat
     assert {path.name for path in tmp_path.iterdir()} == {"bin"}
 
 
-def test_old_version_is_refused_before_anything_runs(rtl: Path, tmp_path: Path) -> None:
-    fake_vivado.install(tmp_path / "bin", "good", "Vivado v2019.1 (64-bit)")
+@pytest.mark.parametrize("said", ["Vivado v2019.1 (64-bit)", "vivado: no license", ""])
+def test_old_version_is_refused_before_anything_runs(said: str, rtl: Path, tmp_path: Path) -> None:
+    fake_vivado.install(tmp_path / "bin", "good", said)
 
     def refuse(step: str) -> None:
         raise AssertionError(step)
@@ -141,7 +145,7 @@ def test_old_version_is_refused_before_anything_runs(rtl: Path, tmp_path: Path) 
     with pytest.raises(SynthesisError) as caught:
         synthesise(rtl, CONFIG, tmp_path / "synth", progress=refuse)
     assert str(caught.value) == (
-        "wanted Vivado 2020.2 or later, got 'Vivado v2019.1 (64-bit)'"
+        f"wanted Vivado 2020.2 or later, got {said!r}"
         " — put a newer one on PATH, or give --no-vivado"
     )
 
