@@ -6,9 +6,14 @@ import functools
 import platform
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
 
 from bnnedge import tools
 from bnnedge.cache import build_once, digest
+from bnnedge.emulator.packed import pack_words
 from bnnedge.errors import BnnEdgeError, ToolFailedError
 
 _SOURCES = Path(__file__).parent / "c"
@@ -63,6 +68,14 @@ class Variant:
     def sliced(self) -> bool:
         """Whether a vector holds one channel of all images, not several channels of some."""
         return self.unit_bits == 1
+
+    def units(self, channels: int) -> int:
+        """Units of so many channels."""
+        return -(-channels // self.unit_bits)
+
+    def pack(self, bits: NDArray[Any]) -> NDArray[Any]:
+        """Constant units (…, units(C)) of bits (…, C); a slice's is all 0 or all 1."""
+        return -bits.astype(np.uint64) if self.sliced else pack_words(bits, self.unit_bits)
 
 
 _POPCNT = Variant(name="popcnt", lanes=1)

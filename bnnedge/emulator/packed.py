@@ -11,7 +11,7 @@ _WORDS = 1 << 22  # of all pairs of a row and a pixel, at a time: bounds memory
 _IMAGES = 256
 
 
-def pack_words(bits: NDArray[np.uint8], unit_bits: int = 64) -> NDArray[Any]:
+def pack_words(bits: NDArray[Any], unit_bits: int = 64) -> NDArray[Any]:
     """Bits (…, C) → words (…, ceil(C / unit_bits)), bit 0 is channel 0, zero padded."""
     padding = [(0, 0)] * (bits.ndim - 1) + [(0, -bits.shape[-1] % unit_bits)]
     packed = np.packbits(np.pad(bits, padding), axis=-1, bitorder="little")

@@ -34,9 +34,9 @@ from bnnedge.dataflow import (
 from bnnedge.dataflow.streams import signed_type
 from bnnedge.emulator.library import Op, Plan, Variant
 from bnnedge.emulator.packed import pack_words
+from bnnedge.emulator.weights import for_slices, for_words
 
 _ALIGNMENT = 64
-_CHUNK, _REST = 64, 8  # carries that are counted together, in sliced.h
 _MOST_SLICES = 1 << 26  # bytes of an arena of slices; beyond, the caches would not help
 _INTEGER_ROWS = 32  # of a block, and
 _INTEGER_LANES = 4  # images multiplied together, in kernels.h
@@ -170,19 +170,10 @@ class ExecutionPlan:
         self._kept.append(array)
         return int(array.ctypes.data)
 
-    def _units(self, channels: int) -> int:
-        return -(-channels // self._variant.unit_bits)
-
-    def _pack(self, bits: NDArray[Any]) -> NDArray[Any]:
-        """Constant units (…, ceil(C / unit_bits)) of bits (…, C); a slice's is all 0 or all 1."""
-        if self._variant.sliced:
-            return -bits.astype(np.uint64)
-        return pack_words(bits.astype(np.uint8), self._variant.unit_bits)
-
     def _buffer(self, stream: Stream) -> _Buffer:
         lanes, unit_bits = self._variant.lanes, self._variant.unit_bits
         if stream.element.bipolar:
-            units = math.prod(stream.shape[:-1]) * self._units(stream.channels)
+            units = math.prod(stream.shape[:-1]) * self._variant.units(stream.channels)
             return _Buffer(stream=stream, bytes=units * lanes * unit_bits // 8)
         return _Buffer(stream=stream, bytes=stream.elements * lanes * 4)
 
@@ -271,9 +262,9 @@ class ExecutionPlan:
                     target,
                     pixels=math.prod(stream.shape[:-1]),
                     width=stream.channels,
-                    out_width=self._units(stream.channels),
+                    out_width=self._variant.units(stream.channels),
                     thresholds=node.thresholds,
-                    flips=self._pack(node.invert),
+                    flips=self._variant.pack(node.invert),
                 )
             case MultiThreshold():
                 stream = sources[0].stream
@@ -321,7 +312,7 @@ class ExecutionPlan:
             (buffer,),
             target,
             pixels=math.prod(stream.shape[:-1]),
-            width=self._units(stream.channels),
+            width=self._variant.units(stream.channels),
             out_width=stream.channels,
         )
         return target
@@ -329,10 +320,11 @@ class ExecutionPlan:
     def _xnor(self, node: XnorMvu, target: _Buffer) -> None:
         source, windows, fill = self._windowed(node)
         taps = 1 if windows is None else windows.shape[1]
-        lay_out = self._sliced_weights if self._variant.sliced else self._word_weights
-        fields = lay_out(node, taps, fill)
+        lay_out = for_slices if self._variant.sliced else for_words
+        fields, room = lay_out(node, taps, fill, self._variant)
+        self._reserve(room)
         if node.invert is not None:
-            fields["flips"] = self._pack(~node.invert)
+            fields["flips"] = self._variant.pack(~node.invert)
         if node.correction is not None:
             fields["corrections"] = node.correction
         if node.border is not None:
@@ -345,86 +337,12 @@ class ExecutionPlan:
             target,
             pixels=math.prod(target.stream.shape[:-1]),
             taps=taps,
-            out_width=self._units(node.mh),
+            out_width=self._variant.units(node.mh),
             groups=node.groups,
             rows=node.mh // node.groups,
             depth=node.mw,
             **fields,
         )
-
-    def _sliced_weights(self, node: XnorMvu, taps: int, fill: int) -> dict[str, Any]:
-        """What sliced.h takes: the carries that a row picks, and its limits' digits, inverted."""
-        lanes, groups, rows = self._variant.lanes, node.groups, node.mh // node.groups
-        carries = -(-node.mw // (2 * _REST)) * _REST
-        pairs = np.pad(node.weights, ((0, 0), (0, 2 * carries - node.mw)))
-        pairs = pairs.reshape(node.mh, carries, 2)
-        odd = np.bitwise_xor.accumulate(pairs[:, :, 0] ^ pairs[:, :, 1], axis=1)
-        before = np.pad(odd, ((0, 0), (1, 0)))[:, :-1]
-        picks = (4 * (4 * before + 2 * pairs[:, :, 0] + pairs[:, :, 1])).astype(np.uint8)
-        whole = carries // _CHUNK * _CHUNK
-        each = picks.reshape(groups, rows, carries)
-        chunks = each[:, :, :whole].reshape(groups, rows, -1, _CHUNK).transpose(0, 2, 1, 3)
-        rest = each[:, :, whole:].reshape(groups, rows, -1, _REST).transpose(0, 2, 1, 3)
-        weights = [chunks.reshape(groups, -1), rest.reshape(groups, -1)]
-        digits = carries.bit_length()
-        room = lanes // 8 * (8 * _CHUNK + 2 + rows * digits) + 16 * carries
-        self._reserve(room)
-        fields: dict[str, Any] = {
-            "width": node.mw // taps * groups,
-            "weights": np.concatenate(weights, axis=1),
-            "masks": self._pack(odd[:, -1]),
-            "fill": fill,
-        }
-        if node.thresholds is not None:
-            limits = node.mw - node.thresholds.astype(np.int64)
-            # A count exceeds what is negative in any case, and never one of all ones.
-            most = (2 << digits) - 1
-            digit = np.clip(limits, 0, most)[..., None] >> np.arange(digits + 1) & 1
-            start = limits[..., None] < 0
-            fields["thresholds"] = self._pack(np.concatenate([start, 1 - digit], axis=-1))
-        return fields
-
-    def _word_weights(self, node: XnorMvu, taps: int, fill: int) -> dict[str, Any]:
-        """What lanes.h takes: words of weights in blocks of rows, and limits."""
-        variant, groups, rows = self._variant, node.groups, node.mh // node.groups
-        per_group = node.mw // taps
-        channels = per_group * groups
-        units = self._units(channels)
-        masks = np.zeros((groups, channels), np.uint8)
-        for group in range(groups):
-            masks[group, group * per_group : (group + 1) * per_group] = 1
-        unit_bits, block = variant.unit_bits, variant.row_block
-        parts, weights, offset = [], [], 0
-        for group in range(groups):
-            low, high = group * per_group, (group + 1) * per_group
-            first, end = low // unit_bits, -(-high // unit_bits)
-            bits = np.zeros((rows, taps, channels), np.uint8)
-            own = node.weights[group * rows : (group + 1) * rows]
-            bits[:, :, low:high] = own.reshape(rows, taps, per_group)
-            words = self._pack(bits)[:, :, first:end].reshape(rows, -1)
-            if variant.triples:
-                whole = words.shape[1] // 3 * 3
-                words[:, 2:whole:3] ^= words[:, 0:whole:3] ^ words[:, 1:whole:3]
-            words = np.pad(words, ((0, -rows % block), (0, 0)))
-            blocked = words.reshape(-1, block, words.shape[1]).transpose(0, 2, 1)
-            if unit_bits == 8:  # offsets into the table of each nibble's mismatches
-                wide = blocked.astype(np.uint16)
-                blocked = (wide & 15) << 4 | (wide >> 4) << 12
-            parts.append((first, end - first, offset))
-            weights.append(np.ascontiguousarray(blocked).reshape(-1))
-            offset += blocked.size
-        self._reserve(2 * taps * units * variant.lanes * unit_bits // 8)
-        fields: dict[str, Any] = {
-            "width": units,
-            "parts": np.array(parts, np.int64),
-            "masks": self._pack(masks),
-            "fills": self._pack(masks * fill),
-            "weights": np.concatenate(weights),
-        }
-        if node.thresholds is not None:
-            limits = node.mw - node.thresholds.astype(np.int64)
-            fields["thresholds"] = limits.astype(f"<i{variant.limit_bits // 8}")
-        return fields
 
     def _integer(self, node: IntegerMvu, target: _Buffer) -> None:
         source, windows, fill = self._windowed(node)
@@ -460,7 +378,7 @@ class ExecutionPlan:
             pixels=math.prod(target.stream.shape[:-1]),
             taps=taps,
             width=node.mw * groups // taps,
-            out_width=self._units(node.mh),
+            out_width=self._variant.units(node.mh),
             groups=groups,
             rows=rows,
             depth=node.mw,
@@ -482,8 +400,8 @@ class ExecutionPlan:
         if isinstance(node, MaxPool) and node.conjunction is not None:
             kind = _Kind.POOL_BITS
             fields = {
-                "width": self._units(source.stream.channels),
-                "flips": self._pack(node.conjunction),
+                "width": self._variant.units(source.stream.channels),
+                "flips": self._variant.pack(node.conjunction),
             }
         pixels, taps = windows.shape
         self._op(kind, (source,), target, pixels=pixels, taps=taps, windows=windows, **fields)
@@ -511,11 +429,11 @@ class ExecutionPlan:
             sources,
             target,
             pixels=pixels,
-            out_width=self._units(channels),
+            out_width=self._variant.units(channels),
             map=runs,
             map_length=len(runs),
             masks=masks,
-            fills=self._pack(padding),
+            fills=self._variant.pack(padding),
         )
 
     def _runs(
@@ -539,7 +457,7 @@ class ExecutionPlan:
         keys = np.stack([second, from_unit, to_unit, to_bit - from_bit], axis=1).astype(np.int32)
         starts = np.flatnonzero(np.r_[True, (keys[1:] != keys[:-1]).any(axis=1)][: len(keys)])
         if self._variant.sliced:
-            return keys[starts], self._pack(np.ones(len(starts)))
+            return keys[starts], self._variant.pack(np.ones(len(starts)))
         bits = (np.uint64(1) << to_bit.astype(np.uint64)).astype(f"<u{unit_bits // 8}")
         masks = np.bitwise_or.reduceat(bits, starts) if len(starts) else bits
         return keys[starts], masks
@@ -563,7 +481,7 @@ class ExecutionPlan:
     def _bit_encoding(self, encoding: ThresholdEncoding) -> None:
         plan, stream = self._plan, encoding.stream
         pixels, channels = math.prod(stream.shape[:-1]), stream.channels
-        units, unit_bits = self._units(channels), self._variant.unit_bits
+        units, unit_bits = self._variant.units(channels), self._variant.unit_bits
 
         def padded(values: NDArray[Any], padding: Any) -> NDArray[Any]:
             each = np.full((pixels, units * unit_bits), padding, values.dtype)
