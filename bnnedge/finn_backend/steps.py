@@ -3,7 +3,6 @@
 from typing import Any
 
 from finn.builder.build_dataflow_config import DataflowBuildConfig
-from finn.builder.build_dataflow_steps import step_specialize_layers
 from finn.transformation.fpgadataflow.convert_to_hw.concat import InferConcatLayer
 from finn.transformation.fpgadataflow.convert_to_hw.conv_inp_gen import InferConvInpGen
 from finn.transformation.fpgadataflow.convert_to_hw.duplicate_streams import (
@@ -27,9 +26,11 @@ from qonnx.transformation.infer_datatypes import InferDataTypes
 from qonnx.transformation.infer_shapes import InferShapes
 from qonnx.transformation.lower_convs_to_matmul import LowerConvsToMatMul
 
+from bnnedge.finn_backend.absorb_flatten import AbsorbFlatten
 from bnnedge.finn_backend.infer_integer_thresholding import InferIntegerThresholding
 from bnnedge.finn_backend.infer_xnor_mvau import InferXnorMVAU
 from bnnedge.finn_backend.set_folding import SetKernelFolding
+from bnnedge.finn_backend.set_join_fifo_depths import SetJoinFIFODepths
 from bnnedge.finn_backend.specialize_kernels import SpecializeKernels
 from bnnedge.finn_backend.stitch_verilog import StitchVerilog
 
@@ -62,11 +63,11 @@ def step_convert_bits_to_hw(model: ModelWrapper, cfg: DataflowBuildConfig) -> Mo
         InferIntegerThresholding(),
         InferPool(),
         InferConvInpGen(),
-        RemoveCNVtoFCFlatten(),
         InferConcatLayer(),
         InferElementwiseBinaryOperation(_filter=_adds_integers),
         InferDuplicateStreamsLayer(),
         absorb.AbsorbConsecutiveTransposes(),
+        AbsorbFlatten(),
         RemoveCNVtoFCFlatten(),
         GiveUniqueNodeNames(),
         InferDataLayouts(),
@@ -79,6 +80,10 @@ def step_convert_bits_to_hw(model: ModelWrapper, cfg: DataflowBuildConfig) -> Mo
 
 def step_specialize_kernels(model: ModelWrapper, cfg: DataflowBuildConfig) -> ModelWrapper:
     """In the place of step_specialize_layers, which follows within."""
+    # FINN's steps want their simulator when they are imported; with Vivado or `use_verilator` they
+    # have it by now.
+    from finn.builder.build_dataflow_steps import step_specialize_layers
+
     return step_specialize_layers(model.transform(SpecializeKernels()), cfg)
 
 
@@ -93,6 +98,11 @@ def step_fold_kernels(model: ModelWrapper, cfg: DataflowBuildConfig) -> ModelWra
         two_pass_relaxation=cfg.folding_two_pass_relaxation,
     )
     return model.transform(folding)
+
+
+def step_set_join_fifo_depths(model: ModelWrapper, cfg: DataflowBuildConfig) -> ModelWrapper:
+    """Before step_set_fifo_depths with `force_minimal_fifos`, once the folding is known."""
+    return model.transform(SetJoinFIFODepths())
 
 
 def step_stitch_verilog(model: ModelWrapper, cfg: DataflowBuildConfig) -> ModelWrapper:

@@ -19,8 +19,8 @@ class StitchVerilog(Transformation):
     """Wires the generated RTL of all nodes together, as the block design of CreateStitchedIP does.
 
     It leaves the same metadata, so with `exec_mode` rtlsim FINN's `execute_onnx` runs the whole
-    design. Comes after PrepareIP. Inputs of nodes that are neither stream, clock nor reset (the
-    registers of FINN's Thresholding) stay 0.
+    design. Comes after PrepareIP. Inputs that no other node and no user drives, like the registers
+    of FINN's Thresholding, stay 0.
 
     Raises:
         DesignError: a node is in HLS, has no generated code, or reads memory outside.
@@ -47,7 +47,8 @@ class StitchVerilog(Transformation):
                     f"{node.name}: wanted generated RTL, got {node.op_type}",
                     remedy="run SpecializeKernels, SpecializeLayers and PrepareIP before",
                 )
-            sources |= dict.fromkeys(map(str, instance.get_rtl_file_list(abspath=True)))
+            files = [str(file) for file in instance.get_rtl_file_list(abspath=True)]
+            sources |= dict.fromkeys(files)
             streams = instance.get_verilog_top_module_intf_names()
             if streams["aximm"]:
                 raise DesignError(f"{node.name}: wanted streams only, got a memory port")
@@ -67,9 +68,12 @@ class StitchVerilog(Transformation):
                         for word in ("tvalid", "tready", "tdata")
                     ]
             top = instance.get_nodeattr("gen_top_module")
-            text = (Path(instance.get_nodeattr("code_gen_dir_ipgen")) / f"{top}.v").read_text()
-            others = ports_of(top, [text], clock=CLOCK, reset=RESET).others
-            connections += [f".{port}(0)" for port in others]
+            texts = [Path(file).read_text() for file in files]
+            there = ports_of(top, texts, clock=CLOCK, reset=RESET)
+            used = {port for port, _ in streams["s_axis"]}
+            idle = [axis for axis in there.inputs if axis.name not in used]
+            tied = [*there.others, *(port for axis in idle for port in (axis.valid, axis.data))]
+            connections += [f".{port}(0)" for port in tied]
             body.append(f"  {top} i_{node.name} (")
             body.append(",\n".join(f"    {connection}" for connection in connections))
             body.append("  );")
