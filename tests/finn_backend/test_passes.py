@@ -1,0 +1,327 @@
+"""From ONNX nodes to nodes on our kernels, one pass at a time."""
+
+from typing import Any
+
+import numpy as np
+import pytest
+from finn.core.onnx_exec import execute_onnx
+from finn.transformation.fpgadataflow.convert_to_hw.thresholding import InferThresholdingLayer
+from finn.util.exception import FINNUserError
+from numpy.typing import NDArray
+from onnx import TensorProto, helper
+from qonnx.core.datatype import DataType
+from qonnx.core.modelwrapper import ModelWrapper
+from qonnx.custom_op.registry import getCustomOp
+from qonnx.transformation.bipolar_to_xnor import ConvertBipolarMatMulToXnorPopcount
+from qonnx.transformation.infer_shapes import InferShapes
+from qonnx.util.basic import qonnx_make_model
+
+from bnnedge.errors import LoweringError
+from bnnedge.finn_backend import InferXnorMVAU, SetJoinFIFODepths, SetKernelFolding
+from bnnedge.finn_backend.absorb_flatten import AbsorbFlatten
+from bnnedge.finn_backend.infer_integer_thresholding import InferIntegerThresholding
+from tests.finn_backend.designs import DOMAIN, Tensor, one_node
+
+QONNX = "qonnx.custom_op.general"
+
+
+def graph_of(
+    nodes: list[Any],
+    x: tuple[str, tuple[int, ...]],
+    outputs: dict[str, tuple[int, ...]],
+    constants: dict[str, tuple[str, NDArray[Any]]],
+    types: dict[str, str],
+) -> ModelWrapper:
+    graph = helper.make_graph(
+        nodes,
+        "graph",
+        [helper.make_tensor_value_info("x", TensorProto.FLOAT, x[1])],
+        [helper.make_tensor_value_info(n, TensorProto.FLOAT, s) for n, s in outputs.items()],
+    )
+    model = ModelWrapper(qonnx_make_model(graph))
+    for name, (datatype, value) in constants.items():
+        model.set_initializer(name, value.astype(np.float32))
+        model.set_tensor_datatype(name, DataType[datatype])
+    for name, datatype in {"x": x[0], **types}.items():
+        model.set_tensor_datatype(name, DataType[datatype])
+    return model.transform(InferShapes())
+
+
+def bits(seed: int, *shape: int) -> NDArray[np.float32]:
+    return np.random.default_rng(seed).choice(np.float32([-1, 1]), shape)
+
+
+def layer(scale: float = 2.0, bias: float = -1.0, out: str = "BIPOLAR") -> ModelWrapper:
+    """x (1, 9) → MatMul → MultiThreshold → y (1, 4)."""
+    return graph_of(
+        [
+            helper.make_node("MatMul", ["x", "w"], ["sum"], name="fc"),
+            helper.make_node(
+                "MultiThreshold",
+                ["sum", "t"],
+                ["y"],
+                name="act",
+                domain=QONNX,
+                out_scale=scale,
+                out_bias=bias,
+                out_dtype=out,
+            ),
+        ],
+        ("BIPOLAR", (1, 9)),
+        {"y": (1, 4)},
+        {"w": ("BIPOLAR", bits(0, 9, 4)), "t": ("FLOAT32", np.array([[0.5], [-9], [10], [-1]]))},
+        {"sum": "INT32", "y": out},
+    )
+
+
+def test_a_product_and_its_thresholds_become_one_node() -> None:
+    model = layer()
+    x = bits(1, 1, 9)
+    wanted = execute_onnx(model, {"x": x})["y"]
+
+    model = model.transform(InferXnorMVAU())
+
+    (node,) = model.graph.node
+    instance = getCustomOp(node)
+    assert (node.op_type, node.input[:], instance.get_nodeattr("ActVal")) == (
+        "XnorMVAU",
+        ["x", "w", "t"],
+        0,
+    )
+    assert np.array_equal(execute_onnx(model, {"x": x})["y"], wanted)
+
+
+def test_a_bare_product_keeps_its_value() -> None:
+    """FINN's MVAU gives matches in the place of the product of ±1."""
+    tensors = {"x": Tensor("BIPOLAR", (1, 9)), "w": Tensor.constant("BIPOLAR", bits(0, 9, 4))}
+    model = one_node("MatMul", tensors, {"y": Tensor("INT32", (1, 4))}, domain="")
+    x = bits(1, 1, 9)
+
+    model = model.transform(InferXnorMVAU())
+
+    assert model.get_tensor_datatype("y") == DataType["INT5"]
+    assert np.array_equal(execute_onnx(model, {"x": x})["y"], x @ bits(0, 9, 4))
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        (
+            {"scale": 0.5, "out": "INT2"},
+            r"act: wanted levels -1 and 1, or integers one apart, got -1 \+ 0\.5·n as INT2"
+            r" — streamline the graph",
+        ),
+        ({"scale": 1.0, "bias": 0.0}, r"act: wanted levels -1 and 1, .* got 0 \+ 1·n as BIPOLAR"),
+        ({"scale": 1.0, "bias": 0.5, "out": "FLOAT32"}, r"act: wanted levels"),
+    ],
+)
+def test_levels_that_hardware_cannot_give_are_refused(
+    options: dict[str, Any], message: str
+) -> None:
+    with pytest.raises(LoweringError, match=message):
+        layer(**options).transform(InferXnorMVAU())
+
+
+def fork() -> ModelWrapper:
+    """x (1, 9) is multiplied by ±1, and given out as it is, doubled."""
+    return graph_of(
+        [
+            helper.make_node("MatMul", ["x", "w"], ["y"], name="fc"),
+            helper.make_node("Mul", ["x", "two"], ["z"], name="double"),
+        ],
+        ("BIPOLAR", (1, 9)),
+        {"y": (1, 4), "z": (1, 9)},
+        {"w": ("BIPOLAR", bits(0, 9, 4)), "two": ("UINT2", np.array(2.0))},
+        {"y": "INT32", "z": "INT32"},
+    )
+
+
+def test_other_readers_of_an_input_see_what_they_saw() -> None:
+    """QONNX's own pass changes the input of both."""
+    x = bits(3, 1, 9)
+    model = fork().transform(InferXnorMVAU())
+    assert model.get_tensor_datatype("x") == DataType["BIPOLAR"]
+    result = execute_onnx(model, {"x": x})
+    assert np.array_equal(result["y"], x @ bits(0, 9, 4)) and np.array_equal(result["z"], 2 * x)
+
+
+def test_products_of_xnor_and_popcount_are_taken_in() -> None:
+    model = layer()
+    x = bits(4, 1, 9)
+    wanted = execute_onnx(model, {"x": x})["y"]
+    model = model.transform(ConvertBipolarMatMulToXnorPopcount())
+    model = model.transform(InferXnorMVAU())
+    mvau = model.get_nodes_by_op_type("XnorMVAU")[0]
+    assert getCustomOp(mvau).get_nodeattr("binaryXnorMode") == 1
+    assert np.array_equal(
+        execute_onnx(model, {"x": (x + 1) / 2})[model.graph.output[0].name], wanted
+    )
+
+
+@pytest.mark.parametrize("pad", [[0, 0, 0, 0], [0, 1, 0, 0]])
+def test_zero_padding_of_bits_is_refused(pad: list[int]) -> None:
+    model = graph_of(
+        [
+            helper.make_node(
+                "Im2Col",
+                ["x"],
+                ["windows"],
+                name="window",
+                domain=QONNX,
+                stride=[1, 1],
+                kernel_size=[2, 2],
+                pad_amount=pad,
+                input_shape="(1,4,4,2)",
+            ),
+            helper.make_node("MatMul", ["windows", "w"], ["y"], name="conv"),
+        ],
+        ("BIPOLAR", (1, 4, 4, 2)),
+        {"y": (1, 3, 3 + sum(pad), 5)},
+        {"w": ("BIPOLAR", bits(0, 8, 5))},
+        {"windows": "BIPOLAR", "y": "INT32"},
+    )
+    if not any(pad):
+        assert model.transform(InferXnorMVAU()).graph.node[1].op_type == "XnorMVAU"
+        return
+    with pytest.raises(
+        LoweringError,
+        match=r"^window: padding of ±1 with 0: .* bit 0 is -1 — train with",
+    ):
+        model.transform(InferXnorMVAU())
+
+
+@pytest.mark.parametrize("shape", [(1, 6), (1, 6, 3, 2)])
+def test_thresholds_with_bipolar_levels_become_thresholdings(shape: tuple[int, ...]) -> None:
+    """FINN refuses them; feature maps are turned to NHWC."""
+    thresholds = np.arange(6.0)[:, None] - 3
+    model = one_node(
+        "MultiThreshold",
+        {"x": Tensor("INT4", shape), "t": Tensor.constant("INT5", thresholds)},
+        {"y": Tensor("BIPOLAR", shape)},
+        domain=QONNX,
+        out_scale=2.0,
+        out_bias=-1.0,
+        out_dtype="BIPOLAR",
+        data_layout="NCHW" if len(shape) == 4 else "NC",
+    )
+    x = np.random.default_rng(0).integers(-8, 8, shape).astype(np.float32)
+    wanted = np.where(x >= thresholds.reshape(1, 6, *[1] * (len(shape) - 2)), 1, -1)
+    with pytest.raises(FINNUserError, match="out_scale must be 1"):
+        model.transform(InferThresholdingLayer())
+
+    model = model.transform(InferIntegerThresholding())
+
+    assert len(model.get_nodes_by_op_type("Thresholding")) == 1
+    assert not model.get_nodes_by_op_type("MultiThreshold")
+    assert np.array_equal(execute_onnx(model, {"x": x})["y"], wanted)
+
+
+def test_quantisers_of_real_numbers_stay_with_the_host() -> None:
+    model = one_node(
+        "MultiThreshold",
+        {"x": Tensor("FLOAT32", (1, 6)), "t": Tensor.constant("FLOAT32", np.zeros((6, 1)))},
+        {"y": Tensor("BIPOLAR", (1, 6))},
+        domain=QONNX,
+        out_scale=2.0,
+        out_bias=-1.0,
+        out_dtype="BIPOLAR",
+    )
+    assert model.transform(InferIntegerThresholding()).graph.node[0].op_type == "MultiThreshold"
+
+
+def xnor_mvau(name: str, x: str, y: str, mw: int, mh: int) -> Any:
+    return helper.make_node(
+        "XnorMVAU",
+        [x, f"{name}_w"],
+        [y],
+        name=name,
+        domain=DOMAIN,
+        backend="fpgadataflow",
+        MW=mw,
+        MH=mh,
+        PE=1,
+        SIMD=1,
+        inputDataType="BIPOLAR",
+        weightDataType="BIPOLAR",
+        outputDataType="INT8",
+        noActivation=1,
+    )
+
+
+def test_flattening_goes_into_the_weights_of_its_reader_only() -> None:
+    shape = (1, 2, 3, 4)  # NHWC
+    weights = bits(0, 24, 5)
+    model = graph_of(
+        [
+            helper.make_node("Transpose", ["x"], ["nchw"], perm=[0, 3, 1, 2]),
+            helper.make_node("Flatten", ["nchw"], ["flat"]),
+            xnor_mvau("fc", "flat", "y", 24, 5),
+            helper.make_node("MatMul", ["flat", "fc_w"], ["z"]),
+        ],
+        ("BIPOLAR", shape),
+        {"y": (1, 5), "z": (1, 5)},
+        {"fc_w": ("BIPOLAR", weights)},
+        {"y": "INT8", "z": "INT8"},
+    )
+    x = bits(1, *shape)
+    wanted = x.transpose(0, 3, 1, 2).reshape(1, -1) @ weights
+
+    model = model.transform(AbsorbFlatten())
+
+    assert model.get_nodes_by_op_type("XnorMVAU")[0].input[0] == "x"
+    result = execute_onnx(model, {"x": x})
+    assert np.array_equal(result["y"], wanted) and np.array_equal(result["z"], wanted)
+
+
+@pytest.mark.parametrize(
+    ("cycles", "width_max", "folding"),
+    [
+        (10**6, 36, (1, 1)),
+        (16 * 9, 36, (1, 4)),
+        (16, 36, (1, 36)),
+        (16, 12, (4, 12)),
+        (1, 36, (16, 36)),
+    ],
+)
+def test_folding_grows_simd_first(cycles: int, width_max: int, folding: tuple[int, int]) -> None:
+    tensors = {"x": Tensor("BIPOLAR", (1, 36)), "w": Tensor.constant("BIPOLAR", bits(0, 36, 16))}
+    attributes = {
+        "MW": 36,
+        "MH": 16,
+        "PE": 1,
+        "SIMD": 1,
+        "inputDataType": "BIPOLAR",
+        "weightDataType": "BIPOLAR",
+        "outputDataType": "INT8",
+        "noActivation": 1,
+    }
+    model = one_node(
+        "XnorMVAU_rtl",
+        tensors,
+        {"y": Tensor("INT8", (1, 16))},
+        domain=f"{DOMAIN}.rtl",
+        **attributes,
+    )
+    model = model.transform(SetKernelFolding(cycles, mvau_wwidth_max=width_max))
+    node = getCustomOp(model.graph.node[0])
+    pe, simd = folding
+    assert (node.get_nodeattr("PE"), node.get_nodeattr("SIMD")) == folding
+    assert node.get_nodeattr("cycles_estimate") == 36 * 16 // pe // simd
+
+
+def test_joins_get_fifos_for_an_image() -> None:
+    model = one_node(
+        "IntegerAdd_rtl",
+        {"a": Tensor("INT4", (1, 7, 6)), "b": Tensor("INT4", (1, 7, 6))},
+        {"y": Tensor("INT5", (1, 7, 6))},
+        domain=f"{DOMAIN}.rtl",
+        lhs_dtype="INT4",
+        rhs_dtype="INT4",
+        out_dtype="INT5",
+        lhs_shape=[1, 7, 6],
+        rhs_shape=[1, 7, 6],
+        out_shape=[1, 7, 6],
+        PE=3,
+    )
+    model = model.transform(SetJoinFIFODepths())
+    assert getCustomOp(model.graph.node[0]).get_nodeattr("inFIFODepths") == [14, 14]
