@@ -175,7 +175,7 @@ def rtlsim_multi_io(
     liveness_threshold: int = 10_000,
     liveness_estimate: float | None = None,
 ) -> int:
-    """Send beats to every input, receive those expected from every output, and look for more.
+    """Send beats to every input and receive those expected from every output.
 
     Args:
         sim: what `load_sim_obj` gave.
@@ -191,7 +191,7 @@ def rtlsim_multi_io(
 
     Raises:
         SimulationError: an output dropped or changed a beat before it was taken, the design is
-            stuck, gives a beat too many, or an assertion in it failed.
+            stuck, or an assertion in it failed.
     """
     expected = (
         num_out_values
@@ -220,8 +220,8 @@ def rtlsim(model: ModelWrapper, x: NDArray[Any]) -> NDArray[np.float32]:
         float32 (N, …), values of the output's type.
 
     Raises:
-        SimulationError: the design was not stitched, the shapes do not fit, or see
-            `rtlsim_multi_io`.
+        SimulationError: the design was not stitched, the shapes do not fit, a beat too many came,
+            or see `rtlsim_multi_io`.
         ToolMissingError: g++ or Verilator is not installed.
     """
     if not model.get_metadata_prop("wrapper_filename"):
@@ -230,7 +230,7 @@ def rtlsim(model: ModelWrapper, x: NDArray[Any]) -> NDArray[np.float32]:
     if x.shape[1:] != shape:
         raise SimulationError(f"wanted inputs (N, {', '.join(map(str, shape))}), got {x.shape}")
     context = {model.graph.input[0].name: x.astype(np.float32)}
-    rtlsim_exec(model, context)
+    rtlsim_exec(model, context, post_hook=Simulation.expect_silence)
     return context[model.graph.output[0].name].astype(np.float32)
 
 
@@ -290,6 +290,7 @@ class Simulation:
             "name": ([handle, ctypes.c_int32, integer], ctypes.c_char_p),
             "bytes": ([handle, ctypes.c_int32, integer], integer),
             "begin": ([handle, handle, handle, integer], None),
+            "listen": ([handle, handle, handle], None),
             "run": ([handle, real], ctypes.c_int32),
             "cycles": ([handle], integer),
             "culprit": ([handle], integer),
@@ -345,12 +346,7 @@ class Simulation:
         outs = _beats(received, self._outputs)
         watchdog = int(watchdog_cycles * self._patience)
         self._library.axis_begin(self._handle, ins, outs, watchdog)
-        status = _Status.RUNNING
-        while status is _Status.RUNNING:
-            status = _Status(self._library.axis_run(self._handle, _SLICE_S))
-        if status is not _Status.FINISHED:
-            remedy = "give joins behind a fork deeper FIFOs" if status is _Status.STUCK else None
-            raise SimulationError(self._complaint(status, ins, outs, watchdog), remedy=remedy)
+        self._finish(ins, outs, watchdog)
         return self._library.axis_cycles(self._handle), {
             port.name: [
                 int.from_bytes(data[start : start + port.width_bytes], "little")
@@ -358,6 +354,27 @@ class Simulation:
             ]
             for port, data in zip(self._outputs, map(bytes, received), strict=True)
         }
+
+    def expect_silence(self) -> None:
+        """Look for beats beyond those that the last `run` received.
+
+        FINN's FMPadding has some: it begins the next image's padding before that comes.
+
+        Raises:
+            SimulationError: there is one.
+        """
+        ins = _beats([_buffer(()) for _ in self._inputs], self._inputs)
+        outs = _beats([_buffer(()) for _ in self._outputs], self._outputs)
+        self._library.axis_listen(self._handle, ins, outs)
+        self._finish(ins, outs, 0)
+
+    def _finish(self, ins: Any, outs: Any, watchdog: int) -> None:
+        status = _Status.RUNNING
+        while status is _Status.RUNNING:
+            status = _Status(self._library.axis_run(self._handle, _SLICE_S))
+        if status is not _Status.FINISHED:
+            remedy = "give joins behind a fork deeper FIFOs" if status is _Status.STUCK else None
+            raise SimulationError(self._complaint(status, ins, outs, watchdog), remedy=remedy)
 
     def _ports(self, *, outputs: bool) -> tuple[_Port, ...]:
         return tuple(

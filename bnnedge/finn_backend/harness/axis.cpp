@@ -112,11 +112,21 @@ public:
         model_->BNNEDGE_RESET = 1;
     }
 
+    // To be run until all beats have passed.
     void begin(Beats* in, Beats* out, int64_t watchdog_cycles) {
         in_ = in;
         out_ = out;
         watchdog_cycles_ = watchdog_cycles;
+        listening_ = false;
         idle_ = longest_silence_ = last_ = cycles_ = 0;
+    }
+
+    // To be run for twice the longest silence that there was between beats, without any beat.
+    void listen(Beats* none_in, Beats* none_out) {
+        in_ = none_in;
+        out_ = none_out;
+        listening_ = true;
+        idle_ = 0;
     }
 
     // Simulates for about `seconds`, so that the caller can look at its signals in between.
@@ -162,7 +172,9 @@ private:
             }
             *port.valid = port.valid_now;
         }
-        for (Port& port : outputs) *port.ready = !chance(port, stall_out_);
+        for (std::size_t i = 0; i < outputs.size(); ++i) {
+            *outputs[i].ready = out_[i].done < out_[i].count && !chance(outputs[i], stall_out_);
+        }
         edge(0);
         if (context_.gotFinish()) return DESIGN_FAILED;
 
@@ -185,8 +197,8 @@ private:
                 const auto* data = static_cast<const uint8_t*>(port.data);
                 port.held.assign(data, data + port.bytes);
             }
+            if (listening_ && *port.valid) return EXTRA_BEAT;
             if (!*port.valid || !*port.ready) continue;
-            if (out_[i].done == out_[i].count) return EXTRA_BEAT;
             std::memcpy(out_[i].data + out_[i].done++ * port.bytes, port.data, port.bytes);
             progress = true;
         }
@@ -196,7 +208,6 @@ private:
         return judge(progress);
     }
 
-    // Finished means that nothing came for twice the longest silence seen while there was work.
     Status judge(bool progress) {
         if (progress) {
             if (idle_ > longest_silence_) longest_silence_ = idle_;
@@ -205,10 +216,11 @@ private:
             return RUNNING;
         }
         ++idle_;
+        if (listening_) return idle_ > 2 * longest_silence_ + 64 ? FINISHED : RUNNING;
         bool done = true;
         for (std::size_t i = 0; i < inputs.size(); ++i) done &= in_[i].done == in_[i].count;
         for (std::size_t i = 0; i < outputs.size(); ++i) done &= out_[i].done == out_[i].count;
-        if (done) return idle_ > 2 * longest_silence_ + 64 ? FINISHED : RUNNING;
+        if (done) return FINISHED;
         return idle_ >= watchdog_cycles_ ? STUCK : RUNNING;
     }
 
@@ -221,6 +233,7 @@ private:
     Beats* in_ = nullptr;
     Beats* out_ = nullptr;
     int64_t watchdog_cycles_ = 0;
+    bool listening_ = false;
     int64_t idle_ = 0;
     int64_t longest_silence_ = 0;
     int64_t cycles_ = 0;
@@ -252,6 +265,9 @@ BNNEDGE_EXPORT int64_t axis_bytes(Simulation* simulation, int32_t outputs, int64
 }
 BNNEDGE_EXPORT void axis_begin(Simulation* simulation, Beats* in, Beats* out, int64_t watchdog) {
     simulation->begin(in, out, watchdog);
+}
+BNNEDGE_EXPORT void axis_listen(Simulation* simulation, Beats* in, Beats* out) {
+    simulation->listen(in, out);
 }
 BNNEDGE_EXPORT int32_t axis_run(Simulation* simulation, double seconds) {
     return simulation->run(seconds);

@@ -15,6 +15,7 @@ from bnnedge.dataflow import ElementType
 from bnnedge.dataflow.streams import BIPOLAR
 from bnnedge.errors import DesignError
 from bnnedge.finn_backend.wrapper import Hardware, sv_file
+from bnnedge.finn_backend.xsi import Simulation
 
 
 class KernelOp(RTLBackend):
@@ -115,6 +116,8 @@ class KernelOp(RTLBackend):
                 sname="_V",
                 liveness_threshold=get_watchdog_timeout_cycles(self.get_exp_cycles()),
             )
+            if isinstance(sim, Simulation):
+                sim.expect_silence()
         finally:
             self.close_rtlsim(sim)
         self.set_nodeattr("cycles_rtlsim", int(cycles))
