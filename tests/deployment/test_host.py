@@ -11,6 +11,7 @@ import pytest
 from bnnedge.dataflow import Dataflow, ElementType, OutputTable, ThresholdEncoding
 from bnnedge.dataflow.encoding import pack
 from bnnedge.deployment.runtime import DeviceError, Host, InputError, Manifest, PackageError
+from bnnedge.deployment.runtime.encoding import BitEncoding, IntegerEncoding
 from bnnedge.design import Design
 from tests.deployment.conftest import make_package
 from tests.deployment.fake_device import elements_of
@@ -41,14 +42,43 @@ def with_encoding(dataflow: Dataflow, shape: tuple[int, ...], seed: int) -> Data
     return dataclasses.replace(dataflow, input=encoding)
 
 
+BYTES = np.arange(256, dtype=np.uint8)[:, None]
+STEPS = [-np.inf, -2, -0.5, -0.0, 0, 0.25, 1, 7.5, 127, 254.5, 255, 255.5, 256, 1e30, np.inf]
+
+
+@pytest.mark.parametrize("invert", [False, True])
+def test_bytes_are_encoded_as_floats_are(invert: bool) -> None:
+    threshold = np.array(STEPS, np.float32)
+    encoding = BitEncoding(threshold, np.full(len(threshold), invert))
+    batch = np.repeat(BYTES, len(threshold), axis=1)
+    assert (encoding.encode(batch) == encoding.encode(batch.astype(np.float32))).all()
+    assert (encoding.encode(batch) == ((np.array(STEPS) <= BYTES) ^ invert)).all()
+
+
+@pytest.mark.parametrize(
+    ("smallest", "element_bytes", "dtype"),
+    [(0, 1, np.uint8), (-8, 1, np.int16), (-200, 2, np.int16), (300, 2, np.uint16)],
+)
+def test_bytes_are_encoded_to_integers_as_floats_are(
+    smallest: int, element_bytes: int, dtype: type[np.generic]
+) -> None:
+    steps = np.array([STEPS, np.linspace(-4, 260, len(STEPS))], np.float32)
+    encoding = IntegerEncoding(steps, smallest, element_bytes)
+    batch = np.repeat(BYTES, 6, axis=1)
+    encoded, wanted = encoding.encode(batch), encoding.encode(batch.astype(np.float32))
+    assert (encoded.dtype, wanted.dtype) == (dtype, np.int64)
+    assert (encoded == wanted).all() and len(np.unique(encoded)) > 5
+    assert (encoding.pack(encoded) == encoding.pack(wanted)).all()
+
+
 @pytest.mark.parametrize(("features", "shape"), [(19, (7,)), (32, (2, 3)), (40, (1, 4, 4))])
-@pytest.mark.parametrize("dtype", [np.float64, np.float32, np.int8])
+@pytest.mark.parametrize("dtype", [np.float64, np.float32, np.int8, np.uint8])
 def test_encoding_is_the_dataflows(
     tmp_path: Path, features: int, shape: tuple[int, ...], dtype: type[np.generic]
 ) -> None:
     dataflow = with_encoding(random_mlp((features, 6, 3), seed=1), shape, seed=features)
     random = np.random.default_rng(features)
-    batch = random.integers(-4, 5, (50, *shape)).astype(dtype)
+    batch = random.integers(0 if dtype is np.uint8 else -4, 5, (50, *shape)).astype(dtype)
     host = Host.load(make_package(tmp_path, dataflow, inputs=batch[:2].astype(np.float32)))
     sent = host.pack(host.encode(batch))
     wanted = pack(dataflow.encode(batch), 4)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -31,9 +32,22 @@ class BitEncoding:
         """The greatest value of an encoded element; `smallest` is the least."""
         return 1
 
-    def encode(self, values: np.ndarray[Any, np.dtype[np.float32]]) -> np.ndarray[Any, Any]:
-        """(N, F) → bits (N, F): (x[j] >= threshold[j]) ^ invert[j]."""
-        return (values >= self.threshold) ^ self.invert
+    def encode(self, values: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
+        """(N, F), float32 or uint8 → bits (N, F): (x[j] >= threshold[j]) ^ invert[j]."""
+        if values.dtype == np.uint8:
+            limit, flip = self._of_bytes
+            bits: np.ndarray[Any, Any] = (values > limit) ^ flip
+        else:
+            bits = (values >= self.threshold) ^ self.invert
+        return bits
+
+    @cached_property
+    def _of_bytes(self) -> tuple[np.ndarray[Any, Any], np.ndarray[Any, Any]]:
+        """Limits and inversions with which (x > limit) ^ flip does the same for every byte x."""
+        below = np.ceil(self.threshold) - 1  # the greatest integer below the threshold
+        always, never = below < 0, below > 255
+        limit = np.where(always | never, 255, below).astype(np.uint8)  # x > 255 is never true
+        return limit, self.invert ^ always
 
     def pack(self, encoded: np.ndarray[Any, Any]) -> np.ndarray[Any, np.dtype[np.uint8]]:
         """Bits (N, F) → bytes (N, ⌈F / 8⌉)."""
@@ -65,14 +79,30 @@ class IntegerEncoding:
         """The greatest value of an encoded element; `smallest` is the least."""
         return self.smallest + int(self.steps.shape[1])
 
-    def encode(self, values: np.ndarray[Any, np.dtype[np.float32]]) -> np.ndarray[Any, Any]:
-        """(N, F) → int64 (N, F): smallest + the number of steps[j mod R] <= x[j]."""
+    def encode(self, values: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
+        """(N, F), float32 or uint8 → (N, F): smallest + the number of steps[j mod R] <= x[j].
+
+        It is int64, or for uint8 a small type that holds all integers of the encoding.
+        """
         rows = len(self.steps)
+        if values.dtype == np.uint8:
+            integers = np.empty(values.shape, self._of_bytes.dtype)
+            for row, table in enumerate(self._of_bytes):
+                integers[:, row::rows] = np.take(table, values[:, row::rows])
+            return integers
         integers = np.empty(values.shape, np.int64)
         for row, steps in enumerate(self.steps):
             taken = np.searchsorted(steps, values[:, row::rows], side="right")
             integers[:, row::rows] = self.smallest + taken
         return integers
+
+    @cached_property
+    def _of_bytes(self) -> np.ndarray[Any, Any]:
+        """(R, 256): what becomes of every byte in each row."""
+        every = np.arange(256, dtype=np.float32)
+        table = [self.smallest + np.searchsorted(row, every, side="right") for row in self.steps]
+        small = np.result_type(np.min_scalar_type(self.smallest), np.min_scalar_type(self.largest))
+        return np.stack(table).astype(small)
 
     def pack(self, encoded: np.ndarray[Any, Any]) -> np.ndarray[Any, np.dtype[np.uint8]]:
         """Integers (N, F) → bytes (N, element_bytes · F)."""

@@ -6,6 +6,7 @@ import hashlib
 import json
 import zipfile
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -282,19 +283,28 @@ class Host:
         return batch
 
     def encode(self, x: Any) -> np.ndarray[Any, Any]:
-        """Inputs (N, *input_shape) of any real dtype → encoded elements (N, F), bool or int64.
+        """Inputs (N, *input_shape) of any real dtype → encoded elements (N, F), bool or integers.
 
-        They are compared as float32. Integers saturate: what lies beyond the ends of their range
-        becomes its least or greatest, and fractions are rounded as the network's quantiser does.
+        They are compared as float32, uint8 by an equivalent that is faster. Integers saturate: what
+        lies beyond the ends of their range becomes its least or greatest, and fractions are rounded
+        as the network's quantiser does.
 
         Raises:
             InputError: wrong shape, not numbers, or NaN.
         """
         x = self.require_batch(x)
-        flat = x.reshape(len(x), int(np.prod(x.shape[1:], dtype=np.int64))).astype(np.float32)
-        if np.isnan(flat).any():
-            raise InputError("inputs: hold NaN")
-        return self.encoding.encode(flat[:, self.source])
+        flat = x.reshape(len(x), int(np.prod(x.shape[1:], dtype=np.int64)))
+        if flat.dtype != np.uint8:
+            flat = flat.astype(np.float32)
+            if np.isnan(flat).any():
+                raise InputError("inputs: hold NaN")
+        return self.encoding.encode(flat if self._in_order else flat[:, self.source])
+
+    @cached_property
+    def _in_order(self) -> bool:
+        """Whether the elements are the inputs, one by one."""
+        inputs = int(np.prod(self.manifest.input_shape, dtype=np.int64))
+        return np.array_equal(self.source, np.arange(inputs))
 
     def random_elements(self, count: int, seed: int) -> np.ndarray[Any, Any]:
         """Random encoded elements (count, F)."""
