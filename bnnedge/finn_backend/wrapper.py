@@ -48,12 +48,12 @@ class Hardware:
         return tuple(dict.fromkeys(names))
 
     def write(self, folder: Path, name: str) -> None:
-        """Write `<name>.v`, `<name>_kernels.sv` and the memory files."""
+        """Write `<name>.v` and `<name>_kernels.sv`, and memory files where kernels want them."""
         (folder / f"{name}.v").write_text(self._axi_text(name))
         (folder / f"{name}_kernels.sv").write_text(self._kernels_text(name))
         for placed in self.network:
             for file, text in placed.kernel.memories.items():
-                (folder / file).write_text(text)
+                Path(file).write_text(text)
 
     def _out_bits(self, source: Source) -> int:
         return self.network[source.kernel].widths_out[source.port]

@@ -38,6 +38,7 @@ def duplicate(datatype: str, copies: int, pe: int) -> ModelWrapper:
         NumChannels=6,
         PE=pe,
         NumOutputStreams=copies,
+        outFIFODepths=[2] * copies,
         inputDataType=datatype,
         numInputVectors=[1, 3, 2],
     )

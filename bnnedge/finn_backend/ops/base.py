@@ -40,7 +40,7 @@ class KernelOp(RTLBackend):
 
         Args:
             model: a ModelWrapper that has the node.
-            memory_prefix: what the memory files' names start with.
+            memory_prefix: what the memory files' paths start with.
 
         Raises:
             DesignError: its tensors are not what it can do.
@@ -61,8 +61,7 @@ class KernelOp(RTLBackend):
             )
         folder = self.get_nodeattr("code_gen_dir_ipgen")
         name = self.get_verilog_top_module_name()
-        # FINN makes names that begin with "./" absolute.
-        hardware = self.hardware(model, f"./{name}_")
+        hardware = self.hardware(model, f"{folder}/{name}_")
         hardware.write(Path(folder), name)
         self.set_nodeattr("gen_top_module", name)
         self.set_nodeattr("sv_modules", list(hardware.modules))
