@@ -111,6 +111,24 @@ def test_batch_size_can_be_changed_again_and_again(
     assert accelerator.batch_size == 8
 
 
+def test_batch_without_memory_leaves_the_old_one(
+    accelerator: AxiAccelerator, dataflow: Dataflow, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    allocate = accelerator._allocate
+
+    def little(shape: tuple[int, ...], **options: Any) -> Any:
+        if shape[0] > 8:
+            raise RuntimeError("Failed to allocate Memory!")
+        return allocate(shape, **options)
+
+    monkeypatch.setattr(accelerator, "_allocate", little)
+    with pytest.raises(InputError, match="no memory for buffers of 9 images .Failed to allocate"):
+        accelerator.batch_size = 9
+    assert accelerator.ishape_packed() == (8, 12)
+    batch = random_inputs(dataflow, 20)
+    assert (accelerator.execute(batch) == dataflow.run(batch)).all()
+
+
 def test_steps_of_finns_driver_make_execute(
     accelerator: AxiAccelerator, dataflow: Dataflow
 ) -> None:

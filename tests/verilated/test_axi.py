@@ -1,5 +1,6 @@
 """The AXI device, in simulation, around a stand-in network, and the DMA that feeds it."""
 
+import dataclasses
 import os
 import subprocess
 from collections.abc import Iterator
@@ -10,7 +11,8 @@ import pytest
 from numpy.typing import NDArray
 
 from bnnedge import tools
-from bnnedge.device import AXI_TOP_MODULE, SV_FOLDER
+from bnnedge.design import Design
+from bnnedge.device import AXI_TOP_MODULE, SV_FOLDER, axi_parameters, axi_sources
 from bnnedge.errors import SimulationError
 from bnnedge.hardware.kernels import SV_FOLDER as KERNELS
 from bnnedge.verilated import verilator
@@ -266,6 +268,36 @@ def test_wrapper_of_another_network_is_noticed(tmp_path: Path) -> None:
         model.run(10)
 
 
+def test_streams_wider_than_a_dma_are_converted() -> None:
+    rtl = ("sv/stream_last.sv", "sv/stream_contract.sv", "sv/bnnedge_core.sv")
+    plain = dict.fromkeys((field.name for field in dataclasses.fields(Design)), 0)
+    design = Design(
+        **{**plain, "sources": rtl, "id_word": 7},  # type: ignore[arg-type]
+    )
+    design = dataclasses.replace(
+        design,
+        input_elements=5000,
+        input_element_bits=1,
+        input_width_bits=4096,
+        output_elements=10,
+        output_element_bits=32,
+        output_width_bits=512,
+    )
+    assert axi_parameters(design) == {
+        "IN_WIDTH": 1024,
+        "OUT_WIDTH": 512,
+        "IN_BEATS": 8,
+        "OUT_BEATS": 1,
+        "CORE_IN_WIDTH": 4096,
+        "CORE_OUT_WIDTH": 512,
+        "ID_WORD": 7,
+    }
+    names = [path.name for path in axi_sources(design)]
+    assert names == ["stream_width_converter.sv", "axi_registers.sv", "bnnedge_axi.v"]
+    narrow = dataclasses.replace(design, input_width_bits=1024)
+    assert [path.name for path in axi_sources(narrow)] == ["axi_registers.sv", "bnnedge_axi.v"]
+
+
 def test_halted_dma_ignores_lengths(model: AxiModel) -> None:
     assert model.dma_read(RECEIVE + DMA_STATUS) == HALTED
     receive(model, 1)
@@ -293,6 +325,49 @@ def test_result_longer_than_its_buffer_halts_the_dma(model: AxiModel) -> None:
     model.run(1000)
     assert model.dma_read(RECEIVE + DMA_STATUS) & 0xFF == INTERNAL | HALTED
     assert (model.memory[RESULTS_AT + 6 : RESULTS_AT + 12] == 0x55).all()
+
+
+@pytest.mark.slow
+def test_synthesised_device_does_the_same(tmp_path: Path) -> None:
+    """Yosys' netlist in place of the sources: it takes them, and means the same by them."""
+    for source in SOURCES:
+        (tmp_path / source.name).write_text(source.read_text())
+    chosen = " ".join(f"-chparam {name} {value}" for name, value in PARAMETERS.items())
+    script = [
+        *(
+            f"read_verilog {'-sv ' if source.suffix == '.sv' else ''}-defer {source.name}"
+            for source in SOURCES
+        ),
+        f"hierarchy -top {AXI_TOP_MODULE} {chosen}",
+        f"synth -flatten -top {AXI_TOP_MODULE}",
+        f"rename -top {AXI_TOP_MODULE}",
+        "write_verilog -noattr netlist.v",
+    ]
+    (tmp_path / "synth.ys").write_text("\n".join(script) + "\n")
+    subprocess.run([tools.find("yosys"), "-q", "-s", "synth.ys"], cwd=tmp_path, check=True)
+    netlist = compile_library_of(tmp_path / "netlist.v")
+    with AxiModel(netlist, data_folder=tmp_path, traffic=AxiTraffic(stall=0.3)) as model:
+        assert model.read(ID) == ID_WORD
+        start_dma(model)
+        batch = images(6)
+        assert (run_batch(model, batch) == results_of(batch)).all()
+        model.write(IMAGES, 3)
+        receive(model, 3)
+        send(model, batch[:3], missing_bytes=4)
+        model.run(1000)
+        assert model.read(STATUS) & FRAME_ERROR
+        reset(model)
+        assert (run_batch(model, batch) == results_of(batch)).all()
+
+
+def compile_library_of(netlist: Path) -> Path:
+    """A netlist has no parameters; the harness still wants the widths."""
+    return verilator.compile_library(
+        sources=[netlist],
+        top=AXI_TOP_MODULE,
+        harness=verilator.HARNESS_FOLDER / "axi.cpp",
+        harness_defines={"BNNEDGE_IN_BITS": "32", "BNNEDGE_OUT_BITS": "32"},
+    )
 
 
 def test_device_has_no_lint_warnings() -> None:

@@ -87,8 +87,10 @@ class AxiAccelerator(Accelerator):
         self._grace_s = grace_s
         self._clock = clock
         self._running: tuple[int, float] | None = None  # images, deadline
+        self._batch_size = 0
+        self._buffers: list[tuple[Any, Any]] = []
         try:
-            self.overlay = pynq.Overlay(str(bitfile))
+            self.overlay = pynq.Overlay(str(bitfile.resolve()))
             self._dma = getattr(self.overlay, DMA_NAME)
             self._device = getattr(self.overlay, DEVICE_NAME)
         except (OSError, RuntimeError, ValueError, AttributeError) as error:
@@ -105,7 +107,7 @@ class AxiAccelerator(Accelerator):
         """Give the buffers back; the network stays loaded."""
         if self._running is not None:
             self.reset()
-        self._buffers: list[tuple[Any, Any]] = []
+        self._buffers = []
 
     @property
     def batch_size(self) -> int:
@@ -125,14 +127,16 @@ class AxiAccelerator(Accelerator):
             )
         if self._running is not None:
             raise InputError("batch_size: a transfer is running; wait_until_finished first")
-        self._batch_size = value
-        self._buffers = []  # the old ones are freed before the new ones are asked for
-        # Two pairs: one is filled and emptied while the DMA works on the other.
-        for _ in range(2):
-            inputs = self._allocate(self.ishape_packed(), dtype=np.uint8, cacheable=True)
-            outputs = self._allocate(self.oshape_packed(), dtype=np.uint8, cacheable=True)
-            self._buffers.append((inputs, outputs))
-        self.obuf_packed: _Bytes = np.empty(self.oshape_packed(), np.uint8)
+        before, self._batch_size = self._batch_size, value
+        try:
+            self._reserve()
+        except (RuntimeError, MemoryError) as error:
+            self._batch_size = before
+            if before:
+                self._reserve()
+            raise InputError(
+                f"batch_size: no memory for buffers of {value} images ({error}); take fewer"
+            ) from error
 
     def ishape_normal(self) -> tuple[int, ...]:
         """(batch_size, *input_shape)."""
@@ -326,10 +330,18 @@ class AxiAccelerator(Accelerator):
             self._take((len(starts) - 1) % 2, received[starts[-1] :])
         return self.unpack_output(received)
 
+    def _reserve(self) -> None:
+        """Allocate the buffers of a batch; the old ones are freed first."""
+        self._buffers = []
+        # Two pairs: one is filled and emptied while the DMA works on the other.
+        for _ in range(2):
+            inputs = self._allocate(self.ishape_packed(), dtype=np.uint8, cacheable=True)
+            outputs = self._allocate(self.oshape_packed(), dtype=np.uint8, cacheable=True)
+            self._buffers.append((inputs, outputs))
+        self.obuf_packed: _Bytes = np.empty(self.oshape_packed(), np.uint8)
+
     def _fill(self, pair: int, packed: _Bytes) -> None:
-        inputs = self._buffers[pair][0]
-        inputs[: len(packed)] = packed
-        inputs.flush()
+        self._buffers[pair][0][: len(packed)] = packed
 
     def _take(self, pair: int, received: _Bytes) -> None:
         received[:] = self._buffers[pair][1][: len(received)]
@@ -337,12 +349,11 @@ class AxiAccelerator(Accelerator):
     def _start(self, pair: int, count: int) -> None:
         inputs, outputs = self._buffers[pair]
         manifest = self.manifest
+        least_s = count / manifest.bound_images_per_s + manifest.latency_cycles / manifest.clock_hz
         self._device.write(Register.IMAGES, count)
-        cycles = count * manifest.clock_hz / manifest.bound_images_per_s + manifest.latency_cycles
-        allowed = _SLOWEST * cycles / manifest.clock_hz + self._grace_s
         self._dma.recvchannel.transfer(outputs, 0, count * manifest.output_bytes)
-        self._dma.sendchannel.transfer(inputs, 0, count * manifest.input_bytes)
-        self._running = (count, self._clock() + allowed)
+        self._dma.sendchannel.transfer(inputs, 0, count * manifest.input_bytes)  # flushes it, too
+        self._running = (count, self._clock() + _SLOWEST * least_s + self._grace_s)
 
     def _problem(self) -> str | None:
         """What has gone wrong with the running transfer, None while nothing has."""
