@@ -110,7 +110,7 @@ def deploy(
         if port is None:
             accelerator, line = _simulate(package, host, clocks_per_bit, faults)
         else:
-            if program:
+            if program and isinstance(host.manifest, SerialManifest):
                 _program(package)
             accelerator, line = load(package, port=port), None
         with accelerator:

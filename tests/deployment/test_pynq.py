@@ -333,8 +333,9 @@ def test_overlay_without_the_device_is_refused(pynq_package: Path) -> None:
 
 
 def test_ports_and_boards_are_not_mixed_up(pynq_package: Path, logits_package: Path) -> None:
-    with pytest.raises(DeploymentError, match="pynq-z2, which runs it without a serial port"):
-        deploy(pynq_package, port="/dev/ttyUSB0")
+    for program in (False, True):
+        with pytest.raises(DeploymentError, match="pynq-z2, which runs it without a serial port"):
+            deploy(pynq_package, port="/dev/ttyUSB0", program=program)
     with pytest.raises(DeviceError, match="ulx3s-85f: name its serial port"):
         load(logits_package)
 

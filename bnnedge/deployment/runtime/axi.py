@@ -275,8 +275,9 @@ class AxiAccelerator(Accelerator):
         Raises:
             DeviceError: the device does not answer, or not as it should.
         """
-        elements = self._host.random_elements(self.batch_size, seed)
-        folded = elements.astype(np.uint8 if self._host.encoding.largest < 256 else np.int64)
+        folded = self._host.random_elements(self.batch_size, seed)
+        if self.manifest.input_element_bits == 1:
+            folded = folded.astype(np.bool_)  # as `fold_input` gives them
         packed = self.pack_input(folded)
         self.copy_input_data_to_device(packed)
         start = self._clock()
@@ -324,7 +325,7 @@ class AxiAccelerator(Accelerator):
                     self._take(1 - number % 2, received[first - self.batch_size : first])
             self.wait_until_finished()
         except InputError:  # NaN in a later part
-            self.reset()
+            self.wait_until_finished()
             raise
         if starts:
             self._take((len(starts) - 1) % 2, received[starts[-1] :])

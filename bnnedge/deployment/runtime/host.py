@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import zipfile
+from abc import ABC, abstractmethod
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -24,7 +25,7 @@ _HOST_FILES = ("dataflow/dataflow.json", "dataflow/weights.npz")
 
 
 @dataclass(frozen=True)
-class Manifest:
+class Manifest(ABC):
     """What `manifest.json` says of any device.
 
     Attributes:
@@ -68,9 +69,9 @@ class Manifest:
     files: dict[str, str]
 
     @property
+    @abstractmethod
     def bound_images_per_s(self) -> float:
         """Images/s that network and connection allow."""
-        raise NotImplementedError
 
     @classmethod
     def load(cls, package: Path) -> SerialManifest | AxiManifest:

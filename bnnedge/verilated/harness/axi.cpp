@@ -16,10 +16,12 @@ constexpr int ANSWER_CLOCKS = 1000;   // without an answer to an access
 constexpr uint32_t IN_BYTES = BNNEDGE_IN_BITS / 8, OUT_BYTES = BNNEDGE_OUT_BITS / 8;
 
 // Offsets from 0x00 for MM2S, from 0x30 for S2MM.
-enum : uint32_t { CONTROL = 0x00, STATUS = 0x04, ADDRESS = 0x18, ADDRESS_MSB = 0x1C, LENGTH = 0x28 };
-enum : uint32_t { RUN = 1, ALWAYS = 2, RESET = 4, ENABLES = 0xFFFF7000 };           // of CONTROL
-enum : uint32_t { HALTED = 1, IDLE = 2, INTERNAL = 0x10, DECODE = 0x40, DONE = 0x1000, FAULT = 0x4000 };
-constexpr uint32_t IRQS = 0x7000, THRESHOLD_ONE = 0x10000;
+enum : uint32_t { CONTROL = 0x00, STATUS = 0x04 };
+enum : uint32_t { ADDRESS = 0x18, ADDRESS_MSB = 0x1C, LENGTH = 0x28 };
+// Bits of CONTROL, and of STATUS.
+enum : uint32_t { RUN = 1, ALWAYS = 2, RESET = 4, ENABLES = 0xFFFF7000, THRESHOLD_ONE = 0x10000 };
+enum : uint32_t { HALTED = 1, IDLE = 2, INTERNAL = 0x10, DECODE = 0x40 };
+enum : uint32_t { DONE = 0x1000, FAULT = 0x4000, IRQS = 0x7000 };
 
 class Random {  // splitmix64
 public:
@@ -123,8 +125,8 @@ struct Hardware {
             if (model->s_axis_tlast) send.finish(IDLE | DONE);
         }
         if (dma_reset && --dma_reset == 0) send = receive = Channel{};
-        if (send.active && !model->s_axis_tvalid && memory_ready(send, sent_beats, setup.send_limit))
-            offer_beat();
+        const bool free = send.active && !model->s_axis_tvalid;
+        if (free && memory_ready(send, sent_beats, setup.send_limit)) offer_beat();
         model->m_axis_tready =
             receive.active && memory_ready(receive, received_beats, setup.receive_limit);
     }
@@ -220,6 +222,11 @@ struct Hardware {
         }
     }
 
+    // Once up, a valid or ready stays until its handshake.
+    void may_rise(uint8_t& line) {
+        if (!line) line = !random.below(setup.stall);
+    }
+
     // Both channels of a write come when they like.
     bool device_write(uint32_t address, uint32_t value, uint32_t strobe) {
         bool address_sent = false, data_sent = false, answered = false;
@@ -229,9 +236,9 @@ struct Hardware {
         model->s_axi_wdata = value;
         model->s_axi_wstrb = static_cast<uint8_t>(strobe);
         for (int i = 0; i < ANSWER_CLOCKS && !answered; ++i) {
-            if (!address_sent && !model->s_axi_awvalid) model->s_axi_awvalid = !random.below(setup.stall);
-            if (!data_sent && !model->s_axi_wvalid) model->s_axi_wvalid = !random.below(setup.stall);
-            if (!model->s_axi_bready) model->s_axi_bready = !random.below(setup.stall);
+            if (!address_sent) may_rise(model->s_axi_awvalid);
+            if (!data_sent) may_rise(model->s_axi_wvalid);
+            may_rise(model->s_axi_bready);
             model->aclk = 0;
             model->eval();
             const bool a = model->s_axi_awvalid && model->s_axi_awready;
@@ -252,8 +259,8 @@ struct Hardware {
         bool sent = false, answered = false;
         model->s_axi_araddr = static_cast<uint8_t>(address);
         for (int i = 0; i < ANSWER_CLOCKS && !answered; ++i) {
-            if (!sent && !model->s_axi_arvalid) model->s_axi_arvalid = !random.below(setup.stall);
-            if (!model->s_axi_rready) model->s_axi_rready = !random.below(setup.stall);
+            if (!sent) may_rise(model->s_axi_arvalid);
+            may_rise(model->s_axi_rready);
             model->aclk = 0;
             model->eval();
             const bool a = model->s_axi_arvalid && model->s_axi_arready;
@@ -295,7 +302,10 @@ BNNEDGE_EXPORT void* axi_open(const Setup* setup, const char* data_folder) {
 BNNEDGE_EXPORT void axi_close(void* handle) { delete of(handle); }
 BNNEDGE_EXPORT uint8_t* axi_memory(void* handle) { return of(handle)->memory.get(); }
 BNNEDGE_EXPORT uint64_t axi_clocks(void* handle) { return of(handle)->clocks; }
-BNNEDGE_EXPORT uint32_t axi_dma_read(void* handle, uint32_t offset) { return of(handle)->dma_read(offset); }
+
+BNNEDGE_EXPORT uint32_t axi_dma_read(void* handle, uint32_t offset) {
+    return of(handle)->dma_read(offset);
+}
 
 BNNEDGE_EXPORT void axi_dma_write(void* handle, uint32_t offset, uint32_t value) {
     of(handle)->dma_write(offset, value);
@@ -306,7 +316,8 @@ BNNEDGE_EXPORT int axi_device_read(void* handle, uint32_t address, uint32_t* val
     return of(handle)->device_read(address, value);
 }
 
-BNNEDGE_EXPORT int axi_device_write(void* handle, uint32_t address, uint32_t value, uint32_t strobe) {
+BNNEDGE_EXPORT int axi_device_write(void* handle, uint32_t address, uint32_t value,
+                                    uint32_t strobe) {
     return of(handle)->device_write(address, value, strobe);
 }
 
