@@ -7,8 +7,8 @@ with `XnorMVAU_rtl`, and RTL for DuplicateStreams, StreamingConcat, ElementwiseA
 
 from bnnedge.finn_backend import ops as ops
 from bnnedge.finn_backend.infer_xnor_mvau import InferXnorMVAU
-from bnnedge.finn_backend.set_folding import SetKernelFolding
 from bnnedge.finn_backend.set_join_fifo_depths import SetJoinFIFODepths
+from bnnedge.finn_backend.set_kernel_folding import SetKernelFolding
 from bnnedge.finn_backend.settings import use_build_folder
 from bnnedge.finn_backend.specialize_kernels import SpecializeKernels
 from bnnedge.finn_backend.stitch_verilog import StitchVerilog

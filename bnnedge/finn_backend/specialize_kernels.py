@@ -1,6 +1,8 @@
 """Nodes become those on bnnedge's kernels."""
 
-from finn.custom_op.fpgadataflow import hls
+from typing import Any
+
+from finn.custom_op.fpgadataflow import rtl
 from finn.util.logging import log
 from onnx import NodeProto, helper
 from qonnx.core.modelwrapper import ModelWrapper
@@ -9,8 +11,10 @@ from qonnx.transformation.base import Transformation
 from qonnx.transformation.general import GiveUniqueNodeNames
 
 from bnnedge.finn_backend.infer_xnor_mvau import DOMAIN
+from bnnedge.finn_backend.ops.base import KernelOp
 
-KERNEL_OPS = {
+_KERNEL_OPS = {
+    "MVAU": "XnorMVAU_rtl",
     "XnorMVAU": "XnorMVAU_rtl",
     "DuplicateStreams": "DuplicateStreams_rtl",
     "StreamingConcat": "StreamingConcat_rtl",
@@ -23,32 +27,49 @@ KERNEL_OPS = {
 class SpecializeKernels(Transformation):
     """What bnnedge has RTL for becomes that; FINN's SpecializeLayers comes next for the rest.
 
-    A node whose `preferred_impl_style` is hls, or that bnnedge's RTL cannot do, is left to HLS.
+    A node whose `preferred_impl_style` is hls, or that bnnedge's RTL cannot do, is left to FINN. Of
+    FINN's own MVAUs, those with weights of one bit are taken, except ±1 on ±1 inputs without
+    `binaryXnorMode`: these give the number of pairs that agree, whatever they were made of.
     """
 
     def apply(self, model: ModelWrapper) -> tuple[ModelWrapper, bool]:
         """Replace nodes one for one."""
         nodes = model.graph.node
         for index, node in enumerate(list(nodes)):
-            if node.domain != DOMAIN or node.op_type not in KERNEL_OPS:
+            if node.domain != DOMAIN or node.op_type not in _KERNEL_OPS:
                 continue
             instance = getCustomOp(node)
             if instance.get_nodeattr("preferred_impl_style") == "hls":
                 continue
             kernel_node = _specialized(node)
-            refusal = getCustomOp(kernel_node).refusal
+            refusal = _refusal(instance) or getCustomOp(kernel_node).refusal
             if refusal is None:
                 nodes.remove(node)
                 nodes.insert(index, kernel_node)
-            elif f"{node.op_type}_hls" in hls.custom_op:
-                log.warning(f"{node.name}: left to HLS, bnnedge's RTL does not do {refusal}")
+                continue
+            log.warning(f"{node.name}: left to FINN, bnnedge's RTL does not do {refusal}")
+            if issubclass(rtl.custom_op.get(f"{node.op_type}_rtl", object), KernelOp):
                 instance.set_nodeattr("preferred_impl_style", "hls")
         return model.transform(GiveUniqueNodeNames()), False
 
 
 def _specialized(node: NodeProto) -> NodeProto:
     twin = helper.make_node(
-        KERNEL_OPS[node.op_type], node.input, node.output, name=node.name, domain=f"{DOMAIN}.rtl"
+        _KERNEL_OPS[node.op_type], node.input, node.output, name=node.name, domain=f"{DOMAIN}.rtl"
     )
-    twin.attribute.extend(part for part in node.attribute if part.name != "preferred_impl_style")
+    dropped = ("preferred_impl_style", "mem_mode")
+    twin.attribute.extend(part for part in node.attribute if part.name not in dropped)
     return twin
+
+
+def _refusal(instance: Any) -> str | None:
+    """Why an MVAU of FINN's is not an XnorMVAU."""
+    if instance.onnx_node.op_type != "MVAU":
+        return None
+    mem_mode = instance.get_nodeattr("mem_mode")
+    if mem_mode not in ("internal_embedded", "internal_decoupled"):
+        return f"mem_mode {mem_mode}"
+    types = {instance.get_input_datatype(index).name for index in (0, 1)}
+    if types == {"BIPOLAR"} and not instance.get_nodeattr("binaryXnorMode"):
+        return "counts of pairs that agree without binaryXnorMode"
+    return None

@@ -29,8 +29,8 @@ from qonnx.transformation.lower_convs_to_matmul import LowerConvsToMatMul
 from bnnedge.finn_backend.absorb_flatten import AbsorbFlatten
 from bnnedge.finn_backend.infer_integer_thresholding import InferIntegerThresholding
 from bnnedge.finn_backend.infer_xnor_mvau import InferXnorMVAU
-from bnnedge.finn_backend.set_folding import SetKernelFolding
 from bnnedge.finn_backend.set_join_fifo_depths import SetJoinFIFODepths
+from bnnedge.finn_backend.set_kernel_folding import SetKernelFolding
 from bnnedge.finn_backend.specialize_kernels import SpecializeKernels
 from bnnedge.finn_backend.stitch_verilog import StitchVerilog
 

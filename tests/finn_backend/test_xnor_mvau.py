@@ -17,7 +17,7 @@ from qonnx.custom_op.general.xnorpopcount import xnorpopcountmatmul
 from qonnx.custom_op.registry import getCustomOp
 
 from bnnedge.errors import DesignError, FoldingError
-from bnnedge.finn_backend import use_verilator
+from bnnedge.finn_backend import SpecializeKernels, use_verilator
 from tests.finn_backend.designs import Tensor, one_node, run_rtl, to_rtl
 
 SLOW = pytest.mark.slow
@@ -26,10 +26,11 @@ SLOW = pytest.mark.slow
 def mvau(
     weights: NDArray[Any],
     *,
+    op_type: str = "XnorMVAU",
     vectors: int,
     pe: int = 1,
     simd: int = 1,
-    inputs: str = "BIPOLAR",
+    inputs: str | None = None,
     result: str,
     thresholds: NDArray[Any] | None = None,
     xnor_mode: bool = False,
@@ -38,14 +39,16 @@ def mvau(
     mw, mh = weights.shape
     bits = "BINARY" if xnor_mode else "BIPOLAR"
     tensors = {
-        "x": Tensor("BINARY" if xnor_mode else inputs, (vectors, mw)),
+        "x": Tensor(
+            "BINARY" if (inputs, xnor_mode) == ("BIPOLAR", True) else inputs, (vectors, mw)
+        ),
         "w": Tensor.constant(bits, (weights + 1) / 2 if xnor_mode else weights),
     }
     if thresholds is not None:
         tensors["t"] = Tensor.constant("FLOAT32", thresholds)
     signed = result.startswith("INT") and thresholds is not None
     return one_node(
-        "XnorMVAU",
+        op_type,
         tensors,
         {"y": Tensor(result, (vectors, mh))},
         MW=mw,
@@ -152,7 +155,7 @@ def test_finns_own_grid(
         x,
         weights,
         cache=cache,
-        inputs=idt,
+        inputs=None if xnor_mode else idt,
         result=act or default,
         thresholds=thresholds,
         xnor_mode=xnor_mode,
@@ -237,6 +240,49 @@ def test_cycles_are_those_that_finn_expects(cache: Path) -> None:
     assert 0 <= node.get_nodeattr("cycles_rtlsim") - 320 <= 15
 
 
+@pytest.mark.parametrize(("inputs", "xnor_mode"), [("BINARY", True), ("INT4", False)])
+def test_finns_own_mvaus_are_taken(cache: Path, inputs: str, xnor_mode: bool) -> None:
+    rng = np.random.default_rng(3)
+    weights = hostile_weights(rng, 16, 8)
+    x = hostile_inputs(rng, weights) * (1 if xnor_mode else 7)
+    model = mvau(
+        weights,
+        op_type="MVAU",
+        vectors=len(x),
+        inputs=inputs,
+        result="INT32",
+        xnor_mode=xnor_mode,
+        pe=2,
+        simd=4,
+    )
+    values = {"x": ((x + 1) / 2 if xnor_mode else x).astype(np.float32)}
+    wanted = reference(x, weights, result="INT32", thresholds=None, xnor_mode=xnor_mode)
+    assert np.array_equal(execute_onnx(model, values)["y"], wanted)
+    assert np.array_equal(run_rtl(model, values, cache=cache)["y"], wanted)
+
+
+@pytest.mark.parametrize(
+    "attributes",
+    [
+        {"weightDataType": "INT4"},
+        {"inputDataType": "FLOAT32"},
+        {"mem_mode": "external"},
+        {"runtime_writeable_weights": 1},
+        {},
+    ],
+    ids=["weights", "inputs", "external", "writable", "bipolar"],
+)
+def test_other_mvaus_are_left_to_finn(attributes: dict[str, Any]) -> None:
+    """±1 on ±1 inputs: FINN counts the pairs that agree, where a product was meant."""
+    model = mvau(np.ones((4, 4)), op_type="MVAU", vectors=1, result="INT8")
+    node = getCustomOp(model.graph.node[0])
+    for name, value in attributes.items():
+        node.set_nodeattr(name, value)
+    model = model.transform(SpecializeKernels())
+    assert model.graph.node[0].op_type == "MVAU"
+    assert getCustomOp(model.graph.node[0]).get_nodeattr("preferred_impl_style") == ""
+
+
 @pytest.mark.parametrize(
     ("options", "error", "message"),
     [
@@ -248,7 +294,11 @@ def test_cycles_are_those_that_finn_expects(cache: Path) -> None:
             r"XnorMVAU_rtl_0: wanted an output type for -16 \.\.\. 16, got INT5"
             r" — run MinimizeAccumulatorWidth",
         ),
-        ({"inputs": "FLOAT32"}, DesignError, r"wanted BIPOLAR weights on BIPOLAR or integer"),
+        (
+            {"xnor_mode": True, "inputs": "UINT2"},
+            DesignError,
+            r"wanted BINARY weights on BINARY inputs, got BINARY on UINT2",
+        ),
         ({"thresholds": np.full((16, 1), np.nan)}, DesignError, r"a threshold is not a number"),
         ({"thresholds": np.zeros((3, 1))}, DesignError, r"wanted constant thresholds \(1 or 16"),
         (

@@ -15,7 +15,7 @@
 
 namespace {
 
-// The numbers are known to xsi.py (`_Status`).
+// The numbers are known to simulation.py (`_Status`).
 enum Status : int32_t {
     RUNNING = 0,
     FINISHED = 1,
@@ -28,7 +28,7 @@ enum Status : int32_t {
 
 constexpr int RESET_CYCLES = 16;  // as many as FINN's own harness
 
-// Mirrored field by field by xsi.py.
+// Mirrored field by field by simulation.py.
 struct Beats {
     uint8_t* data;  // as wide as the port
     int64_t count;

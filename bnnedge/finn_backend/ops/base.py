@@ -14,8 +14,8 @@ from qonnx.core.datatype import BaseDataType
 from bnnedge.dataflow import ElementType
 from bnnedge.dataflow.streams import BIPOLAR
 from bnnedge.errors import DesignError
+from bnnedge.finn_backend.simulation import Simulation
 from bnnedge.finn_backend.wrapper import Hardware, sv_file
-from bnnedge.finn_backend.xsi import Simulation
 
 
 class KernelOp(RTLBackend):

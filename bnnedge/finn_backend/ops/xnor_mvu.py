@@ -91,6 +91,16 @@ class XnorMVAU(MVAU):
 class XnorMVAU_rtl(KernelOp, XnorMVAU):  # noqa: N801
     """`XnorMVAU` on `xnor_mvu` or `integer_mvu`, and `multi_threshold` for codes of k bits."""
 
+    @property
+    def refusal(self) -> str | None:
+        """Weights of more bits, weights that change, real numbers."""
+        if self.get_nodeattr("runtime_writeable_weights"):
+            return "writable weights"
+        x, weights = (self.get_input_datatype(index) for index in (0, 1))
+        if weights.bitwidth() > 1:
+            return f"weights of type {weights.name}"
+        return f"elements of type {x.name}" if element_type(x) is None else None
+
     def hardware(self, model: Any, memory_prefix: str) -> Hardware:
         """The matrix-vector unit, with what comes behind it; see `KernelOp.hardware`."""
         bits = self._weight_bits(model)
