@@ -59,9 +59,9 @@ NETWORKS = {
 @pytest.mark.parametrize(
     ("name", "by_node"),
     [
-        ("mlp", True),
         ("conv", False),
         ("fork", False),
+        pytest.param("mlp", True, marks=SLOW),
         pytest.param("conv", True, marks=SLOW),
         pytest.param("fork", True, marks=SLOW),
     ],

@@ -16,6 +16,8 @@ from bnnedge.errors import DesignError
 from bnnedge.finn_backend import SpecializeKernels
 from tests.finn_backend.designs import CLOCK_NS, PART, Tensor, one_node, run_rtl, to_rtl
 
+SLOW = pytest.mark.slow
+
 
 def values_of(datatype: str, *shape: int, seed: int = 0) -> NDArray[np.float32]:
     """All of a type's values, its ends most of all."""
@@ -107,8 +109,8 @@ def add(a: str, b: str, result: str, pe: int, b_shape: tuple[int, ...] = (1, 7, 
     [
         ("BIPOLAR", "BIPOLAR", "INT3", 3),
         ("UINT3", "INT4", "INT5", 2),
-        ("UINT3", "UINT3", "UINT8", 1),
-        ("BIPOLAR", "INT4", "INT16", 6),
+        pytest.param("UINT3", "UINT3", "UINT8", 1, marks=SLOW),
+        pytest.param("BIPOLAR", "INT4", "INT16", 6, marks=SLOW),
     ],
 )
 def test_add(cache: Path, a: str, b: str, result: str, pe: int) -> None:
@@ -145,7 +147,12 @@ def pool(datatype: str, function: str, kernel: tuple[int, int], pe: int) -> Mode
 
 @pytest.mark.parametrize(
     ("datatype", "kernel", "pe"),
-    [("BIPOLAR", (2, 2), 3), ("BINARY", (3, 2), 6), ("INT4", (2, 2), 1), ("UINT3", (1, 3), 2)],
+    [
+        ("BIPOLAR", (2, 2), 3),
+        ("INT4", (2, 2), 1),
+        pytest.param("BINARY", (3, 2), 6, marks=SLOW),
+        pytest.param("UINT3", (1, 3), 2, marks=SLOW),
+    ],
 )
 def test_pool(cache: Path, datatype: str, kernel: tuple[int, int], pe: int) -> None:
     """Words come as a depthwise window gives them: fold of channels by fold, tap by tap."""
@@ -172,7 +179,13 @@ def label_select(datatype: str, k: int, pe: int, vectors: int) -> ModelWrapper:
 
 
 @pytest.mark.parametrize(
-    ("datatype", "k", "pe"), [("INT4", 1, 5), ("UINT3", 1, 1), ("INT4", 3, 1), ("UINT3", 3, 2)]
+    ("datatype", "k", "pe"),
+    [
+        ("INT4", 1, 5),
+        ("UINT3", 3, 2),
+        pytest.param("UINT3", 1, 1, marks=SLOW),
+        pytest.param("INT4", 3, 1, marks=SLOW),
+    ],
 )
 def test_label_select(cache: Path, datatype: str, k: int, pe: int) -> None:
     """The lower index first among equals."""

@@ -39,9 +39,7 @@ def mvau(
     mw, mh = weights.shape
     bits = "BINARY" if xnor_mode else "BIPOLAR"
     tensors = {
-        "x": Tensor(
-            "BINARY" if (inputs, xnor_mode) == ("BIPOLAR", True) else inputs, (vectors, mw)
-        ),
+        "x": Tensor(inputs or bits, (vectors, mw)),
         "w": Tensor.constant(bits, (weights + 1) / 2 if xnor_mode else weights),
     }
     if thresholds is not None:
