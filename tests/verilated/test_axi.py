@@ -199,6 +199,43 @@ def test_transfer_that_ends_in_an_image_is_a_frame_error(
     assert (run_batch(model, batch) == results_of(batch)).all()
 
 
+def test_frame_error_is_seen_though_the_network_is_stuck(model: AxiModel) -> None:
+    start_dma(model)
+    send(model, images(1))  # its result is not asked for
+    model.run(100)
+    assert model.dma_read(SEND + DMA_STATUS) & IDLE
+    send(model, images(1), missing_bytes=8)
+    model.run(100)
+    assert model.read(STATUS) == FRAME_ERROR | BUSY
+    assert model.dma_read(SEND + DMA_STATUS) & IDLE
+    assert (model.read(IN), model.read(OUT)) == (1, 0)
+
+
+def test_device_in_reset_takes_and_gives_nothing(model: AxiModel) -> None:
+    start_dma(model)
+    model.write(CONTROL, 1)
+    receive(model, 3)
+    send(model, images(3))
+    model.run(200)
+    assert model.dma_read(SEND + DMA_STATUS) & IDLE
+    assert not model.dma_read(RECEIVE + DMA_STATUS) & IDLE
+    assert [model.read(address) for address in (CONTROL, STATUS, IN, CYCLES)] == [1, 0, 0, 0]
+
+
+def test_writing_images_begins_a_transfer(model: AxiModel) -> None:
+    start_dma(model)
+    model.write(IMAGES, 3)
+    receive(model, 3)
+    send(model, images(1))
+    model.run(200)
+    assert model.read(OUT) == 1
+    model.write(IMAGES, 1)
+    send(model, images(1))
+    model.run(200)
+    assert model.dma_read(RECEIVE + DMA_STATUS) & IDLE
+    assert model.dma_read(RECEIVE + DMA_LENGTH) == 2 * 4 * RESULT_WORDS
+
+
 def reset(model: AxiModel) -> None:
     """As the driver does: the device, the DMA meanwhile, and both go on."""
     model.write(CONTROL, 1)

@@ -68,7 +68,7 @@ module bnnedge_axi #(
   initial rst_nq = 1'b0;  // no kernel sees a first clock without reset
   always @(posedge aclk) rst_nq <= aresetn & ~reset;
 
-  // A beat that breaks its frame is taken, and goes no further.
+  // A beat that breaks its frame goes no further, and is taken though the network be stuck.
   assign bad           = ~&s_axis_tkeep | (s_axis_tlast & ~image_end);
   assign in_valid      = s_axis_tvalid & rst_nq & ~frame_error_q & ~bad;
   assign s_axis_tready = in_ready | frame_error_q | ~rst_nq;
@@ -88,7 +88,7 @@ module bnnedge_axi #(
       busy_q        <= 1'b0;
       cycles_q      <= 32'd0;
     end else begin
-      if (s_axis_tvalid && in_ready && bad) frame_error_q <= 1'b1;
+      if (s_axis_tvalid && bad) frame_error_q <= 1'b1;
       if (in_valid && in_ready) begin
         in_image_q <= ~image_end;
         if (image_end) images_in_q <= images_in_q + 32'd1;
