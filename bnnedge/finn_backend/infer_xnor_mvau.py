@@ -123,6 +123,14 @@ def act_val(model: ModelWrapper, node: NodeProto) -> int:
     )
 
 
+def padding_error(name: str, value: float) -> LoweringError:
+    """Node `name` pads ±1 with `value`."""
+    return LoweringError(
+        f"{name}: padding of ±1 with {value:g}: one bit has no 0, and FINN's padding is -1",
+        remedy="train with ConstantPad2d(…, -1.0), or lower with bnnedge.lower, which pads exactly",
+    )
+
+
 def _refuse_zero_padding(model: ModelWrapper, node: NodeProto) -> None:
     """±1 has no 0: FINN pads with the bit 0, which is −1."""
     window = model.find_producer(node.input[0])
@@ -132,8 +140,4 @@ def _refuse_zero_padding(model: ModelWrapper, node: NodeProto) -> None:
     padded = np.any(instance.get_nodeattr("pad_amount"))
     one_bit = model.get_tensor_datatype(window.input[0]).bitwidth() == 1
     if padded and one_bit:
-        raise LoweringError(
-            f"{window.name}: padding of ±1 with {instance.get_nodeattr('pad_value'):g}:"
-            " FINN's FMPadding knows no 0 there, and its bit 0 is -1",
-            remedy="train without padding, or lower with bnnedge.lower, which pads exactly",
-        )
+        raise padding_error(window.name, instance.get_nodeattr("pad_value"))

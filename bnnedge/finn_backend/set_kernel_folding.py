@@ -12,6 +12,7 @@ from bnnedge.hardware.kernels import divisors
 
 # What limits a node's parallelism, by the name of its folding attribute.
 _CHANNELS = {
+    "BipolarFMPadding_rtl": "SIMD",
     "DuplicateStreams_rtl": "PE",
     "StreamingConcat_rtl": "SIMD",
     "IntegerAdd_rtl": "PE",

@@ -27,6 +27,7 @@ from qonnx.transformation.infer_shapes import InferShapes
 from qonnx.transformation.lower_convs_to_matmul import LowerConvsToMatMul
 
 from bnnedge.finn_backend.absorb_flatten import AbsorbFlatten
+from bnnedge.finn_backend.infer_bipolar_padding import InferBipolarPadding
 from bnnedge.finn_backend.infer_integer_thresholding import InferIntegerThresholding
 from bnnedge.finn_backend.infer_xnor_mvau import InferXnorMVAU
 from bnnedge.finn_backend.set_join_fifo_depths import SetJoinFIFODepths
@@ -62,6 +63,7 @@ def step_convert_bits_to_hw(model: ModelWrapper, cfg: DataflowBuildConfig) -> Mo
         InferLabelSelectLayer(),
         InferIntegerThresholding(),
         InferPool(),
+        InferBipolarPadding(),
         InferConvInpGen(),
         InferConcatLayer(),
         InferElementwiseBinaryOperation(_filter=_adds_integers),

@@ -44,7 +44,7 @@ class Linear(QuantLinear):
 
 
 class Conv(QuantConv2d):
-    """±1 weights, no padding."""
+    """±1 weights."""
 
     def __init__(self, inputs: int, outputs: int, kernel: int) -> None:
         super().__init__(
@@ -75,19 +75,21 @@ def mlp(widths: tuple[int, ...]) -> nn.Sequential:
 
 
 def conv_net() -> nn.Sequential:
-    """3×3 convolutions around a 2×2 max-pool, and a dense layer; for (1, 10, 10)."""
+    """3×3 convolutions around a 2×2 max-pool, and a dense layer; for (2, 6, 6)."""
     return _random(
         nn.Sequential(
             Sign(),
-            Conv(1, 4, 3),
+            nn.ConstantPad2d(1, -1.0),
+            Conv(2, 4, 3),
             nn.BatchNorm2d(4),
             Sign(),
             nn.MaxPool2d(2),
+            nn.ConstantPad2d((1, 0, 2, 1), -1.0),
             Conv(4, 6, 3),
             nn.BatchNorm2d(6),
             Sign(),
             nn.Flatten(),
-            Linear(24, 5),
+            Linear(48, 5),
         )
     )
 

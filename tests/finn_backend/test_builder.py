@@ -17,7 +17,7 @@ from tests.finn_backend.networks import Built, build, conv_net, fork_net, mlp
 
 SLOW = pytest.mark.slow
 MLP_NODES = {"XnorMVAU_rtl", "StreamingFIFO_rtl", "StreamingDataWidthConverter_rtl"}
-CONV_NODES = MLP_NODES | {"ConvolutionInputGenerator_rtl", "Pool_rtl"}
+CONV_NODES = MLP_NODES | {"ConvolutionInputGenerator_rtl", "Pool_rtl", "BipolarFMPadding_rtl"}
 FORK_NODES = {"DuplicateStreams_rtl", "IntegerAdd_rtl", "StreamingConcat_rtl", "Thresholding_rtl"}
 
 
@@ -51,7 +51,7 @@ def check(
 
 NETWORKS = {
     "mlp": (lambda: mlp((24, 16, 12, 6)), (24,), MLP_NODES),
-    "conv": (conv_net, (1, 10, 10), CONV_NODES),
+    "conv": (conv_net, (2, 6, 6), CONV_NODES),
     "fork": (fork_net, (12,), FORK_NODES),
 }
 

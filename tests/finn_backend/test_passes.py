@@ -1,5 +1,6 @@
 """From ONNX nodes to nodes on our kernels, one pass at a time."""
 
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -17,10 +18,16 @@ from qonnx.transformation.infer_shapes import InferShapes
 from qonnx.util.basic import qonnx_make_model
 
 from bnnedge.errors import LoweringError
-from bnnedge.finn_backend import InferXnorMVAU, SetJoinFIFODepths, SetKernelFolding
+from bnnedge.finn_backend import (
+    InferXnorMVAU,
+    SetJoinFIFODepths,
+    SetKernelFolding,
+    use_verilator,
+)
 from bnnedge.finn_backend.absorb_flatten import AbsorbFlatten
+from bnnedge.finn_backend.infer_bipolar_padding import InferBipolarPadding
 from bnnedge.finn_backend.infer_integer_thresholding import InferIntegerThresholding
-from tests.finn_backend.designs import DOMAIN, Tensor, one_node
+from tests.finn_backend.designs import DOMAIN, Tensor, one_node, to_rtl
 
 QONNX = "qonnx.custom_op.general"
 
@@ -185,9 +192,52 @@ def test_zero_padding_of_bits_is_refused(pad: list[int]) -> None:
         return
     with pytest.raises(
         LoweringError,
-        match=r"^window: padding of ±1 with 0: .* bit 0 is -1 — train with",
+        match=r"^window: padding of ±1 with 0: one bit has no 0, .* — train with",
     ):
         model.transform(InferXnorMVAU())
+
+
+def padded(value: float | None, edges: list[int]) -> ModelWrapper:
+    """x (1, 2, 3, 4) → Pad → Transpose to NHWC → y."""
+    constants = ["edges"] if value is None else ["edges", "value"]
+    model = graph_of(
+        [
+            helper.make_node("Pad", ["x", *constants], ["wide"], name="pad"),
+            helper.make_node("Transpose", ["wide"], ["y"], perm=[0, 2, 3, 1]),
+        ],
+        ("BIPOLAR", (1, 2, 3, 4)),
+        {"y": (1, 3 + edges[2] + edges[6], 4 + edges[3] + edges[7], 2 + edges[1] + edges[5])},
+        {},
+        {"wide": "BIPOLAR", "y": "BIPOLAR"},
+    )
+    model.set_initializer("edges", np.array(edges, np.int64))
+    if value is not None:
+        model.set_initializer("value", np.array(value, np.float32))
+    return model
+
+
+def test_padding_with_minus_one_becomes_hardware(cache: Path) -> None:
+    x = bits(5, 1, 2, 3, 4)
+    wanted = np.pad(x, ((0, 0), (0, 0), (1, 0), (2, 3)), constant_values=-1).transpose(0, 2, 3, 1)
+    model = padded(-1.0, [0, 0, 1, 2, 0, 0, 0, 3])
+
+    model = model.transform(InferBipolarPadding())
+
+    assert [node.op_type for node in model.graph.node] == ["Transpose", "BipolarFMPadding"]
+    assert np.array_equal(execute_onnx(model, {"x": x})["y"], wanted)
+    use_verilator(stall_out=0.5, cache=cache)
+    assert np.array_equal(execute_onnx(to_rtl(model), {"x": x})["y"], wanted)
+
+
+@pytest.mark.parametrize("value", [0.0, 1.0, None])
+def test_other_padding_of_bits_is_refused(value: float | None) -> None:
+    with pytest.raises(LoweringError, match=rf"^pad: padding of ±1 with {value or 0:g}: one bit"):
+        padded(value, [0, 0, 1, 1, 0, 0, 1, 1]).transform(InferBipolarPadding())
+
+
+def test_padding_of_channels_is_left_alone() -> None:
+    model = padded(-1.0, [0, 1, 0, 0, 0, 0, 0, 0]).transform(InferBipolarPadding())
+    assert [node.op_type for node in model.graph.node] == ["Pad", "Transpose"]
 
 
 @pytest.mark.parametrize("shape", [(1, 6), (1, 6, 3, 2)])
