@@ -26,7 +26,7 @@ from bnnedge.errors import DeploymentError
 from bnnedge.verilated.axi import AxiTraffic
 from tests.deployment.conftest import make_pynq_package
 from tests.deployment.networks import pooled_sums, real_inputs
-from tests.networks import random_conv, random_inputs, random_mlp
+from tests.networks import random_conv, random_inputs, random_mlp, random_residual
 
 
 @pytest.fixture
@@ -75,6 +75,7 @@ def test_slow_memory_changes_nothing_but_time(pynq_package: Path, traffic: AxiTr
 OTHERS: dict[str, tuple[Dataflow, Callable[[Dataflow, int], NDArray[Any]]]] = {
     "pixels": (random_conv(seed=1), real_inputs),
     "classes in hardware": (pooled_sums(hardware_classes=4, seed=9), real_inputs),
+    "residual": (random_residual(seed=2), real_inputs),
     "a class": (random_mlp((19, 12, 5), seed=4, classes=True), random_inputs),
 }
 
