@@ -174,10 +174,13 @@ class Design:
         if self.input_element_bits == 1:
             packed = np.packbits(flat, axis=1, bitorder="little")
         else:
-            # Two's complement: the low bytes are the same for signed and unsigned elements.
-            whole = np.ascontiguousarray(flat, "<i8").view(np.uint8).reshape(*flat.shape, 8)
-            packed = whole[:, :, : self.input_element_bits // 8].reshape(len(flat), -1)
+            packed = _low_bytes(flat, self.input_element_bits // 8)
         return np.pad(packed, ((0, 0), (0, -packed.shape[1] % (self.input_width_bits // 8))))
+
+    def pack_results(self, results: NDArray[np.int64]) -> NDArray[np.uint8]:
+        """Results (N, output elements) as the bytes of their beats on m_axis (N, bytes)."""
+        packed = _low_bytes(results, self.output_element_bits // 8)
+        return np.pad(packed, ((0, 0), (0, -packed.shape[1] % (self.output_width_bits // 8))))
 
     def unpack(self, packed: NDArray[np.uint8]) -> NDArray[np.int64]:
         """Bytes of the beats on m_axis (N, bytes) as results (N, output elements).
@@ -247,3 +250,12 @@ class Design:
             if not (folder / name).is_file():
                 raise DesignError(f"{folder / name} is missing", remedy="run bnnedge rtl again")
         return design
+
+
+def _low_bytes(elements: NDArray[Any], size: int) -> NDArray[np.uint8]:
+    """Integers (N, E) as their `size` low bytes, little-endian: uint8 (N, E · size).
+
+    In two's complement these are the same for signed and unsigned elements.
+    """
+    whole = np.ascontiguousarray(elements, "<i8").view(np.uint8).reshape(*elements.shape, 8)
+    return whole[:, :, :size].reshape(len(elements), -1)

@@ -245,8 +245,7 @@ def hls(
         config = dataclasses.replace(config, part=part)
     if clock_mhz is not None:
         config = dataclasses.replace(config, clock_mhz=clock_mhz)
-    encoded = generate_inputs(Dataflow.load(rtl / "dataflow"), images, seed=0)
-    return emit(rtl, config, out, encoded=encoded)
+    return emit(rtl, config, out, vectors=lambda graph: generate_inputs(graph, images, seed=0))
 
 
 def image_progress(progress: Progress) -> Callable[[int, int], None]:

@@ -14,15 +14,7 @@ from bnnedge.design import Design
 from bnnedge.errors import BnnEdgeError, SimulationError
 
 STANDARD = "c++14"
-# Two of g++'s warnings are about constructors inside ap_types, whoever calls them.
-WARNINGS = (
-    "-Wall",
-    "-Wextra",
-    "-Wno-unknown-pragmas",
-    "-Wno-uninitialized",
-    "-Wno-maybe-uninitialized",
-)
-_FLAGS = (f"-std={STANDARD}", "-O1", *WARNINGS)
+_FLAGS = (f"-std={STANDARD}", "-O1", "-w")
 _SOURCES = ("bnnedge_core.cpp", "test_bench.cpp")
 _BENCH = "test_bench"
 _TIMEOUT_S = 3600.0
@@ -38,13 +30,11 @@ class CModel:
         folder: the HLS folder, or one that is still being written.
         design: of the RTL folder that it was made of.
         ap_types: folder of `ap_int.h`; None: see `bnnedge.tools.ap_types`.
-        cache: where compiled models are kept; None: the user's cache folder.
     """
 
     folder: Path
     design: Design
     ap_types: Path | None = None
-    cache: Path | None = None
 
     def compile(self) -> Path:
         """The compiled test bench, made unless it is in the cache.
@@ -54,7 +44,7 @@ class CModel:
             ToolFailedError: it does not compile.
         """
         headers = tools.ap_types(self.ap_types)
-        cache = self.cache or tools.cache_dir() / "hls"
+        cache = tools.cache_dir() / "hls"
         sources = sorted(p for pattern in ("**/*.hpp", "*.cpp") for p in self.folder.glob(pattern))
         key = digest(list(_FLAGS), tools.version("g++"), sorted(headers.rglob("*.h")), sources)
 

@@ -1,7 +1,8 @@
 // Test bench of a generated bnnedge_core: packed inputs from a file, results into another.
 //
-// Usage       test_bench INPUTS OUTPUTS [EXPECTED]: images as the bytes of their beats on s_axis, one
-//             after the other; results as those on m_axis. With EXPECTED, results must equal that file.
+// Usage       test_bench INPUTS OUTPUTS [EXPECTED]: images as the bytes of their beats on s_axis,
+//             one after the other; results as those on m_axis. With EXPECTED, results must equal
+//             that file.
 #include <cstdio>
 #include <fstream>
 #include <iterator>

@@ -93,6 +93,7 @@ class _Builder:
         self._roms: dict[str, Rom] = {}
 
     def build(self, design: Design) -> Top:
+        # None is s_axis to those that read it, and what is behind the last kernel at the end.
         variables: dict[str | None, str] = {None: S_AXIS}
         self._words[S_AXIS] = design.input_beats
         for kernel in design.kernels:

@@ -15,8 +15,8 @@ from bnnedge import tools
 from bnnedge.cache import build_once, digest
 from bnnedge.errors import ToolMissingError
 from bnnedge.hardware.kernels import Kernel
-from bnnedge.vitis_hls.csim import STANDARD, WARNINGS
-from bnnedge.vitis_hls.emit import render
+from bnnedge.vitis_hls.csim import STANDARD
+from bnnedge.vitis_hls.emit import WARNINGS, render
 from bnnedge.vitis_hls.kernels import (
     INCLUDE_FOLDER,
     frame_words,

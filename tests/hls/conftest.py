@@ -4,7 +4,7 @@ from collections import Counter
 
 import pytest
 
-_CASES = 3  # of each test
+_CASES = 2  # of each test
 
 
 @pytest.hookimpl(tryfirst=True)

@@ -9,16 +9,14 @@ import pytest
 
 from bnnedge import tools, verbs
 from bnnedge.errors import ToolFailedError
-from bnnedge.hardware import RtlConfig
-from bnnedge.hardware import emit as emit_rtl
 from bnnedge.vitis_hls.csim import STANDARD
-from tests.hardware.branch_networks import random_branches
+from tests.hardware.branch_networks import one_residual, random_branches
 from tests.hardware.test_networks_with_branches import emitted
 from tests.hls.bench import needs_ap_types
-from tests.networks import random_residual
 
 pytestmark = needs_ap_types
 _BOUNDED = Path(__file__).parent / "bounded"
+_EARLY = "4_sum_b_fifo"  # holds what the window of the other branch waits for
 
 
 def run_at_once(rtl: Path, folder: Path, *, images: int) -> None:
@@ -43,17 +41,20 @@ def run_at_once(rtl: Path, folder: Path, *, images: int) -> None:
 
 
 def test_the_depths_of_the_hardware_let_everything_move(tmp_path: Path) -> None:
-    rtl = emitted(random_residual(), 0, tmp_path)
+    rtl = emitted(one_residual(12), 0, tmp_path)
     run_at_once(rtl, tmp_path, images=4)
 
 
 def test_a_stream_that_is_too_short_is_a_deadlock(tmp_path: Path) -> None:
     """As in the hardware: the early branch must wait for the window of the late one."""
-    (tmp_path / "dataflow").mkdir()
-    random_residual().save(tmp_path / "dataflow")
-    (tmp_path / "fifos.json").write_text(json.dumps({"7_add1_b_fifo": 2}))
-    config = RtlConfig(target_fps=1e5, fifo_depths=tmp_path / "fifos.json")
-    rtl = emit_rtl(tmp_path / "dataflow", config, tmp_path / "rtl").folder
+    (tmp_path / "fifos.json").write_text(json.dumps({_EARLY: 2}))
+    draft = emitted(one_residual(12), 0, tmp_path)
+    rtl = verbs.rtl(
+        draft / "dataflow",
+        tmp_path / "short",
+        folding=draft / "folding.json",
+        fifo_depths=tmp_path / "fifos.json",
+    ).folder
     with pytest.raises(ToolFailedError, match="bench failed with status 3: error: deadlock"):
         run_at_once(rtl, tmp_path, images=4)
 

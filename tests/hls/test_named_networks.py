@@ -8,12 +8,14 @@ import onnx
 import pytest
 import torch
 
-from bnnedge import verbs
+from bnnedge import tools, verbs
 from bnnedge.data.encodings import IntegerEncoding
 from bnnedge.exporter.onnx_model import to_qonnx
 from bnnedge.hardware.folding import folding_record
 from bnnedge.models.config import NetworkConfig, Topology
 from bnnedge.models.zoo import build_network
+from bnnedge.vitis_hls.csim import STANDARD
+from bnnedge.vitis_hls.emit import WARNINGS
 from tests.end_to_end.residual_networks import settle
 from tests.end_to_end.test_named_networks import hostile_checkpoint
 from tests.hardware.test_cnv import cnv, published_folding
@@ -23,11 +25,14 @@ pytestmark = [pytest.mark.slow, needs_ap_types]
 
 
 def check_whole(rtl: Path, folder: Path, *, images: int) -> None:
-    """All results are equal, and they tell images apart."""
+    """All results are equal, and they tell images apart; g++ warns of nothing."""
     facts = verbs.hls(rtl, folder, check=True, images=images).facts
     print(folder.name, facts)
     assert facts["checked_images"] == images
     expected = (folder / "expected.bin").read_bytes()
+    argv = [tools.find("g++"), f"-std={STANDARD}", *WARNINGS, "-Werror", "-fsyntax-only"]
+    argv += ["-isystem", tools.ap_types(), "-I", "include", "bnnedge_core.cpp", "test_bench.cpp"]
+    tools.run(argv, cwd=folder, log=folder.parent / "warnings.log", timeout_s=300)
     results = np.frombuffer(expected, np.uint8).reshape(images, -1)
     assert len(np.unique(results, axis=0)) > images // 2
 

@@ -1,5 +1,5 @@
-// hls::stream as hardware has it: of a depth, with writers that wait for room and readers for words.
-// The process ends with status 3 when nothing moves for three seconds.
+// hls::stream as hardware has it: of a depth, with writers that wait for room and readers for
+// words. The process ends with status 3 when nothing moves for three seconds.
 #ifndef BNNEDGE_BOUNDED_HLS_STREAM_H
 #define BNNEDGE_BOUNDED_HLS_STREAM_H
 

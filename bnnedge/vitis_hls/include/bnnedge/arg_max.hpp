@@ -2,6 +2,7 @@
 //
 // Input       Elements / Pe words of Pe numbers, lowest index in the low bits of the first word.
 // Throughput  one word per iteration, II = 1.
+// Form        The best of a word, then one comparison with the best of the words before.
 // Frame       Elements numbers.
 #pragma once
 
@@ -23,13 +24,19 @@ void arg_max(hls::stream<ap_uint<Pe * ElementBits>>& in,
     for (unsigned w = 0; w < WORDS; ++w) {
 #pragma HLS PIPELINE II=1 style=flp
       const ap_uint<Pe * ElementBits> word = in.read();
-      for (unsigned p = 0; p < Pe; ++p) {
+      ap_int<ElementBits + 1> most = number<true>(element<ElementBits>(word, 0));
+      unsigned lane = 0;
+      for (unsigned p = 1; p < Pe; ++p) {
 #pragma HLS UNROLL
         const ap_int<ElementBits + 1> value = number<true>(element<ElementBits>(word, p));
-        if ((w == 0 && p == 0) || value > best) {
-          best = value;
-          winner = w * Pe + p;
+        if (value > most) {
+          most = value;
+          lane = p;
         }
+      }
+      if (w == 0 || most > best) {
+        best = most;
+        winner = w * Pe + lane;
       }
       if (w == WORDS - 1) out.write(winner);
     }

@@ -1,7 +1,8 @@
 // A beat of an AXI4-Stream: TDATA, TKEEP, TSTRB and TLAST.
 //
 // Form        Only Vitis HLS's own ap_axiu becomes these signals of a port. Where its header is not
-//             there (the open ap_types do without it), a struct of the same fields stands in for it.
+//             there (the open ap_types do without it), a struct of the same fields stands in for
+//             it.
 #pragma once
 
 #include <ap_int.h>

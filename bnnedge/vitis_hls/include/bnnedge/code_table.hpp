@@ -15,7 +15,6 @@ namespace bnnedge {
 template <unsigned Pe, unsigned InBits, unsigned OutBits, unsigned Frames, class Table>
 void code_table(hls::stream<ap_uint<Pe * InBits>>& in, hls::stream<ap_uint<Pe * OutBits>>& out,
                 unsigned images, const Table& table) {
-#pragma HLS ARRAY_PARTITION variable=table.words complete dim=1
 
   for (unsigned frame = 0; frame < images * Frames; ++frame) {
 #pragma HLS PIPELINE II=1 style=flp

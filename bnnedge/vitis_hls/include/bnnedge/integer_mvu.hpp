@@ -1,11 +1,12 @@
 // Folded matrix-vector unit with ±1 weights on integers: y = W·x, or its thresholded sign.
 //
-// Function    With a[r] = Σ (W[r, c] ? x[c] : −x[c] − 1) over the MatrixWidth columns, which is the dot
-//             product less a constant of the row, the number of its −1 weights:
-//             Thresholded = 0: element r is a[r] + C[r], two's complement, as wide as the largest
-//             dot product needs; Thresholded = 1: bit r is (a[r] >= T[r]) ^ invert[r], with T
-//             less by that constant, too.
-// Folding, memories: as xnor_mvu, without classes.
+// Function    With a[r] = Σ (W[r, c] ? x[c] : −x[c] − 1) over the MatrixWidth columns, which is the
+//             dot product less a constant of the row, the number of its −1 weights: Thresholded =
+//             0: element r is a[r] + C[r], two's complement, as wide as the largest dot product
+//             needs; Thresholded = 1: bit r is (a[r] >= T[r]) ^ invert[r], with T less by that
+//             constant, too.
+// Folding     as xnor_mvu.
+// Memories    as xnor_mvu, without classes.
 // Form        −x − 1 is ~x: a weight is one XOR in front of an adder tree, and no DSP.
 // Frame       one pixel.
 #pragma once
@@ -42,9 +43,6 @@ void integer_mvu(
   static_assert(SF * Simd == MatrixWidth, "integer_mvu: Simd must divide MatrixWidth");
   static_assert(NF * Groups * Pe == MatrixHeight,
                 "integer_mvu: Pe must divide the rows of a group");
-#pragma HLS ARRAY_PARTITION variable=weights.words complete dim=1
-#pragma HLS ARRAY_PARTITION variable=weights.words complete dim=3
-#pragma HLS ARRAY_PARTITION variable=table.words complete dim=1
 
   ap_uint<Simd * ElementBits> replay[SF];
   ap_uint<TOTAL_BITS> totals[Pe];

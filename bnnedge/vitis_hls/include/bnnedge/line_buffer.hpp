@@ -1,16 +1,16 @@
 // Circular line buffer: a feature map in, the taps of every window position out.
 //
 // Function    Pixels of PixelWords words arrive row by row. For every output pixel, row by row, the
-//             words of its window leave in the order [group][tap row][tap column][word in group]; a tap
-//             outside the feature map is padding.
+//             words of its window leave in the order [group][tap row][tap column][word in group]; a
+//             tap outside the feature map is padding.
 // Use         In one iteration (II = 1) a caller may get a tap, where ready(), and then put a word,
 //             where room() was true before: neither waits for the other.
-// Form        Words are addressed by their position in the endless stream of frames, modulo Depth, a
-//             power of two, so frames follow each other without a seam. Each of six nested loops moves
-//             the position by a constant when it advances. `ahead` counts the words that have come
-//             beyond the reader's position, `space` those that may still come before the current
-//             window's first word would be overwritten. Windows may move backwards in the stream
-//             (padding wider than the window): that many words are kept on top.
+// Form        Words are addressed by their position in the endless stream of frames, modulo Depth,
+//             a power of two, so frames follow each other without a seam. Each of six nested loops
+//             moves the position by a constant when it advances. `ahead` counts the words that have
+//             come beyond the reader's position, `space` those that may still come before the
+//             current window's first word would be overwritten. Windows may move backwards in the
+//             stream (padding wider than the window): that many words are kept on top.
 #pragma once
 
 #include "bnnedge/bits.hpp"

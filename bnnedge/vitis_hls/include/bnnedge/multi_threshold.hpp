@@ -1,15 +1,16 @@
-// Integers to codes: code = Low + #{i : x >= t[c][i]}, or Low + Thresholds − #{…} where c is inverted.
+// Integers to codes: code = Low + #{i : x >= t[c][i]}, or Low + Thresholds − #{…} where c is
+// inverted.
 //
 // Function    Thresholds of a channel ascend. They are one to 255; STAGES = ⌈log2(Thresholds + 1)⌉.
-// Input       Channels / Pe words of Pe elements for a pixel, two's complement of InBits, channel 0 in
-//             the low bits of the first.
-// Memories    inverts: word f, bit p: channel f·Pe + p is inverted. stages: stage
-//             j has 2^j thresholds (ThresholdBits, two's complement) for each fold of channels, or for
-//             all where they are Shared; the word of the bits found before is, of the thresholds filled
+// Input       Channels / Pe words of Pe elements for a pixel, two's complement of InBits, channel 0
+//             in the low bits of the first.
+// Memories    inverts: word f, bit p: channel f·Pe + p is inverted. stages: stage j has 2^j
+//             thresholds (ThresholdBits, two's complement) for each fold of channels, or for all
+//             where they are Shared; the word of the bits found before is, of the thresholds filled
 //             up to 2^STAGES − 1 with ones that no x reaches, the one halfway.
 // Throughput  one word per iteration, II = 1.
-// Form        Binary search, a stage for every bit of the count: STAGES comparators a lane instead of one
-//             for every threshold.
+// Form        Binary search, a stage for every bit of the count: STAGES comparators a lane instead
+//             of one for every threshold.
 // Frame       one pixel.
 #pragma once
 
@@ -31,7 +32,6 @@ template <int InBits, class Stage, class... Stages>
 unsigned search(const ap_uint<InBits>& x, unsigned lane, unsigned row, unsigned found,
                 const Stage& stage, const Stages&... rest) {
 #pragma HLS INLINE
-#pragma HLS ARRAY_PARTITION variable=stage.words complete dim=1
   const auto threshold = stage.read(lane, row | found);
   const bool reached = number<true>(x) >= number<true>(threshold);
   return search(x, lane, row << 1, found << 1 | reached, rest...);

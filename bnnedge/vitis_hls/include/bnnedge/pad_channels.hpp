@@ -1,5 +1,5 @@
-// More channels for every pixel: BeforeWords words of padding, its InWords words, AfterWords words of
-// padding.
+// More channels for every pixel: BeforeWords words of padding, its InWords words, AfterWords words
+// of padding.
 //
 // Input       Lanes elements of ElementBits in a word; padding is words of Fill.
 // Throughput  one output word per iteration, II = 1.

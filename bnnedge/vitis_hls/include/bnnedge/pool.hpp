@@ -1,12 +1,13 @@
 // Pools windows that do not overlap: OR or AND of bits, sums or maxima of integers.
 //
-// Function    Elements, Lanes of them in a word, Channels / Lanes words in a pixel, pixels row by row;
-//             one pixel comes out for every window, once its last pixel inside the feature map has
-//             come. Padding is left out. Strides are at least as large as the kernel, and a window
-//             begins less than a stride before the feature map.
+// Function    Elements, Lanes of them in a word, Channels / Lanes words in a pixel, pixels row by
+//             row; one pixel comes out for every window, once its last pixel inside the feature map
+//             has come. Padding is left out. Strides are at least as large as the kernel, and a
+//             window begins less than a stride before the feature map.
 // Memories    conjunctions, for bits: word c, bit l: AND instead of OR for channel c·Lanes + l.
 // Throughput  one input word per iteration, II = 1.
-// Form        A window's partial result is kept for every output column.
+// Form        A window's partial result is kept for every output column, in registers: a word of
+//             the next pixel may need it in the next cycle.
 // Frame       one feature map.
 #pragma once
 
@@ -30,6 +31,7 @@ void pool(hls::stream<ap_uint<Lanes * ElementBits>>& in,
   static_assert(WORDS * Lanes == Channels, "pool: Lanes must divide Channels");
 
   ap_uint<Lanes * ResultBits> partial[OutWidth * WORDS];
+#pragma HLS ARRAY_PARTITION variable=partial complete
   pool_axis<InHeight, KernelHeight, StrideHeight, PadTop, OutHeight> rows;
   pool_axis<InWidth, KernelWidth, StrideWidth, PadLeft, OutWidth> columns;
 

@@ -1,5 +1,5 @@
-// Where on one axis a pool is: positions 0 ... Size − 1, in Windows windows of Kernel positions that
-// begin Stride apart, the first one Pad before position 0.
+// Where on one axis a pool is: positions 0 ... Size − 1, in Windows windows of Kernel positions
+// that begin Stride apart, the first one Pad before position 0.
 #pragma once
 
 namespace bnnedge {

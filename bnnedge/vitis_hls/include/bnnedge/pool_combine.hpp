@@ -1,9 +1,9 @@
 // What a pool keeps when another pixel of its window comes: OR or AND of bits, sums or maxima of
 // integers.
 //
-// Sum: elements are two's complement. Max: the largest, of elements that are two's complement (Signed) or
-// unsigned; ResultBits is ElementBits. Else both are 1; `conjunction` chooses AND for a lane. `first`:
-// there is nothing kept yet.
+// Sum: elements are two's complement. Max: the largest, of elements that are two's complement
+// (Signed) or unsigned; ResultBits is ElementBits. Else both are 1; `conjunction` chooses AND for a
+// lane. `first`: there is nothing kept yet.
 #pragma once
 
 #include "bnnedge/bits.hpp"

@@ -1,4 +1,5 @@
-// Pools windows of any kind, overlapping ones above all: OR or AND of bits, sums or maxima of integers.
+// Pools windows of any kind, overlapping ones above all: OR or AND of bits, sums or maxima of
+// integers.
 //
 // Function    Elements, Lanes of them in a word, Channels / Lanes words in a pixel, pixels row by
 //             row; one pixel comes out for every window. Padding is left out.

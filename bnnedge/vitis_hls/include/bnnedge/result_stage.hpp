@@ -1,7 +1,8 @@
 // Back of a unit that makes integers: thresholds or corrections.
 //
-// Function    Pe totals of TotalBits. Thresholded: bit p is (total[p] >= T[p]) ^ invert[p]. Corrected:
-//             element p is total[p] + C[p], modulo 2^TotalBits. Neither: the totals themselves.
+// Function    Pe totals of TotalBits. Thresholded: bit p is (total[p] >= T[p]) ^ invert[p].
+//             Corrected: element p is total[p] + C[p], modulo 2^TotalBits. Neither: the totals
+//             themselves.
 // Table       an element is T or C in its low TotalBits bits, then invert.
 #pragma once
 

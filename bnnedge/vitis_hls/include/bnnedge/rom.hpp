@@ -1,8 +1,9 @@
 // A memory of constants: Depth words, each of Lanes elements of Bits bits.
 //
-// Form        An element is kept in the narrowest C integers that hold it, the lowest bits first, which
-//             compile in no time where a table of ap_uint takes minutes. Whoever reads several lanes
-//             in a cycle partitions `words` in its first dimension.
+// Form        An element is kept in the narrowest C integers that hold it, the lowest bits first:
+//             g++ compiles 2.9 Mbit in one second, and the same as ap_uint<32> in 33. A kernel
+//             reads all lanes at once: whoever declares the memory partitions `words` in its first
+//             and its last dimension.
 #pragma once
 
 #include <ap_int.h>

@@ -3,7 +3,8 @@
 // Function    x is in −Reach, −Reach + Step ... Reach; Step is a power of two. Scores are two's
 //             complement of ScoreBits.
 // Input       Elements / Pe words of Pe accumulators, lowest class in the low bits of the first.
-// Memories    scores: lane p has the tables of the classes p, p + Pe, p + 2·Pe ..., one after the other.
+// Memories    scores: lane p has the tables of the classes p, p + Pe, p + 2·Pe ..., one after the
+//             other.
 // Throughput  one word per iteration, II = 1.
 // Frame       Elements accumulators.
 #pragma once
@@ -24,7 +25,6 @@ void score_table(hls::stream<ap_uint<Pe * ElementBits>>& in,
   constexpr unsigned COLUMNS = ((2 * Reach) >> SHIFT) + 1;
   static_assert(Elements % Pe == 0, "score_table: Pe must divide Elements");
   static_assert((1u << SHIFT) == Step, "score_table: Step must be a power of two");
-#pragma HLS ARRAY_PARTITION variable=scores.words complete dim=1
 
   for (unsigned frame = 0; frame < images * Frames; ++frame) {
     for (unsigned fold = 0; fold < Elements / Pe; ++fold) {

@@ -1,8 +1,9 @@
 // Sliding window (im2col): a feature map in, one vector of the window's pixels per output pixel.
 //
-// Function    Elements of ElementBits bits, Simd of them in a word, Channels / Simd words in a pixel,
-//             pixels row by row. For every output pixel, row by row, the elements of its window
-//             leave in the order [group][tap row][tap column][channel in group]; padding is Fill.
+// Function    Elements of ElementBits bits, Simd of them in a word, Channels / Simd words in a
+//             pixel, pixels row by row. For every output pixel, row by row, the elements of its
+//             window leave in the order [group][tap row][tap column][channel in group]; padding is
+//             Fill.
 // Throughput  a word in and a word out per iteration, II = 1; neither waits for the other.
 // Form        see line_buffer.
 // Frame       one feature map.

@@ -1,4 +1,4 @@
-// Every word of a stream to two streams, to each as soon as it has room.
+// One stream into two: every word goes to both outputs, each takes it when it has room.
 //
 // Throughput  one word per iteration, II = 1.
 // Frame       one word.
@@ -12,11 +12,24 @@ namespace bnnedge {
 template <unsigned Width, unsigned Frames>
 void stream_fork(hls::stream<ap_uint<Width>>& in, hls::stream<ap_uint<Width>>& out0,
                  hls::stream<ap_uint<Width>>& out1, unsigned images) {
-  for (unsigned word = 0; word < images * Frames; ++word) {
+  ap_uint<Width> data = 0;
+  bool wanted0 = false, wanted1 = false;  // the word, by an output that has not taken it
+  unsigned to_take = images * Frames;
+  while (to_take > 0 || wanted0 || wanted1) {
 #pragma HLS PIPELINE II=1 style=flp
-    const ap_uint<Width> data = in.read();
-    out0.write(data);
-    out1.write(data);
+    if (!wanted0 && !wanted1) {
+      data = in.read();
+      wanted0 = wanted1 = true;
+      --to_take;
+    }
+    if (wanted0 && !out0.full()) {
+      out0.write(data);
+      wanted0 = false;
+    }
+    if (wanted1 && !out1.full()) {
+      out1.write(data);
+      wanted1 = false;
+    }
   }
 }
 

@@ -19,25 +19,29 @@ void stream_width_converter(hls::stream<ap_uint<InBits>>& in, hls::stream<ap_uin
                             unsigned images) {
   constexpr unsigned CAPACITY = InBits + OutBits;
   constexpr unsigned IN_WORDS = (FrameBits + InBits - 1) / InBits;
+  constexpr unsigned OUT_WORDS = (FrameBits + OutBits - 1) / OutBits;
   constexpr unsigned LAST_BITS = FrameBits - (IN_WORDS - 1) * InBits;
 
-  for (unsigned frame = 0; frame < images * Frames; ++frame) {
-    ap_uint<CAPACITY> kept = 0;  // zero from bit `fill` on
-    unsigned fill = 0, taken = 0;
-    for (unsigned given = 0; given < FrameBits;) {
+  ap_uint<CAPACITY> kept = 0;  // zero from bit `fill` on
+  unsigned fill = 0, taken = 0, given = 0;
+  unsigned to_give = images * Frames * OUT_WORDS;
+  while (to_give > 0) {
 #pragma HLS PIPELINE II=1 style=flp
-      if (fill < OutBits && taken < IN_WORDS) {
-        ap_uint<InBits> word = in.read();
-        const bool last = ++taken == IN_WORDS;
-        if (last) word &= ap_uint<InBits>(-1) >> (InBits - LAST_BITS);
-        kept |= ap_uint<CAPACITY>(word) << fill;
-        fill += last ? LAST_BITS : InBits;
-      }
-      if (fill >= OutBits || taken == IN_WORDS) {
-        out.write(kept(OutBits - 1, 0));
-        kept >>= OutBits;
-        fill -= fill < OutBits ? fill : OutBits;
-        given += OutBits;
+    if (fill < OutBits && taken < IN_WORDS) {
+      ap_uint<InBits> word = in.read();
+      const bool last = ++taken == IN_WORDS;
+      if (last) word &= ap_uint<InBits>(-1) >> (InBits - LAST_BITS);
+      kept |= ap_uint<CAPACITY>(word) << fill;
+      fill += last ? LAST_BITS : InBits;
+    }
+    if (fill >= OutBits || taken == IN_WORDS) {
+      out.write(kept(OutBits - 1, 0));
+      kept >>= OutBits;
+      fill -= fill < OutBits ? fill : OutBits;
+      --to_give;
+      if (++given == OUT_WORDS) {
+        given = 0;
+        taken = 0;
       }
     }
   }

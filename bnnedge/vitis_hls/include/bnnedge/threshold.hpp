@@ -1,8 +1,9 @@
 // Integers to bits: bit c of a pixel is (x[c] >= T[c]) ^ invert[c].
 //
-// Input       Channels / Pe words of Pe elements for a pixel, channel 0 in the low bits of the first.
-// Table       word by word of a pixel: see result_stage. A threshold has one bit more than the elements,
-//             so that there is one which none of them reaches.
+// Input       Channels / Pe words of Pe elements for a pixel, channel 0 in the low bits of the
+//             first.
+// Table       word by word of a pixel: see result_stage. A threshold has one bit more than the
+//             elements, so that there is one which none of them reaches.
 // Throughput  one word per iteration, II = 1.
 // Frame       one pixel.
 #pragma once
@@ -19,7 +20,6 @@ template <unsigned Channels, unsigned Pe, unsigned ElementBits, bool Signed, uns
 void threshold(hls::stream<ap_uint<Pe * ElementBits>>& in, hls::stream<ap_uint<Pe>>& out,
                unsigned images, const Table& table) {
   static_assert(Channels % Pe == 0, "threshold: Pe must divide Channels");
-#pragma HLS ARRAY_PARTITION variable=table.words complete dim=1
 
   for (unsigned frame = 0; frame < images * Frames; ++frame) {
     for (unsigned fold = 0; fold < Channels / Pe; ++fold) {

@@ -3,8 +3,8 @@
 // Input       Elements words of one number, lowest index first.
 // Output      K words of one index, that of the largest first.
 // Throughput  one number or one index per iteration, II = 1.
-// Form        A sorted row of K numbers, each with a comparator. A number is put in front of the first
-//             that is less, and the rest moves one place; so equals keep their order.
+// Form        A sorted row of K numbers, each with a comparator. A number is put in front of the
+//             first that is less, and the rest moves one place; so equals keep their order.
 // Frame       Elements numbers.
 #pragma once
 

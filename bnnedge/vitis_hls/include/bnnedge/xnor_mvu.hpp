@@ -39,10 +39,6 @@ void xnor_mvu(
   constexpr unsigned COLUMN_BITS = clog2(ColumnClasses);
   static_assert(SF * Simd == MatrixWidth, "xnor_mvu: Simd must divide MatrixWidth");
   static_assert(NF * Groups * Pe == MatrixHeight, "xnor_mvu: Pe must divide the rows of a group");
-#pragma HLS ARRAY_PARTITION variable=weights.words complete dim=1
-#pragma HLS ARRAY_PARTITION variable=weights.words complete dim=3
-#pragma HLS ARRAY_PARTITION variable=table.words complete dim=1
-#pragma HLS ARRAY_PARTITION variable=table.words complete dim=3
 
   ap_uint<Simd> replay[SF];
   ap_uint<COUNT_BITS> counts[Pe];
