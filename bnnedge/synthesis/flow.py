@@ -307,10 +307,10 @@ def _uses(
 
 
 def xilinx_prediction(design: Design) -> dict[str, int]:
-    """Upper bounds of an estimate, before synthesis, from the cost model of an ECP5.
+    """What an estimate will hardly exceed, before synthesis, from the cost model of an ECP5.
 
-    A LUT6 does at least what a COMB does, and a RAMB36 holds two DP16KD; docs/vivado.md has both
-    beside Yosys.
+    A LUT6 does at least what a COMB does, and a RAMB36 holds two DP16KD. Measured, no bound:
+    docs/vivado.md has both beside Yosys.
     """
     return {"lut": design.combs, "bram36": ceil_div(design.block_rams, 2)}
 

@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from bnnedge import tools
+from bnnedge.deployment import package
 from bnnedge.design import Design
 from bnnedge.errors import BnnEdgeError, SynthesisError, ToolFailedError
 from bnnedge.hardware import RtlConfig, emit
@@ -96,6 +97,8 @@ def test_vivado_is_run_where_it_is_and_its_figures_count(rtl: Path, tmp_path: Pa
         *("build.tcl", "steps.tcl", "package_ip.tcl", "block_design.tcl", "ps.tcl"),
         *("settings.tcl", "run.sh", "src", "output"),
     }
+    packed = package(rtl, folder, tmp_path / "package").folder
+    assert {path.name for path in (packed / "bitfile").iterdir()} == {"random.bit", "random.hwh"}
 
 
 def test_run_sh_runs_the_project(project: Path) -> None:

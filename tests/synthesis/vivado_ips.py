@@ -58,6 +58,7 @@ class Interface:
         signals: of a stream.
         segments: name → (base, bytes) of what an AXI slave offers; base None: anywhere.
         space: address space of an AXI master.
+        aperture: first address of an AXI master, and the first behind its last.
         through: interfaces of the same cell that an AXI slave passes on to.
     """
 
