@@ -72,16 +72,19 @@ class Hardware:
         connections = [".clk_i(ap_clk)", ".rst_ni(ap_rst_n)"]
         pads = []
         for stream, bits in ins:
+            padded = _padded(bits)
             ports += [
                 f"  input  wire {stream}_V_TVALID",
                 f"  output wire {stream}_V_TREADY",
-                f"  input  wire [{_padded(bits) - 1}:0] {stream}_V_TDATA",
+                f"  input  wire [{padded - 1}:0] {stream}_V_TDATA",
             ]
             connections += [
                 f".{stream}_valid_i({stream}_V_TVALID)",
                 f".{stream}_ready_o({stream}_V_TREADY)",
                 f".{stream}_data_i({stream}_V_TDATA[{bits - 1}:0])",
             ]
+            if padded > bits:
+                pads.append(f"  wire {stream}_unused = ^{stream}_V_TDATA[{padded - 1}:{bits}];")
         for stream, bits in outs:
             padded = _padded(bits)
             ports += [

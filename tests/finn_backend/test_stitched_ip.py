@@ -5,6 +5,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from finn.custom_op.fpgadataflow import rtl
 from finn.transformation.fpgadataflow import create_stitched_ip
 from finn.transformation.fpgadataflow.create_stitched_ip import CreateStitchedIP
 from finn.transformation.fpgadataflow.insert_fifo import InsertFIFO
@@ -16,9 +17,11 @@ from qonnx.transformation.general import GiveUniqueNodeNames
 
 from bnnedge.errors import DesignError
 from bnnedge.finn_backend import SpecializeKernels, StitchVerilog
+from bnnedge.finn_backend.ops.base import KernelOp
 from bnnedge.finn_backend.verilog import ports_of
+from bnnedge.verilated import verilator
 from tests.finn_backend.designs import CLOCK_NS, PART
-from tests.finn_backend.test_streams import add, duplicate, label_select, pool
+from tests.finn_backend.test_streams import add, concat, duplicate, label_select, pool
 from tests.finn_backend.test_xnor_mvau import hostile_weights, mvau
 
 DESIGNS = {
@@ -32,6 +35,10 @@ DESIGNS = {
     "add": lambda: add("INT4", "BIPOLAR", "INT5", 2),
     "fork": lambda: duplicate("INT4", 3, 2),
     "labels": lambda: label_select("INT4", 3, 2, 1),
+    "counts": lambda: mvau(
+        hostile_weights(np.random.default_rng(0), 15, 4), vectors=1, result="UINT8", xnor_mode=True
+    ),
+    "concat": lambda: concat(("UINT3", "INT2", "INT4"), (2, 6, 4), 2),
     "pool": lambda: pool("BIPOLAR", "MaxPool", (2, 2), 2),
 }
 
@@ -77,6 +84,15 @@ def test_files_cells_and_streams_exist(
         top = nodes[cell].get_nodeattr("gen_top_module")
         ports = ports_of(top, texts, clock="ap_clk", reset="ap_rst_n")
         assert pin in {axis.name for axis in (*ports.inputs, *ports.outputs)}
+
+
+@pytest.mark.parametrize("name", DESIGNS)
+def test_generated_verilog_has_no_warnings(name: str) -> None:
+    model = generated(DESIGNS[name]())
+    for node in model.graph.node:
+        if node.op_type in rtl.custom_op and issubclass(rtl.custom_op[node.op_type], KernelOp):
+            files = getCustomOp(node).get_rtl_file_list(abspath=True)
+            verilator.lint([Path(file) for file in files], top=node.name)
 
 
 def test_memory_files_are_found_from_anywhere() -> None:
