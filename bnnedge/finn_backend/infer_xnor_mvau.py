@@ -39,12 +39,13 @@ class InferXnorMVAU(Transformation):
 
 
 def _has_bits(model: ModelWrapper, node: NodeProto) -> bool:
-    if node.op_type == "XnorPopcountMatMul":
-        return True
-    if node.op_type != "MatMul" or model.get_initializer(node.input[1]) is None:
+    if node.op_type not in ("MatMul", "XnorPopcountMatMul"):
+        return False
+    if model.get_initializer(node.input[1]) is None:
         return False
     x, weights = (model.get_tensor_datatype(name) for name in node.input)
-    return weights == DataType["BIPOLAR"] and x.name != "BINARY" and element_type(x) is not None
+    wanted = DataType["BIPOLAR" if node.op_type == "MatMul" else "BINARY"]
+    return weights == wanted and element_type(x) is not None
 
 
 def _replace(model: ModelWrapper, node: NodeProto) -> None:
@@ -92,7 +93,7 @@ def _replace(model: ModelWrapper, node: NodeProto) -> None:
         numInputVectors=list(model.get_tensor_shape(x)[:-1]),
     )
     model.graph.node.insert(list(model.graph.node).index(last), mvau)
-    for gone in {node.output[0]: node, last.output[0]: last}.values():
+    for gone in filter(None, (node, activation)):
         model.graph.node.remove(gone)
     model.set_tensor_datatype(mvau.output[0], out_type)
 

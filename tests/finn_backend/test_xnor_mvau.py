@@ -238,11 +238,16 @@ def test_cycles_are_those_that_finn_expects(cache: Path) -> None:
     assert 0 <= node.get_nodeattr("cycles_rtlsim") - 320 <= 15
 
 
-@pytest.mark.parametrize(("inputs", "xnor_mode"), [("BINARY", True), ("INT4", False)])
+@pytest.mark.parametrize(
+    ("inputs", "xnor_mode"), [("BINARY", True), ("INT4", False), ("BINARY", False)]
+)
 def test_finns_own_mvaus_are_taken(cache: Path, inputs: str, xnor_mode: bool) -> None:
+    """In XNOR mode, of integers, and of the numbers 0 and 1."""
     rng = np.random.default_rng(3)
     weights = hostile_weights(rng, 16, 8)
-    x = hostile_inputs(rng, weights) * (1 if xnor_mode else 7)
+    x = hostile_inputs(rng, weights)
+    if not xnor_mode:
+        x = 7 * x if inputs == "INT4" else (x + 1) / 2
     model = mvau(
         weights,
         op_type="MVAU",
@@ -297,6 +302,7 @@ def test_other_mvaus_are_left_to_finn(attributes: dict[str, Any]) -> None:
             DesignError,
             r"wanted BINARY weights on BINARY inputs, got BINARY on UINT2",
         ),
+        ({"inputs": "INT27"}, DesignError, r"XnorMVAU_rtl_0: wanted sums of INT27 below 2\*\*30"),
         ({"thresholds": np.full((16, 1), np.nan)}, DesignError, r"a threshold is not a number"),
         ({"thresholds": np.zeros((3, 1))}, DesignError, r"wanted constant thresholds \(1 or 16"),
         (

@@ -25,6 +25,8 @@ from bnnedge.hardware.kernels import (
     multi_threshold_kernel,
 )
 
+_MOST = 1 << 30  # sums, so that thresholds are int32
+
 
 @register_abstract
 class XnorMVAU(MVAU):
@@ -80,9 +82,10 @@ class XnorMVAU(MVAU):
         synapses = self.get_nodeattr("MW")
         if self.get_nodeattr("binaryXnorMode"):
             return 0, synapses
-        element = element_type(self.get_input_datatype(0))
+        datatype = self.get_input_datatype(0)
+        element = element_type(datatype)
         if element is None:
-            raise DesignError(f"{self.onnx_node.name}: wanted integers or ±1, got {element}")
+            raise DesignError(f"{self.onnx_node.name}: wanted integers or ±1, got {datatype.name}")
         limit = synapses * max(-element.least, element.most)
         return -limit, limit
 
@@ -103,9 +106,9 @@ class XnorMVAU_rtl(KernelOp, XnorMVAU):  # noqa: N801
 
     def hardware(self, model: Any, memory_prefix: str) -> Hardware:
         """The matrix-vector unit, with what comes behind it; see `KernelOp.hardware`."""
+        element = self._element()
         bits = self._weight_bits(model)
         thresholds = self._thresholds(model)
-        element = self._element()
         node = {
             "name": self.onnx_node.name,
             "weights": bits,
@@ -167,6 +170,8 @@ class XnorMVAU_rtl(KernelOp, XnorMVAU):  # noqa: N801
                 f" {'BINARY' if wanted == 'BINARY' else 'BIPOLAR or integer'} inputs,"
                 f" got {types[1]} on {types[0]}"
             )
+        if self.result_range()[1] >= _MOST:
+            raise DesignError(f"{name}: wanted sums of {types[0]} below 2**30")
         return element
 
     def _weight_bits(self, model: Any) -> NDArray[np.uint8]:
