@@ -195,6 +195,12 @@ def test_label_select(cache: Path, datatype: str, k: int, pe: int) -> None:
     assert np.array_equal(y, np.argsort(-x, axis=1, kind="stable")[:, :k])
 
 
+@pytest.mark.parametrize(("k", "cycles"), [(1, 5), (3, 10)])
+def test_only_the_first_label_is_found_among_several_at_a_time(k: int, cycles: int) -> None:
+    model = label_select("INT4", k, 2, 1).transform(SpecializeKernels())
+    assert getCustomOp(model.graph.node[0]).get_exp_cycles() == cycles
+
+
 @pytest.mark.parametrize(
     ("model", "what"),
     [

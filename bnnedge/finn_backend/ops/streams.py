@@ -222,6 +222,12 @@ class Pool_rtl(_IntegerOp, Pool):  # noqa: N801
 class LabelSelect_rtl(_IntegerOp, LabelSelect):  # noqa: N801
     """FINN's LabelSelect on `arg_max`, or `top_k`; the lower index first among equals."""
 
+    def get_exp_cycles(self) -> int:
+        """`top_k` takes one number a cycle, whatever PE is."""
+        return int(
+            self.get_nodeattr("Labels") if self.get_nodeattr("K") > 1 else super().get_exp_cycles()
+        )
+
     def hardware(self, model: Any, memory_prefix: str) -> Hardware:
         """Signed numbers in, indices out; see `KernelOp.hardware`."""
         element, labels = self._element(), self.get_nodeattr("Labels")
