@@ -59,11 +59,10 @@ module bnnedge_axi #(
   wire        reset, images_written;
   wire [31:0] id, images;
 
-  reg         rst_nq, frame_error_q, busy_q;
+  reg         rst_nq, frame_error_q, in_image_q, busy_q;
   reg  [31:0] images_in_q, images_out_q, cycles_q, result_q;
   wire        image_end, result_end, bad;
   wire        in_valid, in_ready, out_valid, out_ready;
-  reg         in_image_q;
 
   initial rst_nq = 1'b0;  // no kernel sees a first clock without reset
   always @(posedge aclk) rst_nq <= aresetn & ~reset;
