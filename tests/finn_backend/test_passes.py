@@ -156,7 +156,8 @@ def test_products_of_xnor_and_popcount_are_taken_in() -> None:
     model = layer()
     x = bits(4, 1, 9)
     wanted = execute_onnx(model, {"x": x})["y"]
-    model = model.transform(ConvertBipolarMatMulToXnorPopcount())
+    with pytest.warns(UserWarning, match="Changing graph input DataType"):
+        model = model.transform(ConvertBipolarMatMulToXnorPopcount())
     model = model.transform(InferXnorMVAU())
     mvau = model.get_nodes_by_op_type("XnorMVAU")[0]
     assert getCustomOp(mvau).get_nodeattr("binaryXnorMode") == 1

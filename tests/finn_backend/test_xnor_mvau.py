@@ -182,7 +182,8 @@ def test_thresholds_out_of_range_on_ties_and_between(
             [high - 1, high - 0.5, high + 0.5],
         ]
     x = hostile_inputs(rng, weights)
-    for thresholds in (np.array(steps), np.array(steps[:1])):
+    shared = [np.array(steps[:1])] if result == "BIPOLAR" else []
+    for thresholds in (np.array(steps), *shared):
         check(
             x,
             weights,
@@ -239,7 +240,8 @@ def test_cycles_are_those_that_finn_expects(cache: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("inputs", "xnor_mode"), [("BINARY", True), ("INT4", False), ("BINARY", False)]
+    ("inputs", "xnor_mode"),
+    [("BINARY", True), ("BINARY", False), pytest.param("INT4", False, marks=SLOW)],
 )
 def test_finns_own_mvaus_are_taken(cache: Path, inputs: str, xnor_mode: bool) -> None:
     """In XNOR mode, of integers, and of the numbers 0 and 1."""
