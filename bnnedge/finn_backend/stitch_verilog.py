@@ -23,7 +23,8 @@ class StitchVerilog(Transformation):
     of FINN's Thresholding, stay 0.
 
     Raises:
-        DesignError: a node is in HLS, has no generated code, or reads memory outside.
+        DesignError: a node is in HLS, has no generated code, or reads memory outside; a stream has
+            several readers, or another width at its reader.
     """
 
     def apply(self, model: ModelWrapper) -> tuple[ModelWrapper, bool]:
@@ -35,11 +36,9 @@ class StitchVerilog(Transformation):
         ends: dict[str, list[tuple[str, int]]] = {"s_axis": [], "m_axis": []}
         ports, wires, body = ["  input wire ap_clk", "  input wire ap_rst_n"], [], []
         names: dict[str, str] = {}  # signals by tensor
-
-        for index, tensor in enumerate(model.graph.input):
-            names[tensor.name] = f"s_axis_{index}"
-        for index, tensor in enumerate(model.graph.output):
-            names[tensor.name] = f"m_axis_{index}"
+        for side, tensors in (("s_axis", model.graph.input), ("m_axis", model.graph.output)):
+            names |= {tensor.name: f"{side}_{index}" for index, tensor in enumerate(tensors)}
+        _check_streams(model)
         for node in model.graph.node:
             instance = getCustomOp(node)
             if not node.domain.endswith(".rtl") or not instance.get_nodeattr("gen_top_module"):
@@ -93,7 +92,7 @@ class StitchVerilog(Transformation):
         interfaces = {
             "clk": ["ap_clk"],
             "rst": ["ap_rst_n"],
-            **{side: sorted(streams) for side, streams in ends.items()},
+            **{side: sorted(streams, key=_number) for side, streams in ends.items()},
             "aximm": [],
             "axilite": [],
         }
@@ -102,6 +101,32 @@ class StitchVerilog(Transformation):
         model.set_metadata_prop("vivado_stitch_ifnames", str(interfaces))
         model.set_metadata_prop("rtlsim_so", "")
         return model, False
+
+
+def _check_streams(model: ModelWrapper) -> None:
+    """Every stream has one reader, as wide as what it reads."""
+    for node in model.graph.node:
+        for index, tensor in enumerate(node.output):
+            readers = model.find_consumers(tensor)
+            if len(readers) > 1:
+                raise DesignError(
+                    f"{node.name}: wanted one reader of a stream,"
+                    f" got {', '.join(reader.name for reader in readers)}",
+                    remedy="run InferDuplicateStreamsLayer",
+                )
+            given = getCustomOp(node).get_outstream_width(index)
+            for reader in readers:
+                taken = getCustomOp(reader).get_instream_width(list(reader.input).index(tensor))
+                if taken != given:
+                    raise DesignError(
+                        f"{node.name} → {reader.name}: wanted streams of one width,"
+                        f" got {given} and {taken} bits",
+                        remedy="run InsertDWC, and PrepareIP again",
+                    )
+
+
+def _number(stream: tuple[str, int]) -> int:
+    return int(stream[0].rpartition("_")[2])
 
 
 def _ports(signal: str, bits: int) -> list[str]:

@@ -11,6 +11,7 @@ from finn.transformation.fpgadataflow.create_stitched_ip import CreateStitchedIP
 from finn.transformation.fpgadataflow.insert_fifo import InsertFIFO
 from finn.transformation.fpgadataflow.prepare_ip import PrepareIP
 from finn.transformation.fpgadataflow.specialize_layers import SpecializeLayers
+from onnx import TensorProto, helper
 from qonnx.core.modelwrapper import ModelWrapper
 from qonnx.custom_op.registry import getCustomOp
 from qonnx.transformation.general import GiveUniqueNodeNames
@@ -20,7 +21,7 @@ from bnnedge.finn_backend import SpecializeKernels, StitchVerilog
 from bnnedge.finn_backend.ops.base import KernelOp
 from bnnedge.finn_backend.verilog import ports_of
 from bnnedge.verilated import verilator
-from tests.finn_backend.designs import CLOCK_NS, PART
+from tests.finn_backend.designs import CLOCK_NS, DOMAIN, PART
 from tests.finn_backend.test_streams import add, concat, duplicate, label_select, pool
 from tests.finn_backend.test_xnor_mvau import hostile_weights, mvau
 
@@ -112,3 +113,62 @@ def test_nodes_without_generated_rtl_are_named() -> None:
         match=r"^Pool_rtl_0: wanted generated RTL, got Pool_rtl — run SpecializeKernels,",
     ):
         model.transform(StitchVerilog())
+
+
+def two_layers(*, simd: int, readers: int) -> ModelWrapper:
+    """A matrix-vector unit of PE 2, read by others."""
+    first = mvau(hostile_weights(np.random.default_rng(0), 8, 4), vectors=1, result="INT8", pe=2)
+    (producer,) = first.graph.node
+    producer.output[0] = "sums"
+    graph = first.graph
+    for index in range(readers):
+        node = helper.make_node(
+            "LabelSelect",
+            ["sums"],
+            [f"label_{index}"],
+            domain=DOMAIN,
+            backend="fpgadataflow",
+            Labels=4,
+            PE=simd,
+            K=1,
+            inputDataType="INT8",
+            outputDataType="UINT8",
+        )
+        graph.node.append(node)
+    del graph.output[:]
+    graph.output.extend(
+        helper.make_tensor_value_info(f"label_{i}", TensorProto.FLOAT, [1, 1])
+        for i in range(readers)
+    )
+    first.set_tensor_shape("sums", [1, 4])
+    for transformation in (SpecializeKernels(), PrepareIP(PART, CLOCK_NS)):
+        first = first.transform(transformation)
+    return first
+
+
+@pytest.mark.parametrize(
+    ("simd", "readers", "message"),
+    [
+        (
+            4,
+            1,
+            r"^XnorMVAU_rtl_0 → LabelSelect_rtl_0: wanted streams of one width, got 16 and 32 bits"
+            r" — run InsertDWC",
+        ),
+        (
+            2,
+            2,
+            r"^XnorMVAU_rtl_0: wanted one reader of a stream,"
+            r" got LabelSelect_rtl_0, LabelSelect_rtl_1 — run InferDuplicateStreamsLayer",
+        ),
+    ],
+)
+def test_streams_that_do_not_fit_are_named(simd: int, readers: int, message: str) -> None:
+    with pytest.raises(DesignError, match=message):
+        two_layers(simd=simd, readers=readers).transform(StitchVerilog())
+
+
+def test_streams_that_fit_are_stitched() -> None:
+    model = two_layers(simd=2, readers=1).transform(StitchVerilog())
+    text = Path(model.get_metadata_prop("wrapper_filename")).read_text()
+    assert text.count("stream_2_tdata)") == 2
