@@ -71,8 +71,10 @@ class Top:
         """Of all words that are handled at once, those inside of width converters among them."""
         converters = (c.arguments for c in self.calls if c.module == "stream_width_converter")
         return max(
-            *(channel.width_bits for channel in self.channels),
-            *(numbers["InBits"] + numbers["OutBits"] for numbers in converters),
+            [
+                *(channel.width_bits for channel in self.channels),
+                *(numbers["InBits"] + numbers["OutBits"] for numbers in converters),
+            ]
         )
 
 

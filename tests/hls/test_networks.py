@@ -146,6 +146,17 @@ def test_what_is_written_follows_the_test_vectors_and_the_device(rtl: Path, tmp_
     )
 
 
+def test_one_layer_between_streams_of_its_widths_needs_no_converter(tmp_path: Path) -> None:
+    (tmp_path / "dataflow").mkdir()
+    random_mlp((32, 4)).save(tmp_path / "dataflow")
+    (tmp_path / "folding.json").write_text('{"mvu0": {"PE": 4, "SIMD": 32}}')
+    folding = tmp_path / "folding.json"
+    rtl = verbs.rtl(tmp_path / "dataflow", tmp_path / "rtl", folding=folding).folder
+    facts = verbs.hls(rtl, tmp_path / "hls").facts
+    assert facts == {"kernels": 3, "streams": 2, "memory_bits": 32 * 4}
+    assert "AP_INT_MAX_W" not in (tmp_path / "hls" / "bnnedge_core.hpp").read_text()
+
+
 def test_the_command_says_what_it_wrote(rtl: Path, tmp_path: Path) -> None:
     done = bnnedge("hls", rtl, "-o", tmp_path / "hls", "--images", 2, "--json")
     assert done.exit_code == 0
