@@ -1,4 +1,4 @@
-// Drives a module with any number of AXI4-Streams, cycle by cycle, for `xsi.py`.
+// Drives a module with any number of AXI4-Streams, cycle by cycle, for `simulation.py`.
 // Its ports come as macros: BNNEDGE_CLOCK, BNNEDGE_RESET, lists of AXIS(name, tvalid, tready, tdata)
 // called BNNEDGE_INPUTS and BNNEDGE_OUTPUTS, and BNNEDGE_TIED, a list of TIED(input that stays 0).
 #include <chrono>
