@@ -34,7 +34,7 @@ _WORDS_PER_ROUND = 64
 def emulator(rounds: int) -> Iterator[Row]:
     """Throughput, latency, the share of VPOPCNTQ, and a whole command."""
     sets = [name for name in library.supported() if name is not Instructions.PORTABLE]
-    yield from _throughput("LFC", lfc(), 4096, sets, rounds)
+    yield from _throughput("LFC", lfc(), 8192, sets, rounds)
     yield from _throughput("CNV", cnv(), 1024, sets, rounds)
     yield from _peers("LFC", Topology.LFC, (1, 28, 28), 1024, rounds)
     yield from _peers("CNV", Topology.CNV, (3, 32, 32), 32, rounds)

@@ -55,18 +55,18 @@ static inline __attribute__((always_inline)) ATTRIBUTE SV NAME(full_add)(SV *dig
 #define COUNT32(i) NAME(full_add)(digits + 4, COUNT16(i), COUNT16((i) + 16))
 #define COUNT64(i) NAME(full_add)(digits + 5, COUNT32(i), COUNT32((i) + 32))
 
-// Add a row's carries, CHUNK or REST of them, to its count.
+// Add a row's carries, CHUNK or REST of them, to its count; a fresh one is written, not read.
 static inline __attribute__((always_inline)) ATTRIBUTE void NAME(count)(
-    const UNIT *table, const uint8_t *weights, UNIT *sum, int64_t all_digits, const int carries) {
+    const UNIT *table, const uint8_t *weights, UNIT *sum, int64_t all_digits, const int carries, const int fresh) {
   const int low_digits = carries == CHUNK ? 6 : 3;
   SV digits[6];
 #pragma GCC unroll 6
-  for (int d = 0; d < low_digits; d++) digits[d] = SV_LOAD(sum + d * WORDS);
+  for (int d = 0; d < low_digits; d++) digits[d] = fresh ? SV_ALL(0) : SV_LOAD(sum + d * WORDS);
   SV carry = carries == CHUNK ? COUNT64(0) : COUNT8(0);
 #pragma GCC unroll 6
   for (int d = 0; d < low_digits; d++) SV_STORE(sum + d * WORDS, digits[d]);
   for (int64_t d = low_digits; d < all_digits; d++) {
-    SV digit = SV_LOAD(sum + d * WORDS);
+    SV digit = fresh ? SV_ALL(0) : SV_LOAD(sum + d * WORDS);
     SV_STORE(sum + d * WORDS, digit ^ carry);
     carry &= digit;
   }
@@ -115,16 +115,21 @@ FN void NAME(xnor)(const op *o, char *arena, char *temporary) {
         for (int64_t c = 0; c < channels; c++)
           column[n++] = tap < 0 ? constants + WORDS : source + (tap * o->width + g * channels + c) * WORDS;
       }
-      memset(sums, 0, o->rows * digits * WORDS * sizeof(UNIT));
       SV parity = SV_ALL(0);
       for (int64_t at = 0; at < carries;) {
         int64_t some = carries - at < CHUNK ? REST : CHUNK;
         NAME(carries)(column + 2 * at, some, &parity, table);
-        for (int64_t r = 0; r < o->rows; r++, weights += some)
-          if (some == CHUNK)
-            NAME(count)(table, weights, sums + r * digits * WORDS, digits, CHUNK);
+        for (int64_t r = 0; r < o->rows; r++, weights += some) {
+          UNIT *sum = sums + r * digits * WORDS;
+          if (some == CHUNK && at)
+            NAME(count)(table, weights, sum, digits, CHUNK, 0);
+          else if (some == CHUNK)
+            NAME(count)(table, weights, sum, digits, CHUNK, 1);
+          else if (at)
+            NAME(count)(table, weights, sum, digits, REST, 0);
           else
-            NAME(count)(table, weights, sums + r * digits * WORDS, digits, REST);
+            NAME(count)(table, weights, sum, digits, REST, 1);
+        }
         at += some;
       }
       for (int64_t r = 0; r < o->rows; r++) {
