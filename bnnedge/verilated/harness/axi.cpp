@@ -8,6 +8,8 @@
 
 #include "Vmodel.h"
 
+using bnnedge::Random;
+
 namespace {
 
 constexpr int RESET_CLOCKS = 16;      // aresetn's, and a DMA's own
@@ -22,21 +24,6 @@ enum : uint32_t { ADDRESS = 0x18, ADDRESS_MSB = 0x1C, LENGTH = 0x28 };
 enum : uint32_t { RUN = 1, ALWAYS = 2, RESET = 4, ENABLES = 0xFFFF7000, THRESHOLD_ONE = 0x10000 };
 enum : uint32_t { HALTED = 1, IDLE = 2, INTERNAL = 0x10, DECODE = 0x40 };
 enum : uint32_t { DONE = 0x1000, FAULT = 0x4000, IRQS = 0x7000 };
-
-class Random {  // splitmix64
-public:
-    explicit Random(uint64_t seed) : state_{seed} {}
-    bool below(uint32_t probability) {  // in units of 2^-32
-        if (probability == 0) return false;
-        uint64_t z = (state_ += 0x9E3779B97F4A7C15ull);
-        z = (z ^ (z >> 30)) * 0xBF58476D1CE4E5B9ull;
-        z = (z ^ (z >> 27)) * 0x94D049BB133111EBull;
-        return static_cast<uint32_t>((z ^ (z >> 31)) >> 32) < probability;
-    }
-
-private:
-    uint64_t state_;
-};
 
 struct Channel {
     uint32_t control = ALWAYS | THRESHOLD_ONE, status = HALTED, length = 0;

@@ -3,6 +3,7 @@
 #ifndef BNNEDGE_SIMULATION_RUNTIME_H  // a guard: models include a copy beside its precompiled form
 #define BNNEDGE_SIMULATION_RUNTIME_H
 
+#include <cstdint>
 #include <string>
 
 namespace bnnedge {
@@ -17,6 +18,22 @@ void clear_messages();
 
 // Folder that the design's relative $readmem names start from; "" for the working directory.
 void set_data_folder(const std::string& folder);
+
+// splitmix64
+class Random {
+public:
+    explicit Random(uint64_t seed) : state_{seed} {}
+    bool below(uint32_t probability) {  // in units of 2^-32
+        if (probability == 0) return false;
+        uint64_t z = (state_ += 0x9E3779B97F4A7C15ull);
+        z = (z ^ (z >> 30)) * 0xBF58476D1CE4E5B9ull;
+        z = (z ^ (z >> 27)) * 0x94D049BB133111EBull;
+        return static_cast<uint32_t>((z ^ (z >> 31)) >> 32) < probability;
+    }
+
+private:
+    uint64_t state_;
+};
 
 }  // namespace bnnedge
 

@@ -17,6 +17,8 @@
 #include "Vmodel___024root.h"
 #endif
 
+using bnnedge::Random;
+
 namespace {
 
 // The numbers are known to stream.py (`_Status`).
@@ -94,21 +96,6 @@ using StreamBits = std::array<uint64_t, STREAM_WORDS>;
 bool bit_of(const StreamBits& bits, std::size_t stream) {
     return bits[stream / 64] >> stream % 64 & 1;
 }
-
-class Random {  // splitmix64
-public:
-    explicit Random(uint64_t seed) : state_{seed} {}
-    bool below(uint32_t probability) {
-        if (probability == 0) return false;
-        uint64_t z = (state_ += 0x9E3779B97F4A7C15ull);
-        z = (z ^ (z >> 30)) * 0xBF58476D1CE4E5B9ull;
-        z = (z ^ (z >> 27)) * 0x94D049BB133111EBull;
-        return static_cast<uint32_t>((z ^ (z >> 31)) >> 32) < probability;
-    }
-
-private:
-    uint64_t state_;
-};
 
 // Counts the set bits of many words by position: bit-sliced, so that a cycle costs about two
 // operations for 64 streams instead of one for each.
