@@ -19,6 +19,7 @@ _CHANNELS = {
     "LabelSelect_rtl": "PE",
     "Pool_rtl": "PE",
 }
+_MVAUS = ("XnorMVAU_rtl", "XnorMVAU_hls")
 
 
 class SetKernelFolding(SetFolding):
@@ -33,7 +34,7 @@ class SetKernelFolding(SetFolding):
         model, _ = super().apply(model)
         for node in model.graph.node:
             instance = getCustomOp(node)
-            if node.op_type == "XnorMVAU_rtl":
+            if node.op_type in _MVAUS:
                 columns = divisors(instance.get_nodeattr("MW"))
                 instance.set_nodeattr("PE", 1)
                 narrow = [simd for simd in columns if simd <= self.mvau_wwidth_max]
@@ -45,7 +46,7 @@ class SetKernelFolding(SetFolding):
                 if node.op_type == "Pool_rtl" and window is not None:
                     pe = instance.get_nodeattr("PE")
                     getCustomOp(window).set_nodeattr("SIMD", pe)
-            if node.op_type in _CHANNELS or node.op_type == "XnorMVAU_rtl":
+            if node.op_type in (*_CHANNELS, *_MVAUS):
                 instance.set_nodeattr("cycles_estimate", int(instance.get_exp_cycles()))
         return model, False
 

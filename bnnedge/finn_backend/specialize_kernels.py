@@ -22,14 +22,17 @@ _KERNEL_OPS = {
     "Pool": "Pool_rtl",
     "LabelSelect": "LabelSelect_rtl",
 }
+# Of those that prefer hls.
+_HLS_OPS = {"XnorMVAU": "XnorMVAU_hls"}
 
 
 class SpecializeKernels(Transformation):
     """What bnnedge has RTL for becomes that; FINN's SpecializeLayers comes next for the rest.
 
-    A node whose `preferred_impl_style` is hls, or that bnnedge's RTL cannot do, is left to FINN. Of
-    FINN's own MVAUs, those with weights of one bit are taken, except ±1 on ±1 inputs without
-    `binaryXnorMode`: these give the number of pairs that agree, whatever they were made of.
+    Of nodes whose `preferred_impl_style` is hls, an XnorMVAU becomes bnnedge's in HLS, and others
+    are left to FINN, as are those that bnnedge's kernels cannot do. Of FINN's own MVAUs, those with
+    weights of one bit are taken, except ±1 on ±1 inputs without `binaryXnorMode`: these give the
+    number of pairs that agree, whatever they were made of.
     """
 
     def apply(self, model: ModelWrapper) -> tuple[ModelWrapper, bool]:
@@ -39,23 +42,26 @@ class SpecializeKernels(Transformation):
             if node.domain != DOMAIN or node.op_type not in _KERNEL_OPS:
                 continue
             instance = getCustomOp(node)
-            if instance.get_nodeattr("preferred_impl_style") == "hls":
+            hls = instance.get_nodeattr("preferred_impl_style") == "hls"
+            op_type = (_HLS_OPS if hls else _KERNEL_OPS).get(node.op_type)
+            if op_type is None:
                 continue
-            kernel_node = _specialized(node)
+            kernel_node = _specialized(node, op_type)
             refusal = _refusal(instance) or getCustomOp(kernel_node).refusal
             if refusal is None:
                 nodes.remove(node)
                 nodes.insert(index, kernel_node)
                 continue
-            log.warning(f"{node.name}: left to FINN, bnnedge's RTL does not do {refusal}")
+            log.warning(f"{node.name}: left to FINN, bnnedge's kernels do not do {refusal}")
             if issubclass(rtl.custom_op.get(f"{node.op_type}_rtl", object), KernelOp):
                 instance.set_nodeattr("preferred_impl_style", "hls")
         return model.transform(GiveUniqueNodeNames()), False
 
 
-def _specialized(node: NodeProto) -> NodeProto:
+def _specialized(node: NodeProto, op_type: str) -> NodeProto:
+    style = op_type.rpartition("_")[2]
     twin = helper.make_node(
-        _KERNEL_OPS[node.op_type], node.input, node.output, name=node.name, domain=f"{DOMAIN}.rtl"
+        op_type, node.input, node.output, name=node.name, domain=f"{DOMAIN}.{style}"
     )
     dropped = ("preferred_impl_style", "mem_mode")
     twin.attribute.extend(part for part in node.attribute if part.name not in dropped)

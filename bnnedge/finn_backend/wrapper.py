@@ -51,6 +51,10 @@ class Hardware:
         """Write `<name>.v` and `<name>_kernels.sv`, and memory files where kernels want them."""
         (folder / f"{name}.v").write_text(self._axi_text(name))
         (folder / f"{name}_kernels.sv").write_text(self._kernels_text(name))
+        self.write_memories()
+
+    def write_memories(self) -> None:
+        """Write the memory files that kernels want, where their names say."""
         for placed in self.network:
             for file, text in placed.kernel.memories.items():
                 Path(file).write_text(text)

@@ -14,12 +14,12 @@ from bnnedge.design import Design
 from bnnedge.errors import BnnEdgeError, SimulationError
 
 STANDARD = "c++14"
-_FLAGS = (f"-std={STANDARD}", "-O1", "-w")
+FLAGS = (f"-std={STANDARD}", "-O1", "-w")
 _SOURCES = ("bnnedge_core.cpp", "test_bench.cpp")
 _BENCH = "test_bench"
 _TIMEOUT_S = 3600.0
 # What hls::stream prints where words are missing or left over.
-_STREAM_WARNING = "WARNING: Hls::stream"
+STREAM_WARNING = "WARNING: Hls::stream"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -46,12 +46,12 @@ class CModel:
         headers = tools.ap_types(self.ap_types)
         cache = tools.cache_dir() / "hls"
         sources = sorted(p for pattern in ("**/*.hpp", "*.cpp") for p in self.folder.glob(pattern))
-        key = digest(list(_FLAGS), tools.version("g++"), sorted(headers.rglob("*.h")), sources)
+        key = digest(list(FLAGS), tools.version("g++"), sorted(headers.rglob("*.h")), sources)
 
         def build(_: Path, done: Path, log: Path) -> None:
             argv: list[str | Path] = [
                 tools.find("g++"),
-                *_FLAGS,
+                *FLAGS,
                 "-isystem",
                 headers,
                 "-I",
@@ -84,7 +84,7 @@ class CModel:
             tools.run(
                 [bench, "inputs.bin", "outputs.bin"], cwd=folder, log=log, timeout_s=_TIMEOUT_S
             )
-            warnings = [line for line in log.read_text().splitlines() if _STREAM_WARNING in line]
+            warnings = [line for line in log.read_text().splitlines() if STREAM_WARNING in line]
             if warnings:
                 raise SimulationError(f"{self.design.name}: {warnings[0]}")
             packed = np.frombuffer((folder / "outputs.bin").read_bytes(), np.uint8)

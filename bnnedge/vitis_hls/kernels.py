@@ -66,7 +66,7 @@ def frame_words(module: str, p: Mapping[str, int]) -> tuple[int, int]:
             return p["Elements"], p["K"]
         case "stream_last":
             return p["Beats"], p["Beats"]
-        case "stream_fork" | "add" | "code_table" | "resize_elements":
+        case "stream_fork" | "add" | "code_table" | "resize_elements" | "match_count":
             return 1, 1
         case _:
             raise AssertionError(f"{module} has no twin in HLS")

@@ -83,60 +83,69 @@ def build_top(design: Design, folder: Path) -> Top:
 
     A `stream_fifo` is no call: it is the depth of the stream that goes into it.
     """
-    return _Builder(folder).build(design)
+    builder = TopBuilder(folder, {S_AXIS: design.input_beats})
+    # None is s_axis to those that read it, and what is behind the last kernel at the end.
+    variables: dict[str | None, str] = {None: S_AXIS}
+    for kernel in design.kernels:
+        inputs = tuple(variables[stream] for stream in kernel.inputs)
+        width = kernel.width_bits
+        if kernel.resize is not None:
+            width = int(kernel.resize["Elements"]) * int(kernel.resize["InBits"])
+        outputs: tuple[str, ...]
+        if kernel.depth_words is not None:
+            outputs = inputs
+            builder.deepen(inputs[0], kernel.depth_words)
+        else:
+            several = len(kernel.outputs) > 1
+            outputs = tuple(
+                f"from_{kernel.name}_{port}" if several else f"from_{kernel.name}"
+                for port in range(len(kernel.outputs))
+            )
+            builder.call(kernel.module, kernel.name, kernel.parameters, inputs, outputs, width)
+        if kernel.resize is not None:
+            name = f"{kernel.name}_resize"
+            resized = (f"from_{name}",)
+            builder.call(
+                "resize_elements", name, kernel.resize, outputs, resized, kernel.width_bits
+            )
+            outputs = resized
+        variables.update(zip(kernel.outputs, outputs, strict=True))
+    last = {"Width": design.output_width_bits, "Beats": design.output_beats}
+    builder.call("stream_last", "last", last, (variables[None],), (M_AXIS,), None)
+    return builder.top
 
 
-class _Builder:
-    def __init__(self, folder: Path) -> None:
+class TopBuilder:
+    """Collects calls in the order of the data.
+
+    Args:
+        folder: that the names of memory files are relative to.
+        words: of an image, by the stream that the top function takes.
+    """
+
+    def __init__(self, folder: Path, words: Mapping[str, int]) -> None:
         self._folder = folder
         self._channels: dict[str, Channel] = {}
-        self._words: dict[str, int] = {}  # of an image, by the stream's variable
+        self._words = dict(words)  # of an image, by the stream's variable
         self._calls: list[Call] = []
         self._roms: dict[str, Rom] = {}
 
-    def build(self, design: Design) -> Top:
-        # None is s_axis to those that read it, and what is behind the last kernel at the end.
-        variables: dict[str | None, str] = {None: S_AXIS}
-        self._words[S_AXIS] = design.input_beats
-        for kernel in design.kernels:
-            inputs = tuple(variables[stream] for stream in kernel.inputs)
-            width = kernel.width_bits
-            if kernel.resize is not None:
-                width = int(kernel.resize["Elements"]) * int(kernel.resize["InBits"])
-            outputs: tuple[str, ...]
-            if kernel.depth_words is not None:
-                outputs = inputs
-                self._deepen(inputs[0], kernel.depth_words)
-            else:
-                several = len(kernel.outputs) > 1
-                outputs = tuple(
-                    f"from_{kernel.name}_{port}" if several else f"from_{kernel.name}"
-                    for port in range(len(kernel.outputs))
-                )
-                self._call(kernel.module, kernel.name, kernel.parameters, inputs, outputs, width)
-            if kernel.resize is not None:
-                name = f"{kernel.name}_resize"
-                resized = (f"from_{name}",)
-                self._call(
-                    "resize_elements", name, kernel.resize, outputs, resized, kernel.width_bits
-                )
-                outputs = resized
-            variables.update(zip(kernel.outputs, outputs, strict=True))
-        last = {"Width": design.output_width_bits, "Beats": design.output_beats}
-        self._call("stream_last", "last", last, (variables[None],), (M_AXIS,), None)
+    @property
+    def top(self) -> Top:
+        """What was collected."""
         return Top(
             channels=tuple(self._channels.values()),
             calls=tuple(self._calls),
             roms=tuple(self._roms.values()),
         )
 
-    def _deepen(self, stream: str, words: int) -> None:
+    def deepen(self, stream: str, words: int) -> None:
         """Give the stream the depth of a FIFO; the host's own stream has none."""
         if stream != S_AXIS:
             channel = self._channels[stream]
             self._channels[stream] = dataclasses.replace(channel, depth_words=words)
 
-    def _call(
+    def call(
         self,
         module: str,
         name: str,

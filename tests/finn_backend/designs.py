@@ -7,6 +7,8 @@ from typing import Any
 
 import numpy as np
 from finn.core.onnx_exec import execute_onnx
+from finn.transformation.fpgadataflow.compile_cppsim import CompileCppSim
+from finn.transformation.fpgadataflow.prepare_cppsim import PrepareCppSim
 from finn.transformation.fpgadataflow.prepare_ip import PrepareIP
 from finn.transformation.fpgadataflow.prepare_rtlsim import PrepareRTLSim
 from finn.transformation.fpgadataflow.set_exec_mode import SetExecMode
@@ -15,6 +17,7 @@ from numpy.typing import NDArray
 from onnx import TensorProto, helper
 from qonnx.core.datatype import DataType
 from qonnx.core.modelwrapper import ModelWrapper
+from qonnx.custom_op.registry import getCustomOp
 from qonnx.util.basic import qonnx_make_model
 
 from bnnedge.finn_backend import SpecializeKernels, use_verilator
@@ -98,3 +101,20 @@ def run_rtl(
     for result in results[1:]:
         assert all(np.array_equal(result[name], results[0][name]) for name in result)
     return results[0]
+
+
+def to_hls(model: ModelWrapper) -> ModelWrapper:
+    """Specialised as nodes that prefer hls."""
+    for node in model.graph.node:
+        getCustomOp(node).set_nodeattr("preferred_impl_style", "hls")
+    return model.transform(SpecializeKernels())
+
+
+def run_cppsim(
+    model: ModelWrapper, values: Mapping[str, NDArray[Any]], *, cache: Path
+) -> dict[str, NDArray[Any]]:
+    """Outputs of cppsim; as `run_rtl`, but nothing is cached."""
+    model = to_hls(model)
+    for transformation in (PrepareCppSim(), CompileCppSim(), SetExecMode("cppsim")):
+        model = model.transform(transformation)
+    return dict(execute_onnx(model, dict(values)))

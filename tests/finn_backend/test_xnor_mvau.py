@@ -1,5 +1,6 @@
-"""`XnorMVAU_rtl` in rtlsim against numpy and QONNX."""
+"""`XnorMVAU_rtl` in rtlsim and `XnorMVAU_hls` in cppsim against numpy and QONNX."""
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -18,9 +19,15 @@ from qonnx.custom_op.registry import getCustomOp
 
 from bnnedge.errors import DesignError, FoldingError
 from bnnedge.finn_backend import SpecializeKernels, use_verilator
-from tests.finn_backend.designs import Tensor, one_node, run_rtl, to_rtl
+from tests.finn_backend.designs import Tensor, one_node, run_cppsim, run_rtl, to_rtl
+from tests.hls.bench import needs_ap_types
 
 SLOW = pytest.mark.slow
+Run = Callable[..., dict[str, NDArray[Any]]]
+BACKENDS = [
+    pytest.param(run_rtl, id="rtl"),
+    pytest.param(run_cppsim, id="hls", marks=needs_ap_types),
+]
 
 
 def mvau(
@@ -88,6 +95,7 @@ def check(
     result: str,
     thresholds: NDArray[Any] | None = None,
     xnor_mode: bool = False,
+    run: Run = run_rtl,
     **options: Any,
 ) -> None:
     model = mvau(
@@ -101,7 +109,7 @@ def check(
     wanted = reference(x, weights, result=result, thresholds=thresholds, xnor_mode=xnor_mode)
     values = {"x": ((x + 1) / 2 if xnor_mode else x).astype(np.float32)}
     assert np.array_equal(execute_onnx(model, values)["y"], wanted)
-    assert np.array_equal(run_rtl(model, values, cache=cache)["y"], wanted)
+    assert np.array_equal(run(model, values, cache=cache)["y"], wanted)
 
 
 def hostile_weights(rng: np.random.Generator, mw: int, mh: int) -> NDArray[Any]:
@@ -119,6 +127,7 @@ def hostile_inputs(rng: np.random.Generator, weights: NDArray[Any]) -> NDArray[A
 
 # The folds, types and sizes of FINN+'s tests/fpgadataflow/test_fpgadataflow_mvau.py
 # (test_fpgadataflow_mvau_rtlsim), where weights are BIPOLAR.
+@pytest.mark.parametrize("run", BACKENDS)
 @pytest.mark.parametrize(
     ("idt", "xnor_mode"), [("BIPOLAR", False), ("BIPOLAR", True), ("INT4", False)]
 )
@@ -132,7 +141,7 @@ def hostile_inputs(rng: np.random.Generator, weights: NDArray[Any]) -> NDArray[A
     ],
 )
 def test_finns_own_grid(
-    cache: Path, xnor_mode: bool, act: str | None, idt: str, nf: int, sf: int
+    cache: Path, run: Run, xnor_mode: bool, act: str | None, idt: str, nf: int, sf: int
 ) -> None:
     rng = np.random.default_rng(nf * 100 + sf)
     mw = mh = 16
@@ -159,13 +168,15 @@ def test_finns_own_grid(
         xnor_mode=xnor_mode,
         pe=mh // nf,
         simd=mw // sf,
+        run=run,
     )
 
 
+@pytest.mark.parametrize("run", BACKENDS)
 @pytest.mark.parametrize("xnor_mode", [False, True])
 @pytest.mark.parametrize("result", ["BIPOLAR", "UINT2"])
 def test_thresholds_out_of_range_on_ties_and_between(
-    cache: Path, xnor_mode: bool, result: str
+    cache: Path, run: Run, xnor_mode: bool, result: str
 ) -> None:
     """Ends of the range, beyond it, infinite, halves; an odd width, one row for all channels."""
     rng = np.random.default_rng(5)
@@ -193,11 +204,13 @@ def test_thresholds_out_of_range_on_ties_and_between(
             xnor_mode=xnor_mode,
             pe=3,
             simd=21,
+            run=run,
         )
 
 
+@pytest.mark.parametrize("run", BACKENDS)
 @pytest.mark.parametrize("xnor_mode", [False, True])
-def test_accumulators_hold_every_sum(cache: Path, xnor_mode: bool) -> None:
+def test_accumulators_hold_every_sum(cache: Path, run: Run, xnor_mode: bool) -> None:
     """64 of 64 pairs agree: FINN's MVAU takes INT7 for [−64, 63], and clips thresholds to it."""
     rng = np.random.default_rng(0)
     weights = hostile_weights(rng, 64, 4)
@@ -212,7 +225,7 @@ def test_accumulators_hold_every_sum(cache: Path, xnor_mode: bool) -> None:
     wanted = reference(x, weights, result="INT8", thresholds=None, xnor_mode=xnor_mode)
     assert wanted.max() == 64
     values = {"x": ((x + 1) / 2 if xnor_mode else x).astype(np.float32)}
-    assert np.array_equal(run_rtl(model, values, cache=cache)["y"], wanted)
+    assert np.array_equal(run(model, values, cache=cache)["y"], wanted)
 
 
 def test_finns_rounding_leaves_thresholds_alone(cache: Path) -> None:

@@ -89,14 +89,9 @@ class XnorMVAU(MVAU):
         limit = synapses * max(-element.least, element.most)
         return -limit, limit
 
-
-@register_rtl
-class XnorMVAU_rtl(KernelOp, XnorMVAU):  # noqa: N801
-    """`XnorMVAU` on `xnor_mvu` or `integer_mvu`, and `multi_threshold` for codes of k bits."""
-
     @property
-    def refusal(self) -> str | None:
-        """Weights of more bits, weights that change, real numbers."""
+    def kernel_refusal(self) -> str | None:
+        """What bnnedge's kernels do not do: weights of more bits, weights that change, reals."""
         if self.get_nodeattr("runtime_writeable_weights"):
             return "writable weights"
         x, weights = (self.get_input_datatype(index) for index in (0, 1))
@@ -104,7 +99,7 @@ class XnorMVAU_rtl(KernelOp, XnorMVAU):  # noqa: N801
             return f"weights of type {weights.name}"
         return f"elements of type {x.name}" if element_type(x) is None else None
 
-    def hardware(self, model: Any, memory_prefix: str) -> Hardware:
+    def kernels(self, model: Any, memory_prefix: str) -> Hardware:
         """The matrix-vector unit, with what comes behind it; see `KernelOp.hardware`."""
         element = self._element()
         bits = self._weight_bits(model)
@@ -248,3 +243,17 @@ class XnorMVAU_rtl(KernelOp, XnorMVAU):  # noqa: N801
         if self.get_nodeattr("binaryXnorMode"):
             return MatchCountKernel(synapses=self.get_nodeattr("MW"), **sizes)
         return ResizeElementsKernel(signed=True, **sizes)
+
+
+@register_rtl
+class XnorMVAU_rtl(KernelOp, XnorMVAU):  # noqa: N801
+    """`XnorMVAU` on `xnor_mvu` or `integer_mvu`, and `multi_threshold` for codes of k bits."""
+
+    @property
+    def refusal(self) -> str | None:
+        """Weights of more bits, weights that change, real numbers."""
+        return self.kernel_refusal
+
+    def hardware(self, model: Any, memory_prefix: str) -> Hardware:
+        """The matrix-vector unit, with what comes behind it; see `KernelOp.hardware`."""
+        return self.kernels(model, memory_prefix)
