@@ -409,6 +409,7 @@ def _both_classes(
     card: "ModelCard", test: "Split", scratch: Path, progress: Progress
 ) -> dict[str, NDArray[np.int64]]:
     """Classes of the test images by backend, "pytorch" first; stages go to `scratch`."""
+    from bnnedge.emulator import Emulator
     from bnnedge.models.pretrained.load import load_card
 
     # Both stages compare what they do on adversarial inputs; here only few images of the set.
@@ -420,8 +421,6 @@ def _both_classes(
     progress("running PyTorch", 0.5)
     classes = {"pytorch": load_card(card).predict(test.images)}
     progress("running the Dataflow", 0.6)
-    from bnnedge.emulator import Emulator
-
     dataflow = Dataflow.load(scratch / "dataflow")
     return {**classes, "dataflow": Emulator(dataflow).predict(test.inputs)}
 

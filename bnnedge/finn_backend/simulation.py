@@ -59,25 +59,25 @@ class Simulation:
         stall_out: float = 0.0,
         seed: int = 0,
     ) -> None:
-        self._library = verilator.load_library(library)
         handle, integer, real = ctypes.c_void_p, ctypes.c_int64, ctypes.c_double
-        signatures: dict[str, tuple[list[Any], Any]] = {
-            "create": ([ctypes.c_char_p, ctypes.c_char_p, ctypes.c_uint64, real, real], handle),
-            "destroy": ([handle], None),
-            "reset": ([handle], None),
-            "count": ([handle, ctypes.c_int32], integer),
-            "name": ([handle, ctypes.c_int32, integer], ctypes.c_char_p),
-            "bytes": ([handle, ctypes.c_int32, integer], integer),
-            "begin": ([handle, handle, handle, integer], None),
-            "listen": ([handle, handle, handle], None),
-            "run": ([handle, real], ctypes.c_int32),
-            "cycles": ([handle], integer),
-            "culprit": ([handle], integer),
-            "messages": ([], ctypes.c_char_p),
+        signatures: verilator.Signatures = {
+            "axis_create": (
+                [ctypes.c_char_p, ctypes.c_char_p, ctypes.c_uint64, real, real],
+                handle,
+            ),
+            "axis_destroy": ([handle], None),
+            "axis_reset": ([handle], None),
+            "axis_count": ([handle, ctypes.c_int32], integer),
+            "axis_name": ([handle, ctypes.c_int32, integer], ctypes.c_char_p),
+            "axis_bytes": ([handle, ctypes.c_int32, integer], integer),
+            "axis_begin": ([handle, handle, handle, integer], None),
+            "axis_listen": ([handle, handle, handle], None),
+            "axis_run": ([handle, real], ctypes.c_int32),
+            "axis_cycles": ([handle], integer),
+            "axis_culprit": ([handle], integer),
+            "axis_messages": ([], ctypes.c_char_p),
         }
-        for name, (arguments, result) in signatures.items():
-            function = getattr(self._library, f"axis_{name}")
-            function.argtypes, function.restype = arguments, result
+        self._library = verilator.load_library(library, signatures)
         self._handle: int | None = self._library.axis_create(
             str(data).encode(), str(trace).encode() if trace else None, seed, stall_in, stall_out
         )
@@ -181,8 +181,7 @@ class Simulation:
                 return f"stuck for {watchdog} cycles ({done})"
             case _:
                 text = self._library.axis_messages().decode(errors="replace")
-                lines = [line.strip() for line in text.splitlines() if line.strip()]
-                return f"the design stopped: {'; '.join(lines[:2]) or 'called $finish'} ({done})"
+                return f"{verilator.stop_reason(text)} ({done})"
 
 
 def _buffer(parts: Iterable[bytes]) -> "ctypes.Array[ctypes.c_uint8]":

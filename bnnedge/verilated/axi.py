@@ -4,7 +4,6 @@ import ctypes
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from types import TracebackType
 
 import numpy as np
 from numpy.typing import NDArray
@@ -87,7 +86,7 @@ def compile_axi_model(
     )
 
 
-class AxiModel:
+class AxiModel(verilator.Closeable):
     """The processor's end. Close it, or use it in a `with` statement.
 
     Time passes in accesses to registers and in `run`.
@@ -105,9 +104,8 @@ class AxiModel:
         self, library: Path, *, data_folder: Path, traffic: AxiTraffic | None = None
     ) -> None:
         traffic = traffic or AxiTraffic()
-        self._library = verilator.load_library(library)
         handle, word = ctypes.c_void_p, ctypes.c_uint32
-        signatures = {
+        signatures: verilator.Signatures = {
             "axi_open": ([ctypes.POINTER(_Setup), ctypes.c_char_p], handle),
             "axi_close": ([handle], None),
             "axi_memory": ([handle], ctypes.POINTER(ctypes.c_uint8)),
@@ -120,10 +118,7 @@ class AxiModel:
             "axi_failed": ([], ctypes.c_int),
             "axi_messages": ([], ctypes.c_char_p),
         }
-        for name, (arguments, result) in signatures.items():
-            function = getattr(self._library, name)
-            function.argtypes = arguments
-            function.restype = result
+        self._library = verilator.load_library(library, signatures)
         setup = _Setup(
             memory_base=MEMORY_BASE,
             memory_bytes=_MEMORY_BYTES,
@@ -142,17 +137,6 @@ class AxiModel:
             self._library.axi_memory(self._handle), (_MEMORY_BYTES,)
         )
         self._check()
-
-    def __enter__(self) -> "AxiModel":
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self.close()
 
     def close(self) -> None:
         """Free the model and its memory; a second call does nothing."""

@@ -4,7 +4,6 @@ import ctypes
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from types import TracebackType
 
 from bnnedge.errors import SimulationError
 from bnnedge.verilated import verilator
@@ -54,7 +53,7 @@ def compile_serial_model(
     )
 
 
-class SerialModel:
+class SerialModel(verilator.Closeable):
     """The host's end of the line. Close it, or use it in a `with` statement.
 
     Args:
@@ -67,8 +66,7 @@ class SerialModel:
     def __init__(
         self, library: Path, *, clocks_per_bit: float, seed: int = 1, data_folder: Path
     ) -> None:
-        self._library = ctypes.CDLL(str(library))
-        signatures = {
+        signatures: verilator.Signatures = {
             "serial_open": ([ctypes.c_double, ctypes.c_uint32, ctypes.c_char_p], ctypes.c_void_p),
             "serial_close": ([ctypes.c_void_p], None),
             "serial_write": ([ctypes.c_void_p, ctypes.c_char_p, ctypes.c_uint64], None),
@@ -82,25 +80,11 @@ class SerialModel:
             "serial_framing_errors": ([ctypes.c_void_p], ctypes.c_uint64),
             "serial_messages": ([], ctypes.c_char_p),
         }
-        for name, (arguments, result) in signatures.items():
-            function = getattr(self._library, name)
-            function.argtypes = arguments
-            function.restype = result
+        self._library = verilator.load_library(library, signatures)
         self._handle = self._library.serial_open(clocks_per_bit, seed, str(data_folder).encode())
 
-    def __enter__(self) -> "SerialModel":
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self.close()
-
     def close(self) -> None:
-        """Free the model."""
+        """Free the model; a second call does nothing."""
         if self._handle is not None:
             self._library.serial_close(self._handle)
             self._handle = None

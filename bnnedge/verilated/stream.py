@@ -446,8 +446,7 @@ class StreamModel:
             case _Status.EXTRA_BEAT:
                 return f"{where}: an output beat too many ({_done(job)})"
             case _:
-                lines = [line.strip() for line in messages.splitlines() if line.strip()]
-                return f"{where}: the design stopped: {'; '.join(lines[:2]) or 'called $finish'}"
+                return f"{where}: {verilator.stop_reason(messages)}"
 
     def _stuck(self, job: Any, streams: Sequence[StreamState]) -> str:
         """Which streams hold a beat that is not taken, or wait for one; from input to output."""
