@@ -26,6 +26,10 @@ class DataError(BnnEdgeError):
     """A data set is missing, truncated or not the one named."""
 
 
+class ArrayError(DataError):
+    """An `.npy` or `.npz` file is missing, damaged, too large, or holds more than numbers."""
+
+
 class CheckpointError(BnnEdgeError):
     """A checkpoint cannot be read, or holds more than weights."""
 
