@@ -1,7 +1,5 @@
 """Reading TOML and JSON into frozen dataclasses: unknown keys and wrong types are errors."""
 
-import json
-import tomllib
 import types
 from collections.abc import Mapping
 from enum import Enum
@@ -17,6 +15,9 @@ from cattrs.errors import (
 )
 
 from bnnedge.errors import BnnEdgeError, ConfigError
+from bnnedge.files import load_json, read_toml
+
+__all__ = ["load_json", "load_toml", "structure"]
 
 Config = TypeVar("Config")
 
@@ -102,17 +103,5 @@ def _first_cause(error: BaseException, where: tuple[str, ...]) -> tuple[tuple[st
 
 
 def load_toml(path: Path, wanted: type[Config]) -> Config:
-    """A dataclass from a TOML file. Raises ConfigError, see `structure`."""
-    try:
-        record = tomllib.loads(path.read_text())
-    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
-        raise ConfigError(f"cannot read {path}: {error}") from error
-    return structure(record, wanted, source=str(path))
-
-
-def load_json(path: Path) -> Any:
-    """The value in a JSON file. Raises ConfigError."""
-    try:
-        return json.loads(path.read_text())
-    except (OSError, ValueError) as error:
-        raise ConfigError(f"cannot read {path}: {error}") from error
+    """A dataclass from a TOML file. Raises ConfigError, see `structure` and `read_toml`."""
+    return structure(read_toml(path), wanted, source=str(path))

@@ -7,7 +7,6 @@ from pathlib import Path
 
 from bnnedge import tools
 from bnnedge.artifacts import sha256_of
-from bnnedge.config import load_json
 from bnnedge.deployment.package import DEVICE_FOLDER, RTL_FOLDER, RUNTIME_FOLDER, RUNTIME_NAME
 from bnnedge.deployment.runtime import (
     Accelerator,
@@ -27,6 +26,7 @@ from bnnedge.deployment.simulated_pynq import SimulatedPynq, open_simulated
 from bnnedge.design import Design
 from bnnedge.device import TOP_MODULE, device_parameters
 from bnnedge.errors import DeploymentError
+from bnnedge.files import load_json
 from bnnedge.verilated.axi import AxiTraffic
 from bnnedge.verilated.serial import SerialPorts, compile_serial_model
 

@@ -5,9 +5,10 @@ import json
 from dataclasses import dataclass
 from pathlib import Path
 
-from bnnedge.config import load_json, structure
+from bnnedge.config import structure
 from bnnedge.design import Design
 from bnnedge.errors import ConfigError, SynthesisError
+from bnnedge.files import load_json
 
 DEVICE_FILE = "device.json"
 SV_FOLDER = Path(__file__).parent / "sv"
@@ -120,7 +121,7 @@ def load_device(folder: Path) -> Device | AxiDevice:
     path = folder / DEVICE_FILE
     try:
         record = load_json(path)
-        if record.pop("interface", None) == "axi":
+        if isinstance(record, dict) and record.pop("interface", None) == "axi":
             return structure(record, AxiDevice, source=str(path))
         return structure(record, Device, source=str(path))
     except ConfigError as error:
