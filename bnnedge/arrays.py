@@ -20,6 +20,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bnnedge.errors import ArrayError
+from bnnedge.filekinds import NPY, NPZ, refuse_other_file
 
 MOST_BYTES = 1 << 29
 """Of all arrays of an `.npz` file: the largest test set, SVHN's, takes 320 MB as float32."""
@@ -118,7 +119,7 @@ def open_npz(path: Path, *, most_bytes: int = MOST_BYTES) -> Iterator[ArrayArchi
     Raises:
         ArrayError: the file is missing, damaged, too large, or holds more than numbers.
     """
-    with _opened(path) as source:
+    with _opened(path, NPZ, b"PK") as source:
         try:
             _require_small_directory(source, path)
             archive = zipfile.ZipFile(source)
@@ -166,7 +167,7 @@ def read_npy(path: Path) -> NDArray[Any]:
     Raises:
         ArrayError: the file is missing, truncated, no `.npy` file, or holds more than numbers.
     """
-    with _opened(path) as source:
+    with _opened(path, NPY, _MAGIC) as source:
         try:
             header = _read_header(source, str(path))
             _require_size(header, path.stat().st_size, str(path))
@@ -176,7 +177,7 @@ def read_npy(path: Path) -> NDArray[Any]:
 
 
 @contextlib.contextmanager
-def _opened(path: Path) -> Iterator[IO[bytes]]:
+def _opened(path: Path, wanted: str, start: bytes) -> Iterator[IO[bytes]]:
     try:
         mode = path.stat().st_mode
         if not stat.S_ISREG(mode):
@@ -187,6 +188,9 @@ def _opened(path: Path) -> Iterator[IO[bytes]]:
     except ValueError as error:  # a name with a NUL
         raise ArrayError(f"cannot read {str(path)!r}: {error}") from error
     with source:
+        if source.read(len(start)) != start:
+            refuse_other_file(path, ArrayError, wanted)
+        source.seek(0)
         yield source
 
 

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any, BinaryIO
 
 from bnnedge.errors import BnnEdgeError, ConfigError
+from bnnedge.filekinds import TEXT, refuse_other_file
 
 MOST_JSON_BYTES = 2**24
 MOST_TOML_BYTES = 2**17
@@ -64,6 +65,7 @@ def read_text_bounded(
     try:
         return read_bytes_bounded(path, most_bytes, raises=raises).decode("utf-8-sig")
     except UnicodeDecodeError as error:
+        refuse_other_file(path, raises, TEXT)
         raise raises(f"cannot read {path}: it is not text in UTF-8 (byte {error.start})") from error
 
 
@@ -87,6 +89,7 @@ def load_json(
     except RecursionError as error:
         raise _too_deep(path, raises) from error
     except ValueError as error:
+        refuse_other_file(path, raises, TEXT)
         raise raises(f"cannot read {path}: it is not JSON: {error}") from error
     _check_depth(value, path, raises)
     return value
@@ -107,6 +110,7 @@ def read_toml(path: Path, *, raises: type[BnnEdgeError] = ConfigError) -> dict[s
     except RecursionError as error:
         raise _too_deep(path, raises) from error
     except ValueError as error:
+        refuse_other_file(path, raises, TEXT)
         raise raises(f"cannot read {path}: it is not TOML: {error}") from error
     _check_depth(table, path, raises)
     return table

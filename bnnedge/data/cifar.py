@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bnnedge.errors import DataError
+from bnnedge.filekinds import PICKLE, refuse_other_file
 
 CLASSES = (
     "airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "horse", "ship", "truck",
@@ -61,6 +62,7 @@ def _read(path: Path) -> tuple[NDArray[np.uint8], NDArray[np.int64]]:
 def _records(path: Path, content: bytes) -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:
     """One byte of label and 3072 of pixels for every image."""
     if not content or len(content) % (_BYTES + 1):
+        refuse_other_file(path, DataError, "a batch of CIFAR-10")
         raise DataError(
             f"{path} is truncated or damaged: wanted a multiple of {_BYTES + 1} bytes, "
             f"got {len(content)}"
@@ -74,6 +76,7 @@ def _unpickled(path: Path, content: bytes) -> tuple[NDArray[np.uint8], NDArray[A
         record = _Numbers(io.BytesIO(content), encoding="bytes").load()
         pixels, labels = record[b"data"], np.array(record[b"labels"])
     except Exception as error:  # whatever a damaged pickle provokes
+        refuse_other_file(path, DataError, "a batch of CIFAR-10", PICKLE)
         raise DataError(f"{path} is damaged or no batch of CIFAR-10: {error}") from error
     fits = isinstance(pixels, np.ndarray) and pixels.shape == (len(labels), _BYTES)
     if not fits or pixels.dtype != np.uint8 or labels.dtype.kind != "i" or labels.ndim != 1:

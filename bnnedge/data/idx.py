@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bnnedge.errors import DataError
+from bnnedge.filekinds import GZIP, refuse_other_file
 
 _UINT8 = 0x08
 
@@ -27,6 +28,7 @@ def read_idx(path: Path) -> NDArray[np.uint8]:
             f"{path} cannot be read: {error}", remedy="fetch the data set again"
         ) from error
     if len(content) < 4 or content[:2] != b"\0\0":
+        refuse_other_file(path, DataError, "an IDX file", GZIP)
         raise DataError(
             f"{path} is not an IDX file: it starts with {content[:4].hex() or 'nothing'}"
         )

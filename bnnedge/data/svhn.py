@@ -7,6 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bnnedge.errors import DataError
+from bnnedge.filekinds import MATLAB, refuse_other_file
 
 
 def read_svhn(folder: Path, part: str) -> tuple[NDArray[np.uint8], NDArray[np.int64]]:
@@ -28,8 +29,10 @@ def read_svhn(folder: Path, part: str) -> tuple[NDArray[np.uint8], NDArray[np.in
         content = loadmat(path, variable_names=["X", "y"])
         images, labels = content["X"], content["y"].reshape(-1)
     except (OSError, ValueError, TypeError, KeyError, IndexError, NotImplementedError) as error:
+        refuse_other_file(path, DataError, MATLAB)
         raise DataError(f"{path} is damaged: {error}") from error
     except (MatReadError, zlib.error) as error:
+        refuse_other_file(path, DataError, MATLAB)
         raise DataError(f"{path} is damaged: {error}") from error
     wanted = (32, 32, 3, len(labels))
     if images.shape != wanted or images.dtype != np.uint8 or not len(labels):

@@ -21,6 +21,7 @@ from qonnx.transformation.remove import RemoveUnusedNodes
 from qonnx.util.basic import get_by_name
 
 from bnnedge.errors import LoweringError
+from bnnedge.filekinds import ONNX, refuse_other_file
 from bnnedge.lowering.execute import QONNX_DOMAIN
 from bnnedge.lowering.passes.binarise_input import DECLARED_INPUT, BinariseInput
 from bnnedge.lowering.passes.edit import Inserter
@@ -71,16 +72,23 @@ def _parse(path: Path) -> onnx.ModelProto:
     try:
         model = onnx.load(path)
     except (OSError, onnx.checker.ValidationError) as error:
+        for file in external_files(path):
+            refuse_other_file(file, LoweringError, f"the external data of {path.name}")
         raise LoweringError(
             f"{path}: its external data cannot be read ({_line(error)})",
             remedy="put the .data file beside the model",
         ) from error
     except Exception as error:
+        refuse_other_file(path, LoweringError, ONNX)
         raise LoweringError(
             f"{path} is not an ONNX model, or truncated ({_line(error)})"
         ) from error
     if not model.graph.node or not model.graph.output:
-        raise LoweringError(f"{path} is not an ONNX model, or truncated: its graph is empty")
+        refuse_other_file(path, LoweringError, ONNX)
+        raise LoweringError(
+            f"{path} is not an ONNX model, or truncated: its graph is empty",
+            remedy="export the network again; wanted at least one node and one output",
+        )
     return model
 
 

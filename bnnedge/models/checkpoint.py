@@ -17,6 +17,7 @@ import torch
 from numpy.typing import NDArray
 
 from bnnedge.errors import CheckpointError
+from bnnedge.filekinds import CHECKPOINT, PICKLE, TEXT, refuse_other_file
 from bnnedge.models.network import Network
 from bnnedge.models.record import network_from_record, network_record
 from bnnedge.ops.weights import BinaryWeights
@@ -106,6 +107,7 @@ def load_checkpoint(folder: Path) -> Checkpoint:
     except FileNotFoundError:
         raise CheckpointError(f"{path} is missing", remedy="train again") from None
     except Exception as error:  # torch.load lets through whatever a damaged file provokes
+        refuse_other_file(path, CheckpointError, CHECKPOINT, PICKLE)
         raise CheckpointError(
             f"{path} is damaged or holds more than weights ({type(error).__name__})",
             remedy="train again; only files of plain tensors are read",
@@ -123,6 +125,7 @@ def _read_record(path: Path) -> dict[str, Any]:
             f"{path} is missing", remedy="give the folder that `bnnedge train` wrote"
         ) from None
     except (OSError, ValueError) as error:
+        refuse_other_file(path, CheckpointError, TEXT)
         raise CheckpointError(f"{path} is not readable JSON", remedy="train again") from error
     if not isinstance(record, dict) or record.get("format") != FORMAT:
         got = record.get("format") if isinstance(record, dict) else type(record).__name__

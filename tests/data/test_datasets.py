@@ -49,7 +49,7 @@ def test_missing_files_name_the_remedy(tmp_path: Path) -> None:
     ("content", "message"),
     [
         (b"", "starts with nothing"),
-        (b"<html>", "not an IDX file"),
+        (b"<html>", "is a web page, wanted an IDX file"),
         (b"\0\0\x0d\1\0\0\0\1\0\0\0\0", "wanted IDX type 0x08"),
         (_idx(np.zeros((4, 5)))[:-1], r"truncated or damaged: header says \(4, 5\)"),
         (_idx(np.zeros((4, 5))) + b"\0", "truncated or damaged"),

@@ -177,7 +177,7 @@ def test_svhn_is_turned_to_channels_first_and_its_tens_are_zeros(tmp_path: Path)
     content = (tmp_path / "train_32x32.mat").read_bytes()
     for damaged in (content[:200], content[:-300], b"", b"<html>nothing here</html>" * 20):
         (tmp_path / "train_32x32.mat").write_bytes(damaged)
-        with pytest.raises(DataError, match="train_32x32.mat is damaged"):
+        with pytest.raises(DataError, match="train_32x32.mat is a web page, wanted a MATLAB file"):
             load_dataset(DatasetName.SVHN, tmp_path)
     (tmp_path / "train_32x32.mat").unlink()
     with pytest.raises(DataError, match="svhn: train_32x32.mat is not in"):
