@@ -1,12 +1,14 @@
 """Reading TOML and JSON into frozen dataclasses: unknown keys and wrong types are errors."""
 
 import types
+import typing
 from collections.abc import Mapping
 from enum import Enum
 from pathlib import Path
 from typing import Any, TypeVar
 
 import cattrs
+import numpy as np
 from cattrs.errors import (
     AttributeValidationNote,
     ClassValidationError,
@@ -39,13 +41,19 @@ def _member(value: Any, wanted: type[Enum]) -> Enum:
     return wanted(value)
 
 
+def _is_class(wanted: Any, base: type) -> bool:
+    return isinstance(wanted, type) and issubclass(wanted, base)
+
+
 def _converter() -> cattrs.Converter:
     converter = cattrs.Converter(forbid_extra_keys=True)
     for primitive in (bool, int, float, str):
         converter.register_structure_hook(primitive, _exactly)
     converter.register_structure_hook(Path, lambda value, _: Path(_exactly(value, str)))
+    converter.register_structure_hook_func(lambda wanted: _is_class(wanted, Enum), _member)
     converter.register_structure_hook_func(
-        lambda wanted: isinstance(wanted, type) and issubclass(wanted, Enum), _member
+        lambda wanted: _is_class(typing.get_origin(wanted), np.ndarray),
+        lambda value, _: _exactly(value, np.ndarray),
     )
     converter.register_structure_hook_func(
         lambda wanted: isinstance(wanted, types.UnionType),

@@ -11,6 +11,7 @@ from bnnedge.dataflow.streams import BIPOLAR, ElementType, Stream
 from bnnedge.errors import DataflowError
 
 MOST_THRESHOLDS = 255  # 8-bit results
+_MOST_ROWS = 1 << 16  # of a table by value
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -66,8 +67,10 @@ class MultiThreshold:
         """Integers (N, …, C) → integers (N, …, C), int64."""
         if not values.size:
             return values.astype(np.int64)
-        least = int(values.min())
-        rows = np.arange(least, int(values.max()) + 1)
+        least, most = int(values.min()), int(values.max())
+        if most - least > _MOST_ROWS:
+            return self._search(values)
+        rows = np.arange(least, most + 1)
         table = np.zeros((len(rows), len(self.thresholds)), np.int16)
         for threshold in self.thresholds.T:
             table += rows[:, None] >= threshold
@@ -76,6 +79,13 @@ class MultiThreshold:
         channels = np.arange(len(self.thresholds))
         codes: NDArray[np.int64] = table[values - least, channels].astype(np.int64)
         return codes
+
+    def _search(self, values: NDArray[Any]) -> NDArray[np.int64]:
+        """`run` without a table of all values between the least and the greatest one."""
+        counts = np.empty(values.shape, np.int64)
+        for channel, thresholds in enumerate(self.thresholds):
+            counts[..., channel] = np.searchsorted(thresholds, values[..., channel], side="right")
+        return self.low + np.where(self.invert, self.thresholds.shape[1] - counts, counts)
 
 
 @dataclass(frozen=True, kw_only=True)

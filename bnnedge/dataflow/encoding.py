@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bnnedge.dataflow.arrays import frozen
-from bnnedge.dataflow.streams import BIPOLAR, ElementType, Stream
+from bnnedge.dataflow.streams import BIPOLAR, MOST_ELEMENTS, ElementType, Stream
 from bnnedge.errors import DataError, DataflowError
 
 Bits = NDArray[np.uint8]
@@ -74,11 +74,14 @@ class _Encoding:
         return math.prod(self.input_shape)
 
     def _verify(self) -> None:
-        if any(size < 1 for size in self.input_shape):
-            raise DataflowError(f"input: shape {self.input_shape} has an empty dimension")
+        if min(self.input_shape, default=0) < 1 or self.elements > MOST_ELEMENTS:
+            raise DataflowError(
+                f"input: wanted 1 to {MOST_ELEMENTS} elements, got shape {self.input_shape}"
+            )
         if self.source.ndim != 1 or self.features < 1:
             raise DataflowError("input: the encoding gives nothing")
-        if math.prod(self.output_shape) != self.features or len(self.output_shape) not in (1, 3):
+        fits = len(self.output_shape) in (1, 3) and min(self.output_shape) > 0
+        if not fits or math.prod(self.output_shape) != self.features:
             raise DataflowError(
                 f"input: {self.features} outputs do not have shape {self.output_shape}"
             )
@@ -183,16 +186,16 @@ class IntegerEncoding(_Encoding):
     def verify(self) -> None:
         """Raises DataflowError where the arrays do not describe an encoding of `input_shape`."""
         self._verify()
-        if self.element == BIPOLAR or self.element.width_bits > 16:
+        if self.element.bipolar or not 1 <= self.element.width_bits <= 16:
             raise DataflowError(f"input: wanted integers of 1 to 16 bits, got {self.element}")
         wanted = self.element.largest - self.element.smallest
-        if self.steps.ndim != 2 or self.steps.shape[1] != wanted:
+        if self.steps.ndim != 2 or self.steps.shape[1] != wanted or not self.steps.size:
             raise DataflowError(f"input: wanted {wanted} steps, got {self.steps.shape}")
         if self.output_shape[-1] % len(self.steps):
             raise DataflowError(
                 f"input: {len(self.steps)} rows of steps do not divide the channels"
             )
-        if not (self.steps[:, 1:] >= self.steps[:, :-1]).all():
+        if np.isnan(self.steps).any() or (self.steps[:, 1:] < self.steps[:, :-1]).any():
             raise DataflowError("input: steps decrease or are NaN")
 
     def encode(self, x: NDArray[Any]) -> NDArray[np.int32]:

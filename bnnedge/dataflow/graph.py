@@ -11,18 +11,28 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from bnnedge.arrays import open_npz
 from bnnedge.dataflow.branches import Add, Concat
 from bnnedge.dataflow.encoding import IntegerEncoding, ThresholdEncoding
 from bnnedge.dataflow.mvu import IntegerMvu, XnorMvu
 from bnnedge.dataflow.nodes import ArgMax, Flatten, Node, OutputTable, ScoreTable, largest_indices
-from bnnedge.dataflow.record import FORMAT_VERSION, OLDEST_VERSION, from_record, to_record
+from bnnedge.dataflow.record import (
+    FORMAT,
+    FORMAT_VERSION,
+    MOST_BYTES,
+    OLDEST_VERSION,
+    from_record,
+    to_record,
+)
 from bnnedge.dataflow.streams import Stream
 from bnnedge.dataflow.windows import SumPool
-from bnnedge.errors import DataflowError
+from bnnedge.errors import ArrayError, ConfigError, DataflowError
+from bnnedge.files import load_json
 
 GRAPH_FILE = "dataflow.json"
 WEIGHTS_FILE = "weights.npz"
 INPUT = "input"  # what the encoded input is called among the streams
+_MOST_NODES = 4096
 _BATCH_ELEMENTS = 1 << 25  # of the widest stream, interpreted at a time: bounds memory
 
 
@@ -91,6 +101,7 @@ class Dataflow:
             if len(names) != wanted:
                 raise DataflowError(f"{node.name}: wanted {wanted} inputs, got {len(names)}")
             streams[node.name] = node.output_stream(*(streams[name] for name in names))
+            streams[node.name].verify(node.name)
         return streams
 
     def verify(self) -> None:
@@ -99,6 +110,19 @@ class Dataflow:
         Raises:
             DataflowError: names the node and what is wrong with it.
         """
+        if len(self.nodes) > _MOST_NODES:
+            raise DataflowError(f"{self.name}: wanted at most {_MOST_NODES} nodes")
+        held = sum(
+            value.nbytes
+            for part in (self.input, *self.nodes, self.output)
+            for value in vars(part).values()
+            if isinstance(value, np.ndarray)
+        )
+        if held > MOST_BYTES:
+            raise DataflowError(
+                f"{self.name}: weights, a byte each, and tables take {held >> 20} MiB,"
+                f" wanted at most {MOST_BYTES >> 20} MiB"
+            )
         self.input.verify()
         names = [node.name for node in self.nodes]
         if len(set(names)) != len(names) or not all(names):
@@ -152,8 +176,8 @@ class Dataflow:
         else:
             before = streams[self.sources[last.name][0]]
             reach, odd_and_even = last.accumulator_limit(before.element), True
-        for node in self.nodes:
-            if isinstance(node, SumPool) and self.nodes.index(node) > self.nodes.index(last):
+        for node in self.nodes[self.nodes.index(last) + 1 :]:
+            if isinstance(node, SumPool):
                 reach *= node.window.taps
                 odd_and_even |= any(node.window.padding)
         return reach, odd_and_even
@@ -259,17 +283,18 @@ class Dataflow:
         """
         folder = Path(folder)
         graph = _load_graph(folder / GRAPH_FILE)
+        weights = folder / WEIGHTS_FILE
         try:
-            if graph["weights_sha256"] != _sha256(folder / WEIGHTS_FILE):
+            if graph.get("weights_sha256") != _sha256(weights):
                 raise DataflowError(
-                    f"{folder / WEIGHTS_FILE} is truncated or was altered (its sha256 differs)",
+                    f"{weights} is truncated or was altered (its sha256 differs)",
                     remedy="run bnnedge lower again",
                 )
-            with np.load(folder / WEIGHTS_FILE, allow_pickle=False) as arrays:
-                dataflow = from_record(graph, arrays)
-        except (OSError, ValueError, KeyError, TypeError, zipfile.BadZipFile) as error:
+            with open_npz(weights, most_bytes=MOST_BYTES) as arrays:
+                dataflow = from_record(graph, arrays, GRAPH_FILE)
+        except (ArrayError, ConfigError, OSError) as error:
             raise DataflowError(
-                f"{folder} does not hold a whole Dataflow ({type(error).__name__}: {error})",
+                f"{folder} does not hold a whole Dataflow ({error})",
                 remedy="run bnnedge lower again",
             ) from error
         dataflow.verify()
@@ -277,7 +302,8 @@ class Dataflow:
 
 
 def _sha256(path: Path) -> str:
-    return hashlib.sha256(path.read_bytes()).hexdigest()
+    with path.open("rb") as source:
+        return hashlib.file_digest(source, "sha256").hexdigest()
 
 
 def _save_arrays(path: Path, arrays: Mapping[str, NDArray[Any]]) -> None:
@@ -291,22 +317,25 @@ def _save_arrays(path: Path, arrays: Mapping[str, NDArray[Any]]) -> None:
 
 
 def _load_graph(path: Path) -> dict[str, Any]:
-    try:
-        graph = json.loads(path.read_text())
-        if graph["format"] != "bnnedge-dataflow":
-            raise ValueError(f"format is {graph['format']!r}")
-        version = int(graph["version"])
-    except FileNotFoundError:
+    if not path.exists():
         raise DataflowError(
             f"{path.parent} is not a Dataflow folder: it has no {path.name}",
             remedy="give the folder that `bnnedge lower` wrote",
-        ) from None
-    except (OSError, ValueError, KeyError, TypeError) as error:
+        )
+    try:
+        graph = load_json(path)
+    except ConfigError as error:
         raise DataflowError(
-            f"{path} is not a readable Dataflow ({type(error).__name__}: {error})",
-            remedy="run bnnedge lower again",
+            f"{path} is not a readable Dataflow ({error})", remedy="run bnnedge lower again"
         ) from error
-    if not OLDEST_VERSION <= version <= FORMAT_VERSION:
+    found = graph.get("format") if isinstance(graph, dict) else type(graph).__name__
+    if found != FORMAT:
+        raise DataflowError(
+            f"{path} is not a readable Dataflow: wanted format {FORMAT!r}, got {found!r}",
+            remedy="give the folder that `bnnedge lower` wrote",
+        )
+    version = graph.get("version")
+    if type(version) is not int or not OLDEST_VERSION <= version <= FORMAT_VERSION:
         raise DataflowError(
             f"{path} has format version {version}, this bnnedge reads {OLDEST_VERSION} to"
             f" {FORMAT_VERSION}",

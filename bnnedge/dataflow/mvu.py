@@ -153,7 +153,7 @@ class XnorMvu(_Mvu):
                     f"{self.name}: wanted corrections {(self.classes, self.mh)},"
                     f" got {self.correction.shape}"
                 )
-            if np.abs(self.correction).max() > self.mw:
+            if self.correction.min() < -self.mw or self.correction.max() > self.mw:
                 raise DataflowError(f"{self.name}: a correction exceeds {self.mw}")
 
     def popcounts(self, bits: Bits) -> NDArray[np.int64]:
@@ -205,7 +205,7 @@ class IntegerMvu(_Mvu):
             return Stream(shape=shape, element=signed_type(limit))
         if self.thresholds.shape != (self.mh,):
             raise DataflowError(f"{self.name}: wanted {self.mh} thresholds")
-        if np.abs(self.thresholds).max() > limit + 1:
+        if self.thresholds.min() < -limit - 1 or self.thresholds.max() > limit + 1:
             raise DataflowError(f"{self.name}: a threshold is outside ±{limit + 1}")
         return Stream(shape=shape, element=BIPOLAR)
 

@@ -2,21 +2,25 @@
 
 import dataclasses
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any, TypeVar
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, TypeVar, cast, get_args, get_origin, get_type_hints
 
 import numpy as np
 from numpy.typing import NDArray
 
+from bnnedge.arrays import ArrayArchive, ArrayHeader
+from bnnedge.config import structure
 from bnnedge.dataflow.branches import Add, Concat, Crop, MultiThreshold, PadChannels
 from bnnedge.dataflow.encoding import IntegerEncoding, ThresholdEncoding
 from bnnedge.dataflow.mvu import IntegerMvu, XnorMvu
 from bnnedge.dataflow.nodes import ArgMax, Flatten, Node, OutputTable, ScoreTable, Threshold
-from bnnedge.dataflow.streams import ElementType
-from bnnedge.dataflow.windows import MaxPool, SlidingWindow, SumPool, Window
+from bnnedge.dataflow.windows import MaxPool, SlidingWindow, SumPool
+from bnnedge.errors import ConfigError
 
 if TYPE_CHECKING:
     from bnnedge.dataflow.graph import Dataflow
 
+FORMAT = "bnnedge-dataflow"
 FORMAT_VERSION = 4
 # Written where possible: version 4 without `inputs`, `_BRANCHES`, k and max-pools of integers.
 CHAIN_VERSION = 3
@@ -43,6 +47,9 @@ _ENCODINGS: Mapping[str, type[ThresholdEncoding | IntegerEncoding]] = {
     encoding.__name__: encoding for encoding in (ThresholdEncoding, IntegerEncoding)
 }
 
+MOST_BYTES = 1 << 28
+"""Of all arrays, with a byte for each weight: more weights than VGG-16 has, or any FPGA holds."""
+
 Arrays = dict[str, NDArray[Any]]
 _Part = TypeVar("_Part")
 
@@ -53,7 +60,7 @@ def to_record(dataflow: "Dataflow") -> tuple[dict[str, Any], Arrays]:
     branches = bool(dataflow.inputs) or any(isinstance(n, _BRANCHES) for n in dataflow.nodes)
     newer = branches or dataflow.output.k > 1 or any(map(_pools_integers, dataflow.nodes))
     record = {
-        "format": "bnnedge-dataflow",
+        "format": FORMAT,
         "version": FORMAT_VERSION if newer else CHAIN_VERSION,
         "name": dataflow.name,
         "input": _write(dataflow.input, "input", arrays),
@@ -65,27 +72,113 @@ def to_record(dataflow: "Dataflow") -> tuple[dict[str, Any], Arrays]:
     return record, arrays
 
 
-def from_record(record: Mapping[str, Any], arrays: Mapping[str, NDArray[Any]]) -> "Dataflow":
-    """The inverse of `to_record`.
+def from_record(record: Mapping[str, Any], arrays: ArrayArchive, source: str) -> "Dataflow":
+    """The inverse of `to_record`; what comes out is not verified.
+
+    Args:
+        record: a JSON value.
+        arrays: of the same folder.
+        source: what an error message calls the record.
 
     Raises:
-        KeyError, TypeError, ValueError: something is missing or is not what it should be.
+        ConfigError: a value or an array is missing, unknown, or of another type; names it.
+        ArrayError: an array is damaged.
     """
     from bnnedge.dataflow.graph import Dataflow
 
-    source, output = record["input"], record["output"]
+    graph = structure(record, _Graph, source=source)
+    parts = _Parts(arrays, source)
+    encoding = parts.read(_ENCODINGS, graph.input, "input")
+    nodes = tuple(parts.read(_NODES, node, None) for node in graph.nodes)
+    output = parts.read({OutputTable.__name__: OutputTable}, graph.output, "output")
+    parts.require_none_left()
     return Dataflow(
-        name=str(record["name"]),
-        input=_read(_ENCODINGS[source["op"]], source, "input", arrays),
-        nodes=tuple(
-            _read(_NODES[node["op"]], node, str(node["name"]), arrays) for node in record["nodes"]
-        ),
-        output=_read(OutputTable, output, "output", arrays),
-        inputs={
-            str(name): tuple(map(str, sources))
-            for name, sources in record.get("inputs", {}).items()
-        },
+        name=graph.name, input=encoding, nodes=nodes, output=output, inputs=graph.inputs
     )
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Graph:
+    """What `to_record` writes, with parts that are read by their "op"."""
+
+    format: str
+    version: int
+    name: str
+    input: dict[str, Any]
+    nodes: tuple[dict[str, Any], ...]
+    output: dict[str, Any]
+    weights_sha256: str
+    inputs: dict[str, tuple[str, ...]] = field(default_factory=dict)
+
+
+class _Parts:
+    """Reads the parts of a graph, each with arrays of its own."""
+
+    def __init__(self, arrays: ArrayArchive, source: str) -> None:
+        self._arrays, self._source = arrays, source
+        self._left = dict(arrays.headers)
+        self._bytes = 0
+
+    def read(
+        self, kinds: Mapping[str, type[_Part]], record: Mapping[str, Any], prefix: str | None
+    ) -> _Part:
+        """One part; its arrays begin with `prefix`, by default its name."""
+        values = dict(record)
+        op, name = values.pop("op", None), prefix or values.get("name")
+        if not isinstance(op, str) or op not in kinds or not isinstance(name, str):
+            raise ConfigError(
+                f"{prefix or 'nodes'}: wanted a name and an op of {', '.join(kinds)}, got"
+                f" {str(op)[:80]!r}"
+            )
+        kind = kinds[op]
+        hints = get_type_hints(kind)
+        columns = values.pop("mw", None) if "weights" in hints else None
+        for key, hint in hints.items():
+            scalar = _scalar_of(hint)
+            if scalar is None:
+                continue
+            if key in values:
+                raise ConfigError(f"{name}: {key} is an array, it cannot be in {self._source}")
+            header = self._left.pop(f"{name}.{key}", None)
+            if header is not None:
+                values[key] = self._take(f"{name}.{key}", header, scalar, columns)
+        return structure(values, kind, source=f"{self._source}: {name}")
+
+    def _take(
+        self, name: str, header: ArrayHeader, scalar: type[np.generic], columns: Any
+    ) -> NDArray[Any]:
+        if header.dtype != scalar:
+            raise ConfigError(f"{name}: wanted {np.dtype(scalar)}, got {header}")
+        if not name.endswith(".weights"):
+            self._require_space(header.data_bytes)
+            return self._arrays.read(name)
+        shape = header.shape
+        if type(columns) is not int or len(shape) != 2 or shape[1] != -(-columns // 8):
+            raise ConfigError(f"{name}: wanted rows of mw = {columns} bits, got {header}")
+        self._require_space(shape[0] * columns)
+        return np.unpackbits(self._arrays.read(name), axis=1, count=columns, bitorder="little")
+
+    def _require_space(self, size: int) -> None:
+        self._bytes += size
+        if self._bytes > MOST_BYTES:
+            raise ConfigError(
+                f"wanted weights and tables of at most {MOST_BYTES >> 20} MiB, a byte for each"
+                " weight, got more"
+            )
+
+    def require_none_left(self) -> None:
+        """Raises ConfigError where an array belongs to no part."""
+        for name in self._left:
+            raise ConfigError(f"array {name[:80]!r} belongs to no node")
+
+
+def _scalar_of(hint: Any) -> type[np.generic] | None:
+    """np.int32 of `NDArray[np.int32]` and of `NDArray[np.int32] | None`; None of all else."""
+    for option in (hint, *get_args(hint)):
+        if get_origin(option) is np.ndarray:
+            (scalar,) = get_args(get_args(option)[1])
+            return cast(type[np.generic], scalar)
+    return None
 
 
 def _pools_integers(node: Node) -> bool:
@@ -95,42 +188,15 @@ def _pools_integers(node: Node) -> bool:
 def _write(part: Any, prefix: str, arrays: Arrays) -> dict[str, Any]:
     """The JSON of one part; its arrays go to `arrays`, as "<prefix>.<field>"."""
     record: dict[str, Any] = {"op": type(part).__name__}
-    for field in dataclasses.fields(part):
-        value = getattr(part, field.name)
-        if field.name == "weights":
+    for own in dataclasses.fields(part):
+        value = getattr(part, own.name)
+        if own.name == "weights":
             record["mw"] = part.mw
             value = np.packbits(value, axis=1, bitorder="little")
         if isinstance(value, np.ndarray):
-            arrays[f"{prefix}.{field.name}"] = value
+            arrays[f"{prefix}.{own.name}"] = value
         elif dataclasses.is_dataclass(value) and not isinstance(value, type):
-            record[field.name] = dataclasses.asdict(value)
-        elif value is not None and (field.name, value) != ("k", 1):
-            record[field.name] = value
+            record[own.name] = dataclasses.asdict(value)
+        elif value is not None and (own.name, value) != ("k", 1):
+            record[own.name] = value
     return record
-
-
-def _read(
-    kind: type[_Part], record: Mapping[str, Any], prefix: str, arrays: Mapping[str, NDArray[Any]]
-) -> _Part:
-    values: dict[str, Any] = {}
-    for field in dataclasses.fields(kind):  # type: ignore[arg-type]
-        key = f"{prefix}.{field.name}"
-        if field.name == "weights":
-            count = int(record["mw"])
-            values["weights"] = np.unpackbits(arrays[key], axis=1, count=count, bitorder="little")
-        elif key in arrays:
-            values[field.name] = arrays[key]
-        elif field.name in record:
-            values[field.name] = _value(field.name, record[field.name])
-    return kind(**values)
-
-
-def _value(field: str, value: Any) -> Any:
-    match field:
-        case "window":
-            sizes: dict[str, Any] = {key: tuple(map(int, part)) for key, part in value.items()}
-            return Window(**sizes)
-        case "element":
-            return ElementType(**value)
-        case _:
-            return tuple(int(n) for n in value) if isinstance(value, list) else value

@@ -3,6 +3,12 @@
 import math
 from dataclasses import dataclass
 
+from bnnedge.errors import DataflowError
+
+MOST_ELEMENTS = 1 << 26
+"""Of a stream, or that its windows see, per image: twice the widest of VGG-16 on 224 x 224."""
+_MOST_BITS = 62  # numpy computes in int64
+
 
 @dataclass(frozen=True, kw_only=True)
 class ElementType:
@@ -79,6 +85,17 @@ class Stream:
     def elements(self) -> int:
         """Elements of one image."""
         return math.prod(self.shape)
+
+    def verify(self, name: str) -> None:
+        """Raises DataflowError where this is more than bnnedge computes; names the node."""
+        if self.elements > MOST_ELEMENTS:
+            raise DataflowError(
+                f"{name}: wanted at most {MOST_ELEMENTS} elements per image, got {self}"
+            )
+        if self.element.width_bits > _MOST_BITS:
+            raise DataflowError(
+                f"{name}: wanted integers of at most {_MOST_BITS} bits, got {self.element}"
+            )
 
     def __str__(self) -> str:
         return f"{' x '.join(map(str, self.shape))} {self.element}"

@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bnnedge.dataflow.arrays import frozen
-from bnnedge.dataflow.streams import BIPOLAR, Stream, signed_type
+from bnnedge.dataflow.streams import BIPOLAR, MOST_ELEMENTS, Stream, signed_type
 from bnnedge.errors import DataflowError
 
 
@@ -59,6 +59,14 @@ class Window:
             raise DataflowError(
                 f"{name}: a window of {self.span[0]} x {self.span[1]} does not fit into"
                 f" {stream} padded by {self.padding}"
+            )
+        top, left, bottom, right = self.padding
+        rows, columns = stream.shape[0] + top + bottom, stream.shape[1] + left + right
+        largest = max(rows * columns, height * width * self.taps) * stream.channels
+        if largest > MOST_ELEMENTS:
+            raise DataflowError(
+                f"{name}: windows of {self.taps} taps on {stream} padded by {self.padding} see"
+                f" {largest} elements, wanted at most {MOST_ELEMENTS}"
             )
         return height, width
 

@@ -68,7 +68,7 @@ def test_encode_refuses(x: np.ndarray, text: str) -> None:
     [
         ({"source": np.array([0, 0, 1, 2])}, "outside the 2 elements"),
         ({"source": np.array([0, 1])}, "differ in length"),
-        ({"input_shape": (0, 2)}, "empty dimension"),
+        ({"input_shape": (0, 2)}, "wanted 1 to 67108864 elements, got shape"),
         ({"threshold": np.array([0, 1, np.nan, 2])}, "NaN"),
     ],
 )

@@ -1,12 +1,18 @@
+import contextlib
 import dataclasses
+import hashlib
+import io
 import json
-from collections.abc import Callable
+import tracemalloc
+import zipfile
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 
-from bnnedge.dataflow import ArgMax, Dataflow, IntegerMvu, ScoreTable
+from bnnedge.dataflow import ArgMax, Dataflow, IntegerMvu, MultiThreshold, ScoreTable
 from bnnedge.dataflow.graph import GRAPH_FILE, WEIGHTS_FILE
 from bnnedge.errors import DataflowError
 from tests.networks import random_conv, random_inputs, random_mlp, with_class_scales
@@ -135,9 +141,9 @@ def truncate(name: str) -> Callable[[Path], None]:
         (lambda folder: (folder / WEIGHTS_FILE).unlink(), "does not hold a whole Dataflow"),
         (change_graph(version=99), "format version 99, this bnnedge reads 2 to 4"),
         (change_graph(version=1), "format version 1, this bnnedge reads 2 to 4"),
-        (change_graph(format="other"), "format is 'other'"),
+        (change_graph(format="other"), "got 'other'"),
         (change_graph(nodes=[{"op": "Conv", "name": "c"}]), "does not hold a whole Dataflow"),
-        (change_graph(nodes=[]), "wanted a last matrix-vector unit"),
+        (change_graph(nodes=[]), "array 'mvu0.weights' belongs to no node"),
         (change_graph(nodes=5), "does not hold a whole Dataflow"),
     ],
 )
@@ -262,3 +268,102 @@ def test_only_whole_chains_are_accepted(order: tuple[int, ...]) -> None:
     nodes = (*dataflow.mvus, ArgMax(name="argmax"))
     with pytest.raises(DataflowError):
         dataclasses.replace(dataflow, nodes=tuple(nodes[i] for i in order)).verify()
+
+
+def rewrite(folder: Path, arrays: dict[str, bytes]) -> None:
+    """Replace members of weights.npz, and the sha256 in dataflow.json, as an attacker does."""
+    path = folder / WEIGHTS_FILE
+    with zipfile.ZipFile(path) as archive:
+        members = {name: archive.read(name) for name in archive.namelist()}
+    with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
+        for name, content in (members | arrays).items():
+            archive.writestr(name, content)
+    record = json.loads((folder / GRAPH_FILE).read_text())
+    record["weights_sha256"] = hashlib.sha256(path.read_bytes()).hexdigest()
+    (folder / GRAPH_FILE).write_text(json.dumps(record))
+
+
+def npy(array: np.ndarray) -> bytes:  # type: ignore[type-arg]
+    sink = io.BytesIO()
+    np.save(sink, array)
+    return sink.getvalue()
+
+
+@pytest.mark.parametrize(
+    ("arrays", "text"),
+    [
+        ({"mvu0.weights.npy": npy(np.zeros((8, 2)))}, "wanted uint8, got float64"),
+        ({"mvu0.weights.npy": npy(np.zeros((8, 200), np.uint8))}, "wanted rows of mw = 12 bits"),
+        ({"mvu0.weights.npy": npy(np.zeros(16, np.uint8))}, "wanted rows of mw = 12 bits"),
+        ({"mvu0.weights.npy": npy(np.zeros((1 << 25, 2), np.uint8))}, "at most 256 MiB"),
+        ({"mvu0.tables.npy": npy(np.zeros(3))}, "'mvu0.tables' belongs to no node"),
+    ],
+)
+def test_arrays_that_do_not_fit_the_record_are_not_unpacked(
+    tmp_path: Path, arrays: dict[str, bytes], text: str
+) -> None:
+    random_mlp((12, 8, 4)).save(tmp_path)
+    rewrite(tmp_path, arrays)
+    tracemalloc.start()
+    try:
+        with pytest.raises(DataflowError, match=text):
+            Dataflow.load(tmp_path)
+        assert tracemalloc.get_traced_memory()[1] < 1 << 25
+    finally:
+        tracemalloc.stop()
+
+
+FOREIGN_VALUES = (None, True, -1, 1 << 62, 1 << 64, 0.5, 1e308, "", "x", [], [3], {}, {"a": []})
+
+
+@pytest.mark.parametrize("value", FOREIGN_VALUES, ids=repr)
+@pytest.mark.parametrize("network", ["mlp", "conv"])
+def test_any_value_of_another_kind_is_refused(tmp_path: Path, network: str, value: Any) -> None:
+    dataflow = random_mlp((12, 8, 4), classes=True) if network == "mlp" else random_conv()
+    dataflow.save(tmp_path)
+    path = tmp_path / GRAPH_FILE
+    whole = path.read_text()
+    for holder, key in places(json.loads(whole)):
+        record = json.loads(whole)
+        at = record
+        for step in holder:
+            at = at[step]
+        if at[key] == value:
+            continue
+        at[key] = value
+        path.write_text(json.dumps(record))
+        with contextlib.suppress(DataflowError):
+            assert_equal_but_for_names(Dataflow.load(tmp_path), dataflow, (*holder, key))
+
+
+def places(value: Any, at: tuple[Any, ...] = ()) -> Iterator[tuple[tuple[Any, ...], Any]]:
+    keys = value.keys() if isinstance(value, dict) else range(len(value))
+    for key in keys:
+        yield at, key
+        if isinstance(value[key], dict | list):
+            yield from places(value[key], (*at, key))
+
+
+def assert_equal_but_for_names(
+    loaded: Dataflow, dataflow: Dataflow, place: tuple[Any, ...]
+) -> None:
+    """What is accepted is well-formed: it runs, and only what was changed is another."""
+    x = np.zeros((2, *loaded.input.input_shape), np.float32)
+    loaded.run(x)
+    assert loaded.streams().keys() >= {"input"}
+    if place[-1] == "name":
+        assert np.array_equal(loaded.run(x), dataflow.run(x))
+
+
+def test_a_table_of_all_values_is_not_made_for_wide_integers() -> None:
+    rng = np.random.default_rng(0)
+    node = MultiThreshold(
+        name="codes",
+        thresholds=np.sort(rng.integers(-(2**31), 2**31, (3, 7)), axis=1),
+        invert=np.array([True, False, True]),
+        low=-4,
+    )
+    values = rng.integers(-(2**40), 2**40, (50, 2, 3))
+    values[0] = node.thresholds[:, 3]
+    reached = (values[..., None] >= node.thresholds).sum(axis=-1)
+    assert np.array_equal(node.run(values), -4 + np.where(node.invert, 7 - reached, reached))
