@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 import bnnedge
+from bnnedge.arrays import read_npz
 from bnnedge.artifacts import Artifact
 from bnnedge.dataflow import INPUT, Dataflow, IntegerMvu, XnorMvu
 from bnnedge.design import LEAST_FIFO_WORDS, Design, KernelInstance
@@ -248,9 +249,9 @@ def _topology(dataflow: Dataflow) -> str:
 
 def _test_set(export: Path) -> tuple[NDArray[np.float32], NDArray[np.int64]]:
     """The real images and their labels in an export folder."""
-    with np.load(export / "reference.npz", allow_pickle=False) as arrays:
-        real = arrays["labels"] >= 0
-        return arrays["inputs"][real], arrays["labels"][real]
+    arrays = read_npz(export / "reference.npz", ("inputs", "labels"))
+    real = arrays["labels"] >= 0
+    return arrays["inputs"][real], arrays["labels"][real]
 
 
 def _accuracy(

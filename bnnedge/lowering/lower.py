@@ -8,9 +8,10 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from bnnedge.arrays import open_npz
 from bnnedge.artifacts import Artifact, stage
 from bnnedge.dataflow import Dataflow
-from bnnedge.errors import LoweringError
+from bnnedge.errors import ArrayError, LoweringError
 from bnnedge.lowering.config import LoweringConfig
 
 if TYPE_CHECKING:
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
 
 LOWERED_FILE = "lowered.onnx"
 REFERENCE_FILE = "reference.npz"
+_REFERENCE_ARRAYS = ("inputs", "logits", "accumulators")
 _SINGLE_IMAGES = 2
 _LEAST_IMAGES = 16
 _PRODUCTS = 1 << 34  # multiplications that comparing with the original may take
@@ -153,16 +155,17 @@ def _reference(path: Path, dataflow: Dataflow) -> dict[str, NDArray[Any]] | None
     if not path.exists():
         return None
     try:
-        with np.load(path, allow_pickle=False) as arrays:
-            reference = {name: arrays[name] for name in ("inputs", "logits")}
-            if "accumulators" in arrays:
-                reference["accumulators"] = arrays["accumulators"]
-    except (OSError, ValueError, KeyError, EOFError) as error:
-        raise LoweringError(
-            f"{path}: wanted arrays inputs and logits ({type(error).__name__}: {error})",
-            remedy="export again, or remove the file",
-        ) from error
-    shape, wanted = reference["inputs"].shape, dataflow.input.input_shape
-    if shape[1:] != wanted or reference["inputs"].dtype != np.float32:
-        raise LoweringError(f"{path}: wanted float32 inputs (N, *{wanted}), got {shape}")
+        with open_npz(path) as arrays:
+            names = [name for name in _REFERENCE_ARRAYS if name in arrays.headers]
+            given = arrays.headers.get("inputs")
+            wanted = dataflow.input.input_shape
+            if given is None or "logits" not in names:
+                raise ArrayError(f"{path}: wanted arrays inputs and logits, got {names}")
+            if given.shape[1:] != wanted or given.dtype != np.float32 or not given.shape[0]:
+                raise ArrayError(f"{path}: wanted float32 inputs (N, *{wanted}), got {given}")
+            reference = {name: arrays.read(name) for name in names}
+        if any(np.isnan(array).any() for array in reference.values()):
+            raise ArrayError(f"{path}: holds NaN")
+    except ArrayError as error:
+        raise LoweringError(error.message, remedy="export again, or remove the file") from error
     return reference

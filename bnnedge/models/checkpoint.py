@@ -5,8 +5,6 @@ Only tensors are ever unpickled, so a checkpoint from elsewhere cannot run code.
 """
 
 import json
-import zipfile
-import zlib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,16 +14,20 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from bnnedge.errors import CheckpointError
-from bnnedge.filekinds import CHECKPOINT, PICKLE, TEXT, refuse_other_file
+from bnnedge.arrays import MOST_BYTES, read_npz
+from bnnedge.errors import ArrayError, CheckpointError, ConfigError
+from bnnedge.filekinds import TEXT, refuse_other_file
+from bnnedge.files import load_json
 from bnnedge.models.network import Network
 from bnnedge.models.record import network_from_record, network_record
+from bnnedge.models.tensors import read_tensors
 from bnnedge.ops.weights import BinaryWeights
 
 WEIGHTS = "checkpoint.pt"
 RECORD = "checkpoint.json"
 TEST_SET = "test.npz"
 FORMAT = 2
+_MOST_TEST_BYTES = MOST_BYTES // 4  # of bytes that become float32
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -75,19 +77,23 @@ def load_test_set(
         CheckpointError: missing, damaged, or not of the network's input shape.
     """
     path = folder / TEST_SET
+    if not path.exists():
+        raise CheckpointError(f"{path} is missing", remedy="train again")
+    shape, classes = checkpoint.model.input_shape, checkpoint.model.classes
     try:
-        with np.load(path, allow_pickle=False) as content:
-            images, labels = content["images"], content["labels"]
-    except FileNotFoundError:
-        raise CheckpointError(f"{path} is missing", remedy="train again") from None
-    except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile, zlib.error) as error:
+        arrays = read_npz(path, ("images", "labels"), most_bytes=_MOST_TEST_BYTES)
+    except ArrayError as error:
         raise CheckpointError(f"{path} is damaged ({error})", remedy="train again") from error
-    shape = checkpoint.model.input_shape
-    fits = images.shape[1:] == shape and labels.shape == images.shape[:1]
+    images, labels = arrays["images"], arrays["labels"]
+    fits = images.shape[1:] == shape and labels.shape == images.shape[:1] and len(labels) > 0
     if images.dtype != np.uint8 or labels.dtype != np.int64 or not fits:
         raise CheckpointError(
             f"{path}: wanted uint8 images (N, {', '.join(map(str, shape))}) and N int64 labels, "
             f"got {images.dtype} {images.shape} and {labels.dtype} {labels.shape}"
+        )
+    if labels.min() < 0 or labels.max() >= classes:
+        raise CheckpointError(
+            f"{path}: wanted labels 0…{classes - 1}, got {labels.min()}…{labels.max()}"
         )
     return images.astype(np.float32), labels
 
@@ -102,31 +108,25 @@ def load_checkpoint(folder: Path) -> Checkpoint:
     record = _read_record(folder / RECORD)
     checkpoint = _build(record, folder / RECORD)
     path = folder / WEIGHTS
-    try:
-        state = torch.load(path, map_location="cpu", weights_only=True)
-    except FileNotFoundError:
-        raise CheckpointError(f"{path} is missing", remedy="train again") from None
-    except Exception as error:  # torch.load lets through whatever a damaged file provokes
-        refuse_other_file(path, CheckpointError, CHECKPOINT, PICKLE)
-        raise CheckpointError(
-            f"{path} is damaged or holds more than weights ({type(error).__name__})",
-            remedy="train again; only files of plain tensors are read",
-        ) from error
+    wanted = sum(tensor.nbytes for tensor in checkpoint.model.state_dict().values())
+    state = read_tensors(path, most_bytes=2 * wanted)
     _fill(checkpoint.model, state, path)
     checkpoint.model.eval()
     return checkpoint
 
 
 def _read_record(path: Path) -> dict[str, Any]:
-    try:
-        record = json.loads(path.read_text())
-    except FileNotFoundError:
+    if not path.exists():
         raise CheckpointError(
             f"{path} is missing", remedy="give the folder that `bnnedge train` wrote"
-        ) from None
-    except (OSError, ValueError) as error:
+        )
+    try:
+        record = load_json(path)
+    except ConfigError as error:
         refuse_other_file(path, CheckpointError, TEXT)
-        raise CheckpointError(f"{path} is not readable JSON", remedy="train again") from error
+        raise CheckpointError(
+            f"{path} is not readable JSON ({error.message})", remedy="train again"
+        ) from error
     if not isinstance(record, dict) or record.get("format") != FORMAT:
         got = record.get("format") if isinstance(record, dict) else type(record).__name__
         raise CheckpointError(f"{path}: wanted checkpoint format {FORMAT}, got {got}")
@@ -136,15 +136,13 @@ def _read_record(path: Path) -> dict[str, Any]:
 def _build(record: Mapping[str, Any], path: Path) -> Checkpoint:
     try:
         low, high = (float(value) for value in record["input_range"])
-    except (KeyError, TypeError, ValueError) as error:
+    except (KeyError, TypeError, ValueError, OverflowError) as error:
         raise CheckpointError(f"{path}: no usable input_range ({error!r})") from error
     model = network_from_record(record, str(path))
     return Checkpoint(model=model, input_range=(low, high), record=record)
 
 
-def _fill(model: Network, state: Any, path: Path) -> None:
-    if not isinstance(state, dict) or not all(isinstance(t, torch.Tensor) for t in state.values()):
-        raise CheckpointError(f"{path}: wanted a dictionary of tensors, got {type(state).__name__}")
+def _fill(model: Network, state: Mapping[str, torch.Tensor], path: Path) -> None:
     for name, module in model.named_modules():
         if isinstance(module, BinaryWeights) and f"{name}.frozen_scale" in state:
             module.freeze_()

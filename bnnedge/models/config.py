@@ -213,6 +213,9 @@ class NetworkConfig:
                     f"{self.topology.value} has fixed layers, got {key}",
                     remedy=f'remove {key}, or set topology = "{topology.value}"',
                 )
+        blocks = sum(stage.blocks for stage in self.stages)
+        if max(len(self.hidden), len(self.layers), len(self.stages), blocks) > _MOST_BLOCKS:
+            raise ConfigError(f"{self.topology.value} wants at most {_MOST_BLOCKS} hidden layers")
         if any(not 1 <= width <= MAX_WIDTH for width in self.hidden):
             raise ConfigError(f"hidden wants widths in 1…{MAX_WIDTH}, got {list(self.hidden)}")
         kinds = [layer.conv is None for layer in self.layers]

@@ -1,10 +1,15 @@
 """The one place where a network is made, for training, checkpoints and pretrained weights."""
 
+import torch
+
 from bnnedge.data.encodings import Encoding
+from bnnedge.errors import ConfigError
 from bnnedge.models.chain import Chain
 from bnnedge.models.config import NetworkConfig
 from bnnedge.models.network import Network
 from bnnedge.models.residual import BinaryResNet
+
+_MOST_PARAMETERS = 1 << 27  # 512 MiB of float32, before a training doubles them
 
 
 def build_network(
@@ -22,4 +27,11 @@ def build_network(
         ConfigError: the input does not suit the network; names the smallest that does.
     """
     kind = BinaryResNet if config.topology.is_residual else Chain
+    with torch.device("meta"):  # shapes without numbers
+        shapes = kind(config, input_shape=input_shape, encoding=encoding, classes=classes)
+    count = sum(parameter.numel() for parameter in shapes.parameters())
+    if count > _MOST_PARAMETERS:
+        raise ConfigError(
+            f"{config.topology.value}: {count} parameters, wanted at most {_MOST_PARAMETERS}"
+        )
     return kind(config, input_shape=input_shape, encoding=encoding, classes=classes)

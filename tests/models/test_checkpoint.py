@@ -3,6 +3,8 @@
 import json
 import os
 import pickle
+import zipfile
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -10,7 +12,7 @@ import pytest
 import torch
 
 from bnnedge.data.encodings import IntegerEncoding
-from bnnedge.errors import CheckpointError
+from bnnedge.errors import CheckpointError, ConfigError
 from bnnedge.models.checkpoint import load_checkpoint, load_test_set, save_checkpoint
 from bnnedge.models.config import NetworkConfig, Topology
 from tests.models.networks import random_mlp, random_network
@@ -101,7 +103,7 @@ def test_wrong_tensors_are_named(folder: Path) -> None:
     with pytest.raises(CheckpointError, match=r"output.norm.weight is missing"):
         load_checkpoint(folder)
     torch.save([1, 2], path)
-    with pytest.raises(CheckpointError, match="wanted a dictionary of tensors, got list"):
+    with pytest.raises(CheckpointError, match="more than weights .*EMPTY_LIST"):
         load_checkpoint(folder)
 
 
@@ -149,3 +151,72 @@ def test_missing_and_unreadable_files(folder: Path) -> None:
     (folder / "checkpoint.json").unlink()
     with pytest.raises(CheckpointError, match="checkpoint.json is missing .*bnnedge train"):
         load_checkpoint(folder)
+
+
+def _rewritten(path: Path, change: Callable[[str, bytes], bytes], kind: int = 0) -> None:
+    """Write an archive again with changed members, as `torch.save` lays it out."""
+    with zipfile.ZipFile(path) as archive:
+        members = {name: archive.read(name) for name in archive.namelist()}
+    with zipfile.ZipFile(path, "w", kind) as archive:
+        for name, content in members.items():
+            archive.writestr(name, change(name, content))
+
+
+_WEIGHT = b"K\x14K0\x86"  # the shape (20, 48) of the first layer
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "message"),
+    [
+        (_WEIGHT, b"K\x15K0\x86", "reaches beyond its numbers"),
+        (_WEIGHT, b"J\0\0\0\x7fK0\x86", "reaches beyond its numbers"),
+        (_WEIGHT, b"J\xff\xff\xff\xffK0\x86", "reaches beyond its numbers"),
+        (b"_rebuild_tensor_v2", b"_rebuild_parameter", "asks for torch._utils _rebuild_parameter"),
+        (b"torch\nFloatStorage", b"builtins\nbytearray", "unknown numbers"),
+        (b"M\xc0\x03t", b"J\0\0\0\x7ft", "has no numbers, or too many"),
+        (b"\x80\x02", b"\x80\x02K\1", "more than weights"),
+        (b"\x80\x02", b"\x80\x02u", "do not fit together"),
+        (b"X", b"\x8d\xff\xff\xff\xff\xff\xff\xff\x7f", "more than weights"),
+    ],
+)
+def test_only_the_steps_of_a_state_dictionary_are_followed(
+    folder: Path, before: bytes, after: bytes, message: str
+) -> None:
+    def change(name: str, content: bytes) -> bytes:
+        return content.replace(before, after, 1) if name.endswith("data.pkl") else content
+
+    _rewritten(folder / "checkpoint.pt", lambda _, content: content)
+    load_checkpoint(folder)
+    _rewritten(folder / "checkpoint.pt", change)
+    with pytest.raises(CheckpointError, match=message):
+        load_checkpoint(folder)
+
+
+def test_packed_and_oversized_archives_are_refused(folder: Path) -> None:
+    path = folder / "checkpoint.pt"
+    whole = path.read_bytes()
+    _rewritten(path, lambda _, content: content, zipfile.ZIP_DEFLATED)
+    with pytest.raises(CheckpointError, match="does not pack"):
+        load_checkpoint(folder)
+    path.write_bytes(whole)
+    _rewritten(path, lambda name, content: content + bytes(name.endswith("/0") << 22))
+    with pytest.raises(CheckpointError, match="4 MiB are more than the network takes"):
+        load_checkpoint(folder)
+
+
+def test_a_flipped_bit_of_a_weight_is_refused(folder: Path) -> None:
+    path = folder / "checkpoint.pt"
+    with zipfile.ZipFile(path) as archive:
+        largest = max(archive.infolist(), key=lambda entry: entry.file_size)
+        numbers = archive.read(largest)
+    content = bytearray(path.read_bytes())
+    content[content.index(numbers) + len(numbers) // 2] ^= 1
+    path.write_bytes(content)
+    with pytest.raises(CheckpointError, match="Bad CRC-32"):
+        load_checkpoint(folder)
+
+
+def test_a_network_beyond_memory_is_refused_before_it_is_made() -> None:
+    config = NetworkConfig(topology=Topology.MLP, hidden=(65536, 65536))
+    with pytest.raises(ConfigError, match="parameters, wanted at most"):
+        random_network(config, input_shape=(16,), encoding=IntegerEncoding())

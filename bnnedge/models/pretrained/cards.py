@@ -1,13 +1,13 @@
 """Model cards: what a pretrained network is, where it comes from and how good it is."""
 
 import json
-from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
 from bnnedge.config import structure
 from bnnedge.errors import ConfigError
+from bnnedge.files import load_json
 
 FOLDER = Path(__file__).parent
 
@@ -67,10 +67,9 @@ class ModelCard:
         if name not in available(folder):
             names = ", ".join(available(folder)) or "none"
             raise ConfigError(f"no pretrained network {name}, there are: {names}")
-        try:
-            record: Mapping[str, Any] = json.loads(path.read_text())
-        except (OSError, ValueError) as error:
-            raise ConfigError(f"cannot read {path}: {error}") from error
+        record = load_json(path)
+        if not isinstance(record, dict):
+            raise ConfigError(f"{path}: wanted a model card, got {type(record).__name__}")
         given = {key: value for key, value in record.items() if key != "test_accuracy"}
         return structure(given, cls, source=str(path))
 

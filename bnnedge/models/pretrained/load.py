@@ -1,14 +1,11 @@
 """Loading a pretrained network. torch is imported when one is loaded."""
 
-import zipfile
-import zlib
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import numpy as np
-
+from bnnedge.arrays import read_npz
 from bnnedge.artifacts import sha256_of
-from bnnedge.errors import CheckpointError
+from bnnedge.errors import ArrayError, CheckpointError
 from bnnedge.models.pretrained.cards import ModelCard, name_of, weights_path
 
 if TYPE_CHECKING:
@@ -40,9 +37,8 @@ def load_card(card: ModelCard, folder: Path | None = None) -> "Network":
     try:
         if sha256_of(path) != card.weights_sha256:
             raise CheckpointError(f"{path} is not the file that its card describes", remedy=remedy)
-        with np.load(path, allow_pickle=False) as content:
-            arrays = dict(content)
-    except (OSError, ValueError, EOFError, zipfile.BadZipFile, zlib.error) as error:
+        arrays = read_npz(path)
+    except (OSError, ArrayError) as error:
         raise CheckpointError(f"{path} is missing or damaged ({error})", remedy=remedy) from error
     model = network_from_record(card.model, str(path))
     unpack_(model, arrays, str(path))
