@@ -35,6 +35,7 @@ exactly on the edge. With 1{|w| < 1} those would never move again.
 from torch import Tensor, nn
 
 from bnnedge.ops.config import BinarizeConfig, WeightScale
+from bnnedge.ops.exact import mean_of_rows
 from bnnedge.ops.quantisers import activation_layer
 from bnnedge.ops.surrogates import ClippedSign, sign
 
@@ -49,7 +50,8 @@ def weight_scale(weight: Tensor, mode: WeightScale) -> Tensor | None:
     if mode is not WeightScale.CHANNEL:
         weight = weight.detach()
     magnitudes = weight * sign(weight.detach())
-    return magnitudes.reshape(1 if mode is WeightScale.TENSOR else len(weight), -1).mean(1)
+    rows = magnitudes.reshape(1 if mode is WeightScale.TENSOR else len(weight), -1)
+    return mean_of_rows(rows)
 
 
 class Binarize(nn.Module):

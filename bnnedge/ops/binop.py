@@ -2,8 +2,7 @@
 
 "XNOR-Net" (Rastegari et al. 2016), algorithm 1. A step is: binarise the weights, run forward and
 backward on them, put the latent weights back, turn the gradients into those of the latent
-weights, update. No layer changes and no hook is involved, so any `nn.Module` and any optimiser
-will do:
+weights, update. No layer changes, so any `nn.Module` and any optimiser will do:
 
     operation = BinOp(model)
     for x, y in batches:
@@ -35,10 +34,12 @@ from contextlib import contextmanager
 
 import torch
 from torch import Tensor, nn
+from torch.utils.hooks import RemovableHandle
 
 from bnnedge.errors import ConfigError
 from bnnedge.ops.binarize import weight_scale
 from bnnedge.ops.config import WeightScale
+from bnnedge.ops.exact import mean_of_rows
 from bnnedge.ops.surrogates import sign
 from bnnedge.ops.weights import BinaryWeights
 
@@ -61,6 +62,8 @@ class GradientFactor(enum.Enum):
 
 
 Layer = nn.Conv2d | nn.Linear
+
+_ORDER = "the order is binarize, forward and backward, restore, update_gradients"
 
 
 def inner_convolutions(model: nn.Module) -> list[Layer]:
@@ -103,6 +106,8 @@ class BinOp:
         self.layers = tuple(inner_convolutions(model) if layers is None else layers)
         self.factor = factor
         self._latent: list[Tensor] | None = None
+        self._is_update_due = False  # between `restore` and `update_gradients`
+        self._guards: list[_Guard] = []  # one per gradient that the last update converted
         if not self.layers:
             raise ConfigError(
                 "BinOp: wanted at least one layer, got none",
@@ -123,6 +128,10 @@ class BinOp:
 
         One `with` per update: gradients inside may accumulate, but are converted at the end. If
         the body raises, the latent weights are put back and the gradients left alone.
+
+        Raises:
+            ConfigError: from `backward`, if the gradients of the step before were not cleared:
+                those are converted already, and must not be converted with the new ones again.
         """
         self.binarize()
         try:
@@ -154,6 +163,9 @@ class BinOp:
         self._centre_and_clamp()
         self._save()
         self._replace()
+        for guard in self._guards:
+            guard.open()
+        self._is_update_due = True
 
     @torch.no_grad()
     def restore(self) -> None:
@@ -163,23 +175,39 @@ class BinOp:
         for weight, latent in zip(self.weights, self._latent, strict=True):
             weight.copy_(latent)
         self._latent = None
+        for guard in self._guards:
+            guard.close()
 
     @torch.no_grad()
     def update_gradients(self) -> None:
         """Turn the gradients of the binarised weights into those of the latent ones.
 
         To be called once, behind `restore`. Layers without a gradient are passed over.
+
+        Raises:
+            ConfigError: the weights are still binarised, or were not since the last call.
         """
         self._require_latent(False, "update_gradients")
+        if not self._is_update_due:
+            raise ConfigError(
+                "BinOp: update_gradients wants the gradients of binarised weights, which it is"
+                " called for once, got none since the last call",
+                remedy=_ORDER,
+            )
+        self._is_update_due = False
+        done = {id(guard.weight) for guard in self._guards if guard.still_holds}
         for weight in self.weights:
-            if weight.grad is not None:
+            if weight.grad is not None and id(weight) not in done:
                 weight.grad = latent_gradient(weight, weight.grad) * self._factor(weight)
+        self._guards = [_Guard(weight) for weight in self.weights if weight.grad is not None]
 
     def _centre_and_clamp(self) -> None:
         for weight in self.weights:
             with torch.no_grad():
                 if weight.shape[1] > 1:
-                    weight.sub_(weight.mean(1, keepdim=True))
+                    rows = weight.movedim(1, -1)
+                    mean = mean_of_rows(rows.reshape(-1, weight.shape[1]))
+                    weight.sub_(mean.reshape(rows.shape[:-1]).unsqueeze(1))
                 weight.clamp_(-1.0, 1.0)
 
     def _save(self) -> None:
@@ -202,8 +230,47 @@ class BinOp:
             state = "latent" if wanted else "binarised"
             raise ConfigError(
                 f"BinOp: {step} while the weights are {state}",
-                remedy="the order is binarize, forward and backward, restore, update_gradients",
+                remedy=_ORDER,
             )
+
+
+class _Guard:
+    """Sees to it that a gradient which is converted already is not added to, nor converted again.
+
+    Args:
+        weight: has such a gradient.
+    """
+
+    def __init__(self, weight: Tensor) -> None:
+        self.weight = weight
+        self._converted, self._has_new = weight.grad, False
+        self._handle: RemovableHandle | None = None
+
+    @property
+    def still_holds(self) -> bool:
+        """Whether the weight's gradient is the converted one, and nothing else."""
+        return self.weight.grad is self._converted and not self._has_new
+
+    def open(self) -> None:
+        """Watch from now on what backward passes add."""
+        if self.weight.requires_grad:
+            self._handle = self.weight.register_hook(self._see)  # type: ignore[no-untyped-call]
+
+    def close(self) -> None:
+        """Watch no longer."""
+        if self._handle is not None:
+            self._handle.remove()
+
+    def _see(self, grad: Tensor) -> None:
+        old = self._converted
+        if self.still_holds and old is not None and bool(old.any()):
+            raise ConfigError(
+                "BinOp: wanted cleared gradients in front of backward, got those of the step"
+                " before, which are converted already",
+                remedy="call zero_grad once a step; to add up several batches, run all their"
+                " backward passes inside one training_step",
+            )
+        self._has_new = True
 
 
 @torch.no_grad()

@@ -6,7 +6,7 @@ depending on the processor). Away from zero that is harmless; where a channel's 
 itself a reachable accumulator the mathematical result is 0, and the sign of the rounding error
 decides the bit: in a layer of 64 channels with integer means about 20 differ between the two.
 So the layers here evaluate with separately rounded elementwise operations, which IEEE 754 fixes
-to the last bit:
+to the last bit (the square root with a detour: `bnnedge.ops.exact`):
 
     scale = weight / sqrt(var + eps),  shift = bias − mean · scale,  y = x · scale + shift
 
@@ -19,6 +19,7 @@ from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _BatchNorm
 
 from bnnedge.errors import ConfigError
+from bnnedge.ops.exact import square_root
 
 
 class AffineBatchNorm(_BatchNorm):
@@ -29,7 +30,7 @@ class AffineBatchNorm(_BatchNorm):
     def scale_and_shift(self) -> tuple[Tensor, Tensor]:
         """Scale and shift of the evaluation: float32 (C,) each."""
         assert self.running_mean is not None and self.running_var is not None
-        scale = self.weight / torch.sqrt(self.running_var + self.eps)
+        scale = self.weight / square_root(self.running_var + self.eps)
         shift = self.bias - self.running_mean * scale
         return scale, shift
 

@@ -12,6 +12,8 @@ from torch import distributed as dist
 from torch.nn import functional
 from torch.overrides import TorchFunctionMode
 
+from bnnedge.ops.exact import square_root
+
 
 class _Sum(torch.autograd.Function):
     """All-reduce: the sum over processes, for values and for their gradients."""
@@ -72,5 +74,5 @@ def _batch_norm(
         with torch.no_grad():
             running_mean.lerp_(mean, momentum)
             running_var.lerp_(variance * (count / (count - 1)), momentum)
-    scale = weight * torch.rsqrt(variance + eps)
+    scale = weight * square_root(variance + eps).reciprocal()
     return (centred * scale.view(shape) + bias.view(shape)).to(kind)

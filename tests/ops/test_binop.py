@@ -15,6 +15,7 @@ from bnnedge.ops.binop import (
     inner_layers,
     latent_gradient,
 )
+from bnnedge.ops.exact import mean_of_rows
 from bnnedge.ops.linear import BinaryLinear
 
 
@@ -37,12 +38,14 @@ def _network(seed: int = 1) -> nn.Sequential:
 
 def _latent(weight: Tensor) -> Tensor:
     if weight.shape[1] > 1:
-        weight = weight - weight.mean(1, keepdim=True)
+        rows = weight.movedim(1, -1)
+        mean = mean_of_rows(rows.reshape(-1, weight.shape[1])).reshape(rows.shape[:-1])
+        weight = weight - mean.unsqueeze(1)
     return weight.clamp(-1, 1)
 
 
 def _binary(latent: Tensor) -> Tensor:
-    alpha = latent.abs().flatten(1).mean(1).reshape(-1, *(1,) * (latent.dim() - 1))
+    alpha = mean_of_rows(latent.abs().flatten(1)).reshape(-1, *(1,) * (latent.dim() - 1))
     return torch.where(latent >= 0, alpha, -alpha)
 
 
@@ -239,6 +242,61 @@ def test_steps_out_of_order_are_refused() -> None:
         operation.binarize()
     with pytest.raises(ConfigError, match="update_gradients while the weights are binarised"):
         operation.update_gradients()
+
+
+def _step(operation: BinOp, network: nn.Module) -> None:
+    with operation.training_step():
+        network(torch.ones(2, 1, 6, 6)).square().sum().backward()
+
+
+def test_gradients_are_converted_once() -> None:
+    network = _network()
+    operation = BinOp(network)
+    _step(operation, network)
+    kept = network[2].weight.grad.clone()
+    with pytest.raises(ConfigError, match="which it is called for once, got none since the last"):
+        operation.update_gradients()
+    with pytest.raises(ConfigError, match="wanted cleared gradients.*zero_grad once a step"):
+        _step(operation, network)
+    assert torch.equal(network[2].weight.grad, kept)
+    with operation.training_step():
+        pass
+    with operation.evaluation():
+        pass
+    assert torch.equal(network[2].weight.grad, kept)
+
+
+@pytest.mark.parametrize("to_none", [True, False])
+@pytest.mark.parametrize("inside", [True, False])
+def test_gradients_may_be_cleared_anywhere_in_front_of_backward(
+    to_none: bool, inside: bool
+) -> None:
+    network = _network()
+    operation = BinOp(network)
+    for _ in range(3):
+        if not inside:
+            network.zero_grad(set_to_none=to_none)
+        with operation.training_step():
+            if inside:
+                network.zero_grad(set_to_none=to_none)
+            network(torch.ones(2, 1, 6, 6)).square().sum().backward()
+        found = network[2].weight.grad.clone()
+    fresh = _network()
+    fresh.load_state_dict(network.state_dict())
+    _step(BinOp(fresh), fresh)
+    assert torch.equal(found, fresh[2].weight.grad)
+
+
+def test_batches_add_up_inside_one_step() -> None:
+    network, alone = _network().double(), _network().double()
+    batches = torch.randn(3, 2, 1, 6, 6, dtype=torch.float64)
+    network[3].eval(), alone[3].eval()
+    with BinOp(network).training_step():
+        for batch in batches:
+            network(batch).square().sum().backward()
+    with BinOp(alone).training_step():
+        sum(alone(batch).square().sum() for batch in batches).backward()
+    assert torch.allclose(network[2].weight.grad, alone[2].weight.grad, rtol=1e-9)
 
 
 def test_layers_that_do_not_fit_are_refused() -> None:

@@ -13,6 +13,7 @@ from bnnedge.errors import ConfigError
 from bnnedge.ops.binarize import Binarize
 from bnnedge.ops.config import ActivationMethod, BinarizeConfig, PaddingMode, WeightScale
 from bnnedge.ops.conv import BinaryConv2d
+from bnnedge.ops.exact import mean_of_rows
 from bnnedge.ops.frozen import frozen
 from bnnedge.ops.linear import BinaryLinear
 from bnnedge.ops.normalisation import AffineBatchNorm
@@ -155,7 +156,7 @@ def test_scaled_layers_multiply_exact_sums_once(kind: str, scale: WeightScale) -
         layer = BinaryConv2d(6, 5, 3, padding=1, binarize=_config(scale))
         x, shape = _bits(3, 6, 5, 5), (1, -1, 1, 1)
     rows = 1 if scale is WeightScale.TENSOR else 5
-    alpha = layer.weight.detach().reshape(rows, -1).abs().mean(1)
+    alpha = mean_of_rows(layer.weight.detach().reshape(rows, -1).abs())
     weight = layer.bipolar_weight()
     if kind == "linear":
         sums = x.double() @ weight.double().T
