@@ -1,19 +1,22 @@
 """Artifacts: what a stage leaves behind, published whole or not at all, and skipped when current.
 
-An artifact is a folder with an `artifact.json` beside the stage's own files. The folder is
-written under a temporary name and renamed at the end, so a killed run leaves nothing half-made.
+An artifact is a folder with an `artifact.json` beside the stage's own files, which has the sha256
+of each. `bnnedge.publishing` says how one takes the place of another.
+
+Nothing is lost: a stage replaces what the same stage wrote, but not what others added or changed
+there, another stage's result, or a training. Nothing that was changed goes unnoticed: an input
+folder is what its `artifact.json` says. `permitting` allows either.
 """
 
 import contextlib
+import contextvars
 import dataclasses
-import errno
 import functools
 import hashlib
 import json
-import shutil
-import tempfile
 import time
-from collections.abc import Callable, Iterator, Mapping
+import warnings
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -21,10 +24,14 @@ from typing import Any
 import numpy as np
 
 import bnnedge
-from bnnedge.errors import BnnEdgeError, ConfigError
+from bnnedge.errors import ArtifactError, BnnEdgeWarning
+from bnnedge.files import load_json
+from bnnedge.publishing import publish, sweep, writing
 
 RECORD = "artifact.json"
-_CANNOT_WRITE = {errno.ENOSPC, errno.EDQUOT, errno.EACCES, errno.EPERM, errno.EROFS}
+TRAINING = "train"
+_LEFT_BY_PYTHON = "__pycache__"  # where a package's driver was run
+_DEEPEST = 4  # folders between an artifact's own and a file in it
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -39,6 +46,9 @@ class Artifact:
         tools: versions of the tools and packages that took part.
         wall_s: seconds that the stage took.
         facts: the stage's own figures and checks (JSON values only).
+        config: what was asked of the stage; None: written before this was recorded.
+        sources: sha256 over the sources of the bnnedge that wrote it.
+        edited: files of its inputs, and of theirs, that somebody had changed.
     """
 
     folder: Path
@@ -48,12 +58,75 @@ class Artifact:
     tools: Mapping[str, str]
     wall_s: float
     facts: Mapping[str, Any]
+    config: Any = None
+    sources: str = ""
+    edited: tuple[str, ...] = ()
+
+    def name_of(self, path: Path) -> str:
+        """What `files` calls a path in the folder."""
+        return path.relative_to(self.folder).as_posix()
+
+    def changed(self) -> tuple[str, ...]:
+        """Files that are not as they were written, or are missing."""
+        return tuple(
+            name for name, sha in self.files.items() if _sha256_or_none(self.folder / name) != sha
+        )
+
+    def edited_with(self, names: Iterable[str]) -> tuple[str, ...]:
+        """`edited`, and files of this folder."""
+        return tuple(sorted({*self.edited, *(f"{self.folder.name}/{name}" for name in names)}))
+
+    def added(self) -> tuple[str, ...]:
+        """What others put beside the files."""
+        return tuple(
+            self.name_of(path)
+            for path in sorted(self.folder.rglob("*"))
+            if not path.is_dir()
+            and self.name_of(path) not in (*self.files, RECORD)
+            and _LEFT_BY_PYTHON not in path.parts
+        )
+
+
+@dataclass(frozen=True, kw_only=True)
+class Permission:
+    """What a user allows beyond what loses nothing and trusts nothing; see `permitting`."""
+
+    replace: bool = False
+    accept_edited: bool = False
+
+
+_PERMISSION = contextvars.ContextVar[Permission | None]("permission", default=None)
+
+
+def _permission() -> Permission:
+    return _PERMISSION.get() or Permission()
+
+
+@contextlib.contextmanager
+def permitting(*, replace: bool = False, accept_edited: bool = False) -> Iterator[None]:
+    """Inside this block stages may do more than they do by themselves.
+
+    Args:
+        replace: train anew where another training is, and write where a folder holds files that
+            were added or changed; the old folder is kept beside as `<name>.replaced-<n>`.
+        accept_edited: take folders whose files are not as bnnedge wrote them; what is made of them
+            says so (`Artifact.edited`).
+    """
+    token = _PERMISSION.set(Permission(replace=replace, accept_edited=accept_edited))
+    try:
+        yield
+    finally:
+        _PERMISSION.reset(token)
 
 
 def sha256_of(path: Path) -> str:
     """Hex sha256 of a file's bytes."""
     with path.open("rb") as source:
         return hashlib.file_digest(source, "sha256").hexdigest()
+
+
+def _sha256_or_none(path: Path) -> str | None:
+    return sha256_of(path) if path.is_file() else None
 
 
 def folder_hashes(folder: Path) -> dict[str, str]:
@@ -93,54 +166,54 @@ def _source_digest() -> str:
     return digest.hexdigest()
 
 
-def fingerprint(kind: str, config: Any, *inputs: Path) -> str:
-    """sha256 over a stage's name, its config, its input files or folders, and our sources."""
-    content = {
-        "kind": kind,
-        "source": _source_digest(),
-        "config": to_json(config),
-        "inputs": [folder_hashes(p) if p.is_dir() else sha256_of(p) for p in inputs],
-    }
-    return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
+@dataclass(frozen=True, kw_only=True)
+class Input:
+    """What a stage reads.
+
+    Attributes:
+        hashes: sha256 of the file, or of every file by relative path.
+        edited: files in it, and in what it was made of, that are not as they were written.
+    """
+
+    hashes: Any
+    edited: tuple[str, ...] = ()
 
 
-@contextlib.contextmanager
-def publish(folder: Path) -> Iterator[Path]:
-    """Give a temporary sibling of `folder` to write into; it takes the name at the end.
+def check_input(path: Path) -> Input:
+    """Hash a file or folder, which must be as its `artifact.json` says, where it has one.
 
-    An existing `folder` is replaced only if it is empty or an artifact. On any exception, Ctrl-C
-    included, the temporary folder is removed and what was there before stays.
+    What others put beside an artifact's files is not part of it.
 
     Raises:
-        ConfigError: `folder` exists and is not ours to replace.
-        BnnEdgeError: the disk is full or not writable.
+        ArtifactError: a file was changed or is missing, and that is not permitted; or it cannot be
+            read.
     """
-    folder = folder.absolute()
-    if folder.exists() and not _replaceable(folder):
-        raise ConfigError(
-            f"{folder} exists and was not written by bnnedge", remedy="choose another -o"
-        )
     try:
-        folder.parent.mkdir(parents=True, exist_ok=True)
-        temporary = Path(tempfile.mkdtemp(prefix=f".{folder.name}.", dir=folder.parent))
-        temporary.chmod(0o755)
+        return _check_input(path)
     except OSError as error:
-        raise BnnEdgeError(f"cannot write {folder}: {error.strerror}") from error
-    try:
-        yield temporary
-        if folder.exists():
-            shutil.rmtree(folder)
-        temporary.rename(folder)
-    except OSError as error:
-        if error.errno not in _CANNOT_WRITE:
-            raise
-        raise BnnEdgeError(f"cannot write {folder}: {error.strerror}") from error
-    finally:
-        shutil.rmtree(temporary, ignore_errors=True)
+        raise ArtifactError(f"cannot read {error.filename or path}: {error.strerror}") from error
 
 
-def _replaceable(folder: Path) -> bool:
-    return folder.is_dir() and ((folder / RECORD).is_file() or not any(folder.iterdir()))
+def _check_input(path: Path) -> Input:
+    root = next((p for p in (path, *path.parents[:_DEEPEST]) if (p / RECORD).is_file()), None)
+    artifact = None if root is None else load(root)
+    if artifact is None or not (path.is_dir() or artifact.name_of(path) in artifact.files):
+        return Input(hashes=folder_hashes(path) if path.is_dir() else sha256_of(path))
+    within = [name for name in artifact.files if (artifact.folder / name).is_relative_to(path)]
+    found = {name: _sha256_or_none(artifact.folder / name) for name in within}
+    edited = [name for name in within if found[name] != artifact.files[name]]
+    if edited:
+        what = f"{artifact.folder / edited[0]} is not as bnnedge {artifact.kind} wrote it"
+        what += f", nor are {len(edited) - 1} more" if len(edited) > 1 else ""
+        if not _permission().accept_edited:
+            raise ArtifactError(
+                what,
+                remedy=f"run bnnedge {artifact.kind} again, or give --accept-edited to use it"
+                " as it is",
+            )
+        warnings.warn(f"{what}: used as it is", BnnEdgeWarning, stacklevel=2)
+    hashes = found if path.is_dir() else next(iter(found.values()))
+    return Input(hashes=hashes, edited=artifact.edited_with(edited))
 
 
 def stage(
@@ -161,19 +234,40 @@ def stage(
         config: whatever else the output depends on; compared as JSON.
         inputs: files and folders that the output depends on.
         tools: gives the versions to record.
+
+    Raises:
+        ArtifactError: an input is not as it was written, `out` holds something that would be lost,
+            or another process writes it.
+        BnnEdgeError: the disk is full or not writable.
     """
-    key = fingerprint(kind, config, *inputs)
-    with contextlib.suppress(ConfigError):
-        present = load(out)
-        if present.fingerprint == key and _is_whole(present):
-            return present
+    read = [check_input(path) for path in inputs]
+    request = _Request(kind=kind, config=to_json(config), inputs=[item.hashes for item in read])
+    with writing(out):
+        sweep(out)
+        present = present_in(out, kind)
+        loss = None
+        if present is not None:
+            changed = present.changed()
+            reused = _reusable(present, changed, request)
+            if reused is not None:
+                return reused
+            loss = _loss(present, changed, request)
+            if loss is not None and not _permission().replace:
+                raise ArtifactError(
+                    loss,
+                    remedy="choose another -o, or give --replace: the old folder is then kept as"
+                    f" {out.name}.replaced-1",
+                )
     start = time.perf_counter()
-    with publish(out) as folder:
+    with publish(out, keep=loss is not None) as folder:
         facts = to_json(write(folder))
         record = {
             "kind": kind,
             "bnnedge": bnnedge.__version__,
-            "fingerprint": key,
+            "sources": _source_digest(),
+            "fingerprint": request.fingerprint(_source_digest()),
+            "config": request.config,
+            "edited": sorted({name for item in read for name in item.edited}),
             "files": folder_hashes(folder),
             "tools": dict(tools()),
             "wall_s": round(time.perf_counter() - start, 3),
@@ -183,23 +277,98 @@ def stage(
     return load(out)
 
 
-def _is_whole(artifact: Artifact) -> bool:
-    """Whether every file is as it was written; what others have put beside them stays."""
-    return all(
-        path.is_file() and sha256_of(path) == digest
-        for path, digest in ((artifact.folder / name, h) for name, h in artifact.files.items())
-    )
+@dataclass(frozen=True, kw_only=True)
+class _Request:
+    """What a stage is asked for, as JSON values."""
+
+    kind: str
+    config: Any
+    inputs: Any
+
+    def fingerprint(self, sources: str) -> str:
+        """sha256 over everything that the output depends on, made by such sources of bnnedge."""
+        content = {**dataclasses.asdict(self), "source": sources}
+        return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
+
+
+def present_in(out: Path, kind: str) -> Artifact | None:
+    """What the same stage wrote into `out` before, or None where there is nothing.
+
+    Raises:
+        ArtifactError: something else is there.
+    """
+    if not out.exists() or (out.is_dir() and not any(out.iterdir())):
+        return None
+    if not out.is_dir():
+        raise ArtifactError(f"{out} is a file, wanted a folder", remedy="choose another -o")
+    if not (out / RECORD).is_file():
+        raise ArtifactError(
+            f"{out} exists and was not written by bnnedge", remedy="choose another -o"
+        )
+    present = load(out)
+    if present.kind != kind:
+        raise ArtifactError(
+            f"{out} holds what bnnedge {present.kind} wrote, which bnnedge {kind} does not replace",
+            remedy="choose another -o",
+        )
+    return present
+
+
+def _reusable(present: Artifact, changed: Sequence[str], request: _Request) -> Artifact | None:
+    """The present artifact, where it is what is asked for."""
+    permission = _permission()
+    if any(not (present.folder / name).exists() for name in changed):
+        return None
+    if changed and not permission.accept_edited:
+        return None
+    if present.fingerprint != request.fingerprint(_source_digest()):
+        same = present.fingerprint == request.fingerprint(present.sources)
+        if request.kind != TRAINING or not same or permission.replace:
+            return None
+        warnings.warn(
+            f"{present.folder} was trained by other sources of bnnedge and is used as it is;"
+            " --replace trains it anew",
+            BnnEdgeWarning,
+            stacklevel=2,
+        )
+    return dataclasses.replace(present, edited=present.edited_with(changed))
+
+
+def _loss(present: Artifact, changed: Sequence[str], request: _Request) -> str | None:
+    """What would be lost if the artifact were replaced, beyond what its step makes again."""
+    for name in changed:
+        if (present.folder / name).exists():
+            return f"{present.folder / name} was changed since bnnedge {present.kind} wrote it"
+    for name in present.added():
+        return f"{present.folder / name} was not written by bnnedge"
+    if present.kind == TRAINING:
+        differs = _first_difference(present.config, request.config, ())
+        return f"{present.folder} holds another training" + (f" ({differs})" if differs else "")
+    return None
+
+
+def _first_difference(old: Any, new: Any, where: tuple[str, ...]) -> str | None:
+    """Where two JSON values differ first, with both values."""
+    if isinstance(old, dict) and isinstance(new, dict):
+        for key in sorted({*old, *new}):
+            found = _first_difference(old.get(key), new.get(key), (*where, key))
+            if found:
+                return found
+        return None
+    return None if old == new else f"{'.'.join(where)} was {old!r}, now {new!r}"
 
 
 def load(folder: Path) -> Artifact:
     """Read the record of a published folder.
 
     Raises:
-        ConfigError: there is none, or it is damaged.
+        ArtifactError: there is none, or it is damaged.
     """
+    if not (folder / RECORD).is_file():
+        raise ArtifactError(f"{folder} was not written by bnnedge: it has no {RECORD}")
+    record = load_json(folder / RECORD, raises=ArtifactError)
     try:
-        record = json.loads((folder / RECORD).read_text())
-        return Artifact(
+        artifact = Artifact(
             folder=folder,
             kind=record["kind"],
             fingerprint=record["fingerprint"],
@@ -207,11 +376,29 @@ def load(folder: Path) -> Artifact:
             tools=record["tools"],
             wall_s=record["wall_s"],
             facts=record["facts"],
+            config=record.get("config"),
+            sources=record.get("sources", ""),
+            edited=tuple(record.get("edited", ())),
         )
-    except FileNotFoundError:
-        raise ConfigError(f"{folder} was not written by bnnedge: it has no {RECORD}") from None
-    except (OSError, ValueError, KeyError, TypeError) as error:
-        raise ConfigError(
-            f"{folder} was not written by bnnedge, or is damaged ({RECORD}: {error})",
-            remedy="run the step that makes it again",
+        _check_record(artifact)
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
+        raise ArtifactError(
+            f"{folder} was not written by bnnedge, or is damaged"
+            f" ({RECORD}: {type(error).__name__}: {error})",
+            remedy="delete it, or run the step that makes it into another folder",
         ) from error
+    return artifact
+
+
+def _check_record(artifact: Artifact) -> None:
+    """Raises TypeError or ValueError where a record's values are not what they should be."""
+    texts = (artifact.kind, artifact.fingerprint, artifact.sources, *artifact.edited)
+    if not all(isinstance(text, str) for text in (*texts, *artifact.files.values())):
+        raise TypeError("wanted kind, fingerprint, sources, edited and sha256 of files as text")
+    if not (isinstance(artifact.tools, dict) and isinstance(artifact.facts, dict)):
+        raise TypeError("wanted tools and facts as objects")
+    if not isinstance(artifact.wall_s, int | float):
+        raise TypeError("wanted wall_s as a number")
+    for name in artifact.files:
+        if Path(name).is_absolute() or ".." in Path(name).parts:
+            raise ValueError(f"wanted names of files in the folder, got {name!r}")

@@ -1,31 +1,107 @@
-"""What is built once per user and kept by content: found again, or made whole, or not at all."""
+"""What is built once per user and kept by content: found again whole, or built again.
+
+An entry is the folder `<key>.<digest>`: `key` stands for what it was built from, `digest` for the
+files in it. One that was damaged or altered is not what its name says, and is built again.
+"""
 
 import hashlib
+import os
+import shutil
+import stat
 import tempfile
+import time
 from collections.abc import Callable, Iterable
 from pathlib import Path
 
+from bnnedge import tools
+from bnnedge.errors import BnnEdgeError
+from bnnedge.scratch import scratch
 
-def build_once(target: Path, build: Callable[[Path, Path, Path], None]) -> Path:
-    """`target`, made by `build(work folder, folder to fill, log)` unless it is there already.
+_KEPT_RUNS = 20
+
+
+def build_once(folder: Path, key: str, build: Callable[[Path, Path, Path], None]) -> Path:
+    """The entry `key` of `folder`, made by `build(work folder, folder to fill, log)` if need be.
 
     It appears whole or not at all, whoever else builds it at the same time; the log stays beside
     it when the build fails.
+
+    Raises:
+        BnnEdgeError: `folder` is not this user's own, or cannot be written.
     """
-    if target.is_dir():
-        return target
-    with tempfile.TemporaryDirectory(prefix="build-", dir=target.parent) as name:
-        done = Path(name) / "done"
-        done.mkdir()
-        log = target.with_suffix(".log")
-        build(Path(name), done, log)
-        try:
-            done.rename(target)
-        except OSError:  # another process was faster; its result is the same
-            if not target.is_dir():
-                raise
+    try:
+        _make_private(folder)
+        entry = _find(folder, key)
+        if entry is not None:
+            entry.touch()  # the oldest are dropped first
+            return entry
+        log = folder / f"{key}.log"
+        with scratch(folder) as work:
+            done = work / "done"
+            done.mkdir()
+            build(work, done, log)
+            entry = folder / f"{key}.{_content(done)}"
+            for path in (done, *done.rglob("*")):
+                path.chmod(path.stat().st_mode & ~(stat.S_IRWXG | stat.S_IRWXO))
+            try:
+                done.rename(entry)
+            except OSError:  # another process was faster; its result is the same
+                if not entry.is_dir():
+                    raise
         log.unlink(missing_ok=True)
-    return target
+    except OSError as error:
+        raise BnnEdgeError(
+            f"cannot write to the cache {folder}: {error.strerror}",
+            remedy="set XDG_CACHE_HOME to a folder that can be written and has room",
+        ) from error
+    return entry
+
+
+def keep_newest(folder: Path, count: int, *, holding: str) -> None:
+    """Remove all but the `count` entries used last of those that hold a file of that name."""
+    entries = [path.parent for path in folder.glob(f"*/{holding}")]
+    entries.sort(key=lambda entry: entry.stat().st_mtime, reverse=True)
+    for entry in entries[count:]:
+        shutil.rmtree(entry, ignore_errors=True)
+
+
+def failure_logs() -> Path:
+    """A new folder for the logs of a run, which somebody reads if it fails; the last few stay."""
+    folder = tools.cache_dir() / "logs"
+    folder.mkdir(parents=True, exist_ok=True)
+    runs = sorted(folder.iterdir(), key=lambda run: run.stat().st_mtime)
+    for run in runs[:-_KEPT_RUNS]:
+        shutil.rmtree(run, ignore_errors=True)
+    return Path(tempfile.mkdtemp(prefix=time.strftime("%Y%m%d-%H%M%S-"), dir=folder))
+
+
+def _make_private(folder: Path) -> None:
+    """Make `folder`, or see to it that only this user writes there: what it holds is run."""
+    folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+    found = folder.stat()
+    if found.st_uid != os.getuid():
+        raise BnnEdgeError(
+            f"the cache {folder} belongs to user {found.st_uid}, wanted {os.getuid()}",
+            remedy="set XDG_CACHE_HOME to a folder of your own",
+        )
+    if found.st_mode & (stat.S_IWGRP | stat.S_IWOTH):
+        folder.chmod(0o700)
+        for entry in folder.glob("*.*/"):  # others may have written them
+            shutil.rmtree(entry)
+
+
+def _find(folder: Path, key: str) -> Path | None:
+    for entry in folder.glob(f"{key}.*/"):
+        if entry.name == f"{key}.{_content(entry)}":
+            return entry
+        shutil.rmtree(entry)
+    return None
+
+
+def _content(entry: Path) -> str:
+    """32 hex digits over the files in an entry and their places."""
+    files = sorted(path for path in entry.rglob("*") if path.is_file())
+    return digest([str(path.relative_to(entry)) for path in files], files)
 
 
 def digest(*parts: object) -> str:

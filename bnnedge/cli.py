@@ -1,12 +1,14 @@
 """The command line: each command is a thin skin over a function of `verbs` or `pipeline`."""
 
+import contextlib
 import functools
 import json
 import logging
+import signal
 import sys
 import traceback
 import warnings
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -22,24 +24,51 @@ PATH = click.Path(path_type=Path)
 _DATASET = click.Choice([name.value for name in DatasetName])
 
 
-def _output(required: bool = True) -> Function:
-    return click.option(
-        "-o", "--output", "out", type=FOLDER, required=required, help="Folder to write."
-    )
+def _output() -> Function:
+    def decorate(function: Function) -> Function:
+        folder = click.option(
+            "-o", "--output", "out", type=FOLDER, required=True, help="Folder to write."
+        )
+        replace = click.option(
+            "--replace",
+            is_flag=True,
+            help="Where -o holds another training, or files of yours: keep it beside, and go on.",
+        )
+        return folder(replace(function))
+
+    return decorate
 
 
-def _verb(example: str) -> Callable[[Function], click.Command]:
+def _verb(example: str, *, reads: bool = True) -> Callable[[Function], click.Command]:
     """A command whose function returns what `--json` prints, after a human-readable print.
 
-    The function returns (record, lines): the record for machines, the lines for people.
+    The function returns (record, lines): the record for machines, the lines for people. A command
+    that `reads` what others wrote can be told to take it as it is.
     """
 
     def decorate(function: Function) -> click.Command:
         @click.option("--json", "as_json", is_flag=True, help="Print one JSON value instead.")
         @click.option("--debug", is_flag=True, help="Show a traceback on failure.")
         @functools.wraps(function)
-        def command(as_json: bool, debug: bool, **arguments: Any) -> None:
-            _guarded(lambda: _print(function(**arguments), as_json), as_json, debug)
+        def command(
+            as_json: bool,
+            debug: bool,
+            replace: bool = False,
+            accept_edited: bool = False,
+            **arguments: Any,
+        ) -> None:
+            def action() -> None:
+                from bnnedge.artifacts import permitting
+
+                with permitting(replace=replace, accept_edited=accept_edited):
+                    _print(function(**arguments), as_json)
+
+            _guarded(action, as_json, debug)
+
+        if reads:
+            command = click.option(
+                "--accept-edited", is_flag=True, help="Use folders that were changed by hand."
+            )(command)
 
         assert function.__doc__ is not None
         return main.command(
@@ -64,10 +93,32 @@ def _quieten() -> None:
     logging.disable(logging.WARNING)
 
 
+class _Stopped(KeyboardInterrupt):
+    """A signal that asks us to end, and is treated as Ctrl-C is."""
+
+
+@contextlib.contextmanager
+def _stoppable() -> Iterator[None]:
+    """Inside this block SIGTERM and SIGHUP end what is done as Ctrl-C does, unless ignored."""
+
+    def stop(number: int, _: object) -> None:
+        raise _Stopped(signal.Signals(number))
+
+    before = {number: signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGHUP)}
+    for number, handler in before.items():
+        if handler is not signal.SIG_IGN:
+            signal.signal(number, stop)
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
 def _guarded(action: Callable[[], None], as_json: bool, debug: bool) -> None:
     """Run; a failure becomes one line (or one JSON value) and an exit code."""
     try:
-        with warnings.catch_warnings():
+        with _stoppable(), warnings.catch_warnings():
             if not debug:
                 _quieten()
             action()
@@ -76,7 +127,9 @@ def _guarded(action: Callable[[], None], as_json: bool, debug: bool) -> None:
         failure, code = str(error), 1
         shown: BaseException = error
     except KeyboardInterrupt as error:
-        failure, code = "interrupted; the same command goes on with what is done", 130
+        number = error.args[0] if isinstance(error, _Stopped) else signal.SIGINT
+        failure = "interrupted" if number == signal.SIGINT else f"stopped by {number.name}"
+        failure, code = f"{failure}; the same command goes on with what is done", 128 + number
         shown = error
     except Exception as error:
         failure = f"internal error: {type(error).__name__}: {error} (--debug shows where)"
@@ -522,7 +575,7 @@ def build(recipe: Path, out: Path) -> tuple[Any, list[str]]:
     return result, lines
 
 
-@_verb("bnnedge fetch mnist")
+@_verb("bnnedge fetch mnist", reads=False)
 @click.argument("dataset", type=_DATASET)
 @click.option("-o", "--output", "out", type=FOLDER, help="Folder; the user's cache by default.")
 def fetch(dataset: str, out: Path | None) -> tuple[Any, list[str]]:
@@ -534,7 +587,7 @@ def fetch(dataset: str, out: Path | None) -> tuple[Any, list[str]]:
     return fetched, [f"{dataset} {state} {fetched.folder}"]
 
 
-@_verb("bnnedge doctor")
+@_verb("bnnedge doctor", reads=False)
 def doctor() -> tuple[Any, list[str]]:
     """Say which tools are here, which versions, and what each missing one costs."""
     from bnnedge import verbs

@@ -22,6 +22,10 @@ class ConfigError(BnnEdgeError):
     """A recipe or an option is not what it should be."""
 
 
+class ArtifactError(ConfigError):
+    """A folder that a stage wrote was changed, or what is in it would be lost."""
+
+
 class DataError(BnnEdgeError):
     """A data set is missing, truncated or not the one named."""
 

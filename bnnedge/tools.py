@@ -6,7 +6,6 @@ import importlib.metadata
 import os
 import re
 import shutil
-import signal
 import subprocess
 import sys
 import sysconfig
@@ -199,8 +198,7 @@ def child_environment(extra: Mapping[str, str]) -> dict[str, str]:
 
 
 _ERROR_LINE = re.compile(r"(^|\W)(%?error|fatal|abort)", re.IGNORECASE)
-
-
+_SUPERVISOR = Path(__file__).with_name("supervisor.py")
 _POLL_S = 0.2
 
 
@@ -237,7 +235,7 @@ def run(
     environment: Mapping[str, str] | None = None,
     on_line: Callable[[str], None] = _ignore,
 ) -> None:
-    """Run a program with its output going to `log`; its whole process group dies with us.
+    """Run a program with its output going to `log`; it and all that it starts die with us.
 
     `on_line` is called with each line of the output soon after it was printed.
 
@@ -245,27 +243,24 @@ def run(
         ToolFailedError: non-zero exit or time-out; names the first error line and the log.
     """
     name = Path(argv[0]).name
-    with log.open("w") as sink:
-        child = subprocess.Popen(
-            [str(word) for word in argv],
+    with (
+        log.open("w") as sink,
+        subprocess.Popen(
+            [sys.executable, "-IS", _SUPERVISOR, *map(str, argv)],
             cwd=cwd,
-            stdin=subprocess.DEVNULL,
+            stdin=subprocess.PIPE,  # closes when we die
             stdout=sink,
             stderr=subprocess.STDOUT,
             env=child_environment(environment or {}),
             start_new_session=True,
-        )
+        ) as child,
+    ):
         try:
             status = _wait(child, log, timeout_s, on_line)
-        except BaseException as stop:
-            with contextlib.suppress(ProcessLookupError):
-                os.killpg(child.pid, signal.SIGKILL)
-            child.wait()
-            if isinstance(stop, subprocess.TimeoutExpired):
-                raise ToolFailedError(
-                    f"{name} was stopped after {timeout_s:.0f} s", remedy=f"see {log}"
-                ) from None
-            raise
+        except subprocess.TimeoutExpired:
+            raise ToolFailedError(
+                f"{name} was stopped after {timeout_s:.0f} s", remedy=f"see {log}"
+            ) from None
     if status != 0:
         lines = log.read_text(errors="replace").splitlines()
         telling = next((line for line in lines if _ERROR_LINE.search(line)), None)

@@ -6,7 +6,6 @@ not wait for torch or FINN.
 
 import dataclasses
 import functools
-import tempfile
 import zipfile
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -17,9 +16,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bnnedge import tools
-from bnnedge.artifacts import Artifact
+from bnnedge.artifacts import Artifact, check_input
 from bnnedge.dataflow import Add, Concat, Dataflow
 from bnnedge.errors import BnnEdgeError, ConfigError, DataError, MismatchError, ToolMissingError
+from bnnedge.scratch import scratch
 
 if TYPE_CHECKING:
     from bnnedge.data.datasets import Split
@@ -85,8 +85,8 @@ def export_model(network: str, dataset: str, out: Path, *, folder: Path | None =
         DataError: the data set is missing, or not the one of the model card.
     """
     card, test = _pretrained(network, dataset, folder)
-    with tempfile.TemporaryDirectory() as scratch:
-        return export(_checkpoint(card, test, Path(scratch)), out)
+    with scratch() as work:
+        return export(_checkpoint(card, test, work), out)
 
 
 def lower(
@@ -160,11 +160,11 @@ def fifos(rtl: Path, out: Path) -> Artifact:
 
     def write(folder: Path) -> Mapping[str, Any]:
         draft = Design.load(rtl)
-        with tempfile.TemporaryDirectory() as name:
-            deep = with_depths(unbounded_depths(draft), Path(name) / "deep")
+        with scratch() as work:
+            deep = with_depths(unbounded_depths(draft), work / "deep")
             sized = size_fifos(draft, deep)
             depths = {fifo.name: fifo.depth_words for fifo in sized}
-            interval = confirm(with_depths(depths, Path(name) / "sized"))
+            interval = confirm(with_depths(depths, work / "sized"))
         write_depths(folder / FIFOS_FILE, depths)
         return {
             "interval_cycles": interval,
@@ -202,6 +202,7 @@ def simulate(
     from bnnedge.simulation.check import check
     from bnnedge.simulation.config import SimulationConfig
 
+    check_input(rtl)
     config = SimulationConfig(
         images=images,
         stalls=(0.0, stalls) if stalls else (0.0,),
@@ -259,6 +260,7 @@ def emulate(dataflow: Path, inputs: NDArray[Any]) -> NDArray[np.int64]:
     """
     from bnnedge.emulator import Emulator
 
+    check_input(dataflow)
     return Emulator(Dataflow.load(dataflow))(inputs)
 
 
@@ -311,6 +313,7 @@ def evaluate(
     from bnnedge.data.config import DatasetName
     from bnnedge.data.datasets import load_dataset
 
+    check_input(dataflow)
     graph = Dataflow.load(dataflow)
     test = load_dataset(DatasetName(dataset), folder).test
     x, labels = test.inputs[:images], test.labels[:images]
@@ -355,8 +358,8 @@ def evaluate_model(
     """
     card, test = _pretrained(network, dataset, folder)
     test = test.take(np.arange(len(test))[:images])
-    with tempfile.TemporaryDirectory() as scratch:
-        classes = _both_classes(card, test, Path(scratch), progress)
+    with scratch() as work:
+        classes = _both_classes(card, test, work, progress)
     for index in np.flatnonzero(classes["pytorch"] != classes["dataflow"])[:1]:
         both = ", ".join(f"{backend} {given[index]}" for backend, given in classes.items())
         raise MismatchError(f"{card.name}, image {index}: {both}")
@@ -393,12 +396,12 @@ def _pretrained(network: str, dataset: str, folder: Path | None) -> tuple["Model
     return card, data.test
 
 
-def _checkpoint(card: "ModelCard", test: "Split", scratch: Path) -> Path:
+def _checkpoint(card: "ModelCard", test: "Split", work: Path) -> Path:
     """A checkpoint folder of a pretrained network."""
     from bnnedge.models.checkpoint import save_checkpoint
     from bnnedge.models.pretrained.load import load_card
 
-    checkpoint = scratch / "checkpoint"
+    checkpoint = work / "checkpoint"
     checkpoint.mkdir()
     record = {"input_range": list(card.input_range)}
     save_checkpoint(checkpoint, load_card(card), record, test.images, test.labels)
@@ -406,28 +409,28 @@ def _checkpoint(card: "ModelCard", test: "Split", scratch: Path) -> Path:
 
 
 def _both_classes(
-    card: "ModelCard", test: "Split", scratch: Path, progress: Progress
+    card: "ModelCard", test: "Split", work: Path, progress: Progress
 ) -> dict[str, NDArray[np.int64]]:
-    """Classes of the test images by backend, "pytorch" first; stages go to `scratch`."""
+    """Classes of the test images by backend, "pytorch" first; stages go to `work`."""
     from bnnedge.emulator import Emulator
     from bnnedge.models.pretrained.load import load_card
 
     # Both stages compare what they do on adversarial inputs; here only few images of the set.
     some = test.take(np.arange(len(test))[:_EXPORTED_IMAGES])
     progress("exporting", 0.1)
-    export(_checkpoint(card, some, scratch), scratch / "export")
+    export(_checkpoint(card, some, work), work / "export")
     progress("lowering", 0.3)
-    lower(scratch / "export", scratch / "dataflow", name=card.name)
+    lower(work / "export", work / "dataflow", name=card.name)
     progress("running PyTorch", 0.5)
     classes = {"pytorch": load_card(card).predict(test.images)}
     progress("running the Dataflow", 0.6)
-    dataflow = Dataflow.load(scratch / "dataflow")
+    dataflow = Dataflow.load(work / "dataflow")
     return {**classes, "dataflow": Emulator(dataflow).predict(test.inputs)}
 
 
 def _check_default_hardware(dataflow: Path, x: NDArray[Any], progress: Progress) -> None:
-    with tempfile.TemporaryDirectory() as scratch:
-        out = Path(scratch) / "rtl"
+    with scratch() as work:
+        out = work / "rtl"
         rtl(dataflow, out)
         simulate(out, inputs=x, stalls=0.0, progress=progress)
 
@@ -479,6 +482,7 @@ def deploy(
     """
     from bnnedge.deployment import deploy as run
 
+    check_input(package)
     return run(package, port=port, program=program, images=images)
 
 

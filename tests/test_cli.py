@@ -145,6 +145,8 @@ def test_truncated_dataflow(tmp_path: Path, dataflow: Path, name: str) -> None:
 
 def test_truncated_rtl_folder(rtl: Path) -> None:
     (rtl / "design.json").write_text("{")
+    one_line(bnnedge("simulate", rtl), "design.json is not as bnnedge rtl wrote it")
+    (rtl / "artifact.json").unlink()
     one_line(bnnedge("simulate", rtl), "not an RTL folder")
 
 

@@ -1,3 +1,6 @@
+import os
+import signal
+import subprocess
 import sys
 import time
 from pathlib import Path
@@ -51,6 +54,58 @@ def test_timeout_kills_the_whole_group(tmp_path: Path) -> None:
         python(code, tmp_path, timeout_s=1)
     time.sleep(2)
     assert not (tmp_path / "alive").exists()
+
+
+_PARENT = """
+import sys
+from pathlib import Path
+from bnnedge import tools
+folder = Path(sys.argv[1])
+tools.run([sys.executable, "-c", sys.argv[2]], cwd=folder, log=folder / "log", timeout_s=60)
+"""
+# A program with a child in a session of its own, which outlives a kill of the program's group.
+_TREE = """
+import pathlib, subprocess, time
+own = subprocess.Popen(["sleep", "60"], start_new_session=True)
+pathlib.Path("pid").write_text(str(own.pid))
+pathlib.Path("pid").rename("child")
+{then}
+"""
+
+
+def _ends(pid: int) -> bool:
+    for _ in range(100):
+        try:
+            os.kill(pid, 0)
+        except ProcessLookupError:
+            return True
+        time.sleep(0.05)
+    return False
+
+
+@pytest.mark.parametrize("how", [signal.SIGKILL, signal.SIGTERM])
+def test_a_program_and_all_that_it_started_die_with_us(tmp_path: Path, how: signal.Signals) -> None:
+    argv = [sys.executable, "-c", _PARENT, tmp_path, _TREE.format(then="time.sleep(60)")]
+    with subprocess.Popen(argv) as parent:
+        while not (tmp_path / "child").exists():
+            time.sleep(0.02)
+        parent.send_signal(how)
+    assert _ends(int((tmp_path / "child").read_text()))
+
+
+def test_what_a_program_leaves_running_ends_with_it(tmp_path: Path) -> None:
+    python(_TREE.format(then=""), tmp_path)
+    assert _ends(int((tmp_path / "child").read_text()))
+
+
+def test_a_program_that_a_signal_ends_has_failed(tmp_path: Path) -> None:
+    with pytest.raises(ToolFailedError, match="failed with status -11: it printed nothing"):
+        python("import os; os.kill(os.getpid(), 11)", tmp_path)
+
+
+def test_a_program_that_cannot_be_started_has_failed(tmp_path: Path) -> None:
+    with pytest.raises(ToolFailedError, match="error: cannot run ./none: No such file"):
+        tools.run(["./none"], cwd=tmp_path, log=tmp_path / "log", timeout_s=10)
 
 
 @pytest.mark.parametrize("name", ["g++", "npm", "openFPGALoader"])

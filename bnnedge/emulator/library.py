@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from bnnedge import tools
 from bnnedge.cache import build_once, digest
 from bnnedge.emulator.packed import pack_words
-from bnnedge.errors import BnnEdgeError, ToolFailedError
+from bnnedge.errors import ToolFailedError
 
 _SOURCES = Path(__file__).parent / "c"
 _FLAGS = (
@@ -142,26 +142,13 @@ def load() -> ctypes.CDLL:
     sources = sorted(_SOURCES.iterdir())
     cache = tools.cache_dir() / "emulator"
     key = digest(platform.machine(), list(_FLAGS), tools.version("g++"), sources)
-    try:
-        cache.mkdir(parents=True, exist_ok=True)
 
-        def build(folder: Path, done: Path, log: Path) -> None:
-            target = str(done / "engine.so")
-            argv: list[str | Path] = [
-                tools.find("g++"),
-                *_FLAGS,
-                _SOURCES / "engine.c",
-                "-o",
-                target,
-            ]
-            tools.run(argv, cwd=folder, log=log, timeout_s=_TIMEOUT_S)
+    def build(folder: Path, done: Path, log: Path) -> None:
+        argv: list[str | Path] = [tools.find("g++"), *_FLAGS, _SOURCES / "engine.c"]
+        argv += ["-o", done / "engine.so"]
+        tools.run(argv, cwd=folder, log=log, timeout_s=_TIMEOUT_S)
 
-        library = build_once(cache / key, build) / "engine.so"
-    except OSError as error:
-        raise BnnEdgeError(
-            f"cannot write the compiled emulator to {cache}: {error.strerror}",
-            remedy="set XDG_CACHE_HOME to a folder that can be written",
-        ) from error
+    library = build_once(cache, key, build) / "engine.so"
     try:
         engine = ctypes.CDLL(str(library))
     except OSError as error:

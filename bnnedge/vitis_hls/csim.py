@@ -1,6 +1,5 @@
 """The C++ of a network, compiled with g++ and run as a function."""
 
-import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -11,7 +10,8 @@ from numpy.typing import NDArray
 from bnnedge import tools
 from bnnedge.cache import build_once, digest
 from bnnedge.design import Design
-from bnnedge.errors import BnnEdgeError, SimulationError
+from bnnedge.errors import SimulationError
+from bnnedge.scratch import scratch
 
 STANDARD = "c++14"
 FLAGS = (f"-std={STANDARD}", "-O1", "-w")
@@ -60,14 +60,7 @@ class CModel:
             argv += [*_SOURCES, "-o", done / _BENCH]
             tools.run(argv, cwd=self.folder, log=log, timeout_s=_TIMEOUT_S)
 
-        try:
-            cache.mkdir(parents=True, exist_ok=True)
-            return build_once(cache / key, build) / _BENCH
-        except OSError as error:
-            raise BnnEdgeError(
-                f"cannot write compiled HLS C++ to {cache}: {error.strerror}",
-                remedy="set XDG_CACHE_HOME to a folder that can be written",
-            ) from error
+        return build_once(cache, key, build) / _BENCH
 
     def run(self, encoded: NDArray[Any]) -> NDArray[np.int64]:
         """Results (N, output elements) of encoded inputs (N, …), bits or integers.
@@ -77,10 +70,9 @@ class CModel:
             ToolMissingError, ToolFailedError: see `compile`; or the test bench fails.
         """
         bench = self.compile()
-        with tempfile.TemporaryDirectory() as name:
-            folder = Path(name)
+        with scratch() as folder:
             (folder / "inputs.bin").write_bytes(self.design.pack(encoded).tobytes())
-            log = bench.with_name("run.log")
+            log = bench.parent.with_suffix(".log")
             tools.run(
                 [bench, "inputs.bin", "outputs.bin"], cwd=folder, log=log, timeout_s=_TIMEOUT_S
             )

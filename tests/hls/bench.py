@@ -55,8 +55,7 @@ def _precompiled(cache: Path) -> Path:
         shutil.copyfile(_BENCH, done / _BENCH.name)
         _compile(done / _BENCH.name, done / f"{_BENCH.name}.gch", "-x", "c++-header")
 
-    cache.mkdir(parents=True, exist_ok=True)
-    return build_once(cache / digest(list(_FLAGS), headers, _BENCH), build)
+    return build_once(cache, digest(list(_FLAGS), headers, _BENCH), build)
 
 
 def _run(

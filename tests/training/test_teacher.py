@@ -7,9 +7,10 @@ from pathlib import Path
 
 import pytest
 
+from bnnedge.artifacts import permitting
 from bnnedge.config import load_toml
 from bnnedge.data.config import DataConfig, DatasetName, EncodingKind
-from bnnedge.errors import CheckpointError, ConfigError
+from bnnedge.errors import ArtifactError, CheckpointError, ConfigError
 from bnnedge.models.checkpoint import load_checkpoint
 from bnnedge.models.config import NetworkConfig, Precision, Topology
 from bnnedge.recipe import Recipe
@@ -55,7 +56,17 @@ def test_the_teacher_is_trained_once_and_its_student_depends_on_it(tmp_path: Pat
     assert again.fingerprint == first.fingerprint and len(seen) == 2
     train(_STUDENT, _DATA, _LONG, tmp_path / "other")
     other = TeacherConfig(checkpoint=tmp_path / "other")
-    assert train(_STUDENT, _DATA, _TAUGHT, out, teacher=other).fingerprint != first.fingerprint
+    with permitting(replace=True):
+        assert train(_STUDENT, _DATA, _TAUGHT, out, teacher=other).fingerprint != first.fingerprint
+
+
+def test_a_teacher_is_not_trained_for_a_folder_that_is_not_ours(tmp_path: Path) -> None:
+    (tmp_path / "t").mkdir()
+    (tmp_path / "t/thesis.tex").touch()
+    teacher = TeacherConfig(network=_TEACHER, training=_LONG)
+    with pytest.raises(ArtifactError, match="was not written by bnnedge"):
+        train(_STUDENT, _DATA, _TAUGHT, tmp_path / "t", teacher=teacher)
+    assert [path.name for path in tmp_path.iterdir()] == ["t"]
 
 
 def test_teacher_and_student_share_one_group_of_processes(

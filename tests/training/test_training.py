@@ -8,9 +8,10 @@ import numpy as np
 import pytest
 import torch
 
+from bnnedge.artifacts import permitting
 from bnnedge.data.config import DataConfig, DatasetName, EncodingKind
 from bnnedge.data.datasets import load_dataset
-from bnnedge.errors import ConfigError
+from bnnedge.errors import ArtifactError, ConfigError
 from bnnedge.models.checkpoint import load_checkpoint, load_test_set
 from bnnedge.models.config import NetworkConfig, Topology
 from bnnedge.training import EpochReport, TrainingConfig, train
@@ -70,8 +71,12 @@ def test_nothing_changed_means_nothing_trained(tmp_path: Path) -> None:
     reports: list[EpochReport] = []
     again = train(_NETWORK, _DATA, _training(epochs=1), tmp_path / "t", progress=reports.append)
     assert reports == [] and again.fingerprint == first.fingerprint
-    train(_NETWORK, _DATA, _training(epochs=2), tmp_path / "t", progress=reports.append)
+    with pytest.raises(ArtifactError, match=r"another training \(training.epochs was 1, now 2\)"):
+        train(_NETWORK, _DATA, _training(epochs=2), tmp_path / "t")
+    with permitting(replace=True):
+        train(_NETWORK, _DATA, _training(epochs=2), tmp_path / "t", progress=reports.append)
     assert len(reports) == 2
+    assert (tmp_path / "t.replaced-1/checkpoint.pt").is_file()
     assert json.loads((tmp_path / "t/checkpoint.json").read_text())["metrics"]["best_epoch"] in (
         1,
         2,
