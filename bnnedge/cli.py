@@ -17,6 +17,7 @@ import click
 import bnnedge
 from bnnedge.data.config import DatasetName
 from bnnedge.errors import BnnEdgeError, BnnEdgeWarning
+from bnnedge.names import printable
 
 Function = Callable[..., Any]
 FOLDER = click.Path(file_okay=False, path_type=Path)
@@ -37,6 +38,14 @@ def _output() -> Function:
         return folder(replace(function))
 
     return decorate
+
+
+def _trust() -> Function:
+    return click.option(
+        "--trust",
+        is_flag=True,
+        help="Take SystemVerilog and memory files as they are, also where bnnedge writes others.",
+    )
 
 
 def _verb(example: str, *, reads: bool = True) -> Callable[[Function], click.Command]:
@@ -139,7 +148,7 @@ def _guarded(action: Callable[[], None], as_json: bool, debug: bool) -> None:
         traceback.print_exception(shown)
     if as_json:
         click.echo(json.dumps({"error": failure}))
-    click.echo(f"bnnedge: {' '.join(failure.split())}", err=True)
+    click.echo(f"bnnedge: {printable(' '.join(failure.split()))}", err=True)
     sys.exit(code)
 
 
@@ -309,11 +318,12 @@ def rtl(
 @_verb("bnnedge fifos out/rtl -o out/fifos")
 @click.argument("rtl", type=FOLDER)
 @_output()
-def fifos(rtl: Path, out: Path) -> tuple[Any, list[str]]:
+@_trust()
+def fifos(rtl: Path, out: Path, trust: bool) -> tuple[Any, list[str]]:
     """Size the FIFOs of an RTL folder by simulation, for `bnnedge rtl --fifo-depths`."""
     from bnnedge import verbs
 
-    artifact = verbs.fifos(rtl, out)
+    artifact = verbs.fifos(rtl, out, trust=trust)
     facts = artifact.facts
     lines = [
         f"{fifo['name']}: {fifo['depth_words']} words of {fifo['width_bits']} bits,"
@@ -334,6 +344,7 @@ def fifos(rtl: Path, out: Path) -> tuple[Any, list[str]]:
 @click.option("--stalls", type=float, default=0.3, show_default=True, help="Second run's stalls.")
 @click.option("--seed", type=int, default=0, show_default=True)
 @click.option("--trace", type=PATH, help="Write the waves of a few images as FST.")
+@_trust()
 def simulate(
     rtl: Path,
     inputs: Path | None,
@@ -341,6 +352,7 @@ def simulate(
     stalls: float,
     seed: int,
     trace: Path | None,
+    trust: bool,
 ) -> tuple[Any, list[str]]:
     """Simulate an RTL folder cycle by cycle; every result must equal the Dataflow's."""
     from bnnedge import verbs
@@ -353,6 +365,7 @@ def simulate(
             stalls=stalls,
             seed=seed,
             trace=trace,
+            trust=trust,
             progress=progress.of("simulate"),
         )
     lines = [
@@ -377,6 +390,7 @@ def simulate(
 @click.option("--check", is_flag=True, help="Compile with g++, run, compare with the Dataflow.")
 @click.option("--images", type=click.IntRange(min=1), default=16, show_default=True)
 @click.option("--ap-types", type=FOLDER, help="Where ap_int.h is; else XILINX_HLS, or hls4ml's.")
+@_trust()
 def hls(
     rtl: Path,
     out: Path,
@@ -385,6 +399,7 @@ def hls(
     check: bool,
     images: int,
     ap_types: Path | None,
+    trust: bool,
 ) -> tuple[Any, list[str]]:
     """Write the C++ of an RTL folder for Vitis HLS: the same kernels, streams and memories."""
     from bnnedge import verbs
@@ -397,6 +412,7 @@ def hls(
         check=check,
         images=images,
         ap_types=ap_types,
+        trust=trust,
     )
     return artifact, [*_facts(artifact.facts), f"HLS C++ in {out}"]
 
@@ -479,9 +495,16 @@ def evaluate(
 @click.option("--clock-mhz", type=float, help="The board's default where not given.")
 @click.option("--seed", type=int, default=1, show_default=True, help="Of placement.")
 @click.option("--no-vivado", is_flag=True, help="Only write the project, also where Vivado is.")
+@_trust()
 @_output()
 def synth(
-    rtl: Path, board: str, clock_mhz: float | None, seed: int, no_vivado: bool, out: Path
+    rtl: Path,
+    board: str,
+    clock_mhz: float | None,
+    seed: int,
+    no_vivado: bool,
+    trust: bool,
+    out: Path,
 ) -> tuple[Any, list[str]]:
     """Make a bitstream of an RTL folder, and simulate its netlist against the Dataflow.
 
@@ -498,6 +521,7 @@ def synth(
             clock_mhz=clock_mhz,
             seed=seed,
             vivado=not no_vivado,
+            trust=trust,
             progress=progress.of("synth"),
         )
     lines = [*_facts(artifact.facts), f"results in {out}"]
@@ -515,11 +539,12 @@ def _not_run(synth: Path) -> str:
 @_verb("bnnedge package build/digits -o out/package")
 @click.argument("build", type=FOLDER)
 @_output()
-def package(build: Path, out: Path) -> tuple[Any, list[str]]:
+@_trust()
+def package(build: Path, out: Path, trust: bool) -> tuple[Any, list[str]]:
     """Pack bitstream, manifest and driver of a BUILD folder (with rtl/ and synth/)."""
     from bnnedge import verbs
 
-    artifact = verbs.package(build, out)
+    artifact = verbs.package(build, out, trust=trust)
     return artifact, [*_facts(artifact.facts), f"package in {out}"]
 
 
@@ -529,8 +554,9 @@ def package(build: Path, out: Path) -> tuple[Any, list[str]]:
 @click.option("--port", help="Against a board at this serial port, e.g. /dev/ttyUSB0.")
 @click.option("--program", is_flag=True, help="Write the bitstream first (openFPGALoader).")
 @click.option("--images", type=click.IntRange(min=1), help="Only the first so many examples.")
+@_trust()
 def deploy(
-    package: Path, simulate: bool, port: str | None, program: bool, images: int | None
+    package: Path, simulate: bool, port: str | None, program: bool, images: int | None, trust: bool
 ) -> tuple[Any, list[str]]:
     """Run a PACKAGE's examples through its driver and compare every result."""
     from bnnedge import verbs
@@ -540,7 +566,7 @@ def deploy(
         raise ConfigError("deploy wants either --simulate or --port")
     if program and port is None:
         raise ConfigError("--program needs --port")
-    result = verbs.deploy(package, port=port, program=program, images=images)
+    result = verbs.deploy(package, port=port, program=program, images=images, trust=trust)
     line = (
         f"{result.device}: {result.images} images equal to the Dataflow,"
         f" {result.images_per_s:,.0f} images/s on its own clock"

@@ -63,10 +63,12 @@ def _converter() -> cattrs.Converter:
 
 
 def _structure_union(converter: cattrs.Converter, value: Any, wanted: types.UnionType) -> Any:
-    """`X | None`, the only union that a config has."""
-    if value is None:
-        return None
-    (inner,) = (option for option in wanted.__args__ if option is not types.NoneType)
+    """`X | None`, or a union of plain types such as `int | str`."""
+    if type(value) in wanted.__args__:
+        return value
+    inner, *others = (option for option in wanted.__args__ if option is not types.NoneType)
+    if others:
+        raise TypeError(f"wanted {' or '.join(o.__name__ for o in wanted.__args__)}, got {value!r}")
     return converter.structure(value, inner)
 
 

@@ -2,7 +2,7 @@
 
 import dataclasses
 import json
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -10,12 +10,25 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-import bnnedge
-from bnnedge.errors import DesignError, SimulationError
+from bnnedge.config import structure
+from bnnedge.errors import ConfigError, DesignError, SimulationError
+from bnnedge.files import load_json
+from bnnedge.names import (
+    check_label,
+    check_network_name,
+    inner_file,
+    is_identifier,
+    is_inner_path,
+    shown,
+)
 
 DESIGN_FILE = "design.json"
+FORMAT_VERSION = 1
 TOP_MODULE = "bnnedge_core"
 LEAST_FIFO_WORDS = 2
+_MOST = 1 << 40  # of any number
+_MOST_WIDTH_BITS = 1 << 20  # of s_axis and m_axis
+_WHOLE_BITS = (8, 16, 32)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -43,6 +56,16 @@ class Layer:
     stream: str | None
     stream_lanes: int
     stream_element_bits: int
+
+    def verify(self, streams: Sequence[str]) -> None:
+        """Raises ConfigError: a name or a number is impossible, or the stream none of these."""
+        check_label(self.name, what="name of a layer", raises=ConfigError)
+        of = f"layer {self.name}: "
+        _check_identifier(self.kernel, f"{of}kernel")
+        _check_numbers(self, of, 0, "cycles_per_image", "weight_bits")
+        _check_numbers(self, of, 1, "pe", "simd", "stream_lanes", "stream_element_bits")
+        if not (self.stream is None or self.stream in streams):
+            raise ConfigError(f"{of}stream: {shown(self.stream)} is none")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -74,6 +97,31 @@ class KernelInstance:
     block_rams: int
     parameters: Mapping[str, int | str]
     resize: Mapping[str, int | str] | None
+
+    def verify(self, nodes: Collection[str], memories: Sequence[str]) -> None:
+        """Check all but the streams.
+
+        Raises:
+            ConfigError: a name or a number is impossible, the node is none of `nodes`, or a text
+                among the parameters neither a file of `memories` nor what some of them begin with.
+        """
+        _check_identifier(self.name, "kernel")
+        of = f"kernel {self.name}: "
+        _check_identifier(self.module, f"{of}module")
+        if not (self.node is None or self.node in nodes):
+            raise ConfigError(f"{of}node: {shown(self.node)} is none")
+        _check_numbers(self, of, 0, "block_rams")
+        _check_numbers(self, of, 1, "width_bits", "depth_words", "image_words")
+        if not (self.inputs and self.outputs):
+            raise ConfigError(f"{of}wanted streams on both sides")
+        for name, value in {**self.parameters, **(self.resize or {})}.items():
+            _check_identifier(name, f"{of}parameter")
+            if isinstance(value, int):
+                possible = -_MOST <= value <= _MOST
+            else:
+                possible = not value or any(file.startswith(value) for file in memories)
+            if not possible:
+                raise ConfigError(f"{of}{name}: {shown(str(value))} is impossible")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -198,58 +246,123 @@ class Design:
 
     def save(self, folder: Path) -> None:
         """Write `design.json` into `folder`."""
-        record = {"bnnedge": bnnedge.__version__, **dataclasses.asdict(self)}
+        record = {"version": FORMAT_VERSION, **dataclasses.asdict(self)}
         (folder / DESIGN_FILE).write_text(json.dumps(record, indent=1) + "\n")
 
     @classmethod
     def load(cls, folder: Path) -> "Design":
-        """Read `design.json` and check that every file that it names is there.
+        """Read and verify `design.json`, and check that every file that it names is there.
 
         Raises:
-            DesignError: it is missing, damaged or of another version.
+            DesignError: it is missing, damaged, inconsistent or of another version, or names a
+                file that is missing or not inside `folder`.
         """
-        try:
-            record = json.loads((folder / DESIGN_FILE).read_text())
-            version = record.pop("bnnedge")
-            design = cls(
-                **{
-                    **record,
-                    "sources": tuple(record["sources"]),
-                    "memories": tuple(record["memories"]),
-                    "streams": tuple(record["streams"]),
-                    "layers": tuple(Layer(**layer) for layer in record["layers"]),
-                    "kernels": tuple(
-                        KernelInstance(
-                            **{
-                                **kernel,
-                                "inputs": tuple(kernel["inputs"]),
-                                "outputs": tuple(kernel["outputs"]),
-                            }
-                        )
-                        for kernel in record["kernels"]
-                    ),
-                }
-            )
-        except FileNotFoundError:
+        path = folder / DESIGN_FILE
+        if not path.is_file():
             raise DesignError(
                 f"{folder} is not an RTL folder: it has no {DESIGN_FILE}",
                 remedy="give the folder that `bnnedge rtl` wrote",
-            ) from None
-        except (OSError, ValueError, KeyError, TypeError) as error:
-            raise DesignError(
-                f"{folder} is not an RTL folder: {DESIGN_FILE} is damaged ({error})",
-                remedy="run bnnedge rtl again",
-            ) from error
-        if version != bnnedge.__version__:
-            # Kernels and what synthesis puts in their place change together.
-            raise DesignError(
-                f"{folder} was written by bnnedge {version}, this is {bnnedge.__version__}",
-                remedy="run bnnedge rtl again",
             )
+        try:
+            record = load_json(path)
+            _check_version(folder, record)
+            design = structure(record, cls, source=DESIGN_FILE)
+            design.verify()
+        except ConfigError as error:
+            raise DesignError(
+                f"{folder} is not an RTL folder: {error}", remedy="run bnnedge rtl again"
+            ) from error
         for name in (*design.sources, *design.memories):
-            if not (folder / name).is_file():
-                raise DesignError(f"{folder / name} is missing", remedy="run bnnedge rtl again")
+            inner_file(folder, name, raises=DesignError)
         return design
+
+    def verify(self) -> None:
+        """Check names, ranges, and that every stream has one kernel at either end.
+
+        Raises:
+            ConfigError: names the first thing that is wrong.
+        """
+        check_network_name(self.name, raises=ConfigError)
+        for name in (*self.sources, *self.memories):
+            if not is_inner_path(name):
+                raise ConfigError(f"wanted files inside of the folder, got {shown(name)}")
+        core = f"{TOP_MODULE}.sv"
+        if core not in {name.rpartition("/")[2] for name in self.sources}:
+            raise ConfigError(f"sources: wanted {core} among them")
+        for what, names in (
+            ("sources", self.sources),
+            ("memories", self.memories),
+            ("streams", self.streams),
+            ("layers", [layer.name for layer in self.layers]),
+            ("kernels", [kernel.name for kernel in self.kernels]),
+        ):
+            if len(set(names)) != len(names):
+                raise ConfigError(f"{what}: wanted names that differ")
+        if not 0 <= self.id_word < 1 << 32:
+            raise ConfigError(f"id_word: wanted 32 bits, got {self.id_word}")
+        _check_numbers(self, "", 0, "combs", "block_rams")
+        _check_numbers(self, "", 1, "input_elements", "output_elements", "interval_cycles")
+        _check_choice(self, "input_element_bits", (1, *_WHOLE_BITS))
+        _check_choice(self, "output_element_bits", _WHOLE_BITS)
+        _check_choice(self, "input_width_bits", range(8, _MOST_WIDTH_BITS + 1, 8))
+        _check_choice(self, "output_width_bits", range(8, _MOST_WIDTH_BITS + 1, 8))
+        for stream in self.streams:
+            check_label(stream, what="name of a stream", raises=ConfigError)
+        for layer in self.layers:
+            layer.verify(self.streams)
+        nodes = {layer.name for layer in self.layers}
+        for kernel in self.kernels:
+            kernel.verify(nodes, self.memories)
+        self._verify_streams()
+
+    def _verify_streams(self) -> None:
+        """Every kernel takes what kernels before it give; nothing is taken or given twice."""
+        waiting: set[str | None] = {None}
+        given: set[str | None] = set()
+        for kernel in self.kernels:
+            for stream in kernel.inputs:
+                if stream not in waiting:
+                    raise ConfigError(f"kernel {kernel.name}: cannot take {shown(str(stream))}")
+                waiting.remove(stream)
+            for stream in kernel.outputs:
+                if stream in given or not (stream is None or stream in self.streams):
+                    raise ConfigError(f"kernel {kernel.name}: cannot give {shown(str(stream))}")
+                given.add(stream)
+                if stream is not None:
+                    waiting.add(stream)
+        if waiting or given != {None, *self.streams}:
+            raise ConfigError("streams: wanted a kernel at both ends of each")
+
+
+def _check_version(folder: Path, record: Any) -> None:
+    """Take the version from a record. Raises DesignError if it is another one."""
+    found = record.pop("version", None) if isinstance(record, dict) else None
+    if type(found) is int and found == FORMAT_VERSION:
+        return
+    old = isinstance(record, dict) and found is None and "bnnedge" in record
+    got = "that of bnnedge 0.1.0" if old else shown(str(found))
+    raise DesignError(
+        f"{folder}: {DESIGN_FILE}: wanted format version {FORMAT_VERSION}, got {got}",
+        remedy="run bnnedge rtl again",
+    )
+
+
+def _check_numbers(part: Any, of: str, least: int, *fields: str) -> None:
+    """Raises ConfigError unless all these fields of `part` are from `least` to 2^40, or None."""
+    for field in fields:
+        value = getattr(part, field)
+        if value is not None and not least <= value <= _MOST:
+            raise ConfigError(f"{of}{field}: wanted {least} to 2^40, got {value}")
+
+
+def _check_choice(part: Any, field: str, choices: Sequence[int]) -> None:
+    if getattr(part, field) not in choices:
+        raise ConfigError(f"{field}: {getattr(part, field)} is impossible")
+
+
+def _check_identifier(name: str, what: str) -> None:
+    if not is_identifier(name):
+        raise ConfigError(f"{what}: wanted letters, digits and _, got {shown(name)}")
 
 
 def _low_bytes(elements: NDArray[Any], size: int) -> NDArray[np.uint8]:

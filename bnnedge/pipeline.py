@@ -22,7 +22,6 @@ from bnnedge.verbs import (
     has_joins,
     image_progress,
     lower,
-    package,
     rtl,
     synth,
     test_images,
@@ -122,6 +121,8 @@ def build(recipe: Path, out: Path, *, progress: StageProgress = _silent_stage) -
         ConfigError: the recipe has no `[hardware]`, or `out` is not a build's.
         BnnEdgeError: a stage failed. Where a comparison failed, the report says so too.
     """
+    from bnnedge.deployment import package
+    from bnnedge.hardware import own_copy
     from bnnedge.recipe import Recipe
     from bnnedge.summary import checks
     from bnnedge.synthesis.boards import Ecp5Board, find_board
@@ -158,19 +159,21 @@ def build(recipe: Path, out: Path, *, progress: StageProgress = _silent_stage) -
         depths = builder.run("fifos", lambda to, _: fifos(draft, to)) / FIFOS_FILE
     emitted = builder.run("rtl", lambda to, _: emit(to, fifo_depths=depths))
     images = test_images(exported)
-    builder.run("simulate", lambda to, tell: _simulate_stage(emitted, loaded, images, to, tell))
-    synthesised = builder.run(
-        "synth",
-        lambda to, tell: synth(
-            emitted, to, board=hardware.board, clock_mhz=hardware.clock_mhz, progress=tell
-        ),
-    )
-    if isinstance(find_board(hardware.board), Ecp5Board):  # a Zynq's has its own estimate
-        builder.run(
-            "estimate",
-            lambda to, tell: synth(emitted, to, board=ESTIMATE_BOARD, vivado=False, progress=tell),
+    with own_copy(emitted) as own:  # once for all that compile it
+        builder.run("simulate", lambda to, tell: _simulate_stage(own, loaded, images, to, tell))
+        synthesise = functools.partial(synth, own, trust=True)
+        synthesised = builder.run(
+            "synth",
+            lambda to, tell: synthesise(
+                to, board=hardware.board, clock_mhz=hardware.clock_mhz, progress=tell
+            ),
         )
-    packed = builder.run("package", lambda to, _: package(out, to))
+        if isinstance(find_board(hardware.board), Ecp5Board):  # a Zynq's has its own estimate
+            builder.run(
+                "estimate",
+                lambda to, tell: synthesise(to, board=ESTIMATE_BOARD, vivado=False, progress=tell),
+            )
+        packed = builder.run("package", lambda to, _: package(own, synthesised, to, inputs=images))
     builder.run("deploy", lambda to, _: _deploy_stage(packed, to))
     report = builder.report()
     facts = {name: stage.artifact.facts for name, stage in builder.stages.items()}

@@ -8,6 +8,7 @@ from bnnedge.config import load_toml
 from bnnedge.data.config import DataConfig
 from bnnedge.errors import ConfigError
 from bnnedge.models.config import NetworkConfig
+from bnnedge.names import check_network_name
 from bnnedge.simulation.config import SimulationConfig
 from bnnedge.training.config import TeacherConfig, TrainingConfig
 
@@ -40,7 +41,7 @@ class Recipe:
     """One build, from data to bitstream.
 
     Attributes:
-        name: of the build.
+        name: of the network, see `bnnedge.names`.
         network: the layers.
         data: the data set and the input encoding.
         training: the optimiser.
@@ -56,6 +57,9 @@ class Recipe:
     hardware: HardwareConfig | None = None
     teacher: TeacherConfig | None = None
     simulation: SimulationConfig = field(default_factory=SimulationConfig)
+
+    def __post_init__(self) -> None:
+        check_network_name(self.name, raises=ConfigError)
 
     @classmethod
     def load(cls, path: Path) -> "Recipe":

@@ -132,19 +132,25 @@ def has_joins(dataflow: Path) -> bool:
     return any(isinstance(node, Add | Concat) for node in Dataflow.load(dataflow).nodes)
 
 
-def fifos(rtl: Path, out: Path) -> Artifact:
+def fifos(rtl: Path, out: Path, *, trust: bool = False) -> Artifact:
     """Size the FIFOs of an RTL folder by simulating it; `out` gets `fifos.json`.
 
     Give that file to `rtl` with the folding of the same folder. The facts hold a `SizedFifo` of
     each FIFO, and the cycles per image that were then measured.
 
+    Args:
+        rtl: folder written by `rtl`.
+        out: folder to publish.
+        trust: see `bnnedge.hardware.own_copy`.
+
     Raises:
+        DesignError: the folder is damaged, or not what bnnedge writes.
         MismatchError: a result is wrong, or images take longer than predicted.
         SimulationError, ToolMissingError: see `bnnedge.simulation.check`.
     """
     from bnnedge.artifacts import stage, to_json
     from bnnedge.design import Design
-    from bnnedge.hardware import RtlConfig, emit
+    from bnnedge.hardware import RtlConfig, emit, own_copy
     from bnnedge.hardware.fifos import FIFOS_FILE, write_depths
     from bnnedge.hardware.folding import FOLDING_FILE
     from bnnedge.simulation import Core
@@ -154,12 +160,12 @@ def fifos(rtl: Path, out: Path) -> Artifact:
         folder.mkdir()
         path = folder / FIFOS_FILE
         write_depths(path, depths)
-        config = RtlConfig(folding=rtl / FOLDING_FILE, fifo_depths=path)
-        emit(rtl / "dataflow", config, folder / "rtl")
+        config = RtlConfig(folding=own / FOLDING_FILE, fifo_depths=path)
+        emit(own / "dataflow", config, folder / "rtl")
         return Core.load(folder / "rtl")
 
     def write(folder: Path) -> Mapping[str, Any]:
-        draft = Design.load(rtl)
+        draft = Design.load(own)
         with scratch() as work:
             deep = with_depths(unbounded_depths(draft), work / "deep")
             sized = size_fifos(draft, deep)
@@ -172,7 +178,8 @@ def fifos(rtl: Path, out: Path) -> Artifact:
             "fifos": to_json(sized),
         }
 
-    return stage("fifos", out, write, config={}, inputs=(rtl,))
+    with own_copy(rtl, trust=trust) as own:
+        return stage("fifos", out, write, config={}, inputs=(own,))
 
 
 def simulate(
@@ -183,6 +190,7 @@ def simulate(
     stalls: float = 0.3,
     seed: int = 0,
     trace: Path | None = None,
+    trust: bool = False,
     progress: Progress = _silent,
 ) -> "SimulationResult":
     """Simulate an RTL folder without and with stalls, and compare it with its Dataflow.
@@ -194,11 +202,14 @@ def simulate(
         stalls: probability of a stall per cycle on either side, in the second run.
         seed: of generated inputs and stalls.
         trace: where to write an FST file of the first images.
+        trust: see `bnnedge.hardware.own_copy`.
         progress: called now and then.
 
     Raises:
+        DesignError: the folder is damaged, or not what bnnedge writes.
         MismatchError, SimulationError, ToolMissingError: see `bnnedge.simulation.check`.
     """
+    from bnnedge.hardware import own_copy
     from bnnedge.simulation.check import check
     from bnnedge.simulation.config import SimulationConfig
 
@@ -209,7 +220,8 @@ def simulate(
         seed=seed,
         trace_images=0 if trace is None else 4,
     )
-    return check(rtl, config, inputs=inputs, trace=trace, progress=image_progress(progress))
+    with own_copy(rtl, trust=trust) as own:
+        return check(own, config, inputs=inputs, trace=trace, progress=image_progress(progress))
 
 
 def hls(
@@ -221,6 +233,7 @@ def hls(
     check: bool = False,
     images: int = 16,
     ap_types: Path | None = None,
+    trust: bool = False,
 ) -> Artifact:
     """Write the twin of an RTL folder in HLS C++, with test vectors of generated images.
 
@@ -232,10 +245,12 @@ def hls(
         check: compile it with g++, run it, and compare it with the Dataflow.
         images: test vectors, random and adversarial ones.
         ap_types: folder of `ap_int.h` for a check; None: see `bnnedge.tools.ap_types`.
+        trust: see `bnnedge.hardware.own_copy`.
 
     Raises:
         ConfigError, DesignError, MismatchError, ToolMissingError: see `bnnedge.vitis_hls.emit`.
     """
+    from bnnedge.hardware import own_copy
     from bnnedge.simulation.check import generate_inputs
     from bnnedge.vitis_hls import HlsConfig, emit
 
@@ -246,7 +261,8 @@ def hls(
         config = dataclasses.replace(config, part=part)
     if clock_mhz is not None:
         config = dataclasses.replace(config, clock_mhz=clock_mhz)
-    return emit(rtl, config, out, vectors=lambda graph: generate_inputs(graph, images, seed=0))
+    with own_copy(rtl, trust=trust) as own:
+        return emit(own, config, out, vectors=lambda graph: generate_inputs(graph, images, seed=0))
 
 
 def image_progress(progress: Progress) -> Callable[[int, int], None]:
@@ -432,7 +448,7 @@ def _check_default_hardware(dataflow: Path, x: NDArray[Any], progress: Progress)
     with scratch() as work:
         out = work / "rtl"
         rtl(dataflow, out)
-        simulate(out, inputs=x, stalls=0.0, progress=progress)
+        simulate(out, inputs=x, stalls=0.0, trust=True, progress=progress)
 
 
 def synth(
@@ -443,28 +459,33 @@ def synth(
     clock_mhz: float | None = None,
     seed: int = 1,
     vivado: bool = True,
+    trust: bool = False,
     progress: Progress = _silent,
 ) -> Artifact:
     """Make a bitstream of an RTL folder; for a Zynq an estimate and Vivado's project, run or not.
 
-    See `bnnedge.synthesis.synthesise`.
+    See `bnnedge.synthesis.synthesise`; for `trust`, `bnnedge.hardware.own_copy`.
     """
+    from bnnedge.hardware import own_copy
     from bnnedge.synthesis.config import SynthesisConfig
     from bnnedge.synthesis.flow import synthesise
 
     config = SynthesisConfig(board=board, clock_mhz=clock_mhz, seed=seed, vivado=vivado)
-    return synthesise(rtl, config, out, progress=lambda step: progress(step, None))
+    with own_copy(rtl, trust=trust) as own:
+        return synthesise(own, config, out, progress=lambda step: progress(step, None))
 
 
-def package(build: Path, out: Path) -> Artifact:
+def package(build: Path, out: Path, *, trust: bool = False) -> Artifact:
     """Pack what a board needs from a build folder (with `rtl/`, `synth/`, perhaps `export/`).
 
-    See `bnnedge.deployment.package`.
+    See `bnnedge.deployment.package`; for `trust`, `bnnedge.hardware.own_copy`.
     """
     from bnnedge.deployment import package as run
+    from bnnedge.hardware import own_copy
 
     inputs = test_images(build / "export") if (build / "export").is_dir() else None
-    return run(build / "rtl", build / "synth", out, inputs=inputs)
+    with own_copy(build / "rtl", trust=trust) as own:
+        return run(own, build / "synth", out, inputs=inputs)
 
 
 def test_images(export: Path) -> NDArray[np.float32]:
@@ -474,16 +495,27 @@ def test_images(export: Path) -> NDArray[np.float32]:
 
 
 def deploy(
-    package: Path, *, port: str | None = None, program: bool = False, images: int | None = None
+    package: Path,
+    *,
+    port: str | None = None,
+    program: bool = False,
+    images: int | None = None,
+    trust: bool = False,
 ) -> "Deployment":
     """Run a package's examples on the simulated device, or on a board at a serial port.
 
-    See `bnnedge.deployment.deploy`.
+    See `bnnedge.deployment.deploy`; for `trust`, `bnnedge.hardware.own_copy`.
     """
+    from bnnedge.deployment import DATAFLOW_FOLDER, RTL_FOLDER, open_package
     from bnnedge.deployment import deploy as run
+    from bnnedge.hardware import own_copy
 
     check_input(package)
-    return run(package, port=port, program=program, images=images)
+    if port is not None or trust:
+        return run(package, port=port, program=program, images=images)
+    open_package(package)  # says what is wrong with it before its RTL is looked at
+    with own_copy(package / RTL_FOLDER, dataflow=package / DATAFLOW_FOLDER) as rtl:
+        return run(package, rtl=rtl, images=images)
 
 
 def fetch(dataset: str, folder: Path | None = None) -> "Fetched":

@@ -192,8 +192,8 @@ def test_fifos_of_what_is_no_rtl_folder(tmp_path: Path, dataflow: Path) -> None:
         ('{"0_mvu0_fifo": "9"}', ["depths.json", "wanted 2 words or more, got '9'"]),
         ("{}", ["depths.json", "words"]),
         ("[9]", ["depths.json", "got list"]),
-        ('{"0_mvu0_fifo": 9', ["depths.json", "not a readable JSON file"]),
-        ("\x00\xff", ["depths.json", "not a readable JSON file"]),
+        ('{"0_mvu0_fifo": 9', ["depths.json", "it is not JSON"]),
+        ("\x00\xff", ["depths.json", "it is not text"]),
     ],
 )
 def test_depth_mistakes(tmp_path: Path, dataflow: Path, depths: str, words: list[str]) -> None:

@@ -28,6 +28,7 @@ from bnnedge.dataflow.streams import Stream
 from bnnedge.dataflow.windows import SumPool
 from bnnedge.errors import ArrayError, ConfigError, DataflowError
 from bnnedge.files import load_json
+from bnnedge.names import check_label, check_network_name
 
 GRAPH_FILE = "dataflow.json"
 WEIGHTS_FILE = "weights.npz"
@@ -45,7 +46,7 @@ class Dataflow:
     accumulators do not order the classes as the float outputs do.
 
     Attributes:
-        name: of the network.
+        name: of the network, see `bnnedge.names`.
         input: how the network's own input becomes bits or integers.
         nodes: in an order in which they can run.
         output: the original graph's float tail.
@@ -110,6 +111,8 @@ class Dataflow:
         Raises:
             DataflowError: names the node and what is wrong with it.
         """
+        check_network_name(self.name, raises=DataflowError)
+        check_label(self.input.name, what="name of the encoding", raises=DataflowError)
         if len(self.nodes) > _MOST_NODES:
             raise DataflowError(f"{self.name}: wanted at most {_MOST_NODES} nodes")
         held = sum(
@@ -125,7 +128,9 @@ class Dataflow:
             )
         self.input.verify()
         names = [node.name for node in self.nodes]
-        if len(set(names)) != len(names) or not all(names):
+        for name in names:
+            check_label(name, what="name of a node", raises=DataflowError)
+        if len(set(names)) != len(names):
             raise DataflowError(f"{self.name}: node names are not unique: {', '.join(names)}")
         if INPUT in names and self.inputs:
             raise DataflowError(f"{self.name}: no node may be called {INPUT}")

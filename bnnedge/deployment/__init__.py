@@ -1,7 +1,15 @@
 """From a built design to a board: the package with its driver, and proving it."""
 
-from bnnedge.deployment.deploy import Deployment, deploy
-from bnnedge.deployment.package import package
+from bnnedge.deployment.deploy import Deployment, deploy, open_package
+from bnnedge.deployment.package import DATAFLOW_FOLDER, RTL_FOLDER, package
 from bnnedge.deployment.simulated import LineFaults
 
-__all__ = ["Deployment", "LineFaults", "deploy", "package"]
+__all__ = [
+    "DATAFLOW_FOLDER",
+    "RTL_FOLDER",
+    "Deployment",
+    "LineFaults",
+    "deploy",
+    "open_package",
+    "package",
+]

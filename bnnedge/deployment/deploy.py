@@ -7,7 +7,7 @@ from pathlib import Path
 
 from bnnedge import tools
 from bnnedge.artifacts import sha256_of
-from bnnedge.deployment.package import DEVICE_FOLDER, RTL_FOLDER, RUNTIME_FOLDER, RUNTIME_NAME
+from bnnedge.deployment.package import RUNTIME_FOLDER, RUNTIME_NAME
 from bnnedge.deployment.runtime import (
     Accelerator,
     AcceleratorError,
@@ -23,10 +23,11 @@ from bnnedge.deployment.runtime.link import Link
 from bnnedge.deployment.runtime.validate import validate
 from bnnedge.deployment.simulated import LineFaults, SimulatedSerial
 from bnnedge.deployment.simulated_pynq import SimulatedPynq, open_simulated
-from bnnedge.design import Design
+from bnnedge.deployment.sources import simulation_sources
 from bnnedge.device import TOP_MODULE, device_parameters
 from bnnedge.errors import DeploymentError
 from bnnedge.files import load_json
+from bnnedge.names import inner_file
 from bnnedge.verilated.axi import AxiTraffic
 from bnnedge.verilated.serial import SerialPorts, compile_serial_model
 
@@ -79,6 +80,7 @@ def deploy(
     clocks_per_bit: int | None = None,
     faults: LineFaults | None = None,
     traffic: AxiTraffic | None = None,
+    rtl: Path | None = None,
 ) -> Deployment:
     """Run the packaged examples through the packaged driver and compare every result.
 
@@ -90,6 +92,8 @@ def deploy(
         clocks_per_bit: another UART divisor for the simulated device, to save time.
         faults: disturbances of the simulated line.
         traffic: of the simulated memory, for a board without a line.
+        rtl: a verified copy of the package's RTL, of which the simulated device then is; None: it
+            is compiled of whatever the package holds, which can run programs on this machine.
 
     Raises:
         DeploymentError: the package is damaged, the device does not answer or is another network,
@@ -101,17 +105,16 @@ def deploy(
     if images is not None and images < 1:
         raise DeploymentError(f"{package}: wanted at least one image to compare, got {images}")
     try:
-        host = Host.load(package)
-        _check_package(package, host.manifest)
+        host = open_package(package)
         if port is None and isinstance(host.manifest, AxiManifest):
-            with open_simulated(package, host, traffic) as (on_board, board):
+            with open_simulated(package, host, traffic, rtl=rtl) as (on_board, board):
                 return _validated(package, on_board, board, images, start)
         accelerator: Accelerator
         if port is None:
-            accelerator, line = _simulate(package, host, clocks_per_bit, faults)
+            accelerator, line = _simulate(package, host, rtl, clocks_per_bit, faults)
         else:
             if program and isinstance(host.manifest, SerialManifest):
-                _program(package)
+                _program(package, host.manifest)
             accelerator, line = load(package, port=port), None
         with accelerator:
             return _validated(package, accelerator, line, images, start)
@@ -149,10 +152,14 @@ def _validated(
 
 
 def _simulate(
-    package: Path, host: Host, clocks_per_bit: int | None, faults: LineFaults | None
+    package: Path,
+    host: Host,
+    rtl: Path | None,
+    clocks_per_bit: int | None,
+    faults: LineFaults | None,
 ) -> tuple[SerialAccelerator, SimulatedSerial]:
     """The driver on a Verilator model of the packaged device, its line and its clock."""
-    design = Design.load(package / RTL_FOLDER)
+    folder, design, sources = simulation_sources(package, rtl, axi=False)
     manifest = host.manifest
     assert isinstance(manifest, SerialManifest)
     divisor = clocks_per_bit or manifest.clocks_per_bit
@@ -160,10 +167,7 @@ def _simulate(
     baud = round(manifest.clock_hz / divisor) if clocks_per_bit else manifest.baud
     quiet_clocks = _SIMULATED_QUIET_BYTES * 10 * divisor
     library = compile_serial_model(
-        sources=[
-            *sorted((package / DEVICE_FOLDER).glob("*.sv")),
-            *(package / RTL_FOLDER / name for name in design.sources),
-        ],
+        sources=sources,
         top=TOP_MODULE,
         ports=SerialPorts(),
         parameters=device_parameters(
@@ -181,7 +185,7 @@ def _simulate(
     )
     line = SimulatedSerial(
         library,
-        data_folder=package / RTL_FOLDER,
+        data_folder=folder,
         clock_hz=manifest.clock_hz,
         clocks_per_bit=manifest.clock_hz / used.baud,
         faults=faults,
@@ -200,8 +204,21 @@ def _simulate(
         raise
 
 
-def _check_package(package: Path, manifest: Manifest) -> None:
-    """Every file is the packaged one, and the packaged driver is this very one."""
+def open_package(package: Path) -> Host:
+    """The host's share of a package whose files are the packaged ones, with this very driver.
+
+    Raises:
+        DeploymentError: the package is damaged, or its driver another one.
+    """
+    try:
+        host = Host.load(package)
+        _check_files(package, host.manifest)
+    except AcceleratorError as error:
+        raise DeploymentError(f"{package}: {error}") from error
+    return host
+
+
+def _check_files(package: Path, manifest: Manifest) -> None:
     for name in manifest.files:
         manifest.check_file(package, name)
     for source in RUNTIME_FOLDER.glob("*.py"):
@@ -212,13 +229,16 @@ def _check_package(package: Path, manifest: Manifest) -> None:
             )
 
 
-def _program(package: Path) -> None:
+def _program(package: Path, manifest: Manifest) -> None:
     record = load_json(package / MANIFEST_FILE)
+    board = str(record.get("loader_board"))
+    bitstream = inner_file(package, manifest.bitstream, raises=DeploymentError)
+    manifest.check_file(package, manifest.bitstream)
     loader = tools.find("openFPGALoader")
     log = tools.cache_dir() / "openFPGALoader.log"
     log.parent.mkdir(parents=True, exist_ok=True)
     tools.run(
-        [loader, "-b", record["loader_board"], (package / record["bitstream"]).absolute()],
+        [loader, "-b", board, bitstream.absolute()],
         cwd=package,
         log=log,
         timeout_s=_PROGRAM_TIMEOUT_S,

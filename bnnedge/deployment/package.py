@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 import bnnedge
 from bnnedge.artifacts import Artifact, folder_hashes, stage
 from bnnedge.dataflow import ArgMax, Dataflow, IntegerEncoding, ThresholdEncoding
+from bnnedge.dataflow.graph import GRAPH_FILE, WEIGHTS_FILE
 from bnnedge.deployment import pynq_files
 from bnnedge.deployment.runtime import validate
 from bnnedge.deployment.runtime.host import MANIFEST_FILE, PACKAGE_FORMAT, PACKAGE_VERSION
@@ -29,12 +30,15 @@ from bnnedge.device import (
     axi_sources,
     load_device,
 )
-from bnnedge.errors import DeploymentError
+from bnnedge.errors import DeploymentError, DesignError
+from bnnedge.names import check_inside, inner_file
 
 RUNTIME_FOLDER = Path(__file__).parent / "runtime"
 RUNTIME_NAME = "bnnedge_runtime"
 RTL_FOLDER = "rtl"
+DATAFLOW_FOLDER = "dataflow"
 DEVICE_FOLDER = "device"
+_CHOICES = ("folding.json", "fifos.json")  # of an RTL folder
 _EXAMPLE_SEED = 0
 
 
@@ -90,15 +94,13 @@ def package(
         np.save(folder / validate.INPUTS, inputs)
         np.save(folder / validate.EXPECTED, expected)
         if isinstance(device, AxiDevice):
-            sources = axi_sources(design)
             bitstream = pynq_files.write(folder, RUNTIME_FOLDER, design, device, bitstreams)
         else:
-            sources = tuple(SV_FOLDER / f"{module}.sv" for module in MODULES)
             bitstream = bitstreams[0].name
             shutil.copyfile(bitstreams[0], folder / bitstream)
             (folder / "README.txt").write_text(_readme(design, device, bitstream))
         (folder / DEVICE_FOLDER).mkdir()
-        for source in sources:
+        for source in device_sources(design, axi=isinstance(device, AxiDevice)):
             shutil.copyfile(source, folder / DEVICE_FOLDER / source.name)
         manifest = _manifest(design, dataflow, device, bitstream)
         manifest["files"] = folder_hashes(folder)
@@ -121,6 +123,11 @@ def package(
     )
 
 
+def device_sources(design: Design, *, axi: bool) -> tuple[Path, ...]:
+    """SystemVerilog files of the device around a design."""
+    return axi_sources(design) if axi else tuple(SV_FOLDER / f"{name}.sv" for name in MODULES)
+
+
 def _bitstreams(synth: Path, device: Device | AxiDevice) -> tuple[Path, ...]:
     """The bitstream of a synthesis folder; for a Zynq with its hardware handoff, or none yet."""
     zynq = isinstance(device, AxiDevice)
@@ -131,14 +138,18 @@ def _bitstreams(synth: Path, device: Device | AxiDevice) -> tuple[Path, ...]:
             f"{synth}: wanted one bitstream (*.bit), got {len(found)}",
             remedy="run bnnedge synth for a board that it makes bitstreams for",
         )
-    if not zynq or not found:
-        return tuple(found)
+    if not zynq:
+        return (inner_file(synth, found[0].name, raises=DeploymentError),)
+    if not found:
+        return ()
     handoff = found[0].with_suffix(".hwh")
     if not handoff.is_file():
         raise DeploymentError(
             f"{handoff} is missing: PYNQ needs the hardware handoff beside the bitstream",
             remedy="take both from Vivado, with one name",
         )
+    for path in (found[0], handoff):
+        check_inside(synth, path, raises=DeploymentError)
     return found[0], handoff
 
 
@@ -167,11 +178,16 @@ def _example_inputs(
 
 def _copy_files(rtl: Path, design: Design, folder: Path) -> None:
     """Copy what every package holds."""
-    shutil.copytree(rtl / "dataflow", folder / "dataflow")
-    for name in (DESIGN_FILE, *design.sources, *design.memories):
+    (folder / DATAFLOW_FOLDER).mkdir()
+    for name in (GRAPH_FILE, WEIGHTS_FILE):
+        source = inner_file(rtl / "dataflow", name, raises=DesignError)
+        shutil.copyfile(source, folder / DATAFLOW_FOLDER / name)
+    # Folding and depths are what the simulated device's RTL is verified with.
+    chosen = [name for name in _CHOICES if (rtl / name).exists()]
+    for name in (DESIGN_FILE, *chosen, *design.sources, *design.memories):
         target = folder / RTL_FOLDER / name
         target.parent.mkdir(parents=True, exist_ok=True)
-        shutil.copyfile(rtl / name, target)
+        shutil.copyfile(inner_file(rtl, name, raises=DesignError), target)
     (folder / RUNTIME_NAME).mkdir()
     for source in sorted(RUNTIME_FOLDER.glob("*.py")):
         shutil.copyfile(source, folder / RUNTIME_NAME / source.name)

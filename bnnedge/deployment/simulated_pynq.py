@@ -15,10 +15,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from bnnedge.deployment.package import DEVICE_FOLDER, RTL_FOLDER
 from bnnedge.deployment.runtime import AxiAccelerator, Host
 from bnnedge.deployment.runtime.axi import DEFAULT_BATCH, DEVICE_NAME, DMA_NAME
-from bnnedge.design import Design
+from bnnedge.deployment.sources import simulation_sources
 from bnnedge.device import AXI_TOP_MODULE, axi_parameters
 from bnnedge.verilated.axi import MEMORY_BASE, AxiModel, AxiTraffic, compile_axi_model
 
@@ -197,26 +196,21 @@ class _Channel:
 
 
 def simulated_board(
-    package: Path, clock_hz: int, traffic: AxiTraffic | None = None
+    package: Path, clock_hz: int, traffic: AxiTraffic | None = None, *, rtl: Path | None = None
 ) -> SimulatedPynq:
-    """A board with a package's device.
+    """A board with a package's device; for `rtl` see `simulation_sources`.
 
     Raises:
         ToolMissingError: g++ or Verilator is needed and not installed.
         SimulationError: the simulated device broke one of its own assertions.
     """
-    design = Design.load(package / RTL_FOLDER)
+    folder, design, sources = simulation_sources(package, rtl, axi=True)
     library = compile_axi_model(
-        sources=[
-            *sorted((package / DEVICE_FOLDER).iterdir()),
-            *(package / RTL_FOLDER / name for name in design.sources),
-        ],
+        sources=sources,
         top=AXI_TOP_MODULE,
         parameters=axi_parameters(design),
     )
-    return SimulatedPynq(
-        library, data_folder=package / RTL_FOLDER, clock_hz=clock_hz, traffic=traffic
-    )
+    return SimulatedPynq(library, data_folder=folder, clock_hz=clock_hz, traffic=traffic)
 
 
 @contextlib.contextmanager
@@ -226,6 +220,7 @@ def open_simulated(
     traffic: AxiTraffic | None = None,
     *,
     batch_size: int = DEFAULT_BATCH,
+    rtl: Path | None = None,
 ) -> Iterator[tuple[AxiAccelerator, SimulatedPynq]]:
     """The driver on a simulation of the packaged device.
 
@@ -234,6 +229,7 @@ def open_simulated(
         host: of this package.
         traffic: how memory and processor behave, and what goes wrong with them.
         batch_size: most images of a transfer.
+        rtl: see `simulation_sources`.
 
     Raises:
         AcceleratorError: the device is not what the manifest says.
@@ -241,7 +237,7 @@ def open_simulated(
         SimulationError: the simulated device broke one of its own assertions.
     """
     clock_hz = host.manifest.clock_hz
-    board = simulated_board(package, clock_hz, traffic)
+    board = simulated_board(package, clock_hz, traffic, rtl=rtl)
     with (
         contextlib.closing(board),
         AxiAccelerator(

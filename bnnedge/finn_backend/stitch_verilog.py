@@ -9,6 +9,7 @@ from qonnx.custom_op.registry import getCustomOp
 from qonnx.transformation.base import Transformation
 
 from bnnedge.errors import DesignError
+from bnnedge.finn_backend.ops.base import check_node_name
 from bnnedge.finn_backend.verilog import ports_of
 from bnnedge.finn_backend.xsi import CLOCK, RESET
 
@@ -23,8 +24,8 @@ class StitchVerilog(Transformation):
     of FINN's Thresholding, stay 0.
 
     Raises:
-        DesignError: a node is in HLS, has no generated code, or reads memory outside; a stream has
-            several readers, or another width at its reader.
+        DesignError: a node is in HLS, has no generated code, reads memory outside, or has a name
+            that is no identifier; a stream has several readers, or another width at its reader.
     """
 
     def apply(self, model: ModelWrapper) -> tuple[ModelWrapper, bool]:
@@ -40,6 +41,7 @@ class StitchVerilog(Transformation):
             names |= {tensor.name: f"{side}_{index}" for index, tensor in enumerate(tensors)}
         _check_streams(model)
         for node in model.graph.node:
+            check_node_name(node.name)
             instance = getCustomOp(node)
             if not node.domain.endswith(".rtl") or not instance.get_nodeattr("gen_top_module"):
                 raise DesignError(

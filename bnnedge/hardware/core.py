@@ -1,6 +1,5 @@
 """`bnnedge_core.sv`: the kernels of a network as instances and wires, nothing else."""
 
-import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
@@ -53,11 +52,6 @@ class Placed:
         if self.resize is None:
             return self.kernel.widths_out
         return (self.resize.elements * self.resize.out_bits,)
-
-
-def identifier(name: str) -> str:
-    """A SystemVerilog identifier fragment for any node name."""
-    return re.sub(r"\W", "_", name, flags=re.ASCII)
 
 
 def sources_of(index: int, placed: Placed) -> tuple[Source, ...]:

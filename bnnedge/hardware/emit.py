@@ -27,7 +27,7 @@ from bnnedge.hardware.kernels import SV_FOLDER, MvuKernel, StreamFifoKernel, Str
 from bnnedge.hardware.network import Network, build_network
 from bnnedge.tools import python_versions
 
-_DATAFLOW_FILES = (GRAPH_FILE, WEIGHTS_FILE)
+DATAFLOW_FOLDER = "dataflow"
 
 
 def emit(dataflow: Path, config: RtlConfig, out: Path) -> Artifact:
@@ -54,30 +54,44 @@ def emit(dataflow: Path, config: RtlConfig, out: Path) -> Artifact:
         fps = config.target_fps or default_fps(graph, config.clock_mhz)
         folding = choose_folding(graph, target_fps=fps, clock_mhz=config.clock_mhz)
     depths = read_depths(config.fifo_depths) if config.fifo_depths is not None else {}
+
+    def write(folder: Path) -> Mapping[str, Any]:
+        copy_dataflow(dataflow, folder / DATAFLOW_FOLDER)
+        return _facts(*write_rtl(graph, folding, depths, folder), config)
+
     chosen = {"folding": folding, "clock_mhz": config.clock_mhz}
     return stage(
         "rtl",
         out,
-        lambda folder: _write(graph, dataflow, folding, depths, config, folder),
+        write,
         config=chosen | ({"fifo_depths": depths} if depths else {}),
         inputs=(dataflow,),
         tools=lambda: python_versions("numpy"),
     )
 
 
-def _write(
-    graph: Dataflow,
-    dataflow: Path,
-    folding: Folding,
-    depths: FifoDepths,
-    config: RtlConfig,
-    folder: Path,
-) -> Mapping[str, Any]:
-    shutil.copytree(
-        dataflow, folder / "dataflow", ignore=lambda _, names: set(names) - set(_DATAFLOW_FILES)
-    )
-    record = folding_record(folding)
-    (folder / FOLDING_FILE).write_text(json.dumps(record, indent=1) + "\n")
+def copy_dataflow(dataflow: Path, target: Path) -> None:
+    """Copy the files of a Dataflow into the new folder `target`."""
+    target.mkdir()
+    for name in (GRAPH_FILE, WEIGHTS_FILE):
+        shutil.copyfile(dataflow / name, target / name)
+
+
+def write_rtl(
+    graph: Dataflow, folding: Folding, depths: FifoDepths, folder: Path
+) -> tuple[Design, Network]:
+    """Write the files of an RTL folder; nothing but the arguments decides on a byte of them.
+
+    Args:
+        graph: the network.
+        folding: PE and SIMD of its matrix-vector units.
+        depths: words of FIFOs that are given.
+        folder: holds the network's own files in `dataflow/` and nothing else.
+
+    Raises:
+        DesignError: results are too wide, or the depths are of another network.
+    """
+    (folder / FOLDING_FILE).write_text(json.dumps(folding_record(folding), indent=1) + "\n")
     if depths:
         write_depths(folder / FIFOS_FILE, depths)
     id_word = _id_word(folder)
@@ -115,6 +129,11 @@ def _write(
         block_rams=cost.block_rams,
     )
     design.save(folder)
+    return design, network
+
+
+def _facts(design: Design, network: Network, config: RtlConfig) -> Mapping[str, Any]:
+    costs = {part.name: part.kernel.cost for part in network.placed}
     return {
         "interval_cycles": design.interval_cycles,
         "clock_mhz": config.clock_mhz,
@@ -127,9 +146,9 @@ def _write(
                 "combs": round(costs[part.name].combs),
                 "block_rams": costs[part.name].block_rams,
             }
-            for part in placed
+            for part in network.placed
         },
-        "folding": record,
+        "folding": design.folding,
     }
 
 

@@ -28,9 +28,12 @@ from bnnedge.dataflow import (
 )
 from bnnedge.design import LEAST_FIFO_WORDS
 from bnnedge.errors import DesignError
+from bnnedge.files import load_json
+from bnnedge.names import shown
 
 FIFOS_FILE = "fifos.json"
 FifoDepths = Mapping[str, int]
+_MOST_FIFO_WORDS = 1 << 24  # longer than any image
 _SLACK_PIXELS = 2  # what a kernel may take in advance, and what is on its way between two
 
 
@@ -99,17 +102,15 @@ def read_depths(path: Path) -> FifoDepths:
     """Read {"<FIFO>": words}.
 
     Raises:
-        DesignError: unreadable, or a depth is no number of at least 2 words.
+        DesignError: unreadable, or a depth is no number of 2 to 2^24 words.
     """
-    try:
-        record = json.loads(path.read_text())
-    except (OSError, ValueError) as error:
-        raise DesignError(f"{path}: not a readable JSON file ({error})") from error
+    record = load_json(path, raises=DesignError)
     if not isinstance(record, dict) or not record:
         raise DesignError(f'{path}: wanted {{"<FIFO>": words}}, got {type(record).__name__}')
     for name, words in record.items():
-        if type(words) is not int or words < LEAST_FIFO_WORDS:
+        if type(words) is not int or not LEAST_FIFO_WORDS <= words <= _MOST_FIFO_WORDS:
             raise DesignError(
-                f"{path}: {name}: wanted {LEAST_FIFO_WORDS} words or more, got {words!r}"
+                f"{path}: {name}: wanted {LEAST_FIFO_WORDS} words or more, at most"
+                f" {_MOST_FIFO_WORDS:,}, got {shown(str(words))}"
             )
     return record

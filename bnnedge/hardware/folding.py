@@ -4,7 +4,6 @@ A unit with PE rows and SIMD columns at a time takes (MH / PE)·(MW / SIMD) cloc
 pixel. Windows, pools and converters follow the units.
 """
 
-import json
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -29,7 +28,9 @@ from bnnedge.dataflow import (
     XnorMvu,
 )
 from bnnedge.errors import FoldingError
+from bnnedge.files import load_json
 from bnnedge.hardware.kernels import PoolKernel, divisors
+from bnnedge.names import shown
 
 FOLDING_FILE = "folding.json"
 MIN_AXIS_BITS = 32
@@ -176,10 +177,7 @@ def read_folding(path: Path, graph: Dataflow) -> Folding:
     Raises:
         FoldingError: unreadable, a node is unknown or missing, or PE and SIMD do not divide.
     """
-    try:
-        record = json.loads(path.read_text())
-    except (OSError, ValueError) as error:
-        raise FoldingError(f"{path}: not a readable JSON file ({error})") from error
+    record = load_json(path, raises=FoldingError)
     layers = {layer.node.name: layer for layer in layers_of(graph)}
     if not isinstance(record, dict) or set(record) != set(layers):
         got = ", ".join(record) if isinstance(record, dict) else type(record).__name__
@@ -190,7 +188,7 @@ def read_folding(path: Path, graph: Dataflow) -> Folding:
 def _read_fold(path: Path, layer: Layer, record: object) -> Fold:
     name = layer.node.name
     if not isinstance(record, dict) or set(record) != {"PE", "SIMD"}:
-        raise FoldingError(f'{path}: {name}: wanted {{"PE": p, "SIMD": s}}, got {record}')
+        raise FoldingError(f'{path}: {name}: wanted {{"PE": p, "SIMD": s}}, got {shown(str(record))}')
     rows = "MH" if layer.node.groups == 1 else "MH/groups"
     for what, size, of in (("PE", layer.rows, rows), ("SIMD", layer.node.mw, "MW")):
         value = record[what]

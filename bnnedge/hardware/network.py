@@ -25,7 +25,7 @@ from bnnedge.dataflow import (
 )
 from bnnedge.design import LEAST_FIFO_WORDS
 from bnnedge.errors import DesignError
-from bnnedge.hardware.core import S_AXIS, Placed, Source, identifier
+from bnnedge.hardware.core import S_AXIS, Placed, Source
 from bnnedge.hardware.fifos import FifoDepths, operand_pixels
 from bnnedge.hardware.folding import (
     Fold,
@@ -58,6 +58,7 @@ from bnnedge.hardware.kernels import (
     multi_threshold_kernel,
     pool_kernel,
 )
+from bnnedge.names import identifier
 
 _RESULT_BITS = (8, 16, 32)
 

@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from enum import Enum
 
 from bnnedge.errors import ConfigError
+from bnnedge.names import check_network_name
 
 
 class SignZero(Enum):
@@ -25,7 +26,7 @@ class LoweringConfig:
     """Choices of a lowering.
 
     Attributes:
-        name: of the network; None takes the file's name.
+        name: of the network, see `bnnedge.names`; None makes one of the file's name.
         classify: end in an arg-max in hardware even where the graph ends in logits.
         sign_zero: what an exact 0 at a `Sign` means.
         check_images: random inputs to check against the original graph, beside adversarial ones.
@@ -39,5 +40,7 @@ class LoweringConfig:
     seed: int = 0
 
     def __post_init__(self) -> None:
+        if self.name is not None:
+            check_network_name(self.name, raises=ConfigError)
         if self.check_images < 1:
             raise ConfigError(f"check_images: wanted at least 1, got {self.check_images}")

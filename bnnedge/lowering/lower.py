@@ -13,6 +13,7 @@ from bnnedge.artifacts import Artifact, stage
 from bnnedge.dataflow import Dataflow
 from bnnedge.errors import ArrayError, LoweringError
 from bnnedge.lowering.config import LoweringConfig
+from bnnedge.names import network_name
 
 if TYPE_CHECKING:
     from qonnx.core.modelwrapper import ModelWrapper
@@ -102,7 +103,7 @@ def lower_model(model_onnx: Path, config: LoweringConfig) -> Lowered:
         )
     dataflow = read_dataflow(
         integer,
-        name=config.name or model_onnx.stem,
+        name=config.name or network_name(model_onnx.stem),
         encoding=encoding_name(model),
         classify=config.classify,
     )

@@ -15,8 +15,12 @@ from bnnedge.errors import BnnEdgeError
 from bnnedge.reports import figures, graph
 from bnnedge.reports.data import Check, ReportData, Verdict
 
-# XML has no place for these, so neither has a page that is well-formed.
-_UNPRINTABLE = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f\ud800-\udfff\ufffe\uffff]")
+# XML has no place for these, so neither has a page that is well-formed; the last ones turn text
+# around.
+_UNPRINTABLE = re.compile(
+    "[\x00-\x08\x0b\x0c\x0e-\x1f\x7f\ud800-\udfff\ufffe\uffff"
+    "\u200e\u200f\u202a-\u202e\u2066-\u2069]"
+)
 
 
 def write_report(data: ReportData, out: Path) -> Path:

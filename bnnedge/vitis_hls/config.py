@@ -1,5 +1,6 @@
 """What the user chooses about the HLS C++ of one network."""
 
+import re
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -24,7 +25,7 @@ class HlsConfig:
     ap_types: Path | None = None
 
     def __post_init__(self) -> None:
-        if not self.part or not all(c.isalnum() or c == "-" for c in self.part):
+        if not re.fullmatch(r"[A-Za-z0-9-]{1,64}", self.part):
             raise ConfigError(f"part: wanted a name such as xc7z020clg400-1, got {self.part!r}")
         if not 0 < self.clock_mhz < float("inf"):
             raise ConfigError(f"clock_mhz: wanted a positive number, got {self.clock_mhz}")

@@ -16,6 +16,7 @@ from bnnedge.dataflow.streams import BIPOLAR
 from bnnedge.errors import DesignError
 from bnnedge.finn_backend.simulation import Simulation
 from bnnedge.finn_backend.wrapper import Hardware, sv_file
+from bnnedge.names import is_identifier, shown
 
 
 class KernelOp(RTLBackend):
@@ -51,9 +52,10 @@ class KernelOp(RTLBackend):
         """Write the node's Verilog and memory files into `code_gen_dir_ipgen`.
 
         Raises:
-            DesignError: see `refusal`, and `hardware`.
+            DesignError: see `refusal`, `check_node_name` and `hardware`.
             FoldingError: its folding does not divide its shapes.
         """
+        check_node_name(self.onnx_node.name)
         if self.refusal is not None:
             raise DesignError(
                 f"{self.onnx_node.name}: bnnedge's RTL does not do {self.refusal}",
@@ -133,6 +135,19 @@ class KernelOp(RTLBackend):
             context[node.output[index]] = values.astype(np.float32).reshape(
                 self.get_normal_output_shape(index)
             )
+
+
+def check_node_name(name: str) -> None:
+    """Check that a node's name can be a module's, as FINN makes it one.
+
+    Raises:
+        DesignError: it is no identifier.
+    """
+    if not is_identifier(name) or name[0].isdigit():
+        raise DesignError(
+            f"node {shown(name)}: wanted a name of letters, digits and _, no digit first",
+            remedy="run GiveUniqueNodeNames before",
+        )
 
 
 def element_type(datatype: BaseDataType) -> ElementType | None:

@@ -13,7 +13,7 @@ from finn.util.settings import get_settings
 from bnnedge import tools
 from bnnedge.dataflow.streams import BIPOLAR
 from bnnedge.errors import DesignError, SimulationError
-from bnnedge.finn_backend.ops.base import element_type
+from bnnedge.finn_backend.ops.base import check_node_name, element_type
 from bnnedge.finn_backend.ops.xnor_mvu import XnorMVAU
 from bnnedge.finn_backend.wrapper import Hardware
 from bnnedge.vitis_hls.csim import FLAGS, STREAM_WARNING
@@ -122,6 +122,7 @@ class XnorMVAU_hls(HLSBackend, XnorMVAU):  # noqa: N801
 
     def _write_cpp(self, model: Any, folder: Path) -> None:
         name = self.onnx_node.name
+        check_node_name(name)
         if self.refusal is not None:
             raise DesignError(f"{name}: bnnedge's HLS C++ does not do {self.refusal}")
         hardware = self.kernels(model, f"{folder}/")

@@ -1,0 +1,102 @@
+"""Is an RTL folder what bnnedge writes for the Dataflow in it? Only then it is compiled here.
+
+SystemVerilog can run programs on the machine that simulates it, and what a memory file holds is
+what is computed. So nothing of a folder is believed but Dataflow, folding and FIFO depths, which
+are data and are verified; everything else is written again from them and compared.
+"""
+
+import contextlib
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+
+from bnnedge.artifacts import RECORD
+from bnnedge.dataflow import Dataflow
+from bnnedge.dataflow.graph import GRAPH_FILE, WEIGHTS_FILE
+from bnnedge.design import DESIGN_FILE, Design
+from bnnedge.errors import DesignError
+from bnnedge.hardware.emit import DATAFLOW_FOLDER, copy_dataflow, write_rtl
+from bnnedge.hardware.fifos import FIFOS_FILE, read_depths
+from bnnedge.hardware.folding import FOLDING_FILE, read_folding
+from bnnedge.names import inner_file
+from bnnedge.scratch import scratch
+
+
+@contextlib.contextmanager
+def own_copy(rtl: Path, *, trust: bool = False, dataflow: Path | None = None) -> Iterator[Path]:
+    """A private copy of an RTL folder, as long as the `with` statement lasts.
+
+    It holds what the folder's own files name and nothing else, so what lies beside them, or is
+    changed meanwhile, does not matter.
+
+    Args:
+        rtl: folder written by `emit`.
+        trust: take its files as they are, for SystemVerilog that was edited on purpose. Without,
+            the copy is written anew and every file of `rtl` must be equal to it.
+        dataflow: where the Dataflow is, if not in `rtl`.
+
+    Raises:
+        DesignError: a file is not what bnnedge writes for the Dataflow, is missing, or leads out
+            of the folder; or the folder is damaged otherwise.
+        DataflowError, FoldingError: the Dataflow or the folding is damaged.
+    """
+    design = Design.load(rtl)
+    dataflow = rtl / DATAFLOW_FOLDER if dataflow is None else dataflow
+    with scratch() as work:
+        copy = work / (rtl.resolve().name or "rtl")
+        copy.mkdir()
+        if trust:
+            _copy(rtl, design, dataflow, copy)
+        else:
+            _write_again(rtl, dataflow, copy)
+            _compare(rtl, dataflow, copy)
+        if (rtl / RECORD).is_file() and not (rtl / RECORD).is_symlink():
+            shutil.copyfile(rtl / RECORD, copy / RECORD)
+        yield copy
+
+
+def _copy(rtl: Path, design: Design, dataflow: Path, copy: Path) -> None:
+    named = [DESIGN_FILE, *design.sources, *design.memories]
+    named += [name for name in (FOLDING_FILE, FIFOS_FILE) if (rtl / name).exists()]
+    for source, name, target in (
+        *((rtl, name, copy / name) for name in named),
+        *((dataflow, name, copy / DATAFLOW_FOLDER / name) for name in (GRAPH_FILE, WEIGHTS_FILE)),
+    ):
+        target.parent.mkdir(parents=True, exist_ok=True)
+        shutil.copyfile(inner_file(source, name, raises=DesignError), target)
+
+
+def _write_again(rtl: Path, dataflow: Path, copy: Path) -> None:
+    """Write `copy` from the Dataflow, folding and FIFO depths of `rtl`."""
+    own = copy / DATAFLOW_FOLDER
+    Dataflow.load(dataflow)  # what is wrong is said of the folder that the user knows
+    copy_dataflow(dataflow, own)
+    graph = Dataflow.load(own)
+    if not (rtl / FOLDING_FILE).is_file():
+        raise DesignError(
+            f"{rtl / FOLDING_FILE} is missing, so the SystemVerilog beside it cannot be verified",
+            remedy="make the folder again, or give --trust if it is yours",
+        )
+    folding = read_folding(rtl / FOLDING_FILE, graph)
+    depths = read_depths(rtl / FIFOS_FILE) if (rtl / FIFOS_FILE).exists() else {}
+    write_rtl(graph, folding, depths, copy)
+
+
+def _compare(rtl: Path, dataflow: Path, copy: Path) -> None:
+    for written in sorted(path for path in copy.rglob("*") if path.is_file()):
+        name = written.relative_to(copy).as_posix()
+        if name.startswith(f"{DATAFLOW_FOLDER}/"):
+            continue  # a copy already
+        found = rtl / name
+        if not found.is_file() or not _equal(found, written):
+            raise DesignError(
+                f"{found} is not what bnnedge writes for the Dataflow in {dataflow}",
+                remedy="run bnnedge rtl again, or give --trust if the change is yours",
+            )
+
+
+def _equal(found: Path, written: Path) -> bool:
+    return (
+        found.stat().st_size == written.stat().st_size
+        and found.read_bytes() == written.read_bytes()
+    )
