@@ -29,7 +29,6 @@ from bnnedge.dataflow import (
 from bnnedge.design import LEAST_FIFO_WORDS
 from bnnedge.errors import DesignError
 from bnnedge.files import load_json
-from bnnedge.names import shown
 
 FIFOS_FILE = "fifos.json"
 FifoDepths = Mapping[str, int]
@@ -108,9 +107,12 @@ def read_depths(path: Path) -> FifoDepths:
     if not isinstance(record, dict) or not record:
         raise DesignError(f'{path}: wanted {{"<FIFO>": words}}, got {type(record).__name__}')
     for name, words in record.items():
-        if type(words) is not int or not LEAST_FIFO_WORDS <= words <= _MOST_FIFO_WORDS:
+        if type(words) is not int or words < LEAST_FIFO_WORDS:
             raise DesignError(
-                f"{path}: {name}: wanted {LEAST_FIFO_WORDS} words or more, at most"
-                f" {_MOST_FIFO_WORDS:,}, got {shown(str(words))}"
+                f"{path}: {name}: wanted {LEAST_FIFO_WORDS} words or more, got {words!r:.80}"
+            )
+        if words > _MOST_FIFO_WORDS:
+            raise DesignError(
+                f"{path}: {name}: wanted {_MOST_FIFO_WORDS:,} words or less, got {words:,}"
             )
     return record

@@ -188,7 +188,9 @@ def read_folding(path: Path, graph: Dataflow) -> Folding:
 def _read_fold(path: Path, layer: Layer, record: object) -> Fold:
     name = layer.node.name
     if not isinstance(record, dict) or set(record) != {"PE", "SIMD"}:
-        raise FoldingError(f'{path}: {name}: wanted {{"PE": p, "SIMD": s}}, got {shown(str(record))}')
+        raise FoldingError(
+            f'{path}: {name}: wanted {{"PE": p, "SIMD": s}}, got {shown(str(record))}'
+        )
     rows = "MH" if layer.node.groups == 1 else "MH/groups"
     for what, size, of in (("PE", layer.rows, rows), ("SIMD", layer.node.mw, "MW")):
         value = record[what]
