@@ -158,6 +158,7 @@ def test_no_back_end_writes_a_nodes_name_raw(
     assert len(set(instances)) == len(instances)
 
 
+@pytest.mark.slow
 def test_hostile_names_of_nodes_are_simulated(rtl: Path) -> None:
     assert verbs.simulate(rtl, images=2, stalls=0).images == 2
 
