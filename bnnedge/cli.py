@@ -165,6 +165,10 @@ def _facts(facts: Mapping[str, Any]) -> list[str]:
     return [f"{key:{width}}  {value}" for key, value in flat.items()]
 
 
+def _remarks(facts: Mapping[str, Any]) -> list[str]:
+    return [f"remark: {remark}" for remark in facts["remarks"]]
+
+
 class _Progress:
     """Rich's bars on standard error, a line a stage; only the stages' names off a terminal."""
 
@@ -242,7 +246,8 @@ def export(
         artifact = verbs.export(checkpoint, out)
     else:
         raise ConfigError("export wants either a CHECKPOINT or --model with --dataset")
-    return artifact, [*_facts(artifact.facts), f"model in {out / verbs.MODEL_FILE}"]
+    lines = [*_facts(artifact.facts), *_remarks(artifact.facts)]
+    return artifact, [*lines, f"model in {out / verbs.MODEL_FILE}"]
 
 
 @_verb("bnnedge lower out/export/model.onnx -o out/dataflow")
@@ -266,7 +271,7 @@ def lower(
     artifact = verbs.lower(model, out, name=name, classify=classify, sign_zero=sign_zero)
     facts = artifact.facts
     lines = [f"{layer['name']}: {layer['mw']} → {layer['mh']}" for layer in facts["layers"]]
-    lines += [f"remark: {remark}" for remark in facts["remarks"]]
+    lines += _remarks(facts)
     lines += [f"equal to {side}: {_counts(counts)}" for side, counts in facts["checks"].items()]
     return artifact, [*lines, f"Dataflow in {out}"]
 

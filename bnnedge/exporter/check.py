@@ -6,6 +6,7 @@ integers between bounds that the layer's inputs and weights set, which are few e
 all.
 """
 
+from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass
 
@@ -25,6 +26,7 @@ from bnnedge.models.layers import WeightedLayer
 from bnnedge.models.network import Network
 from bnnedge.ops.linear import BinaryLinear
 from bnnedge.ops.normalisation import ScalarNorm
+from bnnedge.ops.quantisers import Sign
 
 Floats = NDArray[np.float32]
 
@@ -123,30 +125,43 @@ def _signs_into(layer: str, graph: onnx.ModelProto) -> str:
     return str(node.output[0])
 
 
-def compare_norms(model: Network, graph: onnx.ModelProto) -> int:
+@dataclass(frozen=True, kw_only=True)
+class ComparedNorms:
+    """What PyTorch and the graph agree on.
+
+    Attributes:
+        pairs: how many (channel, accumulator) pairs were compared.
+        ties: by layer, how many of its pairs give a sign an exact 0; layers with none are left out.
+    """
+
+    pairs: int
+    ties: Mapping[str, int]
+
+
+def compare_norms(model: Network, graph: onnx.ModelProto) -> ComparedNorms:
     """Compare every normalisation on every reachable accumulator of every channel.
 
     PyTorch's evaluation is compared with onnxruntime's of the exported nodes, in value and
     therefore in sign. The output's must also keep accumulators apart and in order, so that
     the largest accumulator and the largest logit are the same class.
 
-    Returns:
-        How many (channel, accumulator) pairs were compared.
-
     Raises:
         ExportError: a weight differs, a pair differs, or two accumulators get one logit;
             names it.
     """
-    compared = 0
+    pairs, ties = 0, Counter[str]()
     for name, layer in model.layers.items():
         _check_weights(name, layer, graph)
+        signed = isinstance(getattr(model.get_submodule(name), "sign", None), Sign)
         reachable = np.array(layer.reachable(), np.float32)
-        pairs = len(reachable) * len(layer.weights.weight)
-        for values in np.array_split(reachable, -(-pairs // _PAIRS)):
-            compared += _compare_norm(name, layer, graph, values)
+        parts = -(-len(reachable) * len(layer.weights.weight) // _PAIRS)
+        for values in np.array_split(reachable, parts):
+            made = _compare_norm(name, layer, graph, values)
+            pairs += made.size
+            ties[name] += int((made == 0).sum()) if signed else 0
         if isinstance(layer.norm, ScalarNorm):
             _check_order(name, layer, reachable)
-    return compared
+    return ComparedNorms(pairs=pairs, ties=dict(+ties))
 
 
 def _check_weights(name: str, layer: WeightedLayer, graph: onnx.ModelProto) -> None:
@@ -170,8 +185,10 @@ def _names(layer: str, suffix: str) -> tuple[str, ...]:
     return tuple(f"{layer}.{weights}{suffix}" for weights in ("linear", "conv"))
 
 
-def _compare_norm(name: str, layer: WeightedLayer, graph: onnx.ModelProto, values: Floats) -> int:
-    """Compare scale and normalisation of every channel on `values`; returns how many pairs."""
+def _compare_norm(
+    name: str, layer: WeightedLayer, graph: onnx.ModelProto, values: Floats
+) -> Floats:
+    """Compare scale and normalisation of every channel on `values`; returns what they give."""
     channels = len(layer.weights.weight)
     rows_arrive = isinstance(layer.norm, ScalarNorm) or isinstance(layer.weights, BinaryLinear)
     pixel = [] if rows_arrive else [1, 1]
@@ -181,7 +198,7 @@ def _compare_norm(name: str, layer: WeightedLayer, graph: onnx.ModelProto, value
         scale = layer.weights.weight_scale()
         if scale is not None:
             scaled = scaled * scale.reshape(-1, *pixel)
-        wanted = layer.norm(scaled).numpy()
+        wanted: Floats = layer.norm(scaled).numpy()
     got = _run_norm(graph, name, batch)
     for index, channel, *_ in np.argwhere(wanted != got)[:1]:
         raise ExportError(
@@ -189,7 +206,7 @@ def _compare_norm(name: str, layer: WeightedLayer, graph: onnx.ModelProto, value
             f"{wanted[index, channel].item():.9g}, "
             f"the exported graph {got[index, channel].item():.9g}"
         )
-    return batch.size
+    return wanted
 
 
 def _run_norm(graph: onnx.ModelProto, layer: str, batch: Floats) -> Floats:

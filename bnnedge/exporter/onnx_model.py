@@ -15,6 +15,7 @@ from torch import nn
 
 from bnnedge.errors import ExportError
 from bnnedge.models.network import Network
+from bnnedge.models.numbers import REMEDY, wrong_number, wrong_scale
 from bnnedge.ops.frozen import frozen
 
 INPUT, OUTPUT = "input", "logits"
@@ -39,8 +40,8 @@ def to_qonnx(model: Network) -> onnx.ModelProto:
     """The QONNX graph of a network in evaluation mode.
 
     Raises:
-        ExportError: a layer computes with real numbers, which no two programs add up alike;
-            names it.
+        ExportError: a layer computes with real numbers, which no two programs add up alike, or
+            holds NaN or infinity; names it.
 
     Input "input" float32 (1, *input_shape), output "logits" float32 (1, classes); no node depends
     on the batch size, so changing the first dimension of both is enough to run a batch. Nodes and
@@ -51,6 +52,7 @@ def to_qonnx(model: Network) -> onnx.ModelProto:
     are removed: the same weights give the same bytes.
     """
     _require_integers(model)
+    _require_finite(model)
     constant = frozen(model)
     batch = torch.export.Dim("batch")
     with _quiet():
@@ -82,6 +84,12 @@ def _require_integers(model: Network) -> None:
         block = model.get_submodule(name.rpartition(".")[0])
         if getattr(block, "quant", None) is None:
             raise ExportError(f"{name} gives real numbers, and only signs export", remedy=remedy)
+
+
+def _require_finite(model: Network) -> None:
+    wrong = wrong_number(model, model.state_dict()) or wrong_scale(model)
+    if wrong is not None:
+        raise ExportError(wrong, remedy=REMEDY)
 
 
 @contextmanager

@@ -29,8 +29,8 @@ def export(checkpoint: Path, out: Path) -> Artifact:
 
     Raises:
         CheckpointError: the checkpoint is missing or damaged.
-        ExportError: a layer computes with real numbers; or the graph and PyTorch differ. Names the
-            layer, the channel and the value.
+        ExportError: a layer computes with real numbers, or holds NaN or infinity; or the graph and
+            PyTorch differ. Names the layer, the channel and the value.
     """
     if not checkpoint.is_dir():
         raise CheckpointError(
@@ -53,6 +53,7 @@ def _export(source: Path, folder: Path) -> Mapping[str, Any]:
     from bnnedge.exporter.check import compare_norms, compare_streams
     from bnnedge.exporter.onnx_model import to_qonnx
     from bnnedge.exporter.reference import adversarial_inputs
+    from bnnedge.exporter.remarks import remarks
     from bnnedge.models.checkpoint import load_checkpoint, load_test_set
 
     checkpoint = load_checkpoint(source)
@@ -67,8 +68,9 @@ def _export(source: Path, folder: Path) -> Mapping[str, Any]:
         first_weights=first.weights.bipolar_weight().numpy(),
     )
     inputs = np.concatenate([images, adversarial])
-    pairs = compare_norms(model, graph)
+    norms = compare_norms(model, graph)
     compared = compare_streams(model, graph, inputs)
+    logits = compared.logits[: len(labels)]
     onnx.save(graph, folder / MODEL)
     np.savez_compressed(
         folder / REFERENCE,
@@ -81,6 +83,7 @@ def _export(source: Path, folder: Path) -> Mapping[str, Any]:
         "test_images": len(images),
         "adversarial_inputs": len(adversarial),
         "numbers_compared": compared.numbers,
-        "channel_accumulator_pairs_compared": pairs,
-        "test_accuracy": float((compared.logits[: len(labels)].argmax(1) == labels).mean()),
+        "channel_accumulator_pairs_compared": norms.pairs,
+        "test_accuracy": float((logits.argmax(1) == labels).mean()),
+        "remarks": remarks(model, norms.ties, logits),
     }

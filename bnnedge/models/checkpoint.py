@@ -19,6 +19,7 @@ from bnnedge.errors import ArrayError, CheckpointError, ConfigError
 from bnnedge.filekinds import TEXT, refuse_other_file
 from bnnedge.files import load_json
 from bnnedge.models.network import Network
+from bnnedge.models.numbers import REMEDY, wrong_number
 from bnnedge.models.record import network_from_record, network_record
 from bnnedge.models.tensors import read_tensors
 from bnnedge.ops.weights import BinaryWeights
@@ -157,6 +158,7 @@ def _fill(model: Network, state: Mapping[str, torch.Tensor], path: Path) -> None
                 f"{path}: tensor {name} wanted {tuple(wanted[name].shape)} {wanted[name].dtype}, "
                 f"got {tuple(tensor.shape)} {tensor.dtype}"
             )
-        if not torch.isfinite(tensor).all():
-            raise CheckpointError(f"{path}: tensor {name} holds NaN or infinity")
+    wrong = wrong_number(model, state)
+    if wrong is not None:
+        raise CheckpointError(f"{path}: {wrong}", remedy=REMEDY)
     model.load_state_dict(state)

@@ -107,7 +107,7 @@ def test_images_and_one_bit_inputs_export(tmp_path: Path) -> None:
         input_range=(0, 255),
         first_weights=network.layers["hidden.0"].weights.bipolar_weight().numpy(),
     )
-    assert compare_norms(network, exported) == 9 * 16 + 3 * 10
+    assert compare_norms(network, exported).pairs == 9 * 16 + 3 * 10
     assert compare_streams(network, exported, inputs).numbers > len(inputs) * 15
 
 
@@ -170,6 +170,50 @@ def test_an_output_that_loses_the_order_of_classes_is_refused(weight: float, bia
     network.output.norm.bias.data.fill_(bias)
     with pytest.raises(ExportError, match=r"output.norm: accumulators -48 and -46 get logits"):
         compare_norms(network, to_qonnx(network))
+
+
+@pytest.mark.parametrize(
+    ("tensor", "value", "message"),
+    [
+        ("linear.weight", np.nan, r"tensor hidden.1.linear.weight \(weight of the BinaryLinear"),
+        (
+            "norm.running_mean",
+            np.inf,
+            r"the BatchNorm hidden.1.norm\) holds NaN or infinity: 12 of",
+        ),
+        ("norm.running_var", -1.0, r"the BatchNorm hidden.1.norm\) holds a negative variance: 12"),
+        ("norm.weight", 3e38, r"BatchNorm hidden.1.norm, channel \d+: weight 3e\+38, .* scale inf"),
+    ],
+)
+def test_numbers_that_nothing_can_be_made_of_are_named_with_their_layer(
+    tensor: str, value: float, message: str
+) -> None:
+    network = random_mlp()
+    network.state_dict()[f"hidden.1.{tensor}"].fill_(value)
+    with pytest.raises(ExportError, match=message) as caught:
+        to_qonnx(network)
+    assert "train again" in str(caught.value) and "\n" not in str(caught.value)
+
+
+def test_exact_zeros_are_remarked_on(tmp_path: Path) -> None:
+    network = random_mlp()
+    layer = network.layers["hidden.1"]
+    layer.weights.weight.data.view(-1)[5:9] = 0.0
+    folder, images = tmp_path / "checkpoint", np.concatenate([_IMAGES[:3], _IMAGES[:3]])
+    folder.mkdir()
+    output = network.layers["output"].weights.weight.data
+    output[:] = output[0]  # all classes tie
+    save_checkpoint(folder, network, {"input_range": [0, 16]}, images, _LABELS[:6])
+    remarks = export(folder, tmp_path / "out").facts["remarks"]
+    assert next(remark for remark in remarks if "latent" in remark).startswith(
+        "hidden.1: 4 of 240 latent weights are exactly 0 and count as +1"
+    )
+    ties = next(remark for remark in remarks if "in front of a sign" in remark)
+    accumulators = torch.tensor([list(layer.reachable())] * 12).T.float()
+    with torch.no_grad():
+        zeros = int((layer.norm(accumulators) == 0).sum())
+    assert zeros and f"hidden.1 {zeros};" in ties and "onnxruntime" in ties
+    assert any(remark.startswith("6 of 6 test images have two largest") for remark in remarks)
 
 
 def test_a_mismatch_leaves_no_folder(

@@ -92,7 +92,15 @@ def test_wrong_tensors_are_named(folder: Path) -> None:
     for change, message in (
         ({"hidden.0.linear.weight": weight[:-1]}, r"weight wanted \(20, 48\).*got \(19, 48\)"),
         ({"hidden.0.linear.weight": weight.double()}, "got .* torch.float64"),
-        ({"hidden.0.linear.weight": weight * float("nan")}, "holds NaN"),
+        (
+            {"hidden.0.linear.weight": weight * float("nan")},
+            r"hidden.0.linear.weight \(weight of the BinaryLinear hidden.0.linear\) holds NaN",
+        ),
+        (
+            {"hidden.1.norm.running_var": torch.tensor([1.0, 1.0, -0.5] + [2.0] * 9)},
+            r"running_var of the BatchNorm hidden.1.norm\) holds a negative variance: 1 of 12"
+            r" numbers, the first -0.5 at \[2\] — its training diverged",
+        ),
         ({"stray": weight}, "tensor stray is not part of the network"),
     ):
         torch.save({**state, **change}, path)
