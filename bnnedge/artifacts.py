@@ -26,7 +26,7 @@ import numpy as np
 import bnnedge
 from bnnedge.errors import ArtifactError, BnnEdgeWarning
 from bnnedge.files import load_json
-from bnnedge.publishing import publish, sweep, writing
+from bnnedge.publishing import check_room, publish, sweep, writing
 
 RECORD = "artifact.json"
 TRAINING = "train"
@@ -224,6 +224,7 @@ def stage(
     config: Any,
     inputs: tuple[Path, ...] = (),
     tools: Callable[[], Mapping[str, str]] = dict,
+    room_mib: int = 0,
 ) -> Artifact:
     """Run a stage into `out`, or return what is there when nothing it depends on has changed.
 
@@ -234,6 +235,7 @@ def stage(
         config: whatever else the output depends on; compared as JSON.
         inputs: files and folders that the output depends on.
         tools: gives the versions to record.
+        room_mib: free disk space that long work is not begun without.
 
     Raises:
         ArtifactError: an input is not as it was written, `out` holds something that would be lost,
@@ -258,6 +260,8 @@ def stage(
                     remedy="choose another -o, or give --replace: the old folder is then kept as"
                     f" {out.name}.replaced-1",
                 )
+    with writing(out):
+        check_room(out, room_mib)
     start = time.perf_counter()
     with publish(out, keep=loss is not None) as folder:
         facts = to_json(write(folder))

@@ -11,13 +11,16 @@ import stat
 import tempfile
 import time
 from collections.abc import Callable, Iterable
+from dataclasses import dataclass
 from pathlib import Path
 
 from bnnedge import tools
 from bnnedge.errors import BnnEdgeError
+from bnnedge.publishing import check_room
 from bnnedge.scratch import scratch
 
 _KEPT_RUNS = 20
+_ROOM_MIB = 256  # Verilator's runtime with its precompiled header takes 70
 
 
 def build_once(folder: Path, key: str, build: Callable[[Path, Path, Path], None]) -> Path:
@@ -35,6 +38,7 @@ def build_once(folder: Path, key: str, build: Callable[[Path, Path, Path], None]
         if entry is not None:
             entry.touch()  # the oldest are dropped first
             return entry
+        check_room(folder, _ROOM_MIB)
         log = folder / f"{key}.log"
         with scratch(folder) as work:
             done = work / "done"
@@ -63,6 +67,28 @@ def keep_newest(folder: Path, count: int, *, holding: str) -> None:
     entries.sort(key=lambda entry: entry.stat().st_mtime, reverse=True)
     for entry in entries[count:]:
         shutil.rmtree(entry, ignore_errors=True)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Part:
+    """A folder of the cache and the bytes in it."""
+
+    folder: Path
+    bytes: int
+
+
+def parts() -> tuple[Part, ...]:
+    """What this user's cache holds, and that of the synthesis tools."""
+    own = tools.cache_dir()
+    folders = [*(sorted(own.iterdir()) if own.is_dir() else ()), tools.yowasp_cache()]
+    return tuple(
+        Part(
+            folder=folder,
+            bytes=sum(path.lstat().st_size for path in folder.rglob("*") if not path.is_dir()),
+        )
+        for folder in folders
+        if folder.is_dir()
+    )
 
 
 def failure_logs() -> Path:

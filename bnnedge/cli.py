@@ -10,7 +10,7 @@ import traceback
 import warnings
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -18,6 +18,9 @@ import bnnedge
 from bnnedge.data.config import DatasetName
 from bnnedge.errors import BnnEdgeError, BnnEdgeWarning
 from bnnedge.names import printable
+
+if TYPE_CHECKING:
+    from bnnedge.verbs import CacheStatus, ToolStatus
 
 Function = Callable[..., Any]
 FOLDER = click.Path(file_okay=False, path_type=Path)
@@ -620,14 +623,18 @@ def fetch(dataset: str, out: Path | None) -> tuple[Any, list[str]]:
 
 @_verb("bnnedge doctor", reads=False)
 def doctor() -> tuple[Any, list[str]]:
-    """Say which tools are here, which versions, and what each missing one costs."""
+    """Say which tools are here, what each missing one costs, and how much the caches hold."""
     from bnnedge import verbs
 
     rows = verbs.doctor()
-    lines = [
-        f"{row.name:15} {row.version}"
-        if row.version
-        else f"{row.name:15} missing: needed for {row.needed_for} — {row.remedy}"
-        for row in rows
-    ]
-    return rows, lines
+    return rows, [_doctor_line(row) for row in rows]
+
+
+def _doctor_line(row: "ToolStatus | CacheStatus") -> str:
+    from bnnedge.verbs import CacheStatus
+
+    if isinstance(row, CacheStatus):
+        return f"{'cache':15} {row.bytes / 1e6:.0f} MB; to empty it: {row.remedy}"
+    if row.version:
+        return f"{row.name:15} {row.version}"
+    return f"{row.name:15} missing: needed for {row.needed_for} — {row.remedy}"

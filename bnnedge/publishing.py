@@ -61,6 +61,25 @@ def sweep(folder: Path) -> None:
                 pass
 
 
+def check_room(folder: Path, mebibytes: int) -> None:
+    """See to it that a file system has room before long work is done in vain.
+
+    Args:
+        folder: where something will be written; it need not exist.
+        mebibytes: what will be written, generously.
+
+    Raises:
+        BnnEdgeError: there is less.
+    """
+    there = next(path for path in (folder, *folder.absolute().parents) if path.exists())
+    disk = shutil.disk_usage(there)
+    if disk.total and disk.free < mebibytes << 20:
+        raise BnnEdgeError(
+            f"{folder}: wanted {mebibytes} MiB of free disk space, got {disk.free >> 20} MiB",
+            remedy="make room, or work on another disk",
+        )
+
+
 @contextlib.contextmanager
 def writing(folder: Path) -> Iterator[None]:
     """Inside this block, what keeps us from writing `folder` is one line."""

@@ -227,6 +227,7 @@ def report_data(
             ),
             *_estimates(facts),
         ),
+        edited=tuple(sorted({name for stage in stages.values() for name in stage.artifact.edited})),
     )
 
 

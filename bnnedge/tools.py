@@ -17,6 +17,7 @@ from pathlib import Path
 import platformdirs
 
 from bnnedge.errors import ToolFailedError, ToolMissingError
+from bnnedge.scratch import scratch
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -192,6 +193,12 @@ def cache_dir() -> Path:
     return platformdirs.user_cache_path("bnnedge")
 
 
+def yowasp_cache() -> Path:
+    """Where the synthesis tools of PyPI keep themselves, compiled."""
+    default = platformdirs.user_cache_path("YoWASP", appauthor=False)
+    return Path(os.environ.get("YOWASP_CACHE_DIR", default))
+
+
 def child_environment(extra: Mapping[str, str]) -> dict[str, str]:
     """The environment for a child process: ours, in the C locale, plus `extra`."""
     return {**os.environ, "LC_ALL": "C", **extra}
@@ -245,13 +252,14 @@ def run(
     name = Path(argv[0]).name
     with (
         log.open("w") as sink,
+        scratch() as temporary,
         subprocess.Popen(
             [sys.executable, "-IS", _SUPERVISOR, *map(str, argv)],
             cwd=cwd,
             stdin=subprocess.PIPE,  # closes when we die
             stdout=sink,
             stderr=subprocess.STDOUT,
-            env=child_environment(environment or {}),
+            env=child_environment({"TMPDIR": str(temporary), **(environment or {})}),
             start_new_session=True,
         ) as child,
     ):

@@ -6,6 +6,7 @@ not wait for torch or FINN.
 
 import dataclasses
 import functools
+import shlex
 import zipfile
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -15,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from bnnedge import tools
+from bnnedge import cache, tools
 from bnnedge.artifacts import Artifact, check_input
 from bnnedge.dataflow import Add, Concat, Dataflow
 from bnnedge.errors import BnnEdgeError, ConfigError, DataError, MismatchError, ToolMissingError
@@ -576,8 +577,17 @@ class ToolStatus:
     remedy: str
 
 
-def doctor() -> tuple[ToolStatus, ...]:
-    """Which tools are here, in which versions, and what each missing one costs."""
+@dataclass(frozen=True, kw_only=True)
+class CacheStatus:
+    """What `doctor` says of a folder in which something is kept between runs."""
+
+    folder: Path
+    bytes: int
+    remedy: str
+
+
+def doctor() -> tuple[ToolStatus | CacheStatus, ...]:
+    """Which tools are here, in which versions, what each missing one costs; what caches hold."""
 
     def status(tool: tools.Tool) -> ToolStatus:
         try:
@@ -588,4 +598,12 @@ def doctor() -> tuple[ToolStatus, ...]:
             name=tool.name, version=version, needed_for=tool.needed_for, remedy=tool.remedy
         )
 
-    return tuple(status(tool) for tool in tools.TOOLS.values())
+    caches = (
+        CacheStatus(
+            folder=part.folder,
+            bytes=part.bytes,
+            remedy=f"rm -r {shlex.quote(str(part.folder))}",
+        )
+        for part in cache.parts()
+    )
+    return (*map(status, tools.TOOLS.values()), *caches)

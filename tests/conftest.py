@@ -1,11 +1,9 @@
 """Options and fixtures of the whole test suite."""
 
 import logging
-import os
 from collections.abc import Iterator
 from pathlib import Path
 
-import platformdirs
 import pytest
 
 from bnnedge import tools
@@ -20,8 +18,7 @@ def cache(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     """One cache of compiled models for the session, in place of the user's."""
     with pytest.MonkeyPatch.context() as patch:
         # The synthesis tools compile themselves for 100 s once and keep that in a cache of theirs.
-        tools_cache = platformdirs.user_cache_dir("YoWASP", appauthor=False)
-        patch.setenv("YOWASP_CACHE_DIR", os.environ.get("YOWASP_CACHE_DIR", tools_cache))
+        patch.setenv("YOWASP_CACHE_DIR", str(tools.yowasp_cache()))
         patch.setenv("XDG_CACHE_HOME", str(tmp_path_factory.mktemp("cache")))
         yield tools.cache_dir() / "verilator"
 

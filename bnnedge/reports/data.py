@@ -450,6 +450,7 @@ class ReportData:
         topology: its widths, e.g. "784-64-64-64-10" or "28x28x1-20-50-500-10".
         dataset: what it was trained and tested on.
         version: of bnnedge.
+        edited: files of the build that somebody changed by hand, and was told to go on with.
     """
 
     network: str
@@ -470,6 +471,7 @@ class ReportData:
     files: tuple[FileDigest, ...] = ()
     commands: tuple[Command, ...] = ()
     not_run: tuple[NotRun, ...] = ()
+    edited: tuple[str, ...] = ()
 
     @property
     def failed(self) -> tuple[Check, ...]:

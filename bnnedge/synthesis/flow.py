@@ -32,6 +32,8 @@ _YOSYS_TIMEOUT_S = 3600.0
 _NEXTPNR_TIMEOUT_S = 4 * 3600.0
 _ECPPACK_TIMEOUT_S = 600.0
 _VIVADO_TIMEOUT_S = 8 * 3600.0
+_ROOM_MIB = 512
+_VIVADO_ROOM_MIB = 4096
 # Room that an estimate leaves on a Zynq for DMA, interconnects and registers.
 _AROUND_ZYNQ = {"lut": 8_000, "ff": 10_000, "bram36": 8}
 
@@ -87,6 +89,7 @@ def synthesise(
         config=config,
         inputs=(rtl,),
         tools=lambda: {name: tools.version(name) for name in used},
+        room_mib=_VIVADO_ROOM_MIB if "vivado" in used else _ROOM_MIB,
     )
 
 

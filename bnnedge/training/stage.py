@@ -28,6 +28,7 @@ if TYPE_CHECKING:
 
 _WEIGHTS = "checkpoint.pt"
 _RECORD = "checkpoint.json"
+_ROOM_MIB = 256  # state.pt and the checkpoint of the largest network of the zoo, twice
 _LOG = logging.getLogger(__name__)
 
 
@@ -105,6 +106,7 @@ def _train(
             config=config,
             inputs=inputs,
             tools=lambda: python_versions("torch", "brevitas", "numpy"),
+            room_mib=_ROOM_MIB,
         )
         group.tell(False)
         work.remove()

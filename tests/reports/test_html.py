@@ -156,6 +156,11 @@ def test_failed_check_leads_the_page(full_report: ReportData, mismatch: Mismatch
     assert "first: mvu1, channel 17, image 42: expected 1, got 0" in text
 
 
+def test_files_changed_by_hand_are_named_at_the_top(full_report: ReportData) -> None:
+    report = dataclasses.replace(full_report, edited=("rtl/mem/mvu0.mem", "rtl/<b>"))
+    assert "changed by hand: rtl/mem/mvu0.mem, rtl/<b>" in _text(render(report))
+
+
 def test_what_was_not_measured_is_absent() -> None:
     text = _text(render(ReportData(network="bare")))
     assert text == "bnnedge build report bare Nothing was checked here"
