@@ -7,6 +7,7 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from bnnedge.artifacts import permitting
     from bnnedge.dataflow import Dataflow
     from bnnedge.pipeline import build
     from bnnedge.verbs import (
@@ -43,6 +44,7 @@ __all__ = [
     "hls",
     "lower",
     "package",
+    "permitting",
     "rtl",
     "simulate",
     "synth",
@@ -53,5 +55,7 @@ __all__ = [
 def __getattr__(name: str) -> Any:
     if name not in __all__:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    home = {"Dataflow": "dataflow", "build": "pipeline"}.get(name, "verbs")
+    home = {"Dataflow": "dataflow", "build": "pipeline", "permitting": "artifacts"}.get(
+        name, "verbs"
+    )
     return getattr(importlib.import_module(f"bnnedge.{home}"), name)
