@@ -4,6 +4,10 @@ Every mistake that a user can make raises a `BnnEdgeError`; the command line pri
 without a traceback. Anything else that escapes is a defect of bnnedge.
 """
 
+from collections.abc import Iterable
+
+_MOST_FAULTS = 20
+
 
 class BnnEdgeError(Exception):
     """A failure with a one-line cause and, where one is known, a remedy."""
@@ -19,7 +23,46 @@ class BnnEdgeWarning(UserWarning):
 
 
 class ConfigError(BnnEdgeError):
-    """A recipe or an option is not what it should be."""
+    """A recipe or an option is not what it should be.
+
+    Attributes:
+        faults: everything that is wrong, each with its remedy; mostly one.
+    """
+
+    def __init__(
+        self, message: str, *, remedy: str | None = None, faults: tuple[str, ...] = ()
+    ) -> None:
+        super().__init__(message, remedy=remedy)
+        self.faults = faults or (str(self),)
+
+    @classmethod
+    def of(cls, faults: Iterable[str], *, source: str = "") -> "ConfigError":
+        """One error that says all of `faults`, of which there is at least one.
+
+        Args:
+            faults: what is wrong, each with its remedy.
+            source: where, e.g. the file's path.
+        """
+        found = tuple(faults)
+        text = found[0]
+        if len(found) > 1:
+            numbered = [f"({number}) {fault}" for number, fault in enumerate(found, 1)]
+            more = [f"and {len(found) - _MOST_FAULTS} more"] if len(found) > _MOST_FAULTS else []
+            text = f"{len(found)} faults: {'; '.join(numbered[:_MOST_FAULTS] + more)}"
+        return cls(f"{source}: {text}" if source else text, faults=found)
+
+
+def raise_faults(faults: Iterable[ConfigError]) -> None:
+    """Raise everything that is wrong in one error, if anything is.
+
+    Raises:
+        ConfigError: the only fault itself, or `ConfigError.of` all.
+    """
+    found = tuple(faults)
+    if len(found) == 1:
+        raise found[0]
+    if found:
+        raise ConfigError.of(fault for error in found for fault in error.faults)
 
 
 class ArtifactError(ConfigError):

@@ -40,6 +40,14 @@ def open_file(path: Path, *, raises: type[BnnEdgeError] = ConfigError) -> Binary
     return os.fdopen(descriptor, "rb")
 
 
+def is_file(path: Path) -> bool:
+    """Whether that is a file; what cannot be looked at is none."""
+    try:
+        return path.is_file()
+    except OSError:  # a folder without permission, a name too long
+        return False
+
+
 def read_bytes_bounded(
     path: Path, most_bytes: int, *, raises: type[BnnEdgeError] = ConfigError
 ) -> bytes:
@@ -67,6 +75,14 @@ def read_text_bounded(
     except UnicodeDecodeError as error:
         refuse_other_file(path, raises, TEXT)
         raise raises(f"cannot read {path}: it is not text in UTF-8 (byte {error.start})") from error
+
+
+def located(path: Path, folder: Path) -> Path:
+    """A path that a file in `folder` names: relative to it, with `~` for a user's home."""
+    try:
+        return folder / path.expanduser()
+    except RuntimeError:  # no such user
+        return folder / path
 
 
 def load_json(

@@ -11,9 +11,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from bnnedge import artifacts
+from bnnedge import artifacts, tools
 from bnnedge.artifacts import Artifact
-from bnnedge.errors import ConfigError, ExportError, MismatchError
+from bnnedge.errors import ConfigError, ExportError, MismatchError, ToolMissingError
 from bnnedge.verbs import (
     Progress,
     deploy,
@@ -123,17 +123,16 @@ def build(recipe: Path, out: Path, *, progress: StageProgress = _silent_stage) -
     """
     from bnnedge.deployment import package
     from bnnedge.hardware import own_copy
-    from bnnedge.recipe import Recipe
+    from bnnedge.recipe import Recipe, Use
     from bnnedge.summary import checks
     from bnnedge.synthesis.boards import Ecp5Board, find_board
+    from bnnedge.synthesis.flow import tools_for
 
-    loaded = Recipe.load(recipe)
+    loaded = Recipe.load(recipe, Use.BUILD)
     hardware = loaded.hardware
-    if hardware is None:
-        raise ConfigError(
-            f"{recipe} has no [hardware], which says what to build for",
-            remedy="add it, or run `bnnedge train`, `export` and `lower`",
-        )
+    assert hardware is not None  # Use.BUILD
+    board = find_board(hardware.board)
+    _require_tools("g++", "verilator", *tools_for(board))
     others = any(not path.name.startswith(".") for path in out.glob("*"))
     if others and not (out / "train" / artifacts.RECORD).is_file():
         raise ConfigError(f"{out} holds something else than a build", remedy="choose another -o")
@@ -168,7 +167,7 @@ def build(recipe: Path, out: Path, *, progress: StageProgress = _silent_stage) -
                 to, board=hardware.board, clock_mhz=hardware.clock_mhz, progress=tell
             ),
         )
-        if isinstance(find_board(hardware.board), Ecp5Board):  # a Zynq's has its own estimate
+        if isinstance(board, Ecp5Board):  # a Zynq's has its own estimate
             builder.run(
                 "estimate",
                 lambda to, tell: synthesise(to, board=ESTIMATE_BOARD, vivado=False, progress=tell),
@@ -185,6 +184,24 @@ def build(recipe: Path, out: Path, *, progress: StageProgress = _silent_stage) -
         report=report,
         bitstream=None if bitstream is None else synthesised / bitstream,
     )
+
+
+def _require_tools(*names: str) -> None:
+    """Raise unless all of these tools are here: they are needed hours later.
+
+    Raises:
+        ToolMissingError: one or more are not installed; names all of them.
+    """
+    missing = []
+    for name in names:
+        try:
+            tools.find(name)
+        except ToolMissingError as error:
+            missing.append(error)
+    if len(missing) > 1:
+        raise ToolMissingError("; ".join(str(error) for error in missing))
+    if missing:
+        raise missing[0]
 
 
 def _simulate_stage(

@@ -1,16 +1,38 @@
 """A recipe: everything that one build needs, from a TOML file that can be read at a glance."""
 
 import dataclasses
+import enum
+import functools
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
-from bnnedge.config import load_toml
-from bnnedge.data.config import DataConfig
-from bnnedge.errors import ConfigError
+from bnnedge.config import structure_parts
+from bnnedge.data.config import DataConfig, EncodingKind
+from bnnedge.data.datasets import require_dataset
+from bnnedge.data.encodings import Encoding, IntegerEncoding, QuantileThermometer
+from bnnedge.errors import BnnEdgeError, ConfigError, SynthesisError, raise_faults
+from bnnedge.files import located, read_toml
+from bnnedge.hardware.folding import load_folding
 from bnnedge.models.config import NetworkConfig
+from bnnedge.models.topologies import require_fit
 from bnnedge.names import check_network_name
 from bnnedge.simulation.config import SimulationConfig
+from bnnedge.synthesis.boards import find_board
+from bnnedge.synthesis.flow import require_clock
 from bnnedge.training.config import TeacherConfig, TrainingConfig
+from bnnedge.training.stage import require_checkpoint
+
+_CLASSES = 10  # few enough to say nothing about whether a network fits its input
+
+
+class Use(enum.Enum):
+    """What a recipe is loaded for, and so how much has to be there: see `Recipe.load`."""
+
+    READ = "read"
+    TRAIN = "train"
+    BUILD = "build"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -23,6 +45,9 @@ class HardwareConfig:
         target_fps: images/s that the folding is chosen for, or
         folding: a JSON file {"<node>": {"PE": p, "SIMD": s}}, relative to the recipe.
         classify: end in an arg-max in hardware, so that the board answers with a class.
+
+    Raises:
+        ConfigError: a value is out of range, or not one of target_fps and folding.
     """
 
     board: str
@@ -32,8 +57,19 @@ class HardwareConfig:
     classify: bool = False
 
     def __post_init__(self) -> None:
+        raise_faults(self._faults())
+
+    def _faults(self) -> Iterator[ConfigError]:
         if (self.target_fps is None) == (self.folding is None):
-            raise ConfigError("wanted either target_fps or folding")
+            yield ConfigError("wanted either target_fps or folding")
+        if not self.clock_mhz > 0:
+            yield ConfigError(f"clock_mhz wants a number above 0, got {self.clock_mhz}")
+        most = self.clock_mhz * 1e6
+        if self.target_fps is not None and not 0 < self.target_fps <= most:
+            yield ConfigError(
+                f"target_fps wants a number above 0 and up to an image in every cycle"
+                f" ({most:g}), got {self.target_fps:g}"
+            )
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -62,17 +98,130 @@ class Recipe:
         check_network_name(self.name, raises=ConfigError)
 
     @classmethod
-    def load(cls, path: Path) -> "Recipe":
-        """Read a recipe; paths in it are relative to its folder.
+    def load(cls, path: Path, use: Use = Use.READ) -> "Recipe":
+        """Read a recipe and check it as a whole; paths in it are relative to its folder.
+
+        Args:
+            path: TOML file.
+            use: to `TRAIN`, the files that it names have to be there; to `BUILD`, it also has to
+                be one of hardware.
 
         Raises:
-            ConfigError: not readable, or a key or value is wrong; names it.
+            ConfigError: not readable, or wrong somewhere: a key, a value, a board, a clock, layers
+                that do not fit each other or the data, …; names everything that is.
         """
-        recipe = load_toml(path, cls)
-        hardware, data = recipe.hardware, recipe.data
-        if hardware is not None and hardware.folding is not None:
-            hardware = dataclasses.replace(hardware, folding=path.parent / hardware.folding)
-        if data.folder is not None:
-            data = dataclasses.replace(data, folder=path.parent / data.folder.expanduser())
-        teacher = recipe.teacher and recipe.teacher.relative_to(path.parent)
-        return dataclasses.replace(recipe, hardware=hardware, data=data, teacher=teacher)
+        record = read_toml(path)
+        if use is Use.BUILD and "hardware" not in record:
+            raise ConfigError(
+                f"{path} has no [hardware], which says what to build for",
+                remedy="add it, or run `bnnedge train`, `export` and `lower`",
+            )
+        parts, faults = structure_parts(record, cls)
+        parts = {name: _located(part, path.parent) for name, part in parts.items()}
+        # What of an otherwise wrong section is right.
+        hardware, _ = structure_parts(record.get("hardware", {}), HardwareConfig)
+        if "name" in parts:
+            faults += _tried(lambda: check_network_name(parts["name"], raises=ConfigError))
+        faults += _misfits(parts)
+        faults += _misfits_of_board(hardware)
+        if use is not Use.READ:
+            faults += _one_without_the_other(parts, taught="teacher" in record)
+            faults += _missing(parts, hardware.get("folding"), path.parent)
+        if use is Use.BUILD and "network" in parts:
+            faults += _no_hardware(parts["network"])
+        if faults:
+            raise ConfigError.of(faults, source=str(path))
+        return cls(**parts)
+
+
+def _located(part: Any, folder: Path) -> Any:
+    """A section with its paths looked for in `folder`."""
+    if isinstance(part, HardwareConfig) and part.folding is not None:
+        return dataclasses.replace(part, folding=located(part.folding, folder))
+    if isinstance(part, DataConfig) and part.folder is not None:
+        return dataclasses.replace(part, folder=located(part.folder, folder))
+    return part.relative_to(folder) if isinstance(part, TeacherConfig) else part
+
+
+def _tried(check: Callable[[], object], where: str = "") -> list[str]:
+    """What `check` raises, as faults of what is at `where`."""
+    try:
+        check()
+    except BnnEdgeError as error:
+        faults = error.faults if isinstance(error, ConfigError) else (str(error),)
+        return [f"{where}: {fault}" if where else fault for fault in faults]
+    return []
+
+
+def _one_without_the_other(parts: Mapping[str, Any], *, taught: bool) -> Iterator[str]:
+    """Whether there is a teacher and nothing to learn from it, or the other way round."""
+    training: TrainingConfig | None = parts.get("training")
+    if training is not None and taught != (training.distill is not None):
+        got = "[teacher]" if taught else "[training.distill]"
+        yield f"[teacher] and [training.distill] go together, got only {got}"
+
+
+def _misfits(parts: Mapping[str, Any]) -> Iterator[str]:
+    """What does not go together, of the sections that are right by themselves."""
+    data: DataConfig | None = parts.get("data")
+    training: TrainingConfig | None = parts.get("training")
+    teacher: TeacherConfig | None = parts.get("teacher")
+    if data is None:
+        return
+    shape = data.dataset.input_shape
+    taught = None if teacher is None else teacher.network
+    for where, network, encoding in (
+        ("network", parts.get("network"), _encoding(data)),
+        ("teacher.network", taught, IntegerEncoding()),
+    ):
+        if network is not None:
+            fit = functools.partial(require_fit, network, shape, encoding, _CLASSES)
+            yield from _tried(fit, where)
+    own = None if teacher is None else teacher.training
+    for where, config in (("training", training), ("teacher.training", own)):
+        if config is not None:
+            images = functools.partial(config.augment.require_images, shape)
+            yield from _tried(images, f"{where}.augment")
+
+
+def _encoding(data: DataConfig) -> Encoding:
+    """An encoding with as many bits as the one that will be fitted."""
+    if data.encoding is EncodingKind.INTEGER:
+        return IntegerEncoding()
+    return QuantileThermometer(levels=tuple(map(float, range(data.levels or 1))))
+
+
+def _misfits_of_board(hardware: Mapping[str, Any]) -> Iterator[str]:
+    """What a board does not do, of the values that are right by themselves."""
+    name, clock_mhz = hardware.get("board"), hardware.get("clock_mhz", 0.0)
+    if name is None:
+        return
+    try:
+        board = find_board(name)
+    except SynthesisError as error:
+        yield f"hardware.board: {error}"
+        return
+    if clock_mhz > 0:
+        yield from _tried(lambda: require_clock(board, clock_mhz), "hardware.clock_mhz")
+
+
+def _missing(parts: Mapping[str, Any], folding: Path | None, folder: Path) -> Iterator[str]:
+    """Which files are not there, or not what they should be."""
+    data: DataConfig | None = parts.get("data")
+    if data is not None:
+        dataset, at = data.dataset, data.folder
+        yield from _tried(lambda: require_dataset(dataset, at), "data")
+    teacher: TeacherConfig | None = parts.get("teacher")
+    if teacher is not None and teacher.checkpoint is not None:
+        checkpoint = teacher.checkpoint
+        yield from _tried(lambda: require_checkpoint(checkpoint), "teacher.checkpoint")
+    if folding is not None:
+        yield from _tried(lambda: load_folding(located(folding, folder)), "hardware.folding")
+
+
+def _no_hardware(network: NetworkConfig) -> Iterator[str]:
+    """Why a network cannot be built."""
+    if not network.is_binary:
+        yield "network: hardware wants binary weights, activations and first_last, got float"
+    elif network.topology.is_residual and network.residual is None:
+        yield "network: hardware wants integers between the blocks, got residual_bits 0"

@@ -44,11 +44,11 @@ def _silent(what: str, share: float | None) -> None:
 
 def train(recipe: "Path | Recipe", out: Path, *, progress: Progress = _silent) -> Artifact:
     """Train the network of a recipe; see `bnnedge.training.train`."""
-    from bnnedge.recipe import Recipe
+    from bnnedge.recipe import Recipe, Use
     from bnnedge.training import EpochReport
     from bnnedge.training import train as run
 
-    recipe = recipe if isinstance(recipe, Recipe) else Recipe.load(recipe)
+    recipe = recipe if isinstance(recipe, Recipe) else Recipe.load(recipe, Use.TRAIN)
 
     def report(epoch: EpochReport, who: str = "") -> None:
         progress(

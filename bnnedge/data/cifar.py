@@ -3,22 +3,24 @@
 Pickles can run code; what is read here may hold numbers and text only.
 """
 
-import io
-import pickle
 from pathlib import Path
-from typing import Any
+from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
+from bnnedge.data.pickles import PickledArray, read_numbers
 from bnnedge.errors import DataError
 from bnnedge.filekinds import PICKLE, refuse_other_file
+from bnnedge.files import is_file, read_bytes_bounded
 
 CLASSES = (
     "airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "horse", "ship", "truck",
 )  # fmt: skip
 _SHAPE = (3, 32, 32)
 _BYTES = 3 * 32 * 32
+_MOST_BYTES = 2**25  # of a batch: 31.0 MB
+_UINT8 = ("u1", b"u1", "uint8", b"uint8")
 _BATCHES = {"train": tuple(f"data_batch_{i}" for i in range(1, 6)), "test": ("test_batch",)}
 
 
@@ -37,10 +39,17 @@ def read_cifar10(folder: Path, part: str) -> tuple[NDArray[np.uint8], NDArray[np
     return images, labels
 
 
+def require_batches(folder: Path) -> None:
+    """Raise DataError if a file is missing."""
+    for names in _BATCHES.values():
+        for name in names:
+            _find(folder, name)
+
+
 def _find(folder: Path, name: str) -> Path:
     for place in (folder, folder / "cifar-10-batches-bin", folder / "cifar-10-batches-py"):
         for path in (place / f"{name}.bin", place / name):
-            if path.is_file():
+            if is_file(path):
                 return path
     raise DataError(
         f"cifar-10: {name}.bin is not in {folder}",
@@ -49,10 +58,7 @@ def _find(folder: Path, name: str) -> Path:
 
 
 def _read(path: Path) -> tuple[NDArray[np.uint8], NDArray[np.int64]]:
-    try:
-        content = path.read_bytes()
-    except OSError as error:
-        raise DataError(f"{path} cannot be read: {error.strerror}") from error
+    content = read_bytes_bounded(path, _MOST_BYTES, raises=DataError)
     pixels, labels = _unpickled(path, content) if path.suffix == "" else _records(path, content)
     if labels.size and (labels.min() < 0 or labels.max() >= len(CLASSES)):
         raise DataError(f"{path}: wanted labels 0…9, got {labels.min()}…{labels.max()}")
@@ -71,27 +77,20 @@ def _records(path: Path, content: bytes) -> tuple[NDArray[np.uint8], NDArray[np.
     return records[:, 1:], records[:, 0]
 
 
-def _unpickled(path: Path, content: bytes) -> tuple[NDArray[np.uint8], NDArray[Any]]:
+def _unpickled(path: Path, content: bytes) -> tuple[NDArray[np.uint8], NDArray[np.int64]]:
     try:
-        record = _Numbers(io.BytesIO(content), encoding="bytes").load()
-        pixels, labels = record[b"data"], np.array(record[b"labels"])
+        record = read_numbers(content)
+        pixels, labels = record[b"data"], record[b"labels"]
     except Exception as error:  # whatever a damaged pickle provokes
         refuse_other_file(path, DataError, "a batch of CIFAR-10", PICKLE)
         raise DataError(f"{path} is damaged or no batch of CIFAR-10: {error}") from error
-    fits = isinstance(pixels, np.ndarray) and pixels.shape == (len(labels), _BYTES)
-    if not fits or pixels.dtype != np.uint8 or labels.dtype.kind != "i" or labels.ndim != 1:
+    fits = isinstance(pixels, PickledArray) and isinstance(labels, list)
+    if not fits or pixels.shape != (len(labels), _BYTES) or pixels.dtype not in _UINT8:
         raise DataError(f"{path}: wanted uint8 data (N, {_BYTES}) and N labels")
-    return pixels, labels
-
-
-class _Numbers(pickle.Unpickler):
-    """Arrays, and what pickle makes without asking: numbers, text, lists, dictionaries."""
-
-    def find_class(self, module: str, name: str) -> Any:
-        if (module, name) in {("numpy", "ndarray"), ("numpy", "dtype")}:
-            return getattr(np, name)
-        if module in {"numpy.core.multiarray", "numpy._core.multiarray"} and name == "_reconstruct":
-            return np._core.multiarray._reconstruct  # type: ignore[attr-defined]
-        if (module, name) == ("_codecs", "encode"):  # bytes, as Python 3 writes old protocols
-            return lambda text, encoding: text.encode(encoding)
-        raise pickle.UnpicklingError(f"it asks for {module}.{name}, which is no number")
+    if type(pixels.data) is not bytes or len(pixels.data) != len(labels) * _BYTES:
+        raise DataError(f"{path} is truncated or damaged: its data are not as many as its labels")
+    if not all(type(label) is int and abs(label) < 2**31 for label in labels):
+        raise DataError(f"{path}: wanted labels 0…9, got something else")
+    order: Literal["F", "C"] = "F" if pixels.fortran else "C"
+    flat = np.frombuffer(pixels.data, np.uint8)
+    return flat.reshape(pixels.shape, order=order), np.array(labels, np.int64)

@@ -1,11 +1,11 @@
 """Which data a network sees and what its first layer takes of them, as a recipe writes it."""
 
 import enum
-import math
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from bnnedge.errors import ConfigError
+from bnnedge.errors import ConfigError, raise_faults
 
 
 class DatasetName(enum.Enum):
@@ -17,6 +17,26 @@ class DatasetName(enum.Enum):
     CIFAR_10 = "cifar-10"
     SVHN = "svhn"
     SPEECH_COMMANDS = "speech-commands"
+
+    @property
+    def input_shape(self) -> tuple[int, ...]:
+        """Shape of one input."""
+        return _INPUT_SHAPES[self]
+
+    @property
+    def largest_value(self) -> int:
+        """Of the raw values, which begin at 0."""
+        return 16 if self is DatasetName.DIGITS else 255
+
+
+_INPUT_SHAPES: Mapping[DatasetName, tuple[int, ...]] = {
+    DatasetName.DIGITS: (64,),
+    DatasetName.MNIST: (1, 28, 28),
+    DatasetName.FASHION_MNIST: (1, 28, 28),
+    DatasetName.CIFAR_10: (3, 32, 32),
+    DatasetName.SVHN: (3, 32, 32),
+    DatasetName.SPEECH_COMMANDS: (1, 32, 32),
+}
 
 
 class EncodingKind(enum.Enum):
@@ -55,22 +75,34 @@ class DataConfig:
     seed: int = 0
 
     def __post_init__(self) -> None:
+        raise_faults(self._faults())
+
+    def _faults(self) -> Iterator[ConfigError]:
         for kind, key in (
             (EncodingKind.THRESHOLD, "threshold"),
             (EncodingKind.THERMOMETER, "levels"),
         ):
             given = getattr(self, key) is not None
             if given != (self.encoding is kind):
-                raise ConfigError(
+                yield ConfigError(
                     f"encoding {self.encoding.value} {'takes no' if given else 'wants'} {key}"
                 )
-        if self.threshold is not None and not math.isfinite(self.threshold):
-            raise ConfigError(f"threshold wants a finite number, got {self.threshold}")
-        if self.levels is not None and not 1 <= self.levels <= 255:
-            raise ConfigError(f"levels wants 1…255, got {self.levels}")
+        largest = self.dataset.largest_value
+        if self.threshold is not None and not 0 < self.threshold <= largest:
+            yield ConfigError(
+                f"threshold wants a number above 0 and up to {largest}, the largest value of "
+                f"{self.dataset.value}, got {self.threshold:g}: all inputs would be alike"
+            )
+        if self.levels is not None and not 1 <= self.levels <= largest:
+            yield ConfigError(
+                f"levels wants 1…{largest}, got {self.levels} for the {largest + 1} values of "
+                f"{self.dataset.value}"
+            )
         if not 0 < self.validation_fraction < 1:
-            raise ConfigError(
+            yield ConfigError(
                 f"validation_fraction wants a share between 0 and 1, got {self.validation_fraction}"
             )
+        if self.seed < 0:
+            yield ConfigError(f"seed wants a number of at least 0, got {self.seed}")
         if self.folder is not None and self.dataset is DatasetName.DIGITS:
-            raise ConfigError("digits come with scikit-learn, got folder", remedy="remove folder")
+            yield ConfigError("digits come with scikit-learn, got folder", remedy="remove folder")

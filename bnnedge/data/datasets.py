@@ -4,17 +4,19 @@ import hashlib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import assert_never
 
 import numpy as np
 from numpy.typing import NDArray
 
 from bnnedge.data.cifar import CLASSES as CIFAR10_CLASSES
-from bnnedge.data.cifar import read_cifar10
+from bnnedge.data.cifar import read_cifar10, require_batches
 from bnnedge.data.config import DatasetName
 from bnnedge.data.idx import read_idx
-from bnnedge.data.speech import read_speech_commands
-from bnnedge.data.svhn import read_svhn
+from bnnedge.data.speech import find_lists, read_speech_commands
+from bnnedge.data.svhn import find_part, read_svhn
 from bnnedge.errors import DataError
+from bnnedge.files import is_file
 from bnnedge.tools import cache_dir
 
 DIGITS_TEST_FRACTION = 0.2
@@ -121,6 +123,34 @@ def load_dataset(name: DatasetName, folder: Path | None = None) -> Dataset:
     return _READERS[name](folder or dataset_folder(name))
 
 
+def require_dataset(name: DatasetName, folder: Path | None = None) -> None:
+    """Raise unless the files of a data set are there; none is read.
+
+    Args:
+        name: which one.
+        folder: what `load_dataset` takes.
+
+    Raises:
+        DataError: a file is missing.
+    """
+    folder = folder or dataset_folder(name)
+    match name:
+        case DatasetName.DIGITS:
+            return
+        case DatasetName.MNIST | DatasetName.FASHION_MNIST:
+            for stem in IDX_STEMS.values():
+                _find(folder, stem, name)
+        case DatasetName.CIFAR_10:
+            require_batches(folder)
+        case DatasetName.SVHN:
+            for part in ("train", "test"):
+                find_part(folder, part)
+        case DatasetName.SPEECH_COMMANDS:
+            find_lists(folder)
+        case _:
+            assert_never(name)
+
+
 def dataset_folder(name: DatasetName) -> Path:
     """Where `fetch` puts the files of a data set: inside the user's cache."""
     return cache_dir() / "data" / name.value
@@ -136,7 +166,7 @@ def _digits() -> Dataset:
     return Dataset(
         name=DatasetName.DIGITS,
         classes=tuple("0123456789"),
-        input_range=(0, 16),
+        input_range=(0, DatasetName.DIGITS.largest_value),
         train=everything.take(train),
         test=everything.take(test),
     )
@@ -166,7 +196,7 @@ IDX_STEMS: Mapping[str, str] = {
 
 def _find(folder: Path, stem: str, name: DatasetName) -> Path:
     for path in (folder / stem, folder / f"{stem}.gz"):
-        if path.is_file():
+        if is_file(path):
             return path
     raise DataError(
         f"{name.value}: {stem}[.gz] is not in {folder}",

@@ -7,18 +7,23 @@ The feature is fixed: 16 kHz samples, cut or padded with zeros behind to one sec
 """
 
 import functools
+import io
 import struct
+import wave
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
 from bnnedge.errors import DataError
+from bnnedge.files import is_file, read_bytes_bounded, read_text_bounded
 
 RATE_HZ = 16000
 BANDS = FRAMES = 32
 _WINDOW, _HOP, _FFT = 640, 500, 1024
 _FLOOR_DB = -90.0
+_MOST_LIST_BYTES = 2**22
+_MOST_WAV_BYTES = 2**22
 _LISTS = {"validation": "validation_list.txt", "test": "testing_list.txt"}
 
 
@@ -33,51 +38,57 @@ def read_speech_commands(
     Raises:
         DataError: a list or a recording is missing or damaged.
     """
-    words = tuple(
-        sorted(p.name for p in folder.glob("[!_.]*") if p.is_dir() and any(p.glob("*.wav")))
-    )
-    listed = {part: _listed(folder, name) for part, name in _LISTS.items()}
+    listed = {part: _listed(path) for part, path in find_lists(folder).items()}
+    words = tuple(sorted({path.parent.name for path in folder.glob("[!_.]*/*.wav")}))
     every = {f"{word}/{path.name}" for word in words for path in (folder / word).glob("*.wav")}
+    for part, names in listed.items():
+        missing = sorted(names - every)
+        if missing:
+            raise DataError(
+                f"speech-commands: {_LISTS[part]} names {missing[0][:80]}, which is not in {folder}"
+            )
     rest = every - listed["validation"] - listed["test"]
-    files = {part: sorted(names) for part, names in {"train": rest, **listed}.items()}
     parts = {}
-    for part, names in files.items():
+    for part, names in {"train": rest, **listed}.items():
         if not names:
             raise DataError(f"speech-commands: {folder} has no recordings for {part}")
-        features = np.stack([features_of(_samples(folder / name)) for name in names])
-        labels = np.array([words.index(name.split("/")[0]) for name in names], np.int64)
+        features = np.stack([features_of(_samples(folder / name)) for name in sorted(names)])
+        labels = np.array([words.index(name.split("/")[0]) for name in sorted(names)], np.int64)
         parts[part] = features[:, None], labels
     return words, parts
 
 
-def _listed(folder: Path, name: str) -> set[str]:
-    try:
-        lines = set((folder / name).read_text().split())
-    except (OSError, UnicodeDecodeError) as error:
-        raise DataError(
-            f"speech-commands: {name} is not in {folder}, or not readable",
-            remedy="unpack speech_commands_v0.02.tar.gz there, or set [data] folder",
-        ) from error
-    missing = sorted(line for line in lines if not (folder / line).is_file())
-    if missing:
-        raise DataError(f"speech-commands: {name} names {missing[0]}, which is not in {folder}")
-    return lines
+def find_lists(folder: Path) -> dict[str, Path]:
+    """The publisher's lists of "validation" and "test". Raises DataError if one is missing."""
+    for name in _LISTS.values():
+        if not is_file(folder / name):
+            raise DataError(
+                f"speech-commands: {name} is not in {folder}",
+                remedy="unpack speech_commands_v0.02.tar.gz there, or set [data] folder",
+            )
+    return {part: folder / name for part, name in _LISTS.items()}
+
+
+def _listed(path: Path) -> set[str]:
+    return set(read_text_bounded(path, _MOST_LIST_BYTES, raises=DataError).split())
 
 
 def _samples(path: Path) -> NDArray[np.int16]:
-    from scipy.io import wavfile
-
+    content = read_bytes_bounded(path, _MOST_WAV_BYTES, raises=DataError)
     try:
-        rate, samples = wavfile.read(path)
-    except (OSError, ValueError, EOFError, IndexError, struct.error) as error:
-        raise DataError(f"{path} is damaged: {error}") from error
-    if rate != RATE_HZ or samples.dtype != np.int16 or samples.ndim != 1:
+        with wave.open(io.BytesIO(content)) as recording:
+            got = recording.getparams()
+            samples = recording.readframes(min(got.nframes, len(content)))
+    except (wave.Error, EOFError, RuntimeError, struct.error) as error:
+        raise DataError(f"{path} is damaged: {error or 'it is truncated'}") from error
+    if (got.nchannels, got.sampwidth, got.framerate) != (1, 2, RATE_HZ):
         raise DataError(
-            f"{path}: wanted 16-bit mono at {RATE_HZ} Hz, got {samples.dtype} of shape "
-            f"{samples.shape} at {rate} Hz"
+            f"{path}: wanted 16-bit mono at {RATE_HZ} Hz, got {8 * got.sampwidth}-bit on"
+            f" {got.nchannels} channels at {got.framerate} Hz"
         )
-    found: NDArray[np.int16] = samples
-    return found
+    if len(samples) != 2 * got.nframes:
+        raise DataError(f"{path} is damaged: it is truncated")
+    return np.frombuffer(samples, "<i2").astype(np.int16, copy=False)
 
 
 def features_of(samples: NDArray[np.int16]) -> NDArray[np.uint8]:

@@ -36,6 +36,7 @@ FOLDING_FILE = "folding.json"
 MIN_AXIS_BITS = 32
 _DEFAULT_FPS = 100_000.0
 _DEFAULT_SYNAPSES = 1024
+_MOST_INTERVAL = 2**62
 
 # Weights of the cost model, in LUTs: only their ratios matter, and they only choose between
 # foldings that all meet the target.
@@ -177,29 +178,47 @@ def read_folding(path: Path, graph: Dataflow) -> Folding:
     Raises:
         FoldingError: unreadable, a node is unknown or missing, or PE and SIMD do not divide.
     """
-    record = load_json(path, raises=FoldingError)
+    folding = load_folding(path)
     layers = {layer.node.name: layer for layer in layers_of(graph)}
-    if not isinstance(record, dict) or set(record) != set(layers):
-        got = ", ".join(record) if isinstance(record, dict) else type(record).__name__
-        raise FoldingError(f"{path}: wanted the nodes {', '.join(layers)}, got {got}")
-    return {name: _read_fold(path, layer, record[name]) for name, layer in layers.items()}
-
-
-def _read_fold(path: Path, layer: Layer, record: object) -> Fold:
-    name = layer.node.name
-    if not isinstance(record, dict) or set(record) != {"PE", "SIMD"}:
+    if set(folding) != set(layers):
         raise FoldingError(
-            f'{path}: {name}: wanted {{"PE": p, "SIMD": s}}, got {shown(str(record))}'
+            f"{path}: wanted the nodes {', '.join(layers)}, got {', '.join(folding)}"
         )
+    for name, layer in layers.items():
+        _require_divisors(path, layer, folding[name])
+    return {name: folding[name] for name in layers}
+
+
+def load_folding(path: Path) -> Folding:
+    """Read {"<node>": {"PE": p, "SIMD": s}} for whatever network it is meant.
+
+    Raises:
+        FoldingError: unreadable, or PE or SIMD are no numbers of at least 1.
+    """
+    record = load_json(path, raises=FoldingError)
+    if not isinstance(record, dict):
+        raise FoldingError(f"{path}: wanted the nodes of a network, got {type(record).__name__}")
+    for name, fold in record.items():
+        where = f"{path}: {shown(name)}"
+        if not isinstance(fold, dict) or set(fold) != {"PE", "SIMD"}:
+            raise FoldingError(f'{where}: wanted {{"PE": p, "SIMD": s}}, got {shown(str(fold))}')
+        for what, value in fold.items():
+            if type(value) is not int or value < 1:
+                raise FoldingError(f"{where}: wanted {what} of 1 or more, got {repr(value)[:80]}")
+    return {name: Fold(pe=fold["PE"], simd=fold["SIMD"]) for name, fold in record.items()}
+
+
+def _require_divisors(path: Path, layer: Layer, fold: Fold) -> None:
     rows = "MH" if layer.node.groups == 1 else "MH/groups"
-    for what, size, of in (("PE", layer.rows, rows), ("SIMD", layer.node.mw, "MW")):
-        value = record[what]
-        if type(value) is not int or value < 1 or size % value:
+    for what, value, size, of in (
+        ("PE", fold.pe, layer.rows, rows),
+        ("SIMD", fold.simd, layer.node.mw, "MW"),
+    ):
+        if size % value:
             raise FoldingError(
-                f"{path}: {name}: wanted {what} that divides {of}={size}, got {value!r}",
+                f"{path}: {layer.node.name}: wanted {what} that divides {of}={size}, got {value}",
                 remedy=f"choose one of {', '.join(map(str, divisors(size)))}",
             )
-    return Fold(pe=record["PE"], simd=record["SIMD"])
 
 
 def default_fps(graph: Dataflow, clock_mhz: float) -> float:
@@ -220,7 +239,7 @@ def choose_folding(graph: Dataflow, *, target_fps: float, clock_mhz: float) -> F
         FoldingError: no folding is fast enough; names what is too slow.
     """
     # A hair of tolerance: 100 MHz / 1 µs must be 100 cycles, not 99.
-    interval = math.floor(clock_mhz * 1e6 / target_fps * (1 + 1e-9))
+    interval = math.floor(min(clock_mhz * 1e6 / target_fps * (1 + 1e-9), _MOST_INTERVAL))
     slowest, cycles = max(_fewest_cycles(graph).items(), key=lambda item: item[1])
     if interval < cycles:
         raise FoldingError(

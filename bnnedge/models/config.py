@@ -1,9 +1,10 @@
 """What a network looks like, as a recipe writes it. Needs no torch."""
 
 import enum
+from collections.abc import Iterator
 from dataclasses import dataclass
 
-from bnnedge.errors import ConfigError
+from bnnedge.errors import ConfigError, raise_faults
 from bnnedge.ops.config import ActivationMethod, PaddingMode, ResidualConfig, WeightScale
 
 MAX_WIDTH = 65536
@@ -68,10 +69,13 @@ class PoolConfig:
     kind: PoolKind = PoolKind.MAX
 
     def __post_init__(self) -> None:
+        raise_faults(self._faults())
+
+    def _faults(self) -> Iterator[ConfigError]:
         if self.size < 1 or self.step < 1:
-            raise ConfigError(f"pool wants size and stride of at least 1, got {self}")
+            yield ConfigError(f"pool wants size and stride of at least 1, got {self}")
         if not 0 <= self.padding <= self.size // 2:
-            raise ConfigError(
+            yield ConfigError(
                 f"pool wants a padding from 0 to half its size ({self.size // 2}), "
                 f"got {self.padding}"
             )
@@ -106,15 +110,19 @@ class LayerConfig:
     pool: PoolConfig | None = None
 
     def __post_init__(self) -> None:
+        raise_faults(self._faults())
+
+    def _faults(self) -> Iterator[ConfigError]:
         if (self.conv is None) == (self.dense is None):
-            raise ConfigError("a layer wants either conv or dense, e.g. { conv = 64 }")
+            yield ConfigError("a layer wants either conv or dense, e.g. { conv = 64 }")
+            return
         if not 1 <= self.width <= MAX_WIDTH:
-            raise ConfigError(f"a layer wants a width in 1…{MAX_WIDTH}, got {self.width}")
+            yield ConfigError(f"a layer wants a width in 1…{MAX_WIDTH}, got {self.width}")
         window = (self.kernel, self.stride, self.padding, self.pool)
         if self.dense is not None and window != (3, 1, 0, None):
-            raise ConfigError("a dense layer takes no kernel, stride, padding or pool")
+            yield ConfigError("a dense layer takes no kernel, stride, padding or pool")
         if self.kernel < 1 or self.stride < 1 or not 0 <= self.padding < self.kernel:
-            raise ConfigError(
+            yield ConfigError(
                 "conv wants kernel and stride of at least 1 and a padding below the kernel, got "
                 f"kernel {self.kernel}, stride {self.stride}, padding {self.padding}"
             )
@@ -145,12 +153,15 @@ class StageConfig:
     stride: int = 1
 
     def __post_init__(self) -> None:
+        raise_faults(self._faults())
+
+    def _faults(self) -> Iterator[ConfigError]:
         if not 1 <= self.channels <= MAX_WIDTH:
-            raise ConfigError(f"a stage wants channels in 1…{MAX_WIDTH}, got {self.channels}")
+            yield ConfigError(f"a stage wants channels in 1…{MAX_WIDTH}, got {self.channels}")
         if not 1 <= self.blocks <= _MOST_BLOCKS:
-            raise ConfigError(f"a stage wants 1…{_MOST_BLOCKS} blocks, got {self.blocks}")
+            yield ConfigError(f"a stage wants 1…{_MOST_BLOCKS} blocks, got {self.blocks}")
         if self.stride not in (1, 2):
-            raise ConfigError(f"a stage wants stride 1 or 2, got {self.stride}")
+            yield ConfigError(f"a stage wants stride 1 or 2, got {self.stride}")
 
 
 _GRADIENTS = (ActivationMethod.SIGN, ActivationMethod.CLIPPED, ActivationMethod.BIREAL)
@@ -200,6 +211,9 @@ class NetworkConfig:
     residual_bits: int | None = None
 
     def __post_init__(self) -> None:
+        raise_faults(self._faults())
+
+    def _faults(self) -> Iterator[ConfigError]:
         for topology, key, example in (
             (Topology.MLP, "hidden", "[64, 64]"),
             (Topology.CONV, "layers", "[{ conv = 32, pool = { size = 2 } }, { dense = 128 }]"),
@@ -207,51 +221,55 @@ class NetworkConfig:
         ):
             given = bool(getattr(self, key))
             if self.topology is topology and not given:
-                raise ConfigError(f"topology {topology.value} wants {key}, e.g. {key} = {example}")
+                yield ConfigError(f"topology {topology.value} wants {key}, e.g. {key} = {example}")
             if self.topology is not topology and given:
-                raise ConfigError(
+                yield ConfigError(
                     f"{self.topology.value} has fixed layers, got {key}",
                     remedy=f'remove {key}, or set topology = "{topology.value}"',
                 )
         blocks = sum(stage.blocks for stage in self.stages)
         if max(len(self.hidden), len(self.layers), len(self.stages), blocks) > _MOST_BLOCKS:
-            raise ConfigError(f"{self.topology.value} wants at most {_MOST_BLOCKS} hidden layers")
+            yield ConfigError(f"{self.topology.value} wants at most {_MOST_BLOCKS} hidden layers")
         if any(not 1 <= width <= MAX_WIDTH for width in self.hidden):
-            raise ConfigError(f"hidden wants widths in 1…{MAX_WIDTH}, got {list(self.hidden)}")
+            yield ConfigError(f"hidden wants widths in 1…{MAX_WIDTH}, got {list(self.hidden)}")
         kinds = [layer.conv is None for layer in self.layers]
         if kinds != sorted(kinds):
-            raise ConfigError("layers wants every convolution in front of the dense layers")
+            yield ConfigError("layers wants every convolution in front of the dense layers")
         if self.stem is not None and (self.topology is not Topology.RESNET or not self.stem.conv):
-            raise ConfigError(
+            yield ConfigError(
                 "stem wants to be the first convolution of topology resnet, got "
                 f"{'a dense layer' if self.stem.conv is None else self.topology.value}",
                 remedy="remove stem",
             )
-        self._check_residual()
+        yield from self._residual_faults()
         if self.gradient not in _GRADIENTS:
             wanted = ", ".join(method.value for method in _GRADIENTS)
-            raise ConfigError(f"gradient wants one of {wanted}, got {self.gradient.value}")
+            yield ConfigError(f"gradient wants one of {wanted}, got {self.gradient.value}")
         if self.weight_scale is WeightScale.OFF:
-            raise ConfigError(
+            yield ConfigError(
                 "weight_scale off is no binary weight", remedy='set weights = "float"'
             )
 
-    def _check_residual(self) -> None:
+    def _residual_faults(self) -> Iterator[ConfigError]:
         if self.residual_bits is not None and not self.topology.is_residual:
-            raise ConfigError(
+            yield ConfigError(
                 f"{self.topology.value} has no shortcuts, got residual_bits {self.residual_bits}",
                 remedy="remove residual_bits",
             )
-        if self.residual_bits and not self._is_binary:
-            raise ConfigError(
+        if self.residual_bits and not self.is_binary:
+            yield ConfigError(
                 "residual_bits goes with binary weights, activations and first_last, got float",
                 remedy="set residual_bits = 0 for real numbers between the blocks",
             )
         if self.residual_bits:
-            ResidualConfig(bits=self.residual_bits)
+            try:
+                ResidualConfig(bits=self.residual_bits)
+            except ConfigError as error:
+                yield error
 
     @property
-    def _is_binary(self) -> bool:
+    def is_binary(self) -> bool:
+        """Whether all weights and activations are ±1; other networks cannot become hardware."""
         kinds = (self.weights, self.activations, self.first_last)
         return all(kind is Precision.BINARY for kind in kinds)
 
@@ -259,6 +277,6 @@ class NetworkConfig:
     def residual(self) -> ResidualConfig | None:
         """The integers between residual blocks, which reach from −4 to almost 4; None: none."""
         bits = self.residual_bits
-        if bits is None and self.topology.is_residual and self._is_binary:
+        if bits is None and self.topology.is_residual and self.is_binary:
             bits = _RESIDUAL_BITS
         return ResidualConfig(bits=bits, scale=2.0 ** (3 - bits)) if bits else None

@@ -4,9 +4,8 @@ from dataclasses import dataclass
 
 from torch import Tensor, nn
 
-from bnnedge.errors import ConfigError
 from bnnedge.models.config import NetworkConfig, PoolConfig, PoolKind, Precision
-from bnnedge.models.topologies import LayerShape
+from bnnedge.models.topologies import LayerShape, require_summable
 from bnnedge.ops.config import BinarizeConfig, PaddingMode, WeightScale
 from bnnedge.ops.conv import BinaryConv2d
 from bnnedge.ops.linear import BinaryLinear
@@ -127,12 +126,7 @@ class HiddenLayer(Layer):
         super().__init__()
         weights, pool = weights_of(shape, binarize, padding), shape.layer.pool
         added = pool is not None and pool.kind is PoolKind.AVERAGE
-        if added and binarize.weight_scale not in (WeightScale.SIGN, WeightScale.OFF):
-            raise ConfigError(
-                f"weight_scale {binarize.weight_scale.value} does not go with average pools: sums "
-                "of scaled numbers round",
-                remedy='set weight_scale = "sign"; the BatchNorm behind scales',
-            )
+        require_summable(shape.layer, binarize.weight_scale)
         self.add_module("linear" if isinstance(weights, BinaryLinear) else "conv", weights)
         if pool is not None:
             self.pool = pooling(pool)

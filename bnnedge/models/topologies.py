@@ -12,10 +12,14 @@ from bnnedge.models.config import (
     NetworkConfig,
     PoolConfig,
     PoolKind,
+    Precision,
     StageConfig,
     Topology,
 )
+from bnnedge.ops.config import WeightScale
 
+MOST_WEIGHTS = 2**27
+"""Of a network: with gradients, Adam's moments and the best epoch's copy some 3 GB."""
 _LARGEST_SEARCHED = 1024
 
 
@@ -95,6 +99,12 @@ class LayerShape:
     sums: tuple[int, ...]
     outputs: tuple[int, ...]
 
+    @property
+    def weights(self) -> int:
+        """How many weights the layer has."""
+        taps = 1 if self.layer.conv is None else self.layer.kernel**2
+        return self.inputs[0] * taps * self.layer.width
+
     @classmethod
     def of(cls, layer: LayerConfig, inputs: tuple[int, ...]) -> "LayerShape":
         """The shape of a layer that gets `inputs`."""
@@ -107,6 +117,21 @@ class LayerShape:
             after = _windows(sums, pool.size, pool.step, pool.padding)
         channels = (layer.width,)
         return cls(layer=layer, inputs=inputs, sums=channels + sums, outputs=channels + after)
+
+
+def require_summable(layer: LayerConfig, scale: WeightScale) -> None:
+    """Raise unless the layer's pool gets sums that it can add without rounding.
+
+    Raises:
+        ConfigError: an average pool behind scaled weights.
+    """
+    averages = layer.pool is not None and layer.pool.kind is PoolKind.AVERAGE
+    if averages and scale not in (WeightScale.SIGN, WeightScale.OFF):
+        raise ConfigError(
+            f"weight_scale {scale.value} does not go with average pools: sums of scaled numbers "
+            "round",
+            remedy='set weight_scale = "sign"; the BatchNorm behind scales',
+        )
 
 
 def _windows(sizes: tuple[int, ...], window: int, step: int, padding: int) -> tuple[int, ...]:
@@ -187,6 +212,34 @@ def chain_shapes(
     """
     layers = (*hidden_layers(config), output_layer(config, classes))
     return _shapes(config.topology, layers, encoded)
+
+
+def require_fit(
+    config: NetworkConfig, input_shape: tuple[int, ...], encoding: Encoding, classes: int
+) -> None:
+    """Raise unless the layers fit each other and their input; no network is made.
+
+    Raises:
+        ConfigError: they do not, or have more than `MOST_WEIGHTS` weights.
+    """
+    encoded = encoded_shape(config, input_shape, encoding)
+    if config.topology.is_residual:
+        stem = stem_shape(config, encoded)
+        shapes = [stem]
+        for stage in residual_stages(config):
+            block = _conv(stage.channels, padding=1)
+            for _ in range(2 * stage.blocks):
+                shapes.append(LayerShape.of(block, (shapes[-1].outputs[0], *stem.outputs[1:])))
+    else:
+        shapes = list(chain_shapes(config, encoded, classes))
+        real = config.weights is Precision.FLOAT
+        real_first = real or config.first_last is Precision.FLOAT
+        for index, layer in enumerate(hidden_layers(config)):
+            floating = real if index else real_first
+            require_summable(layer, WeightScale.OFF if floating else config.weight_scale)
+    weights = sum(shape.weights for shape in shapes)
+    if weights > MOST_WEIGHTS:
+        raise ConfigError(f"wanted at most {MOST_WEIGHTS:,} weights, got {weights:,}")
 
 
 def _shapes(

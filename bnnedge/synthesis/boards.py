@@ -1,13 +1,14 @@
 """Boards: read from `boards/*.toml`, one file per family of boards, one name per variant."""
 
-import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import Enum
 from pathlib import Path
 from typing import Any
 
+from bnnedge.config import did_you_mean
 from bnnedge.errors import SynthesisError
+from bnnedge.files import read_toml
 
 BOARD_FOLDER = Path(__file__).parent / "boards"
 
@@ -115,7 +116,7 @@ def known_boards() -> dict[str, Board]:
     """Every board by name, in alphabetical order."""
     boards: dict[str, Board] = {}
     for path in sorted(BOARD_FOLDER.glob("*.toml")):
-        record = tomllib.loads(path.read_text())
+        record = read_toml(path)
         family = Family(record.pop("family"))
         for name, variant in record.pop("boards").items():
             values = {"name": name, **record, **variant}
@@ -132,7 +133,8 @@ def find_board(name: str) -> Board:
     boards = known_boards()
     if name not in boards:
         raise SynthesisError(
-            f"board {name!r} is unknown", remedy=f"choose one of {', '.join(boards)}"
+            f"board {name[:80]!r} is unknown{did_you_mean(name, boards)}",
+            remedy=f"choose one of {', '.join(boards)}",
         )
     return boards[name]
 

@@ -22,7 +22,7 @@ from bnnedge.synthesis.boards import Board, Ecp5Board, ZynqBoard, find_board, lp
 from bnnedge.synthesis.config import SynthesisConfig
 from bnnedge.synthesis.gatelevel import check_netlist
 from bnnedge.synthesis.pack import run_ecppack
-from bnnedge.synthesis.plan import plan_device, pll_parameters
+from bnnedge.synthesis.plan import plan_clock, plan_device, pll_parameters
 
 RESOURCES_FILE = "resources.json"
 LOG_FOLDER = "logs"
@@ -72,12 +72,13 @@ def synthesise(
     board = find_board(config.board)
     design = Design.load(rtl)
     if isinstance(board, Ecp5Board):
-        used = ["yosys", "nextpnr-ecp5", "ecppack"]
         plan_device(design, board, config)
     else:
         vivado.plan_clock(board, config.clock_mhz)
         config = dataclasses.replace(config, vivado=config.vivado and _has_vivado())
-        used = ["yosys", "vivado"] if config.vivado else ["yosys"]
+    used = [*tools_for(board)]
+    if isinstance(board, ZynqBoard) and config.vivado:
+        used.append("vivado")
     for name in used:
         tools.find(name)  # a missing tool is said now, not after minutes
     if "vivado" in used:
@@ -91,6 +92,23 @@ def synthesise(
         tools=lambda: {name: tools.version(name) for name in used},
         room_mib=_VIVADO_ROOM_MIB if "vivado" in used else _ROOM_MIB,
     )
+
+
+def tools_for(board: Board) -> tuple[str, ...]:
+    """What a board's synthesis cannot do without, by `tools.TOOLS`'s names."""
+    return ("yosys", "nextpnr-ecp5", "ecppack") if isinstance(board, Ecp5Board) else ("yosys",)
+
+
+def require_clock(board: Board, clock_mhz: float) -> None:
+    """Raise unless a board has that clock, or one near to it.
+
+    Raises:
+        SynthesisError: it is out of the range of the board's PLL or of its links.
+    """
+    if isinstance(board, Ecp5Board):
+        plan_clock(board, clock_mhz, board.baud)
+    else:
+        vivado.plan_clock(board, clock_mhz)
 
 
 def _has_vivado() -> bool:

@@ -32,10 +32,29 @@ def plan_device(design: Design, board: Ecp5Board, config: SynthesisConfig) -> tu
                 f" hold {_MOST_BYTES}",
                 remedy="take smaller images, or bits in place of 8-bit pixels",
             )
-    wanted_mhz = config.clock_mhz or board.default_clock_mhz
-    pll = choose_pll(input_mhz=board.clock_input_mhz, wanted_mhz=wanted_mhz)
-    clock_hz = round(pll.output_mhz * 1e6)
     baud = config.baud or board.baud
+    pll, clocks_per_bit = plan_clock(board, config.clock_mhz or board.default_clock_mhz, baud)
+    device = Device(
+        board=board.name,
+        loader_board=board.loader_board,
+        clock_hz=_clock_hz(pll),
+        clocks_per_bit=clocks_per_bit,
+        baud=baud,
+        quiet_ms=QUIET_MS,
+        window=config.window,
+        id_word=design.id_word,
+    )
+    return device, pll
+
+
+def plan_clock(board: Ecp5Board, wanted_mhz: float, baud: int) -> tuple[Pll, int]:
+    """The PLL nearest to the wanted clock, and the cycles of that clock for a bit of the line.
+
+    Raises:
+        SynthesisError: the clock is out of range, or does not divide to the baud rate.
+    """
+    pll = choose_pll(input_mhz=board.clock_input_mhz, wanted_mhz=wanted_mhz)
+    clock_hz = _clock_hz(pll)
     clocks_per_bit = max(1, round(clock_hz / baud))
     error = abs(clock_hz / clocks_per_bit / baud - 1)
     if clocks_per_bit < _MIN_CLOCKS_PER_BIT or error > _MAX_BAUD_ERROR:
@@ -44,17 +63,11 @@ def plan_device(design: Design, board: Ecp5Board, config: SynthesisConfig) -> tu
             f" least {_MIN_CLOCKS_PER_BIT}, got {baud}",
             remedy="choose another --baud or --clock-mhz",
         )
-    device = Device(
-        board=board.name,
-        loader_board=board.loader_board,
-        clock_hz=clock_hz,
-        clocks_per_bit=clocks_per_bit,
-        baud=baud,
-        quiet_ms=QUIET_MS,
-        window=config.window,
-        id_word=design.id_word,
-    )
-    return device, pll
+    return pll, clocks_per_bit
+
+
+def _clock_hz(pll: Pll) -> int:
+    return round(pll.output_mhz * 1e6)
 
 
 def pll_parameters(pll: Pll) -> Mapping[str, int]:

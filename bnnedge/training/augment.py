@@ -6,7 +6,6 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from bnnedge.errors import ConfigError
 from bnnedge.training.config import AugmentConfig
 
 
@@ -25,16 +24,7 @@ class Augmentation:
     """
 
     def __init__(self, config: AugmentConfig, shape: tuple[int, ...]) -> None:
-        if config.is_active and len(shape) not in (2, 3):
-            raise ConfigError(
-                f"augment wants images (H, W) or (C, H, W), got inputs {shape}",
-                remedy="remove [training.augment]",
-            )
-        if config.is_active and min(shape[-2:]) <= max(config.shift, config.erase):
-            raise ConfigError(
-                f"augment wants shift and erase below the image's {min(shape[-2:])} pixels, "
-                f"got {config.shift} and {config.erase}"
-            )
+        config.require_images(shape)
         self._config = config
         self._shape = shape
 

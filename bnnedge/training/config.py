@@ -2,12 +2,15 @@
 
 import dataclasses
 import enum
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from bnnedge.errors import ConfigError
+from bnnedge.errors import ConfigError, raise_faults
+from bnnedge.files import located
 from bnnedge.models.config import NetworkConfig
+
+_MOST_THREADS = 1024
 
 
 class Loss(enum.Enum):
@@ -25,16 +28,16 @@ class Device(enum.Enum):
     CUDA = "cuda"
 
 
-def _at_least(config: object, **bounds: int) -> None:
+def _at_least(config: object, **bounds: int) -> Iterator[ConfigError]:
     for key, least in bounds.items():
         if getattr(config, key) < least:
-            raise ConfigError(f"{key} wants at least {least}, got {getattr(config, key)}")
+            yield ConfigError(f"{key} wants at least {least}, got {getattr(config, key)}")
 
 
-def _share(config: object, *keys: str) -> None:
+def _share(config: object, *keys: str) -> Iterator[ConfigError]:
     for key in keys:
         if not 0 <= getattr(config, key) < 1:
-            raise ConfigError(f"{key} wants a share from 0 to below 1, got {getattr(config, key)}")
+            yield ConfigError(f"{key} wants a share from 0 to below 1, got {getattr(config, key)}")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -62,15 +65,35 @@ class AugmentConfig:
     erase: int = 0
 
     def __post_init__(self) -> None:
-        _at_least(self, shift=0, erase=0)
-        _share(self, "scale")
+        raise_faults(self._faults())
+
+    def _faults(self) -> Iterator[ConfigError]:
+        yield from _at_least(self, shift=0, erase=0)
+        yield from _share(self, "scale")
         if not 0 <= self.rotate <= 180:
-            raise ConfigError(f"rotate wants 0…180 degrees, got {self.rotate}")
+            yield ConfigError(f"rotate wants 0…180 degrees, got {self.rotate}")
 
     @property
     def is_active(self) -> bool:
         """Whether any image is changed at all."""
         return self != AugmentConfig()
+
+    def require_images(self, shape: tuple[int, ...]) -> None:
+        """Raise unless inputs of that shape can be changed so.
+
+        Raises:
+            ConfigError: they are no images, or smaller than what is erased or moved.
+        """
+        if self.is_active and len(shape) not in (2, 3):
+            raise ConfigError(
+                f"augment wants images (H, W) or (C, H, W), got inputs {shape}",
+                remedy="remove [training.augment]",
+            )
+        if self.is_active and min(shape[-2:]) <= max(self.shift, self.erase):
+            raise ConfigError(
+                f"augment wants shift and erase below the image's {min(shape[-2:])} pixels, "
+                f"got {self.shift} and {self.erase}"
+            )
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -89,10 +112,13 @@ class DistillConfig:
     weight: float = 0.5
 
     def __post_init__(self) -> None:
+        raise_faults(self._faults())
+
+    def _faults(self) -> Iterator[ConfigError]:
         if not 0 < self.temperature <= 100:
-            raise ConfigError(f"temperature wants a number in (0, 100], got {self.temperature}")
+            yield ConfigError(f"temperature wants a number in (0, 100], got {self.temperature}")
         if not 0 < self.weight <= 1:
-            raise ConfigError(f"weight wants a share above 0 and up to 1, got {self.weight}")
+            yield ConfigError(f"weight wants a share above 0 and up to 1, got {self.weight}")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -122,7 +148,8 @@ class ComputeConfig:
     deterministic: bool = False
 
     def __post_init__(self) -> None:
-        _at_least(self, threads=1)
+        if not 1 <= self.threads <= _MOST_THREADS:
+            raise ConfigError(f"threads wants 1…{_MOST_THREADS}, got {self.threads}")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -162,18 +189,21 @@ class TrainingConfig:
     compute: ComputeConfig = field(default_factory=ComputeConfig)
 
     def __post_init__(self) -> None:
-        _at_least(self, epochs=1, batch_size=2, warmup_epochs=0, seed=0)
-        _share(self, "dropout", "label_smoothing")
+        raise_faults(self._faults())
+
+    def _faults(self) -> Iterator[ConfigError]:
+        yield from _at_least(self, epochs=1, batch_size=2, warmup_epochs=0, seed=0)
+        yield from _share(self, "dropout", "label_smoothing")
         if not 0 < self.learning_rate < 10:
-            raise ConfigError(
+            yield ConfigError(
                 f"learning_rate wants a number between 0 and 10, got {self.learning_rate}"
             )
-        if self.warmup_epochs >= self.epochs:
-            raise ConfigError(
+        if self.warmup_epochs >= self.epochs > 0:
+            yield ConfigError(
                 f"warmup_epochs wants less than the {self.epochs} epochs, got {self.warmup_epochs}"
             )
         if self.label_smoothing and self.loss is not Loss.CROSS_ENTROPY:
-            raise ConfigError(
+            yield ConfigError(
                 f"label_smoothing goes with cross_entropy, got loss {self.loss.value}",
                 remedy="remove one of them",
             )
@@ -200,17 +230,20 @@ class TeacherConfig:
     checkpoint: Path | None = None
 
     def __post_init__(self) -> None:
+        raise_faults(self._faults())
+
+    def _faults(self) -> Iterator[ConfigError]:
         missing = self.network is None, self.training is None
         if missing != ((False, False) if self.checkpoint is None else (True, True)):
-            raise ConfigError("teacher wants either network and training, or checkpoint")
+            yield ConfigError("teacher wants either network and training, or checkpoint")
         if self.training is not None and self.training.distill is not None:
-            raise ConfigError("a teacher has no teacher, got distill", remedy="remove distill")
+            yield ConfigError("a teacher has no teacher, got distill", remedy="remove distill")
 
     def relative_to(self, folder: Path) -> "TeacherConfig":
         """The same with `checkpoint` looked for in `folder`."""
         if self.checkpoint is None:
             return self
-        return dataclasses.replace(self, checkpoint=folder / self.checkpoint.expanduser())
+        return dataclasses.replace(self, checkpoint=located(self.checkpoint, folder))
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -1,7 +1,6 @@
 """The stage: recipe in, checkpoint folder out. torch is imported only when there is work."""
 
 import dataclasses
-import json
 import logging
 import time
 from collections.abc import Mapping
@@ -14,6 +13,7 @@ from bnnedge.data.config import DataConfig, EncodingKind
 from bnnedge.data.datasets import Dataset, Split, load_dataset, split_validation
 from bnnedge.data.encodings import fit_encoding
 from bnnedge.errors import CheckpointError, ConfigError
+from bnnedge.files import load_json
 from bnnedge.models.config import NetworkConfig
 from bnnedge.tools import python_versions
 from bnnedge.training.config import Progress, TeacherConfig, TrainingConfig
@@ -121,11 +121,7 @@ def _teacher(
 ) -> Path:
     """The teacher's checkpoint folder, trained now where it is not there already."""
     if config.checkpoint is not None:
-        if not (config.checkpoint / _WEIGHTS).is_file():
-            raise CheckpointError(
-                f"teacher {config.checkpoint}: {_WEIGHTS} is missing",
-                remedy="give the folder that `bnnedge train` wrote",
-            )
+        require_checkpoint(config.checkpoint)
         return config.checkpoint
     assert config.network is not None and config.training is not None  # TeacherConfig
     folder = out.with_name(f"{out.name}.teacher")
@@ -137,13 +133,27 @@ def _teacher(
     return folder
 
 
+def require_checkpoint(folder: Path) -> None:
+    """Raise unless a teacher's checkpoint is there.
+
+    Raises:
+        CheckpointError: it is not.
+    """
+    for name in (_WEIGHTS, _RECORD):
+        if not (folder / name).is_file():
+            raise CheckpointError(
+                f"teacher {folder}: {name} is missing",
+                remedy="give the folder that `bnnedge train` wrote",
+            )
+
+
 def _teacher_record(folder: Path) -> dict[str, Any]:
     """Who taught, in the words of its own record: the same whether it was trained here or given."""
     path = folder / _RECORD
     try:
-        config = json.loads(path.read_text())["config"]
+        config = load_json(path, raises=CheckpointError)["config"]
         own = {section: config[section] for section in ("network", "training")}
-    except (OSError, ValueError, KeyError, TypeError) as error:
+    except (CheckpointError, KeyError, TypeError) as error:
         raise CheckpointError(
             f"teacher {folder}: {path.name} does not say how it was trained ({error!r})",
             remedy="give the folder that `bnnedge train` wrote",

@@ -25,7 +25,13 @@ _ONE, _MANY = EncodingKind.THRESHOLD, EncodingKind.THERMOMETER
             "encoding integer takes no levels",
         ),
         ({"dataset": _MNIST, "encoding": _MANY, "levels": 0}, "levels wants 1…255, got 0"),
-        ({"dataset": _MNIST, "encoding": _ONE, "threshold": float("inf")}, "finite"),
+        ({"dataset": _MNIST, "encoding": _ONE, "threshold": float("inf")}, "threshold wants"),
+        ({"dataset": _DIGITS, "encoding": _ONE, "threshold": 17.0}, "up to 16.*got 17"),
+        (
+            {"dataset": _DIGITS, "encoding": _MANY, "levels": 17},
+            "levels wants 1…16, got 17 for .* digits",
+        ),
+        ({"dataset": _DIGITS, "encoding": EncodingKind.INTEGER, "seed": -1}, "seed wants"),
         (
             {"dataset": _MNIST, "encoding": _MANY, "levels": 2, "validation_fraction": 1.0},
             "validation_fraction wants",

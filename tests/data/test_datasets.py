@@ -1,7 +1,9 @@
 """Reading data sets: IDX files good and bad, splits that do not overlap."""
 
 import gzip
+import os
 import struct
+import tracemalloc
 from pathlib import Path
 
 import numpy as np
@@ -94,3 +96,24 @@ def test_validation_is_taken_out_of_training_by_seed() -> None:
     assert np.array_equal(train.labels[held_out], validation.labels)
     assert not np.array_equal(held_out, stratified(train.labels, 0.1, 4)[1])
     assert set(validation.labels) == set(range(10))
+
+
+def test_no_more_is_unpacked_than_the_header_says(tmp_path: Path) -> None:
+    bomb = gzip.compress(_idx(np.zeros(4)) + bytes(2**24))
+    (tmp_path / "x.gz").write_bytes(bomb)
+    tracemalloc.start()
+    with pytest.raises(DataError, match=r"header says \(4,\), more bytes are there"):
+        read_idx(tmp_path / "x.gz")
+    assert tracemalloc.get_traced_memory()[1] < 2**20
+    tracemalloc.stop()
+    (tmp_path / "x").write_bytes(struct.pack(">HBB3I", 0, 8, 3, *[2**32 - 1] * 3))
+    with pytest.raises(DataError, match="wanted at most 4 axes and 256 MiB"):
+        read_idx(tmp_path / "x")
+
+
+def test_what_is_no_file_is_not_waited_for(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "pipe")
+    with pytest.raises(DataError, match="wanted a file, got a device or a pipe"):
+        read_idx(tmp_path / "pipe")
+    with pytest.raises(DataError, match="wanted a file, got a device or a pipe"):
+        read_idx(Path("/dev/zero"))

@@ -1,16 +1,19 @@
 """CIFAR-10, SVHN and Speech Commands, from small folders of the published formats."""
 
 import pickle
+import tracemalloc
 from pathlib import Path
 
 import numpy as np
 import pytest
 from scipy.io import savemat, wavfile
 
+from bnnedge.data import svhn
 from bnnedge.data.cifar import CLASSES, read_cifar10
 from bnnedge.data.config import DatasetName
 from bnnedge.data.datasets import Dataset, load_dataset, split_validation
 from bnnedge.data.speech import features_of
+from bnnedge.data.svhn import read_svhn
 from bnnedge.errors import DataError
 
 _NAMES = {"train": [f"data_batch_{i}" for i in range(1, 6)], "test": ["test_batch"]}
@@ -175,9 +178,11 @@ def test_svhn_is_turned_to_channels_first_and_its_tens_are_zeros(tmp_path: Path)
     with pytest.raises(DataError, match="is damaged: 'y'"):
         load_dataset(DatasetName.SVHN, tmp_path)
     content = (tmp_path / "train_32x32.mat").read_bytes()
-    for damaged in (content[:200], content[:-300], b"", b"<html>nothing here</html>" * 20):
+    page = b"<html>nothing here</html>" * 20
+    for damaged in (content[:200], content[:-300], b"", page):
         (tmp_path / "train_32x32.mat").write_bytes(damaged)
-        with pytest.raises(DataError, match="train_32x32.mat is a web page, wanted a MATLAB file"):
+        wanted = "a web page, wanted a MATLAB file" if damaged == page else "damaged"
+        with pytest.raises(DataError, match=f"train_32x32.mat is {wanted}"):
             load_dataset(DatasetName.SVHN, tmp_path)
     (tmp_path / "train_32x32.mat").unlink()
     with pytest.raises(DataError, match="svhn: train_32x32.mat is not in"):
@@ -246,3 +251,45 @@ def test_a_tone_lights_its_band_and_silence_none() -> None:
     late = np.concatenate([np.zeros(8000, np.int16), tone[:8000], tone])
     features = features_of(late)
     assert features[:, :14].max() == 0 and features[:, 18:].max() > 200  # cut after one second
+
+
+def test_sizes_are_looked_at_before_anything_is_unpacked(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(svhn, "_MOST_BYTES", 2**20)
+    savemat(
+        tmp_path / "test_32x32.mat",
+        {"X": np.zeros((32, 32, 3, 400), np.uint8), "y": np.ones((400, 1))},
+        do_compression=True,
+    )
+    tracemalloc.start()
+    with pytest.raises(DataError, match=r"'X' of shape .* is larger than 1 MiB"):
+        read_svhn(tmp_path, "test")
+    assert tracemalloc.get_traced_memory()[1] < 2**20
+    tracemalloc.stop()
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        b"\x80\x04\x96" + (2**40).to_bytes(8, "little"),  # a bytearray of a tebibyte
+        b"\x80\x02}r\xff\xff\xff\xff",  # a memo of four billion entries
+        b"\x80\x02(" + b"}" * 2**19,
+        b"\x80\x02cnumpy.core.multiarray\n_reconstruct\n(cnumpy\nndarray\nJ\xff\xff\xff\x7ftR.",
+        b"\x80\x02c_codecs\nencode\n(X\1\0\0\0aX\4\0\0\0zlibtR.",
+    ],
+)
+def test_pickles_that_would_take_much_memory(tmp_path: Path, content: bytes) -> None:
+    (tmp_path / "test_batch").write_bytes(content)
+    tracemalloc.start()
+    with pytest.raises(DataError, match="test_batch is damaged or no batch|wanted"):
+        read_cifar10(tmp_path, "test")
+    assert tracemalloc.get_traced_memory()[1] < 2**28
+    tracemalloc.stop()
+
+
+def test_recordings_outside_of_the_folder_are_not_read(tmp_path: Path) -> None:
+    _write_speech(tmp_path)
+    (tmp_path / "testing_list.txt").write_text(f"{tmp_path}/yes/0.wav\n")
+    with pytest.raises(DataError, match="testing_list.txt names .*, which is not in"):
+        load_dataset(DatasetName.SPEECH_COMMANDS, tmp_path)

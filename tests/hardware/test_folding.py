@@ -124,7 +124,7 @@ def test_folding_file_is_read(tmp_path: Path) -> None:
         ({"fc0": {"PE": 2}}, 'wanted {"PE": p, "SIMD": s}'),
         ({"fc9": {"PE": 2, "SIMD": 2}}, "wanted the nodes fc0, got fc9"),
         ({}, "wanted the nodes fc0, got "),
-        ([1], "wanted the nodes fc0, got list"),
+        ([1], "wanted the nodes of a network, got list"),
     ],
 )
 def test_folding_file_is_refused(tmp_path: Path, record: object, text: str) -> None:
