@@ -20,15 +20,17 @@ _NETWORK = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]*")
 _INNER_PATH = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]*(/[A-Za-z0-9_][A-Za-z0-9_.-]*)*")
 
 
-def check_network_name(name: str, *, raises: type[BnnEdgeError]) -> None:
-    """Check a network's name: up to 64 letters, digits, "_", "-" and ".", no mark in front but "_".
+def check_network_name(name: str, *, what: str = "name", raises: type[BnnEdgeError]) -> None:
+    """Check the name of a network or of a board.
+
+    It is 1 to 64 letters, digits, "_", "-" and ".", with none of the last two in front.
 
     Raises:
         raises: it is something else, or what Windows calls a device.
     """
     if not _is_network_name(name):
         raise raises(
-            f"name: wanted 1 to {MOST_CHARACTERS} letters (a to z), digits, _, - or ., the first a"
+            f"{what}: wanted 1 to {MOST_CHARACTERS} letters (a to z), digits, _, - or ., in front a"
             f" letter, a digit or _, and no device such as CON, got {shown(name)}",
             remedy="choose another name",
         )

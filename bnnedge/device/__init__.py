@@ -9,6 +9,7 @@ from bnnedge.config import structure
 from bnnedge.design import Design
 from bnnedge.errors import ConfigError, SynthesisError
 from bnnedge.files import load_json
+from bnnedge.names import check_network_name
 
 DEVICE_FILE = "device.json"
 SV_FOLDER = Path(__file__).parent / "sv"
@@ -29,6 +30,7 @@ _AXI_FILES = ("axi_registers.sv", f"{AXI_TOP_MODULE}.v")
 _KERNELS = Path(__file__).parents[1] / "hardware" / "sv"
 _CONVERTER_FILES = ("stream_contract.sv", "stream_width_converter.sv")
 _MOST_DMA_BITS = 1024  # a stream of AMD's AXI DMA (PG021)
+_MOST = 10**10  # Hz, and what divides them
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -55,6 +57,15 @@ class Device:
     window: int
     id_word: int
 
+    def __post_init__(self) -> None:
+        check_network_name(self.board, what="board", raises=ConfigError)
+        check_network_name(self.loader_board, what="loader_board", raises=ConfigError)
+        for field in ("clock_hz", "clocks_per_bit", "baud"):
+            _check_range(field, getattr(self, field), 1, _MOST)
+        _check_range("quiet_ms", self.quiet_ms, 0, 1e6)
+        _check_range("window", self.window, 1, 64)
+        _check_range("id_word", self.id_word, 0, (1 << 32) - 1)
+
     def save(self, folder: Path) -> None:
         """Write `device.json` into `folder`."""
         (folder / DEVICE_FILE).write_text(json.dumps(dataclasses.asdict(self), indent=1) + "\n")
@@ -75,6 +86,11 @@ class Device:
         if not isinstance(device, cls):
             raise SynthesisError(f"{folder} holds no serial device, but one for {device.board}")
         return device
+
+
+def _check_range(field: str, value: float, least: float, most: float) -> None:
+    if not least <= value <= most:
+        raise ConfigError(f"{field}: wanted {least} to {most:,}, got {value}")
 
 
 def device_parameters(
@@ -105,6 +121,11 @@ class AxiDevice:
     board: str
     clock_hz: int
     id_word: int
+
+    def __post_init__(self) -> None:
+        check_network_name(self.board, what="board", raises=ConfigError)
+        _check_range("clock_hz", self.clock_hz, 1, _MOST)
+        _check_range("id_word", self.id_word, 0, (1 << 32) - 1)
 
     def save(self, folder: Path) -> None:
         """Write `device.json` into `folder`."""

@@ -50,7 +50,9 @@ def external_files(path: Path) -> tuple[Path, ...]:
         for tensor in model.graph.initializer
         if uses_external_data(tensor)
     }
-    return tuple(file for name in sorted(names) if (file := path.parent / name).is_file())
+    folder = path.parent
+    files = [folder / name for name in sorted(names) if (folder / name).is_file()]
+    return tuple(file for file in files if file.resolve().is_relative_to(folder.resolve()))
 
 
 def read(path: Path) -> ModelWrapper:

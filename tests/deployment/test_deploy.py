@@ -17,11 +17,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from bnnedge import tools
+from bnnedge import tools, verbs
 from bnnedge.dataflow import Dataflow, IntegerEncoding, ThresholdEncoding
 from bnnedge.deployment import LineFaults, deploy
 from bnnedge.deployment.runtime import DeviceError, Host, load
-from bnnedge.errors import DataflowError, DeploymentError, ToolMissingError
+from bnnedge.errors import BnnEdgeError, DataflowError, DeploymentError, ToolMissingError
 from tests.deployment.conftest import make_package
 from tests.deployment.networks import integer_mlp, integers, pooled_sums, real_inputs
 from tests.deployment.test_accelerator import device_for
@@ -165,6 +165,30 @@ def test_wrong_weight_in_hardware_is_found(copy: Path) -> None:
     rewritten(copy, name, flipped.encode())
     with pytest.raises(DeploymentError, match=r"example image \d+, element \d+: wanted -?\d+, got"):
         deploy(copy)
+
+
+@pytest.mark.parametrize(
+    "name", ["rtl/sv/bnnedge_core.sv", "rtl/mem/0_mvu0_weights.mem", "device/uart_rx.sv"]
+)
+def test_hardware_of_others_is_not_compiled(copy: Path, name: str) -> None:
+    """Not even where the manifest was changed with it."""
+    rewritten(copy, name, (copy / name).read_bytes() + b"\n")
+    (copy / "artifact.json").unlink()
+    with pytest.raises(BnnEdgeError, match=f"{name} is not what .* or give --trust"):
+        verbs.deploy(copy)
+
+
+def test_trusted_hardware_is_taken_as_it_is(copy: Path) -> None:
+    name = "rtl/mem/0_mvu0_weights.mem"
+    rewritten(copy, name, (copy / name).read_bytes() + b"\n")
+    (copy / "artifact.json").unlink()
+    assert verbs.deploy(copy, images=2, trust=True).images == 2
+
+
+def test_what_lies_beside_the_hardware_does_not_matter(copy: Path) -> None:
+    for name in ("device/stray.sv", "rtl/sv/stray.sv", "rtl/stray.vh", "device/uart_device.v"):
+        (copy / name).write_text("`include")
+    assert verbs.deploy(copy, images=2).images == 2
 
 
 def test_wrong_expected_result_names_its_image(copy: Path) -> None:

@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from bnnedge import artifacts
+from bnnedge import artifacts, verbs
 from bnnedge.dataflow import Dataflow, IntegerEncoding, ThresholdEncoding
 from bnnedge.deployment import package
 from bnnedge.deployment.package import RUNTIME_FOLDER
@@ -174,7 +174,7 @@ def test_bitstream_of_another_design_is_refused(build: Path) -> None:
         package(build / "rtl", build / "synth", build / "out")
 
 
-@pytest.mark.parametrize("text", [None, "{", '{"board": "x"}'])
+@pytest.mark.parametrize("text", [None, "{", "[]", '{"board": "x"}'])
 def test_damaged_device_record_is_refused(build: Path, text: str | None) -> None:
     path = build / "synth" / "device.json"
     path.unlink()
@@ -182,6 +182,47 @@ def test_damaged_device_record_is_refused(build: Path, text: str | None) -> None
         path.write_text(text)
     with pytest.raises(SynthesisError, match="device.json.*run bnnedge synth again"):
         package(build / "rtl", build / "synth", build / "out")
+
+
+@pytest.mark.parametrize(
+    ("field", "value"),
+    [
+        ("loader_board", "ulx3s; touch evil"),
+        ("board", "$(touch evil)"),
+        ("clock_hz", 0),
+        ("clocks_per_bit", 0),
+        ("baud", -1),
+        ("quiet_ms", -1.0),
+        ("window", 1 << 20),
+        ("id_word", 1 << 32),
+    ],
+)
+def test_impossible_device_is_refused(build: Path, field: str, value: object) -> None:
+    path = build / "synth" / "device.json"
+    path.write_text(json.dumps({**json.loads(path.read_text()), field: value}))
+    with pytest.raises(SynthesisError, match=f"{field}: wanted"):
+        package(build / "rtl", build / "synth", build / "out")
+
+
+@pytest.mark.parametrize("field", ["sources", "memories"])
+def test_nothing_is_written_outside(build: Path, field: str) -> None:
+    path = build / "rtl" / "design.json"
+    record = json.loads(path.read_text())
+    (build / "evil").write_text("")
+    path.write_text(json.dumps(record | {field: ["../evil", *record[field]]}))
+    with pytest.raises(DesignError, match="wanted files inside of the folder, got '../evil'"):
+        verbs.package(build, build / "out")
+    assert not (build / "out").exists()
+
+
+def test_no_link_is_followed_out_of_the_folders(build: Path) -> None:
+    (build / "secret").write_text("secret")
+    bitstream = build / "synth" / "network.bit"
+    bitstream.unlink()
+    bitstream.symlink_to(build / "secret")
+    with pytest.raises(DeploymentError, match="network.bit: .* got a link out of it"):
+        package(build / "rtl", build / "synth", build / "out")
+    assert not (build / "out").exists()
 
 
 @pytest.mark.parametrize("count", [0, -1])

@@ -1,5 +1,6 @@
 """Files that are not what they should be, and what lowering leaves in its folder."""
 
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -11,6 +12,7 @@ import pytest
 from bnnedge.dataflow import Dataflow
 from bnnedge.errors import ConfigError, LoweringError, MismatchError
 from bnnedge.lowering import LoweringConfig, lower, lower_model
+from bnnedge.lowering.load import external_files
 from tests.lowering.graphs import Graph, adversarial_norm, bipolar, execute
 
 ONE = np.float32([1])
@@ -106,6 +108,27 @@ def test_external_data(tmp_path: Path, graph: Graph) -> None:
     assert lower(path, LoweringConfig(), tmp_path / "out").fingerprint != first.fingerprint
     (tmp_path / "m.data").unlink()
     with pytest.raises(LoweringError, match=r"external data cannot be read.*\.data file beside"):
+        lower(path, LoweringConfig(), tmp_path / "out")
+
+
+@pytest.mark.parametrize("location", ["../secret", "{absolute}", "link", "up/secret", "/dev/zero"])
+def test_external_data_outside_is_refused(tmp_path: Path, graph: Graph, location: str) -> None:
+    folder = tmp_path / "model"
+    folder.mkdir()
+    path = folder / "m.onnx"
+    options = {"save_as_external_data": True, "location": "m.data", "size_threshold": 16}
+    onnx.save(graph.model(), path, **options)
+    shutil.move(folder / "m.data", tmp_path / "secret")
+    (folder / "link").symlink_to(tmp_path / "secret")
+    (folder / "up").symlink_to(tmp_path)
+    model = onnx.load(path, load_external_data=False)
+    for tensor in model.graph.initializer:
+        for entry in tensor.external_data:
+            if entry.key == "location":
+                entry.value = location.format(absolute=tmp_path / "secret")
+    path.write_bytes(model.SerializeToString())
+    assert external_files(path) == ()
+    with pytest.raises(LoweringError, match="external data cannot be read"):
         lower(path, LoweringConfig(), tmp_path / "out")
 
 
