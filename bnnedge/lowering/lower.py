@@ -80,6 +80,7 @@ def lower_model(model_onnx: Path, config: LoweringConfig) -> Lowered:
     """Lower a model file in memory; see `lower`."""
     from bnnedge.lowering import check, recipe
     from bnnedge.lowering.encoding import is_binarised
+    from bnnedge.lowering.fusions import fusion_remark
     from bnnedge.lowering.load import encoding_name, input_remarks, read, round_integer_input
     from bnnedge.lowering.notes import Notes
     from bnnedge.lowering.read import read_dataflow
@@ -127,6 +128,7 @@ def lower_model(model_onnx: Path, config: LoweringConfig) -> Lowered:
         inputs = reference["inputs"]
         checks["reference"] = check.check_original(dataflow, original, notes.lifted, inputs)
         checks["pytorch"] = check.check_reference(dataflow, reference, bool(notes.lifted))
+    notes.remarks += filter(None, [fusion_remark(original, x)])
     for side in ("original", "reference"):
         counts = checks.get(side, {})
         if counts.get("rounding_images"):

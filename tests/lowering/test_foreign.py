@@ -98,7 +98,7 @@ def test_binarisers_that_define_the_zero(tmp_path: Path, binarise: Binariser) ->
     lowered = lower_model(path, LoweringConfig())
     x = _pixels(40, 12)
     assert np.array_equal(lowered.dataflow.logits(x), execute(path, x))
-    assert lowered.facts["remarks"] == []
+    assert not [remark for remark in lowered.facts["remarks"] if "exact" in remark]
 
 
 @pytest.mark.parametrize("op", ["Softmax", "LogSoftmax"])
