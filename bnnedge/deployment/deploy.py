@@ -1,7 +1,9 @@
 """`deploy`: the packaged driver against the simulated device, or against a board at a port."""
 
+import collections
 import dataclasses
 import time
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -18,7 +20,6 @@ from bnnedge.deployment.runtime import (
     SerialManifest,
     load,
 )
-from bnnedge.deployment.runtime.host import MANIFEST_FILE
 from bnnedge.deployment.runtime.link import Link
 from bnnedge.deployment.runtime.validate import validate
 from bnnedge.deployment.simulated import LineFaults, SimulatedSerial
@@ -26,8 +27,7 @@ from bnnedge.deployment.simulated_pynq import SimulatedPynq, open_simulated
 from bnnedge.deployment.sources import simulation_sources
 from bnnedge.device import TOP_MODULE, device_parameters
 from bnnedge.errors import DeploymentError
-from bnnedge.files import load_json
-from bnnedge.names import inner_file
+from bnnedge.scratch import scratch
 from bnnedge.verilated.axi import AxiTraffic
 from bnnedge.verilated.serial import SerialPorts, compile_serial_model
 
@@ -72,7 +72,7 @@ class Deployment:
 
 
 def deploy(
-    package: Path,
+    package: Path | str,
     *,
     port: str | None = None,
     program: bool = False,
@@ -101,29 +101,33 @@ def deploy(
         ToolMissingError: openFPGALoader, g++ or Verilator is needed and not installed.
         SimulationError: the simulated device broke one of its own assertions.
     """
-    start = time.perf_counter()
+    start, package = time.perf_counter(), Path(package)
     if images is not None and images < 1:
         raise DeploymentError(f"{package}: wanted at least one image to compare, got {images}")
     try:
-        host = open_package(package)
-        if port is None and isinstance(host.manifest, AxiManifest):
-            with open_simulated(package, host, traffic, rtl=rtl) as (on_board, board):
-                return _validated(package, on_board, board, images, start)
-        accelerator: Accelerator
-        if port is None:
-            accelerator, line = _simulate(package, host, rtl, clocks_per_bit, faults)
-        else:
-            if program and isinstance(host.manifest, SerialManifest):
-                _program(package, host.manifest)
-            accelerator, line = load(package, port=port), None
-        with accelerator:
-            return _validated(package, accelerator, line, images, start)
+        host = Host.load(package)
+        with scratch() as work:
+            # What was checked is what is used, and nothing that the manifest does not list.
+            checked = _checked_copy(package, host.manifest, work / "package")
+            if port is None and isinstance(host.manifest, AxiManifest):
+                with open_simulated(checked, host, traffic, rtl=rtl) as (on_board, board):
+                    return _validated(checked, host, on_board, board, images, start)
+            accelerator: Accelerator
+            if port is None:
+                accelerator, line = _simulate(checked, host, rtl, clocks_per_bit, faults)
+            else:
+                if program and isinstance(host.manifest, SerialManifest):
+                    _program(checked, host.manifest)
+                accelerator, line = load(package, port=port), None
+            with accelerator:
+                return _validated(checked, host, accelerator, line, images, start)
     except AcceleratorError as error:
         raise DeploymentError(f"{package}: {error}") from error
 
 
 def _validated(
     package: Path,
+    host: Host,
     accelerator: Accelerator,
     board: SimulatedSerial | SimulatedPynq | None,
     images: int | None,
@@ -146,7 +150,7 @@ def _validated(
         quiet_ms=line.quiet_ms if line else None,
         line_s=line_s,
         images_per_s=count / line_s,
-        board_images_per_s=Manifest.load(package).bound_images_per_s,
+        board_images_per_s=host.manifest.bound_images_per_s,
         cycles=None if board is None else board.cycles,
     )
 
@@ -196,6 +200,7 @@ def _simulate(
         baud=used.baud,
         quiet_s=used.quiet_ms / 1000,
         grace_s=_SIMULATED_GRACE_BYTES * 10 * divisor / manifest.clock_hz,
+        clock=lambda: line.seconds,
     )
     try:
         return SerialAccelerator(dataclasses.replace(host, manifest=used), link), line
@@ -204,41 +209,49 @@ def _simulate(
         raise
 
 
-def open_package(package: Path) -> Host:
+def open_package(package: Path | str) -> Host:
     """The host's share of a package whose files are the packaged ones, with this very driver.
 
     Raises:
         DeploymentError: the package is damaged, or its driver another one.
     """
+    package = Path(package)
     try:
         host = Host.load(package)
-        _check_files(package, host.manifest)
+        collections.deque(_checked_files(package, host.manifest), maxlen=0)
     except AcceleratorError as error:
         raise DeploymentError(f"{package}: {error}") from error
     return host
 
 
-def _check_files(package: Path, manifest: Manifest) -> None:
-    for name in manifest.files:
-        manifest.check_file(package, name)
+def _checked_files(package: Path, manifest: Manifest) -> Iterator[tuple[str, bytes]]:
+    """Names and contents of a package's files, each the packaged one; its driver is this one."""
     for source in RUNTIME_FOLDER.glob("*.py"):
         if manifest.files.get(f"{RUNTIME_NAME}/{source.name}") != sha256_of(source):
             raise DeploymentError(
                 f"{package}: its driver is not the one of this bnnedge ({source.name} differs)",
                 remedy="run bnnedge package again",
             )
+    for name in manifest.files:
+        yield name, manifest.read_file(package, name)
 
 
-def _program(package: Path, manifest: Manifest) -> None:
-    record = load_json(package / MANIFEST_FILE)
-    board = str(record.get("loader_board"))
-    bitstream = inner_file(package, manifest.bitstream, raises=DeploymentError)
-    manifest.check_file(package, manifest.bitstream)
+def _checked_copy(package: Path, manifest: Manifest, copy: Path) -> Path:
+    for name, data in _checked_files(package, manifest):
+        try:
+            (copy / name).parent.mkdir(parents=True, exist_ok=True)
+            (copy / name).write_bytes(data)
+        except OSError as error:
+            raise DeploymentError(f"cannot copy {package} to {copy}: {error.strerror}") from error
+    return copy
+
+
+def _program(package: Path, manifest: SerialManifest) -> None:
     loader = tools.find("openFPGALoader")
     log = tools.cache_dir() / "openFPGALoader.log"
     log.parent.mkdir(parents=True, exist_ok=True)
     tools.run(
-        [loader, "-b", board, bitstream.absolute()],
+        [loader, "-b", manifest.loader_board, package / manifest.bitstream],
         cwd=package,
         log=log,
         timeout_s=_PROGRAM_TIMEOUT_S,

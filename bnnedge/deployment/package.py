@@ -15,9 +15,10 @@ from bnnedge.artifacts import Artifact, folder_hashes, stage
 from bnnedge.dataflow import ArgMax, Dataflow, IntegerEncoding, ThresholdEncoding
 from bnnedge.dataflow.graph import GRAPH_FILE, WEIGHTS_FILE
 from bnnedge.deployment import pynq_files
+from bnnedge.deployment.ranges import ResultRanges
 from bnnedge.deployment.runtime import validate
-from bnnedge.deployment.runtime.host import MANIFEST_FILE, PACKAGE_FORMAT, PACKAGE_VERSION
 from bnnedge.deployment.runtime.link import PROTOCOL_VERSION
+from bnnedge.deployment.runtime.manifest import MANIFEST_FILE, PACKAGE_FORMAT, PACKAGE_VERSION
 from bnnedge.design import DESIGN_FILE, Design
 from bnnedge.device import (
     AXI_MAP_VERSION,
@@ -43,9 +44,9 @@ _EXAMPLE_SEED = 0
 
 
 def package(
-    rtl: Path,
-    synth: Path,
-    out: Path,
+    rtl: Path | str,
+    synth: Path | str,
+    out: Path | str,
     *,
     inputs: NDArray[Any] | None = None,
     example_images: int = 64,
@@ -67,6 +68,7 @@ def package(
         DeploymentError: `synth` holds no bitstream, or that of another design; or there are no
             examples.
     """
+    rtl, synth, out = Path(rtl), Path(synth), Path(out)
     design = Design.load(rtl)
     dataflow = Dataflow.load(rtl / "dataflow")
     device = load_device(synth)
@@ -197,6 +199,8 @@ def _manifest(
     design: Design, dataflow: Dataflow, device: Device | AxiDevice, bitstream: str
 ) -> dict[str, Any]:
     loader = {"loader_board": device.loader_board} if isinstance(device, Device) else {}
+    possible = ResultRanges.of(dataflow)
+    ranges = list(zip(possible.low.tolist(), possible.high.tolist(), strict=True))
     return {
         "format": PACKAGE_FORMAT,
         "version": PACKAGE_VERSION,
@@ -224,6 +228,8 @@ def _manifest(
             "element_bits": design.output_element_bits,
             "signed": design.output_signed,
             "bytes": design.output_beats * design.output_width_bits // 8,
+            "ranges": ranges[:1] if len(set(ranges)) == 1 else ranges,
+            "step": possible.step,
             "hardware_classes": isinstance(dataflow.nodes[-1], ArgMax),
             "host_classes": dataflow.output.classes,
         },

@@ -103,8 +103,11 @@ sys.exit(main())
 
 _MISSING = """\
 Vivado has not run when this package was made. Run the project in the vivado/ folder of the
-synthesis where Vivado is installed, and copy its output/{name}.bit and output/{name}.hwh here.
-The driver finds them by these names, and compares the bitstream's ID with manifest.json.
+synthesis where Vivado is installed, bring its output/{name}.bit and output/{name}.hwh back into
+that folder, and run `bnnedge package` again: manifest.json then has their sha256, without which
+the driver loads nothing. Or copy them to the board, vouch for them yourself and name them:
+`--bitfile {name}.bit`, or `load(..., bitfile="{name}.bit")`. The driver compares the bitstream's
+ID with manifest.json in either case.
 """
 
 _README = """\

@@ -250,17 +250,26 @@ def test_results_are_unpacked_with_their_sign(
 ) -> None:
     host = Host.load(logits_package)
     manifest = dataclasses.replace(
-        host.manifest, output_element_bits=bits, output_signed=signed, output_elements=3
+        host.manifest,
+        output_element_bits=bits,
+        output_signed=signed,
+        output_elements=3,
+        output_ranges=((-128, 255),),
+        output_step=1,
     )
     values = np.array([[-7, 0, 100], [127, -128, 1]]) if signed else np.array([[255, 0, 3]])
     packed = b"".join(
         int(value).to_bytes(bits // 8, "little", signed=signed) for value in values.flat
     )
     received = np.frombuffer(packed, np.uint8).reshape(len(values), -1)
-    padded = np.pad(received, ((0, 0), (0, 5)), constant_values=0xAA)
-    decoded = dataclasses.replace(host, manifest=manifest).decode(padded)
+    padded = np.pad(received, ((0, 0), (0, 5)))
+    changed = dataclasses.replace(host, manifest=manifest)
+    decoded = changed.decode(padded)
     assert decoded.dtype == np.int64
     assert (decoded == values).all()
+    padded[-1, -1] = 1
+    with pytest.raises(DeviceError, match=f"wanted zeros behind the {received.shape[1]} bytes"):
+        changed.decode(padded)
 
 
 def copied(package: Path, tmp_path: Path) -> Path:
@@ -273,7 +282,7 @@ def test_missing_manifest_is_named(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    "text", ["", "{", "[]", "{}", '{"format": "bnnedge-package", "version": 3}']
+    "text", ["", "{", "[]", "{}", '{"format": "bnnedge-package", "version": 4}']
 )
 def test_damaged_manifest_is_refused(tmp_path: Path, text: str) -> None:
     (tmp_path / "manifest.json").write_text(text)
@@ -281,14 +290,14 @@ def test_damaged_manifest_is_refused(tmp_path: Path, text: str) -> None:
         Manifest.load(tmp_path)
 
 
-@pytest.mark.parametrize("version", [2, 4])
+@pytest.mark.parametrize("version", [3, 5])
 def test_manifest_of_another_version_is_refused(
     logits_package: Path, tmp_path: Path, version: int
 ) -> None:
     package = copied(logits_package, tmp_path)
     record = json.loads((package / "manifest.json").read_text())
     (package / "manifest.json").write_text(json.dumps({**record, "version": version}))
-    text = f"wanted bnnedge-package version 3, got .* version {version}; make the package again"
+    text = f"wanted bnnedge-package version 4, got .* version {version}; make the package again"
     with pytest.raises(PackageError, match=text):
         Host.load(package)
 
@@ -300,9 +309,9 @@ def test_manifest_of_another_version_is_refused(
         ("logits_package", "input", {"element_bits": 8}, "19 elements of 8 bits"),
         ("logits_package", "input", {"bytes": 2}, "19 elements of 1 bits do not fit into 2"),
         ("logits_package", "output", {"elements": 4}, "an output table of 4 rows, got 5"),
-        ("pixels_package", "input", {"elements": 85}, "not one of 85 elements of 8 bits"),
+        ("pixels_package", "input", {"elements": 83}, "not one of 83 elements of 8 bits"),
         ("pixels_package", "input", {"element_bits": 1}, "84 elements of 1 bits"),
-        ("pixels_package", "input", {"element_bits": 12}, "84 elements of 12 bits"),
+        ("pixels_package", "input", {"element_bits": 12}, r"wanted one of \(1, 8, 16\), got 12"),
         ("pixels_package", "input", {"element_bits": 16}, "do not fit into 84 bytes"),
         ("pixels_package", "input", {"bytes": 80}, "84 elements of 8 bits do not fit into 80"),
     ],

@@ -69,6 +69,8 @@ def test_manifest_describes_design_and_device(logits_package: Path) -> None:
         "element_bits": 8,
         "signed": True,
         "bytes": 8,
+        "ranges": [[-12, 12]],
+        "step": 2,
         "hardware_classes": False,
         "host_classes": False,
     }

@@ -356,3 +356,74 @@ def test_truncated_files_are_noticed(pynq_package: Path, tmp_path: Path, name: s
     (copy / name).write_bytes((copy / name).read_bytes()[:-100])
     with pytest.raises(DeploymentError, match=f"{name} is truncated or was altered"):
         deploy(copy)
+
+
+@pytest.mark.parametrize("where", ["recvchannel", "sendchannel"])
+def test_interrupted_transfer_is_reset(
+    pynq_package: Path, dataflow: Dataflow, monkeypatch: pytest.MonkeyPatch, where: str
+) -> None:
+    """No DMA goes on writing into buffers that are given back."""
+    batch = random_inputs(dataflow, 8)
+    with open_simulated(pynq_package, Host.load(pynq_package), batch_size=8) as (accelerator, _):
+
+        def interrupt(*arguments: object) -> None:
+            raise KeyboardInterrupt
+
+        channel = getattr(accelerator._dma, where)
+        monkeypatch.setattr(channel, "transfer", interrupt)
+        with pytest.raises(KeyboardInterrupt):
+            accelerator.execute(batch)
+        monkeypatch.undo()
+        accelerator.close()
+        assert not accelerator._dma.recvchannel._mmio.read(0x34) & 2  # fresh: not yet idle
+        accelerator.batch_size = 8
+        assert (accelerator.execute(batch) == dataflow.run(batch)).all()
+
+
+@pytest.mark.parametrize(("where", "call"), [("sendchannel", "transfer"), ("recvchannel", "wait")])
+def test_error_of_pynqs_dma_is_told(
+    accelerator: AxiAccelerator,
+    dataflow: Dataflow,
+    monkeypatch: pytest.MonkeyPatch,
+    where: str,
+    call: str,
+) -> None:
+    batch = random_inputs(dataflow, 8)
+
+    def fail(*arguments: object) -> None:
+        raise RuntimeError("DMA channel not idle")
+
+    monkeypatch.setattr(getattr(accelerator._dma, where), call, fail)
+    with pytest.raises(DeviceError, match="DMA channel not idle; the device was reset"):
+        accelerator.execute(batch)
+    monkeypatch.undo()
+    assert (accelerator.execute(batch) == dataflow.run(batch)).all()
+
+
+def test_results_that_the_network_cannot_give_are_refused(
+    accelerator: AxiAccelerator, dataflow: Dataflow, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    batch = random_inputs(dataflow, 8)
+    take, changes = accelerator._take, {"value": (0, 13), "padding": (7, 1), "range": (4, 14)}
+    for place, value in changes.values():
+
+        def lie(
+            pair: int, received: NDArray[np.uint8], place: int = place, value: int = value
+        ) -> None:
+            take(pair, received)
+            received[3, place] = value
+
+        monkeypatch.setattr(accelerator, "_take", lie)
+        for call in (accelerator.execute, accelerator.logits):
+            with pytest.raises(DeviceError, match="wanted (an accumulator from|zeros behind)"):
+                call(batch)
+        accelerator.obuf_packed[:] = 0
+        accelerator.obuf_packed[2, place] = value
+        with pytest.raises(DeviceError, match="wanted (an accumulator from|zeros behind)"):
+            accelerator.unpack_output(accelerator.obuf_packed)
+    elements = np.zeros((2, 5), np.int64)
+    elements[1, 2] = 1
+    with pytest.raises(DeviceError, match="image 1, result 2: wanted an accumulator from -12 to"):
+        accelerator.unfold_output(elements)
+    monkeypatch.undo()
+    assert (accelerator.execute(batch) == dataflow.run(batch)).all()

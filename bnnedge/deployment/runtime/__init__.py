@@ -10,9 +10,10 @@ with bnnedge_runtime.load("package", port="/dev/ttyUSB0") as accelerator:  # PYN
 from .accelerator import Accelerator
 from .axi import AxiAccelerator
 from .errors import AcceleratorError, DeviceError, InputError, PackageError
-from .host import AxiManifest, Host, Manifest, SerialManifest
+from .host import Host
 from .link import Identity
 from .load import load
+from .manifest import AxiManifest, Manifest, SerialManifest
 from .uart import SerialAccelerator, Throughput
 
 __all__ = [

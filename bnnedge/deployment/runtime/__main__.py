@@ -6,10 +6,8 @@ import argparse
 import sys
 from pathlib import Path
 
-import numpy as np
-
-from .errors import AcceleratorError
-from .files import read_batch
+from .commands import run
+from .files import read_batch, require_writable, write_results
 from .load import load
 from .uart import SerialAccelerator
 
@@ -35,25 +33,27 @@ def main() -> int:
     asked = parser.parse_args()
     if (asked.inputs is None) != (asked.outputs is None):
         parser.error("--inputs and --outputs go together")
-    try:
-        batch = None if asked.inputs is None else read_batch(asked.inputs)
-        with load(asked.package, port=asked.port) as accelerator:
-            assert isinstance(accelerator, SerialAccelerator)
-            manifest = accelerator.manifest
-            print(f"{manifest.network} on {asked.port}, id {manifest.id_word:#010x}")
-            if batch is not None:
-                np.save(asked.outputs, accelerator.execute(batch))
-                print(f"{len(batch)} results written to {asked.outputs}")
-            if asked.throughput is not None:
-                found = accelerator.throughput_test(asked.throughput)
-                print(
-                    f"{found.images} images in {found.seconds:.3f} s: {found.images_per_s:.1f}"
-                    f" images/s (line and network allow {found.bound_images_per_s:.1f})"
-                )
-    except (AcceleratorError, OSError) as error:
-        print(f"error: {error}", file=sys.stderr)
-        return 1
-    return 0
+    return run(lambda: _run(asked))
+
+
+def _run(asked: argparse.Namespace) -> None:
+    batch = None
+    if asked.inputs is not None:
+        batch = read_batch(asked.inputs)
+        require_writable(asked.outputs)
+    with load(asked.package, port=asked.port) as accelerator:
+        assert isinstance(accelerator, SerialAccelerator)
+        manifest = accelerator.manifest
+        print(f"{manifest.network} on {asked.port}, id {manifest.id_word:#010x}")
+        if batch is not None:
+            write_results(asked.outputs, accelerator.execute(batch))
+            print(f"{len(batch)} results written to {asked.outputs}")
+        if asked.throughput is not None:
+            found = accelerator.throughput_test(asked.throughput)
+            print(
+                f"{found.images} images in {found.seconds:.3f} s: {found.images_per_s:.1f}"
+                f" images/s (line and network allow {found.bound_images_per_s:.1f})"
+            )
 
 
 if __name__ == "__main__":

@@ -7,7 +7,8 @@ from typing import Any, TypeVar
 
 import numpy as np
 
-from .host import Host, Manifest
+from .host import Host
+from .manifest import Manifest
 
 _Self = TypeVar("_Self", bound="Accelerator")
 

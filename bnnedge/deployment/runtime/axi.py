@@ -6,6 +6,7 @@ that the network takes, *packed* to bytes, copied to the device; results the oth
 
 from __future__ import annotations
 
+import tempfile
 import time
 from collections.abc import Callable
 from enum import IntEnum
@@ -16,7 +17,8 @@ import numpy as np
 
 from .accelerator import Accelerator
 from .errors import DeviceError, InputError, PackageError
-from .host import AxiManifest, Host
+from .host import Host
+from .manifest import MANIFEST_FILE, AxiManifest
 
 DMA_NAME = "axi_dma_0"
 DEVICE_NAME = "bnnedge_0"
@@ -26,6 +28,16 @@ _DMA_RESET = 4  # of MM2S_DMACR; resets both channels
 _RESET_S = 0.1
 # Of what streams and network need at best: memory has others to serve.
 _SLOWEST = 4
+# PYNQ's, of a file that is no bitstream and of a handoff that is damaged or of another design.
+_OVERLAY_ERRORS = (
+    OSError,
+    RuntimeError,
+    ValueError,
+    AttributeError,
+    LookupError,
+    TypeError,
+    SyntaxError,
+)
 
 if TYPE_CHECKING:  # numpy's types cannot be subscripted in Python 3.8
     _Bytes = np.ndarray[Any, np.dtype[np.uint8]]
@@ -93,7 +105,7 @@ class AxiAccelerator(Accelerator):
             self.overlay = pynq.Overlay(str(bitfile.resolve()))
             self._dma = getattr(self.overlay, DMA_NAME)
             self._device = getattr(self.overlay, DEVICE_NAME)
-        except (OSError, RuntimeError, ValueError, AttributeError) as error:
+        except _OVERLAY_ERRORS as error:
             raise DeviceError(
                 f"{bitfile} cannot be used ({type(error).__name__}: {error}); is it the bitstream"
                 f" of this package, with its .hwh beside it, and may this user load it?"
@@ -234,8 +246,12 @@ class AxiAccelerator(Accelerator):
             if problem is not None:
                 self.reset()
                 raise DeviceError(f"{self.name}: {problem}; the device was reset")
-        send.wait()
-        receive.wait()  # makes the results visible to the processor
+        try:
+            send.wait()
+            receive.wait()  # makes the results visible to the processor
+        except RuntimeError as error:
+            self.reset()
+            raise DeviceError(f"{self.name}: {error}; the device was reset") from error
         self._running = None
         wanted = count * self.manifest.output_bytes
         if receive.transferred != wanted:
@@ -351,10 +367,15 @@ class AxiAccelerator(Accelerator):
         inputs, outputs = self._buffers[pair]
         manifest = self.manifest
         least_s = count / manifest.bound_images_per_s + manifest.latency_cycles / manifest.clock_hz
-        self._device.write(Register.IMAGES, count)
-        self._dma.recvchannel.transfer(outputs, 0, count * manifest.output_bytes)
-        self._dma.sendchannel.transfer(inputs, 0, count * manifest.input_bytes)  # flushes it, too
+        # Before anything runs: whatever interrupts it, `close` knows that there is a transfer.
         self._running = (count, self._clock() + _SLOWEST * least_s + self._grace_s)
+        self._device.write(Register.IMAGES, count)
+        try:
+            self._dma.recvchannel.transfer(outputs, 0, count * manifest.output_bytes)
+            self._dma.sendchannel.transfer(inputs, 0, count * manifest.input_bytes)  # flushes, too
+        except RuntimeError as error:
+            self.reset()
+            raise DeviceError(f"{self.name}: {error}; the device was reset") from error
 
     def _problem(self) -> str | None:
         """What has gone wrong with the running transfer, None while nothing has."""
@@ -400,11 +421,11 @@ def open_pynq(
     Args:
         host: of a package for such a board.
         package: its folder.
-        bitfile: another bitstream than the packaged one.
+        bitfile: another bitstream than the packaged one, loaded as it is.
         batch_size: most images of a transfer.
 
     Raises:
-        PackageError: there is no bitstream or no .hwh.
+        PackageError: there is no bitstream or no .hwh, or not the packaged one.
         DeviceError: PYNQ is not installed, or the bitstream is not the packaged network's.
     """
     path = Path(bitfile) if bitfile is not None else package / host.manifest.bitstream
@@ -413,10 +434,34 @@ def open_pynq(
             raise PackageError(
                 f"{needed} is missing; Vivado makes it: copy .bit and .hwh, of one name, there"
             )
+    contents = None if bitfile is not None else _packaged_bitstream(host.manifest, package)
     try:
         import pynq
-    except ImportError as error:
+    except (ImportError, OSError) as error:
         raise DeviceError(
             f"pynq is not installed ({error}); run this on the board, in PYNQ's own Python"
         ) from error
-    return AxiAccelerator(host, pynq, path, batch_size=batch_size)
+    if contents is None:
+        return AxiAccelerator(host, pynq, path, batch_size=batch_size)
+    # What was checked is what is loaded, though the package changes meanwhile.
+    with tempfile.TemporaryDirectory(prefix="bnnedge-") as private:
+        copy = Path(private) / path.name
+        try:
+            for suffix, data in contents.items():
+                copy.with_suffix(suffix).write_bytes(data)
+        except OSError as error:
+            raise PackageError(f"cannot copy {path} to {private}: {error.strerror}") from error
+        return AxiAccelerator(host, pynq, copy, batch_size=batch_size)
+
+
+def _packaged_bitstream(manifest: AxiManifest, package: Path) -> dict[str, bytes]:
+    """Bitstream and handoff by suffix. Raises PackageError: they are not the packaged ones."""
+    names = {".bit": manifest.bitstream, ".hwh": manifest.handoff}
+    for name in names.values():
+        if name not in manifest.files:
+            raise PackageError(
+                f"{package / name} is not listed in {MANIFEST_FILE}, which was written without it:"
+                " run bnnedge package again with it in the synthesis folder, or vouch for it"
+                " yourself and name it (--bitfile, or bitfile=)"
+            )
+    return {suffix: manifest.read_file(package, name) for suffix, name in names.items()}

@@ -7,8 +7,8 @@ import sys
 from pathlib import Path
 
 from .axi import DEFAULT_BATCH, AxiAccelerator
-from .errors import AcceleratorError
-from .files import read_batch, write_results
+from .commands import run
+from .files import read_batch, require_writable, write_results
 from .load import load
 
 
@@ -29,21 +29,22 @@ def _parser() -> argparse.ArgumentParser:
 def main() -> int:
     """Returns the exit status: 0 only if everything that was asked for was done."""
     asked = _parser().parse_args()
-    try:
-        execute = asked.exec_mode == "execute"
-        batch = read_batch(asked.inputfile) if execute else None
-        with load(asked.package, bitfile=asked.bitfile, batch_size=asked.batchsize) as accelerator:
-            if batch is not None:
-                write_results(asked.outputfile, accelerator.execute(batch))
-                print(f"{len(batch)} results written to {asked.outputfile}")
-            else:
-                assert isinstance(accelerator, AxiAccelerator)
-                for name, value in accelerator.throughput_test().items():
-                    print(f"{name}: {value:.6g}")
-    except AcceleratorError as error:
-        print(f"error: {error}", file=sys.stderr)
-        return 1
-    return 0
+    return run(lambda: _run(asked))
+
+
+def _run(asked: argparse.Namespace) -> None:
+    execute = asked.exec_mode == "execute"
+    batch = read_batch(asked.inputfile) if execute else None
+    if execute:
+        require_writable(asked.outputfile)
+    with load(asked.package, bitfile=asked.bitfile, batch_size=asked.batchsize) as accelerator:
+        if batch is not None:
+            write_results(asked.outputfile, accelerator.execute(batch))
+            print(f"{len(batch)} results written to {asked.outputfile}")
+        else:
+            assert isinstance(accelerator, AxiAccelerator)
+            for name, value in accelerator.throughput_test().items():
+                print(f"{name}: {value:.6g}")
 
 
 if __name__ == "__main__":

@@ -1,11 +1,8 @@
-"""The host's share of the network: package files, input encoding, output decoding. Numpy only."""
+"""The host's share of the network: input encoding and output decoding. Numpy only."""
 
 from __future__ import annotations
 
-import hashlib
-import json
-import zipfile
-from abc import ABC, abstractmethod
+import math
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -13,189 +10,15 @@ from typing import Any
 
 import numpy as np
 
+from .arrays import Arrays
 from .encoding import BitEncoding, IntegerEncoding
 from .errors import DeviceError, InputError, PackageError
+from .manifest import MANIFEST_FILE, Manifest
+from .record import Record
 
-MANIFEST_FILE = "manifest.json"
-PACKAGE_FORMAT = "bnnedge-package"
-PACKAGE_VERSION = 3
-FRAME_OVERHEAD_BYTES = 4  # letter, tag and CRC around an image or a result
-# Verified before anything is sent: the host's arithmetic depends on them.
-_HOST_FILES = ("dataflow/dataflow.json", "dataflow/weights.npz")
-
-
-@dataclass(frozen=True)
-class Manifest(ABC):
-    """What `manifest.json` says of any device.
-
-    Attributes:
-        network: the original network's name.
-        board: the board that the bitstream is for.
-        bitstream: path of the bitstream's file relative to the package.
-        id_word: 32 bits that the device shows.
-        clock_hz: clock of the network and of the device.
-        interval_cycles: clock cycles between images in the network's steady state.
-        latency_cycles: about what an image takes through an idle network.
-        input_shape: of one input, without the batch.
-        input_elements: F, elements of one encoded input.
-        input_element_bits: 1, or 8 or 16 for integers.
-        input_bytes: bytes sent per image, padding included.
-        output_elements: results per image.
-        output_element_bits: 8, 16 or 32 bits for each.
-        output_signed: accumulators are two's complement, classes are unsigned.
-        output_bytes: bytes received per image.
-        hardware_classes: the device sends classes, not accumulators.
-        host_classes: the network's results are classes, found here from the accumulators.
-        files: sha256 by path relative to the package.
-    """
-
-    network: str
-    board: str
-    bitstream: str
-    id_word: int
-    clock_hz: int
-    interval_cycles: int
-    latency_cycles: int
-    input_shape: tuple[int, ...]
-    input_elements: int
-    input_element_bits: int
-    input_bytes: int
-    output_elements: int
-    output_element_bits: int
-    output_signed: bool
-    output_bytes: int
-    hardware_classes: bool
-    host_classes: bool
-    files: dict[str, str]
-
-    @property
-    @abstractmethod
-    def bound_images_per_s(self) -> float:
-        """Images/s that network and connection allow."""
-
-    @classmethod
-    def load(cls, package: Path) -> SerialManifest | AxiManifest:
-        """Read the manifest. Raises PackageError: missing, damaged or of another version."""
-        path = package / MANIFEST_FILE
-        try:
-            record = json.loads(path.read_text())
-            found = (record["format"], record["version"])
-            if found != (PACKAGE_FORMAT, PACKAGE_VERSION):
-                raise PackageError(
-                    f"{path}: wanted {PACKAGE_FORMAT} version {PACKAGE_VERSION},"
-                    f" got {found[0]} version {found[1]}; make the package again"
-                )
-            device, host, given = record["device"], record["input"], record["output"]
-            common: dict[str, Any] = {
-                "network": str(record["network"]),
-                "board": str(record["board"]),
-                "bitstream": str(record["bitstream"]),
-                "id_word": int(device["id_word"], 16),
-                "clock_hz": int(device["clock_hz"]),
-                "interval_cycles": int(device["interval_cycles"]),
-                "latency_cycles": int(device["latency_cycles"]),
-                "input_shape": tuple(int(size) for size in host["shape"]),
-                "input_elements": int(host["elements"]),
-                "input_element_bits": int(host["element_bits"]),
-                "input_bytes": int(host["bytes"]),
-                "output_elements": int(given["elements"]),
-                "output_element_bits": int(given["element_bits"]),
-                "output_signed": bool(given["signed"]),
-                "output_bytes": int(given["bytes"]),
-                "hardware_classes": bool(given["hardware_classes"]),
-                "host_classes": bool(given["host_classes"]),
-                "files": {str(name): str(value) for name, value in record["files"].items()},
-            }
-            if device["interface"] == "axi":
-                return AxiManifest(
-                    map_version=int(device["map_version"], 16),
-                    input_width_bits=int(device["input_width_bits"]),
-                    output_width_bits=int(device["output_width_bits"]),
-                    **common,
-                )
-            return SerialManifest(
-                protocol_version=int(device["protocol_version"]),
-                clocks_per_bit=int(device["clocks_per_bit"]),
-                baud=int(device["baud"]),
-                quiet_ms=float(device["quiet_ms"]),
-                window=int(device["window"]),
-                **common,
-            )
-        except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
-            raise PackageError(
-                f"{path} is not a readable manifest ({type(error).__name__}: {error});"
-                " make the package again"
-            ) from error
-
-    def check_file(self, package: Path, name: str) -> None:
-        """Raises PackageError unless the file called `name` is the one that was packaged."""
-        try:
-            found = hashlib.sha256((package / name).read_bytes()).hexdigest()
-        except OSError as error:
-            raise PackageError(f"{package / name} cannot be read ({error.strerror})") from error
-        if found != self.files.get(name):
-            raise PackageError(
-                f"{package / name} is truncated or was altered (its sha256 differs);"
-                " make the package again"
-            )
-
-
-@dataclass(frozen=True)
-class SerialManifest(Manifest):
-    """What `manifest.json` says of a device on a serial line.
-
-    Attributes:
-        protocol_version: of the UART protocol.
-        clocks_per_bit: divisor of the UART, fixed in the bitstream.
-        baud: what the host sets.
-        quiet_ms: silence after which the device forgets a broken frame.
-        window: images that may be unanswered at a time.
-    """
-
-    protocol_version: int
-    clocks_per_bit: int
-    baud: int
-    quiet_ms: float
-    window: int
-
-    @property
-    def bound_images_per_s(self) -> float:
-        """Images/s where the slowest of line in, network, line out never waits; no USB delays."""
-        result_clocks = 10 * (FRAME_OVERHEAD_BYTES + self.output_bytes) * self.clocks_per_bit
-        return 1 / max(self.image_line_s, max(result_clocks, self.interval_cycles) / self.clock_hz)
-
-    @property
-    def image_line_s(self) -> float:
-        """Seconds that an image takes on the line."""
-        return 10 * (FRAME_OVERHEAD_BYTES + self.input_bytes) / self.baud
-
-    @property
-    def image_s(self) -> float:
-        """Seconds from an image's first bit to its result's last, with nothing in the way."""
-        size = self.input_bytes + self.output_bytes + 2 * FRAME_OVERHEAD_BYTES
-        return (10 * self.clocks_per_bit * size + self.latency_cycles) / self.clock_hz
-
-
-@dataclass(frozen=True)
-class AxiManifest(Manifest):
-    """What `manifest.json` says of a device behind an AXI DMA.
-
-    Attributes:
-        map_version: what the register VERSION reads as.
-        input_width_bits: of the stream towards the device.
-        output_width_bits: of the stream from it.
-    """
-
-    map_version: int
-    input_width_bits: int
-    output_width_bits: int
-
-    @property
-    def bound_images_per_s(self) -> float:
-        """Images/s where the slowest of stream in, network, stream out never waits."""
-        beats_in = 8 * self.input_bytes // self.input_width_bits
-        beats_out = 8 * self.output_bytes // self.output_width_bits
-        return self.clock_hz / max(beats_in, beats_out, self.interval_cycles)
+_GRAPH, _WEIGHTS = "dataflow/dataflow.json", "dataflow/weights.npz"
+_MOST_ARRAY_BYTES = 1 << 28
+_MOST_SUM = 1 << 31
 
 
 @dataclass(frozen=True)
@@ -221,55 +44,65 @@ class Host:
     k: int
 
     @classmethod
-    def load(cls, package: Path) -> Host:
+    def load(cls, package: str | Path) -> Host:
         """Read manifest and host arrays of a package folder. Raises PackageError."""
+        package = Path(package)
         manifest = Manifest.load(package)
-        for name in _HOST_FILES:
-            manifest.check_file(package, name)
-        graph, weights = (package / name for name in _HOST_FILES)
+        graph, weights = (manifest.read_file(package, name) for name in (_GRAPH, _WEIGHTS))
         try:
-            record = json.loads(graph.read_text())
-            with np.load(weights, allow_pickle=False) as arrays:
-                host = cls(
-                    manifest=manifest,
-                    source=arrays["input.source"],
-                    encoding=_encoding(record["input"], arrays, manifest.input_element_bits),
-                    table=arrays["output.values"],
-                    low=int(record["output"]["low"]),
-                    step=int(record["output"]["step"]),
-                    k=int(record["output"].get("k", 1)),
-                )
-        except (OSError, ValueError, KeyError, TypeError, zipfile.BadZipFile) as error:
+            record = Record.parse(graph)
+            output = record.record("output")
+            arrays = Arrays(weights, _MOST_ARRAY_BYTES)
+            host = cls(
+                manifest=manifest,
+                source=arrays.read("input.source", np.int32, 1),
+                encoding=_encoding(record.record("input"), arrays, manifest.input_element_bits),
+                table=arrays.read("output.values", np.float32, 2),
+                low=output.integer("low", -_MOST_SUM, _MOST_SUM),
+                step=output.integer("step", 1, _MOST_SUM),
+                k=output.integer("k", 1, _MOST_SUM) if "k" in output else 1,
+            )
+            host._require_fit()
+        except ValueError as error:
             raise PackageError(
-                f"{graph.parent} cannot be read ({type(error).__name__}: {error});"
+                f"{package / 'dataflow'} does not fit {MANIFEST_FILE} ({error});"
                 " make the package again"
             ) from error
-        host._require_fit(package)
         return host
 
-    def _require_fit(self, package: Path) -> None:
-        """Raises PackageError where manifest and arrays are not of the same network."""
+    def _require_fit(self) -> None:
+        """Raises ValueError where manifest and arrays are not of the same network."""
         manifest = self.manifest
         elements, bits = manifest.input_elements, manifest.input_element_bits
         if self.source.shape != (elements,) or not self.encoding.fits(elements, bits):
-            raise PackageError(
-                f"{package}: the input encoding is not one of {elements} elements of {bits} bits,"
-                f" as {MANIFEST_FILE} has it; make the package again"
-            )
-        if elements * bits > 8 * manifest.input_bytes:
-            raise PackageError(
-                f"{package}: {elements} elements of {bits} bits do not fit into"
-                f" {manifest.input_bytes} bytes; make the package again"
-            )
+            raise ValueError(f"the input encoding is not one of {elements} elements of {bits} bits")
+        if self.source.min() < 0 or self.source.max() >= _size(manifest.input_shape):
+            raise ValueError(f"an element's source is outside inputs of {manifest.input_shape}")
+        if not self.table.size or not np.isfinite(self.table).all():
+            raise ValueError("the output table is empty, or not of numbers")
+        if self.k > (len(self.table) if manifest.host_classes else 1):
+            raise ValueError(f"wanted at most {len(self.table)} classes per image, got {self.k}")
         if manifest.hardware_classes and manifest.output_elements != self.k:
-            raise PackageError(
-                f"{package}: wanted {manifest.output_elements} classes per image, got {self.k};"
-                " make the package again"
+            raise ValueError(f"wanted {manifest.output_elements} classes per image, got {self.k}")
+        if not manifest.hardware_classes:
+            self._require_table()
+
+    def _require_table(self) -> None:
+        """Raises ValueError unless every accumulator has a column in the output table."""
+        rows, columns = self.table.shape
+        if rows != self.manifest.output_elements:
+            raise ValueError(
+                f"wanted an output table of {self.manifest.output_elements} rows, got {rows}"
             )
-        if not manifest.hardware_classes and len(self.table) != manifest.output_elements:
-            raise PackageError(
-                f"{package}: wanted an output table of {manifest.output_elements} rows,"
-                f" got {len(self.table)}; make the package again"
+        low, high = self._ranges
+        inside = low >= self.low
+        inside &= high <= self.low + self.step * (columns - 1)
+        if not inside.all() or ((low - self.low) % self.step).any():
+            raise ValueError("results of the device have no place in the output table")
+        if self.manifest.output_step % self.step and (low < high).any():
+            raise ValueError(
+                f"results {self.manifest.output_step} apart have no place in an output table"
+                f" with steps of {self.step}"
             )
 
     def require_batch(self, x: Any) -> np.ndarray[Any, Any]:
@@ -294,7 +127,7 @@ class Host:
             InputError: wrong shape, not numbers, or NaN.
         """
         x = self.require_batch(x)
-        flat = x.reshape(len(x), int(np.prod(x.shape[1:], dtype=np.int64)))
+        flat = x.reshape(len(x), _size(x.shape[1:]))
         if flat.dtype != np.uint8:
             flat = flat.astype(np.float32)
             if np.isnan(flat).any():
@@ -304,8 +137,13 @@ class Host:
     @cached_property
     def _in_order(self) -> bool:
         """Whether the elements are the inputs, one by one."""
-        inputs = int(np.prod(self.manifest.input_shape, dtype=np.int64))
-        return np.array_equal(self.source, np.arange(inputs))
+        return np.array_equal(self.source, np.arange(_size(self.manifest.input_shape)))
+
+    @cached_property
+    def _ranges(self) -> tuple[np.ndarray[Any, Any], np.ndarray[Any, Any]]:
+        """The least and the greatest value of every result, int64 (K,), or (1,) for all."""
+        ranges = np.array(self.manifest.output_ranges, np.int64)
+        return ranges[:, 0], ranges[:, 1]
 
     def random_elements(self, count: int, seed: int) -> np.ndarray[Any, Any]:
         """Random encoded elements (count, F)."""
@@ -321,13 +159,49 @@ class Host:
         return sent
 
     def decode(self, received: np.ndarray[Any, np.dtype[np.uint8]]) -> np.ndarray[Any, Any]:
-        """Received (N, output_bytes) → accumulators (N, K) or classes (N, k), int64."""
+        """Received (N, output_bytes) → accumulators (N, K) or classes (N, k), int64.
+
+        Raises:
+            DeviceError: the network cannot give that.
+        """
         manifest = self.manifest
         kind = "i" if manifest.output_signed else "u"
         dtype = np.dtype(f"<{kind}{manifest.output_element_bits // 8}")
         wanted = manifest.output_elements * dtype.itemsize
-        elements = np.ascontiguousarray(received[:, :wanted]).view(dtype)
-        return elements.astype(np.int64)
+        if received[:, wanted:].any():
+            raise DeviceError(
+                f"{manifest.network}: wanted zeros behind the {wanted} bytes of a result;"
+                " is this package's bitstream in the device?"
+            )
+        elements = np.ascontiguousarray(received[:, :wanted]).view(dtype).astype(np.int64)
+        self._require_possible(elements)
+        return elements
+
+    def _require_possible(self, elements: np.ndarray[Any, Any]) -> None:
+        """Raises DeviceError: decoded elements are none that the network can give."""
+        manifest = self.manifest
+        if elements.ndim != 2 or elements.shape[1] != manifest.output_elements:
+            raise InputError(
+                f"results: wanted shape (N, {manifest.output_elements}), got {elements.shape}"
+            )
+        low, high = self._ranges
+        step = manifest.output_step
+        wrong = (elements < low) | (elements > high) | ((elements - low) % step != 0)
+        what = "a class" if manifest.hardware_classes else "an accumulator"
+        if wrong.any():
+            image, place = np.argwhere(wrong)[0]
+            own = place if len(low) > 1 else 0
+            steps = f" in steps of {step}" if step > 1 else ""
+            raise DeviceError(
+                f"{manifest.network}, image {image}, result {place}: wanted {what} from"
+                f" {low[own]} to {high[own]}{steps}, got {elements[image, place]}; is this"
+                " package's bitstream in the device?"
+            )
+        if manifest.hardware_classes and (np.diff(np.sort(elements, axis=1), axis=1) == 0).any():
+            raise DeviceError(
+                f"{manifest.network}: wanted {self.k} different classes per image, got one twice;"
+                " is this package's bitstream in the device?"
+            )
 
     def logits(self, elements: np.ndarray[Any, Any]) -> np.ndarray[Any, np.dtype[np.float32]]:
         """Accumulators (N, K) → the original network's float outputs (N, K), float32.
@@ -340,14 +214,8 @@ class Host:
             raise InputError(
                 f"{self.manifest.network}: its device finds classes itself and sends no logits"
             )
-        columns, rest = np.divmod(elements - self.low, self.step)
-        wrong = (rest != 0) | (columns < 0) | (columns >= self.table.shape[1])
-        if wrong.any():
-            high = self.low + self.step * (self.table.shape[1] - 1)
-            raise DeviceError(
-                f"wanted an accumulator from {self.low} to {high} in steps of {self.step},"
-                f" got {elements[wrong][0]}"
-            )
+        self._require_possible(elements)
+        columns = (elements - self.low) // self.step
         floats: np.ndarray[Any, np.dtype[np.float32]] = self.table[
             np.arange(len(self.table)), columns
         ]
@@ -357,7 +225,11 @@ class Host:
         """Decoded elements → the network's result, int64.
 
         That is accumulators (N, K), or classes: (N,) for k = 1, else (N, k), the first one first.
+
+        Raises:
+            DeviceError: an element is none that the network can give.
         """
+        self._require_possible(elements)
         if self.manifest.hardware_classes:
             classes = elements
         elif self.manifest.host_classes:
@@ -368,17 +240,26 @@ class Host:
         return classes[:, 0] if self.k == 1 else classes
 
 
-def _encoding(
-    record: dict[str, Any], arrays: Any, element_bits: int
-) -> BitEncoding | IntegerEncoding:
-    """The encoding that `dataflow.json` and `weights.npz` describe."""
-    if record["op"] == "ThresholdEncoding":
-        return BitEncoding(threshold=arrays["input.threshold"], invert=arrays["input.invert"])
-    if record["op"] != "IntegerEncoding":
-        raise ValueError(f"unknown input encoding {record['op']!r}")
-    element = record["element"]
+def _size(shape: tuple[int, ...]) -> int:
+    return math.prod(shape)
+
+
+def _encoding(record: Record, arrays: Arrays, element_bits: int) -> BitEncoding | IntegerEncoding:
+    """The encoding that `dataflow.json` and `weights.npz` describe. Raises ValueError."""
+    kind = record.text("op")
+    if kind == "ThresholdEncoding":
+        threshold = arrays.read("input.threshold", np.float32, 1)
+        if np.isnan(threshold).any():
+            raise ValueError("a threshold is NaN")
+        return BitEncoding(threshold=threshold, invert=arrays.read("input.invert", np.bool_, 1))
+    if kind != "IntegerEncoding":
+        raise ValueError(f"unknown input encoding {kind!r}")
+    element, steps = record.record("element"), arrays.read("input.steps", np.float32, 2)
+    if not (steps[:, 1:] >= steps[:, :-1]).all():
+        raise ValueError("steps of the input encoding decrease, or are NaN")
+    width_bits = element.integer("width_bits", 1, 16)
     return IntegerEncoding(
-        steps=arrays["input.steps"],
-        smallest=-(1 << element["width_bits"] - 1) if element["signed"] else 0,
+        steps=steps,
+        smallest=-(1 << width_bits - 1) if element.flag("signed") else 0,
         element_bytes=element_bits // 8,
     )

@@ -1,13 +1,16 @@
 """Frames on a serial line: the host's end of the UART protocol, version 1.
 
-Nothing here looks at a clock: every wait is a read with a time-out, so a port that simulates a
-board may have its own time.
+Every wait is a read with a time-out, and all of them together end at a deadline: a port that
+simulates a board brings its own clock.
 """
 
 from __future__ import annotations
 
 import binascii
+import contextlib
+import math
 import struct
+import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, TypeVar
@@ -19,7 +22,7 @@ _IDENTITY = struct.Struct("<cBBIHH")
 _CRC_BYTES = 2
 _QUIET_CHUNK_BYTES = 256
 # A device has at most a window of results to get rid of; one that sends more speaks otherwise.
-_MOST_STALE_BYTES = 1 << 16
+_MOST_STALE_CHUNKS = 256
 _FAULTS = {
     1: "the image's CRC was wrong",
     2: "the line was quiet inside an image",
@@ -83,7 +86,7 @@ def open_port(name: str, baud: int, write_timeout_s: float) -> Any:
         return serial.serial_for_url(
             name, baudrate=baud, timeout=write_timeout_s, write_timeout=write_timeout_s
         )
-    except (OSError, ValueError) as error:
+    except (*_PORT_ERRORS, ValueError) as error:
         raise DeviceError(
             f"cannot open {name}: {error}; is the board plugged in, and may you use its port?"
         ) from error
@@ -98,19 +101,44 @@ class Link:
         baud: bits per second, to know how long a frame takes.
         quiet_s: silence after which the device forgets a broken frame.
         grace_s: how much longer than its bits a frame may take on its way.
+        clock: gives seconds, the port's.
     """
 
-    def __init__(self, port: Any, *, name: str, baud: int, quiet_s: float, grace_s: float) -> None:
+    def __init__(
+        self,
+        port: Any,
+        *,
+        name: str,
+        baud: int,
+        quiet_s: float,
+        grace_s: float,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
         self.name = name
         self._port = port
         self._baud = baud
         self._quiet_s = quiet_s
         self._grace_s = grace_s
+        self._clock = clock
+        self._patience_s = 0.0
+        self._deadline = math.inf
         self._result_bytes = 0
 
     def close(self) -> None:
-        """Close the port."""
-        self._port.close()
+        """Close the port, though it be gone."""
+        with contextlib.suppress(*_PORT_ERRORS):
+            self._port.close()
+
+    def be_patient(self, attempts: int, reply_s: float) -> None:
+        """From now on the device has time for so many attempts; then waiting is a DeviceError.
+
+        Args:
+            attempts: each begins with silence and the device's identity.
+            reply_s: seconds for the replies of an attempt beyond the grace time.
+        """
+        identity_s = 4 * self._quiet_s + 2 * self._grace_s + self.seconds(_IDENTITY.size)
+        self._patience_s = attempts * (identity_s + 2 * self._grace_s + reply_s)
+        self._deadline = self._clock() + self._patience_s
 
     def identify(self) -> Identity:
         """Find the thread again: silence, then the device's identity.
@@ -170,8 +198,8 @@ class Link:
             data = self._read_within(2 * self._quiet_s, _QUIET_CHUNK_BYTES)
             if not data:
                 return
-            stale += len(data)
-            if stale > _MOST_STALE_BYTES:
+            stale += 1
+            if stale > _MOST_STALE_CHUNKS:
                 raise DeviceError(
                     f"{self.name} never falls silent at {self._baud} baud;"
                     " is it another device's port, or another baud rate?"
@@ -185,12 +213,22 @@ class Link:
         return data
 
     def _read_within(self, timeout_s: float, size: int) -> bytes:
+        left_s = self._deadline - self._clock()
+        # What has arrived by then is still read: this process may have been stopped meanwhile.
+        wait_s = max(0.0, min(timeout_s, left_s))
+
         def read() -> bytes:
-            if self._port.timeout != timeout_s:  # setting it costs system calls
-                self._port.timeout = timeout_s
+            if self._port.timeout != wait_s:  # setting it costs system calls
+                self._port.timeout = wait_s
             return bytes(self._port.read(size))
 
-        return self._guard(read)
+        data = self._guard(read)
+        if wait_s < timeout_s and len(data) < size:
+            raise DeviceError(
+                f"{self.name}: {self._patience_s:.3g} s without what was asked for; is it another"
+                " device's port, or is the line disturbed?"
+            )
+        return data
 
     def _write(self, data: bytes) -> None:
         self._guard(lambda: self._port.write(data))

@@ -7,7 +7,8 @@ from pathlib import Path
 from .accelerator import Accelerator
 from .axi import DEFAULT_BATCH, open_pynq
 from .errors import DeviceError
-from .host import AxiManifest, Host
+from .host import Host
+from .manifest import AxiManifest
 from .uart import open_serial
 
 
@@ -23,7 +24,8 @@ def load(
     Args:
         package: the package folder; default: the one that this driver is in.
         port: where a board on a serial line is, e.g. "/dev/ttyUSB0" or "COM3".
-        bitfile: on a PYNQ board, another bitstream than the packaged one, its .hwh beside it.
+        bitfile: on a PYNQ board, another bitstream than the packaged one, its .hwh beside it. It
+            is loaded as it is; the packaged one only if its sha256 is the manifest's.
         batch_size: on a PYNQ board, most images of a transfer.
 
     Returns:

@@ -12,11 +12,13 @@ import numpy as np
 
 from .accelerator import Accelerator
 from .errors import DeviceError, InputError
-from .host import Host, SerialManifest
+from .host import Host
 from .link import PROTOCOL_VERSION, Identity, LineError, Link, open_port
+from .manifest import SerialManifest
 
 _ATTEMPTS = 4  # without any progress, before the device is given up
 _TAGS = 256
+_MOST_STRANGERS = 2 * _TAGS  # results in a row that nobody asked for, before it is given up
 
 
 @dataclass(frozen=True)
@@ -65,6 +67,7 @@ class SerialAccelerator(Accelerator):
         self._link = link
         self._clock = clock
         self._next_tag = 0
+        self._link.be_patient(_ATTEMPTS, 0.0)
         self.identity: Identity = self._identify()
 
     def close(self) -> None:
@@ -82,8 +85,9 @@ class SerialAccelerator(Accelerator):
             raise InputError(f"throughput: wanted 1 image or more, got {images}")
         encoded = self._host.pack(self._host.random_elements(images, seed))
         start = self._clock()
-        self._exchange(encoded)
+        received = self._exchange(encoded)
         seconds = self._clock() - start
+        self._host.decode(received)
         return Throughput(
             images=images,
             seconds=seconds,
@@ -102,7 +106,9 @@ class SerialAccelerator(Accelerator):
         results = np.empty((len(images), manifest.output_bytes), np.uint8)
         waiting = collections.deque(range(len(images)))
         under_way: dict[int, int] = {}  # tag → image
-        failures = 0
+        failures = strangers = 0
+        reply_s = 2 * self.identity.window * manifest.image_s
+        self._link.be_patient(_ATTEMPTS, reply_s)
         while waiting or under_way:
             while waiting and len(under_way) < self.identity.window:
                 number = waiting.popleft()
@@ -110,7 +116,7 @@ class SerialAccelerator(Accelerator):
                 self._link.send(self._next_tag, images[number].tobytes())
                 self._next_tag = (self._next_tag + 1) % _TAGS
             try:
-                reply = self._link.receive(extra_s=2 * self.identity.window * manifest.image_s)
+                reply = self._link.receive(extra_s=reply_s)
             except LineError as error:
                 failures += 1
                 if failures == _ATTEMPTS:
@@ -123,6 +129,12 @@ class SerialAccelerator(Accelerator):
                 self._identify()
                 continue
             if reply.tag not in under_way:  # of an image that was sent again
+                strangers += 1
+                if strangers > _MOST_STRANGERS:
+                    raise DeviceError(
+                        f"{self.name} sends results that nobody asked for; is it another device's"
+                        " port, or does another program use it?"
+                    )
                 continue
             # Results come in order: the ones before this were lost without a trace.
             order = list(under_way)
@@ -130,7 +142,8 @@ class SerialAccelerator(Accelerator):
                 waiting.appendleft(under_way.pop(tag))
                 self.resent += 1
             results[under_way.pop(reply.tag)] = np.frombuffer(reply.result, np.uint8)
-            failures = 0
+            failures = strangers = 0
+            self._link.be_patient(_ATTEMPTS, reply_s)
         return results
 
     def _identify(self) -> Identity:

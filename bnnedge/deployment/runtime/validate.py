@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import io
 import sys
 from pathlib import Path
 from typing import Any
@@ -10,26 +11,38 @@ from typing import Any
 import numpy as np
 
 from .accelerator import Accelerator
-from .errors import AcceleratorError, DeviceError, PackageError
+from .arrays import read_array
+from .commands import run
+from .errors import DeviceError, PackageError
 from .load import load
 
 INPUTS = "example/inputs.npy"
 EXPECTED = "example/expected.npy"
 
 
-def examples(package: Path, accelerator: Accelerator) -> tuple[Any, Any]:
-    """Example inputs (N, *input_shape) and expected results. Raises PackageError."""
+def examples(package: str | Path, accelerator: Accelerator) -> tuple[Any, Any]:
+    """Example inputs (N, *input_shape) and expected results, N >= 1. Raises PackageError."""
+    package = Path(package)
     arrays = []
     for name in (INPUTS, EXPECTED):
-        accelerator.manifest.check_file(package, name)
+        data = accelerator.manifest.read_file(package, name)
         try:
-            arrays.append(np.load(package / name, allow_pickle=False))
-        except (OSError, ValueError, EOFError) as error:
+            arrays.append(read_array(io.BytesIO(data), len(data)))
+        except ValueError as error:
             raise PackageError(f"cannot read {package / name}: {error}") from error
-    return arrays[0], arrays[1]
+    inputs, expected = arrays
+    counts = [len(array) if array.ndim else 0 for array in arrays]
+    if inputs.shape[1:] != accelerator.manifest.input_shape or counts[0] != counts[1]:
+        raise PackageError(
+            f"{package / 'example'}: inputs of shape {inputs.shape} and results of shape"
+            f" {expected.shape} do not belong together; make the package again"
+        )
+    if not counts[0]:
+        raise PackageError(f"{package / 'example'} holds no images; make the package again")
+    return inputs, expected
 
 
-def validate(package: Path, accelerator: Accelerator, images: int | None = None) -> int:
+def validate(package: str | Path, accelerator: Accelerator, images: int | None = None) -> int:
     """Run packaged examples (at most `images`) and compare; returns how many were equal.
 
     Raises:
@@ -61,14 +74,13 @@ def main() -> int:
     parser.add_argument("--bitfile", type=Path, help="on a PYNQ board; default: the packaged one")
     parser.add_argument("--package", type=Path, default=Path(__file__).resolve().parent.parent)
     asked = parser.parse_args()
-    try:
-        with load(asked.package, port=asked.port, bitfile=asked.bitfile) as accelerator:
-            count = validate(asked.package, accelerator)
-    except AcceleratorError as error:
-        print(f"error: {error}", file=sys.stderr)
-        return 1
+    return run(lambda: _run(asked))
+
+
+def _run(asked: argparse.Namespace) -> None:
+    with load(asked.package, port=asked.port, bitfile=asked.bitfile) as accelerator:
+        count = validate(asked.package, accelerator)
     print(f"{count} of {count} example images equal")
-    return 0
 
 
 if __name__ == "__main__":

@@ -1,0 +1,46 @@
+"""What the command lines share: one line for what goes wrong, and a board left in order."""
+
+from __future__ import annotations
+
+import signal
+import sys
+from collections.abc import Callable
+from typing import Any
+
+from .errors import AcceleratorError
+
+
+def run(command: Callable[[], None]) -> int:
+    """Run a command to its end, or to an error or signal, which become a line on stderr.
+
+    SIGTERM unwinds as SIGINT does, so that no DMA goes on writing into memory that is free again.
+    While it unwinds, neither comes through a second time. One that is ignored, as in the
+    background of a shell, stays ignored.
+
+    Returns:
+        The exit status: 0 only if the command was done.
+    """
+    for name in (signal.SIGINT, signal.SIGTERM):
+        if signal.getsignal(name) is not signal.SIG_IGN:
+            signal.signal(name, _interrupt)
+    try:
+        command()
+        sys.stdout.flush()
+    except KeyboardInterrupt:
+        return _failed("interrupted")
+    except MemoryError:
+        return _failed("not enough memory; take fewer images")
+    except (AcceleratorError, OSError) as error:
+        return _failed(str(error))
+    return 0
+
+
+def _interrupt(number: int, frame: Any) -> None:
+    for name in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(name, signal.SIG_IGN)
+    raise KeyboardInterrupt
+
+
+def _failed(text: str) -> int:
+    print(f"error: {' '.join(text.split())}", file=sys.stderr)
+    return 1
