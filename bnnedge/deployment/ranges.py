@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from bnnedge.dataflow import ArgMax, Dataflow, XnorMvu
+from bnnedge.dataflow import ArgMax, Dataflow, Flatten, SumPool, XnorMvu
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -35,6 +35,7 @@ class ResultRanges:
             classes = np.full(last.k, len(dataflow.output.values) - 1, np.int64)
             return cls(low=np.zeros_like(classes), high=classes, step=1)
         mvu = dataflow.mvus[-1]
+        position = dataflow.nodes.index(mvu)
         streams = dataflow.streams()
         before = streams[dataflow.sources[mvu.name][0]]
         if isinstance(mvu, XnorMvu):
@@ -51,7 +52,9 @@ class ResultRanges:
             low = positive * least - negative * most
             high = positive * most - negative * least
         shape = streams[mvu.name].shape
-        ends = np.stack([np.broadcast_to(end, shape) for end in (low, high)]).astype(np.int64)
-        for node in dataflow.nodes[dataflow.nodes.index(mvu) + 1 :]:
-            ends = node.run(ends)
+        ends: NDArray[np.int64] = np.empty((2, *shape), np.int64)
+        ends[0], ends[1] = low, high
+        for node in dataflow.nodes:
+            if isinstance(node, SumPool | Flatten) and dataflow.nodes.index(node) > position:
+                ends = node.run(ends)
         return cls(low=ends[0], high=ends[1], step=step)

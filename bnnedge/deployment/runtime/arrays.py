@@ -84,7 +84,7 @@ def _read_data(source: IO[bytes], count: int, dtype: np.dtype[Any]) -> _Array:
         raise ValueError(
             f"its {count * dtype.itemsize >> 20} MiB are more than there is memory"
         ) from None
-    view, at = memoryview(flat.view(np.uint8)), 0
+    view, at = flat.view(np.uint8).data, 0
     while at < len(view):
         chunk = source.read(min(len(view) - at, _CHUNK_BYTES))
         if not chunk:

@@ -428,13 +428,15 @@ def open_pynq(
         PackageError: there is no bitstream or no .hwh, or not the packaged one.
         DeviceError: PYNQ is not installed, or the bitstream is not the packaged network's.
     """
-    path = Path(bitfile) if bitfile is not None else package / host.manifest.bitstream
+    manifest = host.manifest
+    assert isinstance(manifest, AxiManifest)
+    path = Path(bitfile) if bitfile is not None else package / manifest.bitstream
     for needed in (path, path.with_suffix(".hwh")):
         if not needed.is_file():
             raise PackageError(
                 f"{needed} is missing; Vivado makes it: copy .bit and .hwh, of one name, there"
             )
-    contents = None if bitfile is not None else _packaged_bitstream(host.manifest, package)
+    contents = None if bitfile is not None else _packaged_bitstream(manifest, package)
     try:
         import pynq
     except (ImportError, OSError) as error:

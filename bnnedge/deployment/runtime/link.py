@@ -36,6 +36,7 @@ try:  # a port that is gone fails in pyserial's drain with this, which is no OSE
     _PORT_ERRORS: tuple[type[Exception], ...] = (OSError, termios.error)
 except ImportError:  # Windows
     _PORT_ERRORS = (OSError,)
+_OPEN_ERRORS: tuple[type[Exception], ...] = (*_PORT_ERRORS, ValueError)
 
 _Result = TypeVar("_Result")
 
@@ -86,7 +87,7 @@ def open_port(name: str, baud: int, write_timeout_s: float) -> Any:
         return serial.serial_for_url(
             name, baudrate=baud, timeout=write_timeout_s, write_timeout=write_timeout_s
         )
-    except (*_PORT_ERRORS, ValueError) as error:
+    except _OPEN_ERRORS as error:
         raise DeviceError(
             f"cannot open {name}: {error}; is the board plugged in, and may you use its port?"
         ) from error
