@@ -88,8 +88,9 @@ class ZynqBoard:
         device: FPGA, e.g. "XC7Z020".
         part: Vivado's name of it, with package and speed grade.
         ps: its processing system.
-        reference_mhz: crystal of the processing system.
-        pll_mhz: of the PLL that the logic's clock is divided from.
+        ps_properties: what the processing system is set to, by Vivado's names.
+        memory_mib: of the memory from address 0 that the DMA must reach.
+        pll_mhz: of the PLL that the running board divides the logic's clock from.
         max_clock_mhz: between processing system and logic.
         default_clock_mhz: for the network, where the user names none.
         totals: what the device has: lut, ff, carry4 or carry8, bram36, dsp.
@@ -101,7 +102,8 @@ class ZynqBoard:
     device: str
     part: str
     ps: ProcessingSystem
-    reference_mhz: float
+    ps_properties: Mapping[str, float | str]
+    memory_mib: int
     pll_mhz: float
     max_clock_mhz: float
     default_clock_mhz: float

@@ -307,6 +307,7 @@ def _zynq(
         "bitstream": f"{vivado.PROJECT_FOLDER}/{vivado.OUTPUT_FOLDER}/{design.name}.bit",
         "resources": {name: use | {"estimated": estimated[name]} for name, use in uses.items()},
         "timing": implemented.timing,
+        "critical_warnings": list(implemented.critical_warnings),
         "seconds": seconds,
     }
 

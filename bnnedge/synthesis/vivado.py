@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from bnnedge import tools
-from bnnedge.design import TOP_MODULE, Design
+from bnnedge.design import Design
 from bnnedge.device import axi_parameters, axi_sources
 from bnnedge.errors import SynthesisError, ToolFailedError
 from bnnedge.synthesis.boards import ZynqBoard
@@ -25,11 +25,21 @@ OLDEST_VERSION = "2020.2"
 _TCL_FOLDER = Path(__file__).parent / "tcl"
 _SCRIPTS = ("build.tcl", "steps.tcl", "package_ip.tcl", "block_design.tcl", RUN_SCRIPT)
 _SOURCES = "src"
+_MEMORIES = "mem"
 _TIMING_REPORT = "timing.rpt"
 _UTILIZATION_REPORT = "utilization.rpt"
 _MOST_DIVISOR = 63  # of each of the two dividers behind a PLL (UG585, UG1085)
 _MIN_CLOCK_MHZ = 10.0
+_IP_TOP = "bnnedge_axi"
 _STEP = "bnnedge: "
+
+FATAL_MESSAGES = {
+    "BD 41-737": "a property that Vivado propagates was set",
+    "BD 41-1276": "a property that does not exist was set",
+    "BD 41-1356": "a slave has no address",
+    "Synth 8-4445": "a memory file was not found",
+}
+"""What Vivado warns of and goes on, though the result would be wrong; all else is the user's."""
 
 Progress = Callable[[str], None]
 
@@ -65,19 +75,37 @@ def write_project(
         folder: to be made.
     """
     sources = folder / _SOURCES
-    sources.mkdir(parents=True)
-    for path in (
-        *(rtl / name for name in (*design.sources, *design.memories)),
-        *axi_sources(design),
-    ):
-        shutil.copyfile(path, sources / path.name)
-    # Vivado looks for memory files beside the source that names them.
-    core = sources / f"{TOP_MODULE}.sv"
-    core.write_text(core.read_text().replace('"mem/', '"'))
+    (sources / _MEMORIES).mkdir(parents=True)
+    for name in design.memories:
+        shutil.copyfile(rtl / name, sources / _MEMORIES / Path(name).name)
+    parameters = axi_parameters(design)
+    for path in (*(rtl / name for name in design.sources), *axi_sources(design)):
+        text = path.read_text()
+        if path.stem == _IP_TOP:
+            text = _without_parameters(text, parameters)
+        # Yosys' name of the style, and Vivado's (UG901).
+        text = text.replace('rom_style = "logic"', 'rom_style = "distributed"')
+        (sources / path.name).write_text(text)
     for name in _SCRIPTS:
         shutil.copy(_TCL_FOLDER / name, folder / name)
     shutil.copyfile(_TCL_FOLDER / f"{board.ps.value}.tcl", folder / "ps.tcl")
     (folder / "settings.tcl").write_text(_settings(design, board, clock_hz))
+
+
+def _without_parameters(verilog: str, parameters: Mapping[str, int]) -> str:
+    """`bnnedge_axi.v` with numbers in place of its parameters.
+
+    A parameter whose default is an expression becomes no parameter of the packaged IP, and keeps
+    the value that the other defaults give.
+    """
+    text, headers = re.subn(
+        rf"\bmodule {_IP_TOP} #\(.*?\n\) \(", f"module {_IP_TOP} (", verilog, flags=re.DOTALL
+    )
+    assert headers == 1
+    for name, value in parameters.items():
+        number = f"32'h{value:08x}" if name == "ID_WORD" else str(value)
+        text = re.sub(rf"\b{name}\b", number, text)
+    return text
 
 
 def _settings(design: Design, board: ZynqBoard, clock_hz: int) -> str:
@@ -86,24 +114,26 @@ def _settings(design: Design, board: ZynqBoard, clock_hz: int) -> str:
         "name": design.name,
         "id_word": f"0x{design.id_word:08x}",
         "part": board.part,
-        "reference_mhz": f"{board.reference_mhz:g}",
         "clock_mhz": f"{clock_hz / 1e6:.6f}",
+        "max_clock_mhz": f"{board.max_clock_mhz:g}",
+        "memory_bytes": str(board.memory_mib << 20),
+        "in_bits": str(parameters["IN_WIDTH"]),
+        "out_bits": str(parameters["OUT_WIDTH"]),
         "oldest_vivado": OLDEST_VERSION,
     }
+    properties = board.ps_properties.items()
     return "".join(
         [
             f"# For {board.name}, written by bnnedge.\n",
             *(f"set {name} {_word(value)}\n" for name, value in values.items()),
-            "set parameters {\n",
-            *(f"    {name} {_value(name, value)}\n" for name, value in parameters.items()),
+            "set ps_properties {\n",
+            *(f"    {_word(name)} {_word(str(value))}\n" for name, value in properties),
+            "}\n",
+            "set fatal_messages {\n",
+            *(f"    {_word(message)}\n" for message in FATAL_MESSAGES),
             "}\n",
         ]
     )
-
-
-def _value(name: str, value: int) -> str:
-    """A parameter's value as the IP packager has it: bit vectors are hexadecimal."""
-    return f"0x{value:08x}" if name == "ID_WORD" else str(value)
 
 
 def _word(text: str) -> str:
@@ -118,10 +148,12 @@ class Implemented:
     Attributes:
         used: lut, ff, carry4 or carry8, bram36, dsp.
         timing: of the one clock.
+        critical_warnings: the first of each kind, with how many more there were.
     """
 
     used: Mapping[str, float]
     timing: Timing
+    critical_warnings: tuple[str, ...]
 
 
 def check_version() -> None:
@@ -146,10 +178,10 @@ def run_vivado(
         clock_mhz: that it was written for.
         log: for Vivado's output.
         timeout_s: it is stopped after that.
-        progress: called with the name of each step as it begins.
+        progress: called with the name of each step as it begins, and with what Vivado warned of.
 
     Raises:
-        ToolFailedError: it failed, took too long, or gave a critical warning.
+        ToolFailedError: it failed, took too long, or warned of one of `FATAL_MESSAGES`.
         SynthesisError: the clock is not reached, or a report is missing.
     """
 
@@ -169,23 +201,23 @@ def run_vivado(
     except ToolFailedError as error:
         raise _cause(_messages(project, log), log) or error from None
     messages = _messages(project, log)
-    if messages:
-        raise _cause(messages, log) or ToolFailedError(
-            f"Vivado: {_first_of(messages)}",
-            remedy=f"see {log}; to judge the result by yourself, give --no-vivado and run"
-            f" {PROJECT_FOLDER}/{RUN_SCRIPT}",
-        )
+    if cause := _cause(messages, log):
+        raise cause
+    warnings = _first_of_each_kind(messages)
+    for warning in warnings:
+        progress(warning)
     output = project / OUTPUT_FOLDER
     try:
         result = Implemented(
             used=read_utilization((output / _UTILIZATION_REPORT).read_text()),
             timing=read_timing((output / _TIMING_REPORT).read_text(), clock_mhz=clock_mhz),
+            critical_warnings=warnings,
         )
     except FileNotFoundError as error:
         raise SynthesisError(
             f"Vivado left no {Path(error.filename).name}", remedy=f"see {log}"
         ) from None
-    for name in ("package_ip", "project", "ip", ".Xil"):
+    for name in ("package_ip", "project", "ip", "ip_src", ".Xil"):
         shutil.rmtree(project / name, ignore_errors=True)
     return result
 
@@ -202,18 +234,37 @@ def _messages(project: Path, log: Path) -> list[str]:
     ]
 
 
+def _message_id(line: str) -> str:
+    """`BD 41-737` of a message; "" where it has none."""
+    found = re.match(r"[A-Z ]+: \[(.+?)\]", line)
+    return found.group(1) if found else ""
+
+
+def _first_of_each_kind(messages: Sequence[str]) -> tuple[str, ...]:
+    kinds: dict[str, list[str]] = {}
+    for line in messages:
+        kinds.setdefault(_message_id(line), []).append(line)
+    return tuple(_first_of(lines) for lines in kinds.values())
+
+
 def _first_of(messages: Sequence[str]) -> str:
     more = f" (and {len(messages) - 1} more)" if len(messages) > 1 else ""
     return messages[0] + more
 
 
 def _cause(messages: Sequence[str], log: Path) -> SynthesisError | ToolFailedError | None:
-    """What a run failed for; None where it gave no error."""
+    """What a run failed for; None where it gave no error and no fatal warning."""
     for message in messages:
         if "timing is not met" in message:
             return SynthesisError(
                 message.partition("] ")[2], remedy="a lower --clock-mhz, or fold more"
             )
+    fatal = [line for line in messages if _message_id(line) in FATAL_MESSAGES]
+    if fatal:
+        return ToolFailedError(
+            f"Vivado: {FATAL_MESSAGES[_message_id(fatal[0])]}: {_first_of(fatal)}",
+            remedy=f"see {log}",
+        )
     if messages and messages[0].startswith("ERROR:"):
         return ToolFailedError(f"Vivado: {_first_of(messages)}", remedy=f"see {log}")
     return None
@@ -250,11 +301,17 @@ def read_utilization(report: str) -> dict[str, float]:
 def read_timing(report: str, *, clock_mhz: float) -> Timing:
     """The clock that the worst setup slack in `report_timing_summary` leaves.
 
+    Args:
+        report: its text.
+        clock_mhz: that the board will run at; the report may be for a faster one.
+
     Raises:
         SynthesisError: there is none.
     """
     found = re.search(r"^\s*WNS\(ns\).*\n[\s-]*\n\s*(-?\d+\.\d+)\s", report, re.MULTILINE)
     if found is None:
         raise SynthesisError("Vivado's timing report has no worst negative slack (WNS)")
-    reached = 1000 / (1000 / clock_mhz - float(found.group(1)))
+    clock = re.search(r"^clk_(?:fpga|pl)_0\s+\{[\d. ]+\}\s+(\d+\.\d+)\s", report, re.MULTILINE)
+    period_ns = float(clock.group(1)) if clock else 1000 / clock_mhz
+    reached = 1000 / (period_ns - float(found.group(1)))
     return Timing(requested_mhz=clock_mhz, reached_mhz=round(reached, 2), critical_path=())

@@ -18,6 +18,7 @@ from bnnedge.synthesis.boards import (
 
 def test_known_boards_are_listed_by_name() -> None:
     zynq = ["aup-zu3", "kv260", "pynq-z1", "pynq-z2", "ultra96v2", "zcu104"]
+    zynq += [f"{board}-z7-{size}" for board in ("arty", "zybo") for size in (10, 20)]
     assert list(known_boards()) == sorted([*zynq, "ulx3s-25f", "ulx3s-45f", "ulx3s-85f"])
 
 
@@ -25,8 +26,8 @@ def test_unknown_board_lists_the_known_ones() -> None:
     with pytest.raises(SynthesisError) as caught:
         find_board("ulx4m")
     assert str(caught.value) == (
-        "board 'ulx4m' is unknown — choose one of aup-zu3, kv260, pynq-z1, pynq-z2, ultra96v2,"
-        " ulx3s-25f, ulx3s-45f, ulx3s-85f, zcu104"
+        "board 'ulx4m' is unknown — choose one of arty-z7-10, arty-z7-20, aup-zu3, kv260, pynq-z1,"
+        " pynq-z2, ultra96v2, ulx3s-25f, ulx3s-45f, ulx3s-85f, zcu104, zybo-z7-10, zybo-z7-20"
     )
 
 
@@ -75,6 +76,22 @@ def test_zynq_boards_have_the_devices_totals() -> None:
         "bram36": 140,
         "dsp": 220,
     }
+
+
+@pytest.mark.parametrize("size", [10, 20])
+@pytest.mark.parametrize(
+    ("name", "crystal", "memory_mib"), [("arty-z7", 50, 512), ("zybo-z7", 33.333333, 1024)]
+)
+def test_digilents_boards(name: str, crystal: float, memory_mib: int, size: int) -> None:
+    """As in github.com/Digilent/vivado-boards; totals as in DS190."""
+    board = find_board(f"{name}-{size}")
+    assert isinstance(board, ZynqBoard)
+    assert (board.family, board.ps) == (Family.XC7, ProcessingSystem.PS7)
+    assert (board.device, board.part) == (f"XC7Z0{size}", f"xc7z0{size}clg400-1")
+    assert board.ps_properties["PCW_CRYSTAL_PERIPHERAL_FREQMHZ"] == crystal
+    assert board.memory_mib == memory_mib
+    assert board.totals["lut"] == {10: 17_600, 20: 53_200}[size] == 4 * board.totals["carry4"]
+    assert board.totals["ff"] == 2 * board.totals["lut"]
 
 
 @pytest.mark.parametrize(

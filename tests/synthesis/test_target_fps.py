@@ -58,12 +58,13 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def test_named_networks_fit_every_board_at_its_target(
     network: str, folder: Path, tmp_path: Path
 ) -> None:
-    for index, fps in enumerate({board.target_fps[network] for board in BOARDS}):
+    targets = {board.target_fps[network] for board in BOARDS if network in board.target_fps}
+    for index, fps in enumerate(targets):
         config = RtlConfig(target_fps=fps)
         design = Design.load(emit(folder / network, config, tmp_path / str(index)).folder)
         assert design.interval_cycles <= 100e6 / fps
         for board in BOARDS:
-            if board.target_fps[network] == fps:
+            if board.target_fps.get(network) == fps:
                 nothing = dict.fromkeys(board.totals, 0)
                 assert fits(board, nothing | xilinx_prediction(design)), board.name
     assert {board.default_clock_mhz for board in BOARDS} == {100.0}

@@ -11,36 +11,18 @@ from bnnedge import tools
 from bnnedge.design import Design
 from bnnedge.device import axi_parameters
 from bnnedge.errors import SynthesisError, ToolFailedError
-from bnnedge.hardware import RtlConfig, emit
-from bnnedge.synthesis.boards import ZynqBoard, find_board, known_boards
+from bnnedge.synthesis.boards import ZynqBoard
 from bnnedge.synthesis.vivado import plan_clock, write_project
-from tests.networks import random_mlp
+from tests.synthesis.projects import ZYNQ, change, emit_mlp, project, zynq
 
 tkinter = pytest.importorskip("tkinter", reason="needs Python with Tcl (apt install python3-tk)")
 from tests.synthesis.vivado_ips import VivadoError  # noqa: E402
 from tests.synthesis.vivado_model import VivadoModel  # noqa: E402
 
-ZYNQ = [board for board in known_boards().values() if isinstance(board, ZynqBoard)]
-
-
-def zynq(name: str) -> ZynqBoard:
-    board = find_board(name)
-    assert isinstance(board, ZynqBoard)
-    return board
-
 
 @pytest.fixture(scope="module")
 def rtl(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    folder = tmp_path_factory.mktemp("rtl")
-    (folder / "dataflow").mkdir()
-    random_mlp((48, 16, 10)).save(folder / "dataflow")
-    return emit(folder / "dataflow", RtlConfig(target_fps=1e6), folder / "rtl").folder
-
-
-def project(rtl: Path, board: ZynqBoard, folder: Path) -> Path:
-    design = Design.load(rtl)
-    write_project(design, board, rtl, clock_hz=plan_clock(board, None), folder=folder)
-    return folder
+    return emit_mlp(tmp_path_factory.mktemp("rtl"))
 
 
 @pytest.mark.parametrize("board", ZYNQ, ids=lambda board: board.name)
@@ -60,20 +42,29 @@ def test_every_boards_project_ends_in_a_bitstream(
     assert model.assigned["ps/Data", "bnnedge_0/s_axi/reg0"] == (control + (1 << 16), 1 << 16)
     memory = {space for space, segment in model.assigned if "DDR_LOW" in segment}
     assert memory == {"axi_dma_0/Data_MM2S", "axi_dma_0/Data_S2MM"}
-    own = {name: int(value, 0) for name, value in model.cells["bnnedge_0"].values.items()}
-    assert own == axi_parameters(design)
+    assert not model.cells["bnnedge_0"].values
+    own = model.cells["bnnedge_0"].interfaces
+    parameters = axi_parameters(design)
+    assert own["s_axis"].bits == parameters["IN_WIDTH"]
+    assert own["m_axis"].bits == parameters["OUT_WIDTH"]
     assert model.cells["axi_dma_0"].values["c_include_sg"] == "0"
+    assert model.cells["reset_0"].values["C_EXT_RESET_HIGH"] == "0"
+    assert not model.messages
+    sizes = {bytes_ for (_, segment), (_, bytes_) in model.assigned.items() if "DDR" in segment}
+    assert sizes == {board.memory_mib << 20}
+    memories = len(design.memories)
+    assert f"bnnedge: memory files: {memories}" in model.printed
+    assert f"bnnedge: memory files read: {memories}" in model.printed
 
 
 @pytest.mark.parametrize(("in_bits", "out_bits"), [(8, 1024), (1024, 8), (256, 64)])
 def test_dma_takes_every_width_of_stream(
     rtl: Path, in_bits: int, out_bits: int, tmp_path: Path
 ) -> None:
-    folder = project(rtl, zynq("pynq-z2"), tmp_path / "vivado")
-    settings = (folder / "settings.tcl").read_text()
-    settings = re.sub(r"(\bIN_WIDTH) \d+", rf"\1 {in_bits}", settings)
-    settings = re.sub(r"(\bOUT_WIDTH) \d+", rf"\1 {out_bits}", settings)
-    (folder / "settings.tcl").write_text(settings)
+    design = Design.load(rtl)
+    wide = dataclasses.replace(design, input_width_bits=in_bits, output_width_bits=out_bits)
+    folder = tmp_path / "vivado"
+    write_project(wide, zynq("pynq-z2"), rtl, clock_hz=100_000_000, folder=folder)
     model = VivadoModel()
     model.run(folder / "build.tcl")
     values = model.cells["axi_dma_0"].values
@@ -86,26 +77,37 @@ def test_project_holds_no_absolute_path_and_every_file_of_the_design(
 ) -> None:
     folder = project(rtl, zynq("kv260"), tmp_path / "vivado")
     design = Design.load(rtl)
-    names = {path.name for path in (folder / "src").iterdir()}
+    names = {path.name for path in (folder / "src").rglob("*")}
     assert {Path(name).name for name in (*design.sources, *design.memories)} < names
     assert {"bnnedge_axi.v", "axi_registers.sv"} < names
     for path in (p for p in folder.rglob("*") if p.is_file()):
         assert str(tmp_path) not in path.read_text()
-        assert '"mem/' not in path.read_text()
+
+
+def test_top_has_no_parameter_and_no_source_a_style_of_yosys(rtl: Path, tmp_path: Path) -> None:
+    sources = project(rtl, zynq("kv260"), tmp_path / "vivado") / "src"
+    top = (sources / "bnnedge_axi.v").read_text()
+    assert not re.search(r"\bparameter\b", top)
+    for name in axi_parameters(Design.load(rtl)):
+        assert not re.search(rf"\b{name}\b", top)
+    styles = {
+        style
+        for path in sources.glob("*.sv")
+        for style in re.findall(r'(?:rom|ram)_style = "(\w+)"', path.read_text())
+    }
+    assert styles == {"block", "distributed"}
 
 
 def test_sources_are_complete_by_themselves(rtl: Path, tmp_path: Path) -> None:
     """Yosys elaborates the network with its AXI ports from `src/` alone, weights included."""
     sources = project(rtl, zynq("pynq-z1"), tmp_path / "vivado") / "src"
     reads = [f"read_verilog -sv -defer {path.name}" for path in sorted(sources.glob("*.*v"))]
-    parameters = axi_parameters(Design.load(rtl)).items()
-    chosen = " ".join(f"-chparam {name} {value}" for name, value in parameters)
-    top = f"hierarchy -check -top bnnedge_axi {chosen}"
+    top = "hierarchy -check -top bnnedge_axi"
     script = "\n".join([*reads, top, "proc", "flatten", "check -assert", ""])
     (sources / "run.ys").write_text(script)
     arguments = [tools.find("yosys"), "-q", "-s", "run.ys"]
     tools.run(arguments, cwd=sources, log=tmp_path / "log", timeout_s=120)
-    next(sources.glob("*_weights.mem")).unlink()
+    next(sources.glob("mem/*_weights.mem")).unlink()
     with pytest.raises(ToolFailedError, match="_weights.mem"):
         tools.run(arguments, cwd=sources, log=tmp_path / "log", timeout_s=120)
 
@@ -128,9 +130,24 @@ MISTAKES = {
         "zynq_ultra_ps_e:*",
         "is not for xc7z020clg400-1",
     ),
-    "property": ("ps.tcl", "PCW_USE_S_AXI_HP0 1", "PCW_USE_HP0 1", "has no property PCW_USE_HP0"),
-    "value": ("block_design.tcl", "length_width 26", "length_width 27", "may not be 27"),
-    "parameter": ("settings.tcl", "IN_BEATS", "BEATS_IN", "has no property BEATS_IN"),
+    "property": (
+        "ps.tcl",
+        "PCW_USE_S_AXI_HP0 1",
+        "PCW_USE_HP0 1",
+        "[BD 41-1276] Cannot set the parameter PCW_USE_HP0 on /ps. Parameter does not exist",
+    ),
+    "value": (
+        "block_design.tcl",
+        "length_width 26",
+        "length_width 27",
+        "Value '27' is out of the range for parameter 'c_sg_length_width'",
+    ),
+    "parameter": (
+        "block_design.tcl",
+        "bnnedge_axi:1.0 bnnedge_0\n",
+        "bnnedge_axi:1.0 bnnedge_0\nconfigure bnnedge_0 {IN_BEATS 2}\n",
+        "[BD 41-1276] Cannot set the parameter IN_BEATS on /bnnedge_0. Parameter does not exist",
+    ),
     "command": ("block_design.tcl", "save_bd_design", "save_bd", 'invalid command name "save_bd"'),
     "pin": ("block_design.tcl", "axi_dma_0/axi_resetn", "axi_dma_0/resetn", "no pin axi_dma_0/r"),
     "interface": (
@@ -165,15 +182,15 @@ MISTAKES = {
     ),
     "reset of the reset": (
         "block_design.tcl",
-        "C_EXT_RESET_HIGH 0",
-        "C_EXT_RESET_HIGH 1",
-        "reset_0/ext_reset_in is a reset_high",
+        "connect_bd_net [get_bd_pins $ps_reset] [get_bd_pins reset_0/ext_reset_in]\n",
+        "",
+        "pin reset_0/ext_reset_in is not connected",
     ),
     "clock for a reset": (
         "ps.tcl",
         "set ps_reset ps/FCLK_RESET0_N",
         "set ps_reset ps/FCLK_CLK0",
-        "reset_0/ext_reset_in is a reset, ps/FCLK_CLK0 a clock",
+        "reset_0/ext_reset_in is a reset_any, ps/FCLK_CLK0 a clock",
     ),
     "stream left open": (
         "block_design.tcl",
@@ -203,14 +220,14 @@ MISTAKES = {
         "block_design.tcl",
         "tdata_width.VALUE_SRC USER",
         "tdata_width.VALUE_SRC PROPAGATED",
-        "c_s_axis_s2mm_tdata_width is propagated",
+        "[BD 41-737] Cannot set the parameter c_s_axis_s2mm_tdata_width on /axi_dma_0. It is read",
     ),
     "scatter-gather": ("block_design.tcl", "include_sg 0", "include_sg 1", "m_axi_sg_aclk is not"),
     "memory unassigned": (
         "block_design.tcl",
         "\nassign_bd_address\n",
         "\n",
-        "HP0_DDR_LOWOCM has no address in axi_dma_0/Data_MM2S",
+        "HP0_DDR_LOWOCM> is not assigned into address space </axi_dma_0/Data_MM2S>",
     ),
     "registers unassigned": (
         "block_design.tcl",
@@ -250,18 +267,23 @@ MISTAKES = {
         "top wrapper",
         "no module 'wrapper'",
     ),
-    "memory file": ("src/bnnedge_core.sv", '.mem"', '.hex.mem"', "no memory file"),
+    "memory file": (
+        "src/bnnedge_core.sv",
+        '_weights.mem"',
+        '_weight.mem"',
+        "bnnedge_core.sv: no memory file mem/",
+    ),
     "no TLAST": ("src/bnnedge_axi.v", "m_axis_tlast", "m_axis_tlost", "m_axis has no signal tlost"),
     "no TKEEP": (
         "src/bnnedge_axi.v",
-        "  output wire [OUT_WIDTH/8-1:0] m_axis_tkeep,\n",
+        "  output wire [32/8-1:0] m_axis_tkeep,\n",
         "",
         "lacks tkeep",
     ),
     "TKEEP too narrow": (
         "src/bnnedge_axi.v",
-        "[OUT_WIDTH/8-1:0] m_axis_tkeep",
-        "[OUT_WIDTH/16-1:0] m_axis_tkeep",
+        "[32/8-1:0] m_axis_tkeep",
+        "[32/16-1:0] m_axis_tkeep",
         "TKEEP does not fit TDATA",
     ),
     "no AWPROT": (
@@ -277,12 +299,10 @@ MISTAKES = {
 def test_mistake_is_caught(kind: str, rtl: Path, tmp_path: Path) -> None:
     name, old, new, message = MISTAKES[kind]
     folder = project(rtl, zynq("pynq-z1"), tmp_path / "vivado")
-    text = (folder / name).read_text()
-    assert old in text
-    (folder / name).write_text(text.replace(old, new))
+    change(folder, name, old, new)
     if kind == "stream wider than its memory":
         settings = (folder / "settings.tcl").read_text()
-        (folder / "settings.tcl").write_text(settings.replace("OUT_WIDTH 32", "OUT_WIDTH 64"))
+        (folder / "settings.tcl").write_text(settings.replace("out_bits 32", "out_bits 64"))
         message = "s2mm stream of 64 bits, memory of 32"
     with pytest.raises(VivadoError, match=re.escape(message)):
         VivadoModel().run(folder / "build.tcl")
@@ -291,7 +311,7 @@ def test_mistake_is_caught(kind: str, rtl: Path, tmp_path: Path) -> None:
 
 def test_missing_source_is_caught(rtl: Path, tmp_path: Path) -> None:
     folder = project(rtl, zynq("pynq-z1"), tmp_path / "vivado")
-    next((folder / "src").glob("*_weights.mem")).unlink()
+    next((folder / "src" / "mem").glob("*_weights.mem")).unlink()
     with pytest.raises(VivadoError, match="no memory file"):
         VivadoModel().run(folder / "build.tcl")
 
@@ -319,10 +339,10 @@ def test_missed_timing_leaves_reports_and_no_bitstream(rtl: Path, tmp_path: Path
     }
 
 
-@pytest.mark.parametrize("run", ["synth_1", "impl_1"])
-def test_run_that_stops_is_an_error(run: str, rtl: Path, tmp_path: Path) -> None:
+@pytest.mark.parametrize(("run", "step"), [("synth_1", "synth"), ("impl_1", "route")])
+def test_run_that_stops_is_an_error(run: str, step: str, rtl: Path, tmp_path: Path) -> None:
     folder = project(rtl, zynq("pynq-z1"), tmp_path / "vivado")
-    with pytest.raises(VivadoError, match=f"{run} stopped: route_design ERROR"):
+    with pytest.raises(VivadoError, match=f"{run} stopped: {step}_design ERROR"):
         VivadoModel(stops=run).run(folder / "build.tcl")
 
 

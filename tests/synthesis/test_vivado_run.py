@@ -18,7 +18,13 @@ from bnnedge.hardware import RtlConfig, emit
 from bnnedge.synthesis.boards import ZynqBoard, find_board
 from bnnedge.synthesis.config import SynthesisConfig
 from bnnedge.synthesis.flow import synthesise
-from bnnedge.synthesis.vivado import read_timing, read_utilization, run_vivado, write_project
+from bnnedge.synthesis.vivado import (
+    FATAL_MESSAGES,
+    read_timing,
+    read_utilization,
+    run_vivado,
+    write_project,
+)
 from tests.networks import random_mlp
 from tests.processes import listen_to_ctrl_c
 
@@ -69,16 +75,25 @@ def refusal(project: Path, mode: str, *, timeout_s: float = 60) -> BnnEdgeError:
 
 
 def test_vivado_is_run_where_it_is_and_its_figures_count(rtl: Path, tmp_path: Path) -> None:
-    fake_vivado.install(tmp_path / "bin", "good")
+    """Though it warns, as it does of designs that work: told, recorded, the bitstream kept."""
+    fake_vivado.install(tmp_path / "bin", "harmless")
     off = SynthesisConfig(board="pynq-z2", vivado=False)
     assert synthesise(rtl, off, tmp_path / "synth").facts["estimate"] is True
     steps: list[str] = []
     artifact = synthesise(rtl, CONFIG, tmp_path / "synth", progress=steps.append)
+    warnings = [str(message).partition("\n")[0] for message in fake_vivado.HARMLESS]
     assert steps == [
-        *("yosys", "vivado", "vivado: package IP", "vivado: block design", "vivado: synthesis"),
+        *("yosys", "vivado", "vivado: Vivado 2022.2, xc7z020clg400-1", "vivado: package IP"),
+        *("vivado: memory files: 3", "vivado: block design"),
+        "vivado: clock: wanted 100.000000 MHz, timed for 100.000000 MHz",
+        f"vivado: critical warnings after validation: {len(warnings)}",
+        f"vivado: critical warnings after generation: {len(warnings)}",
+        *("vivado: synthesis", "vivado: memory files read: 3"),
         *("vivado: implementation", "vivado: reports"),
         "vivado: done: output/random.bit and output/random.hwh",
+        *(f"vivado: {warning}" for warning in warnings),
     ]
+    assert artifact.facts["critical_warnings"] == warnings
     facts, folder = artifact.facts, artifact.folder
     assert facts["estimate"] is False
     assert (folder / facts["bitstream"]).is_file()
@@ -107,6 +122,17 @@ def test_run_sh_runs_the_project(project: Path) -> None:
     assert (project / "output" / "random.bit").is_file()
 
 
+def test_run_sh_checks_or_runs_and_nothing_else(project: Path) -> None:
+    fake_vivado.install(project.parent / "bin", "good")
+    command = ["sh", project / "run.sh"]
+    done = subprocess.run([*command, "--check"], check=True, capture_output=True, text=True)
+    assert done.stdout.endswith("bnnedge: checked: nothing stands in the way of synthesis\n")
+    assert not (project / "output").exists()
+    for arguments in (["--chek"], ["--check", "--check"], ["x", "--check"]):
+        done = subprocess.run([*command, *arguments], capture_output=True, text=True)
+        assert (done.returncode, done.stderr) == (2, "usage: run.sh [--check]\n")
+
+
 def test_first_error_of_the_run_that_failed_is_told(project: Path) -> None:
     error = refusal(project, "error")
     assert isinstance(error, ToolFailedError)
@@ -114,10 +140,35 @@ def test_first_error_of_the_run_that_failed_is_told(project: Path) -> None:
     assert error.remedy == f"see {project.parent / 'vivado.log'}"
 
 
-def test_critical_warning_is_an_error(project: Path) -> None:
-    error = refusal(project, "critical")
-    assert error.message == "Vivado: CRITICAL WARNING: [BD 41-1356] segment is not assigned"
-    assert "--no-vivado and run vivado/run.sh" in str(error)
+@pytest.mark.parametrize("message", fake_vivado.FATAL)
+def test_warning_that_makes_the_result_wrong_is_an_error(message: str, project: Path) -> None:
+    error = refusal(project, message)
+    assert isinstance(error, ToolFailedError)
+    assert error.message == (
+        f"Vivado: {FATAL_MESSAGES[message]}: CRITICAL WARNING: [{message}]"
+        f" {fake_vivado.FATAL[message]}"
+    )
+    assert error.remedy == f"see {project.parent / 'vivado.log'}"
+
+
+def test_a_kind_of_critical_warning_is_told_once(project: Path) -> None:
+    fake_vivado.install(project.parent / "bin", "good")
+    log = project / "project" / "project.runs" / "impl_1" / "runme.log"
+
+    def place_log(step: str) -> None:
+        if step == "reports":
+            line = "CRITICAL WARNING: [Netlist 29-160] Cannot set property 'iostandard'"
+            log.write_text("".join(f"{line} {number}\n" for number in range(101)))
+
+    result = run_vivado(
+        project,
+        clock_mhz=100.0,
+        log=project.parent / "vivado.log",
+        timeout_s=60,
+        progress=place_log,
+    )
+    (warning,) = result.critical_warnings
+    assert warning.endswith("'iostandard' 0 (and 100 more)")
 
 
 def test_missing_report_is_an_error(project: Path) -> None:
@@ -190,5 +241,9 @@ def test_reports_without_figures_are_errors() -> None:
         read_utilization("| Block RAM Tile | 3 |")
     with pytest.raises(SynthesisError, match="no worst negative slack"):
         read_timing("no paths", clock_mhz=100)
-    timing = read_timing(fake_vivado.TIMING.replace(" 0.412", "-1.000"), clock_mhz=200)
-    assert timing.reached_mhz == 166.67
+    late = fake_vivado.TIMING.replace(" 0.412", "-1.000")
+    assert read_timing(late.replace("10.000 ", "5.000 "), clock_mhz=200).reached_mhz == 166.67
+    faster = read_timing(fake_vivado.TIMING.replace("10.000 ", "6.875 "), clock_mhz=142.857)
+    assert (faster.requested_mhz, faster.reached_mhz) == (142.857, 154.73)
+    without = late.partition("| Clock Summary")[0]
+    assert read_timing(without, clock_mhz=200).reached_mhz == 166.67

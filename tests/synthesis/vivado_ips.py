@@ -1,15 +1,14 @@
 """What Vivado's catalog knows: parts, and the IPs that the block design uses.
 
-Pins and parameters of our IP are read from its Verilog by Yosys. Those of vendors' IPs are tables,
-from PG021 (AXI DMA), PG247 (SmartConnect), PG164 (reset), PG082 and UG585 (Zynq-7000), PG201 and
-UG1085 (Zynq UltraScale+).
+Pins of our IP are read from its Verilog by Yosys. Those of vendors' IPs are facts, with their
+public sources, in vivado_facts.json.
 """
 
 import functools
 import json
 import re
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -21,13 +20,9 @@ class VivadoError(Exception):
     """What Vivado would report as an error."""
 
 
-PARTS = {
-    "xc7z020clg400-1",
-    "xczu7ev-ffvc1156-2-e",
-    "xck26-sfvc784-2LV-c",
-    "xczu3eg-sbva484-1-i",
-    "xczu3eg-sfvc784-2-e",
-}
+FACTS = json.loads(Path(__file__).with_name("vivado_facts.json").read_text())
+PARTS = FACTS["parts"]
+LEAST_RANGE = 4096  # of a segment
 AXI, AXIS = "aximm", "axis"
 _LITE = [
     *("awaddr", "awprot", "awvalid", "awready", "wdata", "wstrb", "wvalid", "wready"),
@@ -39,11 +34,21 @@ _STREAM = ["tdata", "tkeep", "tvalid", "tready", "tlast"]
 
 @dataclass(kw_only=True)
 class Pin:
-    """A pin: `kind` is "clock", "reset" (active low), "reset_high" or "data"."""
+    """A pin of a cell.
 
-    out: bool
+    Attributes:
+        out: whether it drives.
+        kind: "clock", "reset" (active low), "reset_high", "reset_any" or "data".
+        required: whether it must be connected.
+        tied: whether Vivado ties it to 0, with a critical warning, where it is not.
+        polarity: property that takes the polarity of the reset that drives it.
+    """
+
+    out: bool = False
     kind: str
     required: bool = True
+    tied: bool = False
+    polarity: str = ""
 
 
 @dataclass(kw_only=True)
@@ -63,7 +68,7 @@ class Interface:
     """
 
     kind: str
-    master: bool
+    master: bool = False
     bits: int = 0
     clock: str = ""
     signals: frozenset[str] = frozenset(_STREAM)
@@ -73,119 +78,125 @@ class Interface:
     through: tuple[str, ...] = ()
 
 
+@dataclass(frozen=True, kw_only=True)
+class Property:
+    """What a property may be, and whose it is.
+
+    Attributes:
+        default: its value.
+        allowed: whether a value may be.
+        read_only: it is Vivado's: propagated, or calculated.
+        read_only_unless: property that must be USER for it to be the user's.
+    """
+
+    default: str = ""
+    allowed: Callable[[str], bool] = lambda text: True
+    read_only: bool = False
+    read_only_unless: str = ""
+
+
+Shape = Callable[[dict[str, str]], tuple[dict[str, Pin], dict[str, Interface]]]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Clock:
+    """The first of four clock outputs: `property` MHz are asked of a PLL of `pll_mhz`.
+
+    The others name the properties of all four in a handoff, with {} for the number.
+    """
+
+    pin: str
+    property: str
+    pll_mhz: float
+    enable: str
+    stem: str
+    source: tuple[str, str]
+
+    def described(self, values: Mapping[str, str]) -> dict[str, str]:
+        """What a handoff says of the four: enabled or not, divisors, source."""
+        said = {}
+        name, pll = self.source
+        for number in range(4):
+            stem, used = self.stem.format(number), number == 0
+            divisor = round(self.pll_mhz * 1e6 / self.hz(values)) if used else 1
+            said |= {self.enable.format(number): str(int(used)), stem + name: pll}
+            said |= {f"{stem}DIVISOR0": str(divisor), f"{stem}DIVISOR1": "1"}
+        return said
+
+    def hz(self, values: Mapping[str, str]) -> int:
+        """The nearest that one divisor gives."""
+        wanted = float(values[self.property])
+        choices = [self.pll_mhz / divisor for divisor in range(1, 64 * 64)]
+        return round(1e6 * min(choices, key=lambda mhz: abs(mhz - wanted)))
+
+
 @dataclass(kw_only=True)
 class Ip:
-    """A kind of cell: its properties with what they may be, and what it looks like with them."""
+    """A kind of cell: its properties, and what it looks like with them."""
 
-    properties: dict[str, Callable[[str], bool]]
-    defaults: dict[str, str]
-    shape: Callable[[dict[str, str]], tuple[dict[str, Pin], dict[str, Interface]]]
+    properties: dict[str, Property]
+    shape: Shape
     check: Callable[[dict[str, str]], None] = lambda values: None
     parts: str = "*"
+    clock: Clock | None = None
+
+    @property
+    def defaults(self) -> dict[str, str]:
+        """Values of a new cell's properties."""
+        return {name: property_.default for name, property_ in self.properties.items()}
 
 
-def _among(*values: Any) -> Callable[[str], bool]:
-    return lambda text: text in {str(value) for value in values}
+def _allowed(fact: Mapping[str, Any]) -> Callable[[str], bool]:
+    if "values" in fact:
+        values = {str(value) for value in fact["values"]}
+        return lambda text: text in values
+    if "range" in fact:
+        low, high = fact["range"]
+        return lambda text: low <= float(text) <= high
+    return lambda text: True
 
 
-def _within(low: float, high: float) -> Callable[[str], bool]:
-    return lambda text: low <= float(text) <= high
+def _vendor_ip(facts: Mapping[str, Any], **code: Any) -> Ip:
+    def holds(fact: dict[str, Any], values: dict[str, str]) -> bool:
+        return all(values[name] == value for name, value in fact.pop("when", {}).items())
 
+    def number(text: int | str, values: dict[str, str]) -> int:
+        if text == "memory":
+            memory = facts["memory"]
+            return int(memory["bytes"][", ".join(values[name] for name in memory["by"])], 0)
+        return int(values.get(str(text), text), 0) if isinstance(text, str) else text
 
-def _clock(*, out: bool = False) -> Pin:
-    return Pin(out=out, kind="clock")
+    def shape(values: dict[str, str]) -> tuple[dict[str, Pin], dict[str, Interface]]:
+        pins = {name: Pin(**fact) for name, fact in chosen("pins", values).items()}
+        interfaces = {}
+        for name, fact in chosen("interfaces", values).items():
+            fact["bits"] = number(fact.get("bits", 0), values)
+            if "aperture" in fact:
+                low, high = fact["aperture"]
+                fact["aperture"] = (int(low, 0), int(high, 0))
+            fact["segments"] = {
+                segment: (None if base is None else int(base, 0), number(bytes_, values))
+                for segment, (base, bytes_) in fact.get("segments", {}).items()
+            }
+            interfaces[name] = Interface(**fact)
+        return pins, interfaces
 
+    def chosen(what: str, values: dict[str, str]) -> dict[str, dict[str, Any]]:
+        copies = {name: dict(fact) for name, fact in facts[what].items()}
+        return {name: fact for name, fact in copies.items() if holds(fact, values)}
 
-def _reset(*, out: bool = False) -> Pin:
-    return Pin(out=out, kind="reset")
-
-
-_FLAG = _among(0, 1)
-_MM_WIDTHS = _among(*(1 << n for n in range(5, 11)))
-_STREAM_WIDTHS = _among(*(1 << n for n in range(3, 11)))
-_BURSTS = _among(*(1 << n for n in range(1, 9)))
-_SOURCE = _among("USER", "PROPAGATED")
-
-
-def _ps7(values: dict[str, str]) -> tuple[dict[str, Pin], dict[str, Interface]]:
-    pins, interfaces = (
-        {},
-        {
-            "DDR": Interface(kind="ddrx", master=True),
-            "FIXED_IO": Interface(kind="fixedio", master=True),
-        },
-    )
-    if values["PCW_FPGA_FCLK0_ENABLE"] == "1":
-        pins |= {"FCLK_CLK0": _clock(out=True), "FCLK_RESET0_N": _reset(out=True)}
-    if values["PCW_USE_M_AXI_GP0"] == "1":
-        pins["M_AXI_GP0_ACLK"] = _clock()
-        interfaces["M_AXI_GP0"] = Interface(
-            kind=AXI, master=True, bits=32, clock="M_AXI_GP0_ACLK", space="Data",
-            aperture=(0x40000000, 0x80000000),
-        )  # fmt: skip
-    if values["PCW_USE_S_AXI_HP0"] == "1":
-        pins["S_AXI_HP0_ACLK"] = _clock()
-        interfaces["S_AXI_HP0"] = Interface(
-            kind=AXI, master=False, bits=int(values["PCW_S_AXI_HP0_DATA_WIDTH"]),
-            clock="S_AXI_HP0_ACLK", segments={"S_AXI_HP0/HP0_DDR_LOWOCM": (0, 1 << 30)},
-        )  # fmt: skip
-    return pins, interfaces
-
-
-def _psu(values: dict[str, str]) -> tuple[dict[str, Pin], dict[str, Interface]]:
-    pins: dict[str, Pin] = {}
-    interfaces: dict[str, Interface] = {}
-    if values["PSU__FPGA_PL0_ENABLE"] == "1":
-        pins |= {"pl_clk0": _clock(out=True), "pl_resetn0": _reset(out=True)}
-    masters = {"GP0": ("hpm0_fpd", 0xA0000000), "GP1": ("hpm1_fpd", 0xB0000000)}
-    masters["GP2"] = ("hpm0_lpd", 0x80000000)
-    for port, (name, base) in masters.items():
-        if values[f"PSU__USE__M_AXI_{port}"] == "1":
-            pins[f"maxi{name}_aclk"] = _clock()
-            interfaces[f"M_AXI_{name.upper()}"] = Interface(
-                kind=AXI, master=True, bits=128, clock=f"maxi{name}_aclk", space="Data",
-                aperture=(base, base + (1 << 28)),
-            )  # fmt: skip
-    if values["PSU__USE__S_AXI_GP2"] == "1":
-        pins["saxihp0_fpd_aclk"] = _clock()
-        interfaces["S_AXI_HP0_FPD"] = Interface(
-            kind=AXI, master=False, bits=int(values["PSU__SAXIGP2__DATA_WIDTH"]),
-            clock="saxihp0_fpd_aclk",
-            segments={
-                "SAXIGP2/HP0_DDR_LOW": (0, 1 << 31),
-                "SAXIGP2/HP0_QSPI": (0xC0000000, 1 << 29),
-                "SAXIGP2/HP0_LPS_OCM": (0xFF000000, 1 << 24),
-            },
-        )  # fmt: skip
-    return pins, interfaces
-
-
-def _dma(values: dict[str, str]) -> tuple[dict[str, Pin], dict[str, Interface]]:
-    pins = {"s_axi_lite_aclk": _clock(), "axi_resetn": _reset()}
-    interfaces = {
-        "S_AXI_LITE": Interface(
-            kind=AXI, master=False, bits=32, clock="s_axi_lite_aclk",
-            segments={"S_AXI_LITE/Reg": (None, 1 << 16)},
+    properties = {
+        name: Property(
+            default=fact["default"],
+            allowed=_allowed(fact),
+            read_only=fact.get("read_only", False),
+            read_only_unless=fact.get("read_only_unless", ""),
         )
-    }  # fmt: skip
-    if values["c_include_sg"] == "1":
-        pins["m_axi_sg_aclk"] = _clock()
-        interfaces["M_AXI_SG"] = Interface(
-            kind=AXI, master=True, bits=32, clock="m_axi_sg_aclk", space="Data_SG"
-        )
-    for channel, stream, master in (("mm2s", "M_AXIS_MM2S", True), ("s2mm", "S_AXIS_S2MM", False)):
-        if values[f"c_include_{channel}"] == "1":
-            pins[f"m_axi_{channel}_aclk"] = _clock()
-            pins[f"{channel}_introut"] = Pin(out=True, kind="data")
-            interfaces[f"M_AXI_{channel.upper()}"] = Interface(
-                kind=AXI, master=True, bits=int(values[f"c_m_axi_{channel}_data_width"]),
-                clock=f"m_axi_{channel}_aclk", space=f"Data_{channel.upper()}",
-            )  # fmt: skip
-            width = f"c_{'m' if master else 's'}_axis_{channel}_tdata_width"
-            interfaces[stream] = Interface(
-                kind=AXIS, master=master, bits=int(values[width]), clock=f"m_axi_{channel}_aclk"
-            )
-    return pins, interfaces
+        for name, fact in facts["properties"].items()
+    }
+    clock = Clock(**facts["clock"]) if "clock" in facts else None
+    common: dict[str, Any] = {"properties": properties, "shape": shape, "clock": clock}
+    return Ip(**common | {"parts": facts.get("parts", "*")} | code)
 
 
 def _check_dma(values: dict[str, str]) -> None:
@@ -196,128 +207,24 @@ def _check_dma(values: dict[str, str]) -> None:
             raise VivadoError(f"axi_dma: {channel} stream of {stream} bits, memory of {memory}")
         if memory // 8 * int(values[f"c_{channel}_burst_size"]) > 4096:
             raise VivadoError(f"axi_dma: {channel} bursts cross 4 KiB")
-        if side == "s":
-            for width in (f"c_m_axi_{channel}_data_width", f"c_s_axis_{channel}_tdata_width"):
-                if values[f"{width}.VALUE_SRC"] != "USER":
-                    raise VivadoError(f"axi_dma: {width} is propagated, not the user's")
 
 
 def _smartconnect(values: dict[str, str]) -> tuple[dict[str, Pin], dict[str, Interface]]:
     slaves = [f"S{n:02}_AXI" for n in range(int(values["NUM_SI"]))]
     masters = [f"M{n:02}_AXI" for n in range(int(values["NUM_MI"]))]
     interfaces = {
-        name: Interface(kind=AXI, master=False, clock="aclk", through=tuple(masters))
-        for name in slaves
+        name: Interface(kind=AXI, clock="aclk", through=tuple(masters)) for name in slaves
     }
     interfaces |= {name: Interface(kind=AXI, master=True, clock="aclk") for name in masters}
-    return {"aclk": _clock(), "aresetn": _reset()}, interfaces
+    return {"aclk": Pin(kind="clock"), "aresetn": Pin(kind="reset")}, interfaces
 
 
-def _reset_block(values: dict[str, str]) -> tuple[dict[str, Pin], dict[str, Interface]]:
-    kind = "reset_high" if values["C_EXT_RESET_HIGH"] == "1" else "reset"
-    return {
-        "slowest_sync_clk": _clock(),
-        "ext_reset_in": Pin(out=False, kind=kind),
-        "dcm_locked": Pin(out=False, kind="data", required=False),
-        "interconnect_aresetn": _reset(out=True),
-        "peripheral_aresetn": _reset(out=True),
-        "peripheral_reset": Pin(out=True, kind="reset_high"),
-    }, {}
-
-
+_CODE: dict[str, dict[str, Any]] = {
+    "xilinx.com:ip:axi_dma:7.1": {"check": _check_dma},
+    "xilinx.com:ip:smartconnect:1.0": {"shape": _smartconnect},
+}
 VENDOR_IPS = {
-    "xilinx.com:ip:processing_system7:5.5": Ip(
-        parts="xc7z*",
-        shape=_ps7,
-        properties={
-            "PCW_CRYSTAL_PERIPHERAL_FREQMHZ": _within(30, 60),
-            "PCW_FPGA_FCLK0_ENABLE": _FLAG,
-            "PCW_FPGA0_PERIPHERAL_FREQMHZ": _within(0.1, 250),
-            "PCW_USE_M_AXI_GP0": _FLAG,
-            "PCW_USE_S_AXI_HP0": _FLAG,
-            "PCW_S_AXI_HP0_DATA_WIDTH": _among(32, 64),
-        },
-        defaults={
-            "PCW_CRYSTAL_PERIPHERAL_FREQMHZ": "33.333333",
-            "PCW_FPGA_FCLK0_ENABLE": "1",
-            "PCW_FPGA0_PERIPHERAL_FREQMHZ": "50",
-            "PCW_USE_M_AXI_GP0": "1",
-            "PCW_USE_S_AXI_HP0": "0",
-            "PCW_S_AXI_HP0_DATA_WIDTH": "64",
-        },
-    ),
-    "xilinx.com:ip:zynq_ultra_ps_e:3.5": Ip(
-        parts="xc[zk]*",
-        shape=_psu,
-        properties={
-            "PSU__PSS_REF_CLK__FREQMHZ": _within(27, 60),
-            "PSU__FPGA_PL0_ENABLE": _FLAG,
-            "PSU__CRL_APB__PL0_REF_CTRL__SRCSEL": _among("IOPLL", "RPLL", "DPLL"),
-            "PSU__CRL_APB__PL0_REF_CTRL__FREQMHZ": _within(0, 400),
-            "PSU__USE__M_AXI_GP0": _FLAG,
-            "PSU__USE__M_AXI_GP1": _FLAG,
-            "PSU__USE__M_AXI_GP2": _FLAG,
-            "PSU__USE__S_AXI_GP2": _FLAG,
-            "PSU__SAXIGP2__DATA_WIDTH": _among(32, 64, 128),
-        },
-        defaults={
-            "PSU__PSS_REF_CLK__FREQMHZ": "33.333",
-            "PSU__FPGA_PL0_ENABLE": "1",
-            "PSU__CRL_APB__PL0_REF_CTRL__SRCSEL": "IOPLL",
-            "PSU__CRL_APB__PL0_REF_CTRL__FREQMHZ": "100",
-            "PSU__USE__M_AXI_GP0": "1",
-            "PSU__USE__M_AXI_GP1": "1",
-            "PSU__USE__M_AXI_GP2": "0",
-            "PSU__USE__S_AXI_GP2": "0",
-            "PSU__SAXIGP2__DATA_WIDTH": "128",
-        },
-    ),
-    "xilinx.com:ip:axi_dma:7.1": Ip(
-        shape=_dma,
-        check=_check_dma,
-        properties={
-            "c_include_sg": _FLAG,
-            "c_sg_include_stscntrl_strm": _FLAG,
-            "c_sg_length_width": _within(8, 26),
-            "c_addr_width": _within(32, 64),
-            "c_include_mm2s": _FLAG,
-            "c_m_axi_mm2s_data_width": _MM_WIDTHS,
-            "c_m_axis_mm2s_tdata_width": _STREAM_WIDTHS,
-            "c_mm2s_burst_size": _BURSTS,
-            "c_include_s2mm": _FLAG,
-            "c_m_axi_s2mm_data_width": _MM_WIDTHS,
-            "c_m_axi_s2mm_data_width.VALUE_SRC": _SOURCE,
-            "c_s_axis_s2mm_tdata_width": _STREAM_WIDTHS,
-            "c_s_axis_s2mm_tdata_width.VALUE_SRC": _SOURCE,
-            "c_s2mm_burst_size": _BURSTS,
-        },
-        defaults={
-            "c_include_sg": "1",
-            "c_sg_include_stscntrl_strm": "1",
-            "c_sg_length_width": "14",
-            "c_addr_width": "32",
-            "c_include_mm2s": "1",
-            "c_m_axi_mm2s_data_width": "32",
-            "c_m_axis_mm2s_tdata_width": "32",
-            "c_mm2s_burst_size": "16",
-            "c_include_s2mm": "1",
-            "c_m_axi_s2mm_data_width": "32",
-            "c_m_axi_s2mm_data_width.VALUE_SRC": "PROPAGATED",
-            "c_s_axis_s2mm_tdata_width": "32",
-            "c_s_axis_s2mm_tdata_width.VALUE_SRC": "PROPAGATED",
-            "c_s2mm_burst_size": "16",
-        },
-    ),
-    "xilinx.com:ip:smartconnect:1.0": Ip(
-        shape=_smartconnect,
-        properties={"NUM_SI": _among(*range(1, 17)), "NUM_MI": _among(*range(1, 17))},
-        defaults={"NUM_SI": "2", "NUM_MI": "1"},
-    ),
-    "xilinx.com:ip:proc_sys_reset:5.0": Ip(
-        shape=_reset_block,
-        properties={"C_EXT_RESET_HIGH": _FLAG},
-        defaults={"C_EXT_RESET_HIGH": "1"},
-    ),
+    vlnv: _vendor_ip(facts, **_CODE.get(vlnv, {})) for vlnv, facts in FACTS["ips"].items()
 }
 
 
@@ -347,11 +254,19 @@ def verilog_ports(
 
 
 def own_ip(text: str, clocks: dict[str, str]) -> Ip:
-    """The IP that the packager makes of `bnnedge_axi`; `clocks`: by interface."""
-    declared = re.findall(r"parameter\s+(?:integer\s+|\[31:0\]\s*)(\w+)\s*=", text)
+    """The IP that the packager makes of `bnnedge_axi`; `clocks`: by interface.
+
+    A parameter with a number for a default is the user's; one with an expression is not, and has
+    the value that the other defaults give, whatever they are then set to.
+    """
+    declared = dict(
+        re.findall(r"parameter\s+(?:integer\s+|\[31:0\]\s*)(\w+)\s*=\s*([^,\n]+)", text)
+    )
+    numbers = {name: value for name, value in declared.items() if re.match(r"\d", value)}
+    frozen = {name: numbers[value] for name, value in declared.items() if name not in numbers}
 
     def shape(values: dict[str, str]) -> tuple[dict[str, Pin], dict[str, Interface]]:
-        given = tuple((name, int(value, 0)) for name, value in values.items() if value)
+        given = tuple((name, int(value, 0)) for name, value in (frozen | values).items() if value)
         ports = verilog_ports(text, given)
         interfaces = {}
         for prefix, signals in (("s_axi", _LITE), ("s_axis", _STREAM), ("m_axis", _STREAM)):
@@ -368,7 +283,7 @@ def own_ip(text: str, clocks: dict[str, str]) -> Ip:
                     raise VivadoError(f"bnnedge_axi: s_axi has no {sorted(missing)[0]}")
                 interfaces[prefix] = Interface(
                     kind=AXI, master=False, bits=own["wdata"][1], clock=clocks[prefix],
-                    segments={"s_axi/reg0": (None, 1 << own["awaddr"][1])},
+                    segments={"s_axi/reg0": (None, max(LEAST_RANGE, 1 << own["awaddr"][1]))},
                 )  # fmt: skip
                 continue
             if "tkeep" in own and own["tkeep"][1] * 8 != own["tdata"][1]:
@@ -377,14 +292,13 @@ def own_ip(text: str, clocks: dict[str, str]) -> Ip:
                 kind=AXIS, master=own["tvalid"][0], bits=own["tdata"][1], clock=clocks[prefix],
                 signals=frozenset(own),
             )  # fmt: skip
-        kinds = {"aclk": _clock(), "aresetn": _reset()}
+        kinds = {"aclk": Pin(kind="clock"), "aresetn": Pin(kind="reset")}
         if set(ports) != set(kinds):
             raise VivadoError(f"bnnedge_axi: wanted ports aclk and aresetn, got {sorted(ports)}")
         return kinds, interfaces
 
     return Ip(
-        properties={name: lambda text: int(text, 0) >= 0 for name in declared},
-        defaults=dict.fromkeys(declared, ""),
+        properties={name: Property(allowed=lambda text: int(text, 0) >= 0) for name in numbers},
         shape=shape,
     )
 
@@ -393,6 +307,7 @@ def own_ip(text: str, clocks: dict[str, str]) -> Ip:
 class Cell:
     """An instance in the block design."""
 
+    vlnv: str
     ip: Ip
     values: dict[str, str]
 

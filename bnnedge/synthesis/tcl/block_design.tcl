@@ -9,42 +9,39 @@
 create_bd_design bnnedge
 source [file join $here ps.tcl]
 
+set timed_mhz [set_clock $clock_property $ps_clock $clock_mhz $max_clock_mhz]
+
+# It takes the polarity of its input from what drives it.
 create_bd_cell -type ip -vlnv xilinx.com:ip:proc_sys_reset:5.0 reset_0
-set_property CONFIG.C_EXT_RESET_HIGH 0 [get_bd_cells reset_0]
 
 create_bd_cell -type ip -vlnv xilinx.com:ip:smartconnect:1.0 axi_control
-set_property -dict {CONFIG.NUM_SI 1 CONFIG.NUM_MI 2} [get_bd_cells axi_control]
+configure axi_control {NUM_SI 1 NUM_MI 2}
 create_bd_cell -type ip -vlnv xilinx.com:ip:smartconnect:1.0 axi_memory
-set_property -dict {CONFIG.NUM_SI 2 CONFIG.NUM_MI 1} [get_bd_cells axi_memory]
+configure axi_memory {NUM_SI 2 NUM_MI 1}
 
 create_bd_cell -type ip -vlnv bnnedge:user:bnnedge_axi:1.0 bnnedge_0
-foreach {parameter value} $parameters {
-    set_property CONFIG.$parameter $value [get_bd_cells bnnedge_0]
-}
 
 # A stream may not be wider than its memory port. Vivado would propagate the widths of S2MM by
 # itself; USER makes it take ours.
-set in_bits [dict get $parameters IN_WIDTH]
-set out_bits [dict get $parameters OUT_WIDTH]
 create_bd_cell -type ip -vlnv xilinx.com:ip:axi_dma:7.1 axi_dma_0
 set_property -dict {
     CONFIG.c_m_axi_s2mm_data_width.VALUE_SRC USER
     CONFIG.c_s_axis_s2mm_tdata_width.VALUE_SRC USER
 } [get_bd_cells axi_dma_0]
-set_property -dict [list \
-    CONFIG.c_include_sg 0 \
-    CONFIG.c_sg_include_stscntrl_strm 0 \
-    CONFIG.c_sg_length_width 26 \
-    CONFIG.c_addr_width 32 \
-    CONFIG.c_include_mm2s 1 \
-    CONFIG.c_m_axi_mm2s_data_width [expr {max($ps_slave_bits, $in_bits)}] \
-    CONFIG.c_m_axis_mm2s_tdata_width $in_bits \
-    CONFIG.c_mm2s_burst_size 16 \
-    CONFIG.c_include_s2mm 1 \
-    CONFIG.c_m_axi_s2mm_data_width [expr {max($ps_slave_bits, $out_bits)}] \
-    CONFIG.c_s_axis_s2mm_tdata_width $out_bits \
-    CONFIG.c_s2mm_burst_size 16 \
-] [get_bd_cells axi_dma_0]
+configure axi_dma_0 [list \
+    c_include_sg 0 \
+    c_sg_include_stscntrl_strm 0 \
+    c_sg_length_width 26 \
+    c_addr_width 32 \
+    c_include_mm2s 1 \
+    c_m_axi_mm2s_data_width [expr {max($ps_slave_bits, $in_bits)}] \
+    c_m_axis_mm2s_tdata_width $in_bits \
+    c_mm2s_burst_size 16 \
+    c_include_s2mm 1 \
+    c_m_axi_s2mm_data_width [expr {max($ps_slave_bits, $out_bits)}] \
+    c_s_axis_s2mm_tdata_width $out_bits \
+    c_s2mm_burst_size 16 \
+]
 
 foreach {from to} [list \
     $ps_master            axi_control/S00_AXI \
@@ -81,3 +78,6 @@ assign_bd_address
 
 validate_bd_design
 save_bd_design
+
+check_clock bnnedge_0/aclk $timed_mhz
+check_memory {axi_dma_0/Data_MM2S axi_dma_0/Data_S2MM} $memory_bytes

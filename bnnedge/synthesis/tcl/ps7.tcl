@@ -1,17 +1,15 @@
 # The Zynq-7000's processing system: a clock, a reset, one master and one slave port.
 # PYNQ has booted the PS long before this bitstream is loaded: memory, MIO and peripherals stay as
-# its image has set them. What counts here are the ports and the divisors of FCLK0, which PYNQ reads
-# from the .hwh; these depend on the crystal.
+# its image has set them. What counts here are the ports and the size of the memory behind them.
 
 create_bd_cell -type ip -vlnv xilinx.com:ip:processing_system7:5.5 ps
-set_property -dict [list \
-    CONFIG.PCW_CRYSTAL_PERIPHERAL_FREQMHZ $reference_mhz \
-    CONFIG.PCW_FPGA_FCLK0_ENABLE 1 \
-    CONFIG.PCW_FPGA0_PERIPHERAL_FREQMHZ $clock_mhz \
-    CONFIG.PCW_USE_M_AXI_GP0 1 \
-    CONFIG.PCW_USE_S_AXI_HP0 1 \
-    CONFIG.PCW_S_AXI_HP0_DATA_WIDTH 64 \
-] [get_bd_cells ps]
+configure ps $ps_properties
+configure ps {
+    PCW_FPGA_FCLK0_ENABLE 1
+    PCW_USE_M_AXI_GP0 1
+    PCW_USE_S_AXI_HP0 1
+    PCW_S_AXI_HP0_DATA_WIDTH 64
+}
 
 create_bd_intf_port -mode Master -vlnv xilinx.com:interface:ddrx_rtl:1.0 DDR
 create_bd_intf_port -mode Master \
@@ -19,6 +17,7 @@ create_bd_intf_port -mode Master \
 connect_bd_intf_net [get_bd_intf_ports DDR] [get_bd_intf_pins ps/DDR]
 connect_bd_intf_net [get_bd_intf_ports FIXED_IO] [get_bd_intf_pins ps/FIXED_IO]
 
+set clock_property PCW_FPGA0_PERIPHERAL_FREQMHZ
 set ps_clock ps/FCLK_CLK0
 set ps_reset ps/FCLK_RESET0_N
 set ps_master ps/M_AXI_GP0

@@ -1,3 +1,9 @@
 #!/bin/sh
 # Makes output/*.bit and output/*.hwh. Vivado must be on PATH (source its settings64.sh).
-cd "$(dirname "$0")" && exec vivado -mode batch -notrace -nojournal -log vivado.log -source build.tcl
+# --check stops after some minutes, with everything checked that can be before synthesis.
+case "$#$1" in
+0 | 1--check) ;;
+*) echo "usage: run.sh [--check]" >&2 && exit 2 ;;
+esac
+cd "$(dirname "$0")" && exec vivado -mode batch -notrace -nojournal -log vivado.log \
+    -source build.tcl ${1:+-tclargs "$1"}
