@@ -7,7 +7,11 @@ import numpy as np
 import onnx
 import onnx.inliner
 from onnx import TensorProto
-from onnx.external_data_helper import ExternalDataInfo, uses_external_data
+from onnx.external_data_helper import (
+    ExternalDataInfo,
+    load_external_data_for_model,
+    uses_external_data,
+)
 from qonnx.core.modelwrapper import ModelWrapper
 from qonnx.transformation.fold_constants import FoldConstants
 from qonnx.transformation.general import (
@@ -22,37 +26,56 @@ from qonnx.util.basic import get_by_name
 
 from bnnedge.errors import LoweringError
 from bnnedge.filekinds import ONNX, refuse_other_file
+from bnnedge.files import read_bytes_bounded
 from bnnedge.lowering.execute import QONNX_DOMAIN
+from bnnedge.lowering.guard import guarded
+from bnnedge.lowering.limits import (
+    MAX_BYTES,
+    check_external,
+    check_functions,
+    check_graph,
+    check_shapes,
+)
 from bnnedge.lowering.passes.binarise_input import DECLARED_INPUT, BinariseInput
 from bnnedge.lowering.passes.edit import Inserter
 from bnnedge.lowering.structure import ELEMENTWISE, RESHAPING, attribute, called
 from bnnedge.lowering.windows import resolve_ceil_mode
+from bnnedge.lowering.wire import parsed_bytes
 
-MAX_BYTES = 1 << 30  # a 3×4096 MLP in float32 is 210 MB
+_TIDY_BYTES = 1 << 30  # that cleaning up may take, and as much again for each of
+_TIDY_COPIES = 8  # copies of the model: qonnx' passes copy it
+_TIDY_SECONDS = 600  # of a large model, which is quadratic in its nodes
 ENCODING_KEY = "bnnedge.encoding"
 _INTEGER_KEY = "bnnedge.integer_input"
 _QONNX_ALIASES = {"finn", "finn.custom_op.general", "onnx.brevitas", QONNX_DOMAIN}
 QONNX_OPS = {"BipolarQuant", "MultiThreshold", "XnorPopcountMatMul"}
 _MULTI_BIT = {"Quant", "IntQuant", "Trunc", "FloatQuant"}
+_MODEL = onnx.ModelProto.DESCRIPTOR
 _OPSETS = range(7, onnx.defs.onnx_opset_version() + 1)
 
 
 def external_files(path: Path) -> tuple[Path, ...]:
     """The files beside `path` that hold its external tensors; empty if it cannot be read."""
     try:
-        if path.stat().st_size > MAX_BYTES:
-            return ()
-        model = onnx.load(path, load_external_data=False)
+        names = {
+            ExternalDataInfo(tensor).location
+            for tensor in _parse_file(path).graph.initializer
+            if uses_external_data(tensor)
+        }
     except Exception:
         return ()
-    names = {
-        ExternalDataInfo(tensor).location
-        for tensor in model.graph.initializer
-        if uses_external_data(tensor)
-    }
     folder = path.parent
     files = [folder / name for name in sorted(names) if (folder / name).is_file()]
     return tuple(file for file in files if file.resolve().is_relative_to(folder.resolve()))
+
+
+def _parse_file(path: Path) -> onnx.ModelProto:
+    """The model without its external data. Raises LoweringError where it is too large."""
+    content = read_bytes_bounded(path, MAX_BYTES, raises=LoweringError)
+    most = MAX_BYTES + len(content)
+    if parsed_bytes(memoryview(content), _MODEL, most=most) > most:
+        raise LoweringError(f"{path}: takes more than {most >> 20} MiB of memory to read")
+    return onnx.load_from_string(content)
 
 
 def read(path: Path) -> ModelWrapper:
@@ -72,7 +95,9 @@ def _parse(path: Path) -> onnx.ModelProto:
     if size > MAX_BYTES:
         raise LoweringError(f"{path}: {size >> 20} MiB is more than {MAX_BYTES >> 20} MiB")
     try:
-        model = onnx.load(path)
+        model = _parse_file(path)
+        check_external(model, path.parent)
+        load_external_data_for_model(model, str(path.parent))
     except (OSError, onnx.checker.ValidationError) as error:
         for file in external_files(path):
             refuse_other_file(file, LoweringError, f"the external data of {path.name}")
@@ -80,6 +105,11 @@ def _parse(path: Path) -> onnx.ModelProto:
             f"{path}: its external data cannot be read ({_line(error)})",
             remedy="put the .data file beside the model",
         ) from error
+    except LoweringError:
+        refuse_other_file(path, LoweringError, ONNX)
+        for file in external_files(path):
+            refuse_other_file(file, LoweringError, f"the external data of {path.name}")
+        raise
     except Exception as error:
         refuse_other_file(path, LoweringError, ONNX)
         raise LoweringError(
@@ -114,9 +144,22 @@ def encoding_name(model: ModelWrapper) -> str | None:
 
 def tidy(model: onnx.ModelProto) -> ModelWrapper:
     """Clean up a parsed model; see `read`. `model` is not changed."""
+    check_functions(model)
+    tidied = guarded(
+        lambda: _tidied(model),
+        most_bytes=_TIDY_BYTES + _TIDY_COPIES * model.ByteSize(),
+        most_seconds=_TIDY_SECONDS,
+        what="the graph",
+    )
+    wrapper = ModelWrapper(onnx.load_from_string(tidied), fix_missing_initializer_valueinfo=False)
+    check_shapes(wrapper.graph)
+    return wrapper
+
+
+def _tidied(model: onnx.ModelProto) -> bytes:
     try:
-        return _clean_up(model)
-    except LoweringError:
+        return bytes(_clean_up(model).model.SerializeToString())
+    except (LoweringError, MemoryError):
         raise
     except Exception as error:
         # qonnx, onnx and protobuf raise whatever they trip over.
@@ -126,7 +169,7 @@ def tidy(model: onnx.ModelProto) -> ModelWrapper:
 def _clean_up(model: onnx.ModelProto) -> ModelWrapper:
     copy = onnx.ModelProto()
     copy.CopyFrom(onnx.inliner.inline_local_functions(model) if model.functions else model)
-    _check_names(copy.graph)
+    check_graph(copy.graph)
     _check_opset(copy)
     _name_nodes(copy.graph)
     _normalise_domains(copy)
@@ -136,6 +179,7 @@ def _clean_up(model: onnx.ModelProto) -> ModelWrapper:
     wrapper = wrapper.transform(SortGraph())
     _fix_batch(wrapper)
     wrapper = wrapper.transform(InferShapes())
+    check_shapes(wrapper.graph)
     _resolve_ceil_modes(wrapper)
     # Weights behind a BipolarQuant, a Sign or a Transpose are constants like any other.
     wrapper = wrapper.transform(FoldConstants(exclude_op_types=[]))
@@ -148,16 +192,6 @@ def _clean_up(model: onnx.ModelProto) -> ModelWrapper:
     # Annotations are claims; what lowering relies on, it derives.
     del wrapper.graph.quantization_annotation[:]
     return wrapper
-
-
-def _check_names(graph: Any) -> None:
-    """Names that are no text come from damaged files; errors could not even print them."""
-    names = [value.name for value in (*graph.input, *graph.output, *graph.initializer)]
-    for node in graph.node:
-        names += [node.name, node.op_type, node.domain, *node.input, *node.output]
-    for name in names:
-        if not name.isprintable():
-            raise LoweringError(f"the graph is damaged: {name!r} is no name")
 
 
 def _check_opset(model: onnx.ModelProto) -> None:
