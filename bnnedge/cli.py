@@ -585,12 +585,13 @@ def deploy(
 @_verb("bnnedge build build_scripts/digits_ulx3s.toml -o build/digits")
 @click.argument("recipe", type=PATH)
 @_output()
-def build(recipe: Path, out: Path) -> tuple[Any, list[str]]:
+@_trust()
+def build(recipe: Path, out: Path, trust: bool) -> tuple[Any, list[str]]:
     """Do everything that a RECIPE says, from training to bitstream and report; resumable."""
     from bnnedge import pipeline
 
     with _Progress() as progress:
-        result = pipeline.build(recipe, out, progress=progress)
+        result = pipeline.build(recipe, out, trust=trust, progress=progress)
     lines = [
         f"{stage.name:9} {'up to date' if stage.reused else f'{stage.wall_s:.1f} s'}"
         for stage in result.stages

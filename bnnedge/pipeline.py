@@ -106,7 +106,9 @@ class _Builder:
         return write_report(data, self.out / REPORT_FILE)
 
 
-def build(recipe: Path, out: Path, *, progress: StageProgress = _silent_stage) -> Build:
+def build(
+    recipe: Path, out: Path, *, trust: bool = False, progress: StageProgress = _silent_stage
+) -> Build:
     """Do everything that a recipe says: data → checkpoint → … → bitstream → report.
 
     Every stage has its folder in `out`; what is up to date is not done again, and an interrupted
@@ -115,6 +117,7 @@ def build(recipe: Path, out: Path, *, progress: StageProgress = _silent_stage) -
     Args:
         recipe: TOML file.
         out: the build's folder.
+        trust: see `bnnedge.hardware.own_copy`, for a build whose RTL was edited.
         progress: called with the stage, what it is doing, and the share that is done.
 
     Raises:
@@ -158,7 +161,7 @@ def build(recipe: Path, out: Path, *, progress: StageProgress = _silent_stage) -
         depths = builder.run("fifos", lambda to, _: fifos(draft, to)) / FIFOS_FILE
     emitted = builder.run("rtl", lambda to, _: emit(to, fifo_depths=depths))
     images = test_images(exported)
-    with own_copy(emitted) as own:  # once for all that compile it
+    with own_copy(emitted, trust=trust) as own:  # once for all that compile it
         builder.run("simulate", lambda to, tell: _simulate_stage(own, loaded, images, to, tell))
         synthesise = functools.partial(synth, own, trust=True)
         synthesised = builder.run(
@@ -173,7 +176,7 @@ def build(recipe: Path, out: Path, *, progress: StageProgress = _silent_stage) -
                 lambda to, tell: synthesise(to, board=ESTIMATE_BOARD, vivado=False, progress=tell),
             )
         packed = builder.run("package", lambda to, _: package(own, synthesised, to, inputs=images))
-    builder.run("deploy", lambda to, _: _deploy_stage(packed, to))
+    builder.run("deploy", lambda to, _: _deploy_stage(packed, to, trust))
     report = builder.report()
     facts = {name: stage.artifact.facts for name, stage in builder.stages.items()}
     bitstream = facts["synth"].get("bitstream")
@@ -220,11 +223,11 @@ def _simulate_stage(
     return artifact
 
 
-def _deploy_stage(package: Path, out: Path) -> Artifact:
+def _deploy_stage(package: Path, out: Path, trust: bool) -> Artifact:
     """Run the packaged examples on the simulated device, and keep what it said."""
 
     def write(folder: Path) -> dict[str, Any]:
-        return dataclasses.asdict(deploy(package, images=_DEPLOYED_IMAGES))
+        return dataclasses.asdict(deploy(package, images=_DEPLOYED_IMAGES, trust=trust))
 
     return artifacts.stage(
         "deploy", out, write, config={"images": _DEPLOYED_IMAGES}, inputs=(package,)

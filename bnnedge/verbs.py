@@ -214,7 +214,6 @@ def simulate(
     from bnnedge.simulation.check import check
     from bnnedge.simulation.config import SimulationConfig
 
-    check_input(rtl)
     config = SimulationConfig(
         images=images,
         stalls=(0.0, stalls) if stalls else (0.0,),

@@ -6,15 +6,17 @@ are data and are verified; everything else is written again from them and compar
 """
 
 import contextlib
+import json
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
-from bnnedge.artifacts import RECORD
+from bnnedge.artifacts import RECORD, check_input, folder_hashes
 from bnnedge.dataflow import Dataflow
 from bnnedge.dataflow.graph import GRAPH_FILE, WEIGHTS_FILE
 from bnnedge.design import DESIGN_FILE, Design
-from bnnedge.errors import DesignError
+from bnnedge.errors import ArtifactError, DesignError
+from bnnedge.files import load_json
 from bnnedge.hardware.emit import DATAFLOW_FOLDER, copy_dataflow, write_rtl
 from bnnedge.hardware.fifos import FIFOS_FILE, read_depths
 from bnnedge.hardware.folding import FOLDING_FILE, read_folding
@@ -27,7 +29,7 @@ def own_copy(rtl: Path, *, trust: bool = False, dataflow: Path | None = None) ->
     """A private copy of an RTL folder, as long as the `with` statement lasts.
 
     It holds what the folder's own files name and nothing else, so what lies beside them, or is
-    changed meanwhile, does not matter.
+    changed meanwhile, does not matter. Its `artifact.json` remembers what somebody had edited.
 
     Args:
         rtl: folder written by `emit`.
@@ -36,10 +38,13 @@ def own_copy(rtl: Path, *, trust: bool = False, dataflow: Path | None = None) ->
         dataflow: where the Dataflow is, if not in `rtl`.
 
     Raises:
+        ArtifactError: a file was changed since bnnedge wrote it, and that is not permitted.
         DesignError: a file is not what bnnedge writes for the Dataflow, is missing, or leads out
             of the folder; or the folder is damaged otherwise.
         DataflowError, FoldingError: the Dataflow or the folding is damaged.
     """
+    ours = (rtl / RECORD).is_file()
+    edited = check_input(rtl).edited if ours else ()
     design = Design.load(rtl)
     dataflow = rtl / DATAFLOW_FOLDER if dataflow is None else dataflow
     with scratch() as work:
@@ -50,8 +55,10 @@ def own_copy(rtl: Path, *, trust: bool = False, dataflow: Path | None = None) ->
         else:
             _write_again(rtl, dataflow, copy)
             _compare(rtl, dataflow, copy)
-        if (rtl / RECORD).is_file() and not (rtl / RECORD).is_symlink():
-            shutil.copyfile(rtl / RECORD, copy / RECORD)
+        if ours:
+            record = load_json(rtl / RECORD, raises=ArtifactError)
+            record |= {"files": folder_hashes(copy), "edited": edited}
+            (copy / RECORD).write_text(json.dumps(record, indent=1) + "\n")
         yield copy
 
 

@@ -10,10 +10,11 @@ from typing import Any
 import pytest
 from click.testing import CliRunner
 
-from bnnedge.artifacts import folder_hashes
+from bnnedge import artifacts
+from bnnedge.artifacts import folder_hashes, permitting
 from bnnedge.cli import main
 from bnnedge.design import TOP_MODULE, Design
-from bnnedge.errors import BnnEdgeError, DesignError
+from bnnedge.errors import ArtifactError, BnnEdgeError, BnnEdgeWarning, DesignError
 from bnnedge.hardware import RtlConfig, emit, own_copy
 from tests.hardware.branch_networks import one_residual
 from tests.networks import random_mlp
@@ -54,6 +55,7 @@ def test_given_fifo_depths_are_part_of_it(tmp_path: Path) -> None:
     folder = emit(tmp_path / "dataflow", config, tmp_path / "rtl").folder
     with own_copy(folder) as copy:
         assert folder_hashes(copy) == folder_hashes(folder)
+    (folder / "artifact.json").unlink()
     (folder / "fifos.json").write_text(json.dumps({"4_sum_b_fifo": 41}))
     with pytest.raises(DesignError, match="is not what bnnedge writes"), own_copy(folder):
         pass
@@ -94,6 +96,20 @@ def test_trust_takes_what_is_there(rtl: Path) -> None:
     core.write_text(core.read_text() + "// mine\n")
     with own_copy(rtl, trust=True) as copy:
         assert (copy / CORE).read_text() == core.read_text()
+
+
+def test_edits_are_remembered(original: Path, tmp_path: Path) -> None:
+    folder = shutil.copytree(original, tmp_path / "mine")
+    (folder / CORE).write_text((folder / CORE).read_text() + "// mine\n")
+    with pytest.raises(ArtifactError, match=f"{CORE} is not as"), own_copy(folder, trust=True):
+        pass
+    with (
+        permitting(accept_edited=True),
+        pytest.warns(BnnEdgeWarning, match="used as it is"),
+        own_copy(folder, trust=True) as copy,
+    ):
+        assert artifacts.load(copy).edited == (f"mine/{CORE}",)
+        assert artifacts.load(copy).changed() == ()
 
 
 def test_what_lies_beside_does_not_matter(rtl: Path) -> None:
