@@ -349,7 +349,13 @@ def fifos(rtl: Path, out: Path, trust: bool) -> tuple[Any, list[str]]:
 @click.argument("rtl", type=FOLDER)
 @click.option("--inputs", type=PATH, help=".npy of (N, *input shape); else generated ones.")
 @click.option("--images", type=click.IntRange(min=1), help="Simulate the first so many.")
-@click.option("--stalls", type=float, default=0.3, show_default=True, help="Second run's stalls.")
+@click.option(
+    "--stalls",
+    type=float,
+    default=0.3,
+    show_default=True,
+    help="Stalls at the ends in the second run; 0: only a run without, and no stall patterns.",
+)
 @click.option("--seed", type=int, default=0, show_default=True)
 @click.option("--trace", type=PATH, help="Write the waves of a few images as FST.")
 @_trust()
@@ -377,7 +383,7 @@ def simulate(
             progress=progress.of("simulate"),
         )
     lines = [
-        f"stalls {run.stall:g}: {result.images} images equal to the Dataflow, {run.cycles} cycles,"
+        f"{run.name}: {run.images} images equal to the Dataflow, {run.cycles} cycles,"
         f" {run.cycles_per_s:,.0f} cycles/s, {run.images_per_s:,.0f} images/s simulated"
         for run in result.runs
     ]
@@ -386,6 +392,12 @@ def simulate(
             f"measured {result.interval_cycles:.2f} cycles/image,"
             f" predicted {result.predicted_interval_cycles};"
             f" latency {result.runs[0].latency_cycles} cycles"
+        )
+    if result.streams:
+        lines.append(
+            f"{len(result.streams)} internal streams, each blocked in at least"
+            f" {min(stream.blocked for stream in result.streams):.0%} of the cycles of some run,"
+            f" and starved in {min(stream.starved for stream in result.streams):.0%}"
         )
     return result, lines
 
@@ -599,7 +611,7 @@ def build(recipe: Path, out: Path, trust: bool) -> tuple[Any, list[str]]:
     lines += [
         f"{check.left} == {check.right}: {check.images or check.values} "
         f"{'images' if check.images else 'values'}"
-        + ("" if check.stalls is None else f", stalls {check.stalls:g}")
+        + ("" if check.stalls is None else f", stalls {check.stalls}")
         for check in result.checks
     ]
     lines += [

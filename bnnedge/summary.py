@@ -2,7 +2,7 @@
 
 import json
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -126,12 +126,17 @@ def _simulate_checks(facts: Mapping[str, Any]) -> list[Check]:
             "Dataflow",
             "RTL",
             "accumulators" if facts["elements"] > 1 else "classes",
-            images=facts["images"],
-            values=facts["images"] * facts["elements"],
-            stalls=run["stall"],
+            images=run["images"],
+            values=run["images"] * facts["elements"],
+            stalls=_stalls(run),
         )
         for run in facts["runs"]
     ]
+
+
+def _stalls(run: Mapping[str, Any]) -> str:
+    """A probability, or the name of a stall pattern."""
+    return run["name"] if run["stall"] is None else f"{run['stall']:g}"
 
 
 def interval_error(facts: Mapping[str, Any]) -> float:
@@ -441,7 +446,7 @@ def _fifos(
     producers, consumers = design.producers, design.consumers
     guesses = {fifo["name"]: fifo["first_guess_words"] for fifo in (sized or {}).get("fifos", ())}
     high_water: dict[str, list[report.HighWater]] = {fifo.name: [] for fifo in design.fifos}
-    for run in () if simulated is None else simulated["runs"]:
+    for run in () if simulated is None else _at_ends(simulated):
         for fill in run["fifos"]:
             high_water[fill["name"]].append(
                 report.HighWater(stalls=run["stall"], words=fill["high_water_words"])
@@ -469,7 +474,13 @@ def _storage(fifo: KernelInstance) -> report.Storage:
     )
 
 
+def _at_ends(simulated: Mapping[str, Any]) -> Iterable[Mapping[str, Any]]:
+    """The runs in which only the two ends were held up, or nothing."""
+    return (run for run in simulated["runs"] if run["stall"] is not None)
+
+
 def _streams(simulated: Mapping[str, Any]) -> tuple[report.StreamActivity, ...]:
+    hardest = {stream["name"]: stream for stream in simulated["streams"]}
     return tuple(
         report.StreamActivity(
             stream=stream["name"],
@@ -477,8 +488,10 @@ def _streams(simulated: Mapping[str, Any]) -> tuple[report.StreamActivity, ...]:
             blocked=stream["stalled_cycles"],
             starved=stream["starved_cycles"],
             stalls=run["stall"],
+            most_blocked=hardest.get(stream["name"], {}).get("blocked"),
+            most_starved=hardest.get(stream["name"], {}).get("starved"),
         )
-        for run in simulated["runs"]
+        for run in _at_ends(simulated)
         for stream in run["activity"]
     )
 

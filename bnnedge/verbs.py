@@ -196,11 +196,15 @@ def simulate(
 ) -> "SimulationResult":
     """Simulate an RTL folder without and with stalls, and compare it with its Dataflow.
 
+    Then some images go through each of `simulation.PATTERNS`, with stalls as long as an image takes
+    and in every stream between kernels.
+
     Args:
         rtl: folder written by `rtl`.
         inputs: (N, *input shape); None generates adversarial and random ones.
         images: the first so many.
-        stalls: probability of a stall per cycle on either side, in the second run.
+        stalls: probability of a stall per cycle on either side, in the second run; 0: only the
+            first run, and no patterns.
         seed: of generated inputs and stalls.
         trace: where to write an FST file of the first images.
         trust: see `bnnedge.hardware.own_copy`.

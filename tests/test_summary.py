@@ -123,12 +123,11 @@ def test_a_network_with_branches_is_a_graph(tmp_path: Path) -> None:
 def test_fifos_have_what_their_sizing_and_the_simulation_found(tmp_path: Path) -> None:
     def run(stall: float, words: int) -> dict[str, Any]:
         fill = {"name": "7_add1_b_fifo", "depth_words": 36, "high_water_words": words}
-        return {"stall": stall, "fifos": [fill], "activity": []} | dict.fromkeys(
-            ("cycles", "wall_s", "latency_cycles"), 1
-        )
+        record = {"name": f"stall {stall}", "stall": stall, "fifos": [fill], "activity": []}
+        return record | dict.fromkeys(("images", "cycles", "wall_s", "latency_cycles"), 1)
 
     guess = {"name": "7_add1_b_fifo", "first_guess_words": 40}
-    simulated = {"runs": [run(0.0, 7), run(0.3, 9)], "images": 2, "elements": 3}
+    simulated = {"runs": [run(0.0, 7), run(0.3, 9)], "streams": [], "images": 2, "elements": 3}
     later = {"fifos": {"fifos": [guess]}, "simulate": simulated | {"interval_cycles": 864.0}}
     depths = {"7_add1_a_fifo": 2, "7_add1_b_fifo": 36, "15_add2_b_fifo": 4096}
     (tmp_path / "depths.json").write_text(json.dumps(depths))

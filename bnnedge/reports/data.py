@@ -49,7 +49,8 @@ class Check:
         verdict: how it ended.
         images: images compared.
         values: values compared.
-        stalls: probability of a stall per cycle on both sides of the hardware.
+        stalls: how the hardware's streams were held up: a probability per cycle on both of its
+            sides, or the name of a pattern.
         mismatch: the first difference of a failed check.
         reason: why it was not run, or a note.
     """
@@ -60,7 +61,7 @@ class Check:
     verdict: Verdict
     images: int | None = None
     values: int | None = None
-    stalls: float | None = None
+    stalls: str | None = None
     mismatch: Mismatch | None = None
     reason: str | None = None
 
@@ -329,6 +330,9 @@ class StreamActivity:
         starved: ready, not valid: waits for the producer.
         idle: neither.
         stalls: probability of a stall that the test bench put on both sides.
+        most_blocked: share of the cycles in which it was blocked in the run that did so most; all
+            stall patterns count.
+        most_starved: the same of starved.
     """
 
     stream: str
@@ -337,6 +341,8 @@ class StreamActivity:
     starved: int
     idle: int = 0
     stalls: float | None = None
+    most_blocked: float | None = None
+    most_starved: float | None = None
 
     @property
     def cycles(self) -> int:

@@ -3,14 +3,17 @@
 from bnnedge.simulation.check import FifoFill, SimulationResult, StallRun, check, simulate
 from bnnedge.simulation.config import SimulationConfig
 from bnnedge.simulation.core import Core, CoreRun
+from bnnedge.simulation.patterns import PATTERNS, StreamPressure
 
 __all__ = [
+    "PATTERNS",
     "Core",
     "CoreRun",
     "FifoFill",
     "SimulationConfig",
     "SimulationResult",
     "StallRun",
+    "StreamPressure",
     "check",
     "simulate",
 ]

@@ -20,11 +20,21 @@ from bnnedge.errors import MismatchError
 from bnnedge.simulation.config import SimulationConfig
 from bnnedge.simulation.core import Core, Progress
 from bnnedge.simulation.locate import locate
+from bnnedge.simulation.patterns import (
+    PATTERNS,
+    StreamPressure,
+    check_pressures,
+    pattern_images,
+    pressures,
+    too_lenient,
+)
+from bnnedge.verilated.stalls import Stalls
 from bnnedge.verilated.stream import StreamActivity
 
 RESULT_FILE = "simulation.json"
 TRACE_FILE = "trace.fst"
 _GENERATED_IMAGES = 256
+_MOST_DOUBLINGS = 3  # of the images that go through the longest pauses
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -44,10 +54,12 @@ class FifoFill:
 
 @dataclass(frozen=True, kw_only=True)
 class StallRun:
-    """All images once, at one stall probability; every result was equal.
+    """Images once, with one way of holding up the streams; every result was equal.
 
     Attributes:
-        stall: probability of a stall in a cycle, on both sides.
+        name: how they were held up.
+        stall: probability of a stall in a cycle, on both sides; None for a stall pattern.
+        images: simulated.
         cycles: simulated clock cycles.
         latency_cycles: from the first input beat to the end of the first result.
         interval_cycles: mean cycles between results; None for one image.
@@ -58,7 +70,9 @@ class StallRun:
         fifos: how full each FIFO between kernels got.
     """
 
-    stall: float
+    name: str
+    stall: float | None
+    images: int
     cycles: int
     latency_cycles: int
     interval_cycles: float | None
@@ -75,14 +89,15 @@ class SimulationResult:
 
     Attributes:
         name: of the network.
-        images: simulated in each run.
+        images: simulated in each run, but for those with a stall pattern.
         generated: the images were generated here, random and adversarial ones.
         elements: results compared per image: accumulators, or classes.
         compile_s: seconds until the model was compiled; near 0 when it was cached.
         predicted_interval_cycles: of `design.json`.
         interval_cycles: measured in the first run without stalls; None without such a run or
             with one image.
-        runs: one for each stall probability.
+        runs: one for each stall probability, then one for each stall pattern.
+        streams: how hard each internal stream was treated; empty without stall patterns.
     """
 
     name: str
@@ -93,6 +108,7 @@ class SimulationResult:
     predicted_interval_cycles: int
     interval_cycles: float | None
     runs: tuple[StallRun, ...]
+    streams: tuple[StreamPressure, ...]
 
 
 def simulate(
@@ -149,37 +165,29 @@ def check(
     core = Core.load(rtl, cache=cache)
     dataflow = Dataflow.load(rtl / "dataflow")
     images = _images(dataflow, config, inputs)
-    wanted = dataflow.results_of(images)
+    bench = _Bench(core, dataflow, images, config.seed, progress)
     start = time.perf_counter()
     core.model.compile()
     compile_s = time.perf_counter() - start
     if trace is not None:
-        core.run(images[: config.trace_images], stall=config.stalls[-1], trace=trace)
+        held_up = Stalls.at_ends(config.stalls[-1])
+        core.run(images[: config.trace_images], stalls=held_up, trace=trace)
 
-    runs = []
-    for index, stall in enumerate(config.stalls):
-        run = core.run(
-            images,
-            stall=stall,
-            seed=config.seed + index,
-            fifos=core.fifo_ends,
-            progress=_shifted(progress, index * len(images), len(config.stalls) * len(images)),
-        )
-        if not np.array_equal(run.values, wanted):
-            raise _mismatch(core, dataflow, images, run.values, wanted, stall)
-        runs.append(
-            StallRun(
-                stall=stall,
-                cycles=run.stream.cycles,
-                latency_cycles=run.latency_cycles,
-                interval_cycles=run.interval_cycles,
-                wall_s=run.stream.wall_s,
-                cycles_per_s=run.stream.cycles / run.stream.wall_s,
-                images_per_s=len(images) / run.stream.wall_s,
-                activity=run.stream.activity,
-                fifos=_fills(core.design, run.stream.high_water),
-            )
-        )
+    plan = [(Stalls.at_ends(stall), np.arange(len(images))) for stall in config.stalls]
+    streams: tuple[StreamPressure, ...] = ()
+    if any(config.stalls):
+        some = _spread(len(images), pattern_images(core.design))
+        plan += [(pattern, some) for pattern in PATTERNS]
+    bench.run(plan)
+    if any(config.stalls):
+        streams = pressures(bench.runs)
+        for doubling in range(_MOST_DOUBLINGS):
+            if not too_lenient(streams):
+                break
+            more = _spread(len(images), len(some) << doubling + 1)
+            bench.run([(PATTERNS[-1], more)])
+            streams = pressures(bench.runs)
+        check_pressures(core.design.name, streams)
     return SimulationResult(
         name=core.design.name,
         images=len(images),
@@ -187,9 +195,84 @@ def check(
         elements=core.design.output_elements,
         compile_s=compile_s,
         predicted_interval_cycles=core.design.interval_cycles,
-        interval_cycles=next((run.interval_cycles for run in runs if run.stall == 0), None),
-        runs=tuple(runs),
+        interval_cycles=next((run.interval_cycles for run in bench.runs if run.stall == 0), None),
+        runs=tuple(bench.runs),
+        streams=streams,
     )
+
+
+class _Bench:
+    """Runs images through a design, compares each result, and keeps what the runs showed."""
+
+    def __init__(
+        self,
+        core: Core,
+        dataflow: Dataflow,
+        images: NDArray[Any],
+        seed: int,
+        progress: Progress | None,
+    ) -> None:
+        self.runs: list[StallRun] = []
+        self._core = core
+        self._dataflow = dataflow
+        self._images = images
+        self._wanted = dataflow.results_of(images)
+        self._seed = seed
+        self._progress = progress
+
+    def run(self, plan: Sequence[tuple[Stalls, NDArray[np.intp]]]) -> None:
+        """Each of the plan's images, by their numbers, at its stalls."""
+        done = sum(run.images for run in self.runs)
+        total = done + sum(len(chosen) for _, chosen in plan)
+        for stalls, chosen in plan:
+            self._run(stalls, chosen, _shifted(self._progress, done, total))
+            done += len(chosen)
+
+    def _run(self, stalls: Stalls, chosen: NDArray[np.intp], progress: Progress | None) -> None:
+        seed = self._seed + len(self.runs)
+        run = self._core.run(
+            self._images[chosen],
+            stalls=stalls,
+            seed=seed,
+            fifos=self._core.fifo_ends,
+            progress=progress,
+        )
+        if not np.array_equal(run.values, self._wanted[chosen]):
+            raise self._mismatch(run.values, chosen, stalls, seed)
+        self.runs.append(
+            StallRun(
+                name=stalls.name,
+                stall=None if stalls in PATTERNS else stalls.input.share,
+                images=len(chosen),
+                cycles=run.stream.cycles,
+                latency_cycles=run.latency_cycles,
+                interval_cycles=run.interval_cycles,
+                wall_s=run.stream.wall_s,
+                cycles_per_s=run.stream.cycles / run.stream.wall_s,
+                images_per_s=len(chosen) / run.stream.wall_s,
+                activity=run.stream.activity,
+                fifos=_fills(self._core.design, run.stream.high_water),
+            )
+        )
+
+    def _mismatch(
+        self, got: NDArray[np.int64], chosen: NDArray[np.intp], stalls: Stalls, seed: int
+    ) -> MismatchError:
+        design = self._core.design
+        wanted = self._wanted[chosen]
+        wrong = np.flatnonzero((got != wanted).any(axis=1))
+        place = int(wrong[0])
+        image = int(chosen[place])
+        element = int((got[place] != wanted[place]).argmax())
+        ranked = f"class {element + 1} of the top {wanted.shape[1]}"
+        what = f"class {element}" if design.output_signed else ranked
+        where = locate(self._core, self._dataflow, self._images[image], stalls, seed)
+        return MismatchError(
+            f"{design.name}: simulated hardware differs from the Dataflow"
+            f" on {len(wrong)} of {len(chosen)} images at {stalls.name};"
+            f" first: image {image}, {what}: wanted {wanted[place, element]},"
+            f" got {got[place, element]}; {where}"
+        )
 
 
 def generate_inputs(dataflow: Dataflow, count: int, seed: int) -> NDArray[Any]:
@@ -261,22 +344,6 @@ def _digest(inputs: NDArray[Any] | None) -> str | None:
     return hashlib.sha256(head + array.tobytes()).hexdigest()
 
 
-def _mismatch(
-    core: Core,
-    dataflow: Dataflow,
-    images: NDArray[Any],
-    got: NDArray[np.int64],
-    wanted: NDArray[np.int64],
-    stall: float,
-) -> MismatchError:
-    wrong = np.flatnonzero((got != wanted).any(axis=1))
-    image = int(wrong[0])
-    element = int((got[image] != wanted[image]).argmax())
-    ranked = f"class {element + 1} of the top {wanted.shape[1]}"
-    what = f"class {element}" if core.design.output_signed else ranked
-    return MismatchError(
-        f"{core.design.name}: simulated hardware differs from the Dataflow"
-        f" on {len(wrong)} of {len(images)} images at stall {stall};"
-        f" first: image {image}, {what}: wanted {wanted[image, element]},"
-        f" got {got[image, element]}; {locate(core, dataflow, images[image])}"
-    )
+def _spread(length: int, count: int) -> NDArray[np.intp]:
+    """`count` of `length` images, evenly, hard ones and random ones; the same ones if need be."""
+    return np.linspace(0, length, count, endpoint=False).astype(np.intp)

@@ -11,8 +11,10 @@ class SimulationConfig:
 
     Attributes:
         images: how many; of given inputs the first ones. None: all given inputs, or 256 generated.
-        stalls: every image is simulated once for each of these probabilities that a stream is
-            held up in a cycle, on both sides. Figures of speed come from the first run without.
+        stalls: every image is simulated once for each of these probabilities that the input, and
+            the output, is held up in a cycle. Figures of speed come from the first run without.
+            Unless all are 0, some images go through each of `PATTERNS`, too, which hold up the
+            streams between kernels as well.
         seed: of the generated images, the stalls and the registers' values before reset.
         trace_images: images of an extra run that is recorded as `trace.fst`; 0: none.
     """

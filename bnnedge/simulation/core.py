@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from bnnedge.design import TOP_MODULE, Design
 from bnnedge.errors import SimulationError
 from bnnedge.simulation.deadlock import describe, find_deadlock
+from bnnedge.verilated.stalls import NO_STALLS, Stalls
 from bnnedge.verilated.stream import (
     Pace,
     StreamModel,
@@ -81,7 +82,7 @@ class Core:
         self,
         encoded: NDArray[Any],
         *,
-        stall: float = 0.0,
+        stalls: Stalls = NO_STALLS,
         seed: int = 0,
         interval_cycles: int | None = None,
         fifos: Sequence[tuple[str, str]] = (),
@@ -93,8 +94,7 @@ class Core:
 
         Args:
             encoded: encoded inputs (N, …) with F elements each, N >= 1: bits, or integers.
-            stall: probability that the input is withheld, and that the output is not taken, in a
-                cycle.
+            stalls: how the streams are held up.
             seed: of the stalls and of the registers' values before reset.
             interval_cycles: clock cycles in which at most one image is sent; None: as fast as they
                 are taken.
@@ -125,10 +125,10 @@ class Core:
             stream = self.model.run(
                 packed.reshape(images * design.input_beats, -1),
                 images * beats,
-                stall_in=stall,
-                stall_out=stall,
+                stalls=stalls,
+                image_cycles=design.interval_cycles,
                 seed=seed,
-                watchdog_cycles=self._watchdog_cycles(stall),
+                watchdog_cycles=self._watchdog_cycles,
                 pace=pace,
                 fifos=fifos,
                 trace=trace,
@@ -154,10 +154,11 @@ class Core:
             stream=stream,
         )
 
-    def _watchdog_cycles(self, stall: float) -> int:
+    @property
+    def _watchdog_cycles(self) -> int:
         """Several times the longest silence of a working design."""
         busy = sum(layer.cycles_per_image for layer in self.design.layers)
-        return int((4 * (busy + self.design.interval_cycles) + 2000) / (1 - stall))
+        return 4 * (busy + self.design.interval_cycles) + 2000
 
     def _check_frames(self, stream: StreamResult, images: int) -> None:
         name = self.design.name

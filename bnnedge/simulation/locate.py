@@ -9,12 +9,23 @@ from bnnedge.dataflow import Dataflow
 from bnnedge.design import Layer
 from bnnedge.errors import BnnEdgeError
 from bnnedge.simulation.core import Core
+from bnnedge.verilated.stalls import NO_STALLS, Stalls
 
 
-def locate(core: Core, dataflow: Dataflow, encoded: NDArray[Any]) -> str:
-    """The first node and element that differ when one image is simulated alone, in words."""
+def locate(core: Core, dataflow: Dataflow, encoded: NDArray[Any], stalls: Stalls, seed: int) -> str:
+    """The first node and element that differ when one image is simulated alone, in words.
+
+    Args:
+        core: the hardware.
+        dataflow: what it should give.
+        encoded: the image.
+        stalls: at which it was wrong; used if it is right without any.
+        seed: of the stalls.
+    """
     try:
         run = core.run(encoded[None], tap=True)
+        if stalls != NO_STALLS and np.array_equal(run.values, dataflow.results_of(encoded[None])):
+            run = core.run(encoded[None], stalls=stalls, seed=seed, tap=True)
     except BnnEdgeError as error:
         return f"replayed alone it fails: {error.message}"
     trace = dataflow.trace_of(encoded[None])

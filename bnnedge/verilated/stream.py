@@ -13,12 +13,14 @@ from numpy.typing import NDArray
 
 from bnnedge.errors import SimulationError
 from bnnedge.verilated import verilator
+from bnnedge.verilated.stalls import NO_STALLS, Hold, Stalls
 
 Bytes = NDArray[np.uint8]
 
 _CHUNK_S = 0.1  # how long Ctrl-C may have to wait
 _NAMED_STREAMS = 8  # in a message
 _HARNESS = verilator.HARNESS_FOLDER / "stream.cpp"
+_GATES = verilator.HARNESS_FOLDER / "gates.v"
 _TAPS = verilator.HARNESS_FOLDER / "taps.v"
 
 
@@ -75,12 +77,14 @@ class StreamActivity:
 
     Attributes:
         name: of the stream.
+        cycles: all that were watched.
         transfers: beats passed.
         stalled_cycles: valid but not ready: the consumer was the slower one.
         starved_cycles: ready but not valid: the producer was the slower one.
     """
 
     name: str
+    cycles: int
     transfers: int
     stalled_cycles: int
     starved_cycles: int
@@ -174,6 +178,12 @@ class _Status(enum.IntEnum):
     DESIGN_FAILED = 7
 
 
+class _Hold(ctypes.Structure):
+    """`Hold` of harness/stream.cpp, field by field."""
+
+    _fields_ = (("begin", ctypes.c_uint32), ("continue_", ctypes.c_uint32))
+
+
 class _Job(ctypes.Structure):
     """`Job` of harness/stream.cpp, field by field."""
 
@@ -187,8 +197,10 @@ class _Job(ctypes.Structure):
         ("out_beats", ctypes.c_int64),
         ("watchdog_cycles", ctypes.c_int64),
         ("seed", ctypes.c_uint64),
-        ("stall_in", ctypes.c_uint32),
-        ("stall_out", ctypes.c_uint32),
+        ("hold_in", _Hold),
+        ("hold_out", _Hold),
+        ("hold_inner", _Hold),
+        ("enough", ctypes.c_double),
         ("image_beats", ctypes.c_int64),
         ("interval_cycles", ctypes.c_int64),
         ("streams", ctypes.c_int64),
@@ -227,7 +239,7 @@ class StreamModel:
         data: folder that relative $readmem names start from; None: the working directory.
         streams: names of the bits of the top module's packed vectors `stream_valid` and
             `stream_ready` (marked `/* verilator public_flat_rd */`); empty where it has none.
-            The data of stream i is called `data_<i>`.
+            The data of stream i is called `data_<i>`. The harness can hold each of them up.
         cache: where compiled models are kept; None: the user's cache folder.
     """
 
@@ -253,7 +265,11 @@ class StreamModel:
             ToolFailedError: the design does not compile.
         """
         return verilator.compile_library(
-            sources=[*self.sources, *([_TAPS] if tap else [])],
+            sources=[
+                *self.sources,
+                *([_GATES] if self.streams else []),
+                *([_TAPS] if tap else []),
+            ],
             top=self.top,
             harness=_HARNESS,
             parameters=self.parameters,
@@ -269,8 +285,8 @@ class StreamModel:
         inputs: Bytes,
         expect_beats: int,
         *,
-        stall_in: float = 0.0,
-        stall_out: float = 0.0,
+        stalls: Stalls = NO_STALLS,
+        image_cycles: int = 1,
         seed: int = 0,
         watchdog_cycles: int = 10_000,
         pace: Pace | None = None,
@@ -284,11 +300,12 @@ class StreamModel:
         Args:
             inputs: uint8 (beats, in_bytes), little-endian within a beat.
             expect_beats: output beats to wait for.
-            stall_in: probability that a new input beat is withheld for a cycle.
-            stall_out: probability that the output is not ready in a cycle.
+            stalls: how the streams are held up.
+            image_cycles: clock cycles of an image, the unit of long stalls.
             seed: of the stalls and of the registers' values before reset.
-            watchdog_cycles: cycles without any handshake after which the design counts as stuck;
-                a paced input's interval comes on top.
+            watchdog_cycles: cycles without any handshake on either end after which the design,
+                were nothing held up, counts as stuck; what the stalls may take comes on top, and a
+                paced input's interval.
             pace: of the input; None: as fast as it is taken.
             fifos: the streams into and out of each FIFO whose high-water mark is wanted.
             trace: FST file to write.
@@ -302,7 +319,7 @@ class StreamModel:
             ToolMissingError, ToolFailedError: see `compile`.
         """
         inputs = np.ascontiguousarray(inputs)
-        self._check(inputs, expect_beats, stall_in, stall_out)
+        self._check(inputs, expect_beats)
         ends = self._fifo_ends(fifos)
         if pace is not None and min(pace.image_beats, pace.interval_cycles) < 1:
             raise SimulationError(f"{self.top}: wanted a pace of at least 1, got {pace}")
@@ -316,6 +333,7 @@ class StreamModel:
         valid, ready = np.zeros((2, len(self.streams)), np.uint8)
         transfers, stalled, starved = np.zeros((3, len(self.streams)), np.int64)
         high_water = np.zeros(len(fifos), np.int64)
+        factor, on_top = stalls.patience(image_cycles)
         job = _Job(
             inputs=inputs.ctypes.data,
             in_cycles=in_cycles.ctypes.data,
@@ -324,10 +342,14 @@ class StreamModel:
             last=last.ctypes.data,
             out_cycles=out_cycles.ctypes.data,
             out_beats=expect_beats,
-            watchdog_cycles=watchdog_cycles + (pace.interval_cycles if pace else 0),
+            watchdog_cycles=int(watchdog_cycles * factor)
+            + on_top
+            + (pace.interval_cycles if pace else 0),
             seed=seed,
-            stall_in=int(stall_in * 2**32),
-            stall_out=int(stall_out * 2**32),
+            hold_in=_hold(stalls.input, image_cycles),
+            hold_out=_hold(stalls.output, image_cycles),
+            hold_inner=_hold(stalls.inner, image_cycles),
+            enough=stalls.enough,
             image_beats=pace.image_beats if pace else 0,
             interval_cycles=pace.interval_cycles if pace else 0,
             streams=len(self.streams),
@@ -350,9 +372,9 @@ class StreamModel:
                 StreamState(name=name, valid=bool(v), ready=bool(r), transfers=int(count))
                 for name, v, r, count in zip(self.streams, valid, ready, transfers, strict=True)
             )
-            raise StuckError(self._stuck(job, states), states)
+            raise StuckError(self._stuck(job, states, stalls), states)
         if status is not _Status.FINISHED:
-            raise SimulationError(self._complaint(status, job, messages))
+            raise SimulationError(self._complaint(status, job, messages, stalls))
         return StreamResult(
             outputs=outputs,
             last=last.astype(np.bool_),
@@ -364,6 +386,7 @@ class StreamModel:
             activity=tuple(
                 StreamActivity(
                     name=name,
+                    cycles=int(out_cycles[-1]) + 1 if expect_beats else 0,
                     transfers=int(transfers[i]),
                     stalled_cycles=int(stalled[i]),
                     starved_cycles=int(starved[i]),
@@ -415,7 +438,7 @@ class StreamModel:
             macros["BNNEDGE_TAPS"] = " ".join(names)
         return macros
 
-    def _check(self, inputs: Bytes, expect: int, stall_in: float, stall_out: float) -> None:
+    def _check(self, inputs: Bytes, expect: int) -> None:
         wanted = self.ports.in_bytes
         if inputs.dtype != np.uint8 or inputs.ndim != 2 or inputs.shape[1] != wanted:
             raise SimulationError(
@@ -427,14 +450,15 @@ class StreamModel:
             raise SimulationError(
                 f"{self.top}: an input beat has bits set above its {self.ports.in_bits} bits"
             )
-        if expect < 0 or not (0 <= stall_in < 1 and 0 <= stall_out < 1):
-            raise SimulationError(
-                f"{self.top}: wanted expect_beats >= 0 and stalls in [0, 1),"
-                f" got {expect}, {stall_in}, {stall_out}"
-            )
+        if expect < 0:
+            raise SimulationError(f"{self.top}: wanted expect_beats >= 0, got {expect}")
 
-    def _complaint(self, status: _Status, job: Any, messages: str) -> str:
-        where = f"{self.top}, cycle {job.cycle}"
+    def _where(self, job: Any, stalls: Stalls) -> str:
+        held_up = "" if stalls == NO_STALLS else f" at {stalls.name}"
+        return f"{self.top}, cycle {job.cycle}{held_up}"
+
+    def _complaint(self, status: _Status, job: Any, messages: str, stalls: Stalls) -> str:
+        where = self._where(job, stalls)
         out = f"output beat {job.out_done}"
         match status:
             case _Status.VALID_DROPPED:
@@ -448,7 +472,7 @@ class StreamModel:
             case _:
                 return f"{where}: {verilator.stop_reason(messages)}"
 
-    def _stuck(self, job: Any, streams: Sequence[StreamState]) -> str:
+    def _stuck(self, job: Any, streams: Sequence[StreamState], stalls: Stalls) -> str:
         """Which streams hold a beat that is not taken, or wait for one; from input to output."""
         # After its last beat a side waits for nothing more.
         states = [("input", job.in_valid, job.in_ready and job.in_done < job.in_beats)]
@@ -460,9 +484,14 @@ class StreamModel:
         parts += [f"{_some(starved)} ready but not valid"] if starved else []
         blame = "; ".join(parts) or "no stream has a beat, and none waits for one"
         return (
-            f"{self.top}, cycle {job.cycle}: stuck for {job.idle_cycles} cycles: {blame}"
+            f"{self._where(job, stalls)}: stuck for {job.idle_cycles} cycles: {blame}"
             f" ({_done(job)})"
         )
+
+
+def _hold(hold: Hold, image_cycles: int) -> _Hold:
+    begin, continue_ = (min(int(x * 2**32), 2**32 - 1) for x in hold.chances(image_cycles))
+    return _Hold(begin=begin, continue_=continue_)
 
 
 def _done(job: Any) -> str:

@@ -14,6 +14,8 @@ from bnnedge.exporter.onnx_model import to_qonnx
 from bnnedge.hardware import RtlConfig, emit
 from bnnedge.lowering import LoweringConfig, lower_model
 from bnnedge.ops.blocks.config import Downsample, LayerOrder
+from bnnedge.simulation import PATTERNS
+from bnnedge.verilated.stalls import NO_STALLS
 from tests.end_to_end.residual_networks import random_block
 from tests.hardware.bench import run_network
 
@@ -99,7 +101,7 @@ def test_every_stage_is_equal(
     (tmp_path / "dataflow").mkdir()
     dataflow.save(tmp_path / "dataflow")
     emit(tmp_path / "dataflow", RtlConfig(target_fps=2e5), tmp_path / "rtl")
-    for stalls in (0.0, 0.3):
+    for stalls in (NO_STALLS, *PATTERNS):
         run = run_network(
             tmp_path / "rtl", dataflow.encode(x[:SIMULATED]), cache=cache, stalls=stalls
         )

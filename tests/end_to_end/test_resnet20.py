@@ -17,6 +17,7 @@ from bnnedge.hardware.folding import FOLDING_FILE
 from bnnedge.lowering import LoweringConfig, lower
 from bnnedge.models.config import NetworkConfig, Topology
 from bnnedge.models.zoo import build_network
+from bnnedge.verilated.stalls import NO_STALLS, Stalls
 from tests.end_to_end.residual_networks import settle
 from tests.hardware.bench import run_network, steady_intervals
 
@@ -51,7 +52,7 @@ def test_every_stage_is_equal_at_the_predicted_rate(tmp_path: Path, cache: Path)
     sized = verbs.fifos(draft, tmp_path / "fifos")
     config = RtlConfig(folding=draft / FOLDING_FILE, fifo_depths=sized.folder / "fifos.json")
     rtl = emit(tmp_path / "dataflow", config, tmp_path / "rtl").folder
-    for stalls in (0.3, 0.0):
+    for stalls in (Stalls.at_ends(0.3), NO_STALLS):
         run = run_network(rtl, dataflow.encode(x[:_SIMULATED]), cache=cache, stalls=stalls)
         assert np.array_equal(run.values, accumulators[:_SIMULATED])
     design = Design.load(rtl)

@@ -8,8 +8,24 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bnnedge.hardware.kernels import SV_FOLDER, Kernel
+from bnnedge.simulation import PATTERNS
 from bnnedge.simulation.core import Core, CoreRun
+from bnnedge.verilated.stalls import NO_STALLS, Hold, Stalls
 from bnnedge.verilated.stream import StreamModel, StreamPorts, StreamResult
+
+
+def everywhere(share: float) -> Stalls:
+    """Every stream held up with this probability, each cycle for itself."""
+    hold = Hold(share=share)
+    return Stalls(name=f"stalls {share}", input=hold, output=hold, inner=hold)
+
+
+STALLS = (
+    NO_STALLS,
+    everywhere(0.3),
+    everywhere(0.7),
+    *(pattern for pattern in PATTERNS if pattern.name == "bursts"),
+)
 
 
 def elements_of(beats: NDArray[np.uint8], count: int, bits: int) -> NDArray[np.int64]:
@@ -37,7 +53,7 @@ def run_kernel(
     *,
     folder: Path,
     cache: Path,
-    stalls: float,
+    stalls: Stalls,
     seed: int = 0,
 ) -> StreamResult:
     """Memory files go into `folder`; inputs are (beats, bytes)."""
@@ -51,7 +67,7 @@ def run_kernel(
         data=folder,
         cache=cache,
     )
-    return model.run(inputs, beats, stall_in=stalls, stall_out=stalls, seed=seed)
+    return model.run(inputs, beats, stalls=stalls, seed=seed)
 
 
 def bits_of(values: NDArray[np.int64], bits: int) -> NDArray[np.uint8]:
@@ -67,10 +83,10 @@ def run_branches(
     *,
     folder: Path,
     cache: Path,
-    stalls: float,
+    stalls: Stalls,
     seed: int = 1,
 ) -> tuple[list[NDArray[np.uint8]], StreamResult]:
-    """A kernel with several streams, each of which stalls by itself.
+    """A kernel with several streams, each of which is held up by itself.
 
     Args:
         kernel: as many words leave each of its outputs.
@@ -79,17 +95,13 @@ def run_branches(
         beats: words of an output.
         folder: for memory files.
         cache: of compiled models.
-        stalls: probability of a stall in a cycle.
+        stalls: of the kernel's streams as the inner ones.
         seed: of the stalls.
 
     Returns:
         For every output, bits (beats, width); and the run in beats of all outputs together.
     """
     group_bits = [part.shape[1] for part in inputs]
-    gates = len(kernel.ports_in) + len(kernel.ports_out)
-    seeds = np.random.default_rng(seed).integers(1, 1 << 32, gates)
-    words = [f"{(int(s) << 8) + int(256 * stalls):x}\n" for s in seeds]
-    (folder / "stalls.mem").write_text("".join(words))
     (folder / "branches.sv").write_text(_branches_text(kernel, group_bits))
     for name, text in kernel.memories.items():
         (folder / name).write_text(text)
@@ -97,17 +109,16 @@ def run_branches(
     model = StreamModel(
         sources=[
             *(SV_FOLDER / f"{module}.sv" for module in sorted(used)),
-            Path(__file__).parent / "sv" / "stall_gate.sv",
             folder / "branches.sv",
         ],
         top="branches",
         ports=StreamPorts(in_bits=sum(group_bits), out_bits=sum(kernel.widths_out)),
         data=folder,
+        streams=(*kernel.ports_in, *kernel.ports_out),
         cache=cache,
     )
-    result = model.run(
-        np.packbits(np.concatenate(inputs, axis=1), axis=1, bitorder="little"), beats
-    )
+    sent = np.packbits(np.concatenate(inputs, axis=1), axis=1, bitorder="little")
+    result = model.run(sent, beats, stalls=stalls, seed=seed)
     flat = np.unpackbits(result.outputs, axis=1, count=sum(kernel.widths_out), bitorder="little")
     return np.split(flat, np.cumsum(kernel.widths_out)[:-1], axis=1), result
 
@@ -116,8 +127,9 @@ def _branches_text(kernel: Kernel, group_bits: Sequence[int]) -> str:
     """A module in which one stream's parts are the kernel's inputs, and its outputs another's."""
     ins = list(zip(kernel.ports_in, kernel.widths_in, strict=True))
     outs = list(zip(kernel.ports_out, kernel.widths_out, strict=True))
-    gates = len(ins) + len(outs)
-    ports = []
+    last = len(ins) + len(outs) - 1
+    ports: list[str] = []
+    streams: dict[str, tuple[str, str]] = {}
     lines = [
         "module branches (",
         "  input logic clk_i, rst_ni, in_valid_i, out_ready_i,",
@@ -127,6 +139,8 @@ def _branches_text(kernel: Kernel, group_bits: Sequence[int]) -> str:
         ");",
         f"  logic [{len(ins) - 1}:0] room;",
         f"  logic [{len(outs) - 1}:0] there;",
+        f"  logic [{last}:0] stream_valid /* verilator public_flat_rd */;",
+        f"  logic [{last}:0] stream_ready /* verilator public_flat_rd */;",
         "  assign in_ready_o = &room;",
         "  assign out_valid_o = &there;",
     ]
@@ -135,37 +149,48 @@ def _branches_text(kernel: Kernel, group_bits: Sequence[int]) -> str:
         lines.append(f"  logic {name}_valid, {name}_ready; logic [{width - 1}:0] {name}_data;")
         return name
 
+    def stream(name: str, width: int) -> str:
+        """A stream that the harness sees and holds up."""
+        index = [port for port, _ in (*ins, *outs)].index(name)
+        lines.append(f"  logic [{width - 1}:0] {name}_data;")
+        ports.extend(
+            f".{name}_{signal}({wire})"
+            for signal, wire in (
+                ("valid_i" if index < len(ins) else "valid_o", f"stream_valid[{index}]"),
+                ("ready_o" if index < len(ins) else "ready_i", f"stream_ready[{index}]"),
+                ("data_i" if index < len(ins) else "data_o", f"{name}_data"),
+            )
+        )
+        streams[name] = f"stream_valid[{index}]", f"stream_ready[{index}]"
+        return name
+
     def instance(module: str, before: str, after: str, **parameters: int) -> None:
         values = ", ".join(f".{key}({value})" for key, value in parameters.items())
+        in_valid, in_ready = streams.get(before, (f"{before}_valid", f"{before}_ready"))
+        out_valid, out_ready = streams.get(after, (f"{after}_valid", f"{after}_ready"))
         lines.append(
             f"  {module} #({values}) i_{after} (.clk_i, .rst_ni,"
-            f" .in_valid_i({before}_valid), .in_ready_o({before}_ready),"
-            f" .in_data_i({before}_data), .out_valid_o({after}_valid),"
-            f" .out_ready_i({after}_ready), .out_data_o({after}_data));"
+            f" .in_valid_i({in_valid}), .in_ready_o({in_ready}), .in_data_i({before}_data),"
+            f" .out_valid_o({out_valid}), .out_ready_i({out_ready}), .out_data_o({after}_data));"
         )
 
     low = 0
     for index, ((port, width), bits) in enumerate(zip(ins, group_bits, strict=True)):
         part, queue = link(f"{port}_part", bits), link(f"{port}_queue", bits)
-        word, gated = link(f"{port}_word", width), link(port, width)
+        word = stream(port, width)
         lines.append(f"  assign {part}_valid = in_valid_i & in_ready_o;")
         lines.append(f"  assign {part}_data = in_data_i[{low}+:{bits}];")
         lines.append(f"  assign room[{index}] = {part}_ready;")
         instance("stream_fifo", part, queue, Width=bits, Depth=4)
         instance("stream_width_converter", queue, word, InBits=bits, OutBits=width, FrameBits=bits)
-        instance("stall_gate", word, gated, Width=width, Gates=gates, Index=index)
-        ports += [f".{port}_{x}({port}_{x[:-2]})" for x in ("valid_i", "ready_o", "data_i")]
         low += bits
     low = 0
     for index, (port, width) in enumerate(outs):
-        whole, gated = link(port, width), link(f"{port}_gated", width)
-        queue = link(f"{port}_queue", width)
-        instance("stall_gate", whole, gated, Width=width, Gates=gates, Index=len(ins) + index)
-        instance("stream_fifo", gated, queue, Width=width, Depth=4)
+        whole, queue = stream(port, width), link(f"{port}_queue", width)
+        instance("stream_fifo", whole, queue, Width=width, Depth=4)
         lines.append(f"  assign {queue}_ready = out_ready_i & out_valid_o;")
         lines.append(f"  assign there[{index}] = {queue}_valid;")
         lines.append(f"  assign out_data_o[{low}+:{width}] = {queue}_data;")
-        ports += [f".{port}_{x}({port}_{x[:-2]})" for x in ("valid_o", "ready_i", "data_o")]
         low += width
     values = ", ".join(
         f'.{key}("{value}")' if isinstance(value, str) else f".{key}({value})"
@@ -175,9 +200,9 @@ def _branches_text(kernel: Kernel, group_bits: Sequence[int]) -> str:
     return "\n".join([*lines, "endmodule", ""])
 
 
-def run_network(folder: Path, encoded: NDArray[Any], *, cache: Path, stalls: float) -> CoreRun:
+def run_network(folder: Path, encoded: NDArray[Any], *, cache: Path, stalls: Stalls) -> CoreRun:
     """The RTL in `folder` on encoded inputs (N, …)."""
-    return Core.load(folder, cache=cache).run(encoded, stall=stalls, seed=len(encoded))
+    return Core.load(folder, cache=cache).run(encoded, stalls=stalls, seed=len(encoded))
 
 
 def steady_intervals(result: StreamResult, beats_per_image: int) -> NDArray[np.int64]:

@@ -23,7 +23,9 @@ from bnnedge.hardware.kernels import (
     multi_threshold_kernel,
 )
 from bnnedge.verilated import verilator
+from bnnedge.verilated.stalls import NO_STALLS
 from tests.hardware.bench import (
+    STALLS,
     beats_of,
     bits_of,
     elements_of,
@@ -34,7 +36,6 @@ from tests.hardware.bench import (
 )
 from tests.hardware.test_cost import check_prediction
 
-STALLS = (0.0, 0.3, 0.7)
 SLOW = pytest.mark.slow  # of the cases that compile a model each, some
 INT4 = ElementType(width_bits=4, signed=True)
 UINT3 = ElementType(width_bits=3)
@@ -58,7 +59,7 @@ def test_both_ends_of_a_fork_get_every_word(width: int, tmp_path: Path, cache: P
         )
         assert len(outputs) == 2
         assert all((output == sent).all() for output in outputs)
-        if stalls == 0:
+        if stalls == NO_STALLS:
             assert (steady_intervals(result, 10) == kernel.cycles_per_image).all()
 
 
@@ -118,7 +119,7 @@ def test_add_is_the_weighted_sum(
             stalls=stalls,
         )
         assert (signed(words_of(outputs[0], result_bits), result_bits) == expected).all()
-        if stalls == 0:
+        if stalls == NO_STALLS:
             assert (steady_intervals(result, 20) == kernel.cycles_per_image).all()
 
 
@@ -138,7 +139,7 @@ def test_concat_takes_a_pixel_of_one_and_of_the_other(
             kernel, sent, beats, folder=tmp_path, cache=cache, stalls=stalls
         )
         assert (outputs[0].reshape(pixels, -1) == np.concatenate(sent, axis=1)).all()
-        if stalls == 0:
+        if stalls == NO_STALLS:
             intervals = steady_intervals(result, 4 * (a_words + b_words))
             assert (intervals == kernel.cycles_per_image).all()
 
@@ -171,7 +172,7 @@ def test_channels_are_padded_on_both_sides(
         )
         got = signed(elements_of(result.outputs, 3, 4), 4)
         assert (got.reshape(expected.shape) == expected).all()
-        if stalls == 0:
+        if stalls == NO_STALLS:
             intervals = steady_intervals(result, 5 * expected.shape[1])
             assert (intervals == kernel.cycles_per_image).all()
 
@@ -199,7 +200,7 @@ def test_crop_drops_first_rows_and_columns(
             stalls=stalls,
         )
         assert (elements_of(result.outputs, 1, 9).reshape(expected.shape) == expected).all()
-        if stalls == 0:
+        if stalls == NO_STALLS:
             intervals = steady_intervals(result, expected[0].size)
             assert (intervals == kernel.cycles_per_image).all()
 
@@ -275,7 +276,7 @@ def test_multi_threshold_counts_what_is_reached(
         )
         got = elements_of(result.outputs, kernel.pe, width).reshape(expected.shape)
         assert ((signed(got, width) if kernel.result.signed else got) == expected).all()
-        if stalls == 0:
+        if stalls == NO_STALLS:
             intervals = steady_intervals(result, 3 * channels // kernel.pe)
             assert (intervals == kernel.cycles_per_image).all()
             latency = result.out_cycles[0] - result.in_cycles[0]
@@ -343,7 +344,7 @@ def test_shared_codes_of_few_bits_are_a_table(
         width = kernel.result.width_bits
         got = signed(elements_of(result.outputs, pe, width), width)
         assert (got.reshape(expected.shape) == expected).all()
-        if stalls == 0:
+        if stalls == NO_STALLS:
             intervals = steady_intervals(result, 12 // pe)
             assert (intervals == kernel.cycles_per_image).all()
 

@@ -14,8 +14,10 @@ from bnnedge.design import TOP_MODULE, Design
 from bnnedge.errors import FoldingError
 from bnnedge.hardware import RtlConfig, emit
 from bnnedge.hardware.folding import Folding, folding_record
+from bnnedge.simulation import PATTERNS
 from bnnedge.simulation.check import generate_inputs
 from bnnedge.verilated import verilator
+from bnnedge.verilated.stalls import NO_STALLS, Stalls
 from tests.hardware.bench import run_network, steady_intervals
 from tests.hardware.conv_networks import (
     ChainMaker,
@@ -47,7 +49,7 @@ def check_network(dataflow: Dataflow, folding: Folding, cache: Path, *, images: 
         (folder / "folding.json").write_text(json.dumps(folding_record(folding)))
         emit(folder / "dataflow", RtlConfig(folding=folder / "folding.json"), folder / "rtl")
         design = Design.load(folder / "rtl")
-        for stalls in (0.3, 0.0):
+        for stalls in (*PATTERNS, NO_STALLS):
             run = run_network(folder / "rtl", encoded, cache=cache, stalls=stalls)
             assert (run.values == expected).all()
     interval = steady_intervals(run.stream, design.output_beats).mean()
@@ -72,7 +74,7 @@ def test_every_kernel_keeps_up_with_the_target(tmp_path: Path, cache: Path) -> N
     assert (design.input_elements, design.input_element_bits) == (84, 8)
     verilator.lint([tmp_path / "rtl" / name for name in design.sources], top=TOP_MODULE)
     encoded = generate_inputs(dataflow, 20, seed=2)
-    for stalls in (0.0, 0.5):
+    for stalls in (NO_STALLS, *PATTERNS):
         run = run_network(tmp_path / "rtl", encoded, cache=cache, stalls=stalls)
         assert (run.values == dataflow.results_of(encoded)).all()
 
@@ -104,7 +106,7 @@ def test_wires_need_no_kernel(tmp_path: Path, cache: Path) -> None:
     windows = [layer for layer in design.layers if layer.name.startswith("window")]
     assert [layer.kernel for layer in windows] == ["wires"] * 3
     encoded = generate_inputs(dataflow, 20, seed=2)
-    run = run_network(tmp_path / "rtl", encoded, cache=cache, stalls=0.3)
+    run = run_network(tmp_path / "rtl", encoded, cache=cache, stalls=Stalls.at_ends(0.3))
     assert (run.values == dataflow.results_of(encoded)).all()
 
 

@@ -16,7 +16,9 @@ from bnnedge.design import TOP_MODULE, Design
 from bnnedge.errors import FoldingError
 from bnnedge.hardware import RtlConfig, emit
 from bnnedge.hardware.kernels import divisors
+from bnnedge.simulation import PATTERNS
 from bnnedge.verilated import verilator
+from bnnedge.verilated.stalls import NO_STALLS
 from tests.hardware.bench import run_network, steady_intervals
 from tests.networks import random_inputs, random_mlp
 
@@ -45,10 +47,10 @@ def check_network(
     design = Design.load(out)
     x = random_inputs(dataflow, images)
     expected = dataflow.run(x)
-    for stalls in (0.0, 0.3):
+    for stalls in (NO_STALLS, *PATTERNS):
         run = run_network(out, dataflow.encode(x), cache=cache, stalls=stalls)
         assert (run.values.reshape(expected.shape) == expected).all()
-        if stalls == 0:
+        if stalls == NO_STALLS:
             intervals = steady_intervals(run.stream, design.output_beats)
             assert (intervals == design.interval_cycles).all()
             assert {stream.name for stream in run.stream.activity} == set(design.streams)

@@ -24,7 +24,9 @@ from bnnedge.dataflow import (
 from bnnedge.design import Design
 from bnnedge.hardware import RtlConfig, emit
 from bnnedge.hardware.fifos import operand_pixels
+from bnnedge.simulation import PATTERNS
 from bnnedge.simulation.check import generate_inputs
+from bnnedge.verilated.stalls import NO_STALLS
 from bnnedge.verilated.stream import StuckError
 from tests.hardware.bench import run_network
 from tests.hardware.branch_networks import one_residual, random_branches
@@ -223,10 +225,11 @@ def test_a_fifo_that_is_too_shallow_sticks(tmp_path: Path, cache: Path) -> None:
         enough = depth > width
         assert Pixelwise(dataflow, {"sum": (sums, depth)}).gets_through(6) == enough
         if enough:
-            run = run_network(rtl, encoded, cache=cache, stalls=0.3)
-            assert (run.values == dataflow.results_of(encoded)).all()
+            for stalls in PATTERNS:
+                run = run_network(rtl, encoded, cache=cache, stalls=stalls)
+                assert (run.values == dataflow.results_of(encoded)).all()
         else:
             with pytest.raises(
                 StuckError, match=r"deadlock: 4_sum waits .* 4_sum_b_fifo \(full, 5 words\)"
             ):
-                run_network(rtl, encoded, cache=cache, stalls=0.0)
+                run_network(rtl, encoded, cache=cache, stalls=NO_STALLS)

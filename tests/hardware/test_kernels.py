@@ -28,9 +28,9 @@ from bnnedge.hardware.kernels import (
     hex_words,
 )
 from bnnedge.verilated import verilator
-from tests.hardware.bench import beats_of, elements_of, run_kernel, signed, steady_intervals
+from bnnedge.verilated.stalls import NO_STALLS
+from tests.hardware.bench import STALLS, beats_of, elements_of, run_kernel, signed, steady_intervals
 
-STALLS = (0.0, 0.3, 0.7)
 # Compiling a model takes a second: few examples, many stimuli in each.
 _SETTINGS = settings(
     max_examples=4,
@@ -63,7 +63,7 @@ def check_converter(kernel: StreamWidthConverterKernel, cache: Path) -> None:
         )
         got = elements_of(result.outputs, kernel.out_bits, 1).reshape(frames, -1)
         assert (got == expected).all()
-        if stalls == 0:
+        if stalls == NO_STALLS:
             assert (steady_intervals(result, out_beats) == kernel.cycles_per_image).all()
 
 
@@ -116,7 +116,7 @@ def test_fifo_keeps_order_and_full_rate(depth: int, cache: Path) -> None:
             kernel, beats_of(values, 13), 300, folder=cache, cache=cache, stalls=stalls
         )
         assert (elements_of(result.outputs, 1, 13) == values).all()
-        if stalls == 0:
+        if stalls == NO_STALLS:
             assert (np.diff(result.out_cycles) == 1).all()
 
 
@@ -142,7 +142,7 @@ def test_arg_max_takes_the_lowest_of_ties(elements: int, pe: int, cache: Path) -
             stalls=stalls,
         )
         assert (elements_of(result.outputs, 1, kernel.out_bits) == expected).all()
-        if stalls == 0:
+        if stalls == NO_STALLS:
             assert (steady_intervals(result, 1) == kernel.cycles_per_image).all()
 
 
@@ -172,7 +172,7 @@ def test_top_k_keeps_equals_in_order(elements: int, k: int, bits: int, cache: Pa
         )
         got = elements_of(result.outputs, 1, kernel.out_bits).reshape(expected.shape)
         assert (got == expected).all()
-        if stalls == 0:
+        if stalls == NO_STALLS:
             assert (steady_intervals(result, k) == kernel.cycles_per_image).all()
             # The first index leaves three cycles behind the first frame's last number.
             assert result.out_cycles[0] - result.in_cycles[0] == elements - 1 + 3
@@ -217,7 +217,7 @@ def test_score_table_looks_up_every_accumulator(
         bits = node.element.width_bits
         got = signed(elements_of(result.outputs, pe, bits), bits).reshape(values.shape)
         assert (got == node.run(values)).all()
-        if stalls == 0:
+        if stalls == NO_STALLS:
             intervals = steady_intervals(result, kernel.cycles_per_image)
             assert (intervals == kernel.cycles_per_image).all()
 

@@ -21,10 +21,10 @@ from bnnedge.hardware.kernels import (
     XnorMvuKernel,
     divisors,
 )
-from tests.hardware.bench import beats_of, elements_of, run_kernel, signed, steady_intervals
+from bnnedge.verilated.stalls import NO_STALLS
+from tests.hardware.bench import STALLS, beats_of, elements_of, run_kernel, signed, steady_intervals
 from tests.networks import adversarial_thresholds
 
-STALLS = (0.0, 0.3, 0.7)
 SLOW = pytest.mark.slow
 # Compiling a model takes a second: few examples, many stimuli in each.
 _SETTINGS = settings(
@@ -132,7 +132,7 @@ def check(
         got = elements_of(result.outputs, lanes[1], bits[1])
         got = signed(got, bits[1]) if is_signed else got
         assert (got.reshape(expected.shape) == expected).all()
-        if stalls == 0:
+        if stalls == NO_STALLS:
             assert (steady_intervals(result, words) == kernel.cycles_per_image).all()
 
 

@@ -11,7 +11,9 @@ from bnnedge.design import Design
 from bnnedge.errors import MismatchError
 from bnnedge.hardware import RtlConfig, emit
 from bnnedge.hardware.folding import folding_record
+from bnnedge.simulation import PATTERNS
 from bnnedge.simulation.check import generate_inputs
+from bnnedge.verilated.stalls import NO_STALLS, Stalls
 from tests.hardware.bench import run_network, steady_intervals
 from tests.hardware.branch_networks import BranchMaker, random_branches
 from tests.hardware.conv_networks import pixel_encoding, random_folding
@@ -34,7 +36,7 @@ def check_branches(dataflow: Dataflow, seed: int, folder: Path, cache: Path) -> 
     rtl = emitted(dataflow, seed, folder)
     encoded = generate_inputs(dataflow, IMAGES, seed=1)
     expected = dataflow.results_of(encoded)
-    for stalls in (0.0, 0.3):
+    for stalls in (NO_STALLS, *PATTERNS):
         run = run_network(rtl, encoded, cache=cache, stalls=stalls)
         assert (run.values == expected).all()
 
@@ -83,7 +85,7 @@ def test_sized_fifos_keep_the_predicted_rate(seed: int, tmp_path: Path, cache: P
     sized = emit(rtl / "dataflow", config, tmp_path / "sized").folder
     dataflow = Dataflow.load(rtl / "dataflow")
     encoded = generate_inputs(dataflow, 12, seed=3)
-    for stalls in (0.3, 0.0):
+    for stalls in (Stalls.at_ends(0.3), NO_STALLS):
         run = run_network(sized, encoded, cache=cache, stalls=stalls)
         assert (run.values == dataflow.results_of(encoded)).all()
     beats = Design.load(sized).output_beats

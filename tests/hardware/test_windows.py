@@ -19,9 +19,9 @@ from bnnedge.hardware.kernels import (
     divisors,
     pool_kernel,
 )
-from tests.hardware.bench import beats_of, elements_of, run_kernel, signed, steady_intervals
+from bnnedge.verilated.stalls import NO_STALLS
+from tests.hardware.bench import STALLS, beats_of, elements_of, run_kernel, signed, steady_intervals
 
-STALLS = (0.0, 0.5)
 # Compiling a model takes a second: of the cases that a whole network also meets, some are slow.
 SLOW = pytest.mark.slow
 _SETTINGS = settings(
@@ -73,7 +73,7 @@ def check(
         if after.element.signed:
             got = signed(got, after.element.width_bits)
         assert (got.reshape(expected.shape) == expected).all()
-        if stalls == 0:
+        if stalls == NO_STALLS:
             assert (steady_intervals(result, words) == kernel.cycles_per_image).all()
 
 

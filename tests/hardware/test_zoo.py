@@ -14,6 +14,7 @@ from bnnedge.exporter.onnx_model import to_qonnx
 from bnnedge.hardware import RtlConfig, emit
 from bnnedge.lowering import LoweringConfig, lower
 from bnnedge.models.config import NetworkConfig, Topology
+from bnnedge.verilated.stalls import Stalls
 from tests.hardware.bench import run_network
 from tests.models.networks import random_network
 
@@ -55,5 +56,5 @@ def test_every_stage_is_equal(
     emit(tmp_path / "dataflow", RtlConfig(target_fps=target_fps), tmp_path / "rtl")
     assert Design.load(tmp_path / "rtl").interval_cycles <= 100e6 / target_fps
     encoded = dataflow.encode(x[:_SIMULATED])
-    run = run_network(tmp_path / "rtl", encoded, cache=cache, stalls=0.3)
+    run = run_network(tmp_path / "rtl", encoded, cache=cache, stalls=Stalls.at_ends(0.3))
     assert np.array_equal(run.values, accumulators[:_SIMULATED])

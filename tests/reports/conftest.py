@@ -102,11 +102,11 @@ def _checks() -> tuple[Check, ...]:
         ),
         Check(
             left="Dataflow", right="RTL", compared=logits, verdict=PASSED, images=360,
-            values=3600, stalls=0.0,
+            values=3600, stalls="0",
         ),
         Check(
             left="Dataflow", right="RTL", compared=logits, verdict=PASSED, images=360,
-            values=3600, stalls=0.3,
+            values=3600, stalls="0.3",
         ),
         Check(left="RTL", right="netlist", compared=logits, verdict=PASSED, images=10, values=100),
         Check(

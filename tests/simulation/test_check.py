@@ -13,7 +13,7 @@ from bnnedge.design import Design, KernelInstance
 from bnnedge.errors import ConfigError, DataError, MismatchError, SimulationError
 from bnnedge.hardware.config import RtlConfig
 from bnnedge.hardware.emit import emit
-from bnnedge.simulation import Core, FifoFill, SimulationConfig, check, simulate
+from bnnedge.simulation import PATTERNS, Core, FifoFill, SimulationConfig, check, simulate
 from bnnedge.simulation.check import generate_inputs
 from bnnedge.simulation.deadlock import describe, find_deadlock
 from bnnedge.verilated.stream import StreamState
@@ -56,13 +56,14 @@ def test_generated_images_are_equal_with_and_without_stalls(rtl: Path, cache: Pa
     result = check(rtl, config, cache=cache, progress=lambda *done: seen.append(done))
     assert (result.images, result.elements, result.generated) == (60, 3, True)
     assert result.interval_cycles == result.predicted_interval_cycles == 12
-    assert [run.stall for run in result.runs] == [0.0, 0.4]
+    assert [run.stall for run in result.runs] == [0.0, 0.4, *[None] * len(PATTERNS)]
+    assert [run.images for run in result.runs] == [60, 60, *[8] * len(PATTERNS)]
     assert all(run.cycles_per_s > 0 and run.latency_cycles > 12 for run in result.runs)
     assert result.runs[1].interval_cycles >= 12
     first = FifoFill(name="0_mvu0_fifo", depth_words=4, high_water_words=4)
     assert all(run.fifos[0] == first for run in result.runs)
     assert [fifo.name for fifo in result.runs[0].fifos] == [f"{i}_mvu{i}_fifo" for i in range(3)]
-    assert seen[-1] == (120, 120)
+    assert seen[-1] == (120 + 8 * len(PATTERNS),) * 2
 
 
 def test_a_given_batch_is_encoded_and_its_first_images_are_used(rtl: Path, cache: Path) -> None:

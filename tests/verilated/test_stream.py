@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 from bnnedge.errors import SimulationError, ToolFailedError
+from bnnedge.verilated.stalls import Hold, Stalls
 from bnnedge.verilated.stream import Pace, StreamModel, StreamPorts, StreamState, StuckError
 from tests.processes import listen_to_ctrl_c
 
@@ -36,7 +37,7 @@ def test_every_beat_of_any_width_arrives_in_order(
     width: int, stalls: tuple[float, float], cache: Path
 ) -> None:
     sent = beats(500, width)
-    got = passthrough(width, cache).run(sent, 500, stall_in=stalls[0], stall_out=stalls[1])
+    got = passthrough(width, cache).run(sent, 500, stalls=Stalls.at_ends(*stalls))
     assert (got.outputs == sent).all()
 
 
@@ -49,14 +50,14 @@ def test_without_stalls_one_beat_passes_per_cycle(cache: Path) -> None:
 def test_stalls_are_reproduced_by_their_seed_and_differ_between_seeds(cache: Path) -> None:
     model = passthrough(13, cache)
     runs = [
-        model.run(beats(200, 13), 200, stall_in=0.5, stall_out=0.5, seed=seed).out_cycles.tolist()
+        model.run(beats(200, 13), 200, stalls=Stalls.at_ends(0.5), seed=seed).out_cycles.tolist()
         for seed in (1, 1, 2)
     ]
     assert runs[0] == runs[1] != runs[2]
 
 
 def test_a_stall_of_one_half_costs_about_that_many_cycles(cache: Path) -> None:
-    got = passthrough(13, cache).run(beats(2000, 13), 2000, stall_in=0.5)
+    got = passthrough(13, cache).run(beats(2000, 13), 2000, stalls=Stalls.at_ends(0.5, 0.0))
     assert 3600 < got.out_cycles[-1] < 4400
 
 
@@ -92,7 +93,7 @@ def test_each_fault_is_reported_as_itself(
     # Ready must be low while the faulty beat waits; this seed does that.
     stall = 0.9 if code in (0xF0, 0xF1, 0xF2) else 0.0
     with pytest.raises(SimulationError) as caught:
-        misbehaving.run(sent, 4, stall_out=stall, seed=1, watchdog_cycles=500)
+        misbehaving.run(sent, 4, stalls=Stalls.at_ends(0.0, stall), seed=1, watchdog_cycles=500)
     assert message in str(caught.value)
     assert str(caught.value).startswith("misbehaving, cycle ")
 
@@ -173,13 +174,53 @@ def test_any_number_of_streams_is_watched(stages: int, cache: Path) -> None:
         assert f"{words} s{gate + 1}, s{stages}, output ready but not valid" in str(caught.value)
 
 
+@pytest.mark.parametrize("stages", [7, 64, 150])
+def test_gates_hold_up_every_stream_and_lose_nothing(stages: int, cache: Path) -> None:
+    model, sent = line(stages, cache), beats(2000, 7)
+    ragged = Stalls(name="ragged", inner=Hold(share=0.3))
+    runs = [model.run(sent, 2000, stalls=ragged, seed=seed) for seed in (1, 1, 2)]
+    for run in runs:
+        assert (run.outputs == sent).all()
+        assert [a.transfers for a in run.activity] == [2000] * (stages + 1)
+        for stream in run.activity:
+            assert min(stream.stalled_cycles, stream.starved_cycles) > 0.05 * stream.cycles
+    assert runs[0].out_cycles.tolist() == runs[1].out_cycles.tolist()
+    assert runs[0].out_cycles.tolist() != runs[2].out_cycles.tolist()
+
+
+def test_a_gate_leaves_a_stream_alone_that_was_held_up_enough(cache: Path) -> None:
+    hold = Hold(share=0.7, pause_images=0.5)
+    stalls = Stalls(name="pauses", inner=hold, enough=0.1)
+    sent = beats(200, 7)
+    pace = Pace(image_beats=1, interval_cycles=100)
+    got = line(7, cache).run(sent, 200, stalls=stalls, image_cycles=100, pace=pace)
+    assert (got.outputs == sent).all()
+    for stream in got.activity:
+        assert 0.1 < stream.stalled_cycles / stream.cycles < 0.2
+
+
+def test_pauses_are_as_long_and_as_many_as_asked(cache: Path) -> None:
+    slow = Stalls(name="slow", output=Hold(share=0.75, pause_images=2))
+    got = passthrough(8, cache).run(beats(20_000, 8), 20_000, stalls=slow, image_cycles=15)
+    waits = np.diff(got.out_cycles)
+    pauses = waits[waits > 1] - 1
+    assert pauses.mean() == pytest.approx(30, rel=0.1)
+    assert pauses.sum() / got.out_cycles[-1] == pytest.approx(0.75, abs=0.03)
+
+
+@pytest.mark.parametrize("hold", [{"share": 1.0}, {"share": -0.1}, {"pause_images": -1}])
+def test_a_hold_out_of_range_is_refused(hold: dict[str, float]) -> None:
+    with pytest.raises(SimulationError, match=r"wanted a share in \[0, 1\) and pauses >= 0"):
+        Hold(**hold)
+
+
 @pytest.mark.parametrize("stalls", [(0.0, 0.0), (0.6, 0.2), (0.1, 0.7)])
 def test_high_water_is_the_most_that_was_ever_inside(
     stalls: tuple[float, float], cache: Path
 ) -> None:
     model = line(70, cache)
     fifos = [("s0", "s70"), ("s3", "s4"), ("s69", "s70"), ("s60", "s66"), ("s60", "s70")]
-    got = model.run(beats(500, 7), 500, stall_in=stalls[0], stall_out=stalls[1], fifos=fifos)
+    got = model.run(beats(500, 7), 500, stalls=Stalls.at_ends(*stalls), fifos=fifos)
     inside = np.zeros(got.cycles, np.int64)
     np.add.at(inside, got.in_cycles, 1)
     np.subtract.at(inside, got.out_cycles, 1)
@@ -197,7 +238,7 @@ def test_paced_images_begin_at_least_an_interval_apart(cache: Path) -> None:
     got = model.run(beats(12, 7), 12, pace=pace, fifos=[("s0", "s7")])
     assert got.in_cycles.tolist() == [0, 3, 6, 10, 13, 16, 20, 23, 26, 30, 33, 36]
     assert got.high_water == (3,)
-    got = model.run(beats(300, 7), 300, pace=pace, stall_in=0.3, stall_out=0.7)
+    got = model.run(beats(300, 7), 300, pace=pace, stalls=Stalls.at_ends(0.3, 0.7))
     assert np.diff(got.in_cycles[::3]).min() == 10
     assert got.in_cycles[-1] > 1000
 
@@ -309,6 +350,7 @@ def test_ctrl_c_stops_a_long_simulation(cache: Path) -> None:
     script = f"""
 import numpy as np
 from pathlib import Path
+from bnnedge.verilated.stalls import Hold, Stalls
 from bnnedge.verilated.stream import StreamModel, StreamPorts
 
 model = StreamModel(
@@ -320,7 +362,8 @@ model = StreamModel(
 )
 beats = np.zeros((10_000_000, 1), np.uint8)
 said = lambda done: print("running", flush=True)
-model.run(beats, len(beats), stall_in=0.999, watchdog_cycles=10**9, progress=said)
+slow = Stalls.at_ends(0.999, 0.0)
+model.run(beats, len(beats), stalls=slow, watchdog_cycles=10**9, progress=said)
 """
     child = subprocess.Popen(
         [sys.executable, "-c", script],

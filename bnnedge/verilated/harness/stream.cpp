@@ -19,6 +19,10 @@
 
 using bnnedge::Random;
 
+// Verilator's signals behind a forceable one: `En`, bits that are forced, and `Val`, to what.
+#define FORCED(name, part) FORCED_OF(name, part)
+#define FORCED_OF(name, part) name##__Vforce##part
+
 namespace {
 
 // The numbers are known to stream.py (`_Status`).
@@ -35,6 +39,12 @@ enum Status : int32_t {
 
 constexpr int64_t RESET_CYCLES = 4;
 
+// Chances in units of 2^-32. Mirrored by stream.py (`_Hold`).
+struct Hold {
+    uint32_t begin;     // that a pause begins in a cycle,
+    uint32_t continue_; // and that one goes on for another cycle
+};
+
 // Mirrored field by field by stream.py (`_Job`).
 struct Job {
     const uint8_t* inputs;
@@ -46,8 +56,8 @@ struct Job {
     int64_t out_beats;
     int64_t watchdog_cycles;
     uint64_t seed;
-    uint32_t stall_in;   // in units of 2^-32
-    uint32_t stall_out;
+    Hold hold_in, hold_out, hold_inner;
+    double enough;  // share of the cycles from which on a stream between kernels is left alone
     int64_t image_beats;      // paced input: an image has so many beats,
     int64_t interval_cycles;  // and begins at least so many cycles after the one before; 0: unpaced
     int64_t streams;
@@ -175,11 +185,74 @@ private:
     StreamBits entered_{}, left_{};
 };
 
+// When a stream is held up: pauses and the time between them, both of geometric length.
+class Gate {
+public:
+    bool step(Random& random, const Hold& hold) {
+        return closed_ = random.below(closed_ ? hold.continue_ : hold.begin);
+    }
+
+private:
+    bool closed_ = false;
+};
+
+// A gate in every stream between kernels: a closed one hides valid from the consumer and ready from
+// the producer. It stays open for a beat that the consumer has seen and not taken.
+//
+// Where `enough` is below 1, a gate begins no pause at a stream that was blocked and starved that
+// often, and ends none at a beat of one that was not blocked that often; the latter only once
+// results flow, since before that one hold would come after the other all along the network.
+class InnerGates {
+public:
+    explicit InnerGates(const Job& job)
+        : hold_{job.hold_inner}, enough_{job.enough}, random_{job.seed * 2 + 0x5DEECE66Dull},
+          gates_(job.streams), blocked_(job.streams), starved_(job.streams) {}
+    bool used() const { return hold_.begin != 0; }
+
+    // The streams that are held up in the coming cycle.
+    const StreamBits& next(int64_t cycle, bool flowing) {
+        const double enough = enough_ * static_cast<double>(cycle);
+        const StreamBits before = closed_;
+        closed_ = {};
+        for (std::size_t stream = 0; stream < gates_.size(); ++stream) {
+            const bool unblocked = blocked_[stream] <= enough;
+            const bool lacks = unblocked || starved_[stream] <= enough;
+            const bool holds = flowing && unblocked && enough_ < 1 && bit_of(before, stream)
+                && bit_of(valid_, stream);
+            const bool closed = holds
+                || gates_[stream].step(random_, {lacks ? hold_.begin : 0, hold_.continue_});
+            closed_[stream / 64] |= uint64_t{closed} << stream % 64;
+        }
+        for (std::size_t word = 0; word < STREAM_WORDS; ++word) closed_[word] &= ~waiting_[word];
+        return closed_;
+    }
+    void saw(const StreamBits& valid, const StreamBits& ready) {
+        for (std::size_t stream = 0; stream < gates_.size(); ++stream) {
+            const bool closed = bit_of(closed_, stream);
+            blocked_[stream] += bit_of(valid, stream) && (closed || !bit_of(ready, stream));
+            starved_[stream] += bit_of(ready, stream) && (closed || !bit_of(valid, stream));
+        }
+        valid_ = valid;
+        for (std::size_t word = 0; word < STREAM_WORDS; ++word) {
+            waiting_[word] = valid[word] & ~ready[word] & ~closed_[word];
+        }
+    }
+    const StreamBits& closed() const { return closed_; }
+
+private:
+    Hold hold_;
+    double enough_;
+    Random random_;
+    std::vector<Gate> gates_;
+    std::vector<int64_t> blocked_, starved_;
+    StreamBits valid_{}, closed_{}, waiting_{};
+};
+
 class Simulation {
 public:
     Simulation(Job& job, const char* data_folder, const char* trace_file)
         : job_{job}, random_in_{job.seed * 2 + 1}, random_out_{~job.seed},
-          high_water_{job}, recorded_(job.streams) {
+          inner_gates_{job}, high_water_{job}, recorded_(job.streams) {
         bnnedge::clear_messages();
         bnnedge::set_data_folder(data_folder);
         context_.randReset(2);  // registers start with random values
@@ -193,6 +266,11 @@ public:
         model_->BNNEDGE_IN_VALID = 0;
         model_->BNNEDGE_OUT_READY = 0;
         clear(model_->BNNEDGE_IN_DATA);
+#ifdef BNNEDGE_STREAM_VALID
+        clear(model_->rootp->FORCED(BNNEDGE_STREAM_VALID, Val));
+        clear(model_->rootp->FORCED(BNNEDGE_STREAM_READY, Val));
+        hold_up({});
+#endif
 #if VM_TRACE_FST
         if (trace_file != nullptr) {
             trace_ = std::make_unique<VerilatedFstC>();
@@ -249,12 +327,13 @@ private:
     Status cycle() {
         Vmodel& model = *model_;
         // Valid, once raised, stays until the beat is taken; ready may fall at any time.
-        if (!in_valid_ && job_.in_done < job_.in_beats && job_.cycle >= in_due_
-            && !random_in_.below(job_.stall_in)) {
+        const bool in_closed = gate_in_.step(random_in_, job_.hold_in);
+        if (!in_valid_ && job_.in_done < job_.in_beats && job_.cycle >= in_due_ && !in_closed) {
             in_valid_ = true;
             std::memcpy(&model.BNNEDGE_IN_DATA, job_.inputs + job_.in_done * IN_BYTES, IN_BYTES);
         }
-        const bool out_ready = !random_out_.below(job_.stall_out);
+        const bool out_ready = !gate_out_.step(random_out_, job_.hold_out);
+        if (inner_gates_.used()) hold_up(inner_gates_.next(job_.cycle, job_.out_done > 0));
         model.BNNEDGE_IN_VALID = in_valid_;
         model.BNNEDGE_OUT_READY = out_ready;
         edge(0);
@@ -324,17 +403,26 @@ private:
         in_due_ = image_start_ + (beat + 1) * job_.interval_cycles / job_.image_beats;
     }
 
+    void hold_up([[maybe_unused]] const StreamBits& streams) {
+#ifdef BNNEDGE_STREAM_VALID
+        std::memcpy(&model_->rootp->FORCED(BNNEDGE_STREAM_VALID, En), &streams, STREAM_BYTES);
+        std::memcpy(&model_->rootp->FORCED(BNNEDGE_STREAM_READY, En), &streams, STREAM_BYTES);
+#endif
+    }
+
     void observe_streams() {
 #ifdef BNNEDGE_STREAM_VALID
         std::memcpy(&valid_, &model_->rootp->BNNEDGE_STREAM_VALID, STREAM_BYTES);
         std::memcpy(&ready_, &model_->rootp->BNNEDGE_STREAM_READY, STREAM_BYTES);
+        if (inner_gates_.used()) inner_gates_.saw(valid_, ready_);
         if (job_.out_done == job_.out_beats) return;  // the silence at the end says nothing
+        const StreamBits& closed = inner_gates_.closed();
         StreamBits transfers;
         for (std::size_t word = 0; word < STREAM_WORDS; ++word) {
-            transfers[word] = valid_[word] & ready_[word];
+            transfers[word] = valid_[word] & ready_[word] & ~closed[word];
             transfers_[word].add(transfers[word]);
-            stalled_[word].add(valid_[word] & ~ready_[word]);
-            starved_[word].add(ready_[word] & ~valid_[word]);
+            stalled_[word].add(valid_[word] & ~transfers[word]);
+            starved_[word].add(ready_[word] & ~transfers[word]);
         }
         if (job_.fifos > 0) high_water_.add(transfers);
 #ifdef BNNEDGE_TAPS
@@ -372,6 +460,8 @@ private:
 #endif
     Random random_in_;
     Random random_out_;
+    Gate gate_in_, gate_out_;
+    InnerGates inner_gates_;
     StreamBits valid_{}, ready_{};
     StreamCounter transfers_, stalled_, starved_;
     HighWater high_water_;
