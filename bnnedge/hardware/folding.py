@@ -182,7 +182,9 @@ def read_folding(path: Path, graph: Dataflow) -> Folding:
     layers = {layer.node.name: layer for layer in layers_of(graph)}
     if set(folding) != set(layers):
         raise FoldingError(
-            f"{path}: wanted the nodes {', '.join(layers)}, got {', '.join(folding)}"
+            f"{path}: wanted the nodes {', '.join(layers)}, got {', '.join(folding)}",
+            remedy="give PE and SIMD of every matrix-vector unit by the name that it has in the"
+            " Dataflow, and nothing else; Defaults may be there if it is {}",
         )
     for name, layer in layers.items():
         _require_divisors(path, layer, folding[name])
@@ -192,12 +194,16 @@ def read_folding(path: Path, graph: Dataflow) -> Folding:
 def load_folding(path: Path) -> Folding:
     """Read {"<node>": {"PE": p, "SIMD": s}} for whatever network it is meant.
 
+    An empty "Defaults" beside them, which FINN's folding files have, says nothing and is taken.
+
     Raises:
         FoldingError: unreadable, or PE or SIMD are no numbers of at least 1.
     """
     record = load_json(path, raises=FoldingError)
     if not isinstance(record, dict):
         raise FoldingError(f"{path}: wanted the nodes of a network, got {type(record).__name__}")
+    if record.get("Defaults") == {}:
+        record = {name: fold for name, fold in record.items() if name != "Defaults"}
     for name, fold in record.items():
         where = f"{path}: {shown(name)}"
         if not isinstance(fold, dict) or set(fold) != {"PE", "SIMD"}:

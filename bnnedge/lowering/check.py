@@ -28,10 +28,12 @@ from bnnedge.dataflow.encoding import Bits
 from bnnedge.errors import LoweringError, MismatchError
 from bnnedge.lowering.execute import Runner
 from bnnedge.lowering.layout import Layout
+from bnnedge.lowering.node_checks import class_output
 from bnnedge.lowering.notes import Lift
 from bnnedge.lowering.read import stream_names
 from bnnedge.lowering.regions import RegionProbe
-from bnnedge.lowering.structure import Structure, called, class_output, find_structure, logits_of
+from bnnedge.lowering.structure import Structure, find_structure, logits_of
+from bnnedge.lowering.vocabulary import called
 
 Inputs = NDArray[np.float32]
 _CHUNK = 1000  # images at a time: bounds memory, not results

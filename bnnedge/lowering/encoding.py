@@ -17,8 +17,9 @@ from bnnedge.errors import LoweringError
 from bnnedge.lowering.execute import Runner, Tensors
 from bnnedge.lowering.layout import VECTORS, Layout, follow
 from bnnedge.lowering.notes import is_exact_factor
-from bnnedge.lowering.structure import INPUT_ONLY, MAX_POOLS, RESHAPING, Structure, called
+from bnnedge.lowering.structure import Structure
 from bnnedge.lowering.thresholds import two_levels
+from bnnedge.lowering.vocabulary import INPUT_ONLY, MAX_POOLS, RESHAPING, called
 from bnnedge.lowering.windows import window_of
 
 _MAX = float(np.finfo(np.float32).max)
@@ -39,6 +40,7 @@ _QUANTISE = (
     "quantise the input to 8 bits or less (PixelInput, or Brevitas' QuantIdentity), in the same way"
     " everywhere, and binarise the weights"
 )
+_DECLARE = "; if the data are ±1 or 0 and 1 already, put a BipolarQuant in front, or annotate them"
 _MAX_KEY = int(to_key(np.array([_MAX], np.float32))[0])
 
 
@@ -66,6 +68,9 @@ class InputRegion:
         self._elements = int(np.prod(self._shape))
         where = called(structure.input[-1]) if structure.input else f"input {structure.source}"
         self._where = f"{where}, before {called(structure.layers[0])}"
+        # Nothing in the file says that data which enter a layer as they are have two values.
+        declare = "" if structure.input else _DECLARE
+        self._quantise = f"{_QUANTISE}{declare}"
         self.low, self.high = 0.0, 0.0
         self.scale = np.float32(1)
 
@@ -128,10 +133,10 @@ class InputRegion:
         channels = entry[1] if is_map else 1
         keys, made = self._staircase(channels)
         levels = np.unique(made).astype(np.float64)
-        self.scale, ints = self._grid(levels)
+        self.scale, ints = self._grid(levels, made)
         stairs = ints[np.searchsorted(levels, made.astype(np.float64))]
         if (source < 0).any() or (np.diff(stairs, axis=0) < 0).any():
-            raise LoweringError(f"{self._where}: {_UNQUANTISED}", remedy=_QUANTISE)
+            raise LoweringError(f"{self._where}: {_UNQUANTISED}", remedy=self._quantise)
         if (stairs == stairs[:, :1]).all():
             stairs = stairs[:, :1]
         element = _integer_type(int(ints[0]), int(ints[-1]))
@@ -172,7 +177,7 @@ class InputRegion:
             tops.append(top[done])
             low, high, bottom, top = (part[~done] for part in (low, high, bottom, top))
             if len(low) > _MOST_STEPS:
-                raise LoweringError(f"{self._where}: {_UNQUANTISED}", remedy=_QUANTISE)
+                raise LoweringError(f"{self._where}: {_UNQUANTISED}", remedy=self._quantise)
             middle = low + (high - low) // 2
             at = self._constant(middle, channels)
             left, right = (at != bottom).any(axis=1), (at != top).any(axis=1)
@@ -191,15 +196,20 @@ class InputRegion:
             values = values.reshape(len(part), channels, -1)
             if (values != values[:, :, :1]).any() or not np.isfinite(values).all():
                 raise LoweringError(
-                    f"{self._where}: {_UNQUANTISED} (its places differ)", remedy=_QUANTISE
+                    f"{self._where}: {_UNQUANTISED} (its places differ)", remedy=self._quantise
                 )
             parts.append(values[:, :, 0])
         return np.concatenate(parts)
 
-    def _grid(self, levels: NDArray[np.float64]) -> tuple[np.float32, NDArray[np.int64]]:
-        """A scale of which all levels are multiples, and which."""
+    def _grid(
+        self, levels: NDArray[np.float64], made: NDArray[np.float32]
+    ) -> tuple[np.float32, NDArray[np.int64]]:
+        """A scale of which all levels are multiples, and which; `made`: those of each channel."""
         if len(levels) < 2:
-            raise LoweringError(f"{self._where}: gives one value only")
+            raise LoweringError(
+                f"{self._where}: gives one value only",
+                remedy="let the first layer see the input",
+            )
         gap = np.diff(levels).min()
         ints = np.rint(levels / gap).astype(np.int64)
         largest = np.abs(ints).argmax()
@@ -208,7 +218,15 @@ class InputRegion:
         if is_exact_factor(np.array([scale])):
             wrong = ints * np.float64(scale) != levels
         if wrong.any() or ints[-1] - ints[0] > 255 or np.abs(ints).max() > 255:
-            raise LoweringError(f"{self._where}: {_UNQUANTISED}", remedy=_QUANTISE)
+            if all(len(np.unique(channel)) <= 256 for channel in made.T):
+                raise LoweringError(
+                    f"{self._where}: the first layer sees quantised values from {levels[0]:.6g} to"
+                    f" {levels[-1]:.6g}, but with an offset, or with a scale in each channel;"
+                    " wanted integers times one scale",
+                    remedy="leave the normalisation to the BatchNormalization behind the layer, and"
+                    " give the layer x or x / 255 (PixelInput, or Brevitas' QuantIdentity)",
+                )
+            raise LoweringError(f"{self._where}: {_UNQUANTISED}", remedy=self._quantise)
         return scale, ints
 
     def _verify_integers(self, encoding: IntegerEncoding, keys: NDArray[np.int64]) -> None:
@@ -230,7 +248,7 @@ class InputRegion:
                 raise LoweringError(
                     f"{self._where}: its value {place} is not a staircase of {of}"
                     f" (wanted {got[row, place]}, got {values[row, place]})",
-                    remedy=_QUANTISE,
+                    remedy=self._quantise,
                 )
 
     def sign_zeros(self, encoding: ThresholdEncoding) -> dict[str, float]:
@@ -351,7 +369,7 @@ def _check_order(model: ModelWrapper, structure: Structure) -> None:
     layouts: dict[str, Layout] = {}
     for number, pool in enumerate(pools):
         if number and not layouts[pool.input[0]].is_map:
-            raise LoweringError(f"{called(pool)}: wanted to pool data (N, C, H, W)")
+            layouts[pool.input[0]].refuse(pool)
         tensor = str(pool.output[0])
         start = Layout.behind(pool, model.get_tensor_shape(tensor))
         stop = pools[number + 1] if number + 1 < len(pools) else None

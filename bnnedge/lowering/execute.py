@@ -74,7 +74,11 @@ class Runner:
                 context[name] = value
         except Exception as error:
             first = str(error).strip().splitlines()[0][:200]
-            raise LoweringError(f"node {node.name} ({node.op_type}) cannot run: {first}") from error
+            raise LoweringError(
+                f"node {node.name} ({node.op_type}) cannot run: {first}",
+                remedy="its inputs or attributes are not what ONNX or QONNX defines; for an old"
+                " opset, convert the model to a newer one with onnx.version_converter",
+            ) from error
         if node.name in self._signs:
             value = context[node.output[0]]
             context[node.output[0]] = np.where(value == 0, self._signs[node.name], value).astype(

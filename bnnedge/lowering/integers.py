@@ -40,7 +40,10 @@ class Codes:
             LoweringError: the multiples are too large, or too many.
         """
         if not np.isfinite(values).all():
-            raise LoweringError(f"{where}: gives NaN or infinity")
+            raise LoweringError(
+                f"{where}: gives NaN or infinity for sums that the layer can give",
+                remedy="look for a division by 0, or a scale of 0, in front of it",
+            )
         levels = np.unique(values).astype(np.float64)
         grid = _lowest_bit(levels)
         if len(levels) <= _MOST_LEVELS and np.abs(levels).max() < _LARGEST_CODE * grid:
@@ -50,8 +53,10 @@ class Codes:
         raise LoweringError(
             f"{where}: takes {len(levels)} values ({shown}, …), which are no small integers times"
             " a power of two",
-            remedy="quantise what branches carry to a few bits, with a scale that is a power of two"
-            " (residual_bits of BinaryResNet, or Brevitas' QuantIdentity)",
+            remedy="quantise what branches, and layers on more than one bit, carry to a few bits"
+            " with a scale that is a power of two (residual_bits of BinaryResNet, or Brevitas'"
+            " QuantIdentity with RestrictValueType.POWER_OF_TWO); sum up (SumPool2d,"
+            " GlobalSumPool) where an average divides by no power of two",
         )
 
     def value_of_one(self, reach: Reach) -> float | None:

@@ -5,14 +5,14 @@ ONNX has (N, C, H, W), and exporters flatten that, or transpose it first.
 """
 
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NoReturn
 
 import numpy as np
 from numpy.typing import NDArray
 
 from bnnedge.errors import LoweringError
 from bnnedge.lowering.execute import Runner
-from bnnedge.lowering.structure import LINEAR, RESHAPING, called
+from bnnedge.lowering.vocabulary import LINEAR, RESHAPING, called
 
 VECTORS = LINEAR - {"Conv"}
 Kept = tuple[NDArray[np.int64], ...]
@@ -25,10 +25,12 @@ class Layout:
     Attributes:
         at: int64, of the tensor's shape with batch 1.
         channels: C.
+        moved_by: the last transpose before it, else the first reshape; "" where there is none.
     """
 
     at: NDArray[np.int64]
     channels: int
+    moved_by: str = ""
 
     @classmethod
     def behind(cls, node: Any, shape: list[int]) -> "Layout":
@@ -49,9 +51,24 @@ class Layout:
     def after(self, runner: Runner, node: Any) -> "Layout":
         """The layout behind a reshaping node."""
         made = runner.run([node], {node.input[0]: self.at.astype(np.float32)})
-        return Layout(at=made[node.output[0]].astype(np.int64), channels=self.channels)
+        moved_by = called(node) if node.op_type == "Transpose" or not self.moved_by else ""
+        return Layout(
+            at=made[node.output[0]].astype(np.int64),
+            channels=self.channels,
+            moved_by=moved_by or self.moved_by,
+        )
 
-    def kept(self, node: Any) -> Kept:
+    def refuse(self, reader: Any | None) -> NoReturn:
+        """Say how the elements lie, which `reader` (None: what follows) cannot take.
+
+        Raises:
+            LoweringError: always; names what moved them.
+        """
+        what, remedy = _arrangement(self)
+        where = "between layers" if reader is None else f"in front of {called(reader)}"
+        raise LoweringError(f"{self.moved_by or 'the graph'}: {what} {where}", remedy=remedy)
+
+    def kept(self, node: Any | None) -> Kept:
         """Per axis, the indices that keep one pixel: its channels, in order.
 
         Raises:
@@ -64,7 +81,7 @@ class Layout:
             for axis in axes
         )
         if not np.array_equal(self.at[np.ix_(*kept)].reshape(-1), np.arange(self.channels)):
-            raise LoweringError(f"{called(node)}: permutes channels between layers")
+            self.refuse(node)
         return kept
 
     def along(self, node: Any, constant: NDArray[Any], axis: int | None) -> NDArray[Any]:
@@ -104,6 +121,29 @@ class Layout:
                 remedy="normalise before flattening",
             )
         return cut
+
+
+def _arrangement(layout: Layout) -> tuple[str, str]:
+    """How elements lie that are not (N, C, H, W), and what to do about it."""
+    at, count = layout.at, layout.channels
+    if np.array_equal(at.reshape(-1), np.arange(at.size)):
+        return (
+            "leaves the channels last",
+            "only a transpose to (N, H, W, C) and back may stand between layers on images",
+        )
+    planes = at.reshape(count, -1)
+    if (planes % count == planes[:, :1] % count).all():
+        if (planes // count == np.arange(planes.shape[1])).all():
+            return (
+                "shuffles the channels",
+                "put the order into the weights: permute the input channels of the layer behind it,"
+                " or the output channels of the layer before it",
+            )
+        return "moves pixels, such as by swapping height and width,", "keep (N, C, H, W)"
+    return (
+        "mixes channels and pixels",
+        "keep (N, C, H, W) between layers on images, and flatten in front of MatMul or Gemm only",
+    )
 
 
 def _map(shape: list[int]) -> NDArray[np.int64]:

@@ -15,7 +15,8 @@ from onnx.external_data_helper import ExternalDataInfo, uses_external_data
 
 from bnnedge.dataflow.streams import MOST_ELEMENTS
 from bnnedge.errors import LoweringError
-from bnnedge.lowering.structure import called
+from bnnedge.lowering.foreign_ops import why_refused
+from bnnedge.lowering.vocabulary import called
 
 MAX_BYTES = 1 << 30  # a 3×4096 MLP in float32 is 210 MB
 MOST_NODES = 10_000
@@ -119,7 +120,9 @@ def check_graph(graph: onnx.GraphProto) -> None:
     """
     _check_nodes(graph.node)
     if graph.sparse_initializer:
-        raise LoweringError("the graph has sparse constants, wanted dense ones")
+        raise LoweringError(
+            "the graph has sparse constants, wanted dense ones", remedy="store dense tensors"
+        )
     for tensor in graph.initializer:
         _check_name(tensor.name)
         _check_tensor(tensor, f"constant {_shown(tensor.name)}")
@@ -207,7 +210,8 @@ def _check_attribute(node: Any, given: onnx.AttributeProto) -> None:
     _check_name(given.name)
     what = f"{called(node)}: {given.name}"
     if given.HasField("g") or given.graphs:
-        raise LoweringError(f"{called(node)}: control flow is not static")
+        why, remedy = why_refused("Loop", 1, ())
+        raise LoweringError(f"{called(node)}: {why}", remedy=remedy)
     if given.HasField("sparse_tensor") or given.sparse_tensors:
         raise LoweringError(f"{called(node)}: wanted a dense tensor of numbers")
     for tensor in (*([given.t] if given.HasField("t") else []), *given.tensors):

@@ -1,5 +1,6 @@
 """Reading a model file: every way in which it can be broken is one line that names it."""
 
+import math
 from pathlib import Path
 from typing import Any
 
@@ -28,6 +29,8 @@ from bnnedge.errors import LoweringError
 from bnnedge.filekinds import ONNX, refuse_other_file
 from bnnedge.files import read_bytes_bounded
 from bnnedge.lowering.execute import QONNX_DOMAIN
+from bnnedge.lowering.fit import check_fit, check_windows
+from bnnedge.lowering.foreign_ops import why_domain_refused
 from bnnedge.lowering.guard import guarded
 from bnnedge.lowering.limits import (
     MAX_BYTES,
@@ -36,9 +39,10 @@ from bnnedge.lowering.limits import (
     check_graph,
     check_shapes,
 )
+from bnnedge.lowering.obstacles import check_network
 from bnnedge.lowering.passes.binarise_input import DECLARED_INPUT, BinariseInput
 from bnnedge.lowering.passes.edit import Inserter
-from bnnedge.lowering.structure import ELEMENTWISE, RESHAPING, attribute, called
+from bnnedge.lowering.vocabulary import ELEMENTWISE, RESHAPING, attribute, called
 from bnnedge.lowering.windows import resolve_ceil_mode
 from bnnedge.lowering.wire import parsed_bytes
 
@@ -48,9 +52,11 @@ _TIDY_SECONDS = 600  # of a large model, which is quadratic in its nodes
 ENCODING_KEY = "bnnedge.encoding"
 _INTEGER_KEY = "bnnedge.integer_input"
 _QONNX_ALIASES = {"finn", "finn.custom_op.general", "onnx.brevitas", QONNX_DOMAIN}
-QONNX_OPS = {"BipolarQuant", "MultiThreshold", "XnorPopcountMatMul"}
-_MULTI_BIT = {"Quant", "IntQuant", "Trunc", "FloatQuant"}
 _MODEL = onnx.ModelProto.DESCRIPTOR
+_QONNX_OPS = {
+    *("BipolarQuant", "MultiThreshold", "XnorPopcountMatMul"),
+    *("Quant", "IntQuant", "Trunc", "FloatQuant"),
+}
 _OPSETS = range(7, onnx.defs.onnx_opset_version() + 1)
 
 
@@ -174,12 +180,16 @@ def _clean_up(model: onnx.ModelProto) -> ModelWrapper:
     _name_nodes(copy.graph)
     _normalise_domains(copy)
     _constants_to_initializers(copy.graph)
+    check_network(copy)
+    _write_kernel_shapes(copy.graph)
     wrapper = ModelWrapper(copy, fix_missing_initializer_valueinfo=False)
     wrapper = wrapper.transform(RemoveStaticGraphInputs(), make_deepcopy=False)
     wrapper = wrapper.transform(SortGraph())
+    given = tuple(dim.dim_value for dim in wrapper.graph.input[0].type.tensor_type.shape.dim)
     _fix_batch(wrapper)
     wrapper = wrapper.transform(InferShapes())
     check_shapes(wrapper.graph)
+    check_windows(wrapper)
     _resolve_ceil_modes(wrapper)
     # Weights behind a BipolarQuant, a Sign or a Transpose are constants like any other.
     wrapper = wrapper.transform(FoldConstants(exclude_op_types=[]))
@@ -188,6 +198,7 @@ def _clean_up(model: onnx.ModelProto) -> ModelWrapper:
     wrapper = wrapper.transform(GiveUniqueParameterTensors())
     wrapper = wrapper.transform(RemoveUnusedNodes())
     wrapper = wrapper.transform(RemoveUnusedTensors())
+    check_fit(wrapper, given)
     wrapper = wrapper.transform(BinariseInput())
     # Annotations are claims; what lowering relies on, it derives.
     del wrapper.graph.quantization_annotation[:]
@@ -200,7 +211,7 @@ def _check_opset(model: onnx.ModelProto) -> None:
     if version not in _OPSETS:
         raise LoweringError(
             f"the graph is of ONNX opset {version}, wanted {_OPSETS.start} to {_OPSETS.stop - 1}",
-            remedy="export it with another opset_version",
+            remedy="export it with opset_version=17, or convert it with onnx.version_converter",
         )
     # qonnx reads the first entry as ONNX's own.
     others = [(o.domain, o.version) for o in model.opset_import if o.domain not in ("", "ai.onnx")]
@@ -221,18 +232,13 @@ def _name_nodes(graph: Any) -> None:
 
 def _normalise_domains(model: onnx.ModelProto) -> None:
     for node in model.graph.node:
-        if node.op_type in QONNX_OPS | _MULTI_BIT and node.domain in _QONNX_ALIASES:
+        if node.op_type in _QONNX_OPS and node.domain in _QONNX_ALIASES:
             node.domain = QONNX_DOMAIN
         elif node.domain == "ai.onnx":
             node.domain = ""
         if node.domain not in ("", QONNX_DOMAIN):
-            raise LoweringError(
-                f"{called(node)}: op of the unknown domain {node.domain}",
-                remedy="export standard ONNX or QONNX, before hardware ops are inserted",
-            )
-        for given in node.attribute:
-            if given.type in (onnx.AttributeProto.GRAPH, onnx.AttributeProto.GRAPHS):
-                raise LoweringError(f"{called(node)}: control flow is not static")
+            why, remedy = why_domain_refused(node.domain)
+            raise LoweringError(f"{called(node)}: {why}", remedy=remedy)
     if QONNX_DOMAIN not in {opset.domain for opset in model.opset_import}:
         model.opset_import.append(onnx.helper.make_opsetid(QONNX_DOMAIN, 2))
 
@@ -247,32 +253,56 @@ def _constants_to_initializers(graph: Any) -> None:
         elif attribute.name in ("value_int", "value_ints"):
             value = onnx.numpy_helper.from_array(np.asarray(value, np.int64))
         elif attribute.name != "value":
-            raise LoweringError(f"{called(node)}: wanted a dense tensor of numbers")
+            raise LoweringError(
+                f"{called(node)}: wanted a dense tensor of numbers, got {attribute.name}",
+                remedy="store dense tensors of numbers",
+            )
         value.name = node.output[0]
         graph.initializer.append(value)
         graph.node.remove(node)
 
 
+def _write_kernel_shapes(graph: Any) -> None:
+    """Let every Conv by constants say its kernel's shape: onnx compares it with the data's rank.
+
+    Without it, shape inference reads beyond the data's dimensions.
+    """
+    sizes = {tensor.name: tuple(tensor.dims) for tensor in graph.initializer}
+    for node in graph.node:
+        known = [name for name in node.input if name in sizes]
+        if node.op_type == "Conv" and len(node.input) > 1 and node.input[1] in sizes:
+            if get_by_name(node.attribute, "kernel_shape") is None:
+                shape = list(sizes[node.input[1]][2:])
+                node.attribute.append(onnx.helper.make_attribute("kernel_shape", shape))
+        elif node.op_type in ELEMENTWISE and known == [name for name in node.input if name]:
+            sizes[node.output[0]] = max((sizes[name] for name in known), key=math.prod)
+
+
 def _fix_batch(model: ModelWrapper) -> None:
     """Set the leading dimension to 1; every other one must be a number."""
-    if len(model.graph.input) != 1:
-        names = ", ".join(value.name for value in model.graph.input)
-        raise LoweringError(f"wanted one graph input, got {len(model.graph.input)} ({names})")
     value = model.graph.input[0]
     if value.type.tensor_type.elem_type != TensorProto.FLOAT:
         _cast_input(model)
+    if not value.type.tensor_type.HasField("shape"):
+        raise LoweringError(
+            f"input {value.name}: its shape is not in the file",
+            remedy="export with a fixed input shape (batch, …)",
+        )
     dims = value.type.tensor_type.shape.dim
     if len(dims) < 2:
         raise LoweringError(
             f"input {value.name}: wanted a leading batch dimension, got rank {len(dims)}",
             remedy="export with inputs of shape (batch, …)",
         )
-    dynamic = [i for i, dim in enumerate(dims) if i and dim.dim_value < 1]
-    if dynamic:
-        raise LoweringError(
-            f"input {value.name}: dimension {dynamic[0]} is dynamic, only the batch may be",
-            remedy="export with a fixed input shape",
-        )
+    for place, dim in enumerate(dims):
+        if place and dim.dim_value < 1:
+            what = "dynamic, only the batch may be"
+            if dim.HasField("dim_value"):
+                what = f"{dim.dim_value}, wanted 1 or more"
+            raise LoweringError(
+                f"input {value.name}: dimension {place} is {what}",
+                remedy="export with a fixed input shape",
+            )
     if dims[0].dim_value != 1:
         before = dims[0].dim_value
         dims[0].dim_value = 1

@@ -84,7 +84,8 @@ def lower_model(model_onnx: Path, config: LoweringConfig) -> Lowered:
     from bnnedge.lowering.load import encoding_name, input_remarks, read, round_integer_input
     from bnnedge.lowering.notes import Notes
     from bnnedge.lowering.read import read_dataflow
-    from bnnedge.lowering.structure import called, find_structure
+    from bnnedge.lowering.structure import find_structure
+    from bnnedge.lowering.vocabulary import called
 
     model = read(model_onnx)
     if not is_binarised(model, find_structure(model)):

@@ -29,15 +29,8 @@ from bnnedge.dataflow import (
 )
 from bnnedge.lowering.passes.absorb_regions import probe_of
 from bnnedge.lowering.regions import padding_classes
-from bnnedge.lowering.structure import (
-    MAX_POOLS,
-    SUMS,
-    Kind,
-    Region,
-    Structure,
-    attribute,
-    pad_amounts,
-)
+from bnnedge.lowering.structure import Kind, Region, Structure, pad_amounts
+from bnnedge.lowering.vocabulary import MAX_POOLS, SUMS, attribute
 from bnnedge.lowering.windows import pad_of, slice_of, window_of
 
 

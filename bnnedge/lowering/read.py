@@ -26,8 +26,9 @@ from bnnedge.errors import LoweringError
 from bnnedge.lowering.integers import run_all
 from bnnedge.lowering.nodes import NodeReader, flips_of, thresholds_of
 from bnnedge.lowering.passes.absorb_regions import probe_of
-from bnnedge.lowering.structure import MAX_POOLS, Structure, called, find_structure
+from bnnedge.lowering.structure import Structure, find_structure
 from bnnedge.lowering.thresholds import chunks
+from bnnedge.lowering.vocabulary import MAX_POOLS, called
 
 _MOST_SCORE_BITS = 1 << 20  # all block RAM of a small FPGA
 _MOST_SOFTMAX_SPAN = 64  # exp(-64) is far from float32's smallest number

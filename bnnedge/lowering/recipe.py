@@ -32,7 +32,7 @@ from bnnedge.lowering.passes.convert_conv import ConvertConv
 from bnnedge.lowering.passes.convert_gemm import ConvertGemm
 from bnnedge.lowering.passes.convert_xnor import ConvertXnor
 from bnnedge.lowering.passes.lift_weight_scales import LiftWeightScales
-from bnnedge.lowering.structure import attribute
+from bnnedge.lowering.vocabulary import attribute
 from bnnedge.lowering.windows import window_of
 
 

@@ -18,7 +18,8 @@ from bnnedge.errors import LoweringError
 from bnnedge.lowering.execute import Runner, Tensors
 from bnnedge.lowering.layout import Layout, follow
 from bnnedge.lowering.rounding import Grid
-from bnnedge.lowering.structure import MAX_POOLS, RESHAPING, Region, called
+from bnnedge.lowering.structure import Region
+from bnnedge.lowering.vocabulary import MAX_POOLS, RESHAPING, called
 from bnnedge.lowering.windows import window_of
 
 Floats = NDArray[np.float32]
@@ -49,7 +50,7 @@ class RegionProbe:
         for barrier, section in zip((region.start, *region.pools), region.sections, strict=True):
             tensor = str(barrier.output[0])
             if barrier is not region.start and not self.layouts[barrier.input[0]].is_map:
-                raise LoweringError(f"{called(barrier)}: wanted to pool data (N, C, H, W)")
+                self.layouts[barrier.input[0]].refuse(barrier)
             layout = Layout.behind(barrier, model.get_tensor_shape(tensor))
             self.layouts |= follow(layout, entering, section, tensor)
             for node in section:
@@ -181,10 +182,9 @@ class RegionProbe:
 
     def _one_pixel(self, tensor: str, section: tuple[Any, ...]) -> list[int]:
         layout = self.layouts[tensor]
-        node = section[0] if section else self._region.pools[0] if self._region.pools else None
-        if node is None:
+        if not section and not self._region.pools:
             return [layout.channels, *([1] * (layout.at.ndim - 2))]
-        return [len(indices) for indices in layout.kept(node)[1:]]
+        return [len(indices) for indices in layout.kept(None)[1:]]
 
     def _cut(self, node: Any) -> dict[str, NDArray[Any]]:
         """The constants of an elementwise node for one pixel, by name."""

@@ -17,34 +17,29 @@ from qonnx.core.modelwrapper import ModelWrapper
 from qonnx.util.basic import get_by_name
 
 from bnnedge.errors import LoweringError
-
-LINEAR = {"MatMul", "Gemm", "XnorPopcountMatMul", "Conv"}
-MAX_POOLS = {"MaxPool", "GlobalMaxPool"}
-SUM_POOLS = {"AveragePool", "GlobalAveragePool", "ReduceMean", "ReduceSum"}
-ELEMENTWISE = {
-    *("Add", "Sub", "Mul", "Div", "Neg", "Max", "Min", "Pow", "Abs", "BatchNormalization"),
-    *("Relu", "LeakyRelu", "PRelu", "Clip", "HardSigmoid", "Sigmoid", "Tanh", "Elu", "Selu"),
-    *("Softplus", "Softsign", "Celu", "HardSwish", "Erf", "Exp", "Log", "Sqrt", "Reciprocal"),
-    *("Floor", "Ceil", "Round", "Identity", "Dropout", "Cast", "Where", "Not", "Equal"),
-    *("Greater", "GreaterOrEqual", "Less", "LessOrEqual"),
-    *("And", "Or", "Xor", "Sum", "Mean", "ThresholdedRelu", "CastLike"),
-    *("Sign", "BipolarQuant", "MultiThreshold", "Quant", "IntQuant"),
-}
-RESHAPING = {"Reshape", "Flatten", "Squeeze", "Unsqueeze", "Transpose"}
-INPUT_ONLY = {"Concat", "Expand", "Tile", "Slice", "Gather", "Split"}
-SOFTMAX = {"Softmax", "LogSoftmax"}
-TOP_K = {"TopK", "ArgMax"}
-_MAY_END = SOFTMAX | TOP_K | RESHAPING | {"Cast", "Identity"}
-SUMS = {"Add", "Sub", "Sum"}
-_BRANCHES = (
-    "branches meet in an Add, a Sub or a Concat of integers; the input goes to one layer only"
+from bnnedge.lowering.node_checks import (
+    check_channel_axis,
+    check_channels,
+    check_layer,
+    check_op,
+    check_pad,
+    check_pool,
+    check_top_k,
+    class_output,
+    classes_found,
 )
-_REASONS = {
-    "ConvTranspose": "transposed convolutions cannot be lowered",
-    "Trunc": "more than one bit; wanted BipolarQuant",
-    "FloatQuant": "more than one bit; wanted BipolarQuant",
-    "Im2Col": "a convolution that is a MatMul already; wanted the Conv",
-}
+from bnnedge.lowering.vocabulary import (
+    BRANCHES,
+    LINEAR,
+    MAX_POOLS,
+    MAY_END,
+    SOFTMAX,
+    SUM_POOLS,
+    SUMS,
+    TOP_K,
+    attribute,
+    called,
+)
 
 
 class Kind(enum.Enum):
@@ -163,17 +158,6 @@ class Structure:
         return len(self.regions) == len(self.layers)
 
 
-def called(node: Any) -> str:
-    """A node as errors name it."""
-    return f"node {node.name} ({node.op_type})"
-
-
-def attribute(node: Any, name: str, default: int) -> int:
-    """An integer attribute of a node."""
-    found = get_by_name(node.attribute, name)
-    return default if found is None else int(found.i)
-
-
 def find_structure(model: ModelWrapper) -> Structure:
     """Split a tidy graph into its parts.
 
@@ -185,27 +169,24 @@ def find_structure(model: ModelWrapper) -> Structure:
         LoweringError: names the node that does not fit, and why.
     """
     graph = model.graph
-    if len(graph.output) != 1:
-        names = ", ".join(value.name for value in graph.output)
-        raise LoweringError(
-            f"wanted one graph output, got {len(graph.output)} ({names})",
-            remedy="keep the logits or the class",
-        )
     source = graph.input[0].name
     parts = _Parts(model, source)
     for node in graph.node:
         parts.add(node)
     layers = [part.barrier for part in parts.found if part.kind is Kind.LAYER]
     if not layers:
-        raise LoweringError("the graph has no MatMul, Gemm or Conv that works on its input")
+        raise LoweringError(
+            "the graph has no MatMul, Gemm or Conv that works on its input",
+            remedy="wanted at least one layer of ±1 weights between input and output",
+        )
     softmax, top_k, ending, result = _split_tail(model, [part.nodes for part in parts.found])
     for part in parts.found[1:]:
         if part.kind is Kind.LAYER:
-            _check_layer(model, part.barrier)
+            check_layer(model, part.barrier)
         elif part.kind in (Kind.POOL, Kind.INNER_POOL):
-            _check_pool(model, part.barrier)
+            check_pool(model, part.barrier)
         for node in part.nodes:
-            _check_channels(model, part.barrier, node)
+            check_channels(model, part.barrier, node)
     return Structure(
         input=tuple(parts.found[0].nodes),
         input_pools=tuple(parts.input_pools),
@@ -253,7 +234,7 @@ class _Parts:
     def add(self, node: Any) -> None:
         """Find a node's part, or begin one behind it."""
         inputs = [name for name in node.input if name in self._of]
-        _check_op(self._model, node, inputs)
+        check_op(self._model, node, inputs)
         indices = {self._of[name] for name in inputs}
         if indices == {0}:
             self._check_pooled(node, {self._pooled[name] for name in inputs})
@@ -261,7 +242,7 @@ class _Parts:
         if kind is None:
             (index,) = indices
             if node.op_type == "Pad":
-                _check_pad(self._model, node)
+                check_pad(self._model, node)
                 self._pads[node.output[0]] = node
             else:
                 self.found[index].nodes.append(node)
@@ -284,10 +265,10 @@ class _Parts:
             raise LoweringError(
                 f"{called(node)}: works on the same data as"
                 f" {called(self.input_pools[min(depths)])}",
-                remedy=_BRANCHES,
+                remedy=BRANCHES,
             )
         if max(depths) and not barrier and node.op_type not in SUM_POOLS | {"Pad"}:
-            _check_channels(self._model, self.input_pools[max(depths) - 1], node)
+            check_channels(self._model, self.input_pools[max(depths) - 1], node)
 
     def pad(self, layer: Any) -> Any | None:
         """The explicit Pad in front of a layer."""
@@ -298,23 +279,24 @@ class _Parts:
         at_input = 0 in indices
         if len(indices) > 1 and (at_input or node.op_type not in SUMS | {"Concat"}):
             raise LoweringError(
-                f"{called(node)}: joins two branches ({', '.join(inputs)})", remedy=_BRANCHES
+                f"{called(node)}: joins two branches ({', '.join(inputs)})", remedy=BRANCHES
             )
         if node.op_type in LINEAR and not self._is_sum(node, inputs[0]):
             if at_input and len(self.found) > 1:
                 raise LoweringError(
                     f"{called(node)}: works on the same data as {called(self.found[1].barrier)}",
-                    remedy=_BRANCHES,
+                    remedy=BRANCHES,
                 )
             return Kind.LAYER
         if node.op_type in MAX_POOLS and at_input:
-            _check_pool(self._model, node)
+            check_pool(self._model, node)
             return None
         if node.op_type in LINEAR | MAX_POOLS | SUM_POOLS:
             if at_input:
                 raise LoweringError(
-                    f"{called(node)}: pools in front of the first layer",
-                    remedy="pool before the data reach the network, or behind a layer",
+                    f"{called(node)}: sums or pools in front of the first layer",
+                    remedy="do it before the data reach the network, or behind a layer; only a"
+                    " MaxPool may stand there",
                 )
             return self._pool_kind(node, inputs[0])
         if at_input:
@@ -462,7 +444,10 @@ def _split_tail(
     for region in parts[1:-1]:
         for node in region:
             if node.op_type in SOFTMAX | TOP_K:
-                raise LoweringError(f"{called(node)}: mixes channels between layers")
+                raise LoweringError(
+                    f"{called(node)}: mixes channels between layers",
+                    remedy="wanted it behind the last layer only",
+                )
     tail = parts[-1]
     first = next((i for i, node in enumerate(tail) if node.op_type in SOFTMAX | TOP_K), None)
     output = model.graph.output[0].name
@@ -473,18 +458,18 @@ def _split_tail(
     top_k: Any | None = None
     tensor = ending[0].input[0]
     for node in ending:
-        if node.input[0] != tensor or node.op_type not in _MAY_END:
+        if node.input[0] != tensor or node.op_type not in MAY_END:
             raise LoweringError(
                 f"{called(node)}: does not fit behind {called(ending[0])}",
                 remedy="let the graph end in the logits, a Softmax, or the class",
             )
         tensor = node.output[0]
         if node.op_type in SOFTMAX | TOP_K:
-            _channel_axis(model, node)
+            check_channel_axis(model, node)
         if node.op_type in TOP_K:
             if top_k is not None:
                 raise LoweringError(f"{called(node)}: nothing may follow {called(top_k)}")
-            _check_top_k(model, node)
+            check_top_k(model, node)
             top_k, tensor = node, class_output(node)
         elif node.op_type in SOFTMAX:
             if softmax is not None or top_k is not None:
@@ -497,137 +482,3 @@ def _split_tail(
             f"{called(ending[-1])}: its class should be the graph's output, not {output}"
         )
     return softmax, top_k, ending, str(ending[0].input[0])
-
-
-def _channel_axis(model: ModelWrapper, node: Any) -> None:
-    shape = model.get_tensor_shape(node.input[0])
-    default = 0 if node.op_type == "ArgMax" else -1
-    axis = attribute(node, "axis", default)
-    position = axis % len(shape) if shape else 0
-    if not position or shape[position] != np.prod(shape):
-        raise LoweringError(
-            f"{called(node)}: wanted the channel axis, got axis {axis} of shape {tuple(shape)}"
-        )
-
-
-def class_output(node: Any) -> str:
-    """Name of the tensor with the classes that a TopK or ArgMax finds."""
-    return str(node.output[1] if node.op_type == "TopK" else node.output[0])
-
-
-def classes_found(model: ModelWrapper, node: Any) -> int:
-    """The k of a TopK or ArgMax; 0 if it is no constant."""
-    if node.op_type == "ArgMax":
-        return 1
-    if len(node.input) == 1:  # before opset 10
-        return attribute(node, "k", 0)
-    constant = model.get_initializer(node.input[1])
-    return int(constant.item()) if constant is not None and constant.size == 1 else 0
-
-
-def _check_top_k(model: ModelWrapper, node: Any) -> None:
-    if attribute(node, "select_last_index", 0):
-        raise LoweringError(
-            f"{called(node)}: ties go to the lowest class, not to the last",
-            remedy="export with select_last_index = 0",
-        )
-    if not attribute(node, "largest", 1):
-        raise LoweringError(
-            f"{called(node)}: wanted the largest, got the smallest",
-            remedy="end the graph before it, or take the largest",
-        )
-    k, classes = classes_found(model, node), int(np.prod(model.get_tensor_shape(node.input[0])))
-    if not 1 <= k <= classes:
-        raise LoweringError(
-            f"{called(node)}: wanted a constant k from 1 to the {classes} classes, got"
-            f" {k or 'none'}"
-        )
-    if k > 1 and not attribute(node, "sorted", 1):
-        raise LoweringError(
-            f"{called(node)}: gives {k} classes in no order", remedy="export with sorted = 1"
-        )
-
-
-def _check_op(model: ModelWrapper, node: Any, inputs: list[str]) -> None:
-    known = LINEAR | MAX_POOLS | SUM_POOLS | ELEMENTWISE | RESHAPING | INPUT_ONLY | SOFTMAX | TOP_K
-    known |= {"Pad"}
-    if node.op_type not in known:
-        if node.op_type in _REASONS:
-            raise LoweringError(f"{called(node)}: {_REASONS[node.op_type]}")
-        raise LoweringError(
-            f"{called(node)}: not an op that the lowering knows",
-            remedy="wanted MatMul, Gemm or Conv, pools and elementwise ops between them, and"
-            " one-bit binarisers",
-        )
-    if not inputs:
-        raise LoweringError(f"{called(node)}: depends neither on the input nor on constants alone")
-    if len(inputs) > 1 and node.op_type not in ELEMENTWISE | {"Concat"}:
-        raise LoweringError(
-            f"{called(node)}: joins two branches ({', '.join(inputs)})", remedy=_BRANCHES
-        )
-    if node.op_type == "MultiThreshold":
-        thresholds = model.get_initializer(node.input[1])
-        if thresholds is None or thresholds.ndim != 2:
-            raise LoweringError(f"{called(node)}: wanted constant thresholds (channels, steps)")
-    if node.op_type == "BatchNormalization":
-        training = get_by_name(node.attribute, "training_mode")
-        if training is not None and training.i:
-            raise LoweringError(
-                f"{called(node)}: is in training mode", remedy="export in eval mode"
-            )
-
-
-def _check_layer(model: ModelWrapper, node: Any) -> None:
-    weights = model.get_initializer(node.input[1]) if len(node.input) > 1 else None
-    if weights is None:
-        raise LoweringError(f"{called(node)}: wanted data @ constant weights, in this order")
-    if weights.dtype != np.float32:
-        raise LoweringError(
-            f"{called(node)}: wanted float32 weights, got {weights.dtype}",
-            remedy="export in float32",
-        )
-    wanted = 4 if node.op_type == "Conv" else 2
-    if weights.ndim != wanted:
-        raise LoweringError(
-            f"{called(node)}: wanted {wanted} weight dimensions, got {weights.ndim}",
-            remedy="only fully connected layers and convolutions over (H, W) can be lowered",
-        )
-    shape = model.get_tensor_shape(node.input[0])
-    if not shape or not model.get_tensor_shape(node.output[0]):
-        raise LoweringError(f"{called(node)}: the shapes of its input and output are not known")
-    if node.op_type != "Conv" and int(np.prod(shape[:-1])) != 1:
-        raise LoweringError(
-            f"{called(node)}: wanted one vector per image, got data of shape {tuple(shape)}",
-            remedy="flatten the data before a fully connected layer",
-        )
-
-
-def _check_pad(model: ModelWrapper, node: Any) -> None:
-    consumers = model.find_consumers(node.output[0]) or []
-    if {consumer.op_type for consumer in consumers} != {"Conv"}:
-        raise LoweringError(f"{called(node)}: wanted an explicit Pad right before a Conv")
-
-
-def _check_pool(model: ModelWrapper, node: Any) -> None:
-    shape = model.get_tensor_shape(node.input[0])
-    if not shape or len(shape) != 4 or not model.get_tensor_shape(node.output[0]):
-        raise LoweringError(
-            f"{called(node)}: wanted to pool data of shape (N, C, H, W), got {tuple(shape or ())}"
-        )
-    if len(node.output) > 1:
-        raise LoweringError(f"{called(node)}: the positions of the maxima cannot be lowered")
-
-
-def _check_channels(model: ModelWrapper, barrier: Any, node: Any) -> None:
-    """What `node` makes must have as many values as what the layer or pool gives."""
-    if node.op_type in INPUT_ONLY:
-        raise LoweringError(f"{called(node)}: rearranges or joins channels between layers")
-    before = model.get_tensor_shape(barrier.output[0])
-    after = model.get_tensor_shape(node.output[0])
-    if after is None:
-        raise LoweringError(f"{called(node)}: its output shape is not known")
-    if after[:1] != [1] or np.prod(after) != np.prod(before):
-        raise LoweringError(
-            f"{called(node)}: wanted one value per output of {barrier.name}"
-            f" ({tuple(before[1:])}), got shape {tuple(after)}"
-        )

@@ -202,7 +202,10 @@ def two_levels(values: NDArray[Any], where: str) -> tuple[float, float]:
     finite = np.isfinite(values)
     levels = np.unique(values[finite])
     if not finite.all() and len(levels) <= 2:
-        raise LoweringError(f"{where}: gives NaN or infinity")
+        raise LoweringError(
+            f"{where}: gives NaN or infinity",
+            remedy="look for a division by 0, or a logarithm or root of it, in front of it",
+        )
     if len(levels) == 1:  # constant: any second level will do
         level = float(levels[0])
         return (-abs(level), abs(level)) if level else (0.0, 1.0)
@@ -215,7 +218,10 @@ def two_levels(values: NDArray[Any], where: str) -> tuple[float, float]:
         )
     low, high = float(levels[0]), float(levels[1])
     if low not in (-high, 0.0) and high != 0.0:
-        raise LoweringError(f"{where}: takes {low:.6g} and {high:.6g}, wanted ±s or 0 and s")
+        raise LoweringError(
+            f"{where}: takes {low:.6g} and {high:.6g}, wanted ±s or 0 and s",
+            remedy="put scales and shifts, as of a BatchNormalization, in front of the binariser",
+        )
     return low, high
 
 

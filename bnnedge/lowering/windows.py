@@ -9,7 +9,9 @@ from qonnx.util.basic import get_by_name
 
 from bnnedge.dataflow import Window
 from bnnedge.errors import LoweringError
-from bnnedge.lowering.structure import SUM_POOLS, attribute, called, pad_amounts
+from bnnedge.lowering.node_checks import check_axes
+from bnnedge.lowering.structure import pad_amounts
+from bnnedge.lowering.vocabulary import attribute, called
 
 Padding = tuple[int, int, int, int]
 _GLOBAL = {"GlobalMaxPool", "GlobalAveragePool", "ReduceMean", "ReduceSum"}
@@ -25,7 +27,7 @@ def window_of(model: ModelWrapper, node: Any) -> Window:
     """
     height, width = (int(size) for size in model.get_tensor_shape(node.input[0])[2:])
     if node.op_type in _GLOBAL:
-        _check_axes(model, node)
+        check_axes(model, node)
         return Window(kernel=(height, width))
     if node.op_type == "Conv":
         kernel = tuple(int(size) for size in model.get_initializer(node.input[1]).shape[2:])
@@ -122,11 +124,15 @@ def pad_of(model: ModelWrapper, node: Any) -> tuple[Padding, float]:
         given = model.get_initializer(node.input[2])
     sizes = pad_amounts(model, node)
     if sizes is None or given is None:
-        raise LoweringError(f"{called(node)}: wanted constant amounts and a constant value")
+        raise LoweringError(
+            f"{called(node)}: wanted constant amounts and a constant value",
+            remedy="export with fixed shapes",
+        )
     value = float(np.asarray(given).reshape(-1)[0])
     if any(sizes[i] for i in (0, 1, 4, 5)) or min(sizes) < 0:
         raise LoweringError(
-            f"{called(node)}: wanted to pad height and width only, got {sizes.tolist()}"
+            f"{called(node)}: wanted to pad height and width only, got {sizes.tolist()}",
+            remedy="pad by 0 or more; crop with a Slice, or in front of the network",
         )
     return _four(sizes[[2, 3, 6, 7]]), value
 
@@ -160,18 +166,6 @@ def slice_of(model: ModelWrapper, node: Any) -> tuple[tuple[int, int], tuple[int
         f"{called(node)}: wanted to keep every n-th row and column, up to the last",
         remedy="slice as in x[:, :, ::2, ::2]",
     )
-
-
-def _check_axes(model: ModelWrapper, node: Any) -> None:
-    if node.op_type not in SUM_POOLS or node.op_type.startswith("Global"):
-        return
-    found = get_by_name(node.attribute, "axes")
-    axes = list(found.ints) if found else None
-    if axes is None and len(node.input) > 1:
-        constant = model.get_initializer(node.input[1])
-        axes = None if constant is None else constant.reshape(-1).tolist()
-    if axes is None or sorted(int(axis) % 4 for axis in axes) != [2, 3]:
-        raise LoweringError(f"{called(node)}: wanted to reduce height and width, got axes {axes}")
 
 
 def _ints(node: Any, name: str, default: tuple[int, ...]) -> tuple[int, ...]:

@@ -113,9 +113,21 @@ def test_folding_file_is_read(tmp_path: Path) -> None:
     }
 
 
+def test_empty_defaults_of_finn_are_taken(tmp_path: Path) -> None:
+    path = tmp_path / "folding.json"
+    path.write_text('{"Defaults": {}, "fc0": {"PE": 3, "SIMD": 2}}')
+    assert read_folding(path, graph_of(4, 6)) == {"fc0": Fold(pe=3, simd=2)}
+
+
 @pytest.mark.parametrize(
     ("record", "text"),
     [
+        (
+            {"Defaults": {}, "MVAU_hls_0": {"PE": 2, "SIMD": 2}},
+            "wanted the nodes fc0, got MVAU_hls_0 — give PE and SIMD of every matrix-vector unit"
+            " by the name that it has in the Dataflow, and nothing else; Defaults may be there if",
+        ),
+        ({"Defaults": {"PE": [2, ["MVAU"]]}}, 'wanted {"PE": p, "SIMD": s}, got'),
         ({"fc0": {"PE": 4, "SIMD": 1}}, "wanted PE that divides MH=6, got 4 — choose one of 1,"),
         ({"fc0": {"PE": 2, "SIMD": 3}}, "wanted SIMD that divides MW=4, got 3"),
         ({"fc0": {"PE": 2, "SIMD": -1}}, "got -1"),

@@ -153,7 +153,7 @@ def _two_pools() -> Graph:
 @pytest.mark.parametrize(
     ("build", "text"),
     [
-        (_average, r"node mean \(AveragePool\): pools in front of the first layer"),
+        (_average, r"node mean \(AveragePool\): sums or pools in front of the first layer"),
         (_of_bits, r"node shrink \(MaxPool\): pools in front of a first layer that sees two val"),
         (_falling, r"node back.*is not a staircase of the largest input element in a window"),
         (_transposed, r"node shrink \(MaxPool\): what it pools is transposed behind it"),

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -362,6 +363,150 @@ def _one_dimensional() -> Graph:
     return graph
 
 
+def _weighted(weights: Any) -> Graph:
+    graph = _hidden()
+    graph.add("BipolarQuant", ONE)
+    graph.add("MatMul", np.asarray(weights, np.float32), name="fc1")
+    return graph
+
+
+def _few_zeros() -> Graph:
+    weights = bipolar(RNG, 5, 4)
+    weights[3, 1] = 0
+    return _weighted(weights)
+
+
+def _dead_channel() -> Graph:
+    return _weighted(bipolar(RNG, 5, 4) * np.float32([1, 2, 0, 1]))
+
+
+def _unsigned_weights() -> Graph:
+    return _weighted(np.eye(5, 4))
+
+
+def _scaled_inputs() -> Graph:
+    return _weighted(bipolar(RNG, 5, 4) * np.float32([[1], [2], [3], [4], [5]]))
+
+
+def _outlier() -> Graph:
+    weights = bipolar(RNG, 5, 4)
+    weights[4, 2] = 7
+    return _weighted(weights)
+
+
+def _no_binary_layer() -> Graph:
+    graph = Graph((1, 6))
+    graph.add("MatMul", RNG.normal(0, 1, (6, 5)), name="fc0")
+    graph.add("Relu")
+    graph.add("MatMul", RNG.normal(0, 1, (5, 2)), name="fc1")
+    return graph
+
+
+def _no_binariser() -> Graph:
+    graph = _hidden()
+    graph.add("MatMul", bipolar(RNG, 5, 2), name="fc1")
+    return graph
+
+
+def _shuffled(*behind: str) -> Graph:
+    """Channels 0, 1, 2, 3 become 0, 2, 1, 3, as ShuffleNet writes it."""
+    graph = _images((4, 3, 3, 3))
+    graph.add("Reshape", np.array([1, 2, 2, 4, 4], np.int64))
+    graph.add("Transpose", perm=[0, 2, 1, 3, 4], name="shuffle")
+    graph.add("Reshape", np.array([1, 4, 4, 4], np.int64))
+    for op in behind:
+        if op == "MaxPool":
+            graph.add(op, kernel_shape=[1, 1], name="pool")
+        else:
+            graph.add(op, RNG.uniform(0.5, 2, (4, 1, 1)), name="scale")
+    graph.add("BipolarQuant", ONE)
+    graph.add("Conv", bipolar(RNG, 2, 4, 4, 4), name="conv1")
+    graph.add("Flatten")
+    return graph
+
+
+def _shuffled_scale() -> Graph:
+    return _shuffled("Mul")
+
+
+def _shuffled_pool() -> Graph:
+    return _shuffled("MaxPool")
+
+
+def _transposed(*perm: int) -> Graph:
+    graph = _images((4, 3, 3, 3))
+    graph.add("BipolarQuant", ONE)
+    graph.add("Transpose", perm=list(perm), name="turn")
+    graph.add("Conv", bipolar(RNG, 2, 4, 4, 4), name="conv1")
+    graph.add("Flatten")
+    return graph
+
+
+def _channels_left_last() -> Graph:
+    return _transposed(0, 2, 3, 1)
+
+
+def _swapped() -> Graph:
+    return _transposed(0, 1, 3, 2)
+
+
+def _gathered() -> Graph:
+    graph = _hidden()
+    graph.add("Gather", np.array([4, 0, 1, 2, 3], np.int64), axis=1, name="permute")
+    graph.add("BipolarQuant", ONE)
+    graph.add("MatMul", bipolar(RNG, 5, 2))
+    return graph
+
+
+def _centred_pixels() -> Graph:
+    """What 8-bit pixels become by (x / 255 - 0.5) / 0.5."""
+    graph = Graph((1, 6))
+    graph.add("Quant", np.float32(1), np.float32(0), np.float32(8), signed=0, narrow=0)
+    graph.add("Div", np.float32(127.5))
+    graph.add("Sub", np.float32(1), name="centre")
+    graph.add("MatMul", bipolar(RNG, 6, 2))
+    return graph
+
+
+def _data_as_weights() -> Graph:
+    graph = _hidden()
+    bits = graph.add("BipolarQuant", ONE)
+    graph.add("Transpose", perm=[1, 0])
+    graph.last, turned = bits, graph.last
+    graph.add("MatMul", turned, name="attend")
+    return graph
+
+
+def _flattened_batch() -> Graph:
+    graph = _images()
+    graph.add("BipolarQuant", ONE)
+    graph.add("Flatten", axis=0, name="flat")
+    graph.add("MatMul", bipolar(RNG, 32, 2))
+    return graph
+
+
+def _mean_of_channels() -> Graph:
+    graph = _images()
+    graph.add("ReduceMean", axes=[1], name="mean")
+    return _ended(graph, 16)
+
+
+def _two_steps() -> Graph:
+    graph = _images()
+    graph.add("ReduceMean", axes=[-1], keepdims=0, name="rows")
+    graph.add("ReduceMean", axes=[-1], keepdims=0)
+    return graph
+
+
+def _learned_scale() -> Graph:
+    graph = _hidden()
+    graph.add(
+        "Quant", np.float32(0.37), np.float32(0), np.float32(2), signed=1, narrow=0, name="quant"
+    )
+    graph.add("MatMul", bipolar(RNG, 5, 2))
+    return graph
+
+
 @pytest.mark.parametrize(
     ("build", "message"),
     [
@@ -377,6 +522,53 @@ def _one_dimensional() -> Graph:
         (_pool_of_input, r"node shrink \(MaxPool\): pools in front of a first layer that sees two"),
         (_average_without_padding, r"node mean.*its divisor depends on the place"),
         (_pool_not_monotone, r"node loudest \(MaxPool\): what it pools is not monotone"),
+        (
+            _few_zeros,
+            r"node fc1.*channel 1 has 0 at input 3, wanted ±1 \(1 of 20 .*ternary, or the Si",
+        ),
+        (_few_zeros, r"ternary, or the Sign of weights that are exactly 0\) — binarise by x >= 0"),
+        (_dead_channel, r"node fc1.*channel 2 has only zeros, as 1 of 4 .* — remove the channel"),
+        (_unsigned_weights, r"node fc1.*channel 0 has 0 at .*are 0, and none is negative\)"),
+        (_scaled_inputs, r"node fc1.*\(the scale differs from input to input\)"),
+        (_outlier, r"node fc1.*channel 2 has 7 at input 4, wanted ±1 — binarise the weights"),
+        (_no_binary_layer, r"no binary layer: .* all 2 .*node fc0 \(M.* to node fc1.* — train it"),
+        (
+            _no_binariser,
+            r"node fc0 \(MatMul\): no binariser before node fc1 .* — put one binariser",
+        ),
+        (_shuffled, r"node shuffle \(Transpose\): shuffles the channels between layers — put the"),
+        (
+            _shuffled_scale,
+            r"node shuffle .*shuffles the channels in front of node scale \(Mul\) — ",
+        ),
+        (
+            _shuffled_pool,
+            r"node shuffle .*shuffles the channels in front of node pool .* — put the",
+        ),
+        (
+            _channels_left_last,
+            r"node turn .*channels last in front of node conv1 .* — only a trans",
+        ),
+        (
+            _swapped,
+            r"node turn .*swapping height and width, in front of node conv1 .* — keep \(N, C",
+        ),
+        (_gathered, r"node permute \(Gather\): rearranges or joins channels .* — put the order"),
+        (
+            _centred_pixels,
+            r"node centre \(Sub\).*from -1 to 1, but with an offset.* — leave the no",
+        ),
+        (
+            _data_as_weights,
+            r"node attend .*takes data \(\w+\) where a constant belongs — wanted one",
+        ),
+        (_flattened_batch, r"node flat \(Flatten\): flattens the batch, too — flatten from axis 1"),
+        (
+            _mean_of_channels,
+            r"node mean .*height and width, got axes \[1\] — .*x\.mean\(\(2, 3\)\)",
+        ),
+        (_two_steps, r"node rows .*height and width, got axes \[-1\] — reduce axes 2 and 3"),
+        (_learned_scale, r"^node quant \(Quant\): takes .* power of two — .*POWER_OF_TWO"),
         (_several_outputs, r"node conv0 \(Conv\): gives 16 pixels of 2 channels, wanted one"),
         (_maximum_of_outputs, r"node loudest.*a maximum of the outputs cannot be lowered"),
         (_norm_per_pixel, r"node bias_map \(Add\): its constants differ from pixel to pixel"),

@@ -31,15 +31,7 @@ from bnnedge.lowering.passes.edit import Inserter, index_of, insert_sum, remove_
 from bnnedge.lowering.passes.integer_points import IntegerPoint, integer_type, scale_back
 from bnnedge.lowering.passes.lift_levels import lift_levels, lift_scale
 from bnnedge.lowering.regions import RegionProbe
-from bnnedge.lowering.structure import (
-    MAX_POOLS,
-    SUMS,
-    Kind,
-    Region,
-    Structure,
-    called,
-    find_structure,
-)
+from bnnedge.lowering.structure import Kind, Region, Structure, find_structure
 from bnnedge.lowering.thresholds import (
     Reach,
     Survey,
@@ -49,6 +41,7 @@ from bnnedge.lowering.thresholds import (
     threshold_of,
     two_levels,
 )
+from bnnedge.lowering.vocabulary import MAX_POOLS, SUMS, called
 from bnnedge.lowering.windows import window_attributes
 
 
@@ -100,8 +93,13 @@ class AbsorbRegions(Transformation):  # type: ignore[misc]
         nodes, reader = tuple(region), region.reader
         assert reader is not None
         if not nodes and region.kind is Kind.LAYER and region.reader_kind is Kind.LAYER:
-            raise LoweringError(f"{called(region.start)}: no binariser before {called(reader)}")
-        where = f"{called(nodes[-1] if nodes else region.start)}, before {called(reader)}"
+            raise LoweringError(
+                f"{called(region.start)}: no binariser before {called(reader)}",
+                remedy="put one binariser (BipolarQuant, MultiThreshold, Sign) between them",
+            )
+        where = called(nodes[-1] if nodes else region.start)
+        if where != called(reader):
+            where += f", before {called(reader)}"
         probe, reach = probe_of(model, region, {})
         if region.kind is Kind.LAYER:
             self._note_roundings(region, probe, reach)
@@ -252,10 +250,7 @@ def _permute_weights(model: ModelWrapper, following: Any, layout: Layout) -> Non
     """Let a fully connected layer take a feature map flattened as (C, H, W), whatever it was."""
     if following.op_type == "Conv":
         if not layout.is_map:
-            raise LoweringError(
-                f"{called(following)}: its input's channels are not those of the layer before it",
-                remedy="only a transpose from and to (N, H, W, C) may stand between convolutions",
-            )
+            layout.refuse(following)
         return
     places, channels = layout.at.reshape(-1), layout.channels
     pixels = len(places) // channels

@@ -12,7 +12,8 @@ from qonnx.util.basic import get_by_name
 from bnnedge.errors import LoweringError
 from bnnedge.lowering.notes import Notes
 from bnnedge.lowering.passes.edit import Inserter, index_of, take_output
-from bnnedge.lowering.structure import attribute, called, find_structure
+from bnnedge.lowering.structure import find_structure
+from bnnedge.lowering.vocabulary import attribute, called
 from bnnedge.lowering.windows import set_attributes, window_attributes, window_of
 
 

@@ -15,7 +15,7 @@ from qonnx.util.basic import get_by_name
 from bnnedge.errors import LoweringError
 from bnnedge.lowering.notes import Lift, Notes
 from bnnedge.lowering.passes.edit import Inserter, index_of
-from bnnedge.lowering.structure import called
+from bnnedge.lowering.vocabulary import called
 
 
 class ConvertGemm(Transformation):  # type: ignore[misc]

@@ -9,7 +9,7 @@ from qonnx.transformation.base import Transformation
 
 from bnnedge.errors import LoweringError
 from bnnedge.lowering.passes.edit import Inserter, index_of, take_output
-from bnnedge.lowering.structure import called
+from bnnedge.lowering.vocabulary import called
 
 
 class ConvertXnor(Transformation):  # type: ignore[misc]

@@ -17,8 +17,8 @@ from bnnedge.lowering.execute import Runner
 from bnnedge.lowering.notes import is_exact_factor
 from bnnedge.lowering.passes.edit import Inserter, index_of, insert_sum, take_output
 from bnnedge.lowering.regions import one_window
-from bnnedge.lowering.structure import MAX_POOLS, SUMS, called
 from bnnedge.lowering.thresholds import CHUNK_ELEMENTS, LARGEST_SUM
+from bnnedge.lowering.vocabulary import MAX_POOLS, SUMS, called
 from bnnedge.lowering.windows import window_of
 
 _LARGEST_FACTOR = 1 << 8

@@ -20,7 +20,7 @@ from bnnedge.lowering.passes.edit import (
     per_channel,
     take_output,
 )
-from bnnedge.lowering.structure import called
+from bnnedge.lowering.vocabulary import called
 from bnnedge.lowering.windows import pad_of, set_attributes, window_of
 
 

@@ -1,0 +1,148 @@
+"""What does not fit together in a graph, once the shapes of its tensors are known."""
+
+import math
+from collections.abc import Collection, Iterable
+from typing import Any
+
+import onnx
+
+from bnnedge.errors import LoweringError
+from bnnedge.lowering.vocabulary import RESHAPING, TOP_K, attribute, called
+
+
+def check_windows(model: Any) -> None:
+    """Refuse a node that gives no elements, as where a window is larger than its data."""
+    for node in model.graph.node:
+        for name in node.output:
+            shape = model.get_tensor_shape(name)
+            if shape and min(shape) < 0:
+                raise LoweringError(
+                    f"{called(node)}: its window is larger than its data,"
+                    f" {_shape(model, node.input[0])}",
+                    remedy="give larger images, pad, or take a smaller kernel",
+                )
+
+
+def check_fit(model: Any, given: tuple[int, ...]) -> None:
+    """Refuse layers that do not fit their data, and nodes whose output has no static shape.
+
+    Args:
+        model: tidy, shapes inferred.
+        given: the shape of the graph's input in the file; 0 for what is dynamic.
+
+    Raises:
+        LoweringError: names the node.
+    """
+    for node in model.graph.node:
+        shape = model.get_tensor_shape(node.input[0])
+        weights = model.get_initializer(node.input[1]) if len(node.input) > 1 else None
+        if shape and weights is not None and node.op_type in ("Conv", "MatMul", "Gemm"):
+            bias = model.get_initializer(node.input[2]) if len(node.input) > 2 else None
+            _check_layer(node, tuple(shape), weights.shape, given)
+            _check_bias(node, weights.shape, bias)
+        if shape and weights is not None and node.op_type == "MultiThreshold":
+            _check_thresholds(node, tuple(shape), len(weights))
+        inputs = [model.get_tensor_shape(name) for name in node.input if name]
+        outputs = [model.get_tensor_shape(name) for name in node.output if name]
+        if None not in inputs and None in outputs and node.op_type not in TOP_K:
+            _refuse_unknown(node, inputs, model)
+        made = outputs[0]
+        if node.op_type in RESHAPING and shape and made and math.prod(shape) != math.prod(made):
+            raise LoweringError(
+                f"{called(node)}: makes {tuple(made)} of data {tuple(shape)}",
+                remedy=_remedy(given) or "export it again, with a fixed input shape",
+            )
+
+
+def _check_layer(
+    node: Any, shape: tuple[int, ...], weights: tuple[int, ...], given: tuple[int, ...]
+) -> None:
+    """Ranks and channels of the data and the weights of a layer."""
+    fits = True
+    if node.op_type == "Conv":
+        groups = attribute(node, "group", 1)
+        if groups < 1 or weights[0] % groups:
+            raise LoweringError(
+                f"{called(node)}: wanted a group that divides its {weights[0]} output channels, got"
+                f" {groups}",
+                remedy="export it again",
+            )
+        fits = len(shape) == len(weights)
+        wanted, got = weights[1] * groups, shape[1] if len(shape) > 1 else 0
+    elif len(weights) == 2 and shape[0] == 1:
+        wanted, got = weights[1 if attribute(node, "transB", 0) else 0], shape[-1]
+    else:
+        return  # refused by the node that made such data
+    if fits and wanted == got:
+        return
+    if fits and node.op_type == "Conv" and shape[-1] == wanted:
+        remedy = "channels come first, (N, C, H, W): transpose data that have them last"
+    else:
+        remedy = _remedy(given) or "export it again; its weights and data do not fit"
+    if not fits:
+        form = "(N, C, H, W)" if len(weights) == 4 else f"of {len(weights)} dimensions"
+        raise LoweringError(f"{called(node)}: wanted data {form}, got {shape}", remedy=remedy)
+    raise LoweringError(
+        f"{called(node)}: its weights want {wanted} channels, its data {shape} have {got}",
+        remedy=remedy,
+    )
+
+
+def _check_thresholds(node: Any, shape: tuple[int, ...], rows: int) -> None:
+    if rows not in (1, shape[1 % len(shape)], shape[-1]):
+        raise LoweringError(
+            f"{called(node)}: has thresholds for {rows} channels, its data have shape {shape}",
+            remedy="give thresholds (channels, steps), or (1, steps) for all channels",
+        )
+
+
+def _check_bias(node: Any, weights: tuple[int, ...], bias: Any) -> None:
+    if bias is None:
+        return
+    transposed = node.op_type == "Conv" or attribute(node, "transB", 0)
+    rows = weights[0] if transposed else weights[-1]
+    shapes = [(rows,)] if node.op_type == "Conv" else [(), (1,), (1, 1), (rows,), (1, rows)]
+    if bias.shape not in shapes:
+        raise LoweringError(
+            f"{called(node)}: wanted a bias for its {rows} outputs, got shape {bias.shape}",
+            remedy="export it again",
+        )
+
+
+def _remedy(given: tuple[int, ...]) -> str | None:
+    """What to do where the input's first dimension may be no batch."""
+    if given[0] in (0, 1):
+        return None
+    return (
+        f"the first dimension of the input, {given}, is taken as the batch: export with inputs of"
+        " shape (batch, …)"
+    )
+
+
+def _refuse_unknown(node: Any, inputs: Iterable[Collection[int]], model: Any) -> None:
+    shapes = ", ".join(str(tuple(shape)) for shape in inputs)
+    raise LoweringError(
+        f"{called(node)}: its output shape is not known, from data {shapes}{_why(node, model)}",
+        remedy="wanted static shapes, and constants and attributes that fit the data",
+    )
+
+
+def _why(node: Any, model: Any) -> str:
+    """What onnx says of a node alone; its inference on a graph keeps it to itself."""
+    names = [name for name in node.input if name]
+    constants = [tensor for tensor in model.graph.initializer if tensor.name in names]
+    values = [model.get_tensor_valueinfo(name) for name in names]
+    graph = onnx.helper.make_graph(
+        [node], "node", [value for value in values if value is not None], [], constants
+    )
+    alone = onnx.helper.make_model(graph, opset_imports=list(model.model.opset_import))
+    try:
+        onnx.shape_inference.infer_shapes(alone, strict_mode=True)
+    except onnx.shape_inference.InferenceError as error:
+        why = str(error).strip().rsplit(": ", 1)[-1].splitlines()[0]
+        return f" ({why.removeprefix('[ShapeInferenceError] ')[:100]})"
+    return ""
+
+
+def _shape(model: Any, name: str) -> str:
+    return str(tuple(model.get_tensor_shape(name) or ()))

@@ -1,0 +1,197 @@
+"""What each node of a network must be, whatever it stands beside."""
+
+from typing import Any
+
+import numpy as np
+from qonnx.core.modelwrapper import ModelWrapper
+from qonnx.util.basic import get_by_name
+
+from bnnedge.errors import LoweringError
+from bnnedge.lowering.vocabulary import BRANCHES, ELEMENTWISE, INPUT_ONLY, LINEAR, attribute, called
+
+_WITH_PARAMETERS = {
+    *("Quant", "IntQuant", "BipolarQuant", "MultiThreshold", "BatchNormalization"),
+}
+
+
+def check_channel_axis(model: ModelWrapper, node: Any) -> None:
+    shape = model.get_tensor_shape(node.input[0])
+    default = 0 if node.op_type == "ArgMax" else -1
+    axis = attribute(node, "axis", default)
+    position = axis % len(shape) if shape else 0
+    if not position or shape[position] != np.prod(shape):
+        raise LoweringError(
+            f"{called(node)}: wanted the channel axis, got axis {axis} of shape {tuple(shape)}",
+            remedy="take it over the classes (axis 1 of logits (N, classes))",
+        )
+
+
+def class_output(node: Any) -> str:
+    """Name of the tensor with the classes that a TopK or ArgMax finds."""
+    return str(node.output[1] if node.op_type == "TopK" else node.output[0])
+
+
+def classes_found(model: ModelWrapper, node: Any) -> int:
+    """The k of a TopK or ArgMax; 0 if it is no constant."""
+    if node.op_type == "ArgMax":
+        return 1
+    if len(node.input) == 1:  # before opset 10
+        return attribute(node, "k", 0)
+    constant = model.get_initializer(node.input[1])
+    return int(constant.item()) if constant is not None and constant.size == 1 else 0
+
+
+def check_top_k(model: ModelWrapper, node: Any) -> None:
+    if attribute(node, "select_last_index", 0):
+        raise LoweringError(
+            f"{called(node)}: ties go to the lowest class, not to the last",
+            remedy="export with select_last_index = 0",
+        )
+    if not attribute(node, "largest", 1):
+        raise LoweringError(
+            f"{called(node)}: wanted the largest, got the smallest",
+            remedy="end the graph before it, or take the largest",
+        )
+    k, classes = classes_found(model, node), int(np.prod(model.get_tensor_shape(node.input[0])))
+    if not 1 <= k <= classes:
+        raise LoweringError(
+            f"{called(node)}: wanted a constant k from 1 to the {classes} classes, got"
+            f" {k or 'none'}"
+        )
+    if k > 1 and not attribute(node, "sorted", 1):
+        raise LoweringError(
+            f"{called(node)}: gives {k} classes in no order", remedy="export with sorted = 1"
+        )
+
+
+def check_op(model: ModelWrapper, node: Any, inputs: list[str]) -> None:
+    if not inputs:
+        raise LoweringError(
+            f"{called(node)}: depends neither on the input nor on constants alone",
+            remedy="export with fixed shapes (only the batch may be dynamic)",
+        )
+    if len(inputs) > 1 and node.op_type in LINEAR | _WITH_PARAMETERS:
+        raise LoweringError(
+            f"{called(node)}: takes data ({', '.join(inputs[1:])}) where a constant belongs",
+            remedy="wanted one input of data; weights, biases and parameters as constants",
+        )
+    if node.op_type == "Flatten" and attribute(node, "axis", 1) == 0:
+        raise LoweringError(
+            f"{called(node)}: flattens the batch, too", remedy="flatten from axis 1 on"
+        )
+    if len(inputs) > 1 and node.op_type not in ELEMENTWISE | {"Concat"}:
+        raise LoweringError(
+            f"{called(node)}: joins two branches ({', '.join(inputs)})", remedy=BRANCHES
+        )
+    if node.op_type == "MultiThreshold":
+        thresholds = model.get_initializer(node.input[1])
+        if thresholds is None or thresholds.ndim != 2:
+            raise LoweringError(
+                f"{called(node)}: wanted constant thresholds (channels, steps)",
+                remedy="store them in the file",
+            )
+
+
+def check_layer(model: ModelWrapper, node: Any) -> None:
+    weights = model.get_initializer(node.input[1]) if len(node.input) > 1 else None
+    if weights is None:
+        raise LoweringError(
+            f"{called(node)}: wanted data @ constant weights, in this order",
+            remedy="store the weights as constants, and transpose W·x to x·W",
+        )
+    if weights.dtype != np.float32:
+        raise LoweringError(
+            f"{called(node)}: wanted float32 weights, got {weights.dtype}",
+            remedy="export in float32",
+        )
+    wanted = 4 if node.op_type == "Conv" else 2
+    if weights.ndim != wanted:
+        remedy = "only fully connected layers and convolutions over (H, W) can be lowered"
+        if node.op_type == "Conv" and weights.ndim == 3:
+            remedy = (
+                "a Conv1d over (N, C, L) is a Conv2d over (N, C, 1, L): add a dimension of height"
+                " 1 to the data, and to the kernels of Conv and pools (unsqueeze(2))"
+            )
+        raise LoweringError(
+            f"{called(node)}: wanted {wanted} weight dimensions, got {weights.ndim}",
+            remedy=remedy,
+        )
+    shape = model.get_tensor_shape(node.input[0])
+    if not shape or not model.get_tensor_shape(node.output[0]):
+        raise LoweringError(f"{called(node)}: the shapes of its input and output are not known")
+    if node.op_type != "Conv" and int(np.prod(shape[:-1])) != 1:
+        raise LoweringError(
+            f"{called(node)}: wanted one vector per image, got data of shape {tuple(shape)}",
+            remedy="flatten the data before a fully connected layer; one that works on every pixel"
+            " or step by itself is a 1x1 Conv on (N, C, H, W)",
+        )
+
+
+def check_pad(model: ModelWrapper, node: Any) -> None:
+    consumers = model.find_consumers(node.output[0]) or []
+    if {consumer.op_type for consumer in consumers} != {"Conv"}:
+        raise LoweringError(
+            f"{called(node)}: wanted an explicit Pad right before a Conv",
+            remedy="let a pool pad itself (pads, which for a MaxPool never win)",
+        )
+
+
+def check_pool(model: ModelWrapper, node: Any) -> None:
+    check_axes(model, node)
+    shape = model.get_tensor_shape(node.input[0])
+    if not shape or len(shape) != 4 or not model.get_tensor_shape(node.output[0]):
+        raise LoweringError(
+            f"{called(node)}: wanted to pool data of shape (N, C, H, W), got {tuple(shape or ())}",
+            remedy="give data of one dimension a height of 1: (N, C, 1, L)",
+        )
+    if len(node.output) > 1:
+        raise LoweringError(
+            f"{called(node)}: the positions of the maxima cannot be lowered",
+            remedy="pool without return_indices",
+        )
+
+
+def check_axes(model: ModelWrapper, node: Any) -> None:
+    """A ReduceMean or ReduceSum is over height and width, both in one node.
+
+    Raises:
+        LoweringError: it is not.
+    """
+    if node.op_type not in ("ReduceMean", "ReduceSum"):
+        return
+    found = get_by_name(node.attribute, "axes")
+    axes = list(found.ints) if found else None
+    if axes is None and len(node.input) > 1:
+        constant = model.get_initializer(node.input[1])
+        axes = None if constant is None else constant.reshape(-1).tolist()
+    if axes is None or sorted(int(axis) % 4 for axis in axes) != [2, 3]:
+        raise LoweringError(
+            f"{called(node)}: wanted to reduce height and width, got axes {axes}",
+            remedy="reduce axes 2 and 3 of (N, C, H, W) in one node, as x.mean((2, 3)) does, or use"
+            " a GlobalAveragePool",
+        )
+
+
+def check_channels(model: ModelWrapper, barrier: Any, node: Any) -> None:
+    """What `node` makes must have as many values as what the layer or pool gives."""
+    if node.op_type in INPUT_ONLY:
+        raise LoweringError(
+            f"{called(node)}: rearranges or joins channels between layers",
+            remedy="put the order of the channels into the weights of the layers before and behind"
+            " it; branches meet in a Concat of integers",
+        )
+    before = model.get_tensor_shape(barrier.output[0])
+    after = model.get_tensor_shape(node.output[0])
+    output = model.graph.output[0]
+    undeclared = output.name == node.output[0] and not output.type.tensor_type.HasField("shape")
+    if after is None or undeclared:
+        raise LoweringError(
+            f"{called(node)}: its output shape is not known",
+            remedy="export with fixed shapes, and declare the graph's output with the type it has",
+        )
+    if after[:1] != [1] or np.prod(after) != np.prod(before):
+        raise LoweringError(
+            f"{called(node)}: wanted one value per output of {barrier.name}"
+            f" ({tuple(before[1:])}), got shape {tuple(after)}",
+            remedy="keep the batch as the first dimension, and broadcast constants to data only",
+        )

@@ -1,0 +1,42 @@
+"""The ops that can be lowered, by what they do, and how a node is called."""
+
+from typing import Any
+
+from qonnx.util.basic import get_by_name
+
+LINEAR = {"MatMul", "Gemm", "XnorPopcountMatMul", "Conv"}
+MAX_POOLS = {"MaxPool", "GlobalMaxPool"}
+SUM_POOLS = {"AveragePool", "GlobalAveragePool", "ReduceMean", "ReduceSum"}
+ELEMENTWISE = {
+    *("Add", "Sub", "Mul", "Div", "Neg", "Max", "Min", "Pow", "Abs", "BatchNormalization"),
+    *("Relu", "LeakyRelu", "PRelu", "Clip", "HardSigmoid", "Sigmoid", "Tanh", "Elu", "Selu"),
+    *("Softplus", "Softsign", "Celu", "HardSwish", "Erf", "Exp", "Log", "Sqrt", "Reciprocal"),
+    *("Floor", "Ceil", "Round", "Identity", "Dropout", "Cast", "Where", "Not", "Equal"),
+    *("Greater", "GreaterOrEqual", "Less", "LessOrEqual"),
+    *("And", "Or", "Xor", "Sum", "Mean", "ThresholdedRelu", "CastLike"),
+    *("Sign", "BipolarQuant", "MultiThreshold", "Quant", "IntQuant"),
+}
+RESHAPING = {"Reshape", "Flatten", "Squeeze", "Unsqueeze", "Transpose"}
+INPUT_ONLY = {"Concat", "Expand", "Tile", "Slice", "Gather", "Split"}
+SOFTMAX = {"Softmax", "LogSoftmax"}
+TOP_K = {"TopK", "ArgMax"}
+KNOWN_OPS = {
+    *(LINEAR | MAX_POOLS | SUM_POOLS | ELEMENTWISE | RESHAPING | INPUT_ONLY | SOFTMAX | TOP_K),
+    "Pad",
+}
+MAY_END = SOFTMAX | TOP_K | RESHAPING | {"Cast", "Identity"}
+SUMS = {"Add", "Sub", "Sum"}
+BRANCHES = (
+    "branches meet in an Add, a Sub or a Concat of integers; the input goes to one layer only"
+)
+
+
+def called(node: Any) -> str:
+    """A node as errors name it."""
+    return f"node {node.name} ({node.op_type})"
+
+
+def attribute(node: Any, name: str, default: int) -> int:
+    """An integer attribute of a node."""
+    found = get_by_name(node.attribute, name)
+    return default if found is None else int(found.i)
