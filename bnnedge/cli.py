@@ -94,14 +94,18 @@ def _print(result: tuple[Any, list[str]], as_json: bool) -> None:
     from bnnedge.artifacts import to_json
 
     record, lines = result
-    click.echo(json.dumps(to_json(record), indent=1) if as_json else "\n".join(lines))
+    click.echo(
+        json.dumps(to_json(record), indent=1) if as_json else "\n".join(map(printable, lines))
+    )
 
 
 def _quieten() -> None:
     """Only our own warnings: third parties' are of named tensors, missing CUDA, layouts, …"""
     warnings.simplefilter("ignore")
     warnings.simplefilter("default", BnnEdgeWarning)
-    warnings.showwarning = lambda message, *_: click.echo(f"bnnedge: {message}", err=True)
+    warnings.showwarning = lambda message, *_: click.echo(
+        f"bnnedge: {printable(str(message))}", err=True
+    )
     logging.disable(logging.WARNING)
 
 

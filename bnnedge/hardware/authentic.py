@@ -8,12 +8,11 @@ are data and are verified; everything else is written again from them and compar
 import contextlib
 import json
 import shutil
-from collections.abc import Iterator
+from collections.abc import Iterator, Set
 from pathlib import Path
 
 from bnnedge.artifacts import RECORD, check_input, folder_hashes
 from bnnedge.dataflow import Dataflow
-from bnnedge.dataflow.graph import GRAPH_FILE, WEIGHTS_FILE
 from bnnedge.design import DESIGN_FILE, Design
 from bnnedge.errors import ArtifactError, DesignError
 from bnnedge.files import load_json
@@ -33,8 +32,8 @@ def own_copy(rtl: Path, *, trust: bool = False, dataflow: Path | None = None) ->
 
     Args:
         rtl: folder written by `emit`.
-        trust: take its files as they are, for SystemVerilog that was edited on purpose. Without,
-            the copy is written anew and every file of `rtl` must be equal to it.
+        trust: take SystemVerilog and memory files as they are, because they were edited on
+            purpose. Without, they must be what is written anew, as `design.json` always must.
         dataflow: where the Dataflow is, if not in `rtl`.
 
     Raises:
@@ -45,32 +44,22 @@ def own_copy(rtl: Path, *, trust: bool = False, dataflow: Path | None = None) ->
     """
     ours = (rtl / RECORD).is_file()
     edited = check_input(rtl).edited if ours else ()
-    design = Design.load(rtl)
+    Design.load(rtl)  # what is wrong with it in itself is said first
     dataflow = rtl / DATAFLOW_FOLDER if dataflow is None else dataflow
     with scratch() as work:
         copy = work / (rtl.resolve().name or "rtl")
         copy.mkdir()
-        if trust:
-            _copy(rtl, design, dataflow, copy)
-        else:
-            _write_again(rtl, dataflow, copy)
-            _compare(rtl, dataflow, copy)
+        _write_again(rtl, dataflow, copy)
+        design = Design.load(copy)
+        trusted = {*design.sources, *design.memories} if trust else set()
+        _compare(rtl, dataflow, copy, trusted)
+        for name in trusted:
+            shutil.copyfile(inner_file(rtl, name, raises=DesignError), copy / name)
         if ours:
             record = load_json(rtl / RECORD, raises=ArtifactError)
             record |= {"files": folder_hashes(copy), "edited": edited}
             (copy / RECORD).write_text(json.dumps(record, indent=1) + "\n")
         yield copy
-
-
-def _copy(rtl: Path, design: Design, dataflow: Path, copy: Path) -> None:
-    named = [DESIGN_FILE, *design.sources, *design.memories]
-    named += [name for name in (FOLDING_FILE, FIFOS_FILE) if (rtl / name).exists()]
-    for source, name, target in (
-        *((rtl, name, copy / name) for name in named),
-        *((dataflow, name, copy / DATAFLOW_FOLDER / name) for name in (GRAPH_FILE, WEIGHTS_FILE)),
-    ):
-        target.parent.mkdir(parents=True, exist_ok=True)
-        shutil.copyfile(inner_file(source, name, raises=DesignError), target)
 
 
 def _write_again(rtl: Path, dataflow: Path, copy: Path) -> None:
@@ -82,23 +71,25 @@ def _write_again(rtl: Path, dataflow: Path, copy: Path) -> None:
     if not (rtl / FOLDING_FILE).is_file():
         raise DesignError(
             f"{rtl / FOLDING_FILE} is missing, so the SystemVerilog beside it cannot be verified",
-            remedy="make the folder again, or give --trust if it is yours",
+            remedy="make the folder again",
         )
     folding = read_folding(rtl / FOLDING_FILE, graph)
     depths = read_depths(rtl / FIFOS_FILE) if (rtl / FIFOS_FILE).exists() else {}
     write_rtl(graph, folding, depths, copy)
 
 
-def _compare(rtl: Path, dataflow: Path, copy: Path) -> None:
+def _compare(rtl: Path, dataflow: Path, copy: Path, but: Set[str]) -> None:
+    """Raises DesignError if a file of `copy`, but those, is another one in `rtl`."""
     for written in sorted(path for path in copy.rglob("*") if path.is_file()):
         name = written.relative_to(copy).as_posix()
-        if name.startswith(f"{DATAFLOW_FOLDER}/"):
-            continue  # a copy already
+        if name in but or name.startswith(f"{DATAFLOW_FOLDER}/"):  # the latter are a copy already
+            continue
         found = rtl / name
         if not found.is_file() or not _equal(found, written):
+            trusting = "" if name == DESIGN_FILE else ", or give --trust if the change is yours"
             raise DesignError(
                 f"{found} is not what bnnedge writes for the Dataflow in {dataflow}",
-                remedy="run bnnedge rtl again, or give --trust if the change is yours",
+                remedy=f"run bnnedge rtl again{trusting}",
             )
 
 

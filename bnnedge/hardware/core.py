@@ -4,12 +4,14 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from bnnedge.design import TOP_MODULE
+from bnnedge.errors import DesignError
 from bnnedge.hardware.kernels import (
     Kernel,
     Parameter,
     ResizeElementsKernel,
     StreamLastKernel,
 )
+from bnnedge.names import shown
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -179,7 +181,7 @@ def instance_text(
     module: str, name: str, parameters: Mapping[str, Parameter], ports: Mapping[str, str]
 ) -> list[str]:
     """Lines that instantiate `module` as `i_<name>`."""
-    values = {key: f'"{v}"' if isinstance(v, str) else str(v) for key, v in parameters.items()}
+    values = {key: sv_string(v) if isinstance(v, str) else str(v) for key, v in parameters.items()}
     return [
         "",
         f"  {module} #(",
@@ -188,3 +190,14 @@ def instance_text(
         ",\n".join(f"    .{key}({value})" for key, value in ports.items()),
         "  );",
     ]
+
+
+def sv_string(text: str) -> str:
+    """A string literal of SystemVerilog (IEEE 1800-2017, 5.9).
+
+    Raises:
+        DesignError: it holds a line break or something else that is no text.
+    """
+    if not text.isprintable():
+        raise DesignError(f"wanted a path of printable characters, got {shown(text)}")
+    return '"' + text.replace("\\", "\\\\").replace('"', '\\"') + '"'

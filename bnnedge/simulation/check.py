@@ -122,7 +122,8 @@ def simulate(
     """Simulate an RTL folder, check it, and publish `simulation.json` (and `trace.fst`).
 
     Args:
-        rtl: folder written by `bnnedge rtl`.
+        rtl: folder written by `bnnedge rtl`; what it holds is compiled and run, so it has to be
+            trusted, see `bnnedge.hardware.own_copy`.
         config: how much, with which stalls.
         out: folder to publish.
         inputs: (N, *input shape), what the network takes; None: generated patterns.

@@ -56,7 +56,11 @@ class Core:
 
     @classmethod
     def load(cls, folder: Path, *, cache: Path | None = None) -> "Core":
-        """Raises DesignError if `folder` is not a whole RTL folder."""
+        """The core of an RTL folder that can be trusted, see `bnnedge.hardware.own_copy`.
+
+        Raises:
+            DesignError: `folder` is not a whole RTL folder.
+        """
         return cls(folder=folder, design=Design.load(folder), cache=cache)
 
     @property

@@ -4,6 +4,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from bnnedge.errors import DesignError
+
 _CELL_BITS = 64
 _LINE_CELLS = 8
 
@@ -46,8 +48,18 @@ class Rom:
 
 
 def read_words(path: Path) -> tuple[int, ...]:
-    """The words of a memory file."""
-    return tuple(int(word, 16) for word in path.read_text().split())
+    """The words of a memory file.
+
+    Raises:
+        DesignError: it holds something else, or nothing.
+    """
+    try:
+        words = tuple(int(word, 16) for word in path.read_text().split())
+    except ValueError:
+        words = ()
+    if not words:
+        raise DesignError(f"{path.name}: wanted hexadecimal words", remedy="run bnnedge rtl again")
+    return words
 
 
 def rom_of_words(path: Path, *, lanes: int, bits: int) -> Rom:

@@ -91,11 +91,18 @@ def test_altered_system_verilog_is_not_run(rtl: Path, tmp_path: Path, verb: str)
     assert not (tmp_path / "pwned").exists() and not (tmp_path / "out").exists()
 
 
-def test_trust_takes_what_is_there(rtl: Path) -> None:
+def test_trust_takes_what_is_there(rtl: Path, tmp_path: Path) -> None:
     core = rtl / CORE
     core.write_text(core.read_text() + "// mine\n")
     with own_copy(rtl, trust=True) as copy:
         assert (copy / CORE).read_text() == core.read_text()
+    (rtl / "mem" / "0_mvu0_weights.mem").write_text("weights")
+    result = CliRunner().invoke(main, ["hls", str(rtl), "-o", str(tmp_path / "out"), "--trust"])
+    assert "0_mvu0_weights.mem: wanted hexadecimal words" in result.stderr
+    path = rtl / "design.json"
+    path.write_text(path.read_text().replace('"interval_cycles": ', '"interval_cycles": 1'))
+    with pytest.raises(DesignError, match="design.json is not what"), own_copy(rtl, trust=True):
+        pass
 
 
 def test_edits_are_remembered(original: Path, tmp_path: Path) -> None:
