@@ -99,12 +99,14 @@ def _converter() -> cattrs.Converter:
 
 def _structure_union(converter: cattrs.Converter, value: Any, wanted: types.UnionType) -> Any:
     """`X | None`, or a union of plain types such as `int | str`."""
-    if type(value) in wanted.__args__:
-        return value
+    kind = type(value) if type(value) in wanted.__args__ else None
+    if kind is types.NoneType:
+        return None
     inner, *others = (option for option in wanted.__args__ if option is not types.NoneType)
-    if others:
-        raise TypeError(f"wanted {' or '.join(o.__name__ for o in wanted.__args__)}, got {value!r}")
-    return converter.structure(value, inner)
+    if others and kind is None:
+        names = " or ".join(option.__name__ for option in wanted.__args__)
+        raise TypeError(f"wanted {names}, got {_shown(value)}")
+    return converter.structure(value, inner if kind is None else kind)
 
 
 def _structure_tuple(converter: cattrs.Converter, value: Any, wanted: Any) -> tuple[Any, ...]:
