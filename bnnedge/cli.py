@@ -5,7 +5,6 @@ import functools
 import json
 import logging
 import signal
-import sys
 import traceback
 import warnings
 from collections.abc import Callable, Iterator, Mapping
@@ -15,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 import bnnedge
+from bnnedge.console import Program, fail, of_the_system, say, tell
 from bnnedge.data.config import DatasetName
 from bnnedge.errors import BnnEdgeError, BnnEdgeWarning
 from bnnedge.names import printable
@@ -23,8 +23,19 @@ if TYPE_CHECKING:
     from bnnedge.verbs import CacheStatus, ToolStatus
 
 Function = Callable[..., Any]
-FOLDER = click.Path(file_okay=False, path_type=Path)
-PATH = click.Path(path_type=Path)
+
+
+class _Named(click.Path):
+    """A path; no text is no path, although it stands for the current folder elsewhere."""
+
+    def convert(self, value: Any, parameter: Any, context: Any) -> Any:
+        if not value:
+            self.fail("wanted a path, got an empty one", parameter, context)
+        return super().convert(value, parameter, context)
+
+
+FOLDER = _Named(file_okay=False, path_type=Path)
+PATH = _Named(path_type=Path)
 _DATASET = click.Choice([name.value for name in DatasetName])
 
 
@@ -94,18 +105,14 @@ def _print(result: tuple[Any, list[str]], as_json: bool) -> None:
     from bnnedge.artifacts import to_json
 
     record, lines = result
-    click.echo(
-        json.dumps(to_json(record), indent=1) if as_json else "\n".join(map(printable, lines))
-    )
+    say(json.dumps(to_json(record), indent=1) if as_json else "\n".join(map(printable, lines)))
 
 
 def _quieten() -> None:
     """Only our own warnings: third parties' are of named tensors, missing CUDA, layouts, …"""
     warnings.simplefilter("ignore")
     warnings.simplefilter("default", BnnEdgeWarning)
-    warnings.showwarning = lambda message, *_: click.echo(
-        f"bnnedge: {printable(str(message))}", err=True
-    )
+    warnings.showwarning = lambda message, *_: tell(f"bnnedge: {message}")
     logging.disable(logging.WARNING)
 
 
@@ -148,18 +155,19 @@ def _guarded(action: Callable[[], None], as_json: bool, debug: bool) -> None:
         failure, code = f"{failure}; the same command goes on with what is done", 128 + number
         shown = error
     except Exception as error:
-        failure = f"internal error: {type(error).__name__}: {error} (--debug shows where)"
-        code = 70
+        failure, code = of_the_system(error) or "", 1
+        if not failure:
+            failure = f"internal error: {type(error).__name__}: {error} (--debug shows where)"
+            code = 70
         shown = error
     if debug:
         traceback.print_exception(shown)
-    if as_json:
-        click.echo(json.dumps({"error": failure}))
-    click.echo(f"bnnedge: {printable(' '.join(failure.split()))}", err=True)
-    sys.exit(code)
+    fail(failure, code=code, as_json=as_json)
 
 
-@click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
+@click.group(
+    cls=Program, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100}
+)
 @click.version_option(bnnedge.__version__, prog_name="bnnedge")
 def main() -> None:
     """Binarised networks from PyTorch to bit-exact streaming XNOR-popcount accelerators."""
@@ -207,7 +215,7 @@ class _Progress:
         if stage not in self._tasks:
             self._tasks[stage] = self._bars.add_task("", stage=stage, total=None)
             if self._plain:
-                click.echo(f"{stage} …", err=True)
+                tell(f"{stage} …")
         self._bars.update(
             self._tasks[stage],
             description=what,
@@ -352,7 +360,7 @@ def fifos(rtl: Path, out: Path, trust: bool) -> tuple[Any, list[str]]:
 @_verb("bnnedge simulate out/rtl --images 500 --stalls 0.3")
 @click.argument("rtl", type=FOLDER)
 @click.option("--inputs", type=PATH, help=".npy of (N, *input shape); else generated ones.")
-@click.option("--images", type=click.IntRange(min=1), help="Simulate the first so many.")
+@click.option("--images", type=int, help="Simulate the first so many.")
 @click.option(
     "--stalls",
     type=float,
@@ -374,11 +382,12 @@ def simulate(
 ) -> tuple[Any, list[str]]:
     """Simulate an RTL folder cycle by cycle; every result must equal the Dataflow's."""
     from bnnedge import verbs
+    from bnnedge.arrays import read_npy
 
     with _Progress() as progress:
         result = verbs.simulate(
             rtl,
-            inputs=None if inputs is None else verbs.read_array(inputs),
+            inputs=None if inputs is None else read_npy(inputs),
             images=images,
             stalls=stalls,
             seed=seed,
@@ -412,7 +421,7 @@ def simulate(
 @click.option("--part", help="For which to synthesise; xc7z020clg400-1 by default.")
 @click.option("--clock-mhz", type=float, help="At which; 100 by default.")
 @click.option("--check", is_flag=True, help="Compile with g++, run, compare with the Dataflow.")
-@click.option("--images", type=click.IntRange(min=1), default=16, show_default=True)
+@click.option("--images", type=int, default=16, show_default=True)
 @click.option("--ap-types", type=FOLDER, help="Where ap_int.h is; else XILINX_HLS, or hls4ml's.")
 @_trust()
 def hls(
@@ -448,8 +457,9 @@ def hls(
 def emulate(dataflow: Path, inputs: Path, out: Path) -> tuple[Any, list[str]]:
     """Run a DATAFLOW on this CPU; writes integer logits (N, K) or classes (N,)."""
     from bnnedge import verbs
+    from bnnedge.arrays import read_npy
 
-    result = verbs.emulate(dataflow, verbs.read_array(inputs))
+    result = verbs.emulate(dataflow, read_npy(inputs))
     verbs.write_array(out, result)
     return {"output": str(out), "shape": list(result.shape)}, [f"{result.shape} in {out}"]
 
@@ -464,7 +474,7 @@ def emulate(dataflow: Path, inputs: Path, out: Path) -> tuple[Any, list[str]]:
     type=click.Choice(["reference", "emulator", "rtl"]),
     help="What runs a DATAFLOW; emulator by default.",
 )
-@click.option("--images", type=click.IntRange(min=1), help="Only the first so many.")
+@click.option("--images", type=int, help="Only the first so many.")
 def evaluate(
     dataflow: Path | None,
     model: str | None,
@@ -577,7 +587,7 @@ def package(build: Path, out: Path, trust: bool) -> tuple[Any, list[str]]:
 @click.option("--simulate", is_flag=True, help="Against the simulated device.")
 @click.option("--port", help="Against a board at this serial port, e.g. /dev/ttyUSB0.")
 @click.option("--program", is_flag=True, help="Write the bitstream first (openFPGALoader).")
-@click.option("--images", type=click.IntRange(min=1), help="Only the first so many examples.")
+@click.option("--images", type=int, help="Only the first so many examples.")
 @_trust()
 def deploy(
     package: Path, simulate: bool, port: str | None, program: bool, images: int | None, trust: bool

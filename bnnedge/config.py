@@ -1,7 +1,6 @@
 """Plain tables of TOML or JSON into frozen dataclasses; all that is wrong is said at once."""
 
 import dataclasses
-import difflib
 import math
 import types
 import typing
@@ -20,10 +19,11 @@ from cattrs.errors import (
 )
 from cattrs.gen import make_dict_structure_fn
 
+from bnnedge.arguments import checked, did_you_mean
 from bnnedge.errors import ConfigError
 from bnnedge.files import load_json, read_toml
 
-__all__ = ["did_you_mean", "load_json", "load_toml", "structure", "structure_parts"]
+__all__ = ["load_json", "load_toml", "structure", "structure_parts"]
 
 Config = TypeVar("Config")
 _WRONG = (TypeError, ValueError)
@@ -39,12 +39,6 @@ def _shown(value: Any) -> str:
     except ValueError:  # an integer of thousands of digits
         text = f"a {type(value).__name__} too long to print"
     return text if len(text) <= _MOST_SHOWN else f"{text[:_MOST_SHOWN]}…"
-
-
-def did_you_mean(got: str, options: Iterable[str]) -> str:
-    """ " (did you mean X?)" where an option is near to what was given, else nothing."""
-    near = difflib.get_close_matches(got[:_MOST_SHOWN], options, n=1)
-    return f" (did you mean {near[0]}?)" if near else ""
 
 
 def _exactly(value: Any, wanted: type) -> Any:
@@ -213,6 +207,7 @@ def _causes(error: BaseException, where: tuple[str, ...]) -> list[str]:
     return [_cause(where, str(error) or type(error).__name__)]
 
 
+@checked
 def load_toml(path: Path, wanted: type[Config]) -> Config:
     """A dataclass from a TOML file. Raises ConfigError, see `structure` and `read_toml`."""
     return structure(read_toml(path), wanted, source=str(path))

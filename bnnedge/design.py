@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from bnnedge.arguments import checked
 from bnnedge.config import structure
 from bnnedge.errors import ConfigError, DesignError, SimulationError
 from bnnedge.files import load_json
@@ -250,6 +251,7 @@ class Design:
         (folder / DESIGN_FILE).write_text(json.dumps(record, indent=1) + "\n")
 
     @classmethod
+    @checked
     def load(cls, folder: Path) -> "Design":
         """Read and verify `design.json`, and check that every file that it names is there.
 

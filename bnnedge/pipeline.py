@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bnnedge import artifacts, tools
+from bnnedge.arguments import checked
 from bnnedge.artifacts import Artifact
 from bnnedge.errors import ConfigError, ExportError, MismatchError, ToolMissingError
 from bnnedge.verbs import (
@@ -106,6 +107,7 @@ class _Builder:
         return write_report(data, self.out / REPORT_FILE)
 
 
+@checked
 def build(
     recipe: Path, out: Path, *, trust: bool = False, progress: StageProgress = _silent_stage
 ) -> Build:

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from bnnedge.arguments import checked
 from bnnedge.config import structure_parts
 from bnnedge.data.config import DataConfig, EncodingKind
 from bnnedge.data.datasets import require_dataset
@@ -98,6 +99,7 @@ class Recipe:
         check_network_name(self.name, raises=ConfigError)
 
     @classmethod
+    @checked
     def load(cls, path: Path, use: Use = Use.READ) -> "Recipe":
         """Read a recipe and check it as a whole; paths in it are relative to its folder.
 

@@ -5,9 +5,10 @@ not wait for torch or FINN.
 """
 
 import dataclasses
+import enum
 import functools
+import os
 import shlex
-import zipfile
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,10 +18,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bnnedge import cache, tools
+from bnnedge.arguments import checked, member_of, path_of
+from bnnedge.arrays import read_npz
 from bnnedge.artifacts import Artifact, check_input
 from bnnedge.dataflow import Add, Concat, Dataflow
 from bnnedge.errors import BnnEdgeError, ConfigError, DataError, MismatchError, ToolMissingError
+from bnnedge.files import is_file
 from bnnedge.scratch import scratch
+from bnnedge.simulation.config import MOST_IMAGES
 
 if TYPE_CHECKING:
     from bnnedge.data.datasets import Split
@@ -38,17 +43,32 @@ REFERENCE_FILE = "reference.npz"
 _EXPORTED_IMAGES = 100
 
 
+class Backend(enum.Enum):
+    """What computes the classes of a Dataflow, see `evaluate`."""
+
+    REFERENCE = "reference"
+    EMULATOR = "emulator"
+    RTL = "rtl"
+
+
+def _require_images(images: int | None) -> None:
+    if images is not None and not 1 <= images <= MOST_IMAGES:
+        raise ConfigError(f"images: wanted 1 to {MOST_IMAGES:,}, got {images}")
+
+
 def _silent(what: str, share: float | None) -> None:
     """The progress of nobody watching."""
 
 
+@checked
 def train(recipe: "Path | Recipe", out: Path, *, progress: Progress = _silent) -> Artifact:
     """Train the network of a recipe; see `bnnedge.training.train`."""
     from bnnedge.recipe import Recipe, Use
     from bnnedge.training import EpochReport
     from bnnedge.training import train as run
 
-    recipe = recipe if isinstance(recipe, Recipe) else Recipe.load(recipe, Use.TRAIN)
+    if not isinstance(recipe, Recipe):
+        recipe = Recipe.load(path_of("train: recipe", recipe), Use.TRAIN)
 
     def report(epoch: EpochReport, who: str = "") -> None:
         progress(
@@ -68,6 +88,7 @@ def train(recipe: "Path | Recipe", out: Path, *, progress: Progress = _silent) -
     )
 
 
+@checked
 def export(checkpoint: Path, out: Path) -> Artifact:
     """Export a checkpoint (its folder, or `checkpoint.pt` in it) as QONNX.
 
@@ -75,9 +96,10 @@ def export(checkpoint: Path, out: Path) -> Artifact:
     """
     from bnnedge.exporter import export as run
 
-    return run(checkpoint.parent if checkpoint.is_file() else checkpoint, out)
+    return run(checkpoint.parent if is_file(checkpoint) else checkpoint, out)
 
 
+@checked
 def export_model(network: str, dataset: str, out: Path, *, folder: Path | None = None) -> Artifact:
     """Export a pretrained network as QONNX; see `export`, and `evaluate_model` for arguments.
 
@@ -90,6 +112,7 @@ def export_model(network: str, dataset: str, out: Path, *, folder: Path | None =
         return export(_checkpoint(card, test, work), out)
 
 
+@checked
 def lower(
     model: Path,
     out: Path,
@@ -106,10 +129,13 @@ def lower(
     from bnnedge.lowering import lower as run
 
     model = model / MODEL_FILE if model.is_dir() else model
-    config = LoweringConfig(name=name, classify=classify, sign_zero=SignZero(sign_zero))
+    config = LoweringConfig(
+        name=name, classify=classify, sign_zero=member_of("lower: sign_zero", sign_zero, SignZero)
+    )
     return run(model, config, out)
 
 
+@checked
 def rtl(
     dataflow: Path,
     out: Path,
@@ -128,11 +154,13 @@ def rtl(
     return emit(dataflow, config, out)
 
 
+@checked
 def has_joins(dataflow: Path) -> bool:
     """Whether branches meet in a Dataflow folder, so that its FIFOs want to be sized."""
     return any(isinstance(node, Add | Concat) for node in Dataflow.load(dataflow).nodes)
 
 
+@checked
 def fifos(rtl: Path, out: Path, *, trust: bool = False) -> Artifact:
     """Size the FIFOs of an RTL folder by simulating it; `out` gets `fifos.json`.
 
@@ -183,6 +211,7 @@ def fifos(rtl: Path, out: Path, *, trust: bool = False) -> Artifact:
         return stage("fifos", out, write, config={}, inputs=(own,))
 
 
+@checked
 def simulate(
     rtl: Path,
     *,
@@ -228,6 +257,7 @@ def simulate(
         return check(own, config, inputs=inputs, trace=trace, progress=image_progress(progress))
 
 
+@checked
 def hls(
     rtl: Path,
     out: Path,
@@ -258,8 +288,7 @@ def hls(
     from bnnedge.simulation.check import generate_inputs
     from bnnedge.vitis_hls import HlsConfig, emit
 
-    if images < 1:
-        raise ConfigError(f"images: wanted at least 1, got {images}")
+    _require_images(images)
     config = HlsConfig(check=check, ap_types=ap_types)
     if part is not None:
         config = dataclasses.replace(config, part=part)
@@ -273,6 +302,7 @@ def image_progress(progress: Progress) -> Callable[[int, int], None]:
     return lambda done, total: progress(f"{done} of {total} images", done / total)
 
 
+@checked
 def emulate(dataflow: Path, inputs: NDArray[Any]) -> NDArray[np.int64]:
     """Run a Dataflow folder on inputs (N, *input shape): integer logits (N, K) or classes (N,).
 
@@ -306,6 +336,7 @@ class Evaluation:
         return self.correct / self.images
 
 
+@checked
 def evaluate(
     dataflow: Path,
     dataset: str,
@@ -334,21 +365,24 @@ def evaluate(
     from bnnedge.data.datasets import load_dataset
 
     check_input(dataflow)
+    _require_images(images)
+    chosen = member_of("evaluate: backend", backend, Backend)
     graph = Dataflow.load(dataflow)
-    test = load_dataset(DatasetName(dataset), folder).test
+    test = load_dataset(member_of("evaluate: dataset", dataset, DatasetName), folder).test
     x, labels = test.inputs[:images], test.labels[:images]
-    if backend == "reference":
+    if chosen is Backend.REFERENCE:
         classes = graph.classify(x)
     else:
         from bnnedge.emulator import Emulator
 
         classes = Emulator(graph).predict(x)
-    if backend == "rtl":
+    if chosen is Backend.RTL:
         _check_default_hardware(dataflow, x, progress)
     correct = int((classes == labels).sum())
     return Evaluation(dataset=dataset, backend=backend, images=len(labels), correct=correct)
 
 
+@checked
 def evaluate_model(
     network: str,
     dataset: str,
@@ -376,6 +410,7 @@ def evaluate_model(
         MismatchError: PyTorch and the Dataflow give an image different classes, or the whole test
             set another accuracy than the model card.
     """
+    _require_images(images)
     card, test = _pretrained(network, dataset, folder)
     test = test.take(np.arange(len(test))[:images])
     with scratch() as work:
@@ -407,7 +442,7 @@ def _pretrained(network: str, dataset: str, folder: Path | None) -> tuple["Model
     from bnnedge.models.pretrained.cards import ModelCard, name_of
 
     card = ModelCard.load(name_of(network, dataset))
-    data = load_dataset(DatasetName(dataset), folder)
+    data = load_dataset(member_of("dataset", dataset, DatasetName), folder)
     if data.sha256() != card.dataset_sha256:
         raise DataError(
             f"this {dataset} is not the one that {card.name} was trained on",
@@ -455,6 +490,7 @@ def _check_default_hardware(dataflow: Path, x: NDArray[Any], progress: Progress)
         simulate(out, inputs=x, stalls=0.0, trust=True, progress=progress)
 
 
+@checked
 def synth(
     rtl: Path,
     out: Path,
@@ -479,6 +515,7 @@ def synth(
         return synthesise(own, config, out, progress=lambda step: progress(step, None))
 
 
+@checked
 def package(build: Path, out: Path, *, trust: bool = False) -> Artifact:
     """Pack what a board needs from a build folder (with `rtl/`, `synth/`, perhaps `export/`).
 
@@ -492,12 +529,18 @@ def package(build: Path, out: Path, *, trust: bool = False) -> Artifact:
         return run(own, build / "synth", out, inputs=inputs)
 
 
+@checked
 def test_images(export: Path) -> NDArray[np.float32]:
     """The data set's test images (N, *input shape) in an export folder."""
-    reference = read_arrays(export / REFERENCE_FILE)
-    return reference["inputs"][reference["labels"] >= 0]
+    path = export / REFERENCE_FILE
+    reference = read_npz(path, ("inputs", "labels"))
+    inputs, labels = reference["inputs"], reference["labels"]
+    if labels.shape != inputs.shape[:1]:
+        raise DataError(f"{path}: wanted a label for each input, got {inputs.shape} {labels.shape}")
+    return inputs[labels >= 0]
 
 
+@checked
 def deploy(
     package: Path,
     *,
@@ -522,52 +565,34 @@ def deploy(
         return run(package, rtl=rtl, images=images)
 
 
+@checked
 def fetch(dataset: str, folder: Path | None = None) -> "Fetched":
     """Fetch a data set into `folder` or the user's cache; see `bnnedge.data.fetch.fetch`."""
     from bnnedge.data.config import DatasetName
     from bnnedge.data.fetch import fetch as run
 
-    return run(DatasetName(dataset), folder)
+    return run(member_of("fetch: dataset", dataset, DatasetName), folder)
 
 
+@checked
 def write_array(path: Path, array: NDArray[Any]) -> None:
-    """Write an `.npy` file whole or not at all. Raises BnnEdgeError where that is impossible."""
-    partial = path.with_name(f".{path.name}.partial")
+    """Write an `.npy` file whole or not at all; a link to one stays a link.
+
+    Raises:
+        BnnEdgeError: it cannot be written, or is no file.
+    """
+    target = Path(os.path.realpath(path))
+    if target.exists() and not is_file(target):
+        raise BnnEdgeError(f"cannot write {path}: it is a folder, a device or a pipe")
+    partial = target.with_name(f".bnnedge-{os.getpid()}.npy")
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
+        target.parent.mkdir(parents=True, exist_ok=True)
         with partial.open("wb") as sink:
             np.save(sink, array)
-        partial.replace(path)
+        partial.replace(target)
     except OSError as error:
-        raise BnnEdgeError(f"cannot write {path}: {error.strerror}") from error
-    finally:
         partial.unlink(missing_ok=True)
-
-
-def read_arrays(path: Path) -> dict[str, NDArray[Any]]:
-    """The arrays in an `.npz` file. Raises DataError if it is missing or damaged."""
-    try:
-        with np.load(path, allow_pickle=False) as arrays:
-            return dict(arrays)
-    except (OSError, ValueError, zipfile.BadZipFile) as error:
-        raise DataError(
-            f"cannot read {path}: {error}", remedy="run the step before again"
-        ) from None
-
-
-def read_array(path: Path) -> NDArray[Any]:
-    """The array in an `.npy` file. Raises DataError if it is missing or damaged."""
-    try:
-        with path.open("rb") as source:
-            array: NDArray[Any] = np.lib.format.read_array(source, allow_pickle=False)
-    except OSError as error:
-        raise DataError(f"cannot read {path}: {error.strerror}") from None
-    except (ValueError, EOFError):
-        raise DataError(
-            f"{path} is not an .npy file of numbers, or is truncated",
-            remedy="write it with numpy.save",
-        ) from None
-    return array
+        raise BnnEdgeError(f"cannot write {path}: {error.strerror}") from error
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -245,7 +245,7 @@ def test_inputs_of_the_wrong_shape(tmp_path: Path, dataflow: Path) -> None:
 def test_inputs_that_would_execute_code(tmp_path: Path, dataflow: Path) -> None:
     np.save(tmp_path / "x.npy", np.array([Payload(tmp_path / "ran")], dtype=object))
     result = bnnedge("emulate", dataflow, "--inputs", tmp_path / "x.npy", "-o", tmp_path / "y.npy")
-    one_line(result, "x.npy is not an .npy file of numbers")
+    one_line(result, "x.npy: wanted an array of numbers")
     assert not (tmp_path / "ran").exists()
 
 

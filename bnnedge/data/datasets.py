@@ -9,6 +9,7 @@ from typing import assert_never
 import numpy as np
 from numpy.typing import NDArray
 
+from bnnedge.arguments import checked
 from bnnedge.data.cifar import CLASSES as CIFAR10_CLASSES
 from bnnedge.data.cifar import read_cifar10, require_batches
 from bnnedge.data.config import DatasetName
@@ -108,6 +109,7 @@ def split_validation(dataset: Dataset, fraction: float, seed: int) -> tuple[Spli
     return train.take(rest), train.take(held_out)
 
 
+@checked
 def load_dataset(name: DatasetName, folder: Path | None = None) -> Dataset:
     """Read a data set.
 

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from bnnedge import tools
+from bnnedge.arguments import checked
 from bnnedge.artifacts import sha256_of
 from bnnedge.data.config import DatasetName
 from bnnedge.data.datasets import dataset_folder
@@ -35,6 +36,7 @@ class _Source:
     sha256: Mapping[str, str]
 
 
+@checked
 def fetch(name: DatasetName, folder: Path | None = None) -> Fetched:
     """Fetch a data set, unless its files are there already with the right checksums.
 

@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from bnnedge.arguments import checked
 from bnnedge.arrays import open_npz
 from bnnedge.dataflow.branches import Add, Concat
 from bnnedge.dataflow.encoding import IntegerEncoding, ThresholdEncoding
@@ -271,6 +272,7 @@ class Dataflow:
         classes = self.classes_of(self.accumulators(x))
         return classes if self.output.k == 1 else classes[:, 0]
 
+    @checked
     def save(self, folder: Path) -> None:
         """Write `dataflow.json` and `weights.npz` into an existing folder, byte for byte stable."""
         self.verify()
@@ -280,6 +282,7 @@ class Dataflow:
         (folder / GRAPH_FILE).write_text(json.dumps(record, indent=1) + "\n")
 
     @classmethod
+    @checked
     def load(cls, folder: Path | str) -> "Dataflow":
         """Read and verify a folder written by `save`.
 

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from bnnedge import tools
+from bnnedge.arguments import checked
 from bnnedge.artifacts import sha256_of
 from bnnedge.deployment.package import RUNTIME_FOLDER, RUNTIME_NAME
 from bnnedge.deployment.runtime import (
@@ -71,6 +72,7 @@ class Deployment:
     cycles: int | None
 
 
+@checked
 def deploy(
     package: Path | str,
     *,

@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 import bnnedge
+from bnnedge.arguments import checked
 from bnnedge.artifacts import Artifact, folder_hashes, stage
 from bnnedge.dataflow import ArgMax, Dataflow, IntegerEncoding, ThresholdEncoding
 from bnnedge.dataflow.graph import GRAPH_FILE, WEIGHTS_FILE
@@ -43,6 +44,7 @@ _CHOICES = ("folding.json", "fifos.json")  # of an RTL folder
 _EXAMPLE_SEED = 0
 
 
+@checked
 def package(
     rtl: Path | str,
     synth: Path | str,

@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from bnnedge.arguments import checked
 from bnnedge.artifacts import Artifact, stage
 from bnnedge.errors import CheckpointError
 from bnnedge.tools import python_versions
@@ -12,6 +13,7 @@ MODEL = "model.onnx"
 REFERENCE = "reference.npz"
 
 
+@checked
 def export(checkpoint: Path, out: Path) -> Artifact:
     """Export a trained network as QONNX and compare it with PyTorch, bit for bit.
 

@@ -5,6 +5,9 @@ from pathlib import Path
 
 from bnnedge.errors import FoldingError
 
+_LEAST_CLOCK_MHZ = 0.001
+_MOST_CLOCK_MHZ = 10_000.0
+
 
 @dataclass(frozen=True, kw_only=True)
 class RtlConfig:
@@ -30,7 +33,10 @@ class RtlConfig:
             raise FoldingError(
                 "folding: wanted target_fps or a folding file, got both", remedy="drop one"
             )
-        for name in ("target_fps", "clock_mhz"):
-            value = getattr(self, name)
-            if value is not None and not 0 < value < float("inf"):
-                raise FoldingError(f"{name}: wanted a positive number, got {value}")
+        if not _LEAST_CLOCK_MHZ <= self.clock_mhz <= _MOST_CLOCK_MHZ:
+            raise FoldingError(
+                f"clock_mhz: wanted {_LEAST_CLOCK_MHZ:g} to {_MOST_CLOCK_MHZ:,g} MHz,"
+                f" got {self.clock_mhz:g}"
+            )
+        if self.target_fps is not None and not 0 < self.target_fps < float("inf"):
+            raise FoldingError(f"target_fps: wanted a positive number, got {self.target_fps:g}")

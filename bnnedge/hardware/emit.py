@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from bnnedge.arguments import checked
 from bnnedge.artifacts import Artifact, folder_hashes, stage
 from bnnedge.cost import Cost
 from bnnedge.dataflow import Dataflow
@@ -30,6 +31,7 @@ from bnnedge.tools import python_versions
 DATAFLOW_FOLDER = "dataflow"
 
 
+@checked
 def emit(dataflow: Path, config: RtlConfig, out: Path) -> Artifact:
     """Write the hardware of a Dataflow.
 

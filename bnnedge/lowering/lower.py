@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from bnnedge.arguments import checked
 from bnnedge.arrays import open_npz
 from bnnedge.artifacts import Artifact, stage
 from bnnedge.dataflow import Dataflow
@@ -45,6 +46,7 @@ class Lowered:
     facts: Mapping[str, Any]
 
 
+@checked
 def lower(model_onnx: Path, config: LoweringConfig, out: Path) -> Artifact:
     """Lower a model file into the folder `out`: dataflow.json, weights.npz, lowered.onnx.
 

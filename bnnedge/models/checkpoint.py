@@ -14,6 +14,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from bnnedge.arguments import checked
 from bnnedge.arrays import MOST_BYTES, read_npz
 from bnnedge.errors import ArrayError, CheckpointError, ConfigError
 from bnnedge.filekinds import TEXT, refuse_other_file
@@ -99,6 +100,7 @@ def load_test_set(
     return images.astype(np.float32), labels
 
 
+@checked
 def load_checkpoint(folder: Path) -> Checkpoint:
     """Read a folder written by `save_checkpoint`; the model comes back in evaluation mode.
 

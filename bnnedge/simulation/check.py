@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bnnedge import tools
+from bnnedge.arguments import checked
 from bnnedge.artifacts import Artifact, stage, to_json
 from bnnedge.dataflow import Dataflow, SlidingWindow
 from bnnedge.dataflow.streams import Stream
@@ -111,6 +112,7 @@ class SimulationResult:
     streams: tuple[StreamPressure, ...]
 
 
+@checked
 def simulate(
     rtl: Path,
     config: SimulationConfig,
@@ -153,6 +155,7 @@ def simulate(
     )
 
 
+@checked
 def check(
     rtl: Path,
     config: SimulationConfig,

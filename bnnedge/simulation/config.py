@@ -4,6 +4,9 @@ from dataclasses import dataclass
 
 from bnnedge.errors import ConfigError
 
+MOST_IMAGES = 1_000_000
+_MOST_TRACE_IMAGES = 1000
+
 
 @dataclass(frozen=True, kw_only=True)
 class SimulationConfig:
@@ -25,11 +28,13 @@ class SimulationConfig:
     trace_images: int = 0
 
     def __post_init__(self) -> None:
-        if self.images is not None and self.images < 1:
-            raise ConfigError(f"images: wanted at least 1, got {self.images}")
+        if self.images is not None and not 1 <= self.images <= MOST_IMAGES:
+            raise ConfigError(f"images: wanted 1 to {MOST_IMAGES:,}, got {self.images}")
         if not self.stalls or not all(0 <= stall < 1 for stall in self.stalls):
             raise ConfigError(f"stalls: wanted probabilities in [0, 1), got {list(self.stalls)}")
         if self.seed < 0:
             raise ConfigError(f"seed: wanted a number >= 0, got {self.seed}")
-        if self.trace_images < 0:
-            raise ConfigError(f"trace_images: wanted a number >= 0, got {self.trace_images}")
+        if not 0 <= self.trace_images <= _MOST_TRACE_IMAGES:
+            raise ConfigError(
+                f"trace_images: wanted 0 to {_MOST_TRACE_IMAGES}, got {self.trace_images}"
+            )

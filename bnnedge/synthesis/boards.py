@@ -6,7 +6,7 @@ from enum import Enum
 from pathlib import Path
 from typing import Any
 
-from bnnedge.config import did_you_mean
+from bnnedge.arguments import did_you_mean
 from bnnedge.errors import SynthesisError
 from bnnedge.files import read_toml
 

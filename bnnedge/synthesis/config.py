@@ -4,6 +4,8 @@ from dataclasses import dataclass
 
 from bnnedge.errors import SynthesisError
 
+_MOST_GATE_LEVEL_IMAGES = 100_000
+
 
 @dataclass(frozen=True, kw_only=True)
 class SynthesisConfig:
@@ -31,9 +33,9 @@ class SynthesisConfig:
     def __post_init__(self) -> None:
         if self.window not in (2, 4, 8, 16, 32, 64):
             raise SynthesisError(f"window: wanted a power of two from 2 to 64, got {self.window}")
-        for name in ("seed", "gate_level_images"):
-            if getattr(self, name) < 0:
-                raise SynthesisError(f"{name}: wanted 0 or more, got {getattr(self, name)}")
+        for name, most in (("seed", 2**31 - 1), ("gate_level_images", _MOST_GATE_LEVEL_IMAGES)):
+            if not 0 <= getattr(self, name) <= most:
+                raise SynthesisError(f"{name}: wanted 0 to {most:,}, got {getattr(self, name)}")
         for name in ("clock_mhz", "baud"):
             value = getattr(self, name)
             if value is not None and not 0 < value < float("inf"):

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from bnnedge import tools
+from bnnedge.arguments import checked
 from bnnedge.artifacts import Artifact, stage, to_json
 from bnnedge.cache import failure_logs
 from bnnedge.cost import Cost, ceil_div, index_bits, ram
@@ -44,6 +45,7 @@ def _silent(step: str) -> None:
     """The default progress callback."""
 
 
+@checked
 def synthesise(
     rtl: Path, config: SynthesisConfig, out: Path, *, progress: Progress = _silent
 ) -> Artifact:

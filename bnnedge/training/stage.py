@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from bnnedge.arguments import checked
 from bnnedge.artifacts import TRAINING, Artifact, load, present_in, sha256_of, stage, to_json
 from bnnedge.data.config import DataConfig, EncodingKind
 from bnnedge.data.datasets import Dataset, Split, load_dataset, split_validation
@@ -32,6 +33,7 @@ _ROOM_MIB = 256  # state.pt and the checkpoint of the largest network of the zoo
 _LOG = logging.getLogger(__name__)
 
 
+@checked
 def train(
     network: NetworkConfig,
     data: DataConfig,

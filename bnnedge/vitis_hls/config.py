@@ -6,6 +6,8 @@ from pathlib import Path
 
 from bnnedge.errors import ConfigError
 
+_MOST_CLOCK_MHZ = 10_000.0
+
 
 @dataclass(frozen=True, kw_only=True)
 class HlsConfig:
@@ -27,7 +29,9 @@ class HlsConfig:
     def __post_init__(self) -> None:
         if not re.fullmatch(r"[A-Za-z0-9-]{1,64}", self.part):
             raise ConfigError(f"part: wanted a name such as xc7z020clg400-1, got {self.part!r}")
-        if not 0 < self.clock_mhz < float("inf"):
-            raise ConfigError(f"clock_mhz: wanted a positive number, got {self.clock_mhz}")
+        if not 1 <= self.clock_mhz <= _MOST_CLOCK_MHZ:
+            raise ConfigError(
+                f"clock_mhz: wanted 1 to {_MOST_CLOCK_MHZ:,g} MHz, got {self.clock_mhz:g}"
+            )
         if self.ap_types is not None and not self.check:
             raise ConfigError("ap_types: only a check needs them", remedy="add --check")

@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bnnedge import tools
+from bnnedge.arguments import checked
 from bnnedge.artifacts import Artifact, stage
 from bnnedge.dataflow import Dataflow
 from bnnedge.design import TOP_MODULE, Design
@@ -40,6 +41,7 @@ _GENERATED = (
 )
 
 
+@checked
 def emit(
     rtl: Path, config: HlsConfig, out: Path, *, vectors: Callable[[Dataflow], NDArray[Any]]
 ) -> Artifact:

@@ -5,6 +5,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+from bnnedge.arguments import checked
 from bnnedge.config import structure
 from bnnedge.errors import ConfigError
 from bnnedge.files import load_json
@@ -57,6 +58,7 @@ class ModelCard:
         card_path(self.name, folder).write_text(json.dumps(record, indent=1) + "\n")
 
     @classmethod
+    @checked
     def load(cls, name: str, folder: Path | None = None) -> "ModelCard":
         """Read the card of a pretrained network.
 

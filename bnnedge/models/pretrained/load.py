@@ -3,6 +3,7 @@
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from bnnedge.arguments import checked
 from bnnedge.arrays import read_npz
 from bnnedge.artifacts import sha256_of
 from bnnedge.errors import ArrayError, CheckpointError
@@ -12,6 +13,7 @@ if TYPE_CHECKING:
     from bnnedge.models.network import Network
 
 
+@checked
 def load_pretrained(network: str, dataset: str, *, folder: Path | None = None) -> "Network":
     """A trained network in evaluation mode.
 
