@@ -70,8 +70,10 @@ def compare_streams(model: Network, graph: onnx.ModelProto, inputs: Floats) -> C
         inputs: raw inputs float32 (N, *input_shape).
 
     Raises:
-        ExportError: two differ; names the layer, the place in it and the input.
+        ExportError: the network is in training mode, or two differ; names the layer, the place in
+            it and the input.
     """
+    _require_evaluation(model)
     sizes = [stream[0].numel() for stream in model.trace(torch.from_numpy(inputs[:1])).values()]
     images = max(1, min(_MOST_IMAGES, _MOST_NUMBERS // sum(sizes)))
     numbers = 0
@@ -100,6 +102,16 @@ def compare_streams(model: Network, graph: onnx.ModelProto, inputs: Floats) -> C
         accumulators=np.concatenate(accumulators),
         logits=np.concatenate(logits),
     )
+
+
+def _require_evaluation(model: Network) -> None:
+    for name, module in model.named_modules():
+        if module.training:
+            raise ExportError(
+                f"{name or 'the network'} ({type(module).__name__}) is in training mode, and its"
+                " export in evaluation mode",
+                remedy="call model.eval() first",
+            )
 
 
 def _tensor_of(stream: str, graph: onnx.ModelProto) -> str:
@@ -146,9 +158,10 @@ def compare_norms(model: Network, graph: onnx.ModelProto) -> ComparedNorms:
     the largest accumulator and the largest logit are the same class.
 
     Raises:
-        ExportError: a weight differs, a pair differs, or two accumulators get one logit;
-            names it.
+        ExportError: the network is in training mode, a weight differs, a pair differs, or two
+            accumulators get one logit; names it.
     """
+    _require_evaluation(model)
     pairs, ties = 0, Counter[str]()
     for name, layer in model.layers.items():
         _check_weights(name, layer, graph)

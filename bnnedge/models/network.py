@@ -17,6 +17,7 @@ from bnnedge.ops.blocks.conv_bn_relu import BinaryConvBNReLU
 from bnnedge.ops.config import PaddingMode
 from bnnedge.ops.conv import BinaryConv2d
 from bnnedge.ops.encoding import PixelInput, ThresholdEncoding
+from bnnedge.ops.exact import exact_convolutions
 from bnnedge.ops.linear import BinaryLinear
 from bnnedge.ops.normalisation import ScalarNorm
 from bnnedge.ops.pools import GlobalSumPool, SumPool2d
@@ -117,7 +118,8 @@ class Network(nn.Module, abc.ABC):
         self.eval()
         device = next(self.parameters()).device
         batches = torch.split(torch.from_numpy(images.astype(np.float32)), _PREDICTED)
-        found = [self(batch.to(device)).argmax(1).cpu() for batch in batches]
+        with exact_convolutions():
+            found = [self(batch.to(device)).argmax(1).cpu() for batch in batches]
         classes: NDArray[np.int64] = torch.cat(found).numpy()
         return classes
 
@@ -140,7 +142,8 @@ class Network(nn.Module, abc.ABC):
             if isinstance(module, _STREAMS) and not name.startswith("encoding."):
                 hooks.append(module.register_forward_hook(keep(name)))
         try:
-            self(x)
+            with exact_convolutions():
+                self(x)
         finally:
             for hook in hooks:
                 hook.remove()

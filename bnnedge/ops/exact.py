@@ -1,13 +1,17 @@
-"""Square roots and means with the same bits on every processor.
+"""Square roots, means and convolutions with the same bits on every processor.
 
 Sum, difference, product and quotient of two tensors are fixed to the last bit by IEEE 754, and
-torch computes them so. Two operations on the way to a threshold are not:
+torch computes them so. Sums of integers below 2²⁴ are exact in any order. Three operations on the
+way to a threshold are not:
 
 * `torch.sqrt` on float32 is MKL's, which is off by an ulp for 17 % of all values on processors
   that are not Intel's, and for 0.1…0.6 % on those that are;
-* `torch.sum` and `torch.mean` add in an order that depends on vector width and threads.
+* `torch.sum` and `torch.mean` add in an order that depends on vector width and threads;
+* where oneDNN is missing or switched off, torch gives large batches of convolutions to NNPACK,
+  whose Winograd transforms round even integers.
 """
 
+from contextlib import AbstractContextManager
 from typing import Any
 
 import torch
@@ -23,6 +27,12 @@ def square_root(x: Tensor) -> Tensor:
     4 float64 ulps away from it. So an ulp by which the float64 root is off does no harm either.
     """
     return torch.sqrt(x.double()).to(x.dtype)
+
+
+def exact_convolutions() -> AbstractContextManager[None]:
+    """Inside, no convolution is NNPACK's."""
+    found: AbstractContextManager[None] = torch.backends.nnpack.flags(enabled=False)
+    return found
 
 
 def mean_of_rows(x: Tensor) -> Tensor:

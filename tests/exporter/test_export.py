@@ -195,6 +195,16 @@ def test_numbers_that_nothing_can_be_made_of_are_named_with_their_layer(
     assert "train again" in str(caught.value) and "\n" not in str(caught.value)
 
 
+def test_a_forgotten_eval_is_named() -> None:
+    network = random_mlp()
+    exported = to_qonnx(network)
+    network.hidden[1].train()
+    with pytest.raises(ExportError, match=r"hidden.1 \(HiddenLayer\) is in training mode.*eval"):
+        compare_norms(network, exported)
+    with pytest.raises(ExportError, match=r"the network \(\w+\) is in training mode"):
+        compare_streams(network.train(), exported, _IMAGES.astype(np.float32))
+
+
 def test_exact_zeros_are_remarked_on(tmp_path: Path) -> None:
     network = random_mlp()
     layer = network.layers["hidden.1"]

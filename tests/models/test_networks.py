@@ -377,3 +377,19 @@ def test_dropout_acts_on_dense_layers_in_training_only() -> None:
         first = images.classify(bits, dropout=0.5)
         images.load_state_dict(state)
         assert torch.equal(images.classify(bits), first)
+
+
+def test_sums_are_integers_without_onednn_too() -> None:
+    """torch's other library for large batches of convolutions transforms and rounds them."""
+    layers = (LayerConfig(conv=64, padding=1), LayerConfig(conv=64, padding=1))
+    model = random_network(
+        NetworkConfig(topology=Topology.CONV, layers=layers),
+        input_shape=(3, 10, 10),
+        encoding=IntegerEncoding(),
+    )
+    images = torch.randint(0, 256, (16, 3, 10, 10), generator=torch.Generator().manual_seed(1))
+    wanted, classes = model.trace(images.float()), model.predict(images.numpy())
+    with torch.backends.mkldnn.flags(enabled=False):
+        for name, stream in model.trace(images.float()).items():
+            assert torch.equal(stream, wanted[name]), name
+        assert (model.predict(images.numpy()) == classes).all()

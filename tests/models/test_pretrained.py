@@ -117,6 +117,10 @@ def test_wrong_arrays_are_named() -> None:
             {"hidden.0.norm.bias": np.zeros(8, np.float32)},
             r"bias wanted \(9,\) float32",
         ),
+        (
+            {"hidden.0.norm.running_mean": np.full(9, np.nan, np.float32)},
+            r"running_mean of the BatchNorm hidden.0.norm\) holds NaN or infinity: 9 of 9",
+        ),
         ({"hidden.0.linear.weight": np.zeros(8)}, r"weight wanted \(8,\) uint8, got .* float64"),
     ):
         with pytest.raises(CheckpointError, match=message):

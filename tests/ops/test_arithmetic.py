@@ -206,6 +206,32 @@ def test_operations_that_exactness_relies_on_are_correctly_rounded(name: str) ->
             )
 
 
+@pytest.mark.parametrize("kernel", [1, 3, 5])
+@pytest.mark.parametrize("batch", [1, 16])
+def test_convolutions_of_integers_are_exact(kernel: int, batch: int) -> None:
+    """No library may transform them, as Winograd's algorithm does, or round operands."""
+    rng = np.random.default_rng(6)
+    x = rng.integers(0, 256, (batch, 32, 11, 11)).astype(np.float32)
+    weights = rng.choice([-1.0, 1.0], (48, 32, kernel, kernel)).astype(np.float32)
+    weights[0] = 1
+    windows = np.lib.stride_tricks.sliding_window_view(x.astype(np.int64), (kernel, kernel), (2, 3))
+    wanted = np.einsum("nchwij,ocij->nohw", windows, weights.astype(np.int64), optimize=True)
+    got = torch.nn.functional.conv2d(torch.from_numpy(x), torch.from_numpy(weights))
+    assert np.array_equal(got.numpy(), wanted)
+    assert np.array_equal(_run_onnx("Conv", {}, (x, weights)), wanted)
+
+
+def test_products_of_matrices_of_integers_are_exact() -> None:
+    rng = np.random.default_rng(7)
+    x = rng.integers(0, 256, (33, 30_001)).astype(np.float32)
+    weights = rng.choice([-1.0, 1.0], (30_001, 17)).astype(np.float32)
+    weights[:, 0] = 1
+    wanted = x.astype(np.int64) @ weights.astype(np.int64)
+    assert np.array_equal(x @ weights, wanted)
+    assert np.array_equal((torch.from_numpy(x) @ torch.from_numpy(weights)).numpy(), wanted)
+    assert np.array_equal(_run_onnx("MatMul", {}, (x, weights)), wanted)
+
+
 @pytest.mark.parametrize("name", NOT_RELIED_ON)
 def test_operations_that_exactness_does_not_rely_on_are_counted(
     name: str, record_property: Callable[[str, object], None]

@@ -14,6 +14,7 @@ from torch import nn
 
 from bnnedge.errors import CheckpointError
 from bnnedge.models.network import Network
+from bnnedge.models.numbers import REMEDY, wrong_number
 from bnnedge.ops.config import WeightScale
 from bnnedge.ops.weights import BinaryWeights
 
@@ -45,7 +46,8 @@ def unpack_(model: Network, arrays: Mapping[str, NDArray[np.generic]], source: s
     Latent weights become ±1, times the scale where there is one: training goes on from there.
 
     Raises:
-        CheckpointError: an array is missing, spare, or not of the network's shape; names it.
+        CheckpointError: an array is missing, spare, not of the network's shape, or holds NaN or
+            infinity; names it.
     """
     given = dict(arrays)
     model.eval()
@@ -69,6 +71,9 @@ def unpack_(model: Network, arrays: Mapping[str, NDArray[np.generic]], source: s
         state[f"{name}.weight"] = latent
     for name in given:
         raise CheckpointError(f"{source}: array {name} is not part of the network")
+    wrong = wrong_number(model, state)
+    if wrong is not None:
+        raise CheckpointError(f"{source}: {wrong}", remedy=REMEDY)
     model.load_state_dict(state)
 
 
