@@ -4,6 +4,7 @@ import json
 import shutil
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -315,6 +316,32 @@ def test_bitstream_of_another_network_is_refused(
     package = altered(pynq_package, tmp_path / "package", change)
     with pytest.raises(DeploymentError, match=f"{text}.*is not this package's bitstream"):
         deploy(package)
+
+
+@pytest.mark.parametrize(("nearest_mhz", "runs"), [(66.7, True), (100.05, True), (106.7, False)])
+def test_clock_that_the_bitstream_was_not_timed_for_is_refused(
+    board: tuple[AxiAccelerator, SimulatedPynq],
+    pynq_package: Path,
+    nearest_mhz: float,
+    runs: bool,
+) -> None:
+    class Clocks:
+        @property
+        def fclk0_mhz(self) -> float:
+            return nearest_mhz
+
+        @fclk0_mhz.setter
+        def fclk0_mhz(self, mhz: float) -> None:
+            assert mhz == 100
+
+    pynq = SimpleNamespace(Overlay=board[1].Overlay, allocate=board[1].allocate, Clocks=Clocks())
+    host = Host.load(pynq_package)
+    bitfile = pynq_package / host.manifest.bitstream
+    if runs:
+        AxiAccelerator(host, pynq, bitfile, batch_size=8)
+        return
+    with pytest.raises(DeviceError, match="timed for 100 MHz, the nearest .* is 106.7 MHz"):
+        AxiAccelerator(host, pynq, bitfile, batch_size=8)
 
 
 def test_overlay_without_the_device_is_refused(pynq_package: Path) -> None:

@@ -153,7 +153,7 @@ def test_clock_that_cannot_be_had_is_an_error(folder: Path) -> None:
 def test_clock_that_does_not_arrive_is_an_error(folder: Path) -> None:
     arrives = "check_clock bnnedge_0/aclk "
     change(folder, "block_design.tcl", f"{arrives}$timed", f"{arrives}9$timed")
-    with pytest.raises(VivadoError, match="bnnedge_0/aclk: wanted a clock of 9100.0 MHz, got 1000"):
+    with pytest.raises(VivadoError, match="bnnedge_0/aclk: wanted a clock of 9100.000000 MHz, got"):
         run(folder)
 
 

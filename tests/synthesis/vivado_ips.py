@@ -102,11 +102,13 @@ Shape = Callable[[dict[str, str]], tuple[dict[str, Pin], dict[str, Interface]]]
 class Clock:
     """The first of four clock outputs: `property` MHz are asked of a PLL of `pll_mhz`.
 
-    The others name the properties of all four in a handoff, with {} for the number.
+    `actual` is the property that says what it gives. The others name the properties of all four in
+    a handoff, with {} for the number.
     """
 
     pin: str
     property: str
+    actual: str
     pll_mhz: float
     enable: str
     stem: str

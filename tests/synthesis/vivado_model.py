@@ -182,7 +182,10 @@ class VivadoModel(BlockDesign):
         if kind == "@run" and name in ("PROGRESS", "STATUS", "STATS.WNS", "STATS.WHS"):
             return str(self.project["runs"][owner][name])
         if kind == "@cell" and name.startswith("CONFIG."):
-            return self.cells[owner].values.get(name.removeprefix("CONFIG."), "")
+            cell, key = self.cells[owner], name.removeprefix("CONFIG.")
+            if cell.ip.clock is not None and key == cell.ip.clock.actual:
+                return f"{cell.ip.clock.hz(cell.values) / 1e6:.6f}"
+            return cell.values.get(key, "")
         if kind == "@pin" and name == "CONFIG.FREQ_HZ":
             return str(self.clock_hz(owner))
         if kind == "@assigned" and name in ("OFFSET", "RANGE"):
@@ -256,10 +259,13 @@ class VivadoModel(BlockDesign):
         self.project["modules"].add(f"{self._design}_wrapper")
 
     def do_generate_target(self, what: str, token: str) -> None:
-        name = self._named(token, "@file").removesuffix(".bd")
+        self._named(token, "@file")
         if what != "all" or not {"valid", "saved"} <= self._state:
             raise VivadoError("the block design is not validated and saved")
-        folder = self.project["folder"]
+        self._generate()
+
+    def _generate(self) -> None:
+        folder, name = self.project["folder"], self._design
         path = folder / f"{folder.name}.gen/sources_1/bd/{name}/hw_handoff/{name}.hwh"
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(handoff(self))
@@ -278,7 +284,7 @@ class VivadoModel(BlockDesign):
         if not self.project["top"]:
             raise VivadoError("no top")
         if "generated" not in self._state:
-            raise VivadoError("the block design is not generated")
+            self._generate()
         stopped = run == self._stops or (run == "synth_1" and self._synthesise_ip())
         self.project["runs"][run] = {
             "PROGRESS": "61%" if stopped else "100%",

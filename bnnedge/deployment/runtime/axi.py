@@ -28,6 +28,7 @@ _DMA_RESET = 4  # of MM2S_DMACR; resets both channels
 _RESET_S = 0.1
 # Of what streams and network need at best: memory has others to serve.
 _SLOWEST = 4
+_FASTEST = 1.001  # oscillators and rounding
 # PYNQ's, of a file that is no bitstream and of a handoff that is damaged or of another design.
 _OVERLAY_ERRORS = (
     OSError,
@@ -110,10 +111,21 @@ class AxiAccelerator(Accelerator):
                 f"{bitfile} cannot be used ({type(error).__name__}: {error}); is it the bitstream"
                 f" of this package, with its .hwh beside it, and may this user load it?"
             ) from error
-        self._clocks.fclk0_mhz = self.manifest.clock_hz / 1e6
+        self._set_clock()
         self._require_identity(bitfile)
         self.reset()
         self.batch_size = batch_size
+
+    def _set_clock(self) -> None:
+        """PYNQ divides a PLL of the board, and takes what comes nearest."""
+        wanted = self.manifest.clock_hz / 1e6
+        self._clocks.fclk0_mhz = wanted
+        got = float(self._clocks.fclk0_mhz)
+        if got > wanted * _FASTEST:
+            raise DeviceError(
+                f"the bitstream was timed for {wanted:g} MHz, the nearest that this board sets is"
+                f" {got:g} MHz; synthesise it for a clock that is no lower"
+            )
 
     def close(self) -> None:
         """Give the buffers back; the network stays loaded."""

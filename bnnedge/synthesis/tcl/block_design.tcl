@@ -9,7 +9,7 @@
 create_bd_design bnnedge
 source [file join $here ps.tcl]
 
-set timed_mhz [set_clock $clock_property $ps_clock $clock_mhz $max_clock_mhz]
+set timed_mhz [set_clock $clock_asked $clock_actual $clock_mhz $max_clock_mhz]
 
 # It takes the polarity of its input from what drives it.
 create_bd_cell -type ip -vlnv xilinx.com:ip:proc_sys_reset:5.0 reset_0

@@ -17,7 +17,8 @@ create_bd_intf_port -mode Master \
 connect_bd_intf_net [get_bd_intf_ports DDR] [get_bd_intf_pins ps/DDR]
 connect_bd_intf_net [get_bd_intf_ports FIXED_IO] [get_bd_intf_pins ps/FIXED_IO]
 
-set clock_property PCW_FPGA0_PERIPHERAL_FREQMHZ
+set clock_asked PCW_FPGA0_PERIPHERAL_FREQMHZ
+set clock_actual PCW_ACT_FPGA0_PERIPHERAL_FREQMHZ
 set ps_clock ps/FCLK_CLK0
 set ps_reset ps/FCLK_RESET0_N
 set ps_master ps/M_AXI_GP0

@@ -7,7 +7,6 @@ create_bd_cell -type ip -vlnv xilinx.com:ip:zynq_ultra_ps_e:* ps
 configure ps $ps_properties
 configure ps {
     PSU__FPGA_PL0_ENABLE 1
-    PSU__CRL_APB__PL0_REF_CTRL__SRCSEL IOPLL
     PSU__USE__IRQ0 0
     PSU__USE__M_AXI_GP0 1
     PSU__USE__M_AXI_GP1 0
@@ -16,7 +15,11 @@ configure ps {
     PSU__SAXIGP2__DATA_WIDTH 128
 }
 
-set clock_property PSU__CRL_APB__PL0_REF_CTRL__FREQMHZ
+# Vivado may take another PLL: what counts is the clock.
+set_property CONFIG.PSU__CRL_APB__PL0_REF_CTRL__SRCSEL IOPLL [get_bd_cells ps]
+
+set clock_asked PSU__CRL_APB__PL0_REF_CTRL__FREQMHZ
+set clock_actual PSU__CRL_APB__PL0_REF_CTRL__ACT_FREQMHZ
 set ps_clock ps/pl_clk0
 set ps_reset ps/pl_resetn0
 set ps_master ps/M_AXI_HPM0_FPD

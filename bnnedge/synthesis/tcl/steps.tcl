@@ -84,10 +84,10 @@ proc same {got wanted} {
 # Sets the clock of the processing system `ps`; returns the MHz that the design will be timed for.
 # Vivado divides a PLL of its own choice, the board's driver another: timing must not be for less
 # than the driver will set.
-proc set_clock {property pin wanted_mhz most_mhz} {
+proc set_clock {property actual wanted_mhz most_mhz} {
     for {set asked $wanted_mhz} {$asked <= $most_mhz} {set asked [expr {$asked * 1.01}]} {
         set_property CONFIG.$property $asked [get_bd_cells ps]
-        set timed [expr {[get_property CONFIG.FREQ_HZ [get_bd_pins $pin]] / 1e6}]
+        set timed [get_property CONFIG.$actual [get_bd_cells ps]]
         if {$timed >= $wanted_mhz * (1 - 1e-4)} {
             step [format "clock: wanted %.6f MHz, timed for %.6f MHz" $wanted_mhz $timed]
             return $timed
