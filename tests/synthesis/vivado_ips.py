@@ -128,7 +128,8 @@ class Clock:
     def hz(self, values: Mapping[str, str]) -> int:
         """The nearest that one divisor gives."""
         wanted = float(values[self.property])
-        choices = [self.pll_mhz / divisor for divisor in range(1, 64 * 64)]
+        below = int(self.pll_mhz / wanted)
+        choices = [self.pll_mhz / divisor for divisor in (max(below, 1), below + 1)]
         return round(1e6 * min(choices, key=lambda mhz: abs(mhz - wanted)))
 
 
