@@ -209,7 +209,8 @@ class _Progress:
         return self
 
     def __exit__(self, *_: object) -> None:
-        self._bars.stop()
+        if not self._plain:  # else it would print an empty line
+            self._bars.stop()
 
     def __call__(self, stage: str, what: str, share: float | None) -> None:
         if stage not in self._tasks:

@@ -117,7 +117,10 @@ def _claimed(target: Path) -> Iterator[Path]:
     target.parent.mkdir(parents=True, exist_ok=True)
     with contextlib.ExitStack() as stack:
         while True:
-            new.mkdir(exist_ok=True)
+            try:
+                new.mkdir(exist_ok=True)
+            except FileNotFoundError as error:  # in /proc, say
+                raise BnnEdgeError(f"cannot write {target}: {error.strerror}") from error
             try:
                 stack.callback(os.close, lock(new))
             except FileNotFoundError:  # another process has just finished

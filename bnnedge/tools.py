@@ -16,7 +16,7 @@ from pathlib import Path
 
 import platformdirs
 
-from bnnedge.errors import ToolFailedError, ToolMissingError
+from bnnedge.errors import BnnEdgeError, ToolFailedError, ToolMissingError
 from bnnedge.scratch import scratch
 
 
@@ -189,8 +189,18 @@ def version(name: str) -> str:
 
 
 def cache_dir() -> Path:
-    """Where compiled models and fetched data are kept for this user."""
-    return platformdirs.user_cache_path("bnnedge")
+    """Where compiled models and fetched data are kept for this user.
+
+    Raises:
+        BnnEdgeError: the user has no home, or XDG_CACHE_HOME names no absolute path.
+    """
+    folder = platformdirs.user_cache_path("bnnedge")
+    if not folder.is_absolute():
+        raise BnnEdgeError(
+            f"cache: wanted an absolute path, got {folder}",
+            remedy="set XDG_CACHE_HOME, or HOME, to a folder of your own",
+        )
+    return folder
 
 
 def yowasp_cache() -> Path:

@@ -86,7 +86,7 @@ def lint(
         arguments = ["--lint-only", "-Wall", "--top-module", top]
         try:
             _verilate(
-                [*arguments, *_sources(sources, parameters or {}, {}, include_dirs)],
+                [*arguments, *_sources(folder, sources, parameters, None, include_dirs)],
                 cwd=folder,
                 log=log,
             )
@@ -148,11 +148,12 @@ def compile_library(
         if trace:
             objects.append(_fst_writer(cache, runtime))
         words = [*arguments, "--Mdir", "c++"]
-        words += _sources(sources, parameters, defines, include_dirs)
+        words += _sources(folder, sources, parameters, defines, include_dirs)
         _verilate(words, cwd=folder, log=log)
         parts = sorted((folder / "c++").glob(f"{PREFIX}*.cpp"))
+        own = Path(shutil.copyfile(harness, folder / "harness.cpp"))
         unity = folder / "unity.cpp"
-        lines = [f'#include "{path}"' for path in [*parts, harness.absolute()]]
+        lines = [f'#include "{path.relative_to(folder)}"' for path in [*parts, own]]
         unity.write_text("\n".join(lines) + "\n")
         _compile_cxx(
             unity,
@@ -215,16 +216,26 @@ class Closeable(abc.ABC):
 
 
 def _sources(
+    folder: Path,
     sources: Sequence[Path],
     parameters: Mapping[str, int | str] | None,
     defines: Mapping[str, str] | None,
     include_dirs: Sequence[Path],
 ) -> list[str]:
-    words = [f"-I{folder.absolute()}" for folder in include_dirs]
+    """Verilator's arguments for a run in `folder`.
+
+    What it reads lies behind links with plain names: it repeats paths in quotes, unquoted.
+    """
+    places = dict.fromkeys(path.absolute() for path in include_dirs)
+    places |= dict.fromkeys(path.absolute().parent for path in sources)
+    links = {place: f"sources{number}" for number, place in enumerate(places)}
+    for place, link in links.items():
+        (folder / link).symlink_to(place)
+    words = [f"-I{links[path.absolute()]}" for path in include_dirs]
     words += [f"-D{name}={value}" for name, value in (defines or {}).items()]
     for name, value in (parameters or {}).items():
         words.append(f'-G{name}="{value}"' if isinstance(value, str) else f"-G{name}={value}")
-    return [*words, *(str(path.absolute()) for path in sources)]
+    return [*words, *(f"{links[path.absolute().parent]}/{path.name}" for path in sources)]
 
 
 def _verilate(arguments: Sequence[str], *, cwd: Path, log: Path) -> None:
