@@ -277,7 +277,7 @@ def stage(
             "wall_s": round(time.perf_counter() - start, 3),
             "facts": facts,
         }
-        (folder / RECORD).write_text(json.dumps(record, indent=1) + "\n")
+        (folder / RECORD).write_text(json.dumps(record, indent=1) + "\n", encoding="utf-8")
     return load(out)
 
 

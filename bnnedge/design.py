@@ -248,7 +248,7 @@ class Design:
     def save(self, folder: Path) -> None:
         """Write `design.json` into `folder`."""
         record = {"version": FORMAT_VERSION, **dataclasses.asdict(self)}
-        (folder / DESIGN_FILE).write_text(json.dumps(record, indent=1) + "\n")
+        (folder / DESIGN_FILE).write_text(json.dumps(record, indent=1) + "\n", encoding="utf-8")
 
     @classmethod
     @checked

@@ -191,7 +191,7 @@ def report_data(
     facts = {key: stage.artifact.facts for key, stage in stages.items()}
     folder = {key: stage.artifact.folder for key, stage in stages.items()}
     dataflow = Dataflow.load(folder["lower"]) if "lower" in folder else None
-    record = json.loads((folder["train"] / "checkpoint.json").read_text())
+    record = json.loads((folder["train"] / "checkpoint.json").read_text(encoding="utf-8"))
     simulated = facts.get("simulate")
     design = Design.load(folder["rtl"]) if "rtl" in folder else None
     return ReportData(

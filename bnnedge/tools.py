@@ -229,7 +229,7 @@ def _wait(
     """Exit status of `child`, whose output `log` is handed on line by line meanwhile."""
     end = time.monotonic() + timeout_s
     begun = ""
-    with log.open(errors="replace") as output:
+    with log.open(errors="replace", encoding="utf-8") as output:
         while True:
             left = end - time.monotonic()
             with contextlib.suppress(subprocess.TimeoutExpired):
@@ -261,7 +261,7 @@ def run(
     """
     name = Path(argv[0]).name
     with (
-        log.open("w") as sink,
+        log.open("w", encoding="utf-8") as sink,
         scratch() as temporary,
         subprocess.Popen(
             [sys.executable, "-IS", _SUPERVISOR, *map(str, argv)],
@@ -280,7 +280,7 @@ def run(
                 f"{name} was stopped after {timeout_s:.0f} s", remedy=f"see {log}"
             ) from None
     if status != 0:
-        lines = log.read_text(errors="replace").splitlines()
+        lines = log.read_text(errors="replace", encoding="utf-8").splitlines()
         telling = next((line for line in lines if _ERROR_LINE.search(line)), None)
         last = telling or (lines[-1] if lines else "it printed nothing")
         raise ToolFailedError(

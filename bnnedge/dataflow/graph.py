@@ -279,7 +279,7 @@ class Dataflow:
         record, arrays = to_record(self)
         _save_arrays(folder / WEIGHTS_FILE, arrays)
         record["weights_sha256"] = _sha256(folder / WEIGHTS_FILE)
-        (folder / GRAPH_FILE).write_text(json.dumps(record, indent=1) + "\n")
+        (folder / GRAPH_FILE).write_text(json.dumps(record, indent=1) + "\n", encoding="utf-8")
 
     @classmethod
     @checked

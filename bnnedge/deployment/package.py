@@ -102,13 +102,13 @@ def package(
         else:
             bitstream = bitstreams[0].name
             shutil.copyfile(bitstreams[0], folder / bitstream)
-            (folder / "README.txt").write_text(_readme(design, device, bitstream))
+            (folder / "README.txt").write_text(_readme(design, device, bitstream), encoding="utf-8")
         (folder / DEVICE_FOLDER).mkdir()
         for source in device_sources(design, axi=isinstance(device, AxiDevice)):
             shutil.copyfile(source, folder / DEVICE_FOLDER / source.name)
         manifest = _manifest(design, dataflow, device, bitstream)
         manifest["files"] = folder_hashes(folder)
-        (folder / MANIFEST_FILE).write_text(json.dumps(manifest, indent=1) + "\n")
+        (folder / MANIFEST_FILE).write_text(json.dumps(manifest, indent=1) + "\n", encoding="utf-8")
         return {
             "board": device.board,
             "bitstream": bitstream if bitstreams else f"still missing, goes to {bitstream}",

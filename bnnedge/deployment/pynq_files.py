@@ -40,10 +40,14 @@ def write(
     for path in bitstreams:
         shutil.copyfile(path, (folder / bitstream).with_suffix(path.suffix))
     if not bitstreams:
-        (folder / _BIT_FOLDER / "README.txt").write_text(_MISSING.format(name=design.name))
+        (folder / _BIT_FOLDER / "README.txt").write_text(
+            _MISSING.format(name=design.name), encoding="utf-8"
+        )
     (folder / _DRIVER_FOLDER).mkdir()
     for name in ("driver", "validate"):
-        (folder / _DRIVER_FOLDER / f"{name}.py").write_text(_SCRIPT.format(name=name))
+        (folder / _DRIVER_FOLDER / f"{name}.py").write_text(
+            _SCRIPT.format(name=name), encoding="utf-8"
+        )
     shutil.copyfile(_TEMPLATES / NOTEBOOK, folder / NOTEBOOK)
     wheel = _write_wheel(folder, runtime)
     text = _README.format(
@@ -55,7 +59,7 @@ def write(
         wheel=wheel,
         notebook=NOTEBOOK,
     )
-    (folder / "README.txt").write_text(text)
+    (folder / "README.txt").write_text(text, encoding="utf-8")
     return bitstream
 
 

@@ -68,7 +68,9 @@ class Device:
 
     def save(self, folder: Path) -> None:
         """Write `device.json` into `folder`."""
-        (folder / DEVICE_FILE).write_text(json.dumps(dataclasses.asdict(self), indent=1) + "\n")
+        (folder / DEVICE_FILE).write_text(
+            json.dumps(dataclasses.asdict(self), indent=1) + "\n", encoding="utf-8"
+        )
 
     @property
     def timeout_clocks(self) -> int:
@@ -130,7 +132,7 @@ class AxiDevice:
     def save(self, folder: Path) -> None:
         """Write `device.json` into `folder`."""
         record = {"interface": "axi", **dataclasses.asdict(self)}
-        (folder / DEVICE_FILE).write_text(json.dumps(record, indent=1) + "\n")
+        (folder / DEVICE_FILE).write_text(json.dumps(record, indent=1) + "\n", encoding="utf-8")
 
 
 def load_device(folder: Path) -> Device | AxiDevice:

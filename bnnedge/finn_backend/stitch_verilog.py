@@ -69,7 +69,7 @@ class StitchVerilog(Transformation):
                         for word in ("tvalid", "tready", "tdata")
                     ]
             top = instance.get_nodeattr("gen_top_module")
-            texts = [Path(file).read_text() for file in files]
+            texts = [Path(file).read_text(encoding="utf-8") for file in files]
             there = ports_of(top, texts, clock=CLOCK, reset=RESET)
             used = {port for port, _ in streams["s_axis"]}
             idle = [axis for axis in there.inputs if axis.name not in used]
@@ -89,8 +89,10 @@ class StitchVerilog(Transformation):
             "endmodule",
             "",
         ]
-        wrapper.write_text("\n".join(lines))
-        (folder / "all_verilog_srcs.txt").write_text("\n".join([*sources, str(wrapper), ""]))
+        wrapper.write_text("\n".join(lines), encoding="utf-8")
+        (folder / "all_verilog_srcs.txt").write_text(
+            "\n".join([*sources, str(wrapper), ""]), encoding="utf-8"
+        )
         interfaces = {
             "clk": ["ap_clk"],
             "rst": ["ap_rst_n"],

@@ -49,15 +49,15 @@ class Hardware:
 
     def write(self, folder: Path, name: str) -> None:
         """Write `<name>.v` and `<name>_kernels.sv`, and memory files where kernels want them."""
-        (folder / f"{name}.v").write_text(self._axi_text(name))
-        (folder / f"{name}_kernels.sv").write_text(self._kernels_text(name))
+        (folder / f"{name}.v").write_text(self._axi_text(name), encoding="utf-8")
+        (folder / f"{name}_kernels.sv").write_text(self._kernels_text(name), encoding="utf-8")
         self.write_memories()
 
     def write_memories(self) -> None:
         """Write the memory files that kernels want, where their names say."""
         for placed in self.network:
             for file, text in placed.kernel.memories.items():
-                Path(file).write_text(text)
+                Path(file).write_text(text, encoding="utf-8")
 
     def _out_bits(self, source: Source) -> int:
         return self.network[source.kernel].widths_out[source.port]

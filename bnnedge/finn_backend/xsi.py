@@ -95,7 +95,7 @@ def compile_sim_obj(
     texts: dict[Path, str] = {}
     for path in _in_order(source_list):
         try:
-            text = path.read_text()
+            text = path.read_text(encoding="utf-8")
         except OSError as error:
             raise SimulationError(f"{path}: {error.strerror}") from error
         localised = localise(_for_verilator(path, text), path.parent, folders)
@@ -105,7 +105,7 @@ def compile_sim_obj(
             raise SimulationError(f"{top_module_name}: two different files are called {path.name}")
         texts[target] = localised.text
     for target, text in texts.items():
-        target.write_text(text)
+        target.write_text(text, encoding="utf-8")
     ports = ports_of(top_module_name, list(texts.values()), clock=CLOCK, reset=RESET)
     library = verilator.compile_library(
         sources=[path for path in texts if path.suffix not in (".vh", ".svh")],

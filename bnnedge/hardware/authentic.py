@@ -58,7 +58,7 @@ def own_copy(rtl: Path, *, trust: bool = False, dataflow: Path | None = None) ->
         if ours:
             record = load_json(rtl / RECORD, raises=ArtifactError)
             record |= {"files": folder_hashes(copy), "edited": edited}
-            (copy / RECORD).write_text(json.dumps(record, indent=1) + "\n")
+            (copy / RECORD).write_text(json.dumps(record, indent=1) + "\n", encoding="utf-8")
         yield copy
 
 

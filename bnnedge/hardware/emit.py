@@ -93,7 +93,9 @@ def write_rtl(
     Raises:
         DesignError: results are too wide, or the depths are of another network.
     """
-    (folder / FOLDING_FILE).write_text(json.dumps(folding_record(folding), indent=1) + "\n")
+    (folder / FOLDING_FILE).write_text(
+        json.dumps(folding_record(folding), indent=1) + "\n", encoding="utf-8"
+    )
     if depths:
         write_depths(folder / FIFOS_FILE, depths)
     id_word = _id_word(folder)
@@ -103,11 +105,13 @@ def write_rtl(
     last = StreamLastKernel(beats=-(-network.results * network.result_bits // result_bits))
 
     sources = _copy_kernels(network, folder / "sv")
-    (folder / "sv" / f"{TOP_MODULE}.sv").write_text(core_text(placed, last, id_word))
+    (folder / "sv" / f"{TOP_MODULE}.sv").write_text(
+        core_text(placed, last, id_word), encoding="utf-8"
+    )
     (folder / "mem").mkdir()
     memories = {name: text for part in placed for name, text in part.kernel.memories.items()}
     for name, text in memories.items():
-        (folder / name).write_text(text)
+        (folder / name).write_text(text, encoding="utf-8")
 
     costs = {part.name: part.kernel.cost for part in placed}
     cost = sum(costs.values(), Cost())

@@ -94,7 +94,7 @@ def _behind_window(need: NDArray[np.int64], window: Window, before: Stream) -> N
 
 def write_depths(path: Path, depths: FifoDepths) -> None:
     """Write what `read_depths` reads."""
-    path.write_text(json.dumps(depths, indent=1) + "\n")
+    path.write_text(json.dumps(depths, indent=1) + "\n", encoding="utf-8")
 
 
 def read_depths(path: Path) -> FifoDepths:

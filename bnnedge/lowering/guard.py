@@ -92,5 +92,5 @@ def _limit(kind: int, value: int) -> None:
 
 def _address_space() -> int:
     """Bytes of this process's address space."""
-    pages = int(Path("/proc/self/statm").read_text().split()[0])
+    pages = int(Path("/proc/self/statm").read_text(encoding="utf-8").split()[0])
     return pages * resource.getpagesize()

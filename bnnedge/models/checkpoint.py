@@ -66,7 +66,7 @@ def save_checkpoint(
     """
     torch.save(model.state_dict(), folder / WEIGHTS)
     record = {**record, "format": FORMAT, **network_record(model)}
-    (folder / RECORD).write_text(json.dumps(record, indent=1) + "\n")
+    (folder / RECORD).write_text(json.dumps(record, indent=1) + "\n", encoding="utf-8")
     np.savez_compressed(folder / TEST_SET, images=images, labels=labels)
 
 

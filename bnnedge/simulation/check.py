@@ -142,7 +142,9 @@ def simulate(
     def write(folder: Path) -> Mapping[str, Any]:
         trace = folder / TRACE_FILE if config.trace_images else None
         result = check(rtl, config, inputs=inputs, trace=trace, progress=progress)
-        (folder / RESULT_FILE).write_text(json.dumps(to_json(result), indent=1) + "\n")
+        (folder / RESULT_FILE).write_text(
+            json.dumps(to_json(result), indent=1) + "\n", encoding="utf-8"
+        )
         return dict(to_json(result))
 
     return stage(

@@ -137,7 +137,9 @@ def _write(
             facts = _zynq(design, board, config, rtl, work, folder, progress)
         else:
             facts = _implement(design, board, config, rtl, work, folder, progress)
-    (folder / RESOURCES_FILE).write_text(json.dumps(to_json(facts), indent=1) + "\n")
+    (folder / RESOURCES_FILE).write_text(
+        json.dumps(to_json(facts), indent=1) + "\n", encoding="utf-8"
+    )
     return facts
 
 
@@ -171,13 +173,13 @@ def _implement(
     logs = _LogFolder(folder)
     seconds: dict[str, float] = {}
     with _step("yosys", seconds, progress):
-        (folder / "synth.ys").write_text(script)
+        (folder / "synth.ys").write_text(script, encoding="utf-8")
         yosys.run_yosys(script, cwd=work, log=logs.open("yosys.log"), timeout_s=_YOSYS_TIMEOUT_S)
         _keep(work, folder, yosys.NETLIST_VERILOG)
         _keep(work, logs.published, "synth_ecp5.log")
         layers = yosys.cells_by_instance(work / yosys.NETLIST_JSON)
     with _step("nextpnr-ecp5", seconds, progress):
-        (work / nextpnr.CONSTRAINTS).write_text(lpf_text(board))
+        (work / nextpnr.CONSTRAINTS).write_text(lpf_text(board), encoding="utf-8")
         _keep(work, folder, nextpnr.CONSTRAINTS)
         routed = nextpnr.run_nextpnr(
             board,
@@ -273,7 +275,7 @@ def _zynq(
     logs = _LogFolder(folder)
     seconds: dict[str, float] = {}
     with _step("yosys", seconds, progress):
-        (folder / "synth.ys").write_text(script)
+        (folder / "synth.ys").write_text(script, encoding="utf-8")
         kinds = yosys.run_yosys(
             script, cwd=work, log=logs.open("yosys.log"), timeout_s=_YOSYS_TIMEOUT_S
         )

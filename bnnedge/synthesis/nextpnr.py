@@ -80,7 +80,7 @@ def release_carries(netlist: Path) -> None:
     one on bringing in a CIN, constant or not. So these become "x": a COUT that nothing reads, and
     a constant CIN whose first half neither passes it on (its LUT4 is 0) nor shows it (S0 unread).
     """
-    document = json.loads(netlist.read_text())
+    document = json.loads(netlist.read_text(encoding="utf-8"))
     for module in document["modules"].values():
         cells = module["cells"].values()
         read = {bit for port in module["ports"].values() for bit in port["bits"]}
@@ -91,7 +91,7 @@ def release_carries(netlist: Path) -> None:
         for cell in cells:
             if cell["type"] == "CCU2C":
                 _release(cell["connections"], int(cell["parameters"]["INIT0"], 2), read)
-    netlist.write_text(json.dumps(document))
+    netlist.write_text(json.dumps(document), encoding="utf-8")
 
 
 def _release(pins: dict[str, list[int | str]], first_table: int, read: set[int | str]) -> None:
@@ -121,9 +121,9 @@ def run_nextpnr(
             timeout_s=timeout_s,
         )
     except ToolFailedError:
-        raise_cause(log.read_text(errors="replace"), board)
+        raise_cause(log.read_text(errors="replace", encoding="utf-8"), board)
         raise
-    return read_report(json.loads((cwd / REPORT).read_text()), clock_mhz=clock_mhz)
+    return read_report(json.loads((cwd / REPORT).read_text(encoding="utf-8")), clock_mhz=clock_mhz)
 
 
 _USAGE_LINE = re.compile(r"^Info:\s+([A-Z0-9_]+):\s*(\d+)/\s*(\d+)\s+\d+%", re.MULTILINE)

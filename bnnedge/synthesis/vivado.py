@@ -80,16 +80,16 @@ def write_project(
         shutil.copyfile(rtl / name, sources / _MEMORIES / Path(name).name)
     parameters = axi_parameters(design)
     for path in (*(rtl / name for name in design.sources), *axi_sources(design)):
-        text = path.read_text()
+        text = path.read_text(encoding="utf-8")
         if path.stem == _IP_TOP:
             text = _without_parameters(text, parameters)
         # Yosys' name of the style, and Vivado's (UG901).
         text = text.replace('rom_style = "logic"', 'rom_style = "distributed"')
-        (sources / path.name).write_text(text)
+        (sources / path.name).write_text(text, encoding="utf-8")
     for name in _SCRIPTS:
         shutil.copy(_TCL_FOLDER / name, folder / name)
     shutil.copyfile(_TCL_FOLDER / f"{board.ps.value}.tcl", folder / "ps.tcl")
-    (folder / "settings.tcl").write_text(_settings(design, board, clock_hz))
+    (folder / "settings.tcl").write_text(_settings(design, board, clock_hz), encoding="utf-8")
 
 
 def _without_parameters(verilog: str, parameters: Mapping[str, int]) -> str:
@@ -209,8 +209,10 @@ def run_vivado(
     output = project / OUTPUT_FOLDER
     try:
         result = Implemented(
-            used=read_utilization((output / _UTILIZATION_REPORT).read_text()),
-            timing=read_timing((output / _TIMING_REPORT).read_text(), clock_mhz=clock_mhz),
+            used=read_utilization((output / _UTILIZATION_REPORT).read_text(encoding="utf-8")),
+            timing=read_timing(
+                (output / _TIMING_REPORT).read_text(encoding="utf-8"), clock_mhz=clock_mhz
+            ),
             critical_warnings=warnings,
         )
     except FileNotFoundError as error:
@@ -225,7 +227,11 @@ def run_vivado(
 def _messages(project: Path, log: Path) -> list[str]:
     """Errors, then critical warnings, of a run and of the runs that it launched."""
     logs = [log, *sorted(project.glob("project/project.runs/*/runme.log"))]
-    lines = [line for path in logs for line in path.read_text(errors="replace").splitlines()]
+    lines = [
+        line
+        for path in logs
+        for line in path.read_text(errors="replace", encoding="utf-8").splitlines()
+    ]
     return [
         line
         for kind in ("ERROR:", "CRITICAL WARNING:")

@@ -94,20 +94,20 @@ def run_yosys(script: str, *, cwd: Path, log: Path, timeout_s: float) -> Counter
         ToolFailedError: it failed.
         SynthesisError: it left no statistics.
     """
-    (cwd / _SCRIPT).write_text(script)
+    (cwd / _SCRIPT).write_text(script, encoding="utf-8")
     try:
         tools.run([tools.find("yosys"), "-q", "-s", _SCRIPT], cwd=cwd, log=log, timeout_s=timeout_s)
     except ToolFailedError as error:
         # Inside `tee -q` an error goes to the teed file alone.
         for teed in cwd.glob("synth_*.log"):
-            lines = teed.read_text(errors="replace").splitlines()
+            lines = teed.read_text(errors="replace", encoding="utf-8").splitlines()
             cause = next((line for line in lines if line.startswith("ERROR")), None)
             if cause is not None:
                 shutil.copyfile(teed, log)
                 raise ToolFailedError(f"Yosys: {cause}", remedy=f"see {log}") from error
         raise
     try:
-        return read_statistics((cwd / _STATISTICS).read_text())
+        return read_statistics((cwd / _STATISTICS).read_text(encoding="utf-8"))
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise SynthesisError(
             f"Yosys left no statistics ({type(error).__name__}: {error})", remedy=f"see {log}"
@@ -157,7 +157,7 @@ def cells_by_instance(netlist: Path) -> dict[str, Cells]:
     A register or memory keeps its instance's name through flattening; a lookup table is named by
     Yosys after a net nearby, so at the seam between two instances it may count for either.
     """
-    modules = json.loads(netlist.read_text())["modules"]
+    modules = json.loads(netlist.read_text(encoding="utf-8"))["modules"]
     top = next(m for m in modules.values() if int(m["attributes"].get("top", "0"), 2))
     found: dict[str, Counter[str]] = {}
     for name, cell in top["cells"].items():

@@ -72,7 +72,9 @@ class WorkFolder:
         import torch
 
         self.folder.mkdir(parents=True, exist_ok=True)
-        with (partial := self.folder / f"{HISTORY}.partial").open("w", newline="") as sink:
+        with (partial := self.folder / f"{HISTORY}.partial").open(
+            "w", newline="", encoding="utf-8"
+        ) as sink:
             fields = [field.name for field in dataclasses.fields(EpochReport)]
             writer = csv.DictWriter(sink, fields)
             writer.writeheader()

@@ -91,7 +91,9 @@ def lint(
                 log=log,
             )
         except ToolFailedError:
-            first = next((x for x in log.read_text().splitlines() if x.startswith("%")), "?")
+            first = next(
+                (x for x in log.read_text(encoding="utf-8").splitlines() if x.startswith("%")), "?"
+            )
             raise ToolFailedError(f"lint of {top}: {first}", remedy="verilator -Wall") from None
 
 
@@ -154,7 +156,7 @@ def compile_library(
         own = Path(shutil.copyfile(harness, folder / "harness.cpp"))
         unity = folder / "unity.cpp"
         lines = [f'#include "{path.relative_to(folder)}"' for path in [*parts, own]]
-        unity.write_text("\n".join(lines) + "\n")
+        unity.write_text("\n".join(lines) + "\n", encoding="utf-8")
         _compile_cxx(
             unity,
             folder / "unity.o",

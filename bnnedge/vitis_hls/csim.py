@@ -76,7 +76,11 @@ class CModel:
             tools.run(
                 [bench, "inputs.bin", "outputs.bin"], cwd=folder, log=log, timeout_s=_TIMEOUT_S
             )
-            warnings = [line for line in log.read_text().splitlines() if STREAM_WARNING in line]
+            warnings = [
+                line
+                for line in log.read_text(encoding="utf-8").splitlines()
+                if STREAM_WARNING in line
+            ]
             if warnings:
                 raise SimulationError(f"{self.design.name}: {warnings[0]}")
             packed = np.frombuffer((folder / "outputs.bin").read_bytes(), np.uint8)

@@ -92,7 +92,7 @@ def _write(design: Design, rtl: Path, config: HlsConfig, folder: Path) -> Mappin
         text = render(
             name, design=design, top=top, config=config, standard=STANDARD, warnings=WARNINGS
         )
-        (folder / name).write_text(text)
+        (folder / name).write_text(text, encoding="utf-8")
     return {
         "kernels": len(top.calls),
         "streams": len(top.channels),

@@ -17,7 +17,7 @@ _DEFAULTS: Parameters = {"Max": 0, "Signed": 0}
 
 def template_arguments(module: str, parameters: Parameters) -> dict[str, int]:
     """Values of a kernel's template parameters, in the order of its header."""
-    text = (INCLUDE_FOLDER / "bnnedge" / f"{module}.hpp").read_text()
+    text = (INCLUDE_FOLDER / "bnnedge" / f"{module}.hpp").read_text(encoding="utf-8")
     declared = re.search(rf"template <([^>]*)>\s*void {module}\(", text)
     assert declared is not None, f"{module}.hpp declares no kernel"
     names = re.findall(r"(?:unsigned|int|bool) (\w+)", declared.group(1))

@@ -54,7 +54,7 @@ def read_words(path: Path) -> tuple[int, ...]:
         DesignError: it holds something else, or nothing.
     """
     try:
-        words = tuple(int(word, 16) for word in path.read_text().split())
+        words = tuple(int(word, 16) for word in path.read_text(encoding="utf-8").split())
     except ValueError:
         words = ()
     if not words:

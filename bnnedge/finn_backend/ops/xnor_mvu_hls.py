@@ -66,7 +66,7 @@ class XnorMVAU_hls(HLSBackend, XnorMVAU):  # noqa: N801
             "$ATTENTIONHLSLIB$": get_settings().finn_deps / "attention-hlslib",
         }.items():
             script = script.replace(key, str(text))
-        (folder / f"hls_syn_{name}.tcl").write_text(script)
+        (folder / f"hls_syn_{name}.tcl").write_text(script, encoding="utf-8")
 
     def code_generation_cppsim(self, model: Any) -> None:
         """Write `top_<name>.cpp` into `code_gen_dir_cppsim`; see `code_generation_ipgen`."""
@@ -111,7 +111,9 @@ class XnorMVAU_hls(HLSBackend, XnorMVAU):  # noqa: N801
         folder = Path(self.get_nodeattr("code_gen_dir_cppsim"))
         log = folder / "run.log"
         tools.run([executable], cwd=folder, log=log, timeout_s=_TIMEOUT_S)
-        warnings = [line for line in log.read_text().splitlines() if STREAM_WARNING in line]
+        warnings = [
+            line for line in log.read_text(encoding="utf-8").splitlines() if STREAM_WARNING in line
+        ]
         if warnings:
             raise SimulationError(f"{self.onnx_node.name}: {warnings[0]}")
 
@@ -136,7 +138,9 @@ class XnorMVAU_hls(HLSBackend, XnorMVAU):  # noqa: N801
                 f"{name}: wanted words of {MAX_ALLOWED_AP_INT_W} bits or less in HLS, got {widest}",
                 remedy="lower PE or SIMD",
             )
-        (folder / "memories.hpp").write_text(render("memories.hpp", design={"name": name}, top=top))
+        (folder / "memories.hpp").write_text(
+            render("memories.hpp", design={"name": name}, top=top), encoding="utf-8"
+        )
         text = render(
             "node.cpp",
             function=name,
@@ -145,7 +149,7 @@ class XnorMVAU_hls(HLSBackend, XnorMVAU):  # noqa: N801
             out_bits=out_bits,
             widest_bits=widest,
         )
-        (folder / f"top_{name}.cpp").write_text(text)
+        (folder / f"top_{name}.cpp").write_text(text, encoding="utf-8")
 
     def _not_used(self, *_: Any) -> None:
         """Parts of FINN's own C++, which this node does without."""

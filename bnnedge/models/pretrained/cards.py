@@ -55,7 +55,9 @@ class ModelCard:
     def save(self, folder: Path) -> None:
         """Write `<name>.json`, with the accuracy spelled out for readers."""
         record = {**asdict(self), "test_accuracy": self.test_accuracy}
-        card_path(self.name, folder).write_text(json.dumps(record, indent=1) + "\n")
+        card_path(self.name, folder).write_text(
+            json.dumps(record, indent=1) + "\n", encoding="utf-8"
+        )
 
     @classmethod
     @checked
