@@ -17,7 +17,7 @@ from bnnedge.dataflow import ArgMax, Dataflow, IntegerEncoding, ThresholdEncodin
 from bnnedge.dataflow.graph import GRAPH_FILE, WEIGHTS_FILE
 from bnnedge.deployment import pynq_files
 from bnnedge.deployment.ranges import ResultRanges
-from bnnedge.deployment.runtime import validate
+from bnnedge.deployment.runtime.example import EXPECTED, INPUTS
 from bnnedge.deployment.runtime.link import PROTOCOL_VERSION
 from bnnedge.deployment.runtime.manifest import MANIFEST_FILE, PACKAGE_FORMAT, PACKAGE_VERSION
 from bnnedge.design import DESIGN_FILE, Design
@@ -95,8 +95,8 @@ def package(
     def write(folder: Path) -> Mapping[str, Any]:
         _copy_files(rtl, design, folder)
         (folder / "example").mkdir()
-        np.save(folder / validate.INPUTS, inputs)
-        np.save(folder / validate.EXPECTED, expected)
+        np.save(folder / INPUTS, inputs)
+        np.save(folder / EXPECTED, expected)
         if isinstance(device, AxiDevice):
             bitstream = pynq_files.write(folder, RUNTIME_FOLDER, design, device, bitstreams)
         else:

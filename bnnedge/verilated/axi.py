@@ -115,6 +115,7 @@ class AxiModel(verilator.Closeable):
             "axi_device_read": ([handle, word, ctypes.POINTER(word)], ctypes.c_int),
             "axi_device_write": ([handle, word, word, word], ctypes.c_int),
             "axi_run": ([handle, ctypes.c_uint64], None),
+            "axi_reset": ([handle, ctypes.c_uint64], None),
             "axi_failed": ([], ctypes.c_int),
             "axi_messages": ([], ctypes.c_char_p),
         }
@@ -174,6 +175,15 @@ class AxiModel(verilator.Closeable):
     def run(self, clocks: int) -> None:
         """Let time pass. Raises SimulationError: an assertion in the device failed."""
         self._library.axi_run(self._handle, clocks)
+        self._check()
+
+    def reset(self, clocks: int = 16) -> None:
+        """Hold the device's and the DMA's reset line low; memory stays as it is.
+
+        Raises:
+            SimulationError: meanwhile the device takes or gives something.
+        """
+        self._library.axi_reset(self._handle, clocks)
         self._check()
 
     @property

@@ -22,7 +22,7 @@ import bnnedge
 from bnnedge.deployment import deploy, package
 from bnnedge.deployment.package import RUNTIME_FOLDER
 from bnnedge.deployment.pynq_files import NOTEBOOK
-from bnnedge.deployment.runtime import Host, PackageError, load
+from bnnedge.deployment.runtime import Host, PackageError, examples, load
 from bnnedge.deployment.simulated_pynq import open_simulated
 from bnnedge.design import Design
 from bnnedge.device import AxiDevice
@@ -192,7 +192,7 @@ def test_notebook_is_valid_and_its_cells_run(
     assert len({cell["id"] for cell in cells}) == len(cells)
     monkeypatch.chdir(pynq_package)
     with open_simulated(pynq_package, Host.load(pynq_package)) as (accelerator, _):
-        fake = SimpleNamespace(load=lambda *_, **__: accelerator)
+        fake = SimpleNamespace(load=lambda *_, **__: accelerator, examples=examples)
         monkeypatch.setitem(sys.modules, "bnnedge_runtime", fake)
         monkeypatch.setattr(sys, "path", [*sys.path])
         names: dict[str, Any] = {}

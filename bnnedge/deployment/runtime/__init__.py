@@ -10,6 +10,7 @@ with bnnedge_runtime.load("package", port="/dev/ttyUSB0") as accelerator:  # PYN
 from .accelerator import Accelerator
 from .axi import AxiAccelerator
 from .errors import AcceleratorError, DeviceError, InputError, PackageError
+from .example import examples
 from .host import Host
 from .link import Identity
 from .load import load
@@ -30,5 +31,6 @@ __all__ = [
     "SerialAccelerator",
     "SerialManifest",
     "Throughput",
+    "examples",
     "load",
 ]

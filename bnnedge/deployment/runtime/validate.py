@@ -3,43 +3,16 @@
 from __future__ import annotations
 
 import argparse
-import io
 import sys
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
 from .accelerator import Accelerator
-from .arrays import read_array
 from .commands import run
-from .errors import DeviceError, PackageError
+from .errors import DeviceError
+from .example import examples
 from .load import load
-
-INPUTS = "example/inputs.npy"
-EXPECTED = "example/expected.npy"
-
-
-def examples(package: str | Path, accelerator: Accelerator) -> tuple[Any, Any]:
-    """Example inputs (N, *input_shape) and expected results, N >= 1. Raises PackageError."""
-    package = Path(package)
-    arrays = []
-    for name in (INPUTS, EXPECTED):
-        data = accelerator.manifest.read_file(package, name)
-        try:
-            arrays.append(read_array(io.BytesIO(data), len(data)))
-        except ValueError as error:
-            raise PackageError(f"cannot read {package / name}: {error}") from error
-    inputs, expected = arrays
-    counts = [len(array) if array.ndim else 0 for array in arrays]
-    if inputs.shape[1:] != accelerator.manifest.input_shape or counts[0] != counts[1]:
-        raise PackageError(
-            f"{package / 'example'}: inputs of shape {inputs.shape} and results of shape"
-            f" {expected.shape} do not belong together; make the package again"
-        )
-    if not counts[0]:
-        raise PackageError(f"{package / 'example'} holds no images; make the package again")
-    return inputs, expected
 
 
 def validate(package: str | Path, accelerator: Accelerator, images: int | None = None) -> int:
@@ -49,7 +22,7 @@ def validate(package: str | Path, accelerator: Accelerator, images: int | None =
         DeviceError: a result differs (names the first image), or the device fails.
         PackageError: the examples are damaged.
     """
-    inputs, expected = examples(package, accelerator)
+    inputs, expected = examples(package, accelerator.manifest)
     inputs, expected = inputs[:images], expected[:images]
     got = accelerator.execute(inputs)
     if not np.array_equal(got, expected):

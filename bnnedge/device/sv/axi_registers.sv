@@ -15,6 +15,7 @@
 // Bytes       of a written word only those with their strobe. Registers that can be written can
 //             be read. Other addresses read as 0 and ignore writes; no access is answered with an
 //             error, which would kill the process that made it.
+// Reset       no access is taken and none answered.
 // Form        every output comes from a register.
 //
 module axi_registers #(

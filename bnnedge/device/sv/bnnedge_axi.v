@@ -181,6 +181,10 @@ module bnnedge_axi #(
       $display("bnnedge_axi: ID_WORD is %h, the network's %h", ID_WORD, id);
       $stop;
     end
+    if (!rst_nq && (in_valid || out_ready)) begin
+      $display("bnnedge_axi: a beat goes to or comes from the network in reset");
+      $stop;
+    end
   end
 `endif
 endmodule

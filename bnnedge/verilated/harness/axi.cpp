@@ -155,6 +155,34 @@ struct Hardware {
         std::memcpy(waiting_data, &model->m_axis_tdata, sizeof waiting_data);
     }
 
+    void fall_silent() {
+        send = receive = Channel{};
+        dma_reset = 0;
+        model->s_axi_awvalid = model->s_axi_wvalid = model->s_axi_bready = 0;
+        model->s_axi_arvalid = model->s_axi_rready = 0;
+        model->s_axis_tvalid = model->m_axis_tready = 0;
+    }
+
+    // aresetn, of the DMA too, which falls silent a clock later.
+    void reset(uint64_t reset_clocks) {
+        device_reset = true;
+        model->aresetn = 0;
+        for (uint64_t i = 0; i < reset_clocks && !context.gotFinish(); ++i) {
+            clock();
+            if (i == 0) fall_silent();
+            if (i > 0) check_quiet();
+        }
+        model->aresetn = 1;
+        device_reset = false;
+    }
+
+    void check_quiet() {
+        const bool registers = model->s_axi_awready || model->s_axi_wready ||
+                               model->s_axi_bvalid || model->s_axi_arready || model->s_axi_rvalid;
+        if (registers) vl_fatal("axi.cpp", 0, "", "an access is taken or answered in reset");
+        if (model->m_axis_tvalid) vl_fatal("axi.cpp", 0, "", "m_axis is valid in reset");
+    }
+
     void start(Channel& channel, uint32_t length) {
         if (channel.status & HALTED || channel.active) return;
         channel.length = length;
@@ -274,15 +302,8 @@ BNNEDGE_EXPORT void* axi_open(const Setup* setup, const char* data_folder) {
     hardware->context.randSeed(static_cast<int>(setup->seed) | 1);
     hardware->context.randReset(2);
     hardware->model = std::make_unique<Vmodel>(&hardware->context, "top");
-    Vmodel& model = *hardware->model;
-    model.s_axi_awvalid = model.s_axi_wvalid = model.s_axi_bready = 0;
-    model.s_axi_arvalid = model.s_axi_rready = 0;
-    model.s_axis_tvalid = model.m_axis_tready = 0;
-    model.aresetn = 0;
-    hardware->device_reset = true;
-    for (int i = 0; i < RESET_CLOCKS; ++i) hardware->clock();
-    model.aresetn = 1;
-    hardware->device_reset = false;
+    hardware->fall_silent();
+    hardware->reset(RESET_CLOCKS);
     return hardware.release();
 }
 
@@ -297,6 +318,8 @@ BNNEDGE_EXPORT uint32_t axi_dma_read(void* handle, uint32_t offset) {
 BNNEDGE_EXPORT void axi_dma_write(void* handle, uint32_t offset, uint32_t value) {
     of(handle)->dma_write(offset, value);
 }
+
+BNNEDGE_EXPORT void axi_reset(void* handle, uint64_t clocks) { of(handle)->reset(clocks); }
 
 // 0: no answer came.
 BNNEDGE_EXPORT int axi_device_read(void* handle, uint32_t address, uint32_t* value) {

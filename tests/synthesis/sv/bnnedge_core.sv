@@ -1,6 +1,8 @@
 // A stand-in for a generated network: the sum and the exclusive-or of an image's words.
 //
 // Latency     Delay clocks after the last word; a new image is taken when the result has left.
+// Reset       does what a network may: it takes nothing and offers garbage. Its first clock must be
+//             one of reset.
 //
 module bnnedge_core #(
   parameter int unsigned Beats = 3,
@@ -21,8 +23,8 @@ module bnnedge_core #(
   logic [15:0] beat_q, wait_q;
   logic        half_q, full;
   assign full = beat_q == 16'(Beats);
-  assign s_axis_tready = ~full;
-  assign m_axis_tvalid = full & (wait_q == 16'(Delay));
+  assign s_axis_tready = rst_ni & ~full;
+  assign m_axis_tvalid = ~rst_ni | (full & (wait_q == 16'(Delay)));
   assign m_axis_tdata = half_q ? xor_q : sum_q;
   assign m_axis_tlast = half_q;
   assign id_o = 32'hB17E_DA7A;
@@ -44,4 +46,13 @@ module bnnedge_core #(
       if (m_axis_tvalid && m_axis_tready) half_q <= 1'b1;
     end
   end
+
+`ifndef SYNTHESIS
+  logic clocked_q;
+  initial clocked_q = 1'b0;
+  always_ff @(posedge clk_i) begin
+    clocked_q <= 1'b1;
+    if (!clocked_q && rst_ni) $error("the network's first clock is none of reset");
+  end
+`endif
 endmodule
