@@ -1,8 +1,9 @@
 """`Design`: what an RTL folder says about itself, read by simulation, synthesis and deployment."""
 
+import bisect
 import dataclasses
 import json
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Mapping, Sequence, Set
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -58,7 +59,7 @@ class Layer:
     stream_lanes: int
     stream_element_bits: int
 
-    def verify(self, streams: Sequence[str]) -> None:
+    def verify(self, streams: Set[str]) -> None:
         """Raises ConfigError: a name or a number is impossible, or the stream none of these."""
         check_label(self.name, what="name of a layer", raises=ConfigError)
         of = f"layer {self.name}: "
@@ -99,12 +100,15 @@ class KernelInstance:
     parameters: Mapping[str, int | str]
     resize: Mapping[str, int | str] | None
 
-    def verify(self, nodes: Collection[str], memories: Sequence[str]) -> None:
+    def verify(self, nodes: Set[str], memories: Sequence[str]) -> None:
         """Check all but the streams.
 
+        Args:
+            nodes: names of the layers.
+            memories: memory files, sorted; a text among the parameters is what some begin with.
+
         Raises:
-            ConfigError: a name or a number is impossible, the node is none of `nodes`, or a text
-                among the parameters neither a file of `memories` nor what some of them begin with.
+            ConfigError: a name or a number is impossible, or the node or a file is none of these.
         """
         _check_identifier(self.name, "kernel")
         of = f"kernel {self.name}: "
@@ -120,7 +124,8 @@ class KernelInstance:
             if isinstance(value, int):
                 possible = -_MOST <= value <= _MOST
             else:
-                possible = not value or any(file.startswith(value) for file in memories)
+                at = bisect.bisect_left(memories, value)  # what begins with it would stand there
+                possible = not value or (at < len(memories) and memories[at].startswith(value))
             if not possible:
                 raise ConfigError(f"{of}{name}: {shown(str(value))} is impossible")
 
@@ -310,14 +315,15 @@ class Design:
         _check_choice(self, "output_width_bits", range(8, _MOST_WIDTH_BITS + 1, 8))
         for stream in self.streams:
             check_label(stream, what="name of a stream", raises=ConfigError)
+        streams, nodes = set(self.streams), {layer.name for layer in self.layers}
         for layer in self.layers:
-            layer.verify(self.streams)
-        nodes = {layer.name for layer in self.layers}
+            layer.verify(streams)
+        memories = sorted(self.memories)
         for kernel in self.kernels:
-            kernel.verify(nodes, self.memories)
-        self._verify_streams()
+            kernel.verify(nodes, memories)
+        self._verify_streams(streams)
 
-    def _verify_streams(self) -> None:
+    def _verify_streams(self, streams: Set[str]) -> None:
         """Every kernel takes what kernels before it give; nothing is taken or given twice."""
         waiting: set[str | None] = {None}
         given: set[str | None] = set()
@@ -327,12 +333,12 @@ class Design:
                     raise ConfigError(f"kernel {kernel.name}: cannot take {shown(str(stream))}")
                 waiting.remove(stream)
             for stream in kernel.outputs:
-                if stream in given or not (stream is None or stream in self.streams):
+                if stream in given or not (stream is None or stream in streams):
                     raise ConfigError(f"kernel {kernel.name}: cannot give {shown(str(stream))}")
                 given.add(stream)
                 if stream is not None:
                     waiting.add(stream)
-        if waiting or given != {None, *self.streams}:
+        if waiting or given != {None, *streams}:
             raise ConfigError("streams: wanted a kernel at both ends of each")
 
 
