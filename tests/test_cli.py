@@ -283,7 +283,13 @@ def test_json_failures_are_json(tmp_path: Path) -> None:
     assert "absent" in json.loads(result.stdout)["error"]
 
 
-def test_ctrl_c_leaves_the_state_to_go_on_from_and_no_artifact(tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("stop", "said"),
+    [(signal.SIGINT, "interrupted"), (signal.SIGTERM, "stopped by SIGTERM")],
+)
+def test_a_stop_leaves_the_state_to_go_on_from_and_no_artifact(
+    tmp_path: Path, stop: signal.Signals, said: str
+) -> None:
     long = recipe(tmp_path, "epochs = 1", "epochs = 100000")
     command = [sys.executable, "-m", "bnnedge", "train", str(long), "-o", str(tmp_path / "out")]
     child = subprocess.Popen(
@@ -294,9 +300,9 @@ def test_ctrl_c_leaves_the_state_to_go_on_from_and_no_artifact(tmp_path: Path) -
     while not list(tmp_path.glob("out.partial-training/*/state.pt")):  # an epoch is done
         assert time.monotonic() < deadline and child.poll() is None
         time.sleep(0.1)
-    child.send_signal(signal.SIGINT)
+    child.send_signal(stop)
     _, errors = child.communicate(timeout=30)
-    assert child.returncode == 130
-    assert errors.strip().splitlines()[-1].startswith("bnnedge: interrupted")
+    assert child.returncode == 128 + stop
+    assert errors.strip().splitlines()[-1].startswith(f"bnnedge: {said}")
     left = sorted(path.name for path in tmp_path.iterdir())
     assert left == ["out.partial-training", "recipe.toml"]
