@@ -5,6 +5,7 @@ import functools
 import json
 import logging
 import signal
+import threading
 import traceback
 import warnings
 from collections.abc import Callable, Iterator, Mapping
@@ -114,6 +115,8 @@ def _quieten() -> None:
     warnings.simplefilter("default", BnnEdgeWarning)
     warnings.showwarning = lambda message, *_: tell(f"bnnedge: {message}")
     logging.disable(logging.WARNING)
+    # TensorBoard writes in a thread; what fails there is raised here, too, by the next call.
+    threading.excepthook = lambda _: None
 
 
 class _Stopped(KeyboardInterrupt):
