@@ -45,7 +45,8 @@ def read_speech_commands(
         missing = sorted(names - every)
         if missing:
             raise DataError(
-                f"speech-commands: {_LISTS[part]} names {missing[0][:80]}, which is not in {folder}"
+                f"speech-commands: {_LISTS[part]} names {missing[0][:80]!a}, which is not in"
+                f" {folder}"
             )
     rest = every - listed["validation"] - listed["test"]
     parts = {}

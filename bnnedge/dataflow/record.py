@@ -154,7 +154,7 @@ class _Parts:
             return self._arrays.read(name)
         shape = header.shape
         if type(columns) is not int or len(shape) != 2 or shape[1] != -(-columns // 8):
-            raise ConfigError(f"{name}: wanted rows of mw = {columns} bits, got {header}")
+            raise ConfigError(f"{name}: wanted rows of mw = {columns!r:.20} bits, got {header}")
         self._require_space(shape[0] * columns)
         return np.unpackbits(self._arrays.read(name), axis=1, count=columns, bitorder="little")
 

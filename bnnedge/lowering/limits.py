@@ -22,6 +22,7 @@ MAX_BYTES = 1 << 30  # a 3×4096 MLP in float32 is 210 MB
 MOST_NODES = 10_000
 _MOST_DEPTH = 64  # of functions that call functions
 _MOST_AXES = 16
+_MOST_CHARACTERS = 500  # of a name
 _MOST_AMOUNT = 1 << 24  # a stride, a kernel or a padding
 _POSITIVE = {
     *("strides", "stride", "dilations", "kernel_shape", "kernel_size", "group", "groups"),
@@ -209,6 +210,8 @@ def _check_nodes(nodes: Iterable[Any]) -> None:
 def _check_attribute(node: Any, given: onnx.AttributeProto) -> None:
     _check_name(given.name)
     what = f"{called(node)}: {given.name}"
+    if given.type == onnx.AttributeProto.UNDEFINED:
+        raise LoweringError(f"{what}: has no type")
     if given.HasField("g") or given.graphs:
         why, remedy = why_refused("Loop", 1, ())
         raise LoweringError(f"{called(node)}: {why}", remedy=remedy)
@@ -231,11 +234,11 @@ def _check_attribute(node: Any, given: onnx.AttributeProto) -> None:
         )
 
 
-def _check_name(name: str) -> None:
+def _check_name(name: str | bytes) -> None:
     """Names that are no text come from damaged files; errors could not even print them."""
-    if not name.isprintable():
+    if isinstance(name, bytes) or not name.isprintable() or len(name) > _MOST_CHARACTERS:
         raise LoweringError(f"the graph is damaged: {_shown(name)} is no name")
 
 
-def _shown(name: str) -> str:
+def _shown(name: str | bytes) -> str:
     return ascii(name[:80])

@@ -34,8 +34,13 @@ def window_of(model: ModelWrapper, node: Any) -> Window:
     else:
         kernel = _ints(node, "kernel_shape", ())
     stride, dilation = _ints(node, "strides", (1, 1)), _ints(node, "dilations", (1, 1))
-    span = [(taps - 1) * step + 1 for taps, step in zip(kernel, dilation, strict=True)]
     padding = list(_ints(node, "pads", (0, 0, 0, 0)))
+    if (len(kernel), len(stride), len(dilation), len(padding)) != (2, 2, 2, 4):
+        raise LoweringError(
+            f"{called(node)}: wanted a window on height and width, got kernel {kernel}, strides"
+            f" {stride}, dilations {dilation} and pads {tuple(padding)}"
+        )
+    span = [(taps - 1) * step + 1 for taps, step in zip(kernel, dilation, strict=True)]
     found = get_by_name(node.attribute, "auto_pad")
     auto_pad = found.s.decode() if found else "NOTSET"
     if auto_pad != "NOTSET":
