@@ -57,6 +57,16 @@ def test_what_goes_wrong_is_a_line(
     assert capsys.readouterr().err == f"error: {text}\n"
 
 
+def test_output_that_nobody_takes_is_a_line() -> None:
+    script = "from bnnedge.deployment.runtime.commands import run; import sys;"
+    script += "sys.exit(run(lambda: print('done')))"
+    with Path("/dev/full").open("w") as full:
+        done = subprocess.run(
+            [sys.executable, "-c", script], stdout=full, stderr=subprocess.PIPE, text=True
+        )
+    assert (done.returncode, done.stderr) == (1, "error: [Errno 28] No space left on device\n")
+
+
 @pytest.mark.usefixtures("handlers")
 def test_second_signal_does_not_disturb_the_first() -> None:
     undone = []

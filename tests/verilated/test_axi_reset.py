@@ -18,6 +18,7 @@ from bnnedge.verilated.axi import AxiModel, AxiTraffic, compile_axi_model
 from tests.verilated.test_axi import (
     CONTROL,
     CYCLES,
+    DMA_LENGTH,
     DMA_STATUS,
     FRAME_ERROR,
     ID,
@@ -30,6 +31,7 @@ from tests.verilated.test_axi import (
     PARAMETERS,
     RECEIVE,
     RESULT_WORDS,
+    RESULTS_AT,
     SEND,
     SOURCES,
     STATUS,
@@ -51,7 +53,7 @@ NARROW = {
     "CORE_OUT_WIDTH": 32,
     "ID_WORD": ID_WORD,
 }
-MOMENTS = (1, 4, 8, 11, 12, 13, 14, 15, 16, 17, 19, 22, 27, 60)
+MOMENTS = (*range(1, 34), 60)
 
 
 def starts_from_any_state(model: AxiModel) -> None:
@@ -68,10 +70,13 @@ def starts_from_any_state(model: AxiModel) -> None:
 
 
 def takes_a_transfer(model: AxiModel, batch: NDArray[np.uint32]) -> None:
+    size = 4 * RESULT_WORDS * len(batch)
+    model.memory[RESULTS_AT : RESULTS_AT + size] = 0x55
     receive(model, len(batch))
     send(model, batch)
     model.run(150 * len(batch))
     assert model.dma_read(RECEIVE + DMA_STATUS) & IDLE
+    assert model.dma_read(RECEIVE + DMA_LENGTH) == size
     assert (received(model, len(batch)) == results_of(batch)).all()
     state = [model.read(address) for address in (IN, OUT, STATUS)]
     assert state == [len(batch), len(batch), 0]
@@ -121,6 +126,18 @@ def drops_everything_in_reset(model: AxiModel) -> None:
     takes_a_transfer(model, images(2, seed=3))
 
 
+def begins_a_transfer_at_a_write(model: AxiModel) -> None:
+    start_dma(model)
+    model.write(IMAGES, 3)
+    receive(model, 3)
+    send(model, images(1, seed=1))
+    model.run(150)
+    model.write(IMAGES, 1)
+    send(model, images(1, seed=2))
+    model.run(150)
+    assert model.dma_read(RECEIVE + DMA_STATUS) & IDLE
+
+
 @contextlib.contextmanager
 def opened(library: Path, folder: Path, seed: int = 1) -> Iterator[AxiModel]:
     with AxiModel(library, data_folder=folder, traffic=AxiTraffic(seed=seed)) as model:
@@ -134,6 +151,8 @@ def check_resets(library: Path, folder: Path) -> None:
             starts_from_any_state(model)
     with opened(library, folder) as model:
         drops_everything_in_reset(model)
+        model.reset()
+        begins_a_transfer_at_a_write(model)
         model.reset()
         for clocks in MOMENTS:
             is_reset_by_its_register(model, clocks)

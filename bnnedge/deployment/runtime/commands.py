@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import signal
 import sys
 from collections.abc import Callable
@@ -43,4 +44,8 @@ def _interrupt(number: int, frame: Any) -> None:
 
 def _failed(text: str) -> int:
     print(f"error: {' '.join(text.split())}", file=sys.stderr)
+    try:
+        sys.stdout.flush()
+    except OSError:  # or Python would try again at its end, and tell with a traceback
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
     return 1
