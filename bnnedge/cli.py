@@ -32,7 +32,10 @@ class _Named(click.Path):
     def convert(self, value: Any, parameter: Any, context: Any) -> Any:
         if not value:
             self.fail("wanted a path, got an empty one", parameter, context)
-        return super().convert(value, parameter, context)
+        try:
+            return super().convert(value, parameter, context)
+        except click.BadParameter as error:  # the command is right, what is there is not
+            raise click.ClickException(error.format_message()) from error
 
 
 FOLDER = _Named(file_okay=False, path_type=Path)

@@ -48,13 +48,12 @@ class Program(click.Group):
             error.show()
             sys.exit(error.exit_code)
         except click.ClickException as error:
-            context = getattr(error, "ctx", None)
-            command = "bnnedge" if context is None else context.command_path
-            fail(
-                f"{error.format_message()} — see {command} --help",
-                code=error.exit_code,
-                as_json="--json" in (sys.argv if args is None else args),
-            )
+            why = error.format_message()
+            if isinstance(error, click.UsageError):
+                context = error.ctx
+                why += f" — see {'bnnedge' if context is None else context.command_path} --help"
+            as_json = "--json" in (sys.argv if args is None else args)
+            fail(why, code=error.exit_code, as_json=as_json)
         except click.Abort:
             fail("interrupted", code=128 + signal.SIGINT)
         sys.exit(code if isinstance(code, int) else 0)

@@ -37,6 +37,14 @@ def test_wrong_usage_is_one_line(words: list[str], message: str) -> None:
             assert message in json.loads(result.stdout)["error"]
 
 
+def test_a_file_in_place_of_a_folder(tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    result = CliRunner().invoke(main, ["rtl", "d", "-o", str(tmp_path / "file")])
+    assert result.exit_code == 1
+    (line,) = result.stderr.splitlines()
+    assert line.startswith("bnnedge: ") and "is a file." in line
+
+
 def test_no_command_is_a_question() -> None:
     result = CliRunner().invoke(main, [])
     assert "Usage:" in result.output and "Commands:" in result.output

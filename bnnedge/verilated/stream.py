@@ -508,6 +508,8 @@ def _some(names: Sequence[str]) -> str:
 
 def _check_writable(trace: Path) -> None:
     try:
+        if trace.exists() and not trace.is_file():
+            raise SimulationError(f"cannot write the trace {trace}: it is no file")
         trace.touch()
     except OSError as error:
         raise SimulationError(f"cannot write the trace {trace}: {error.strerror}") from error
