@@ -26,7 +26,7 @@ from bnnedge.dataflow import (
 )
 from bnnedge.dataflow.encoding import Bits
 from bnnedge.errors import LoweringError, MismatchError
-from bnnedge.lowering.execute import Runner
+from bnnedge.lowering.execute import Runner, cause_of
 from bnnedge.lowering.layout import Layout
 from bnnedge.lowering.node_checks import class_output
 from bnnedge.lowering.notes import Lift
@@ -314,7 +314,10 @@ def check_batching(original: Original, x: Inputs) -> int:
         try:
             single = execute_onnx(pure.model, {pure.structure.source: image[None]})[name]
         except Exception as error:
-            raise LoweringError(f"qonnx cannot run the graph: {type(error).__name__}") from error
+            raise LoweringError(
+                f"qonnx cannot run the graph: {cause_of(error)}",
+                remedy="export it again; onnx.checker may say what is wrong with it",
+            ) from error
         if not np.array_equal(single.reshape(-1), batched[name][index].reshape(-1)):
             raise MismatchError(
                 f"tensor {name}: image {index} differs between batch and single run"

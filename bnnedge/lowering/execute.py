@@ -5,6 +5,7 @@ a MatMul with its BatchNormalization and round differently. Graphs have batch 1;
 by giving every input N rows, and by replacing the 1 that exporters bake into Reshape's shape.
 """
 
+import re
 from collections.abc import Iterable, Mapping
 from typing import Any
 
@@ -20,7 +21,16 @@ from bnnedge.errors import LoweringError
 
 QONNX_DOMAIN = "qonnx.custom_op.general"
 Tensors = dict[str, NDArray[Any]]
+_CODES = re.compile(
+    r"\[ONNXRuntimeError\] : \d+ : \w+ : |This is an invalid model\. |\[\w+InferenceError\] "
+)
 _WITH_BATCH = {"Reshape", "Expand", "Concat"}  # their constants contain the batch
+
+
+def cause_of(error: Exception) -> str:
+    """The first line of what a runtime says, without its codes; the error's name if that is all."""
+    text = _CODES.sub("", str(error)).strip().splitlines()
+    return text[0].strip()[:200] if text else type(error).__name__
 
 
 class Runner:
@@ -73,9 +83,8 @@ class Runner:
             for name, value in zip(names, session.run(names, feeds), strict=True):
                 context[name] = value
         except Exception as error:
-            first = str(error).strip().splitlines()[0][:200]
             raise LoweringError(
-                f"node {node.name} ({node.op_type}) cannot run: {first}",
+                f"node {node.name} ({node.op_type}) cannot run: {cause_of(error)}",
                 remedy="its inputs or attributes are not what ONNX or QONNX defines; for an old"
                 " opset, convert the model to a newer one with onnx.version_converter",
             ) from error

@@ -106,7 +106,17 @@ class Layout:
             return np.stack(parts, axis=1).reshape(-1, *constant.shape[1:])
         rank = constant.ndim
         if rank > self.at.ndim:
-            raise LoweringError(f"{called(node)}: its constants have more axes than its data")
+            raise LoweringError(
+                f"{called(node)}: its constants have more axes than its data",
+                remedy="wanted one value, or one per channel",
+            )
+        shape = self.at.shape[self.at.ndim - rank :]
+        if any(size not in (1, data) for size, data in zip(constant.shape, shape, strict=True)):
+            raise LoweringError(
+                f"{called(node)}: its constants {constant.shape} do not fit its data"
+                f" {self.at.shape}",
+                remedy="wanted one value, or one per channel",
+            )
         chosen = [
             indices if size > 1 else np.zeros(1, np.int64)
             for size, indices in zip(constant.shape, kept[self.at.ndim - rank :], strict=True)

@@ -28,7 +28,7 @@ from qonnx.util.basic import get_by_name
 from bnnedge.errors import LoweringError
 from bnnedge.filekinds import ONNX, refuse_other_file
 from bnnedge.files import read_bytes_bounded
-from bnnedge.lowering.execute import QONNX_DOMAIN
+from bnnedge.lowering.execute import QONNX_DOMAIN, cause_of
 from bnnedge.lowering.fit import check_fit, check_windows
 from bnnedge.lowering.foreign_ops import why_domain_refused
 from bnnedge.lowering.guard import guarded
@@ -169,7 +169,10 @@ def _tidied(model: onnx.ModelProto) -> bytes:
         raise
     except Exception as error:
         # qonnx, onnx and protobuf raise whatever they trip over.
-        raise LoweringError(f"the graph is not valid ONNX: {_line(error)}") from error
+        raise LoweringError(
+            f"the graph is not valid ONNX: {_line(error)}",
+            remedy="export it again; onnx.checker may say what is wrong with it",
+        ) from error
 
 
 def _clean_up(model: onnx.ModelProto) -> ModelWrapper:
@@ -271,9 +274,14 @@ def _write_kernel_shapes(graph: Any) -> None:
     for node in graph.node:
         known = [name for name in node.input if name in sizes]
         if node.op_type == "Conv" and len(node.input) > 1 and node.input[1] in sizes:
+            size = sizes[node.input[1]]
+            if len(size) < 3:
+                raise LoweringError(
+                    f"{called(node)}: wanted 4 weight dimensions, got {len(size)}",
+                    remedy="wanted kernels (output channels, input channels, H, W)",
+                )
             if get_by_name(node.attribute, "kernel_shape") is None:
-                shape = list(sizes[node.input[1]][2:])
-                node.attribute.append(onnx.helper.make_attribute("kernel_shape", shape))
+                node.attribute.append(onnx.helper.make_attribute("kernel_shape", list(size[2:])))
         elif node.op_type in ELEMENTWISE and known == [name for name in node.input if name]:
             sizes[node.output[0]] = max((sizes[name] for name in known), key=math.prod)
 
@@ -398,5 +406,4 @@ def _rebatch(model: ModelWrapper, before: int) -> None:
 
 
 def _line(error: Exception) -> str:
-    text = str(error).strip().splitlines()
-    return f"{type(error).__name__}: {text[0][:160]}" if text else type(error).__name__
+    return f"{type(error).__name__}: {cause_of(error)}"

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import onnx
 from onnx import TensorProto
+from qonnx.custom_op.registry import getCustomOp, is_custom_op
 
 from bnnedge.errors import LoweringError
 from bnnedge.lowering.foreign_ops import RANDOM, why_refused
@@ -68,7 +69,8 @@ def check_network(model: onnx.ModelProto) -> None:
             _check_op(node, opset)
             _check_order(node, data)
             data.update(node.output)
-        _check_arity(node, opset)
+        _check_domain(node)
+        _check_signature(node, opset)
         _check_cast(node)
         _check_quantiser(node, constants)
     _check_numbers(graph)
@@ -79,6 +81,14 @@ def _check_op(node: Any, opset: int) -> None:
     if node.op_type not in KNOWN_OPS:
         why, remedy = why_refused(node.op_type, opset, KNOWN_OPS)
         raise LoweringError(f"{called(node)}: {why}", remedy=remedy)
+
+
+def _check_domain(node: Any) -> None:
+    if node.domain and not is_custom_op(node.domain, node.op_type):
+        raise LoweringError(
+            f"{called(node)}: QONNX has no such op ({node.domain})",
+            remedy=f"wanted one of {', '.join(QONNX_INPUTS)}, or an op of ONNX's own domain",
+        )
 
 
 def _check_order(node: Any, data: set[str]) -> None:
@@ -232,34 +242,50 @@ def _needed(nodes: list[Any], output: str) -> list[Any]:
     return live[::-1]
 
 
-def _check_arity(node: Any, opset: int) -> None:
-    """As many inputs and outputs as the op has."""
-    given = list(node.input)
-    while given and not given[-1]:
-        given.pop()
+def _check_signature(node: Any, opset: int) -> None:
+    """As many inputs and outputs as the op has, and its attributes."""
+    given = len(node.input)
+    while given and not node.input[given - 1]:
+        given -= 1
     if node.domain:
-        fewest = most = QONNX_INPUTS.get(node.op_type, len(given))
-        outputs = 1 if node.op_type in QONNX_INPUTS else len(node.output)
+        wanted = QONNX_INPUTS.get(node.op_type, given)
+        inputs, outputs = range(wanted, wanted + 1), range(1, 2)
+        kinds = getCustomOp(node).get_nodeattr_types()
+        required = {name for name, (_, needed, *_) in kinds.items() if needed}
+        known = {*kinds, *(attribute.name for attribute in node.attribute)}
     elif onnx.defs.has(node.op_type, max_inclusive_version=opset):
         schema = onnx.defs.get_schema(node.op_type, max_inclusive_version=opset)
-        fewest, most, outputs = schema.min_input, schema.max_input, schema.max_output
-        if len(node.output) < schema.min_output:
-            raise LoweringError(
-                f"{called(node)}: wanted {schema.min_output} outputs, got {len(node.output)}"
-            )
+        inputs = range(schema.min_input, schema.max_input + 1)
+        outputs = range(max(1, schema.min_output), schema.max_output + 1)
+        required = {name for name, kind in schema.attributes.items() if kind.required}
+        known = set(schema.attributes)
+    elif node.op_type in QONNX_INPUTS:
+        raise LoweringError(
+            f"{called(node)}: is an op of QONNX, in ONNX's own domain",
+            remedy="its domain should be qonnx.custom_op.general",
+        )
     else:
-        return
-    if not fewest <= len(given) <= most:
-        wanted = str(fewest) if fewest == most else f"{fewest} to {most}"
+        why, remedy = why_refused(node.op_type, opset, KNOWN_OPS)
+        raise LoweringError(f"{called(node)}: {why}", remedy=remedy)
+    there = {attribute.name for attribute in node.attribute}
+    wrong = ""
+    if given not in inputs:
+        wrong = f"wanted {_span(inputs)} inputs, got {given}"
+    elif len(node.output) not in outputs or not node.output[0]:
+        wrong = f"wanted {_span(outputs)} outputs, got {', '.join(node.output) or 'none'}"
+    elif there - known:
+        wrong = f"has no attribute {min(there - known)} in opset {opset}"
+    elif required - there:
+        wrong = f"its attribute {min(required - there)} is missing"
+    if wrong:
         raise LoweringError(
-            f"{called(node)}: wanted {wanted} inputs, got {len(given)}",
+            f"{called(node)}: {wrong}",
             remedy="export it again; the node is not what ONNX or QONNX defines",
         )
-    if len(node.output) > outputs or not node.output or not node.output[0]:
-        raise LoweringError(
-            f"{called(node)}: wanted 1 to {outputs} outputs, got {len(node.output)}",
-            remedy="export it again; the node is not what ONNX or QONNX defines",
-        )
+
+
+def _span(numbers: range) -> str:
+    return str(numbers[0]) if len(numbers) == 1 else f"{numbers[0]} to {numbers[-1]}"
 
 
 def _check_cast(node: Any) -> None:

@@ -356,9 +356,12 @@ class _Parts:
         regions.sort(key=lambda region: order[id(region.start)])
         tail = next(region for region in regions if region.reader is None)
         if tail.kind is not Kind.LAYER:
+            remedy = "end in one MatMul or Conv, and sums of what it gives"
+            if tail.kind is Kind.QUANTISER:
+                remedy = "leave out what quantises the outputs: the host takes the logits as floats"
             raise LoweringError(
                 f"{called(tail.start)}: makes the graph's result, wanted a last layer behind it",
-                remedy="end in one MatMul or Conv, and sums of what it gives",
+                remedy=remedy,
             )
         return tuple(regions)
 

@@ -33,7 +33,8 @@ BRANCHES = (
 
 def called(node: Any) -> str:
     """A node as errors name it."""
-    return f"node {node.name} ({node.op_type})"
+    name = node.name or f"that makes {', '.join(node.output) or 'nothing'}"
+    return f"node {name} ({node.op_type})"
 
 
 def attribute(node: Any, name: str, default: int) -> int:

@@ -370,9 +370,37 @@ def _wrong_thresholds() -> onnx.ModelProto:
     return _end(graph)
 
 
+def _odd(op: str, *constants: Any, **attributes: Any) -> onnx.ModelProto:
+    graph = _hidden()
+    graph.add(op, *constants, name="odd", **attributes)
+    return _end(graph)
+
+
+def _foreign_op() -> onnx.ModelProto:
+    graph = _hidden()
+    graph.add("Relu", name="odd")
+    graph.nodes[-1].domain = "qonnx.custom_op.general"
+    return _end(graph)
+
+
+def _wrong_domain() -> onnx.ModelProto:
+    graph = _hidden()
+    graph.add("BipolarQuant", ONE, name="odd")
+    graph.nodes[-1].domain = ""
+    return _end(graph)
+
+
+def _quantised_outputs() -> onnx.ModelProto:
+    graph = _hidden()
+    graph.add("Quant", ONE, np.zeros(1), 8 * ONE, signed=1, narrow=0, name="odd")
+    return graph.model()
+
+
 def _no_scale() -> onnx.ModelProto:
     graph = _hidden()
-    graph.add("Quant", np.float32(0), np.float32(0), np.float32(2), name="quant")
+    graph.add(
+        "Quant", np.float32(0), np.float32(0), np.float32(2), signed=1, narrow=0, name="quant"
+    )
     return _end(graph)
 
 
@@ -403,6 +431,32 @@ FIRST = r"channels come first, \(N, C, H, W\): transpose"
         ),
         (_gemm_bias(), r"node gemm \(Gemm\): wanted a bias for its 2 outputs, got shape \(3,\)"),
         (_wrong_thresholds(), r"node steps .*has thresholds for 3 channels, .*\(1, 5\) — give"),
+        (
+            _odd("Relu", alpha=0.1),
+            r"node odd \(Relu\): has no attribute alpha in opset 17 — export",
+        ),
+        (_odd("Cast"), r"node odd \(Cast\): its attribute to is missing — export it again"),
+        (_odd("Clip", *[ONE] * 3), r"node odd \(Clip\): wanted 1 to 3 inputs, got 4 — export it"),
+        (_odd("TopK", np.array([1])), r"node odd \(TopK\): wanted 2 outputs, got \w+ — export it"),
+        (
+            _odd("Quant", *[ONE] * 3, signed=1),
+            r"node odd \(Quant\): its attribute narrow is missing",
+        ),
+        (
+            _wrong_domain(),
+            r"node odd \(BipolarQuant\): is an op of QONNX, in ONNX's own domain — its",
+        ),
+        (
+            _quantised_outputs(),
+            r"node odd \(Quant\): makes the graph's result.* — leave out what qu",
+        ),
+        (_foreign_op(), r"node odd \(Relu\): QONNX has no such op .* — wanted one of BipolarQuant"),
+        (_odd("Mul", np.ones((4, 3, 5))), r"node odd \(Mul\): wanted one value per output of fc0"),
+        (_odd("BipolarQuant", np.ones((1, 3))), r"constants \(1, 3\) do not fit its data \(1, 5\)"),
+        (
+            _image((1, 2, 6, 6), (3, 2)),
+            r"node conv .*wanted 4 weight dimensions, got 2 — wanted ker",
+        ),
         (_no_scale(), r"node quant \(Quant\): its scale is 0, wanted more than 0 — export a"),
     ],
 )
