@@ -40,8 +40,7 @@ def check_fit(model: Any, given: tuple[int, ...]) -> None:
             bias = model.get_initializer(node.input[2]) if len(node.input) > 2 else None
             _check_layer(node, tuple(shape), weights.shape, given)
             _check_bias(node, weights.shape, bias)
-        steps = weights is not None and weights.ndim == 2 and node.op_type == "MultiThreshold"
-        if shape and steps:
+        if shape and weights is not None and (node.op_type, weights.ndim) == ("MultiThreshold", 2):
             _check_thresholds(node, tuple(shape), weights.shape[0])
         inputs = [model.get_tensor_shape(name) for name in node.input if name]
         outputs = [model.get_tensor_shape(name) for name in node.output if name]

@@ -110,8 +110,8 @@ class Layout:
                 f"{called(node)}: its constants have more axes than its data",
                 remedy="wanted one value, or one per channel",
             )
-        shape = self.at.shape[self.at.ndim - rank :]
-        if any(size not in (1, data) for size, data in zip(constant.shape, shape, strict=True)):
+        data = self.at.shape[self.at.ndim - rank :]
+        if any(own not in (1, size) for own, size in zip(constant.shape, data, strict=True)):
             raise LoweringError(
                 f"{called(node)}: its constants {constant.shape} do not fit its data"
                 f" {self.at.shape}",

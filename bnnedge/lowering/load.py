@@ -13,6 +13,7 @@ from onnx.external_data_helper import (
     load_external_data_for_model,
     uses_external_data,
 )
+from qonnx.core.datatype import DataType
 from qonnx.core.modelwrapper import ModelWrapper
 from qonnx.transformation.fold_constants import FoldConstants
 from qonnx.transformation.general import (
@@ -356,6 +357,8 @@ def _cast_input(model: ModelWrapper) -> None:
     value.type.tensor_type.elem_type = TensorProto.FLOAT
     if kind in ("UINT8", "INT8"):
         model.set_metadata_prop(_INTEGER_KEY, kind)
+    if kind == "BOOL":
+        model.set_tensor_datatype(value.name, DataType["BINARY"])
 
 
 def round_integer_input(model: ModelWrapper) -> None:

@@ -111,6 +111,14 @@ def window_attributes(window: Window) -> dict[str, Any]:
     }
 
 
+def pool_attributes(window: Window) -> dict[str, Any]:
+    """The same of a pool, whose dilations ONNX knows since opset 10."""
+    attributes = window_attributes(window)
+    if window.dilation == (1, 1):
+        del attributes["dilations"]
+    return attributes
+
+
 def pad_of(model: ModelWrapper, node: Any) -> tuple[Padding, float]:
     """What an explicit Pad adds, and its value.
 

@@ -202,3 +202,42 @@ def test_weights_with_as_many_rows_as_the_batch(tmp_path: Path) -> None:
     graph.add("MatMul", weights)
     dataflow = lower_model(graph.save(tmp_path / "rows.onnx"), LoweringConfig()).dataflow
     assert dataflow.run(np.ones((3, 6))).tolist() == [[6, 6]] * 3
+
+
+@pytest.mark.parametrize("opset", [7, 9, 10, 11])
+def test_pads_and_pools_of_old_opsets(tmp_path: Path, opset: int) -> None:
+    """A Pad's amounts were attributes before opset 11; a MaxPool had no dilations before 10."""
+    rng = np.random.default_rng(opset)
+    graph = Graph((1, 2, 6, 6))
+    graph.add("BipolarQuant", np.float32([1]))
+    sizes = [0, 0, 1, 1, 0, 0, 1, 1]
+    if opset < 11:
+        graph.add("Pad", pads=sizes, value=-1.0, mode="constant")
+    else:
+        graph.add("Pad", np.array(sizes, np.int64), np.float32(-1), mode="constant")
+    graph.add("Conv", bipolar(rng, 3, 2, 3, 3))
+    graph.add("MaxPool", kernel_shape=[2, 2], strides=[2, 2])
+    graph.add("BipolarQuant", np.float32([1]))
+    graph.add("Flatten")
+    graph.add("MatMul", bipolar(rng, 27, 4))
+    path = graph.save(tmp_path / "m.onnx", opset=opset)
+    x = rng.standard_normal((6, 2, 6, 6)).astype(np.float32)
+    assert np.array_equal(lower_model(path, LoweringConfig()).dataflow.logits(x), execute(path, x))
+
+
+def test_an_input_of_booleans_is_bits(tmp_path: Path) -> None:
+    rng = np.random.default_rng(0)
+    graph = Graph((1, 7))
+    graph.add("Cast", to=TensorProto.FLOAT)
+    graph.add("MatMul", bipolar(rng, 7, 5))
+    graph.add("BipolarQuant", np.float32([1]))
+    graph.add("MatMul", bipolar(rng, 5, 3))
+    model = graph.model()
+    model.graph.input[0].type.tensor_type.elem_type = TensorProto.BOOL
+    onnx.save(model, tmp_path / "m.onnx")
+    lowered = lower_model(tmp_path / "m.onnx", LoweringConfig())
+    x = rng.integers(0, 2, (20, 7)).astype(bool)
+    assert lowered.facts["remarks"] == ["input x is declared BINARY: x >= 0.5 is bit 1"]
+    assert np.array_equal(
+        lowered.dataflow.logits(x.astype(np.float32)), execute(tmp_path / "m.onnx", x)
+    )

@@ -21,7 +21,7 @@ from bnnedge.lowering.notes import Notes
 from bnnedge.lowering.passes.edit import Inserter, remove
 from bnnedge.lowering.passes.lift_levels import lift_levels, lift_scale
 from bnnedge.lowering.structure import Structure, find_structure
-from bnnedge.lowering.windows import window_attributes, window_of
+from bnnedge.lowering.windows import pool_attributes, window_of
 
 PREFIX = "encode"
 
@@ -138,7 +138,7 @@ def _replace(
     model.set_tensor_datatype(tensor, kind)
     for number, (window, pooled_shape) in enumerate(pools):
         pooled = inserter.tensor(pooled_shape)
-        attributes = window_attributes(window)
+        attributes = pool_attributes(window)
         inserter.node("MaxPool", [tensor], pooled, f"{PREFIX}_pool_{number}", **attributes)
         model.set_tensor_datatype(pooled, kind)
         tensor, shape = pooled, pooled_shape

@@ -42,7 +42,7 @@ from bnnedge.lowering.thresholds import (
     two_levels,
 )
 from bnnedge.lowering.vocabulary import MAX_POOLS, SUMS, called
-from bnnedge.lowering.windows import window_attributes
+from bnnedge.lowering.windows import pool_attributes
 
 
 class AbsorbRegions(Transformation):  # type: ignore[misc]
@@ -326,7 +326,7 @@ class _Behind:
         self._multiply(conjunction, f"{name}_flip")
         shape = self._shape
         pooled = self._inserter.tensor([1, shape[1], *window.output_size(shape[2], shape[3])])
-        attributes = window_attributes(window)
+        attributes = pool_attributes(window)
         self._inserter.node("MaxPool", [self._tensor], pooled, name, **attributes)
         self._tensor = pooled
         self._multiply(conjunction, f"{name}_unflip")

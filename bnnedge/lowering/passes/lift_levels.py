@@ -23,6 +23,8 @@ from bnnedge.lowering.passes.edit import (
 from bnnedge.lowering.vocabulary import called
 from bnnedge.lowering.windows import pad_of, set_attributes, window_of
 
+_PAD_INPUTS = 11  # the opset since which a Pad takes its amounts as inputs
+
 
 def lift_levels(
     model: ModelWrapper, pad: Any | None, layer: Any, low: float, high: float, notes: Notes
@@ -106,7 +108,14 @@ def _pad(model: ModelWrapper, pad: Any | None, layer: Any, values: dict[float, f
     shape[2], shape[3] = shape[2] + top + bottom, shape[3] + left + right
     padded = inserter.tensor(shape)
     before = layer.input[0]
-    sizes = inserter.constant(np.array([0, 0, top, left, 0, 0, bottom, right], np.int64))
-    filler = inserter.constant(np.array(values[value], np.float32))
-    inserter.node("Pad", [before, sizes, filler], padded, f"{layer.name}_pad", mode="constant")
+    sizes, filler = [0, 0, top, left, 0, 0, bottom, right], values[value]
+    name = f"{layer.name}_pad"
+    if model.model.opset_import[0].version < _PAD_INPUTS:
+        inserter.node("Pad", [before], padded, name, mode="constant", pads=sizes, value=filler)
+    else:
+        constants = [
+            inserter.constant(np.array(sizes, np.int64)),
+            inserter.constant(np.array(filler, np.float32)),
+        ]
+        inserter.node("Pad", [before, *constants], padded, name, mode="constant")
     layer.input[0] = padded
