@@ -182,7 +182,7 @@ def check(
     plan = [(Stalls.at_ends(stall), np.arange(len(images))) for stall in config.stalls]
     streams: tuple[StreamPressure, ...] = ()
     if any(config.stalls):
-        some = _spread(len(images), pattern_images(core.design))
+        some = _spread(len(images), pattern_images(core.design, len(images)))
         plan += [(pattern, some) for pattern in PATTERNS]
     bench.run(plan)
     if any(config.stalls):

@@ -16,6 +16,7 @@ from bnnedge.verilated.stalls import Hold, Stalls
 from bnnedge.verilated.stream import StreamActivity
 
 _LEAST_IMAGES = 8
+_ENOUGH_CYCLES = 20_000
 _WANTED_SHARE = 0.05
 
 PATTERNS = (
@@ -74,10 +75,15 @@ class Watched(Protocol):
     def activity(self) -> Sequence[StreamActivity]: ...
 
 
-def pattern_images(design: Design) -> int:
-    """How many images a pattern takes: as many as there are in the network at once, at least."""
+def pattern_images(design: Design, images: int) -> int:
+    """How many of so many images a pattern takes.
+
+    As many as there are in the network at once, at least, and of a fast network as many as take
+    some time.
+    """
     busy = sum(layer.cycles_per_image for layer in design.layers)
-    return max(_LEAST_IMAGES, math.ceil(busy / design.interval_cycles))
+    least = max(_LEAST_IMAGES, math.ceil(busy / design.interval_cycles))
+    return max(least, min(images, _ENOUGH_CYCLES // design.interval_cycles))
 
 
 def pressures(runs: Sequence[Watched]) -> tuple[StreamPressure, ...]:

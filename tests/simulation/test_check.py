@@ -2,12 +2,14 @@
 
 import dataclasses
 import json
+import re
 import shutil
 from pathlib import Path
 
 import numpy as np
 import pytest
 
+from bnnedge.artifacts import permitting
 from bnnedge.dataflow import Dataflow, IntegerMvu
 from bnnedge.design import Design, KernelInstance
 from bnnedge.errors import ConfigError, DataError, MismatchError, SimulationError
@@ -16,6 +18,7 @@ from bnnedge.hardware.emit import emit
 from bnnedge.simulation import PATTERNS, Core, FifoFill, SimulationConfig, check, simulate
 from bnnedge.simulation.check import generate_inputs
 from bnnedge.simulation.deadlock import describe, find_deadlock
+from bnnedge.simulation.patterns import check_pressures, pressures
 from bnnedge.verilated.stream import StreamState
 from tests.networks import random_conv, random_mlp, random_residual
 
@@ -57,13 +60,40 @@ def test_generated_images_are_equal_with_and_without_stalls(rtl: Path, cache: Pa
     assert (result.images, result.elements, result.generated) == (60, 3, True)
     assert result.interval_cycles == result.predicted_interval_cycles == 12
     assert [run.stall for run in result.runs] == [0.0, 0.4, *[None] * len(PATTERNS)]
-    assert [run.images for run in result.runs] == [60, 60, *[8] * len(PATTERNS)]
+    assert [run.images for run in result.runs] == [60] * (2 + len(PATTERNS))
     assert all(run.cycles_per_s > 0 and run.latency_cycles > 12 for run in result.runs)
     assert result.runs[1].interval_cycles >= 12
     first = FifoFill(name="0_mvu0_fifo", depth_words=4, high_water_words=4)
     assert all(run.fifos[0] == first for run in result.runs)
     assert [fifo.name for fifo in result.runs[0].fifos] == [f"{i}_mvu{i}_fifo" for i in range(3)]
-    assert seen[-1] == (120 + 8 * len(PATTERNS),) * 2
+    assert seen[-1] == (120 + 60 * len(PATTERNS),) * 2
+
+
+def test_patterns_hold_up_every_stream_and_stalls_at_the_ends_do_not(
+    rtl: Path, cache: Path
+) -> None:
+    result = check(rtl, SimulationConfig(images=60), cache=cache)
+    assert tuple(stream.name for stream in result.streams) == Design.load(rtl).streams
+    assert all(min(stream.blocked, stream.starved) >= 0.05 for stream in result.streams)
+    assert {stream.blocked_at for stream in result.streams} <= {run.name for run in result.runs}
+    with pytest.raises(SimulationError) as caught:
+        check_pressures("net", pressures(result.runs[:2]))
+    assert re.fullmatch(
+        r"net: stream \w+ to \w+: wanted it (blocked|starved) in 5% of the cycles of some run,"
+        r" got [\d.]+%, at stall 0.\d — simulate with another --seed",
+        str(caught.value),
+    )
+
+
+def test_without_stalls_there_are_no_patterns(rtl: Path, cache: Path) -> None:
+    result = check(rtl, SimulationConfig(images=3, stalls=(0.0,)), cache=cache)
+    assert (len(result.runs), result.streams) == (1, ())
+
+
+def test_a_few_images_are_enough_for_the_patterns(rtl: Path, cache: Path) -> None:
+    for seed in range(8):
+        result = check(rtl, SimulationConfig(images=1, seed=seed), cache=cache)
+        assert all(min(stream.blocked, stream.starved) >= 0.05 for stream in result.streams)
 
 
 def test_a_given_batch_is_encoded_and_its_first_images_are_used(rtl: Path, cache: Path) -> None:
@@ -257,7 +287,7 @@ def test_inputs_of_another_shape_are_refused(rtl: Path, cache: Path) -> None:
 @pytest.mark.parametrize(
     ("fields", "message"),
     [
-        ({"images": 0}, "images: wanted at least 1"),
+        ({"images": 0}, "images: wanted 1 to 1,000,000, got 0"),
         ({"stalls": (1.0,)}, "stalls: wanted probabilities"),
         ({"stalls": ()}, "stalls: wanted probabilities"),
         ({"seed": -1}, "seed: wanted"),
@@ -284,6 +314,6 @@ def test_the_stage_publishes_its_result_and_is_skipped_when_current(
 
 def test_nothing_is_published_after_a_mismatch(altered: Path, tmp_path: Path) -> None:
     flip(weight_files(altered, "mvu2")[0], 0)
-    with pytest.raises(MismatchError):
+    with pytest.raises(MismatchError), permitting(accept_edited=True):
         simulate(altered, SimulationConfig(images=5), tmp_path / "simulation")
     assert not (tmp_path / "simulation").exists()
