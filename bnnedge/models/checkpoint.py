@@ -64,7 +64,8 @@ def save_checkpoint(
         images: the test set's raw inputs (N, *input_shape).
         labels: the test set's labels (N,).
     """
-    torch.save(model.state_dict(), folder / WEIGHTS)
+    with (folder / WEIGHTS).open("wb") as sink:  # given a path, a full disk would be a RuntimeError
+        torch.save(model.state_dict(), sink)
     record = {**record, "format": FORMAT, **network_record(model)}
     (folder / RECORD).write_text(json.dumps(record, indent=1) + "\n", encoding="utf-8")
     np.savez_compressed(folder / TEST_SET, images=images, labels=labels)

@@ -81,7 +81,8 @@ class WorkFolder:
             writer.writerows(dataclasses.asdict(report) for report in history)
         partial.replace(self.folder / HISTORY)
         partial = self.folder / f"{_STATE}.partial"
-        torch.save({**state, "format": _FORMAT}, partial)
+        with partial.open("wb") as sink:  # given a path, a full disk would be a RuntimeError
+            torch.save({**state, "format": _FORMAT}, sink)
         partial.replace(self.folder / _STATE)
 
     def curves(self, done: int) -> "Curves":

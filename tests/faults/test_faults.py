@@ -18,6 +18,7 @@ from typing import Any
 import pytest
 
 from bnnedge import artifacts
+from tests.processes import is_of_torch
 
 _SHIM = Path(__file__).with_name("shim.c")
 _RECIPE = """
@@ -155,7 +156,8 @@ def _record(folder: Path) -> tuple[str, Any]:
 def _left(root: Path) -> list[str]:
     """Temporary files and folders."""
     patterns = ("tmp/*", "work/.*", "cache/bnnedge/*/bnnedge-work-*")
-    return [str(path.relative_to(root)) for pattern in patterns for path in root.glob(pattern)]
+    found = [path for pattern in patterns for path in root.glob(pattern)]
+    return [str(path.relative_to(root)) for path in found if not is_of_torch(path)]
 
 
 @pytest.mark.slow
