@@ -105,7 +105,7 @@ class ArrayArchive:
                 source.read(header.start)
                 return _read_data(source, header)
         except _DAMAGE as error:
-            raise _damaged(self._path, f"array {name!r}: {error}") from error
+            raise _damaged(self._path, f"array {name!r}: {_line(error)}") from error
 
 
 @contextlib.contextmanager
@@ -124,12 +124,12 @@ def open_npz(path: Path, *, most_bytes: int = MOST_BYTES) -> Iterator[ArrayArchi
             _require_small_directory(source, path)
             archive = zipfile.ZipFile(source)
         except _DAMAGE as error:
-            raise _damaged(path, str(error) or type(error).__name__) from error
+            raise _damaged(path, _line(error)) from error
         with archive:
             try:
                 arrays = ArrayArchive(path, archive)
             except _DAMAGE as error:
-                raise _damaged(path, str(error) or type(error).__name__) from error
+                raise _damaged(path, _line(error)) from error
             total = sum(header.data_bytes for header in arrays.headers.values())
             if total > most_bytes:
                 raise ArrayError(
@@ -262,6 +262,10 @@ def _read_data(source: IO[bytes], header: ArrayHeader) -> NDArray[Any]:
         view[at : at + len(chunk)] = chunk
         at += len(chunk)
     return flat.reshape(header.shape, order="F" if header.fortran else "C")
+
+
+def _line(error: Exception) -> str:
+    return str(error)[:200] or type(error).__name__
 
 
 def _damaged(path: Path, why: str) -> ArrayError:

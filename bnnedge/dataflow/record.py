@@ -16,6 +16,7 @@ from bnnedge.dataflow.mvu import IntegerMvu, XnorMvu
 from bnnedge.dataflow.nodes import ArgMax, Flatten, Node, OutputTable, ScoreTable, Threshold
 from bnnedge.dataflow.windows import MaxPool, SlidingWindow, SumPool
 from bnnedge.errors import ConfigError
+from bnnedge.names import check_label
 
 if TYPE_CHECKING:
     from bnnedge.dataflow.graph import Dataflow
@@ -130,6 +131,7 @@ class _Parts:
                 f"{prefix or 'nodes'}: wanted a name and an op of {', '.join(kinds)}, got"
                 f" {str(op)[:80]!r}"
             )
+        check_label(name, what="name of a node", raises=ConfigError)
         kind = kinds[op]
         hints = get_type_hints(kind)
         columns = values.pop("mw", None) if "weights" in hints else None

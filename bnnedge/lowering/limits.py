@@ -5,6 +5,7 @@ the process, and so does a function that calls itself.
 """
 
 import math
+from collections import Counter
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
@@ -116,19 +117,28 @@ def check_graph(graph: onnx.GraphProto) -> None:
     """Check a graph without functions.
 
     Raises:
-        LoweringError: there are too many nodes, a name is no text, a constant does not have the
-            numbers that it announces, or an attribute or the input's size has no meaning.
+        LoweringError: there are too many nodes, a name is no text or is there twice, a constant
+            does not have the numbers that it announces, or an attribute or the input's size has no
+            meaning.
     """
     _check_nodes(graph.node)
     if graph.sparse_initializer:
         raise LoweringError(
             "the graph has sparse constants, wanted dense ones", remedy="store dense tensors"
         )
+    for what, values in (
+        ("constant", graph.initializer),
+        ("input", graph.input),
+        ("output", graph.output),
+    ):
+        names = [value.name for value in values]
+        for name, count in Counter(names).items():
+            _check_name(name)
+            if count > 1:
+                raise LoweringError(f"the graph has {count} {what}s called {_shown(name)}")
     for tensor in graph.initializer:
-        _check_name(tensor.name)
         _check_tensor(tensor, f"constant {_shown(tensor.name)}")
     for value in (*graph.input, *graph.output):
-        _check_name(value.name)
         dims = [dim.dim_value for dim in value.type.tensor_type.shape.dim]
         if len(dims) > _MOST_AXES or math.prod(max(1, dim) for dim in dims) > MOST_ELEMENTS:
             raise LoweringError(
@@ -210,8 +220,8 @@ def _check_nodes(nodes: Iterable[Any]) -> None:
 def _check_attribute(node: Any, given: onnx.AttributeProto) -> None:
     _check_name(given.name)
     what = f"{called(node)}: {given.name}"
-    if given.type == onnx.AttributeProto.UNDEFINED:
-        raise LoweringError(f"{what}: has no type")
+    if given.type == onnx.AttributeProto.UNDEFINED or not _has_own_type(node, given):
+        raise LoweringError(f"{what}: has no type, or another one than ONNX gives it")
     if given.HasField("g") or given.graphs:
         why, remedy = why_refused("Loop", 1, ())
         raise LoweringError(f"{called(node)}: {why}", remedy=remedy)
@@ -232,6 +242,14 @@ def _check_attribute(node: Any, given: onnx.AttributeProto) -> None:
         raise LoweringError(
             f"{what}: wanted {least} to {_MOST_AMOUNT}, got {', '.join(map(str, amounts[:8]))}"
         )
+
+
+def _has_own_type(node: Any, given: onnx.AttributeProto) -> bool:
+    """Whether an attribute has the type that ONNX gives it, where it knows the attribute."""
+    if node.domain not in ("", "ai.onnx") or not onnx.defs.has(node.op_type):
+        return True
+    known: Any = onnx.defs.get_schema(node.op_type).attributes.get(given.name)
+    return known is None or bool(known.type.value == given.type)
 
 
 def _check_name(name: str | bytes) -> None:

@@ -100,7 +100,8 @@ def read_tensors(path: Path, *, most_bytes: int) -> dict[str, torch.Tensor]:
     except _DAMAGE as error:
         refuse_other_file(path, CheckpointError, CHECKPOINT, PICKLE)
         raise CheckpointError(
-            f"{path} is damaged or holds more than weights ({error})", remedy="train again"
+            f"{path} is damaged or holds more than weights ({str(error)[:200]})",
+            remedy="train again",
         ) from error
 
 

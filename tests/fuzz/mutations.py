@@ -255,6 +255,8 @@ def _change_message(rng: random.Random, message: Any) -> None:
         fields = [field for field, _ in message.ListFields()]
         if not fields or rng.random() < 0.05:
             fields = [f for f in message.DESCRIPTOR.fields if f.message_type is None]
+        if not fields:
+            return
         field = rng.choice(fields)
         value = getattr(message, field.name)
         if field.label == field.LABEL_REPEATED:

@@ -172,6 +172,15 @@ def test_constants_without_their_numbers(changes: dict[str, Any], text: str) -> 
         tidy(changed_constant(**changes))
 
 
+def test_names_that_are_there_twice() -> None:
+    for what in ("initializer", "input", "output"):
+        model = network().model()
+        values = getattr(model.graph, what)
+        values.append(values[0])
+        with pytest.raises(LoweringError, match="the graph has 2 "):
+            tidy(model)
+
+
 def test_too_many_nodes_and_too_large_inputs() -> None:
     model = network().model()
     model.graph.node.extend([model.graph.node[0]] * 10_000)
