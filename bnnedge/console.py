@@ -71,7 +71,7 @@ def fail(why: str, *, code: int, as_json: bool = False) -> NoReturn:
 
 def of_the_system(error: Exception) -> str | None:
     """What the system refused, where no program can know that before: memory, disk, permission."""
-    if isinstance(error, MemoryError):
+    if isinstance(error, MemoryError) or "allocate memory" in str(error):  # torch's has no type
         return "there is not enough memory for this"
     if isinstance(error, OSError) and error.errno in _OF_THE_SYSTEM:
         return f"{error.filename or 'a file'}: {error.strerror}"

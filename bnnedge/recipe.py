@@ -1,8 +1,10 @@
 """A recipe: everything that one build needs, from a TOML file that can be read at a glance."""
 
+import contextlib
 import dataclasses
 import enum
 import functools
+import math
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -17,11 +19,12 @@ from bnnedge.errors import BnnEdgeError, ConfigError, SynthesisError, raise_faul
 from bnnedge.files import located, read_toml
 from bnnedge.hardware.folding import load_folding
 from bnnedge.models.config import NetworkConfig
-from bnnedge.models.topologies import require_fit
+from bnnedge.models.topologies import layer_shapes, least_cycles, require_fit
 from bnnedge.names import check_network_name
 from bnnedge.simulation.config import SimulationConfig
-from bnnedge.synthesis.boards import find_board
+from bnnedge.synthesis.boards import Ecp5Board, find_board
 from bnnedge.synthesis.flow import require_clock
+from bnnedge.synthesis.plan import require_frame
 from bnnedge.training.config import TeacherConfig, TrainingConfig
 from bnnedge.training.stage import require_checkpoint
 
@@ -125,7 +128,9 @@ class Recipe:
         if "name" in parts:
             faults += _tried(lambda: check_network_name(parts["name"], raises=ConfigError))
         faults += _misfits(parts)
-        faults += _misfits_of_board(hardware)
+        faults += _misfits_of_board(hardware, parts.get("data"))
+        if {"network", "data", "hardware"} <= parts.keys():
+            faults += _out_of_reach(parts["network"], parts["data"], parts["hardware"])
         if use is not Use.READ:
             faults += _one_without_the_other(parts, taught="teacher" in record)
             faults += _missing(parts, hardware.get("folding"), path.parent)
@@ -193,7 +198,21 @@ def _encoding(data: DataConfig) -> Encoding:
     return QuantileThermometer(levels=tuple(map(float, range(data.levels or 1))))
 
 
-def _misfits_of_board(hardware: Mapping[str, Any]) -> Iterator[str]:
+def _out_of_reach(
+    network: NetworkConfig, data: DataConfig, hardware: HardwareConfig
+) -> Iterator[str]:
+    """Whether the network is slower than its target in any folding, as far as shapes say."""
+    with contextlib.suppress(ConfigError):  # which is said elsewhere
+        shapes = layer_shapes(network, data.dataset.input_shape, _encoding(data), _CLASSES)
+        most_fps = hardware.clock_mhz * 1e6 / least_cycles(shapes)
+        if hardware.target_fps is not None and hardware.target_fps > most_fps * (1 + 1e-9):
+            yield (
+                f"hardware.target_fps: wanted at most {most_fps:g} images/s, which the network does"
+                f" at {hardware.clock_mhz:g} MHz, got {hardware.target_fps:g}"
+            )
+
+
+def _misfits_of_board(hardware: Mapping[str, Any], data: DataConfig | None) -> Iterator[str]:
     """What a board does not do, of the values that are right by themselves."""
     name, clock_mhz = hardware.get("board"), hardware.get("clock_mhz", 0.0)
     if name is None:
@@ -203,6 +222,10 @@ def _misfits_of_board(hardware: Mapping[str, Any]) -> Iterator[str]:
     except SynthesisError as error:
         yield f"hardware.board: {error}"
         return
+    if data is not None and isinstance(board, Ecp5Board):
+        integers = data.encoding is EncodingKind.INTEGER
+        bits = math.prod(data.dataset.input_shape) * (8 if integers else data.levels or 1)
+        yield from _tried(lambda: require_frame("an image", bits // 8), "hardware.board")
     if clock_mhz > 0:
         yield from _tried(lambda: require_clock(board, clock_mhz), "hardware.clock_mhz")
 

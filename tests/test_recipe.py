@@ -91,6 +91,23 @@ def test_layers_that_do_not_fit_the_data(tmp_path: Path) -> None:
         load(tmp_path, *CNV, ('"digits"', '"mnist"'), use=Use.READ)
 
 
+def test_what_no_folding_reaches_is_found_before_the_training(tmp_path: Path) -> None:
+    cifar = (*CNV, ('"digits"', '"cifar-10"'), ("target_fps = 1000", "target_fps = 7000"))
+    with pytest.raises(ConfigError, match="target_fps: wanted at most 6172.84 images/s.*got 7000"):
+        load(tmp_path, *cifar, use=Use.READ)
+    resnet = (*cifar, ('"cnv"', '"resnet20"'))
+    with pytest.raises(ConfigError, match="target_fps: wanted at most 5425.35 images/s"):
+        load(tmp_path, *resnet, use=Use.READ)
+
+
+def test_images_that_no_frame_holds(tmp_path: Path) -> None:
+    levels = ('"threshold"\nthreshold = 8.0', '"thermometer"\nlevels = 200')
+    changes = (*CNV, ('"digits"', '"cifar-10"'), levels)
+    with pytest.raises(ConfigError, match="hardware.board: an image is 76800 bytes"):
+        load(tmp_path, *changes, use=Use.READ)
+    load(tmp_path, *changes, ("ulx3s-85f", "pynq-z2"), use=Use.READ)
+
+
 def test_everything_is_said_at_once(tmp_path: Path) -> None:
     with pytest.raises(ConfigError) as caught:
         load(

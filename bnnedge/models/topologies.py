@@ -2,7 +2,7 @@
 
 import itertools
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from bnnedge.data.encodings import Encoding, ThresholdsEncoding
@@ -104,6 +104,14 @@ class LayerShape:
         """How many weights the layer has."""
         taps = 1 if self.layer.conv is None else self.layer.kernel**2
         return self.inputs[0] * taps * self.layer.width
+
+    @property
+    def least_cycles(self) -> int:
+        """See the function of that name."""
+        if self.layer.conv is None:
+            return 1
+        pixels = math.prod(self.sums[1:])
+        return pixels * self.layer.kernel**2 if pixels > 1 else 1  # one window may be the image
 
     @classmethod
     def of(cls, layer: LayerConfig, inputs: tuple[int, ...]) -> "LayerShape":
@@ -222,16 +230,8 @@ def require_fit(
     Raises:
         ConfigError: they do not, or have more than `MOST_WEIGHTS` weights.
     """
-    encoded = encoded_shape(config, input_shape, encoding)
-    if config.topology.is_residual:
-        stem = stem_shape(config, encoded)
-        shapes = [stem]
-        for stage in residual_stages(config):
-            block = _conv(stage.channels, padding=1)
-            for _ in range(2 * stage.blocks):
-                shapes.append(LayerShape.of(block, (shapes[-1].outputs[0], *stem.outputs[1:])))
-    else:
-        shapes = list(chain_shapes(config, encoded, classes))
+    shapes = layer_shapes(config, input_shape, encoding, classes)
+    if not config.topology.is_residual:
         real = config.weights is Precision.FLOAT
         real_first = real or config.first_last is Precision.FLOAT
         for index, layer in enumerate(hidden_layers(config)):
@@ -240,6 +240,34 @@ def require_fit(
     weights = sum(shape.weights for shape in shapes)
     if weights > MOST_WEIGHTS:
         raise ConfigError(f"wanted at most {MOST_WEIGHTS:,} weights, got {weights:,}")
+
+
+def layer_shapes(
+    config: NetworkConfig, input_shape: tuple[int, ...], encoding: Encoding, classes: int
+) -> tuple[LayerShape, ...]:
+    """Every layer of a network with its sizes, but for shortcuts.
+
+    Raises:
+        ConfigError: the input does not suit the network.
+    """
+    encoded = encoded_shape(config, input_shape, encoding)
+    if not config.topology.is_residual:
+        return chain_shapes(config, encoded, classes)
+    shapes = [stem_shape(config, encoded)]
+    for stage in residual_stages(config):
+        for stride in (stage.stride, *[1] * (2 * stage.blocks - 1)):
+            layer = LayerConfig(conv=stage.channels, stride=stride, padding=1)
+            shapes.append(LayerShape.of(layer, shapes[-1].outputs))
+    shapes.append(LayerShape.of(LayerConfig(dense=classes), shapes[-1].outputs[:1]))
+    return tuple(shapes)
+
+
+def least_cycles(shapes: Sequence[LayerShape]) -> int:
+    """Clock cycles per image that the hardware of these layers takes at least.
+
+    A sliding window gives its taps one after the other, all channels at a time at most.
+    """
+    return max(shape.least_cycles for shape in shapes)
 
 
 def _shapes(

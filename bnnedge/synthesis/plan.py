@@ -22,16 +22,8 @@ def plan_device(design: Design, board: Ecp5Board, config: SynthesisConfig) -> tu
         SynthesisError: the clock is out of range, or does not divide to the baud rate; or an image
             or a result is longer than a frame of the serial line.
     """
-    for what, beats, width in (
-        ("an image", design.input_beats, design.input_width_bits),
-        ("a result", design.output_beats, design.output_width_bits),
-    ):
-        if beats * width // 8 > _MOST_BYTES:
-            raise SynthesisError(
-                f"{design.name}: {what} is {beats * width // 8} bytes, the serial line's frames"
-                f" hold {_MOST_BYTES}",
-                remedy="take smaller images, or bits in place of 8-bit pixels",
-            )
+    require_frame("an image", design.input_beats * design.input_width_bits // 8)
+    require_frame("a result", design.output_beats * design.output_width_bits // 8)
     baud = config.baud or board.baud
     pll, clocks_per_bit = plan_clock(board, config.clock_mhz or board.default_clock_mhz, baud)
     device = Device(
@@ -45,6 +37,19 @@ def plan_device(design: Design, board: Ecp5Board, config: SynthesisConfig) -> tu
         id_word=design.id_word,
     )
     return device, pll
+
+
+def require_frame(what: str, size_bytes: int) -> None:
+    """Raise unless a frame of the serial line holds so many bytes.
+
+    Raises:
+        SynthesisError: it does not.
+    """
+    if size_bytes > _MOST_BYTES:
+        raise SynthesisError(
+            f"{what} is {size_bytes} bytes, the serial line's frames hold {_MOST_BYTES}",
+            remedy="take smaller images, or fewer bits of each pixel",
+        )
 
 
 def plan_clock(board: Ecp5Board, wanted_mhz: float, baud: int) -> tuple[Pll, int]:
