@@ -236,7 +236,10 @@ def _check_chunk(
         ours = trace[name].reshape(len(x), -1)
         theirs = np.empty_like(made[structure.entry(index)].reshape(len(x), -1))
         if theirs.shape != ours.shape:
-            raise LoweringError(f"{called(layer)}: its input is not what shape inference says")
+            raise LoweringError(
+                f"{called(layer)}: its input is not what shape inference says",
+                remedy="export it again with fixed shapes",
+            )
         theirs[:, original.places(index)] = made[structure.entry(index)].reshape(len(x), -1)
         bits = streams[name].element.bipolar
         if bits:
@@ -446,7 +449,10 @@ def check_reference(
     accumulators = dataflow.accumulators(reference["inputs"])
     got, logits = dataflow.output.logits(accumulators), reference["logits"]
     if logits.shape != got.shape:
-        raise LoweringError(f"reference.npz: wanted logits {got.shape}, got {logits.shape}")
+        raise LoweringError(
+            f"reference.npz: wanted logits {got.shape}, got {logits.shape}",
+            remedy="export again, or remove the file",
+        )
     tolerance = _tolerance(dataflow.output) if lifted else 0.0
     alive = _Alive(mask=np.ones(len(got), np.bool_))
     integers = reference.get("accumulators", accumulators)

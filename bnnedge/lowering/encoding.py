@@ -283,7 +283,10 @@ class InputRegion:
         values = self._values(x)[group, np.arange(len(source))]
         bits: NDArray[np.bool_] = values == np.float32(self.high)
         if not (bits | (values == np.float32(self.low))).all():
-            raise LoweringError(f"{self._where}: takes more than two values")
+            raise LoweringError(
+                f"{self._where}: takes more than two values",
+                remedy="put one binariser in front of the first layer, alike for every element",
+            )
         return bits
 
     def _sources(self) -> NDArray[np.int64]:
@@ -305,11 +308,17 @@ class InputRegion:
             else:
                 out = self._model.get_tensor_shape(node.output[0])
                 if out is None or out[0] != 1:
-                    raise LoweringError(f"{called(node)}: mixes the images of a batch")
+                    raise LoweringError(
+                        f"{called(node)}: mixes the images of a batch",
+                        remedy="keep the batch as the first dimension",
+                    )
                 given = [np.broadcast_to(at[name], out) for name in node.input if name in at]
                 merged = np.maximum.reduce(given)
                 if any(((part != merged) & (part != _CONSTANT)).any() for part in given):
-                    raise LoweringError(f"{called(node)}: mixes elements of the input")
+                    raise LoweringError(
+                        f"{called(node)}: mixes elements of the input",
+                        remedy="do that before the data reach the network",
+                    )
                 at[node.output[0]] = merged
         bits = at[self._structure.encoded]
         return bits.reshape(-1).astype(np.int64)
@@ -359,7 +368,8 @@ class InputRegion:
             value = x[row, source[bit]]
             raise LoweringError(
                 f"{self._where}: bit {bit} is not one threshold of input element {source[bit]}"
-                f" (see x = {value:.9g})"
+                f" (see x = {value:.9g})",
+                remedy="binarise each element by one comparison, of what only rises or only falls",
             )
 
 
@@ -380,7 +390,10 @@ def _check_order(model: ModelWrapper, structure: Structure) -> None:
         if stop is None and not np.array_equal(
             layouts[structure.entry(0)].at.reshape(-1), start.at.reshape(-1)
         ):
-            raise LoweringError(f"{called(pool)}: what it pools is transposed behind it")
+            raise LoweringError(
+                f"{called(pool)}: what it pools is transposed behind it",
+                remedy="keep (N, C, H, W) behind pools of the input",
+            )
 
 
 def is_binarised(model: ModelWrapper, structure: Structure) -> bool:

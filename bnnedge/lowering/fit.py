@@ -1,7 +1,7 @@
 """What does not fit together in a graph, once the shapes of its tensors are known."""
 
 import math
-from collections.abc import Collection, Iterable
+from collections.abc import Iterable
 from typing import Any
 
 import onnx
@@ -12,15 +12,13 @@ from bnnedge.lowering.vocabulary import RESHAPING, TOP_K, attribute, called
 
 def check_windows(model: Any) -> None:
     """Refuse a node that gives no elements, as where a window is larger than its data."""
+    shapes = _shapes(model.graph)
     for node in model.graph.node:
-        for name in node.output:
-            shape = model.get_tensor_shape(name)
-            if shape and min(shape) < 0:
-                raise LoweringError(
-                    f"{called(node)}: its window is larger than its data,"
-                    f" {_shape(model, node.input[0])}",
-                    remedy="give larger images, pad, or take a smaller kernel",
-                )
+        if any(min(shapes.get(name) or (0,)) < 0 for name in node.output):
+            raise LoweringError(
+                f"{called(node)}: its window is larger than its data, {shapes.get(node.input[0])}",
+                remedy="give larger images, pad, or take a smaller kernel",
+            )
 
 
 def check_fit(model: Any, given: tuple[int, ...]) -> None:
@@ -33,25 +31,37 @@ def check_fit(model: Any, given: tuple[int, ...]) -> None:
     Raises:
         LoweringError: names the node.
     """
-    for node in model.graph.node:
-        shape = model.get_tensor_shape(node.input[0])
-        weights = model.get_initializer(node.input[1]) if len(node.input) > 1 else None
+    graph = model.graph
+    constants = {tensor.name: tuple(tensor.dims) for tensor in graph.initializer}
+    shapes = constants | _shapes(graph)
+    for node in graph.node:
+        shape = shapes.get(node.input[0])
+        weights = constants.get(node.input[1]) if len(node.input) > 1 else None
         if shape and weights is not None and node.op_type in ("Conv", "MatMul", "Gemm"):
-            bias = model.get_initializer(node.input[2]) if len(node.input) > 2 else None
-            _check_layer(node, tuple(shape), weights.shape, given)
-            _check_bias(node, weights.shape, bias)
-        if shape and weights is not None and (node.op_type, weights.ndim) == ("MultiThreshold", 2):
-            _check_thresholds(node, tuple(shape), weights.shape[0])
-        inputs = [model.get_tensor_shape(name) for name in node.input if name]
-        outputs = [model.get_tensor_shape(name) for name in node.output if name]
+            _check_layer(node, shape, weights, given)
+            if len(node.input) > 2 and node.input[2] in constants:
+                _check_bias(node, weights, constants[node.input[2]])
+        if shape and weights is not None and (node.op_type, len(weights)) == ("MultiThreshold", 2):
+            _check_thresholds(node, shape, weights[0])
+        inputs = [shapes.get(name) for name in node.input if name]
+        outputs = [shapes.get(name) for name in node.output if name]
         if None not in inputs and None in outputs and node.op_type not in TOP_K:
             _refuse_unknown(node, inputs, model)
         made = outputs[0]
         if node.op_type in RESHAPING and shape and made and math.prod(shape) != math.prod(made):
             raise LoweringError(
-                f"{called(node)}: makes {tuple(made)} of data {tuple(shape)}",
+                f"{called(node)}: makes {made} of data {shape}",
                 remedy=_remedy(given) or "export it again, with a fixed input shape",
             )
+
+
+def _shapes(graph: Any) -> dict[str, tuple[int, ...]]:
+    """What was inferred, by tensor; () for an output that is declared with another type."""
+    return {
+        value.name: tuple(dim.dim_value for dim in value.type.tensor_type.shape.dim)
+        for value in (*graph.input, *graph.value_info, *graph.output)
+        if value.type.tensor_type.HasField("shape") or value in graph.output
+    }
 
 
 def _check_layer(
@@ -96,15 +106,13 @@ def _check_thresholds(node: Any, shape: tuple[int, ...], rows: int) -> None:
         )
 
 
-def _check_bias(node: Any, weights: tuple[int, ...], bias: Any) -> None:
-    if bias is None:
-        return
+def _check_bias(node: Any, weights: tuple[int, ...], bias: tuple[int, ...]) -> None:
     transposed = node.op_type == "Conv" or attribute(node, "transB", 0)
     rows = weights[0] if transposed else weights[-1]
     shapes = [(rows,)] if node.op_type == "Conv" else [(), (1,), (1, 1), (rows,), (1, rows)]
-    if bias.shape not in shapes:
+    if bias not in shapes:
         raise LoweringError(
-            f"{called(node)}: wanted a bias for its {rows} outputs, got shape {bias.shape}",
+            f"{called(node)}: wanted a bias for its {rows} outputs, got shape {bias}",
             remedy="export it again",
         )
 
@@ -119,8 +127,8 @@ def _remedy(given: tuple[int, ...]) -> str | None:
     )
 
 
-def _refuse_unknown(node: Any, inputs: Iterable[Collection[int]], model: Any) -> None:
-    shapes = ", ".join(str(tuple(shape)) for shape in inputs)
+def _refuse_unknown(node: Any, inputs: Iterable[tuple[int, ...] | None], model: Any) -> None:
+    shapes = ", ".join(map(str, inputs))
     raise LoweringError(
         f"{called(node)}: its output shape is not known, from data {shapes}{_why(node, model)}",
         remedy="wanted static shapes, and constants and attributes that fit the data",
@@ -142,7 +150,3 @@ def _why(node: Any, model: Any) -> str:
         why = str(error).strip().rsplit(": ", 1)[-1].splitlines()[0]
         return f" ({why.removeprefix('[ShapeInferenceError] ')[:100]})"
     return ""
-
-
-def _shape(model: Any, name: str) -> str:
-    return str(tuple(model.get_tensor_shape(name) or ()))

@@ -178,7 +178,10 @@ def follow(
             continue
         for other in given[1:]:
             if not np.array_equal(other.at.reshape(-1), given[0].at.reshape(-1)):
-                raise LoweringError(f"{called(node)}: joins differently arranged data")
+                raise LoweringError(
+                    f"{called(node)}: joins differently arranged data",
+                    remedy="rearrange both branches alike, or neither",
+                )
         widest = max(given, key=lambda one: one.at.ndim)
         layouts.update(dict.fromkeys((name for name in node.output if name), widest))
     return layouts

@@ -174,9 +174,11 @@ def tensor_bytes(tensor: TensorProto) -> int:
     except ValueError:
         kind = str(tensor.data_type)
     if kind not in _BITS:
-        raise LoweringError(f"{what}: wanted numbers, got type {kind}")
+        raise LoweringError(f"{what}: wanted numbers, got type {kind}", remedy="store numbers only")
     if len(tensor.dims) > _MOST_AXES or any(dim < 0 for dim in tensor.dims):
-        raise LoweringError(f"{what}: no array has shape {list(tensor.dims[:_MOST_AXES])}")
+        raise LoweringError(
+            f"{what}: no array has shape {list(tensor.dims[:_MOST_AXES])}", remedy="export it again"
+        )
     bits: int = math.prod(tensor.dims) * _BITS[kind]
     return (bits + 7) // 8
 
@@ -185,12 +187,15 @@ def _check_tensor(tensor: TensorProto, what: str) -> None:
     """A tensor that holds its numbers itself must hold as many as it announces."""
     wanted = tensor_bytes(tensor)
     if tensor.HasField("segment"):
-        raise LoweringError(f"{what}: wanted a whole tensor, got a segment")
+        raise LoweringError(
+            f"{what}: wanted a whole tensor, got a segment", remedy="export it again"
+        )
     if tensor.HasField("raw_data"):
         if len(tensor.raw_data) != wanted:
             raise LoweringError(
                 f"{what} is damaged: its shape {list(tensor.dims)} takes {wanted} bytes,"
-                f" {len(tensor.raw_data)} are there"
+                f" {len(tensor.raw_data)} are there",
+                remedy="export it again, or fetch the file again",
             )
         return
     held = sum(len(getattr(tensor, field)) for field in _TYPED)
@@ -198,7 +203,8 @@ def _check_tensor(tensor: TensorProto, what: str) -> None:
     if held != count and not (wanted < count and held == wanted):  # two of 4 bits share a number
         raise LoweringError(
             f"{what} is damaged: its shape {list(tensor.dims)} takes {count} numbers,"
-            f" {held} are there"
+            f" {held} are there",
+            remedy="export it again, or fetch the file again",
         )
 
 
@@ -212,7 +218,9 @@ def _check_nodes(nodes: Iterable[Any]) -> None:
             raise LoweringError(f"node {_shown(node.name)} has no op")
         names = [given.name for given in node.attribute]
         if len(set(names)) < len(names):
-            raise LoweringError(f"{called(node)}: an attribute is given twice")
+            raise LoweringError(
+                f"{called(node)}: an attribute is given twice", remedy="export it again"
+            )
         for given in node.attribute:
             _check_attribute(node, given)
 
@@ -226,7 +234,10 @@ def _check_attribute(node: Any, given: onnx.AttributeProto) -> None:
         why, remedy = why_refused("Loop", 1, ())
         raise LoweringError(f"{called(node)}: {why}", remedy=remedy)
     if given.HasField("sparse_tensor") or given.sparse_tensors:
-        raise LoweringError(f"{called(node)}: wanted a dense tensor of numbers")
+        raise LoweringError(
+            f"{called(node)}: wanted a dense tensor of numbers",
+            remedy="store dense tensors of numbers",
+        )
     for tensor in (*([given.t] if given.HasField("t") else []), *given.tensors):
         _check_tensor(tensor, what)
     if node.op_type == "Pad":  # crops by less than 0
@@ -240,7 +251,8 @@ def _check_attribute(node: Any, given: onnx.AttributeProto) -> None:
     amounts = list(given.ints) if given.ints else [given.i] if given.HasField("i") else []
     if any(not least <= amount <= _MOST_AMOUNT for amount in amounts):
         raise LoweringError(
-            f"{what}: wanted {least} to {_MOST_AMOUNT}, got {', '.join(map(str, amounts[:8]))}"
+            f"{what}: wanted {least} to {_MOST_AMOUNT}, got {', '.join(map(str, amounts[:8]))}",
+            remedy="export it again; crop with a Slice, or in front of the network",
         )
 
 
@@ -255,7 +267,10 @@ def _has_own_type(node: Any, given: onnx.AttributeProto) -> bool:
 def _check_name(name: str | bytes) -> None:
     """Names that are no text come from damaged files; errors could not even print them."""
     if isinstance(name, bytes) or not name.isprintable() or len(name) > _MOST_CHARACTERS:
-        raise LoweringError(f"the graph is damaged: {_shown(name)} is no name")
+        raise LoweringError(
+            f"the graph is damaged: {_shown(name)} is no name",
+            remedy="export it again, or fetch the file again",
+        )
 
 
 def _shown(name: str | bytes) -> str:

@@ -120,7 +120,8 @@ def _parse(path: Path) -> onnx.ModelProto:
     except Exception as error:
         refuse_other_file(path, LoweringError, ONNX)
         raise LoweringError(
-            f"{path} is not an ONNX model, or truncated ({_line(error)})"
+            f"{path} is not an ONNX model, or truncated ({_line(error)})",
+            remedy="export it again (torch.onnx.export, export_qonnx), or fetch it again",
         ) from error
     if not model.graph.node or not model.graph.output:
         refuse_other_file(path, LoweringError, ONNX)

@@ -56,7 +56,8 @@ def check_top_k(model: ModelWrapper, node: Any) -> None:
     if not 1 <= k <= classes:
         raise LoweringError(
             f"{called(node)}: wanted a constant k from 1 to the {classes} classes, got"
-            f" {k or 'none'}"
+            f" {k or 'none'}",
+            remedy="give TopK a constant k",
         )
     if k > 1 and not attribute(node, "sorted", 1):
         raise LoweringError(
@@ -118,7 +119,10 @@ def check_layer(model: ModelWrapper, node: Any) -> None:
         )
     shape = model.get_tensor_shape(node.input[0])
     if not shape or not model.get_tensor_shape(node.output[0]):
-        raise LoweringError(f"{called(node)}: the shapes of its input and output are not known")
+        raise LoweringError(
+            f"{called(node)}: the shapes of its input and output are not known",
+            remedy="export with fixed shapes",
+        )
     if node.op_type != "Conv" and int(np.prod(shape[:-1])) != 1:
         raise LoweringError(
             f"{called(node)}: wanted one vector per image, got data of shape {tuple(shape)}",

@@ -124,7 +124,10 @@ def _check_ends(graph: Any) -> str:
     stored = {tensor.name for tensor in graph.initializer}
     inputs = [value for value in graph.input if value.name not in stored]
     if not inputs:
-        raise LoweringError("wanted one graph input, got none: everything in it is constant")
+        raise LoweringError(
+            "wanted one graph input, got none: everything in it is constant",
+            remedy="export with the image, or the vector, as the input",
+        )
     if len(inputs) > 1:
         _refuse_inputs(graph, inputs)
     if len(graph.output) > 1:

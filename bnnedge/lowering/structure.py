@@ -471,17 +471,22 @@ def _split_tail(
             check_channel_axis(model, node)
         if node.op_type in TOP_K:
             if top_k is not None:
-                raise LoweringError(f"{called(node)}: nothing may follow {called(top_k)}")
+                raise LoweringError(
+                    f"{called(node)}: nothing may follow {called(top_k)}",
+                    remedy="end in the class, or in the logits",
+                )
             check_top_k(model, node)
             top_k, tensor = node, class_output(node)
         elif node.op_type in SOFTMAX:
             if softmax is not None or top_k is not None:
                 raise LoweringError(
-                    f"{called(node)}: nothing may follow {called(softmax or top_k)}"
+                    f"{called(node)}: nothing may follow {called(softmax or top_k)}",
+                    remedy="end in the logits, a Softmax, or the class",
                 )
             softmax = node
     if tensor != output:
         raise LoweringError(
-            f"{called(ending[-1])}: its class should be the graph's output, not {output}"
+            f"{called(ending[-1])}: its class should be the graph's output, not {output}",
+            remedy="end in the class, or in the logits",
         )
     return softmax, top_k, ending, str(ending[0].input[0])

@@ -388,6 +388,10 @@ def _scaled_inputs() -> Graph:
     return _weighted(bipolar(RNG, 5, 4) * np.float32([[1], [2], [3], [4], [5]]))
 
 
+def _real_weights() -> Graph:
+    return _weighted(RNG.normal(0, 1, (5, 4)))
+
+
 def _outlier() -> Graph:
     weights = bipolar(RNG, 5, 4)
     weights[4, 2] = 7
@@ -530,6 +534,10 @@ def _learned_scale() -> Graph:
         (_dead_channel, r"node fc1.*channel 2 has only zeros, as 1 of 4 .* — remove the channel"),
         (_unsigned_weights, r"node fc1.*channel 0 has 0 at .*are 0, and none is negative\)"),
         (_scaled_inputs, r"node fc1.*\(the scale differs from input to input\)"),
+        (
+            _real_weights,
+            r"node fc1.*channel 0 has .* \(5 different magnitudes there: more than one b",
+        ),
         (_outlier, r"node fc1.*channel 2 has 7 at input 4, wanted ±1 — binarise the weights"),
         (_no_binary_layer, r"no binary layer: .* all 2 .*node fc0 \(M.* to node fc1.* — train it"),
         (

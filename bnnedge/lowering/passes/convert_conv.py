@@ -40,7 +40,9 @@ class ConvertConv(Transformation):  # type: ignore[misc]
             return
         bias = model.get_initializer(node.input[2])
         if bias is None:
-            raise LoweringError(f"{called(node)}: wanted a constant bias")
+            raise LoweringError(
+                f"{called(node)}: wanted a constant bias", remedy="store the bias in the file"
+            )
         del node.input[2:]
         if not bias.any():
             return

@@ -36,7 +36,9 @@ class ConvertGemm(Transformation):  # type: ignore[misc]
             return default if found is None else getattr(found, kind)
 
         if attribute("transA", "i", 0):
-            raise LoweringError(f"{called(node)}: transA mixes images")
+            raise LoweringError(
+                f"{called(node)}: transA mixes images", remedy="wanted x·W: export with transA = 0"
+            )
         weights = model.get_initializer(node.input[1])
         if attribute("transB", "i", 0):
             weights = np.ascontiguousarray(weights.T)

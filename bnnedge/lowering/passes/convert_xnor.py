@@ -19,7 +19,10 @@ class ConvertXnor(Transformation):  # type: ignore[misc]
         for node in [n for n in model.graph.node if n.op_type == "XnorPopcountMatMul"]:
             weights = model.get_initializer(node.input[1])
             if not np.isin(weights, (0, 1)).all():
-                raise LoweringError(f"{called(node)}: wanted weights 0 and 1")
+                raise LoweringError(
+                    f"{called(node)}: wanted weights 0 and 1",
+                    remedy="store bits: 1 stands for +1, 0 for -1",
+                )
             inserter = Inserter(model, index_of(model, node) + 1)
             product, popcount = take_output(inserter, model, node)
             ones = (len(weights) - weights.sum(axis=0)).astype(np.float32)

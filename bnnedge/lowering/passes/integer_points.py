@@ -83,7 +83,9 @@ class IntegerPoint:
     def _sum(self, grid: float, low: list[int], high: list[int]) -> None:
         node = self._node
         if len(node.input) != 2:
-            raise LoweringError(f"{called(node)}: wanted two operands, got {len(node.input)}")
+            raise LoweringError(
+                f"{called(node)}: wanted two operands, got {len(node.input)}", remedy="add in pairs"
+            )
         factors = [int(one / grid) for one in self._grids]
         if max(factors) > _LARGEST_FACTOR:
             raise LoweringError(

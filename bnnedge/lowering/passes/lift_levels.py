@@ -96,7 +96,8 @@ def _pad(model: ModelWrapper, pad: Any | None, layer: Any, values: dict[float, f
         wanted = [f"{v:g}" for v in sorted(values)]
         wanted = wanted if len(wanted) < 4 else [*wanted[:2], "…", *wanted[-1:]]
         raise LoweringError(
-            f"{called(place)}: pads with {value:g}, which is none of {', '.join(wanted)}"
+            f"{called(place)}: pads with {value:g}, which is none of {', '.join(wanted)}",
+            remedy="pad with one of these, or let the Conv itself pad with 0",
         )
     own = amounts if values[value] == 0 else (0, 0, 0, 0)
     set_attributes(layer, pads=list(own))

@@ -103,4 +103,6 @@ def _refuse(node: Any, weights: NDArray[np.float32], remedy: str) -> None:
             remedy = f"binarise by x >= 0 (BipolarQuant), for Sign(0) is 0; {remedy}"
     elif (magnitudes == magnitudes[:, :1]).all():
         what += " (the scale differs from input to input)"
+    elif (count := len(np.unique(column))) > 2:
+        what += f" ({count} different magnitudes there: more than one bit)"
     raise LoweringError(what, remedy=remedy)
