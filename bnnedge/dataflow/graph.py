@@ -339,13 +339,13 @@ def _load_graph(path: Path) -> dict[str, Any]:
     found = graph.get("format") if isinstance(graph, dict) else type(graph).__name__
     if found != FORMAT:
         raise DataflowError(
-            f"{path} is not a readable Dataflow: wanted format {FORMAT!r}, got {found!r}",
+            f"{path} is not a readable Dataflow: wanted format {FORMAT!r}, got {found!r:.40}",
             remedy="give the folder that `bnnedge lower` wrote",
         )
     version = graph.get("version")
     if type(version) is not int or not OLDEST_VERSION <= version <= FORMAT_VERSION:
         raise DataflowError(
-            f"{path} has format version {version}, this bnnedge reads {OLDEST_VERSION} to"
+            f"{path} has format version {version!r:.20}, this bnnedge reads {OLDEST_VERSION} to"
             f" {FORMAT_VERSION}",
             remedy="upgrade bnnedge, or run bnnedge lower again",
         )
