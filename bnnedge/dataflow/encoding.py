@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from bnnedge.dataflow.arrays import frozen
+from bnnedge.dataflow.arrays import as_array, frozen
 from bnnedge.dataflow.streams import BIPOLAR, MOST_ELEMENTS, ElementType, Stream
 from bnnedge.errors import DataError, DataflowError
 
@@ -92,7 +92,7 @@ class _Encoding:
 
     def _gather(self, x: NDArray[Any]) -> NDArray[np.float32]:
         """Inputs (N, *input_shape) → the element behind each output (N, F)."""
-        x = np.asarray(x)
+        x = as_array(x)
         if x.shape[1:] != self.input_shape or x.ndim != len(self.input_shape) + 1:
             raise DataError(
                 f"input: wanted shape (N, {', '.join(map(str, self.input_shape))}), got {x.shape}"

@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bnnedge.dataflow import Dataflow, IntegerEncoding
+from bnnedge.dataflow.arrays import as_array
 from bnnedge.dataflow.nodes import largest_indices
 from bnnedge.emulator import library
 from bnnedge.emulator.library import VARIANTS, Instructions, Variant
@@ -111,7 +112,7 @@ class Emulator:
     def _run(self, x: NDArray[Any], top: int) -> NDArray[np.int64]:
         """Accumulators (N, K) for `top` = 0, else classes (N, top)."""
         if type(x) is not np.ndarray:
-            x = np.asarray(x)
+            x = as_array(x)
         if x.shape[1:] != self._shape or x.ndim == 0 or x.dtype.kind not in "biuf":
             self.dataflow.encode(x)  # raises
         if not self._engines:

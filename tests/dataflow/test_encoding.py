@@ -1,3 +1,5 @@
+from typing import Any
+
 import numpy as np
 import pytest
 from hypothesis import given
@@ -50,15 +52,22 @@ def test_encode_compares_as_float32() -> None:
     assert thermometer().encode(np.array([[[0.5 - 1e-12, 0]]]))[0, 0] == 1
 
 
+class _NeedsGradients:
+    def __array__(self, dtype: object = None, copy: object = None) -> np.ndarray:
+        raise RuntimeError("Can't call numpy() on Tensor that requires grad.")
+
+
 @pytest.mark.parametrize(
     ("x", "text"),
     [
+        ([[1], [1, 2]], "not an array of numbers .* — give a NumPy array"),
+        (_NeedsGradients(), r"requires grad.* — give a NumPy array; .*x\.detach\(\)"),
         (np.zeros((3, 2)), r"wanted shape \(N, 1, 2\), got \(3, 2\)"),
         (np.array([[["a", "b"]]]), "wanted real numbers"),
         (np.array([[[np.nan, 0]]]), "NaN"),
     ],
 )
-def test_encode_refuses(x: np.ndarray, text: str) -> None:
+def test_encode_refuses(x: Any, text: str) -> None:
     with pytest.raises(DataError, match=text):
         thermometer().encode(x)
 
