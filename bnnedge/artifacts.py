@@ -31,6 +31,7 @@ from bnnedge.publishing import check_room, publish, sweep, writing
 RECORD = "artifact.json"
 TRAINING = "train"
 _LEFT_BY_PYTHON = "__pycache__"  # where a package's driver was run
+_MOST_SHOWN = 80
 _DEEPEST = 4  # folders between an artifact's own and a file in it
 
 
@@ -81,9 +82,9 @@ class Artifact:
         return tuple(
             self.name_of(path)
             for path in sorted(self.folder.rglob("*"))
-            if not path.is_dir()
+            if (path.is_symlink() or not path.is_dir())
             and self.name_of(path) not in (*self.files, RECORD)
-            and _LEFT_BY_PYTHON not in path.parts
+            and not (path.parent.name == _LEFT_BY_PYTHON and path.suffix == ".pyc")
         )
 
 
@@ -179,6 +180,19 @@ class Input:
     edited: tuple[str, ...] = ()
 
 
+def artifact_of(path: Path) -> Artifact | None:
+    """The artifact that a folder lies in or is, or that a file is one of; None where there is none.
+
+    Raises:
+        ArtifactError: its record is damaged.
+    """
+    root = next((p for p in (path, *path.parents[:_DEEPEST]) if (p / RECORD).is_file()), None)
+    artifact = None if root is None else load(root)
+    if artifact is None or path.is_dir() or artifact.name_of(path) in artifact.files:
+        return artifact
+    return None
+
+
 def check_input(path: Path) -> Input:
     """Hash a file or folder, which must be as its `artifact.json` says, where it has one.
 
@@ -195,9 +209,8 @@ def check_input(path: Path) -> Input:
 
 
 def _check_input(path: Path) -> Input:
-    root = next((p for p in (path, *path.parents[:_DEEPEST]) if (p / RECORD).is_file()), None)
-    artifact = None if root is None else load(root)
-    if artifact is None or not (path.is_dir() or artifact.name_of(path) in artifact.files):
+    artifact = artifact_of(path)
+    if artifact is None:
         return Input(hashes=folder_hashes(path) if path.is_dir() else sha256_of(path))
     within = [name for name in artifact.files if (artifact.folder / name).is_relative_to(path)]
     found = {name: _sha256_or_none(artifact.folder / name) for name in within}
@@ -263,7 +276,11 @@ def stage(
     with writing(out):
         check_room(out, room_mib)
     start = time.perf_counter()
-    with publish(out, keep=loss is not None) as folder:
+
+    def keep() -> bool:
+        return loss is not None or _written_to(out, request)
+
+    with publish(out, keep=keep) as folder:
         facts = to_json(write(folder))
         record = {
             "kind": kind,
@@ -346,9 +363,29 @@ def _loss(present: Artifact, changed: Sequence[str], request: _Request) -> str |
     for name in present.added():
         return f"{present.folder / name} was not written by bnnedge"
     if present.kind == TRAINING:
-        differs = _first_difference(present.config, request.config, ())
+        differs: str | None = "it does not say of what"  # one of an old bnnedge
+        if changed:
+            differs = f"{changed[0]} is missing"
+        elif present.config is not None:
+            differs = _first_difference(present.config, request.config, ())
         return f"{present.folder} holds another training" + (f" ({differs})" if differs else "")
     return None
+
+
+def _written_to(out: Path, request: _Request) -> bool:
+    """Whether somebody has put into `out`, while we worked, what would be lost; says so."""
+    try:
+        now = present_in(out, request.kind)
+        lost = now is not None and _loss(now, now.changed(), request) is not None
+    except ArtifactError:
+        lost = True
+    if lost:
+        warnings.warn(
+            f"{out} was written to meanwhile: what was there is kept as {out.name}.replaced-…",
+            BnnEdgeWarning,
+            stacklevel=2,
+        )
+    return lost
 
 
 def _first_difference(old: Any, new: Any, where: tuple[str, ...]) -> str | None:
@@ -359,7 +396,14 @@ def _first_difference(old: Any, new: Any, where: tuple[str, ...]) -> str | None:
             if found:
                 return found
         return None
-    return None if old == new else f"{'.'.join(where)} was {old!r}, now {new!r}"
+    if old == new:
+        return None
+    return f"{'.'.join(where)} was {_short(old)}, now {_short(new)}"
+
+
+def _short(value: Any) -> str:
+    text = repr(value)
+    return text if len(text) <= _MOST_SHOWN else f"{text[:_MOST_SHOWN]}…"
 
 
 def load(folder: Path) -> Artifact:

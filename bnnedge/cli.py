@@ -465,9 +465,12 @@ def emulate(dataflow: Path, inputs: Path, out: Path) -> tuple[Any, list[str]]:
     """Run a DATAFLOW on this CPU; writes integer logits (N, K) or classes (N,)."""
     from bnnedge import verbs
     from bnnedge.arrays import read_npy
+    from bnnedge.filekinds import NPY
+    from bnnedge.outputs import check_output_file, write_array
 
+    check_output_file(out, NPY, inputs=(inputs,))
     result = verbs.emulate(dataflow, read_npy(inputs))
-    verbs.write_array(out, result)
+    write_array(out, result)
     return {"output": str(out), "shape": list(result.shape)}, [f"{result.shape} in {out}"]
 
 

@@ -16,6 +16,7 @@ CHECKPOINT = "a PyTorch checkpoint"
 PICKLE = "a Python pickle, as old PyTorch checkpoints are"
 MATLAB = "a MATLAB file"
 TEXT = "a text file"
+FST = "a trace of waves (.fst)"
 _HDF5 = "an HDF5 file (Keras, MATLAB)"
 
 _HEAD_BYTES = 4096
@@ -33,6 +34,7 @@ _STARTS = (
     (b"\xff\xd8\xff", "a JPEG image"),
     (b"\x7fELF", "an ELF program"),
     (b"%PDF-", "a PDF document"),
+    (b"\0" + (329).to_bytes(8), FST),
     (b"MATLAB 5.0 MAT-file", MATLAB),
 )
 _AT_4 = (

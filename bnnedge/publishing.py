@@ -12,7 +12,7 @@ import errno
 import itertools
 import os
 import shutil
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from bnnedge.errors import ArtifactError, BnnEdgeError
@@ -21,7 +21,7 @@ from bnnedge.scratch import lock
 _CANNOT_WRITE = {
     *(errno.ENOSPC, errno.EDQUOT, errno.EIO, errno.EFBIG, errno.EMFILE, errno.ENFILE),
     *(errno.EACCES, errno.EPERM, errno.EROFS, errno.ELOOP, errno.ENAMETOOLONG, errno.ENOTDIR),
-    *(errno.EBUSY, errno.EXDEV),
+    *(errno.EBUSY, errno.EXDEV, errno.EEXIST),
 }
 _NO_EXCHANGE = {errno.ENOSYS, errno.EINVAL, errno.EOPNOTSUPP}
 _AT_FDCWD = -100
@@ -29,7 +29,7 @@ _RENAME_EXCHANGE = 2
 
 
 @contextlib.contextmanager
-def publish(folder: Path, *, keep: bool = False) -> Iterator[Path]:
+def publish(folder: Path, *, keep: Callable[[], bool] = lambda: False) -> Iterator[Path]:
     """Give a temporary sibling of `folder` to write into; it takes the name at the end.
 
     On any exception, Ctrl-C included, the temporary folder is removed and what was there before
@@ -37,7 +37,7 @@ def publish(folder: Path, *, keep: bool = False) -> Iterator[Path]:
 
     Args:
         folder: to be made or replaced.
-        keep: what was there is kept beside, as `<name>.replaced-<n>`.
+        keep: asked at the end whether what is there is kept beside, as `<name>.replaced-<n>`.
 
     Raises:
         ArtifactError: another process is writing `folder`, or a folder cannot be replaced there.
@@ -48,7 +48,7 @@ def publish(folder: Path, *, keep: bool = False) -> Iterator[Path]:
         with _claimed(target) as new:
             yield new
             _to_disk(new)
-            _exchange(target, new, keep=keep)
+            _exchange(target, new, keep=target.exists() and keep())
             _sync(target.parent)
 
 
@@ -94,6 +94,8 @@ def writing(folder: Path) -> Iterator[None]:
 def _target(folder: Path) -> Path:
     """Where `folder` really lies; links to it stay links."""
     target = Path(os.path.realpath(folder))
+    if target.is_symlink():
+        raise ArtifactError(f"{folder} is a link that leads nowhere", remedy="choose another -o")
     if target.is_mount() or Path.cwd().is_relative_to(target):
         what = "is a mount point" if target.is_mount() else "is the folder that you are in"
         raise ArtifactError(
@@ -159,7 +161,7 @@ def _exchange(target: Path, new: Path, *, keep: bool) -> None:
         if not keep:
             _rename_exchange(new, target)
             return
-        kept = _free(target)
+        kept = free_name(target)
         new.rename(kept)  # a process that dies here leaves both whole
         try:
             _rename_exchange(kept, target)
@@ -169,14 +171,14 @@ def _exchange(target: Path, new: Path, *, keep: bool) -> None:
     except OSError as error:
         if error.errno not in _NO_EXCHANGE:
             raise
-        old = _free(target) if keep else _old(target)
+        old = free_name(target) if keep else _old(target)
         target.rename(old)
         new.rename(target)
         if not keep:
             old.rename(new)
 
 
-def _free(target: Path) -> Path:
+def free_name(target: Path) -> Path:
     """The first name under which `target` can be kept beside."""
     names = (target.with_name(f"{target.name}.replaced-{n}") for n in itertools.count(1))
     return next(name for name in names if not name.exists())

@@ -7,7 +7,6 @@ not wait for torch or FINN.
 import dataclasses
 import enum
 import functools
-import os
 import shlex
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -22,8 +21,10 @@ from bnnedge.arguments import checked, member_of, path_of
 from bnnedge.arrays import read_npz
 from bnnedge.artifacts import Artifact, check_input
 from bnnedge.dataflow import Add, Concat, Dataflow
-from bnnedge.errors import BnnEdgeError, ConfigError, DataError, MismatchError, ToolMissingError
+from bnnedge.errors import ConfigError, DataError, MismatchError, ToolMissingError
+from bnnedge.filekinds import FST
 from bnnedge.files import is_file
+from bnnedge.outputs import check_output_file
 from bnnedge.scratch import scratch
 from bnnedge.simulation.config import MOST_IMAGES
 
@@ -247,6 +248,8 @@ def simulate(
     from bnnedge.simulation.check import check
     from bnnedge.simulation.config import SimulationConfig
 
+    if trace is not None:
+        check_output_file(trace, FST)
     config = SimulationConfig(
         images=images,
         stalls=(0.0, stalls) if stalls else (0.0,),
@@ -572,27 +575,6 @@ def fetch(dataset: str, folder: Path | None = None) -> "Fetched":
     from bnnedge.data.fetch import fetch as run
 
     return run(member_of("fetch: dataset", dataset, DatasetName), folder)
-
-
-@checked
-def write_array(path: Path, array: NDArray[Any]) -> None:
-    """Write an `.npy` file whole or not at all; a link to one stays a link.
-
-    Raises:
-        BnnEdgeError: it cannot be written, or is no file.
-    """
-    target = Path(os.path.realpath(path))
-    if target.exists() and not is_file(target):
-        raise BnnEdgeError(f"cannot write {path}: it is a folder, a device or a pipe")
-    partial = target.with_name(f".bnnedge-{os.getpid()}.npy")
-    try:
-        target.parent.mkdir(parents=True, exist_ok=True)
-        with partial.open("wb") as sink:
-            np.save(sink, array)
-        partial.replace(target)
-    except OSError as error:
-        partial.unlink(missing_ok=True)
-        raise BnnEdgeError(f"cannot write {path}: {error.strerror}") from error
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -140,6 +140,39 @@ def test_what_others_changed_or_added_is_lost_only_when_asked(counting: Stage, n
     assert leftovers(counting) == []
 
 
+def test_what_others_wrote_meanwhile_is_kept(counting: Stage) -> None:
+    class Slow(Stage):
+        def write(self, folder: Path) -> Mapping[str, Any]:
+            self.out.mkdir(exist_ok=True)
+            (self.out / "notes.txt").write_text(f"while run {self.runs} took its time")
+            return super().write(folder)
+
+    slow = Slow(counting.source, counting.out)
+    for number in (1, 2):
+        with pytest.warns(BnnEdgeWarning, match="out was written to meanwhile"):
+            slow(x=number)
+        assert artifacts.load(slow.out).config == {"x": number}
+        assert (kept(counting, number) / "notes.txt").read_text().startswith("while run")
+    assert leftovers(counting) == []
+
+
+@pytest.mark.parametrize("out", ["file/out", "loop", "loop/out"])
+def test_what_no_folder_can_be_is_refused_before_work(counting: Stage, out: str) -> None:
+    (counting.out.parent / "file").touch()
+    (counting.out.parent / "loop").symlink_to("loop")
+    counting.out = counting.out.parent / out
+    with pytest.raises(BnnEdgeError, match="cannot write|leads nowhere"):
+        counting()
+    assert counting.runs == 0
+
+
+def test_links_of_others_to_folders_are_kept(counting: Stage) -> None:
+    counting(x=1)
+    (counting.out / "link").symlink_to("..")
+    with pytest.raises(ArtifactError, match="link was not written by bnnedge"):
+        counting(x=2)
+
+
 def test_what_running_python_in_a_folder_leaves_is_nothing_of_value(counting: Stage) -> None:
     counting(x=1)
     (counting.out / "__pycache__").mkdir()
@@ -166,6 +199,21 @@ def test_another_training_is_replaced_only_when_asked_and_kept(counting: Stage) 
     old = [json.loads((kept(counting, n) / artifacts.RECORD).read_text()) for n in (1, 2)]
     assert [record["config"] for record in old] == [{"epochs": 3}, {"epochs": 4}]
     assert artifacts.load(counting.out).config == {"epochs": 5}
+
+
+def test_what_differs_in_another_training_is_said(counting: Stage) -> None:
+    counting.kind = "train"
+    counting(layers=[1] * 1000)
+    with pytest.raises(ArtifactError, match=r"layers was \[1.*…, now \[2\]\)"):
+        counting(layers=[2])
+    (counting.out / "half").unlink()
+    with pytest.raises(ArtifactError, match=r"another training \(half is missing\)"):
+        counting(layers=[1] * 1000)
+    record = json.loads((counting.out / artifacts.RECORD).read_text()) | {"config": None}
+    (counting.out / artifacts.RECORD).write_text(json.dumps(record))
+    (counting.out / "half").write_text("half")
+    with pytest.raises(ArtifactError, match=r"another training \(it does not say of what\)"):
+        counting(layers=[2])
 
 
 def test_a_training_of_other_sources_is_used_with_a_word(
@@ -272,7 +320,7 @@ def test_with_and_without_exchange_the_new_takes_the_place_of_the_old(
     if not exchange:
         monkeypatch.setattr(publishing, "_rename_exchange", _raise(_NO_EXCHANGE))
     for text in ("one", "two"):
-        with publish(tmp_path / "out", keep=keep) as folder:
+        with publish(tmp_path / "out", keep=lambda: keep) as folder:
             (folder / "text").write_text(text)
     assert sorted(path.name for path in tmp_path.iterdir())[1:] == ["out.replaced-1"] * keep
     assert (tmp_path / "out" / "text").read_text() == "two"
@@ -291,7 +339,7 @@ def test_a_failed_exchange_keeps_the_old(tmp_path: Path, monkeypatch: pytest.Mon
     with publish(tmp_path / "out") as folder:
         (folder / "text").write_text("one")
     monkeypatch.setattr(publishing, "_rename_exchange", _raise(OSError(errno.EIO, "I/O error")))
-    for keep in (False, True):
+    for keep in (lambda: False, lambda: True):
         with (
             pytest.raises(BnnEdgeError, match="cannot write .*out: I/O error"),
             publish(tmp_path / "out", keep=keep),

