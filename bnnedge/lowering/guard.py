@@ -1,5 +1,6 @@
 """Work that may crash or grow without end, done in a child process with limits."""
 
+import ctypes
 import faulthandler
 import os
 import pickle
@@ -13,6 +14,7 @@ from typing import NoReturn
 from bnnedge.errors import LoweringError
 
 _GIB = 1 << 30
+_SET_PARENT_DEATH_SIGNAL = 1
 
 
 def guarded(work: Callable[[], bytes], *, most_bytes: int, most_seconds: int, what: str) -> bytes:
@@ -66,6 +68,7 @@ def _serve(
     answer: tuple[bytes | None, str | None, str | None]
     try:
         faulthandler.disable()
+        ctypes.CDLL(None).prctl(_SET_PARENT_DEATH_SIGNAL, signal.SIGKILL)
         for kind in (signal.SIGINT, signal.SIGTERM):
             signal.signal(kind, signal.SIG_DFL)
         _limit(resource.RLIMIT_CORE, 0)

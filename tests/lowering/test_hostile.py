@@ -1,5 +1,8 @@
 """Models that would end the process, or take all memory or time, are one line each."""
 
+import subprocess
+import sys
+import time
 from pathlib import Path
 from typing import Any
 
@@ -293,3 +296,26 @@ def test_flipped_bytes_of_a_model(tmp_path: Path) -> None:
             lower_model(path, LoweringConfig(check_images=16))
         except LoweringError as error:
             assert "\n" not in str(error)
+
+
+def test_work_ends_with_the_process_that_waits_for_it(tmp_path: Path) -> None:
+    script = (
+        "import os, pathlib, sys, time\n"
+        "from bnnedge.lowering.guard import guarded\n"
+        "def work():\n"
+        "    pathlib.Path(sys.argv[1]).write_text(str(os.getpid()))\n"
+        "    time.sleep(60)\n"
+        "guarded(work, most_bytes=1 << 30, most_seconds=60, what='the graph')\n"
+    )
+    path = tmp_path / "pid"
+    with subprocess.Popen([sys.executable, "-c", script, str(path)]) as parent:
+        while not (path.is_file() and path.read_text()):
+            time.sleep(0.05)
+        parent.kill()
+    child = Path(f"/proc/{path.read_text()}/stat")
+    for _ in range(200):
+        if not child.exists() or child.read_text().rpartition(")")[2].split()[0] == "Z":
+            break
+        time.sleep(0.05)
+    else:
+        pytest.fail("the child lives on")
