@@ -159,7 +159,7 @@ def test_unreadable_folding_file_is_refused(tmp_path: Path, text: str | None) ->
 def test_config_refuses_what_contradicts_itself() -> None:
     with pytest.raises(FoldingError, match="got both"):
         RtlConfig(target_fps=1.0, folding=Path("f.json"))
-    with pytest.raises(FoldingError, match="clock_mhz: wanted a positive number, got 0"):
+    with pytest.raises(FoldingError, match="clock_mhz: wanted 0.001 to 10,000 MHz, got 0"):
         RtlConfig(clock_mhz=0.0)
     with pytest.raises(FoldingError, match="target_fps: wanted a positive number, got nan"):
         RtlConfig(target_fps=float("nan"))
