@@ -41,7 +41,7 @@ def to_qonnx(model: Network) -> onnx.ModelProto:
 
     Raises:
         ExportError: a layer computes with real numbers, which no two programs add up alike, or
-            holds NaN or infinity; names it.
+            holds NaN or infinity; names it. Or torch's exporter failed.
 
     Input "input" float32 (1, *input_shape), output "logits" float32 (1, classes); no node depends
     on the batch size, so changing the first dimension of both is enough to run a batch. Nodes and
@@ -69,7 +69,13 @@ def to_qonnx(model: Network) -> onnx.ModelProto:
     _rename(exported)
     _clean(exported)
     exported.metadata_props.add(key=ENCODING_KEY, value=model.input_encoding.name)
-    onnx.checker.check_model(exported)
+    try:
+        onnx.checker.check_model(exported)
+    except onnx.checker.ValidationError as error:  # torch goes on after errors of its own
+        raise ExportError(
+            f"torch exported no valid graph: {str(error).splitlines()[0]}",
+            remedy="see that the folder for temporary files (TMPDIR) can be written and has room",
+        ) from error
     return exported
 
 

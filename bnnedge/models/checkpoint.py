@@ -4,6 +4,7 @@ and the test set that they were measured on (`test.npz`).
 Only tensors are ever unpickled, so a checkpoint from elsewhere cannot run code.
 """
 
+import io
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -64,8 +65,9 @@ def save_checkpoint(
         images: the test set's raw inputs (N, *input_shape).
         labels: the test set's labels (N,).
     """
-    with (folder / WEIGHTS).open("wb") as sink:  # given a path, a full disk would be a RuntimeError
-        torch.save(model.state_dict(), sink)
+    packed = io.BytesIO()  # a full disk under torch.save itself is a RuntimeError
+    torch.save(model.state_dict(), packed)
+    (folder / WEIGHTS).write_bytes(packed.getbuffer())
     record = {**record, "format": FORMAT, **network_record(model)}
     (folder / RECORD).write_text(json.dumps(record, indent=1) + "\n", encoding="utf-8")
     np.savez_compressed(folder / TEST_SET, images=images, labels=labels)

@@ -8,6 +8,7 @@ where that was interrupted. The folder disappears when the training is published
 import csv
 import dataclasses
 import hashlib
+import io
 import json
 import shutil
 import warnings
@@ -81,8 +82,9 @@ class WorkFolder:
             writer.writerows(dataclasses.asdict(report) for report in history)
         partial.replace(self.folder / HISTORY)
         partial = self.folder / f"{_STATE}.partial"
-        with partial.open("wb") as sink:  # given a path, a full disk would be a RuntimeError
-            torch.save({**state, "format": _FORMAT}, sink)
+        packed = io.BytesIO()  # a full disk under torch.save itself is a RuntimeError
+        torch.save({**state, "format": _FORMAT}, packed)
+        partial.write_bytes(packed.getbuffer())
         partial.replace(self.folder / _STATE)
 
     def curves(self, done: int) -> "Curves":
