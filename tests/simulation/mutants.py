@@ -331,6 +331,7 @@ EQUIVALENT = (
             "en_o = ~(final_valid & out_valid_q)",
             "stops for a cycle without need",
         ),
+        network="conv",
     ),
     *_of(
         "line_buffer",
