@@ -29,6 +29,10 @@ from bnnedge.training.config import TeacherConfig, TrainingConfig
 from bnnedge.training.stage import require_checkpoint
 
 _CLASSES = 10  # few enough to say nothing about whether a network fits its input
+_NO_BOARD = (
+    "[hardware], which says what to build for, is missing"
+    " — add it, or run `bnnedge train`, `export` and `lower`"
+)
 
 
 class Use(enum.Enum):
@@ -116,11 +120,6 @@ class Recipe:
                 that do not fit each other or the data, …; names everything that is.
         """
         record = read_toml(path)
-        if use is Use.BUILD and "hardware" not in record:
-            raise ConfigError(
-                f"{path} has no [hardware], which says what to build for",
-                remedy="add it, or run `bnnedge train`, `export` and `lower`",
-            )
         parts, faults = structure_parts(record, cls)
         parts = {name: _located(part, path.parent) for name, part in parts.items()}
         # What of an otherwise wrong section is right.
@@ -134,6 +133,8 @@ class Recipe:
         if use is not Use.READ:
             faults += _one_without_the_other(parts, taught="teacher" in record)
             faults += _missing(parts, hardware.get("folding"), path.parent)
+        if use is Use.BUILD and "hardware" not in record:
+            faults.append(_NO_BOARD)
         if use is Use.BUILD and "network" in parts:
             faults += _no_hardware(parts["network"])
         if faults:

@@ -73,6 +73,7 @@ def test_a_right_recipe_is_taken(tmp_path: Path) -> None:
         ("[data]", '[teacher]\ncheckpoint = "t"\n[data]', "checkpoint.pt is missing"),
         ("[hardware]", "[training.augment]\nshift = 1\n[hardware]", "augment wants images"),
         ("[hardware]", "[training]\n[hardware]", "it is not TOML"),
+        ("[hardware]", "[hardwear]", r"unknown key hardwear \(did you mean hardware\?\).*missing"),
         ("[network]", "network = 1\n[other]", "network: wanted a table, got 1"),
     ],
 )

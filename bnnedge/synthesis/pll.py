@@ -44,7 +44,7 @@ def choose_pll(*, input_mhz: float, wanted_mhz: float) -> Pll:
     if not _OUTPUT_MHZ[0] <= wanted_mhz <= _OUTPUT_MHZ[1]:
         raise SynthesisError(
             f"clock: wanted {_OUTPUT_MHZ[0]:g} to {_OUTPUT_MHZ[1]:g} MHz, got {wanted_mhz:g}",
-            remedy="choose another --clock-mhz",
+            remedy="choose another clock",
         )
     candidates = []
     for input_divisor in range(1, _MAX_DIVISOR + 1):

@@ -40,5 +40,5 @@ def test_clock_out_of_range_is_refused(wanted_mhz: float) -> None:
     with pytest.raises(SynthesisError) as caught:
         choose_pll(input_mhz=25.0, wanted_mhz=wanted_mhz)
     assert str(caught.value) == (
-        f"clock: wanted 3.125 to 400 MHz, got {wanted_mhz:g} — choose another --clock-mhz"
+        f"clock: wanted 3.125 to 400 MHz, got {wanted_mhz:g} — choose another clock"
     )
