@@ -138,9 +138,7 @@ def build(
     assert hardware is not None  # Use.BUILD
     board = find_board(hardware.board)
     _require_tools("g++", "verilator", *tools_for(board))
-    others = any(not path.name.startswith(".") for path in out.glob("*"))
-    if others and not (out / "train" / artifacts.RECORD).is_file():
-        raise ConfigError(f"{out} holds something else than a build", remedy="choose another -o")
+    _require_own(out)
     builder = _Builder(loaded, recipe, out, progress)
     trained = builder.run("train", lambda to, tell: train(loaded, to, progress=tell))
     exported = builder.run("export", lambda to, _: export(trained, to))
@@ -189,6 +187,24 @@ def build(
         report=report,
         bitstream=None if bitstream is None else synthesised / bitstream,
     )
+
+
+def _require_own(out: Path) -> None:
+    """Raise if `out` holds something, and nothing of a build, however far it came.
+
+    Raises:
+        ConfigError: names what is there.
+    """
+    found = sorted(path for path in out.glob("*") if not path.name.startswith("."))
+    own = any(
+        (path / artifacts.RECORD).is_file() or (path.name.startswith("train.") and path.is_dir())
+        for path in found
+    )
+    if found and not own:
+        raise ConfigError(
+            f"{out} is not the folder of a build: it holds {found[0].name}",
+            remedy="choose another -o, or remove what is in it",
+        )
 
 
 def _require_tools(*names: str) -> None:

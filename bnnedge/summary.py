@@ -487,6 +487,8 @@ def _streams(simulated: Mapping[str, Any]) -> tuple[report.StreamActivity, ...]:
             moving=stream["transfers"],
             blocked=stream["stalled_cycles"],
             starved=stream["starved_cycles"],
+            idle=stream["cycles"]
+            - sum(stream[kind] for kind in ("transfers", "stalled_cycles", "starved_cycles")),
             stalls=run["stall"],
             most_blocked=hardest.get(stream["name"], {}).get("blocked"),
             most_starved=hardest.get(stream["name"], {}).get("starved"),

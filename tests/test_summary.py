@@ -120,14 +120,16 @@ def test_a_network_with_branches_is_a_graph(tmp_path: Path) -> None:
     assert (pipeline.output.source, pipeline.output.elements) == ("mvu3", 3)
 
 
-def test_fifos_have_what_their_sizing_and_the_simulation_found(tmp_path: Path) -> None:
+def test_fifos_and_streams_have_what_sizing_and_simulation_found(tmp_path: Path) -> None:
     def run(stall: float, words: int) -> dict[str, Any]:
         fill = {"name": "7_add1_b_fifo", "depth_words": 36, "high_water_words": words}
-        record = {"name": f"stall {stall}", "stall": stall, "fifos": [fill], "activity": []}
+        moved = {"name": "s", "transfers": 1, "stalled_cycles": 2, "starved_cycles": 3, "cycles": 9}
+        record = {"name": f"stall {stall}", "stall": stall, "fifos": [fill], "activity": [moved]}
         return record | dict.fromkeys(("images", "cycles", "wall_s", "latency_cycles"), 1)
 
     guess = {"name": "7_add1_b_fifo", "first_guess_words": 40}
-    simulated = {"runs": [run(0.0, 7), run(0.3, 9)], "streams": [], "images": 2, "elements": 3}
+    simulated = {"runs": [run(0.0, 7), run(0.3, 9)], "images": 2, "elements": 3}
+    simulated["streams"] = [{"name": "s", "blocked": 0.5, "starved": 1 / 3}]
     later = {"fifos": {"fifos": [guess]}, "simulate": simulated | {"interval_cycles": 864.0}}
     depths = {"7_add1_a_fifo": 2, "7_add1_b_fifo": 36, "15_add2_b_fifo": 4096}
     (tmp_path / "depths.json").write_text(json.dumps(depths))
@@ -146,6 +148,9 @@ def test_fifos_have_what_their_sizing_and_the_simulation_found(tmp_path: Path) -
     assert fifos["7_add1_a_fifo"].storage is Storage.REGISTERS
     assert fifos["15_add2_b_fifo"].storage is Storage.BLOCK_RAM
     assert fifos["7_add1_a_fifo"].first_guess_words is None
+    assert [stream.stalls for stream in report.streams] == [0.0, 0.3]
+    stream = report.streams[0]
+    assert (stream.cycles, stream.starved / stream.cycles) == (9, stream.most_starved)
 
 
 def _zynq_facts(**more: Any) -> dict[str, Any]:

@@ -9,7 +9,7 @@ import pytest
 
 import bnnedge
 from bnnedge import pipeline
-from bnnedge.errors import MismatchError
+from bnnedge.errors import ConfigError, MismatchError
 from bnnedge.pipeline import Build
 from bnnedge.synthesis import flow
 from tests.test_cli import RECIPE
@@ -74,8 +74,30 @@ def test_an_interrupted_build_goes_on(
     ]
 
 
-def interrupt(*_: object) -> None:
+def interrupt(*_: object, **__: object) -> None:
     raise KeyboardInterrupt
+
+
+@pytest.mark.parametrize(
+    ("left", "goes_on"),
+    [
+        ("train.partial-training/0/state.pt", True),
+        ("train.teacher/artifact.json", True),
+        ("rtl/artifact.json", True),
+        ("thesis/chapter.tex", False),
+        ("train.py", False),
+    ],
+)
+def test_a_build_goes_on_from_whatever_is_left_of_it(
+    recipe: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, left: str, goes_on: bool
+) -> None:
+    (tmp_path / left).parent.mkdir(parents=True, exist_ok=True)
+    (tmp_path / left).touch()
+    monkeypatch.setattr(pipeline, "train", interrupt)
+    with pytest.raises(KeyboardInterrupt if goes_on else ConfigError) as caught:
+        bnnedge.build(recipe, tmp_path)
+    if not goes_on:
+        assert f"it holds {left.split('/')[0]} — choose another -o" in str(caught.value)
 
 
 def differ(*_: object) -> None:
