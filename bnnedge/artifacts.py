@@ -32,6 +32,8 @@ RECORD = "artifact.json"
 TRAINING = "train"
 _LEFT_BY_PYTHON = "__pycache__"  # where a package's driver was run
 _MOST_SHOWN = 80
+_MOST_FILES = 10_000  # of an input
+_MOST_BYTES = 2**33  # of one
 _DEEPEST = 4  # folders between an artifact's own and a file in it
 
 
@@ -127,7 +129,8 @@ def sha256_of(path: Path) -> str:
 
 
 def _sha256_or_none(path: Path) -> str | None:
-    return sha256_of(path) if path.is_file() else None
+    whole = path.is_file() and path.stat().st_size <= _MOST_BYTES
+    return sha256_of(path) if whole else None
 
 
 def folder_hashes(folder: Path) -> dict[str, str]:
@@ -200,7 +203,7 @@ def check_input(path: Path) -> Input:
 
     Raises:
         ArtifactError: a file was changed or is missing, and that is not permitted; or it cannot be
-            read.
+            read, or is too large.
     """
     try:
         return _check_input(path)
@@ -211,6 +214,7 @@ def check_input(path: Path) -> Input:
 def _check_input(path: Path) -> Input:
     artifact = artifact_of(path)
     if artifact is None:
+        _check_size(path)
         return Input(hashes=folder_hashes(path) if path.is_dir() else sha256_of(path))
     within = [name for name in artifact.files if (artifact.folder / name).is_relative_to(path)]
     found = {name: _sha256_or_none(artifact.folder / name) for name in within}
@@ -227,6 +231,21 @@ def _check_input(path: Path) -> Input:
         warnings.warn(f"{what}: used as it is", BnnEdgeWarning, stacklevel=2)
     hashes = found if path.is_dir() else next(iter(found.values()))
     return Input(hashes=hashes, edited=artifact.edited_with(edited))
+
+
+def _check_size(path: Path) -> None:
+    """Raises ArtifactError if a file or folder of somebody else is more than is read in time."""
+    found = 0
+    for files, file in enumerate(path.rglob("*") if path.is_dir() else (path,), 1):
+        found += file.stat().st_size if file.is_file() else 0
+        if files > _MOST_FILES or found > _MOST_BYTES:
+            raise ArtifactError(
+                f"{path} is too large for an input: wanted at most {_MOST_FILES:,} files and"
+                f" {_MOST_BYTES >> 30} GiB",
+                remedy="give the folder that is meant, or move away what does not belong to it",
+            )
+    if not (path.is_dir() or path.is_file()):
+        raise ArtifactError(f"cannot read {path}: wanted a file or a folder")
 
 
 def stage(

@@ -6,6 +6,7 @@ files in it. One that was damaged or altered is not what its name says, and is b
 
 import hashlib
 import os
+import re
 import shutil
 import stat
 import tempfile
@@ -20,6 +21,10 @@ from bnnedge.publishing import check_room
 from bnnedge.scratch import scratch
 
 _KEPT_RUNS = 20
+_ENTRY = re.compile(r".+\.[0-9a-f]{32}", re.DOTALL)
+_TOOL = re.compile(r"yowasp_\w+")
+_LOGS = re.compile(r"\d{8}-\d{6}-.+")
+_WRITABLE_BY_OTHERS = stat.S_IWGRP | stat.S_IWOTH
 _ROOM_MIB = 256  # Verilator's runtime with its precompiled header takes 70
 
 
@@ -33,7 +38,7 @@ def build_once(folder: Path, key: str, build: Callable[[Path, Path, Path], None]
         BnnEdgeError: `folder` is not this user's own, or cannot be written.
     """
     try:
-        _make_private(folder)
+        _make_private(folder, _ENTRY)
         entry = _find(folder, key)
         if entry is not None:
             entry.touch()  # the oldest are dropped first
@@ -64,9 +69,16 @@ def build_once(folder: Path, key: str, build: Callable[[Path, Path, Path], None]
 def keep_newest(folder: Path, count: int, *, holding: str) -> None:
     """Remove all but the `count` entries used last of those that hold a file of that name."""
     entries = [path.parent for path in folder.glob(f"*/{holding}")]
-    entries.sort(key=lambda entry: entry.stat().st_mtime, reverse=True)
-    for entry in entries[count:]:
+    for entry in sorted(entries, key=_used, reverse=True)[count:]:
         shutil.rmtree(entry, ignore_errors=True)
+
+
+def _used(path: Path) -> float:
+    """When it was used last; never, if another process has removed it."""
+    try:
+        return path.lstat().st_mtime
+    except OSError:
+        return 0.0
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -94,14 +106,32 @@ def parts() -> tuple[Part, ...]:
 def failure_logs() -> Path:
     """A new folder for the logs of a run, which somebody reads if it fails; the last few stay."""
     folder = tools.cache_dir() / "logs"
-    folder.mkdir(parents=True, exist_ok=True)
-    runs = sorted(folder.iterdir(), key=lambda run: run.stat().st_mtime)
-    for run in runs[:-_KEPT_RUNS]:
+    _make_private(folder, _LOGS)
+    runs = [path for path in folder.iterdir() if _LOGS.fullmatch(path.name)]
+    for run in sorted(runs, key=_used)[:-_KEPT_RUNS]:
         shutil.rmtree(run, ignore_errors=True)
     return Path(tempfile.mkdtemp(prefix=time.strftime("%Y%m%d-%H%M%S-"), dir=folder))
 
 
-def _make_private(folder: Path) -> None:
+def protect_tools() -> None:
+    """See to it that only this user, or root, has written what the synthesis tools run of theirs.
+
+    Raises:
+        BnnEdgeError: another user's is there, or it cannot be made.
+    """
+    folder = tools.yowasp_cache()
+    try:
+        found = folder.stat() if folder.exists() else None
+        if found is None or found.st_uid != 0 or found.st_mode & _WRITABLE_BY_OTHERS:
+            _make_private(folder, _TOOL)
+    except OSError as error:
+        raise BnnEdgeError(
+            f"cannot use the synthesis tools' cache {folder}: {error.strerror}",
+            remedy="set YOWASP_CACHE_DIR to a folder that can be written and has room",
+        ) from error
+
+
+def _make_private(folder: Path, entries: re.Pattern[str]) -> None:
     """Make `folder`, or see to it that only this user writes there: what it holds is run."""
     folder.mkdir(parents=True, exist_ok=True, mode=0o700)
     found = folder.stat()
@@ -110,18 +140,27 @@ def _make_private(folder: Path) -> None:
             f"the cache {folder} belongs to user {found.st_uid}, wanted {os.getuid()}",
             remedy="set XDG_CACHE_HOME to a folder of your own",
         )
-    if found.st_mode & (stat.S_IWGRP | stat.S_IWOTH):
+    if found.st_mode & _WRITABLE_BY_OTHERS:
         folder.chmod(0o700)
-        for entry in folder.glob("*.*/"):  # others may have written them
-            shutil.rmtree(entry)
+        for path in folder.iterdir():  # others may have put it there
+            if path.is_symlink() or entries.fullmatch(path.name):
+                _remove(path)
 
 
 def _find(folder: Path, key: str) -> Path | None:
     for entry in folder.glob(f"{key}.*/"):
         if entry.name == f"{key}.{_content(entry)}":
             return entry
-        shutil.rmtree(entry)
+        _remove(entry)
     return None
+
+
+def _remove(path: Path) -> None:
+    """Remove a folder with what is in it, or a link to one."""
+    if path.is_dir() and not path.is_symlink():
+        shutil.rmtree(path)
+    else:
+        path.unlink()
 
 
 def _content(entry: Path) -> str:

@@ -12,16 +12,17 @@ import errno
 import itertools
 import os
 import shutil
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Set
 from pathlib import Path
 
 from bnnedge.errors import ArtifactError, BnnEdgeError
 from bnnedge.scratch import lock
 
-_CANNOT_WRITE = {
+_CANNOT_WRITE: Set[int | None] = {
     *(errno.ENOSPC, errno.EDQUOT, errno.EIO, errno.EFBIG, errno.EMFILE, errno.ENFILE),
     *(errno.EACCES, errno.EPERM, errno.EROFS, errno.ELOOP, errno.ENAMETOOLONG, errno.ENOTDIR),
-    *(errno.EBUSY, errno.EXDEV, errno.EEXIST),
+    *(errno.EBUSY, errno.EXDEV, errno.EEXIST, errno.ENOTEMPTY),
+    None,  # NumPy's, where an array does not fit on the disk
 }
 _NO_EXCHANGE = {errno.ENOSYS, errno.EINVAL, errno.EOPNOTSUPP}
 _AT_FDCWD = -100
@@ -88,7 +89,8 @@ def writing(folder: Path) -> Iterator[None]:
     except OSError as error:
         if error.errno not in _CANNOT_WRITE:
             raise
-        raise BnnEdgeError(f"cannot write {folder}: {error.strerror}") from error
+        why = error.strerror or error
+        raise BnnEdgeError(f"cannot write {folder}: {why}") from error
 
 
 def _target(folder: Path) -> Path:

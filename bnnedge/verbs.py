@@ -313,8 +313,9 @@ def emulate(dataflow: Path, inputs: NDArray[Any]) -> NDArray[np.int64]:
     """
     from bnnedge.emulator import Emulator
 
+    graph = Dataflow.load(dataflow)
     check_input(dataflow)
-    return Emulator(Dataflow.load(dataflow))(inputs)
+    return Emulator(graph)(inputs)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -367,10 +368,10 @@ def evaluate(
     from bnnedge.data.config import DatasetName
     from bnnedge.data.datasets import load_dataset
 
-    check_input(dataflow)
     _require_images(images)
     chosen = member_of("evaluate: backend", backend, Backend)
     graph = Dataflow.load(dataflow)
+    check_input(dataflow)
     test = load_dataset(member_of("evaluate: dataset", dataset, DatasetName), folder).test
     x, labels = test.inputs[:images], test.labels[:images]
     if chosen is Backend.REFERENCE:

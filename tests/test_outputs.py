@@ -57,3 +57,16 @@ def test_what_cannot_be_written_is_one_line(tmp_path: Path, name: str) -> None:
     with pytest.raises(BnnEdgeError, match=r"cannot write|would be lost"):
         check_output_file(tmp_path / name, NPY)
         write_array(tmp_path / name, np.arange(3))
+
+
+def test_an_array_that_does_not_fit_on_the_disk_is_one_line(
+    array: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def save(*_: object) -> None:
+        raise OSError("20000 requested and 109 written")  # as NumPy says it, without a number
+
+    monkeypatch.setattr(np, "save", save)
+    with pytest.raises(BnnEdgeError, match=r"cannot write .*array.npy: 20000 requested"):
+        write_array(array, np.arange(4))
+    assert [path.name for path in array.parent.iterdir()] == ["array.npy"]
+    assert np.load(array).tolist() == [0, 1, 2]

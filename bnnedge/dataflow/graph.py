@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import os
 import zipfile
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -28,7 +29,7 @@ from bnnedge.dataflow.record import (
 from bnnedge.dataflow.streams import Stream
 from bnnedge.dataflow.windows import SumPool
 from bnnedge.errors import ArrayError, ConfigError, DataflowError
-from bnnedge.files import load_json
+from bnnedge.files import load_json, open_file
 from bnnedge.names import check_label, check_network_name
 
 GRAPH_FILE = "dataflow.json"
@@ -310,7 +311,9 @@ class Dataflow:
 
 
 def _sha256(path: Path) -> str:
-    with path.open("rb") as source:
+    with open_file(path, raises=ArrayError) as source:
+        if os.fstat(source.fileno()).st_size > 2 * MOST_BYTES:
+            raise ArrayError(f"{path} is larger than {MOST_BYTES >> 19} MiB")
         return hashlib.file_digest(source, "sha256").hexdigest()
 
 

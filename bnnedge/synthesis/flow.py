@@ -12,7 +12,7 @@ from typing import Any
 from bnnedge import tools
 from bnnedge.arguments import checked
 from bnnedge.artifacts import Artifact, stage, to_json
-from bnnedge.cache import failure_logs
+from bnnedge.cache import failure_logs, protect_tools
 from bnnedge.cost import Cost, ceil_div, index_bits, ram
 from bnnedge.design import Design
 from bnnedge.device import MODULES, SV_FOLDER, AxiDevice, Device, device_parameters
@@ -83,6 +83,7 @@ def synthesise(
         used.append("vivado")
     for name in used:
         tools.find(name)  # a missing tool is said now, not after minutes
+    protect_tools()
     if "vivado" in used:
         vivado.check_version()
     return stage(

@@ -5,6 +5,7 @@ the recipe and the data, so that a changed recipe begins anew; going back to the
 where that was interrupted. The folder disappears when the training is published.
 """
 
+import contextlib
 import csv
 import dataclasses
 import hashlib
@@ -97,8 +98,10 @@ class WorkFolder:
         shutil.copytree(self.folder / TENSORBOARD, folder / TENSORBOARD)
 
     def remove(self) -> None:
-        """Remove the state, and that of other recipes for the same folder."""
-        shutil.rmtree(self._root, ignore_errors=True)
+        """Remove the state; that of other recipes for the same folder stays."""
+        shutil.rmtree(self.folder, ignore_errors=True)
+        with contextlib.suppress(OSError):  # it holds others'
+            self._root.rmdir()
 
 
 class Curves:

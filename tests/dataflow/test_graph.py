@@ -3,6 +3,7 @@ import dataclasses
 import hashlib
 import io
 import json
+import os
 import tracemalloc
 import zipfile
 from collections.abc import Callable, Iterator
@@ -132,9 +133,25 @@ def truncate(name: str) -> Callable[[Path], None]:
     return change
 
 
+def weights_are(make: Callable[[Path], None]) -> Callable[[Path], None]:
+    def change(folder: Path) -> None:
+        (folder / WEIGHTS_FILE).unlink()
+        make(folder / WEIGHTS_FILE)
+
+    return change
+
+
+def sparse(path: Path) -> None:
+    path.touch()
+    os.truncate(path, 2**40)
+
+
 @pytest.mark.parametrize(
     ("damage", "text"),
     [
+        (weights_are(lambda path: path.symlink_to("/dev/zero")), "wanted a file, got a device"),
+        (weights_are(os.mkfifo), "wanted a file, got a device or a pipe"),
+        (weights_are(sparse), "is larger than 512 MiB"),
         (truncate(GRAPH_FILE), "not a readable Dataflow"),
         (truncate(WEIGHTS_FILE), "truncated or was altered"),
         (lambda folder: (folder / GRAPH_FILE).unlink(), "it has no dataflow.json"),

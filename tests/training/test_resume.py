@@ -104,6 +104,7 @@ def test_a_changed_recipe_begins_anew_and_keeps_the_other_state(tmp_path: Path) 
     assert seen == [1]
     _train(out, lambda report: seen.append(report.epoch))
     assert seen == [1, 3, 4]
+    assert len(list(tmp_path.glob("t.partial-training/*/state.pt"))) == 1  # the other one
 
 
 def test_a_damaged_state_begins_anew(tmp_path: Path, whole: Path) -> None:
