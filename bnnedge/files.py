@@ -8,8 +8,9 @@ import os
 import stat
 import tomllib
 from collections.abc import Mapping
+from io import BufferedReader
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any
 
 from bnnedge.errors import BnnEdgeError, ConfigError
 from bnnedge.filekinds import TEXT, refuse_other_file
@@ -21,7 +22,7 @@ _MOST_LINE = 4096
 _MOST_DIGITS = 20  # a 64-bit integer has no more
 
 
-def open_file(path: Path, *, raises: type[BnnEdgeError] = ConfigError) -> BinaryIO:
+def open_file(path: Path, *, raises: type[BnnEdgeError] = ConfigError) -> BufferedReader:
     """A regular file, or a link to one, opened for reading.
 
     Raises:
