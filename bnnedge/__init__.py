@@ -19,6 +19,7 @@ if TYPE_CHECKING:
         export,
         export_model,
         fetch,
+        fifos,
         hls,
         lower,
         package,

@@ -26,7 +26,7 @@ import numpy as np
 import bnnedge
 from bnnedge.errors import ArtifactError, BnnEdgeWarning
 from bnnedge.files import load_json
-from bnnedge.publishing import check_room, publish, sweep, writing
+from bnnedge.publishing import check_room, free_name, publish, sweep, writing
 
 RECORD = "artifact.json"
 TRAINING = "train"
@@ -287,11 +287,7 @@ def stage(
                 return reused
             loss = _loss(present, changed, request)
             if loss is not None and not _permission().replace:
-                raise ArtifactError(
-                    loss,
-                    remedy="choose another -o, or give --replace: the old folder is then kept as"
-                    f" {out.name}.replaced-1",
-                )
+                raise ArtifactError(loss, remedy=_ways_out(present, changed, request))
     with writing(out):
         check_room(out, room_mib)
     start = time.perf_counter()
@@ -389,6 +385,16 @@ def _loss(present: Artifact, changed: Sequence[str], request: _Request) -> str |
             differs = _first_difference(present.config, request.config, ())
         return f"{present.folder} holds another training" + (f" ({differs})" if differs else "")
     return None
+
+
+def _ways_out(present: Artifact, changed: Sequence[str], request: _Request) -> str:
+    """What can be done where something would be lost."""
+    kept = free_name(present.folder).name
+    ways = f"choose another -o, or give --replace: the old folder is then kept as {kept}"
+    usable = present.fingerprint == request.fingerprint(_source_digest()) and all(
+        (present.folder / name).exists() for name in changed
+    )
+    return f"{ways}; --accept-edited uses it as it is" if changed and usable else ways
 
 
 def _written_to(out: Path, request: _Request) -> bool:

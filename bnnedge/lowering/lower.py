@@ -62,7 +62,10 @@ def lower(model_onnx: Path, config: LoweringConfig, out: Path) -> Artifact:
         MismatchError: the Dataflow is not the graph; node, channel and image are named.
     """
     if not model_onnx.is_file():
-        raise LoweringError(f"{model_onnx}: no such file")
+        raise LoweringError(
+            f"{model_onnx}: no such file",
+            remedy="give an ONNX file, or the folder that `bnnedge export` wrote",
+        )
 
     def write(folder: Path) -> Mapping[str, Any]:
         lowered = lower_model(model_onnx, config)
