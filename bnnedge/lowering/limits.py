@@ -6,7 +6,7 @@ the process, and so does a function that calls itself.
 
 import math
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -41,6 +41,21 @@ _BITS = {
 _TYPED = ("float_data", "int32_data", "int64_data", "double_data", "uint64_data")
 
 
+def external_tensors(model: onnx.ModelProto) -> Iterator[TensorProto]:
+    """All tensors whose data lies in other files: onnx reads those of nodes, too."""
+
+    def tensors_of(nodes: Iterable[Any]) -> Iterator[TensorProto]:
+        for node in nodes:
+            for given in node.attribute:
+                yield from (given.t, *given.tensors)
+                for graph in (given.g, *given.graphs):
+                    yield from (*graph.initializer, *tensors_of(graph.node))
+
+    yield from filter(uses_external_data, model.graph.initializer)
+    for owner in (model.graph, *model.functions):
+        yield from filter(uses_external_data, tensors_of(owner.node))
+
+
 def check_external(model: onnx.ModelProto, folder: Path) -> None:
     """Check the tensors that lie in files beside the model, before these are read.
 
@@ -48,9 +63,7 @@ def check_external(model: onnx.ModelProto, folder: Path) -> None:
         LoweringError: a file has more or less than a tensor takes, or all take too much.
     """
     total = 0
-    for tensor in model.graph.initializer:
-        if not uses_external_data(tensor):
-            continue
+    for tensor in external_tensors(model):
         wanted = tensor_bytes(tensor)
         what = f"constant {_shown(tensor.name)}"
         try:

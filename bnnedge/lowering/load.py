@@ -11,7 +11,6 @@ from onnx import TensorProto
 from onnx.external_data_helper import (
     ExternalDataInfo,
     load_external_data_for_model,
-    uses_external_data,
 )
 from qonnx.core.datatype import DataType
 from qonnx.core.modelwrapper import ModelWrapper
@@ -39,6 +38,7 @@ from bnnedge.lowering.limits import (
     check_functions,
     check_graph,
     check_shapes,
+    external_tensors,
 )
 from bnnedge.lowering.obstacles import check_network
 from bnnedge.lowering.passes.binarise_input import DECLARED_INPUT, BinariseInput
@@ -65,9 +65,7 @@ def external_files(path: Path) -> tuple[Path, ...]:
     """The files beside `path` that hold its external tensors; empty if it cannot be read."""
     try:
         names = {
-            ExternalDataInfo(tensor).location
-            for tensor in _parse_file(path).graph.initializer
-            if uses_external_data(tensor)
+            ExternalDataInfo(tensor).location for tensor in external_tensors(_parse_file(path))
         }
     except Exception:
         return ()

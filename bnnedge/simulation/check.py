@@ -335,7 +335,7 @@ def _images(
 ) -> NDArray[Any]:
     if inputs is None:
         return generate_inputs(dataflow, config.images or _GENERATED_IMAGES, config.seed)
-    return dataflow.encode(np.asarray(inputs)[: config.images])
+    return dataflow.encode(np.atleast_1d(inputs)[: config.images])
 
 
 def _shifted(progress: Progress | None, before: int, total: int) -> Progress | None:

@@ -1,7 +1,9 @@
 """Simulating a module with one input and one output stream, without Python in the clock loop."""
 
+import contextlib
 import ctypes
 import enum
+import os
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -12,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bnnedge.errors import SimulationError
+from bnnedge.filekinds import FST, file_kind
 from bnnedge.verilated import verilator
 from bnnedge.verilated.stalls import NO_STALLS, Hold, Stalls
 
@@ -366,6 +369,12 @@ class StreamModel:
         start = time.perf_counter()
         tapped = len(self.streams) if tap else 0
         status, messages, recorded = _simulate(library, job, self.data, trace, tapped, progress)
+        if trace is not None and file_kind(trace) != FST:
+            with contextlib.suppress(OSError):
+                trace.unlink()
+            raise SimulationError(
+                f"cannot write the trace {trace}", remedy="make room, or choose another disk"
+            )
         wall_s = time.perf_counter() - start
         if status is _Status.STUCK:
             states = tuple(
@@ -530,8 +539,8 @@ def _simulate(
     simulation = ctypes.c_void_p(
         library.stream_create(
             ctypes.byref(job),
-            str(data.absolute()).encode() if data else b"",
-            str(trace.absolute()).encode() if trace else None,
+            os.fsencode(data.absolute()) if data else b"",
+            os.fsencode(trace.absolute()) if trace else None,
         )
     )
     try:

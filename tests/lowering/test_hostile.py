@@ -1,5 +1,6 @@
 """Models that would end the process, or take all memory or time, are one line each."""
 
+import os
 import subprocess
 import sys
 import time
@@ -253,6 +254,29 @@ def test_external_data_of_another_size_is_not_read(tmp_path: Path, entries: dict
     onnx.save(model, path)
     with pytest.raises(LoweringError, match="are said to be|is damaged"):
         read(path)
+
+
+@pytest.mark.parametrize("place", ["node", "function", "branch"])
+def test_external_data_of_nodes_is_looked_at_too(tmp_path: Path, place: str) -> None:
+    tensor = onnx.TensorProto(name="w", data_type=onnx.TensorProto.FLOAT, dims=[8, 4])
+    tensor.data_location = onnx.TensorProto.EXTERNAL
+    for key, value in (("location", "net.data"), ("length", str(1 << 35))):
+        tensor.external_data.add(key=key, value=value)
+    constant = onnx.helper.make_node("Constant", [], ["w"], value=tensor)
+    model = network().model()
+    if place == "node":
+        model.graph.node.append(constant)
+    elif place == "function":
+        model.functions.append(onnx.FunctionProto(name="F", node=[constant]))
+    else:
+        branch = onnx.helper.make_graph([constant], "branch", [], [])
+        model.graph.node.append(onnx.helper.make_node("If", ["c"], ["y"], then_branch=branch))
+    (tmp_path / "net.onnx").write_bytes(model.SerializeToString())
+    (tmp_path / "net.data").touch()
+    os.truncate(tmp_path / "net.data", 1 << 32)
+    assert external_files(tmp_path / "net.onnx") == (tmp_path / "net.data",)
+    with pytest.raises(LoweringError, match=r"'w': .* are said to be in|MiB is more than"):
+        read(tmp_path / "net.onnx")
 
 
 def test_a_crash_of_a_library_is_one_line() -> None:

@@ -280,6 +280,8 @@ def test_a_circle_needs_no_fifo_and_its_direction_counts(rtl: Path) -> None:
 def test_inputs_of_another_shape_are_refused(rtl: Path, cache: Path) -> None:
     with pytest.raises(DataError, match="wanted shape"):
         check(rtl, SimulationConfig(), inputs=np.zeros((4, 19)), cache=cache)
+    with pytest.raises(DataError, match="wanted shape"):
+        check(rtl, SimulationConfig(), inputs=np.float32(0), cache=cache)
     with pytest.raises(SimulationError, match="N >= 1"):
         check(rtl, SimulationConfig(), inputs=np.zeros((0, 20)), cache=cache)
 

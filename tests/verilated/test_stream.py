@@ -1,5 +1,7 @@
 """The stream harness moves every beat, and reports every way in which a module can misbehave."""
 
+import os
+import resource
 import signal
 import subprocess
 import sys
@@ -317,6 +319,21 @@ def test_a_trace_that_cannot_be_written_is_an_error(
     for place in (tmp_path / "nowhere" / "waves.fst", tmp_path):
         with pytest.raises(SimulationError, match="cannot write"):
             two_stages.run(beats(5, 32), 5, trace=place)
+
+
+def test_a_trace_on_a_full_disk_is_an_error(two_stages: StreamModel, tmp_path: Path) -> None:
+    two_stages.compile(trace=True)
+    trace = Path(os.fsdecode(bytes(tmp_path) + b"/\xff.fst"))
+    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
+    before = signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (1000, limits[1]))
+    try:
+        with pytest.raises(SimulationError, match="cannot write the trace .* make room"):
+            two_stages.run(beats(5, 32), 5, trace=trace)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+        signal.signal(signal.SIGXFSZ, before)
+    assert not trace.exists()
 
 
 @pytest.mark.parametrize(

@@ -12,3 +12,8 @@ inline int compress2(Bytef*, uLongf* target_size, const Bytef*, uLong source_siz
     *target_size = source_size;
     return Z_OK;
 }
+
+// The writer compares where it is in the file with where it wants to be, and on a full disk that
+// would end the process. Here it goes on in vain, and the file stays without its header.
+#undef FST_DCHECK_EQ
+#define FST_DCHECK_EQ(a, b)
