@@ -11,14 +11,24 @@ for candidate in "${PYTHON:-}" python3 python3.12 python3.11 python3.13; do
 done
 [ -n "$python" ] || { echo "setup: Python 3.11 or newer is missing: apt install python3 python3-venv" >&2; exit 1; }
 
-wanted=$({ "$python" --version; pwd; cat pyproject.toml build_scripts/constraints.txt; } | sha256sum)
+here=$("$python" --version; pwd)
+wanted=$(echo "$here"; cat pyproject.toml build_scripts/constraints.txt | sha256sum)
 if [ "$(cat .venv/ready 2>/dev/null)" = "$wanted" ]; then
   echo "setup: .venv is ready"
   exit 0
 fi
-echo "setup: making .venv with $("$python" --version) (PyTorch is a download of about 3 GB)"
-"$python" -m venv --clear .venv || { echo "setup: cannot make .venv: apt install python3-venv" >&2; exit 1; }
-.venv/bin/python -m pip install --quiet --disable-pip-version-check \
+# One that was whole, of this Python and at this place, is brought up to date.
+if [ "$(head -n 2 .venv/ready 2>/dev/null)" = "$here" ]; then
+  echo "setup: bringing .venv up to date"
+  rm .venv/ready
+else
+  echo "setup: making .venv with $("$python" --version) (PyTorch is a download of about 3 GB)"
+  rm -rf .venv
+  "$python" -m venv .venv || { echo "setup: cannot make .venv: apt install python3-venv" >&2; exit 1; }
+fi
+quiet=--quiet
+[ -t 1 ] && quiet=--progress-bar=on  # somebody is waiting
+.venv/bin/python -m pip install "$quiet" --disable-pip-version-check \
   --constraint build_scripts/constraints.txt --editable '.[dev]'
 echo "$wanted" >.venv/ready
 echo "setup: .venv is ready"
