@@ -59,6 +59,8 @@ def _check_of(annotation: Any) -> _Check | None:
         kinds = [kind for kind in typing.get_args(annotation) if kind is not types.NoneType]
         check = _CHECKS.get(kinds[0]) if len(kinds) == 1 else None
         return None if check is None else functools.partial(_optional, check)
+    if typing.get_origin(annotation) is Callable:
+        return _callable
     return _CHECKS.get(annotation) if isinstance(annotation, type) else None
 
 
@@ -116,6 +118,12 @@ def _int(where: str, value: Any) -> int:
 def _bool(where: str, value: Any) -> bool:
     if not isinstance(value, bool):
         raise ConfigError(f"{where} wants True or False, got {_what(value)}")
+    return value
+
+
+def _callable(where: str, value: Any) -> Any:
+    if not callable(value):
+        raise ConfigError(f"{where} wants a function, got {_what(value)}")
     return value
 
 

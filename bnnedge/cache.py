@@ -176,8 +176,8 @@ def digest(*parts: object) -> str:
         items = [part] if isinstance(part, str) or not isinstance(part, Iterable) else part
         sha256.update(b"part")
         for item in items:
-            text = str(item).encode()
+            text = os.fsencode(str(item))
             if isinstance(item, Path):  # the name counts too: Verilator finds modules by it
-                text = item.name.encode() + b"\0" + item.read_bytes()
+                text = os.fsencode(item.name) + b"\0" + item.read_bytes()
             sha256.update(len(text).to_bytes(8, "little") + text)
     return sha256.hexdigest()[:32]

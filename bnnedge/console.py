@@ -9,6 +9,7 @@ import os
 import signal
 import sys
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any, NoReturn
 
 import click
@@ -54,6 +55,11 @@ class Program(click.Group):
                 why += f" — see {'bnnedge' if context is None else context.command_path} --help"
             as_json = "--json" in (sys.argv if args is None else args)
             fail(why, code=error.exit_code, as_json=as_json)
+        except OSError as error:  # of `--help`; what commands print is theirs
+            if isinstance(error, BrokenPipeError):
+                _forget_output()
+                sys.exit(128 + signal.SIGPIPE)
+            fail(f"cannot write the results: {error.strerror}", code=1)
         except click.Abort:
             fail("interrupted", code=128 + signal.SIGINT)
         sys.exit(code if isinstance(code, int) else 0)
@@ -75,7 +81,17 @@ def of_the_system(error: Exception) -> str | None:
         return "there is not enough memory for this"
     if isinstance(error, OSError) and error.errno in _OF_THE_SYSTEM:
         return f"{error.filename or 'a file'}: {error.strerror}"
+    if isinstance(error, FileNotFoundError) and not _has_current_folder():
+        return "the folder that this was started in is gone — change to another one"
     return None
+
+
+def _has_current_folder() -> bool:
+    try:
+        Path.cwd()
+    except FileNotFoundError:
+        return False
+    return True
 
 
 def tell(line: str) -> None:

@@ -62,6 +62,11 @@ class Colour(enum.Enum):
     RED = "red"
 
 
+def test_a_progress_that_cannot_be_called_is_one_line(folder: Path) -> None:
+    with pytest.raises(ConfigError, match="simulate: progress wants a function, got 'yes'"):
+        bnnedge.simulate(folder, progress="yes")  # type: ignore[arg-type]
+
+
 def test_a_choice_is_the_member_or_its_value() -> None:
     assert member_of("c", "red", Colour) is member_of("c", Colour.RED, Colour) is Colour.RED
     with pytest.raises(ConfigError, match=r"c wants one of red, got 'rad' \(did you mean red\?\)"):

@@ -116,6 +116,12 @@ def test_a_failed_build_leaves_only_its_log(tmp_path: Path) -> None:
     assert [path.name for path in tmp_path.iterdir()] == ["key.log"]
 
 
+def test_names_of_any_bytes_have_a_digest(tmp_path: Path) -> None:
+    odd = tmp_path / os.fsdecode(b"\xff.sv")
+    odd.touch()
+    assert len(cache.digest(odd, str(odd))) == 32
+
+
 def test_the_oldest_entries_are_dropped(tmp_path: Path) -> None:
     for age, name in enumerate(["new", "old", "older"]):
         (tmp_path / name).mkdir()

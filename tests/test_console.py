@@ -85,10 +85,11 @@ def test_a_closed_output_is_no_error() -> None:
 
 
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="the system has no /dev/full")
-def test_a_full_disk_is_one_line(tmp_path: Path) -> None:
+@pytest.mark.parametrize("words", [["doctor"], ["--help"]])
+def test_a_full_disk_is_one_line(tmp_path: Path, words: list[str]) -> None:
     with Path("/dev/full").open("w") as full:
         done = subprocess.run(
-            [sys.executable, "-m", "bnnedge", "doctor"],
+            [sys.executable, "-m", "bnnedge", *words],
             stdout=full,
             stderr=subprocess.PIPE,
             text=True,
@@ -113,3 +114,12 @@ def test_what_the_system_refuses_is_no_internal_error() -> None:
     assert of_the_system(MemoryError()) == "there is not enough memory for this"
     assert of_the_system(FileNotFoundError(2, "No such file", "x")) is None
     assert of_the_system(ValueError("x")) is None
+
+
+def test_a_folder_that_is_gone_is_one_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "gone").mkdir()
+    monkeypatch.chdir(tmp_path / "gone")
+    (tmp_path / "gone").rmdir()
+    result = CliRunner().invoke(main, ["emulate", "d", "--inputs", "x.npy", "-o", "y.npy"])
+    assert result.exit_code == 1
+    assert "the folder that this was started in is gone — change to another" in result.stderr
