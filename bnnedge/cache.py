@@ -138,7 +138,8 @@ def _make_private(folder: Path, entries: re.Pattern[str]) -> None:
     if found.st_uid != os.getuid():
         raise BnnEdgeError(
             f"the cache {folder} belongs to user {found.st_uid}, wanted {os.getuid()}",
-            remedy="set XDG_CACHE_HOME to a folder of your own",
+            remedy=f"set {'YOWASP_CACHE_DIR' if entries is _TOOL else 'XDG_CACHE_HOME'} to a folder"
+            " of your own",
         )
     if found.st_mode & _WRITABLE_BY_OTHERS:
         folder.chmod(0o700)

@@ -94,7 +94,7 @@ def test_what_others_could_write_to_in_the_tools_cache_is_thrown_away(
     assert not code.exists()
     monkeypatch.setattr(os, "getuid", lambda: tmp_path.stat().st_uid + 1)
     (tmp_path / "tools").chmod(0o777)
-    with pytest.raises(BnnEdgeError, match="belongs to user"):
+    with pytest.raises(BnnEdgeError, match="belongs to user .* — set YOWASP_CACHE_DIR"):
         cache.protect_tools()
 
 
