@@ -15,6 +15,7 @@ from bnnedge import artifacts, tools
 from bnnedge.arguments import checked
 from bnnedge.artifacts import Artifact
 from bnnedge.errors import ConfigError, ExportError, MismatchError, ToolMissingError
+from bnnedge.files import is_file
 from bnnedge.verbs import (
     Progress,
     deploy,
@@ -196,15 +197,20 @@ def _require_own(out: Path) -> None:
         ConfigError: names what is there.
     """
     found = sorted(path for path in out.glob("*") if not path.name.startswith("."))
-    own = any(
-        (path / artifacts.RECORD).is_file() or (path.name.startswith("train.") and path.is_dir())
-        for path in found
-    )
+    own = any(map(_of_a_build, found))
     if found and not own:
         raise ConfigError(
             f"{out} is not the folder of a build: it holds {found[0].name}",
             remedy="choose another -o, or remove what is in it",
         )
+
+
+def _of_a_build(path: Path) -> bool:
+    """Whether something in a folder is a stage, a training that is under way, or a report."""
+    if path.name == REPORT_FILE and is_file(path):
+        with path.open("rb") as page:
+            return b"bnnedge report</title>" in page.read(4096)
+    return (path / artifacts.RECORD).is_file() or (path.name.startswith("train.") and path.is_dir())
 
 
 def _require_tools(*names: str) -> None:

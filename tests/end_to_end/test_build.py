@@ -84,15 +84,17 @@ def interrupt(*_: object, **__: object) -> None:
         ("train.partial-training/0/state.pt", True),
         ("train.teacher/artifact.json", True),
         ("rtl/artifact.json", True),
+        ("report.html", True),
         ("thesis/chapter.tex", False),
         ("train.py", False),
+        ("index.html", False),
     ],
 )
 def test_a_build_goes_on_from_whatever_is_left_of_it(
     recipe: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, left: str, goes_on: bool
 ) -> None:
     (tmp_path / left).parent.mkdir(parents=True, exist_ok=True)
-    (tmp_path / left).touch()
+    (tmp_path / left).write_text("<title>small, bnnedge report</title>")
     monkeypatch.setattr(pipeline, "train", interrupt)
     with pytest.raises(KeyboardInterrupt if goes_on else ConfigError) as caught:
         bnnedge.build(recipe, tmp_path)
