@@ -123,7 +123,7 @@ def test_options_out_of_range_are_refused(change: dict[str, object], message: st
 @pytest.mark.parametrize(
     ("make", "message"),
     [
-        (lambda: ComputeConfig(threads=0), "threads wants at least 1"),
+        (lambda: ComputeConfig(threads=0), "threads wants 1…1024, got 0"),
         (lambda: AugmentConfig(shift=-1), "shift wants at least 0"),
         (lambda: AugmentConfig(scale=1.0), "scale wants a share"),
         (lambda: AugmentConfig(rotate=200.0), "rotate wants 0…180 degrees, got 200.0"),
