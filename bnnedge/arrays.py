@@ -33,7 +33,7 @@ _HEADER = re.compile(
     rb"\{'descr': '(?P<dtype>[<>|=]?[biuf]\d{1,2})', 'fortran_order': (?P<fortran>True|False),"
     rb" 'shape': \((?P<shape>[\dL, ]*)\),? ?\} *\n?"
 )
-_DAMAGE = (
+ZIP_DAMAGE = (
     OSError,
     ValueError,
     EOFError,
@@ -104,7 +104,7 @@ class ArrayArchive:
             with self._archive.open(self._entries[name]) as source:
                 source.read(header.start)
                 return _read_data(source, header)
-        except _DAMAGE as error:
+        except ZIP_DAMAGE as error:
             raise _damaged(self._path, f"array {name!r}: {_line(error)}") from error
 
 
@@ -123,12 +123,12 @@ def open_npz(path: Path, *, most_bytes: int = MOST_BYTES) -> Iterator[ArrayArchi
         try:
             _require_small_directory(source, path)
             archive = zipfile.ZipFile(source)
-        except _DAMAGE as error:
+        except ZIP_DAMAGE as error:
             raise _damaged(path, _line(error)) from error
         with archive:
             try:
                 arrays = ArrayArchive(path, archive)
-            except _DAMAGE as error:
+            except ZIP_DAMAGE as error:
                 raise _damaged(path, _line(error)) from error
             total = sum(header.data_bytes for header in arrays.headers.values())
             if total > most_bytes:

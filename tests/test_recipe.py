@@ -10,25 +10,8 @@ from bnnedge.data.datasets import load_dataset
 from bnnedge.errors import ConfigError, ToolMissingError
 from bnnedge.pipeline import build
 from bnnedge.recipe import Recipe, Use
+from tests.test_cli import RECIPE
 
-RECIPE = """
-name = "small"
-[network]
-topology = "mlp"
-hidden = [8]
-[data]
-dataset = "digits"
-encoding = "threshold"
-threshold = 8.0
-[training]
-epochs = 1
-batch_size = 100
-learning_rate = 0.02
-[hardware]
-board = "ulx3s-85f"
-clock_mhz = 50
-target_fps = 1000
-"""
 CNV = (("[8]", "[]"), ('"mlp"', '"cnv"'))
 
 

@@ -8,9 +8,7 @@ by the few steps that a dictionary of dense tensors takes, and sizes are compare
 
 import math
 import pickletools
-import struct
 import zipfile
-import zlib
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -18,6 +16,7 @@ from typing import Any
 import numpy as np
 import torch
 
+from bnnedge.arrays import ZIP_DAMAGE
 from bnnedge.errors import CheckpointError
 from bnnedge.filekinds import CHECKPOINT, PICKLE, refuse_other_file
 
@@ -36,16 +35,6 @@ _DTYPES = {
 }
 _DICTIONARY = "collections OrderedDict"
 _TENSOR = "torch._utils _rebuild_tensor_v2"
-_DAMAGE = (
-    OSError,
-    ValueError,
-    EOFError,
-    OverflowError,
-    RuntimeError,
-    struct.error,
-    zipfile.BadZipFile,
-    zlib.error,
-)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -97,7 +86,7 @@ def read_tensors(path: Path, *, most_bytes: int) -> dict[str, torch.Tensor]:
             f"{path} is damaged or holds more than weights ({error})",
             remedy="train again; only files of plain tensors are read",
         ) from error
-    except _DAMAGE as error:
+    except ZIP_DAMAGE as error:
         refuse_other_file(path, CheckpointError, CHECKPOINT, PICKLE)
         raise CheckpointError(
             f"{path} is damaged or holds more than weights ({str(error)[:200]})",
