@@ -288,7 +288,6 @@ def stage(
             loss = _loss(present, changed, request)
             if loss is not None and not _permission().replace:
                 raise ArtifactError(loss, remedy=_ways_out(present, changed, request))
-    with writing(out):
         check_room(out, room_mib)
     start = time.perf_counter()
 

@@ -3,11 +3,12 @@
 What is opened is a regular file: a device, a pipe or a folder would give no end, or none in time.
 """
 
+import functools
 import json
 import os
 import stat
 import tomllib
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from io import BufferedReader
 from pathlib import Path
 from typing import Any
@@ -97,21 +98,14 @@ def load_json(
         raises: not readable, too large, nested too deeply, or not JSON.
     """
     text = read_text_bounded(path, most_bytes, raises=raises)
-    try:
-        value = json.loads(
-            text,
-            parse_int=_integer,
-            parse_float=_finite,
-            parse_constant=_finite,
-            object_pairs_hook=_distinct,
-        )
-    except RecursionError as error:
-        raise _too_deep(path, raises) from error
-    except ValueError as error:
-        refuse_other_file(path, raises, TEXT)
-        raise raises(f"cannot read {path}: it is not JSON: {error}") from error
-    _check_depth(value, path, raises)
-    return value
+    parse = functools.partial(
+        json.loads,
+        parse_int=_integer,
+        parse_float=_finite,
+        parse_constant=_finite,
+        object_pairs_hook=_distinct,
+    )
+    return _parsed(text, parse, "JSON", path, raises)
 
 
 def read_toml(path: Path, *, raises: type[BnnEdgeError] = ConfigError) -> dict[str, Any]:
@@ -124,15 +118,22 @@ def read_toml(path: Path, *, raises: type[BnnEdgeError] = ConfigError) -> dict[s
     # tomllib's time grows with the square of a dotted key's length.
     if any(len(line) > _MOST_LINE for line in text.split("\n")):
         raise raises(f"cannot read {path}: it has a line of more than {_MOST_LINE:,} characters")
+    table: dict[str, Any] = _parsed(text, tomllib.loads, "TOML", path, raises)
+    return table
+
+
+def _parsed(
+    text: str, parse: Callable[[str], Any], what: str, path: Path, raises: type[BnnEdgeError]
+) -> Any:
     try:
-        table = tomllib.loads(text)
+        value = parse(text)
     except RecursionError as error:
         raise _too_deep(path, raises) from error
     except ValueError as error:
         refuse_other_file(path, raises, TEXT)
-        raise raises(f"cannot read {path}: it is not TOML: {error}") from error
-    _check_depth(table, path, raises)
-    return table
+        raise raises(f"cannot read {path}: it is not {what}: {error}") from error
+    _check_depth(value, path, raises)
+    return value
 
 
 def _integer(text: str) -> int:
