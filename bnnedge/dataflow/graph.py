@@ -14,10 +14,20 @@ from numpy.typing import NDArray
 
 from bnnedge.arguments import checked
 from bnnedge.arrays import open_npz
-from bnnedge.dataflow.branches import Add, Concat
 from bnnedge.dataflow.encoding import IntegerEncoding, ThresholdEncoding
-from bnnedge.dataflow.mvu import IntegerMvu, XnorMvu
-from bnnedge.dataflow.nodes import ArgMax, Flatten, Node, OutputTable, ScoreTable, largest_indices
+from bnnedge.dataflow.nodes import (
+    Add,
+    ArgMax,
+    Concat,
+    Flatten,
+    IntegerMvu,
+    Node,
+    ScoreTable,
+    SumPool,
+    XnorMvu,
+)
+from bnnedge.dataflow.nodes.arg_max import largest_indices
+from bnnedge.dataflow.output_table import OutputTable
 from bnnedge.dataflow.record import (
     FORMAT,
     FORMAT_VERSION,
@@ -27,7 +37,6 @@ from bnnedge.dataflow.record import (
     to_record,
 )
 from bnnedge.dataflow.streams import Stream
-from bnnedge.dataflow.windows import SumPool
 from bnnedge.errors import ArrayError, ConfigError, DataflowError
 from bnnedge.files import load_json, open_file
 from bnnedge.names import check_label, check_network_name

@@ -10,11 +10,25 @@ from numpy.typing import NDArray
 
 from bnnedge.arrays import ArrayArchive, ArrayHeader
 from bnnedge.config import structure
-from bnnedge.dataflow.branches import Add, Concat, Crop, MultiThreshold, PadChannels
 from bnnedge.dataflow.encoding import IntegerEncoding, ThresholdEncoding
-from bnnedge.dataflow.mvu import IntegerMvu, XnorMvu
-from bnnedge.dataflow.nodes import ArgMax, Flatten, Node, OutputTable, ScoreTable, Threshold
-from bnnedge.dataflow.windows import MaxPool, SlidingWindow, SumPool
+from bnnedge.dataflow.nodes import (
+    Add,
+    ArgMax,
+    Concat,
+    Crop,
+    Flatten,
+    IntegerMvu,
+    MaxPool,
+    MultiThreshold,
+    Node,
+    PadChannels,
+    ScoreTable,
+    SlidingWindow,
+    SumPool,
+    Threshold,
+    XnorMvu,
+)
+from bnnedge.dataflow.output_table import OutputTable
 from bnnedge.errors import ConfigError
 from bnnedge.names import check_label
 

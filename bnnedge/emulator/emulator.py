@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from bnnedge.dataflow import Dataflow, IntegerEncoding
 from bnnedge.dataflow.arrays import as_array
-from bnnedge.dataflow.nodes import largest_indices
+from bnnedge.dataflow.nodes.arg_max import largest_indices
 from bnnedge.emulator import library
 from bnnedge.emulator.library import VARIANTS, Instructions, Variant
 from bnnedge.emulator.packed import PackedInterpreter

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from bnnedge.dataflow.branches import MOST_THRESHOLDS
+from bnnedge.dataflow.nodes.multi_threshold import MOST_THRESHOLDS
 from bnnedge.errors import LoweringError
 from bnnedge.lowering.thresholds import Reach
 

@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 
 from bnnedge.dataflow import BIPOLAR, ArgMax, ElementType, OutputTable, ScoreTable, Stream, XnorMvu
-from bnnedge.dataflow.mvu import accumulator_type
+from bnnedge.dataflow.nodes.xnor_mvu import accumulator_type
 from bnnedge.errors import DataflowError
 
 

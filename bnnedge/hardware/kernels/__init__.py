@@ -4,69 +4,36 @@ Each dataclass mirrors one SystemVerilog module of the same file name; what is l
 checked here first, with the node's name in the message.
 """
 
-from bnnedge.hardware.kernels.base import SV_FOLDER, Kernel, Parameter, divisors
-from bnnedge.hardware.kernels.branches import (
-    AddKernel,
-    CodeTableKernel,
-    ConcatKernel,
-    CropKernel,
-    MultiThresholdKernel,
-    PadChannelsKernel,
-    StreamForkKernel,
-    multi_threshold_kernel,
+from bnnedge.hardware.kernels.add import AddKernel as AddKernel
+from bnnedge.hardware.kernels.arg_max import ArgMaxKernel as ArgMaxKernel
+from bnnedge.hardware.kernels.base import SV_FOLDER as SV_FOLDER
+from bnnedge.hardware.kernels.base import Kernel as Kernel
+from bnnedge.hardware.kernels.base import Parameter as Parameter
+from bnnedge.hardware.kernels.base import divisors as divisors
+from bnnedge.hardware.kernels.code_table import CodeTableKernel as CodeTableKernel
+from bnnedge.hardware.kernels.concat import ConcatKernel as ConcatKernel
+from bnnedge.hardware.kernels.crop import CropKernel as CropKernel
+from bnnedge.hardware.kernels.integer_mvu import IntegerMvuKernel as IntegerMvuKernel
+from bnnedge.hardware.kernels.memory import hex_words as hex_words
+from bnnedge.hardware.kernels.multi_threshold import MultiThresholdKernel as MultiThresholdKernel
+from bnnedge.hardware.kernels.multi_threshold import (
+    multi_threshold_kernel as multi_threshold_kernel,
 )
-from bnnedge.hardware.kernels.memory import hex_words
-from bnnedge.hardware.kernels.mvu import (
-    IntegerMvuKernel,
-    MvuKernel,
-    ThresholdKernel,
-    XnorMvuKernel,
+from bnnedge.hardware.kernels.mvu_fold import MvuKernel as MvuKernel
+from bnnedge.hardware.kernels.pad_channels import PadChannelsKernel as PadChannelsKernel
+from bnnedge.hardware.kernels.pool import PoolKernel as PoolKernel
+from bnnedge.hardware.kernels.pool_combine import PoolKind as PoolKind
+from bnnedge.hardware.kernels.pool_window import PoolWindowKernel as PoolWindowKernel
+from bnnedge.hardware.kernels.pool_window import pool_kernel as pool_kernel
+from bnnedge.hardware.kernels.resize_elements import ResizeElementsKernel as ResizeElementsKernel
+from bnnedge.hardware.kernels.score_table import ScoreTableKernel as ScoreTableKernel
+from bnnedge.hardware.kernels.sliding_window import SlidingWindowKernel as SlidingWindowKernel
+from bnnedge.hardware.kernels.stream_fifo import StreamFifoKernel as StreamFifoKernel
+from bnnedge.hardware.kernels.stream_fork import StreamForkKernel as StreamForkKernel
+from bnnedge.hardware.kernels.stream_last import StreamLastKernel as StreamLastKernel
+from bnnedge.hardware.kernels.stream_width_converter import (
+    StreamWidthConverterKernel as StreamWidthConverterKernel,
 )
-from bnnedge.hardware.kernels.streams import (
-    ArgMaxKernel,
-    ResizeElementsKernel,
-    ScoreTableKernel,
-    StreamFifoKernel,
-    StreamLastKernel,
-    StreamWidthConverterKernel,
-    TopKKernel,
-)
-from bnnedge.hardware.kernels.windows import (
-    PoolKernel,
-    PoolKind,
-    PoolWindowKernel,
-    SlidingWindowKernel,
-    pool_kernel,
-)
-
-__all__ = [
-    "SV_FOLDER",
-    "AddKernel",
-    "ArgMaxKernel",
-    "CodeTableKernel",
-    "ConcatKernel",
-    "CropKernel",
-    "IntegerMvuKernel",
-    "Kernel",
-    "MultiThresholdKernel",
-    "MvuKernel",
-    "PadChannelsKernel",
-    "Parameter",
-    "PoolKernel",
-    "PoolKind",
-    "PoolWindowKernel",
-    "ResizeElementsKernel",
-    "ScoreTableKernel",
-    "SlidingWindowKernel",
-    "StreamFifoKernel",
-    "StreamForkKernel",
-    "StreamLastKernel",
-    "StreamWidthConverterKernel",
-    "ThresholdKernel",
-    "TopKKernel",
-    "XnorMvuKernel",
-    "divisors",
-    "hex_words",
-    "multi_threshold_kernel",
-    "pool_kernel",
-]
+from bnnedge.hardware.kernels.threshold import ThresholdKernel as ThresholdKernel
+from bnnedge.hardware.kernels.top_k import TopKKernel as TopKKernel
+from bnnedge.hardware.kernels.xnor_mvu import XnorMvuKernel as XnorMvuKernel

@@ -1,4 +1,4 @@
-"""Matrix-vector units: ±1 weights on ±1 inputs (XNOR and popcount), or on integers."""
+"""Matrix-vector unit on ±1: `XnorMvu`."""
 
 from dataclasses import dataclass
 from typing import Any
@@ -8,6 +8,7 @@ from numpy.typing import NDArray
 
 from bnnedge.dataflow.arrays import frozen
 from bnnedge.dataflow.encoding import Bits
+from bnnedge.dataflow.nodes.mvu import Mvu
 from bnnedge.dataflow.streams import BIPOLAR, ElementType, Stream, signed_type
 from bnnedge.errors import DataflowError
 
@@ -18,69 +19,7 @@ def accumulator_type(synapses: int) -> ElementType:
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
-class _Mvu:
-    """What both units share: a ±1 matrix in `groups` blocks, applied to every pixel's channels.
-
-    Row r sees the MW inputs of its group g = r // (MH / groups), which are the channels
-    g · MW … (g + 1) · MW − 1.
-    """
-
-    name: str
-    weights: Bits
-    thresholds: NDArray[np.int32] | None = None
-    invert: NDArray[np.bool_] | None = None
-    groups: int = 1
-
-    def __post_init__(self) -> None:
-        object.__setattr__(self, "weights", frozen(self.weights, np.uint8))
-        if self.thresholds is not None:
-            object.__setattr__(self, "thresholds", frozen(self.thresholds, np.int32))
-        if self.invert is not None:
-            object.__setattr__(self, "invert", frozen(self.invert, np.bool_))
-
-    @property
-    def mh(self) -> int:
-        """Matrix height: output channels."""
-        return int(self.weights.shape[0])
-
-    @property
-    def mw(self) -> int:
-        """Matrix width: synapses per output channel."""
-        return int(self.weights.shape[1])
-
-    def _verify(self, stream: Stream) -> None:
-        if self.weights.ndim != 2 or 0 in self.weights.shape:
-            raise DataflowError(f"{self.name}: weights have shape {self.weights.shape}")
-        if self.weights.max() > 1:
-            raise DataflowError(f"{self.name}: weights hold more than 0 and 1")
-        if self.groups < 1 or self.mh % self.groups:
-            raise DataflowError(
-                f"{self.name}: {self.mh} rows do not split into {self.groups} groups"
-            )
-        if stream.channels != self.groups * self.mw:
-            raise DataflowError(
-                f"{self.name}: wanted {self.groups * self.mw} inputs, got {stream.channels}"
-                f" {stream.element}"
-            )
-        if (self.thresholds is None) != (self.invert is None):
-            raise DataflowError(f"{self.name}: thresholds and invert go together")
-        if self.invert is not None and self.invert.shape != (self.mh,):
-            raise DataflowError(f"{self.name}: wanted {self.mh} invert flags")
-
-    def _dot(self, values: NDArray[Any], limit: int) -> NDArray[np.int64]:
-        """Signed values (N, …, groups · MW) → dot products (N, …, MH), none above `limit`."""
-        # BLAS is far faster than integers, and exact while every partial sum is representable.
-        dtype: type[np.floating[Any]] = np.float32 if limit < 1 << 24 else np.float64
-        grouped = values.reshape(-1, self.groups, self.mw).astype(dtype)
-        weights = 2 * self.weights.astype(dtype) - 1
-        weights = weights.reshape(self.groups, -1, self.mw)
-        parts = [grouped[:, group] @ weights[group].T for group in range(self.groups)]
-        out = np.concatenate(parts, axis=1).astype(np.int64)
-        return out.reshape(*values.shape[:-1], self.mh)
-
-
-@dataclass(frozen=True, kw_only=True, eq=False)
-class XnorMvu(_Mvu):
+class XnorMvu(Mvu):
     """Matrix-vector unit on ±1: a popcount of XNORs per row, then a threshold if there is one.
 
     p[r] = #{c : weights[r, c] == x[c]} over MW columns. With thresholds the output is the bit
@@ -171,48 +110,3 @@ class XnorMvu(_Mvu):
             return dots if self.correction is None else dots + self.correction[self.border]
         thresholds = self.thresholds if self.border is None else self.thresholds[self.border]
         return ((count >= thresholds) ^ self.invert).astype(np.uint8)
-
-
-@dataclass(frozen=True, kw_only=True, eq=False)
-class IntegerMvu(_Mvu):
-    """Matrix-vector unit with ±1 weights on integer inputs: a first layer that sees pixels.
-
-    a[r] = Σ_c ±x[c] over MW columns. With thresholds the output is the bit
-    (a >= thresholds[r]) ^ invert[r]; without, it is a.
-
-    Attributes:
-        name: unique in the graph.
-        weights: uint8 (MH, MW), bits.
-        thresholds: int32 (MH,), or None.
-        invert: bool (MH,), or None with `thresholds`. Set where the BatchNorm scale is negative.
-        groups: blocks of rows that see their own inputs only.
-    """
-
-    def accumulator_limit(self, element: ElementType) -> int:
-        """The largest absolute value that an accumulator of `element` inputs can have."""
-        return self.mw * max(-element.smallest, element.largest)
-
-    def output_stream(self, stream: Stream) -> Stream:
-        """Type of the output for an input of type `stream`; raises DataflowError if it misfits."""
-        self._verify(stream)
-        if stream.element == BIPOLAR:
-            raise DataflowError(f"{self.name}: wanted integer inputs, got {stream}")
-        limit = self.accumulator_limit(stream.element)
-        if limit >= 1 << 30:
-            raise DataflowError(f"{self.name}: accumulators of {stream} exceed 31 bits")
-        shape = (*stream.shape[:-1], self.mh)
-        if self.thresholds is None:
-            return Stream(shape=shape, element=signed_type(limit))
-        if self.thresholds.shape != (self.mh,):
-            raise DataflowError(f"{self.name}: wanted {self.mh} thresholds")
-        if self.thresholds.min() < -limit - 1 or self.thresholds.max() > limit + 1:
-            raise DataflowError(f"{self.name}: a threshold is outside ±{limit + 1}")
-        return Stream(shape=shape, element=BIPOLAR)
-
-    def run(self, values: NDArray[Any]) -> NDArray[Any]:
-        """Integers (N, …, groups · MW) → bits (N, …, MH), uint8, or dot products, int64."""
-        largest = int(np.abs(values).max(initial=0))
-        dots = self._dot(values, self.mw * largest)
-        if self.thresholds is None or self.invert is None:
-            return dots
-        return ((dots >= self.thresholds) ^ self.invert).astype(np.uint8)

@@ -1,0 +1,74 @@
+"""What both matrix-vector units share."""
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from bnnedge.dataflow.arrays import frozen
+from bnnedge.dataflow.encoding import Bits
+from bnnedge.dataflow.streams import Stream
+from bnnedge.errors import DataflowError
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Mvu:
+    """What both units share: a ±1 matrix in `groups` blocks, applied to every pixel's channels.
+
+    Row r sees the MW inputs of its group g = r // (MH / groups), which are the channels
+    g · MW … (g + 1) · MW − 1.
+    """
+
+    name: str
+    weights: Bits
+    thresholds: NDArray[np.int32] | None = None
+    invert: NDArray[np.bool_] | None = None
+    groups: int = 1
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "weights", frozen(self.weights, np.uint8))
+        if self.thresholds is not None:
+            object.__setattr__(self, "thresholds", frozen(self.thresholds, np.int32))
+        if self.invert is not None:
+            object.__setattr__(self, "invert", frozen(self.invert, np.bool_))
+
+    @property
+    def mh(self) -> int:
+        """Matrix height: output channels."""
+        return int(self.weights.shape[0])
+
+    @property
+    def mw(self) -> int:
+        """Matrix width: synapses per output channel."""
+        return int(self.weights.shape[1])
+
+    def _verify(self, stream: Stream) -> None:
+        if self.weights.ndim != 2 or 0 in self.weights.shape:
+            raise DataflowError(f"{self.name}: weights have shape {self.weights.shape}")
+        if self.weights.max() > 1:
+            raise DataflowError(f"{self.name}: weights hold more than 0 and 1")
+        if self.groups < 1 or self.mh % self.groups:
+            raise DataflowError(
+                f"{self.name}: {self.mh} rows do not split into {self.groups} groups"
+            )
+        if stream.channels != self.groups * self.mw:
+            raise DataflowError(
+                f"{self.name}: wanted {self.groups * self.mw} inputs, got {stream.channels}"
+                f" {stream.element}"
+            )
+        if (self.thresholds is None) != (self.invert is None):
+            raise DataflowError(f"{self.name}: thresholds and invert go together")
+        if self.invert is not None and self.invert.shape != (self.mh,):
+            raise DataflowError(f"{self.name}: wanted {self.mh} invert flags")
+
+    def _dot(self, values: NDArray[Any], limit: int) -> NDArray[np.int64]:
+        """Signed values (N, …, groups · MW) → dot products (N, …, MH), none above `limit`."""
+        # BLAS is far faster than integers, and exact while every partial sum is representable.
+        dtype: type[np.floating[Any]] = np.float32 if limit < 1 << 24 else np.float64
+        grouped = values.reshape(-1, self.groups, self.mw).astype(dtype)
+        weights = 2 * self.weights.astype(dtype) - 1
+        weights = weights.reshape(self.groups, -1, self.mw)
+        parts = [grouped[:, group] @ weights[group].T for group in range(self.groups)]
+        out = np.concatenate(parts, axis=1).astype(np.int64)
+        return out.reshape(*values.shape[:-1], self.mh)

@@ -1,0 +1,54 @@
+"""Windows as vectors, im2col: `SlidingWindow`."""
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from bnnedge.dataflow.streams import BIPOLAR, Stream
+from bnnedge.dataflow.window import Window
+from bnnedge.errors import DataflowError
+
+
+@dataclass(frozen=True, kw_only=True)
+class SlidingWindow:
+    """Feature map → one vector per output pixel that holds the window's pixels (im2col).
+
+    (H, W, C) → (OH, OW, taps · C), in the order [group][tap row][tap column][channel in group].
+
+    Attributes:
+        name: unique in the graph.
+        window: kernel, stride, dilation and padding.
+        fill: what padding is: bit 0 or 1, or an integer of the stream.
+        groups: parts that the channels are split into, for grouped and depthwise convolutions.
+    """
+
+    name: str
+    window: Window
+    fill: int = 0
+    groups: int = 1
+
+    def output_stream(self, stream: Stream) -> Stream:
+        """Type of the output for an input of type `stream`; raises DataflowError if it misfits."""
+        height, width = self.window.verify(self.name, stream)
+        if self.groups < 1 or stream.channels % self.groups:
+            raise DataflowError(
+                f"{self.name}: {stream.channels} channels do not split into {self.groups} groups"
+            )
+        low, high = (
+            (0, 1)
+            if stream.element == BIPOLAR
+            else (stream.element.smallest, stream.element.largest)
+        )
+        if not low <= self.fill <= high:
+            raise DataflowError(f"{self.name}: padding {self.fill} is no {stream.element}")
+        channels = self.window.taps * stream.channels
+        return Stream(shape=(height, width, channels), element=stream.element)
+
+    def run(self, pixels: NDArray[Any]) -> NDArray[Any]:
+        """(N, H, W, C) → (N, OH, OW, taps · C) of the same dtype."""
+        view = self.window.view(pixels, self.fill)
+        shape = (*view.shape[:5], self.groups, pixels.shape[3] // self.groups)
+        grouped = np.moveaxis(view.reshape(shape), 5, 3)
+        return grouped.reshape(*view.shape[:3], -1)

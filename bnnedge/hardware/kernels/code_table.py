@@ -1,0 +1,98 @@
+"""`code_table`: integers to codes of k bits, by table."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import ClassVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+from bnnedge.cost import Cost
+from bnnedge.dataflow import ElementType
+from bnnedge.errors import FoldingError
+from bnnedge.hardware.kernels.base import Kernel, Parameter, check_divides
+from bnnedge.hardware.kernels.memory import hex_words
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class CodeTableKernel(Kernel):
+    """`code_table`: a code for every value of an element.
+
+    Attributes:
+        name: of the node, for messages.
+        codes: (2**element_bits,), by the element taken as unsigned.
+        element_bits: of the inputs.
+        result: type of the codes.
+        channels: of a pixel.
+        pe: channels in a word; divides `channels`.
+        pixels: of an image.
+        memory_prefix: path, relative to the RTL folder, that the memory file's name starts with.
+    """
+
+    module: ClassVar[str] = "code_table"
+
+    name: str
+    codes: NDArray[np.int64]
+    element_bits: int
+    result: ElementType
+    channels: int
+    pe: int
+    pixels: int = 1
+    memory_prefix: str = ""
+
+    def __post_init__(self) -> None:
+        check_divides(self.name, "PE", self.pe, "C", self.channels)
+        if self.codes.shape != (1 << self.element_bits,):
+            raise FoldingError(
+                f"{self.name}: wanted {1 << self.element_bits} codes, got {self.codes.shape}"
+            )
+
+    @property
+    def in_bits(self) -> int:
+        return self.pe * self.element_bits
+
+    @property
+    def out_bits(self) -> int:
+        return self.pe * self.result.width_bits
+
+    @property
+    def cycles_per_image(self) -> int:
+        return self.pixels * self.channels // self.pe
+
+    @property
+    def cost(self) -> Cost:
+        lane = sum(_lut4s(column) for column in self._bits.T)
+        return Cost(combs=4 + self.pe * lane)
+
+    @property
+    def parameters(self) -> Mapping[str, Parameter]:
+        return {
+            "Pe": self.pe,
+            "InBits": self.element_bits,
+            "OutBits": self.result.width_bits,
+            "TableFile": self._table_file,
+        }
+
+    @property
+    def memories(self) -> Mapping[str, str]:
+        return {self._table_file: hex_words(self._bits)}
+
+    @property
+    def _bits(self) -> NDArray[np.uint8]:
+        bits = (self.codes[:, None] >> np.arange(self.result.width_bits)) & 1
+        return bits.astype(np.uint8)
+
+    @property
+    def _table_file(self) -> str:
+        return f"{self.memory_prefix}codes.mem"
+
+
+def _lut4s(column: NDArray[np.uint8]) -> int:
+    """LUT4s of a function, given its values (2**n,): cut at its highest input until they fit."""
+    index = np.arange(len(column))
+    weights = 1 << np.arange(len(column).bit_length() - 1)
+    inputs = [weight for weight in weights if (column != column[index ^ weight]).any()]
+    if len(inputs) <= 4:
+        return int(len(inputs) > 1)
+    halves = column.reshape(-1, 2, inputs[-1])
+    return 1 + _lut4s(halves[:, 0].reshape(-1)) + _lut4s(halves[:, 1].reshape(-1))

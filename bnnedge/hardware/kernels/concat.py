@@ -1,0 +1,60 @@
+"""`concat`: the channels of two streams side by side."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import ClassVar
+
+from bnnedge.cost import Cost, index_bits
+from bnnedge.errors import FoldingError
+from bnnedge.hardware.kernels.base import Kernel, Parameter
+
+
+@dataclass(frozen=True, kw_only=True)
+class ConcatKernel(Kernel):
+    """`concat`: for every pixel the words of a, then those of b.
+
+    Attributes:
+        width_bits: of a word.
+        a_words: words of a pixel that come from a.
+        b_words: words of a pixel that come from b.
+        pixels: of an image.
+    """
+
+    module: ClassVar[str] = "concat"
+    ports_in: ClassVar[tuple[str, ...]] = ("a", "b")
+
+    width_bits: int
+    a_words: int
+    b_words: int
+    pixels: int
+
+    def __post_init__(self) -> None:
+        if min(self.a_words, self.b_words) < 1:
+            raise FoldingError(
+                f"{self.module}: wanted at least one word of each input, got {self.a_words}"
+                f" and {self.b_words}"
+            )
+
+    @property
+    def widths_in(self) -> tuple[int, ...]:
+        return (self.width_bits, self.width_bits)
+
+    @property
+    def in_bits(self) -> int:
+        return sum(self.widths_in)
+
+    @property
+    def out_bits(self) -> int:
+        return self.width_bits
+
+    @property
+    def cycles_per_image(self) -> int:
+        return self.pixels * (self.a_words + self.b_words)
+
+    @property
+    def cost(self) -> Cost:
+        return Cost(combs=3 + 2 * index_bits(self.a_words + self.b_words) + self.width_bits)
+
+    @property
+    def parameters(self) -> Mapping[str, Parameter]:
+        return {"Width": self.width_bits, "AWords": self.a_words, "BWords": self.b_words}

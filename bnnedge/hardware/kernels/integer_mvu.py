@@ -1,0 +1,74 @@
+"""`integer_mvu`: a matrix-vector unit on integers."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import ClassVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+from bnnedge.cost import (
+    carry_chain,
+    ceil_div,
+)
+from bnnedge.dataflow import ElementType, IntegerMvu
+from bnnedge.dataflow.streams import signed_type
+from bnnedge.hardware.kernels.base import Parameter
+from bnnedge.hardware.kernels.mvu_fold import FOLDED, MvuKernel
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class IntegerMvuKernel(MvuKernel):
+    """`integer_mvu`: a Dataflow's `IntegerMvu`, folded.
+
+    Attributes:
+        element: type of the inputs.
+    """
+
+    module: ClassVar[str] = "integer_mvu"
+    submodules: ClassVar[tuple[str, ...]] = ("signed_sum", *FOLDED)
+
+    node: IntegerMvu
+    element: ElementType
+
+    @property
+    def accumulator_bits(self) -> int:
+        return signed_type(self.node.accumulator_limit(self.element)).width_bits
+
+    @property
+    def in_bits(self) -> int:
+        return self.simd * self.element.width_bits
+
+    @property
+    def parameters(self) -> Mapping[str, Parameter]:
+        return {
+            **super().parameters,
+            "ElementBits": self.element.width_bits,
+            "Signed": int(self.element.signed),
+        }
+
+    @property
+    def _sum_combs(self) -> float:
+        bits = self.element.width_bits + (not self.element.signed)
+        flips = self.simd * bits
+        nodes = self.simd
+        adders = carry_chain(self._total_bits)
+        while nodes > 1:
+            bits += 1
+            adders += nodes // 2 * carry_chain(bits)
+            nodes = ceil_div(nodes, 2)
+        return 1.15 * (adders + flips)
+
+    @property
+    def _total_bits(self) -> int:
+        limit = self.node.accumulator_limit(self.element)
+        # The unit's sums are less than the dot products by up to MW, and so are its thresholds.
+        bits = signed_type(limit + self.node.mw + 1).width_bits
+        return bits if self.thresholded else self.accumulator_bits
+
+    @property
+    def _table(self) -> NDArray[np.int64]:
+        minus_ones: NDArray[np.int64] = np.sum(1 - self.node.weights, axis=1, dtype=np.int64)
+        if self.node.thresholds is not None:
+            minus_ones = self.node.thresholds.astype(np.int64) - minus_ones
+        return minus_ones[None, None]

@@ -1,0 +1,208 @@
+"""`multi_threshold`: integers to codes of k bits, by search."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import ClassVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+from bnnedge.cost import Cost, carry_chain, index_bits, rom
+from bnnedge.dataflow import ElementType
+from bnnedge.dataflow.nodes.multi_threshold import MOST_THRESHOLDS
+from bnnedge.errors import FoldingError
+from bnnedge.hardware.kernels.base import MOST_LANES, Kernel, Parameter, check_divides
+from bnnedge.hardware.kernels.code_table import CodeTableKernel
+from bnnedge.hardware.kernels.memory import hex_words
+
+_MOST_TABLE_BITS = 8  # up to here, any table is smaller than the search for it
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class MultiThresholdKernel(Kernel):
+    """`multi_threshold`: how many thresholds an integer reaches, from `low` on.
+
+    Attributes:
+        name: of the node, for messages.
+        thresholds: int32 (C, L), ascending along L, for C channels; (1, L): all channels' own.
+        invert: bool (C,): the code falls where the integer rises, from low + L on.
+        low: the least code.
+        element_bits: of the inputs, two's complement.
+        result: type of the codes.
+        pe: channels in a word; divides C.
+        pixels: of an image.
+        memory_prefix: path, relative to the RTL folder, that the memory files' names start with.
+    """
+
+    module: ClassVar[str] = "multi_threshold"
+
+    name: str
+    thresholds: NDArray[np.int32]
+    invert: NDArray[np.bool_]
+    low: int
+    element_bits: int
+    result: ElementType
+    pe: int
+    pixels: int = 1
+    memory_prefix: str = ""
+
+    def __post_init__(self) -> None:
+        rows, levels = self.thresholds.shape
+        check_divides(self.name, "PE", self.pe, "C", self._channels)
+        if self.pe > MOST_LANES:
+            raise FoldingError(f"{self.name}: wanted PE up to {MOST_LANES}, got {self.pe}")
+        if rows not in (1, self._channels) or not 1 <= levels <= MOST_THRESHOLDS:
+            raise FoldingError(
+                f"{self.name}: wanted 1 to {MOST_THRESHOLDS} thresholds for each of"
+                f" {self._channels} channels or for all, got {self.thresholds.shape}"
+            )
+        if (np.diff(self.thresholds.astype(np.int64)) < 0).any():
+            raise FoldingError(f"{self.name}: wanted ascending thresholds")
+        if self.low < self.result.smallest or self.low + levels > self.result.largest:
+            raise FoldingError(
+                f"{self.name}: wanted a type for codes {self.low} ... {self.low + levels},"
+                f" got {self.result}"
+            )
+
+    @property
+    def in_bits(self) -> int:
+        return self.pe * self.element_bits
+
+    @property
+    def out_bits(self) -> int:
+        return self.pe * self.result.width_bits
+
+    @property
+    def cycles_per_image(self) -> int:
+        return self.pixels * self._channels // self.pe
+
+    @property
+    def cost(self) -> Cost:
+        folds = self._channels // self.pe
+        rows = 1 if self._shared else folds
+        lane = Cost()
+        for stage in range(self._stages):
+            lane += rom(rows << stage, self._threshold_bits)
+            lane += Cost(combs=1.5 + carry_chain(self._threshold_bits))
+        cost = Cost(combs=10)
+        if self.invert.any():
+            cost += rom(folds, self.pe)
+            lane += Cost(combs=self._stages)
+        if folds > 1 and (not self._shared or self.invert.any()):
+            cost += Cost(combs=2 * index_bits(folds))
+        return sum((lane for _ in range(self.pe)), cost)
+
+    @property
+    def parameters(self) -> Mapping[str, Parameter]:
+        return {
+            "Channels": self._channels,
+            "Pe": self.pe,
+            "InBits": self.element_bits,
+            "OutBits": self.result.width_bits,
+            "Thresholds": self.thresholds.shape[1],
+            "ThresholdBits": self._threshold_bits,
+            "Low": self.low,
+            "Shared": int(self._shared),
+            "TableFile": self._table_file,
+            "InvertFile": self._invert_file if self.invert.any() else "",
+        }
+
+    @property
+    def memories(self) -> Mapping[str, str]:
+        table = self._filled
+        words = {}
+        for lane in range(1 if self._shared else self.pe):
+            for stage in range(self._stages):
+                step = 1 << (self._stages - stage)
+                values = table[lane :: self.pe, step // 2 - 1 :: step].reshape(-1, 1)
+                bits = (values >> np.arange(self._threshold_bits)) & 1
+                words[f"{self._table_file}_{stage}_{lane:03}.mem"] = hex_words(
+                    bits.astype(np.uint8)
+                )
+        if self.invert.any():
+            words[self._invert_file] = hex_words(self.invert.astype(np.uint8).reshape(-1, self.pe))
+        return words
+
+    @property
+    def _channels(self) -> int:
+        return len(self.invert)
+
+    @property
+    def _shared(self) -> bool:
+        return len(self._filled) == 1
+
+    @property
+    def _stages(self) -> int:
+        return int(self.thresholds.shape[1]).bit_length()
+
+    @property
+    def _element(self) -> ElementType:
+        return ElementType(width_bits=self.element_bits, signed=True)
+
+    @property
+    def _filled(self) -> NDArray[np.int64]:
+        """2**stages − 1 thresholds for each channel, or (1, …) where all have the same.
+
+        Beyond an element's range all are alike.
+        """
+        missing = (1 << self._stages) - 1 - self.thresholds.shape[1]
+        unreachable = self._element.largest + 1
+        table = self.thresholds.astype(np.int64).clip(self._element.smallest, unreachable)
+        table = table[:1] if (table == table[0]).all() else table
+        return np.pad(table, ((0, 0), (0, missing)), constant_values=unreachable)
+
+    @property
+    def _threshold_bits(self) -> int:
+        return self.element_bits + bool((self._filled > self._element.largest).any())
+
+    @property
+    def _table_file(self) -> str:
+        return f"{self.memory_prefix}thresholds"
+
+    @property
+    def _invert_file(self) -> str:
+        return f"{self.memory_prefix}invert.mem"
+
+
+def multi_threshold_kernel(
+    *,
+    name: str,
+    thresholds: NDArray[np.int32],
+    invert: NDArray[np.bool_],
+    low: int,
+    element_bits: int,
+    result: ElementType,
+    pe: int,
+    pixels: int = 1,
+    memory_prefix: str = "",
+) -> MultiThresholdKernel | CodeTableKernel:
+    """The cheaper kernel that does it; for the arguments see `MultiThresholdKernel`."""
+    search = MultiThresholdKernel(
+        name=name,
+        thresholds=thresholds,
+        invert=invert,
+        low=low,
+        element_bits=element_bits,
+        result=result,
+        pe=pe,
+        pixels=pixels,
+        memory_prefix=memory_prefix,
+    )
+    if element_bits > _MOST_TABLE_BITS:
+        return search
+    values = np.arange(1 << element_bits)
+    values -= (values >> (element_bits - 1)) << element_bits
+    counts = (values >= thresholds[..., None]).sum(axis=1)
+    codes = low + np.where(invert[:, None], thresholds.shape[1] - counts, counts)
+    if (codes != codes[0]).any():
+        return search
+    return CodeTableKernel(
+        name=name,
+        codes=codes[0],
+        element_bits=element_bits,
+        result=result,
+        channels=len(invert),
+        pe=pe,
+        pixels=pixels,
+        memory_prefix=memory_prefix,
+    )

@@ -1,0 +1,156 @@
+"""What both matrix-vector units share: a matrix, folded."""
+
+from abc import abstractmethod
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from bnnedge.cost import (
+    Cost,
+    block_memory,
+    carry_chain,
+    index_bits,
+    lut_rom,
+    ram,
+    rom,
+)
+from bnnedge.dataflow import IntegerMvu, XnorMvu
+from bnnedge.hardware.kernels.base import Kernel, Parameter, check_divides
+from bnnedge.hardware.kernels.memory import hex_words, table_words
+
+# Up to this depth a weight ROM is logic that merges with the XNORs behind it: a synapse's input and
+# the fold index fit one LUT4. A deeper one goes to block RAM.
+LOGIC_ROM_DEPTH = 8
+FOLDED = ("loop_counter", "mvu_fold", "result_stage", "stream_contract")
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class MvuKernel(Kernel):
+    """What both matrix-vector units share: a matrix, folded.
+
+    Attributes:
+        node: weights (MH, MW), thresholds.
+        pe: rows at a time; divides the rows of a group.
+        simd: columns at a time; divides MW.
+        pixels: output pixels of an image.
+        memory_prefix: path, relative to the RTL folder, that the memory files' names start with.
+    """
+
+    node: XnorMvu | IntegerMvu
+    pe: int
+    simd: int
+    pixels: int = 1
+    memory_prefix: str = ""
+
+    def __post_init__(self) -> None:
+        rows = "MH" if self.node.groups == 1 else "MH/groups"
+        check_divides(self.node.name, "PE", self.pe, rows, self.node.mh // self.node.groups)
+        check_divides(self.node.name, "SIMD", self.simd, "MW", self.node.mw)
+
+    @property
+    def neuron_folds(self) -> int:
+        """Folds of one pixel's rows: MH / PE."""
+        return self.node.mh // self.pe
+
+    @property
+    def synapse_folds(self) -> int:
+        """SF = MW / SIMD."""
+        return self.node.mw // self.simd
+
+    @property
+    def replayed_words(self) -> int:
+        """Input words that are taken in one go, before a pause in which they are replayed."""
+        return self.synapse_folds if self.neuron_folds > self.node.groups else 0
+
+    @property
+    @abstractmethod
+    def accumulator_bits(self) -> int:
+        """Width of one dot product on the output stream."""
+
+    @property
+    @abstractmethod
+    def _total_bits(self) -> int:
+        """Width of what is compared with a threshold, or corrected."""
+
+    @property
+    @abstractmethod
+    def _table(self) -> NDArray[np.int64] | None:
+        """Thresholds or corrections (row classes, column classes, MH), if there are any."""
+
+    @property
+    def thresholded(self) -> bool:
+        """Whether bits come out."""
+        return self.node.thresholds is not None
+
+    @property
+    def weight_bits(self) -> int:
+        """Bits of weights and thresholds kept on chip."""
+        table = self._table
+        entries = 0 if table is None else table.size
+        return self.node.weights.size + entries * (self._total_bits + self.thresholded)
+
+    @property
+    def out_bits(self) -> int:
+        return self.pe * (1 if self.thresholded else self.accumulator_bits)
+
+    @property
+    def cycles_per_image(self) -> int:
+        return self.pixels * self.neuron_folds * self.synapse_folds
+
+    @property
+    def parameters(self) -> Mapping[str, Parameter]:
+        return {
+            "MatrixWidth": self.node.mw,
+            "MatrixHeight": self.node.mh,
+            "Groups": self.node.groups,
+            "Pe": self.pe,
+            "Simd": self.simd,
+            "Thresholded": int(self.thresholded),
+            "BlockRom": int(self.neuron_folds * self.synapse_folds > LOGIC_ROM_DEPTH),
+            "WeightFile": self._weight_file,
+            "TableFile": "" if self._table is None else self._table_file,
+        }
+
+    @property
+    def memories(self) -> Mapping[str, str]:
+        folded = self.node.weights.reshape(
+            self.neuron_folds, self.pe, self.synapse_folds, self.simd
+        ).transpose(0, 2, 1, 3)
+        words = {self._weight_file: hex_words(folded.reshape(-1, self.pe * self.simd))}
+        table = self._table
+        if table is not None:
+            words[self._table_file] = table_words(
+                table, self.node.invert, pe=self.pe, total_bits=self._total_bits
+            )
+        return words
+
+    @property
+    @abstractmethod
+    def _sum_combs(self) -> float:
+        """COMB of a row's adders, the accumulator among them."""
+
+    @property
+    def cost(self) -> Cost:
+        depth = self.neuron_folds * self.synapse_folds
+        memory = block_memory if depth > LOGIC_ROM_DEPTH else lut_rom
+        cost = memory(depth, self.pe * self.simd)
+        if self.replayed_words > 1:
+            cost += ram(self.replayed_words, self.in_bits)
+        cost += Cost(combs=self.pe * self._sum_combs)
+        table = self._table
+        if table is not None:
+            entry_bits = self._total_bits + self.thresholded
+            cost += rom(table.size // self.pe, self.pe * entry_bits)
+            cost += Cost(combs=1.5 * self.pe * carry_chain(self._total_bits))
+        counters = index_bits(depth) + index_bits(self.synapse_folds)
+        return cost + Cost(combs=19 + 2.1 * counters)
+
+    @property
+    def _weight_file(self) -> str:
+        return f"{self.memory_prefix}weights.mem"
+
+    @property
+    def _table_file(self) -> str:
+        return f"{self.memory_prefix}{'thresholds' if self.thresholded else 'corrections'}.mem"

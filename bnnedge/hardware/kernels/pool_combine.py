@@ -1,0 +1,113 @@
+"""What both pools share: what becomes of a window."""
+
+from abc import abstractmethod
+from collections.abc import Mapping
+from dataclasses import dataclass
+from enum import Enum
+
+import numpy as np
+from numpy.typing import NDArray
+
+from bnnedge.cost import (
+    Cost,
+    carry_chain,
+    lut_rom,
+)
+from bnnedge.dataflow import ElementType, MaxPool, SumPool, Window
+from bnnedge.hardware.kernels.base import Kernel, Parameter, check_divides
+from bnnedge.hardware.kernels.memory import hex_words
+
+
+class PoolKind(Enum):
+    """What a pool makes of a window."""
+
+    BITS = "OR or AND of bits"
+    SUM = "sum of two's complement integers"
+    SIGNED_MAX = "largest two's complement integer"
+    UNSIGNED_MAX = "largest unsigned integer"
+
+    @classmethod
+    def of(cls, node: MaxPool | SumPool, element: ElementType) -> "PoolKind":
+        """The kind of a node whose input is of type `element`."""
+        if isinstance(node, SumPool):
+            return cls.SUM
+        if node.conjunction is not None:
+            return cls.BITS
+        return cls.SIGNED_MAX if element.signed else cls.UNSIGNED_MAX
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class WindowPoolKernel(Kernel):
+    """What both pools share.
+
+    Attributes:
+        name: of the node.
+        kind: what becomes of a window.
+        window: kernel, stride, dilation and padding.
+        shape: (H, W, C) of the input.
+        conjunction: bool (C,), AND instead of OR, for a pool on bits; else None.
+        element_bits: bits of an element.
+        result_bits: bits of a pooled element.
+        lanes: channels in a word; divides C.
+        memory_prefix: path, relative to the RTL folder, that the memory file's name starts with.
+    """
+
+    name: str
+    kind: PoolKind
+    window: Window
+    shape: tuple[int, int, int]
+    conjunction: NDArray[np.bool_] | None
+    element_bits: int
+    result_bits: int
+    lanes: int
+    memory_prefix: str = ""
+
+    def __post_init__(self) -> None:
+        check_divides(self.name, "lanes", self.lanes, "C", self.shape[2])
+
+    @property
+    def in_bits(self) -> int:
+        return self.lanes * self.element_bits
+
+    @property
+    def out_bits(self) -> int:
+        return self.lanes * self.result_bits
+
+    @property
+    @abstractmethod
+    def _geometry(self) -> Mapping[str, Parameter]:
+        """Parameters about the window."""
+
+    @property
+    def parameters(self) -> Mapping[str, Parameter]:
+        maximum = {"Max": 1, "Signed": int(self.kind is PoolKind.SIGNED_MAX)}
+        return {
+            "Sum": int(self.kind is PoolKind.SUM),
+            **(maximum if self._is_maximum else {}),
+            "ElementBits": self.element_bits,
+            "ResultBits": self.result_bits,
+            "Channels": self.shape[2],
+            "Lanes": self.lanes,
+            **self._geometry,
+            "ConjunctionFile": next(iter(self.memories), ""),
+        }
+
+    @property
+    def _is_maximum(self) -> bool:
+        return self.kind in (PoolKind.SIGNED_MAX, PoolKind.UNSIGNED_MAX)
+
+    @property
+    def _combine_cost(self) -> Cost:
+        """Adders, comparators and multiplexers, or the table of which channels are ANDed."""
+        if self.conjunction is None:
+            chosen = self.result_bits if self._is_maximum else 0
+            return Cost(combs=self.lanes * (carry_chain(self.result_bits) + chosen))
+        table = lut_rom(self.shape[2] // self.lanes, self.lanes)
+        return table if self.conjunction.any() else Cost()
+
+    @property
+    def memories(self) -> Mapping[str, str]:
+        if self.conjunction is None or not self.conjunction.any():
+            return {}
+        words = self.conjunction.astype(np.uint8).reshape(-1, self.lanes)
+        return {f"{self.memory_prefix}conjunction.mem": hex_words(words)}

@@ -1,0 +1,81 @@
+"""`score_table`: accumulators to scores that order as floats do."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import ClassVar
+
+import numpy as np
+
+from bnnedge.cost import Cost, carry_chain, index_bits, rom
+from bnnedge.dataflow import ElementType, ScoreTable
+from bnnedge.errors import FoldingError
+from bnnedge.hardware.kernels.base import MOST_LANES, Kernel, Parameter, check_divides
+from bnnedge.hardware.kernels.memory import hex_words
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class ScoreTableKernel(Kernel):
+    """`score_table`: a Dataflow's `ScoreTable`, `pe` classes at a time.
+
+    Attributes:
+        node: scores (K, S).
+        element: type of the accumulators.
+        pe: classes in a word; divides K.
+        memory_prefix: path, relative to the RTL folder, that the memory files' names start with.
+    """
+
+    module: ClassVar[str] = "score_table"
+
+    node: ScoreTable
+    element: ElementType
+    pe: int
+    memory_prefix: str = ""
+
+    def __post_init__(self) -> None:
+        check_divides(self.node.name, "PE", self.pe, "K", len(self.node.scores))
+        if self.pe > MOST_LANES:
+            raise FoldingError(f"{self.node.name}: wanted PE up to {MOST_LANES}, got {self.pe}")
+
+    @property
+    def in_bits(self) -> int:
+        return self.pe * self.element.width_bits
+
+    @property
+    def out_bits(self) -> int:
+        return self.pe * self.node.element.width_bits
+
+    @property
+    def cycles_per_image(self) -> int:
+        return len(self.node.scores) // self.pe
+
+    @property
+    def cost(self) -> Cost:
+        words = self.node.scores.size // self.pe
+        bits = index_bits(words)
+        cost = Cost(combs=10)
+        if self.cycles_per_image > 1:
+            cost += Cost(combs=1.5 * bits + self.pe * carry_chain(bits))
+        lane = rom(words, self.node.element.width_bits)
+        return sum((lane for _ in range(self.pe)), cost)
+
+    @property
+    def parameters(self) -> Mapping[str, Parameter]:
+        return {
+            "Elements": len(self.node.scores),
+            "Pe": self.pe,
+            "ElementBits": self.element.width_bits,
+            "Reach": -self.node.low,
+            "Step": self.node.step,
+            "ScoreBits": self.node.element.width_bits,
+            "TableFile": f"{self.memory_prefix}scores",
+        }
+
+    @property
+    def memories(self) -> Mapping[str, str]:
+        bits = (self.node.scores[..., None] >> np.arange(self.node.element.width_bits)) & 1
+        return {
+            f"{self.memory_prefix}scores_{lane:03}.mem": hex_words(
+                bits[lane :: self.pe].reshape(-1, bits.shape[-1]).astype(np.uint8)
+            )
+            for lane in range(self.pe)
+        }

@@ -1,0 +1,49 @@
+"""`stream_fifo`: words that wait."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import ClassVar
+
+from bnnedge.cost import Cost, index_bits, ram
+from bnnedge.errors import FoldingError
+from bnnedge.hardware.kernels.base import Kernel, Parameter
+
+
+@dataclass(frozen=True, kw_only=True)
+class StreamFifoKernel(Kernel):
+    """`stream_fifo`: `depth_words` words of `width_bits`; an image has `image_words`."""
+
+    module: ClassVar[str] = "stream_fifo"
+
+    width_bits: int
+    depth_words: int
+    image_words: int
+
+    def __post_init__(self) -> None:
+        if self.depth_words < 2 or self.width_bits < 1:
+            raise FoldingError(f"{self.module}: wanted a depth of at least 2 words, got {self}")
+
+    @property
+    def in_bits(self) -> int:
+        return self.width_bits
+
+    @property
+    def out_bits(self) -> int:
+        return self.width_bits
+
+    @property
+    def cycles_per_image(self) -> int:
+        return self.image_words
+
+    @property
+    def cost(self) -> Cost:
+        if self.depth_words == 2:
+            return Cost(combs=8 + self.width_bits)
+        memory = ram(self.depth_words, self.width_bits)
+        # Block RAM is read a cycle late; what was written in that cycle goes around it.
+        bypass = (20 + 2 * self.width_bits) * bool(memory.block_rams)
+        return memory + Cost(combs=4 + 6.2 * index_bits(self.depth_words) + bypass)
+
+    @property
+    def parameters(self) -> Mapping[str, Parameter]:
+        return {"Width": self.width_bits, "Depth": self.depth_words}

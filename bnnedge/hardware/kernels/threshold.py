@@ -1,0 +1,81 @@
+"""`threshold`: integers to bits."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import ClassVar
+
+import numpy as np
+
+from bnnedge.cost import (
+    Cost,
+    carry_chain,
+    rom,
+)
+from bnnedge.dataflow import ElementType, Threshold
+from bnnedge.hardware.kernels.base import Kernel, Parameter, check_divides
+from bnnedge.hardware.kernels.memory import table_words
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class ThresholdKernel(Kernel):
+    """`threshold`: a Dataflow's `Threshold`, `pe` channels at a time.
+
+    Attributes:
+        node: thresholds and invert flags (C,).
+        element: type of the inputs.
+        pe: channels in a word; divides C.
+        pixels: of an image.
+        memory_prefix: path, relative to the RTL folder, that the memory file's name starts with.
+    """
+
+    module: ClassVar[str] = "threshold"
+    submodules: ClassVar[tuple[str, ...]] = ("result_stage", "stream_contract")
+
+    node: Threshold
+    element: ElementType
+    pe: int
+    pixels: int = 1
+    memory_prefix: str = ""
+
+    def __post_init__(self) -> None:
+        check_divides(self.node.name, "PE", self.pe, "C", len(self.node.thresholds))
+
+    @property
+    def in_bits(self) -> int:
+        return self.pe * self.element.width_bits
+
+    @property
+    def out_bits(self) -> int:
+        return self.pe
+
+    @property
+    def cycles_per_image(self) -> int:
+        return self.pixels * len(self.node.thresholds) // self.pe
+
+    @property
+    def cost(self) -> Cost:
+        channels, bits = len(self.node.thresholds), self.element.width_bits + 1
+        compare = Cost(combs=10 + 1.5 * self.pe * carry_chain(bits))
+        return compare + rom(channels // self.pe, self.pe * (bits + 1))
+
+    @property
+    def parameters(self) -> Mapping[str, Parameter]:
+        return {
+            "Channels": len(self.node.thresholds),
+            "Pe": self.pe,
+            "ElementBits": self.element.width_bits,
+            "Signed": int(self.element.signed),
+            "TableFile": f"{self.memory_prefix}thresholds.mem",
+        }
+
+    @property
+    def memories(self) -> Mapping[str, str]:
+        # Beyond the element's range all thresholds are alike: always reached, or never.
+        reachable = self.node.thresholds.clip(self.element.smallest, self.element.largest + 1)
+        table = table_words(
+            reachable.astype(np.int64)[None, None],
+            self.node.invert,
+            pe=self.pe,
+            total_bits=self.element.width_bits + 1,
+        )
+        return {f"{self.memory_prefix}thresholds.mem": table}

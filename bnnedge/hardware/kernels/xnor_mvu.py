@@ -1,0 +1,104 @@
+"""`xnor_mvu`: a matrix-vector unit on ±1."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import ClassVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+from bnnedge.cost import (
+    carry_chain,
+    ceil_div,
+    index_bits,
+)
+from bnnedge.dataflow import XnorMvu
+from bnnedge.dataflow.nodes.xnor_mvu import accumulator_type
+from bnnedge.hardware.kernels.base import Parameter
+from bnnedge.hardware.kernels.memory import index_words
+from bnnedge.hardware.kernels.mvu_fold import FOLDED, MvuKernel
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class XnorMvuKernel(MvuKernel):
+    """`xnor_mvu`: a Dataflow's `XnorMvu`, folded."""
+
+    module: ClassVar[str] = "xnor_mvu"
+    submodules: ClassVar[tuple[str, ...]] = ("popcount", *FOLDED)
+
+    node: XnorMvu
+
+    @property
+    def accumulator_bits(self) -> int:
+        return accumulator_type(self.node.mw).width_bits
+
+    @property
+    def in_bits(self) -> int:
+        return self.simd
+
+    @property
+    def parameters(self) -> Mapping[str, Parameter]:
+        rows, columns, _ = self._classes
+        classes: dict[str, Parameter] = {
+            "OutHeight": len(rows),
+            "OutWidth": len(columns),
+            "RowClasses": int(rows.max()) + 1,
+            "ColumnClasses": int(columns.max()) + 1,
+            "RowFile": self._file("rows") if self._bordered else "",
+            "ColumnFile": self._file("columns") if self._bordered else "",
+        }
+        corrected = {"Corrected": int(self.node.correction is not None)}
+        return {**super().parameters, **corrected, **classes}
+
+    @property
+    def memories(self) -> Mapping[str, str]:
+        if not self._bordered:
+            return super().memories
+        rows, columns, _ = self._classes
+        return {
+            **super().memories,
+            self._file("rows"): index_words(rows),
+            self._file("columns"): index_words(columns),
+        }
+
+    @property
+    def _sum_combs(self) -> float:
+        # The rows of popcount.sv for ECP5: so many adders of so many bits in a chain.
+        leaves = ceil_div(self.simd, 4)
+        rows = [(leaves, 1)]
+        for level in range(1, index_bits(leaves) + 1):
+            rows.append((ceil_div(leaves, 1 << (level - 1)) // 2, level + 1))
+        rows.append((1, index_bits(self.node.mw + 1)))
+        return 1.1 * sum(carry_chain(adders * (bits + 1) + 1) for adders, bits in rows)
+
+    @property
+    def _total_bits(self) -> int:
+        # A threshold is in [0, MW + 1].
+        return (self.node.mw + 1).bit_length() if self.thresholded else self.accumulator_bits
+
+    @property
+    def _table(self) -> NDArray[np.int64] | None:
+        values = self.node.thresholds if self.thresholded else self.node.correction
+        if values is None:
+            return None
+        return values.reshape(-1, self.node.mh).astype(np.int64)[self._classes[2]]
+
+    @property
+    def _classes(self) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.int64]]:
+        """Class of each row (OH,), of each column (OW,), and the border class of both."""
+        border = np.zeros((1, 1), np.int32) if self.node.border is None else self.node.border
+        border = border.reshape(1, 1) if border.ndim == 0 else border
+        row, rows = np.unique(border, axis=0, return_index=True, return_inverse=True)[1:]
+        column, columns = np.unique(border, axis=1, return_index=True, return_inverse=True)[1:]
+        return (
+            rows.reshape(-1).astype(np.int64),
+            columns.reshape(-1).astype(np.int64),
+            border[np.ix_(row, column)].astype(np.int64),
+        )
+
+    @property
+    def _bordered(self) -> bool:
+        return self._classes[2].size > 1
+
+    def _file(self, what: str) -> str:
+        return f"{self.memory_prefix}{what}.mem"
