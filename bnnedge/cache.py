@@ -4,6 +4,7 @@ An entry is the folder `<key>.<digest>`: `key` stands for what it was built from
 files in it. One that was damaged or altered is not what its name says, and is built again.
 """
 
+import functools
 import hashlib
 import os
 import re
@@ -167,7 +168,19 @@ def _remove(path: Path) -> None:
 def _content(entry: Path) -> str:
     """32 hex digits over the files in an entry and their places."""
     files = sorted(path for path in entry.rglob("*") if path.is_file())
-    return digest([str(path.relative_to(entry)) for path in files], files)
+    return _digest_of(entry, tuple((path, _state(path)) for path in files))
+
+
+def _state(path: Path) -> tuple[int, int, int, int]:
+    """What no write to a file leaves as it was."""
+    found = path.stat()
+    return found.st_dev, found.st_ino, found.st_size, found.st_ctime_ns
+
+
+@functools.lru_cache(maxsize=64)  # the precompiled runtime has 70 MB, and every model asks for it
+def _digest_of(entry: Path, files: tuple[tuple[Path, tuple[int, int, int, int]], ...]) -> str:
+    paths = [path for path, _ in files]
+    return digest([str(path.relative_to(entry)) for path in paths], paths)
 
 
 def digest(*parts: object) -> str:

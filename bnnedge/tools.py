@@ -5,6 +5,7 @@ import functools
 import importlib.metadata
 import os
 import re
+import select
 import shutil
 import subprocess
 import sys
@@ -229,11 +230,17 @@ def _wait(
     """Exit status of `child`, whose output `log` is handed on line by line meanwhile."""
     end = time.monotonic() + timeout_s
     begun = ""
-    with log.open(errors="replace", encoding="utf-8") as output:
+    ended = select.poll()
+    with (
+        log.open(errors="replace", encoding="utf-8") as output,
+        open(os.pidfd_open(child.pid), "rb", buffering=0) as process,  # noqa: PTH123
+    ):
+        # `Popen.wait` with a time-out sleeps for up to 50 ms after the end.
+        ended.register(process, select.POLLIN)
         while True:
             left = end - time.monotonic()
-            with contextlib.suppress(subprocess.TimeoutExpired):
-                child.wait(timeout=max(0.0, min(_POLL_S, left)))
+            ended.poll(1000 * max(0.0, min(_POLL_S, left)))
+            child.poll()
             *lines, begun = (begun + output.read()).split("\n")
             for line in lines:
                 on_line(line)

@@ -4,6 +4,7 @@ import re
 import shutil
 import threading
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -31,6 +32,15 @@ def source(tmp_path: Path) -> Path:
     return Path(shutil.copy(SV / "passthrough.sv", tmp_path))
 
 
+@pytest.fixture
+def own_cache(tmp_path: Path, cache: Path) -> Path:
+    """One that no other test writes to, with Verilator's runtime in it."""
+    model(SV / "passthrough.sv", cache).compile()
+    for runtime in cache.glob("runtime-*/"):
+        shutil.copytree(runtime, tmp_path / "cache" / runtime.name)
+    return tmp_path / "cache"
+
+
 def test_equal_content_is_compiled_once_wherever_it_lies(
     source: Path, cache: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -48,11 +58,27 @@ def test_another_source_or_parameter_is_another_model(source: Path, cache: Path)
     assert inverted.run(np.array([[5]], np.uint8), 1).outputs.tolist() == [[250]]
 
 
-def test_two_that_compile_the_same_at_once_both_get_it(source: Path, cache: Path) -> None:
+def test_a_model_takes_the_precompiled_header(
+    source: Path, cache: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Where it does not, g++ parses the header anew and takes twice as long, without a word."""
+    run, marks = tools.run, []
+
+    def listing(argv: list[str], *, log: Path, **options: Any) -> None:
+        run([*argv, "-H"], log=log, **options) if "-c" in argv else run(argv, log=log, **options)
+        lines = log.read_text().splitlines()
+        marks.extend(line[0] for line in lines if line.endswith("runtime.h.gch"))
+
+    monkeypatch.setattr(tools, "run", listing)
     source.write_text(source.read_text() + "// not yet compiled by any other test\n")
+    model(source, cache).compile()
+    assert set(marks) == {"!"}
+
+
+def test_two_that_compile_the_same_at_once_both_get_it(source: Path, own_cache: Path) -> None:
     found: list[Path] = []
     threads = [
-        threading.Thread(target=lambda: found.append(model(source, cache).compile()))
+        threading.Thread(target=lambda: found.append(model(source, own_cache).compile()))
         for _ in range(2)
     ]
     for thread in threads:
@@ -60,20 +86,19 @@ def test_two_that_compile_the_same_at_once_both_get_it(source: Path, cache: Path
     for thread in threads:
         thread.join()
     assert len(found) == 2 and found[0] == found[1]
-    assert not list(cache.glob("bnnedge-work-*"))
+    assert not list(own_cache.glob("bnnedge-work-*"))
 
 
 def test_a_source_that_does_not_compile_names_its_line_and_leaves_only_a_log(
-    source: Path, tmp_path: Path, cache: Path
+    source: Path, own_cache: Path
 ) -> None:
     source.write_text(source.read_text().replace("out_valid_o <= 1'b0;", "out_valid_o <= nothing;"))
-    model(SV / "passthrough.sv", cache).compile()
-    before = {path.name for path in cache.iterdir()}
+    before = {path.name for path in own_cache.iterdir()}
     with pytest.raises(ToolFailedError) as caught:
-        model(source, cache).compile()
+        model(source, own_cache).compile()
     assert re.search(r"passthrough\.sv:\d+", str(caught.value))
     assert "'nothing'" in str(caught.value)
-    left = {path.name for path in cache.iterdir()} - before
+    left = {path.name for path in own_cache.iterdir()} - before
     assert len(left) == 1 and left.pop().endswith(".log")
 
 
