@@ -4,6 +4,7 @@ from pathlib import Path
 
 from finn.transformation.fpgadataflow.replace_verilog_relpaths import ReplaceVerilogRelPaths
 from finn.util.basic import make_build_dir
+from onnx import NodeProto
 from qonnx.core.modelwrapper import ModelWrapper
 from qonnx.custom_op.registry import getCustomOp
 from qonnx.transformation.base import Transformation
@@ -12,6 +13,7 @@ from bnnedge.errors import DesignError
 from bnnedge.finn_backend.ops.base import check_node_name
 from bnnedge.finn_backend.verilog import ports_of
 from bnnedge.finn_backend.xsi import CLOCK, RESET
+from bnnedge.verilog import Direction, Port, Stream, instance, module_text, vector
 
 _TOP = "finn_design_wrapper"
 
@@ -33,70 +35,19 @@ class StitchVerilog(Transformation):
         model = model.transform(ReplaceVerilogRelPaths())
         folder = Path(make_build_dir(prefix="stitched_verilog_"))
         wrapper = folder / f"{_TOP}.v"
-        sources: dict[str, None] = {}
-        ends: dict[str, list[tuple[str, int]]] = {"s_axis": [], "m_axis": []}
-        ports, wires, body = ["  input wire ap_clk", "  input wire ap_rst_n"], [], []
-        names: dict[str, str] = {}  # signals by tensor
-        for side, tensors in (("s_axis", model.graph.input), ("m_axis", model.graph.output)):
-            names |= {tensor.name: f"{side}_{index}" for index, tensor in enumerate(tensors)}
         _check_streams(model)
+        design = _Design(model)
         for node in model.graph.node:
-            check_node_name(node.name)
-            instance = getCustomOp(node)
-            if not node.domain.endswith(".rtl") or not instance.get_nodeattr("gen_top_module"):
-                raise DesignError(
-                    f"{node.name}: wanted generated RTL, got {node.op_type}",
-                    remedy="run SpecializeKernels, SpecializeLayers and PrepareIP before",
-                )
-            files = [str(file) for file in instance.get_rtl_file_list(abspath=True)]
-            sources |= dict.fromkeys(files)
-            streams = instance.get_verilog_top_module_intf_names()
-            if streams["aximm"]:
-                raise DesignError(f"{node.name}: wanted streams only, got a memory port")
-            connections = [".ap_clk(ap_clk)", ".ap_rst_n(ap_rst_n)"]
-            for side, tensors in (("s_axis", node.input), ("m_axis", node.output)):
-                for (port, bits), tensor in zip(streams[side], tensors, strict=False):
-                    signal = names.get(tensor)
-                    if signal is None:
-                        signal = names[tensor] = f"stream_{len(names)}"
-                        wires.append(f"  wire {signal}_tvalid, {signal}_tready;")
-                        wires.append(f"  wire [{bits - 1}:0] {signal}_tdata;")
-                    elif signal.startswith(side):
-                        ends[side].append((signal, bits))
-                        ports += _ports(signal, bits)
-                    connections += [
-                        f".{port}_{word.upper()}({signal}_{word})"
-                        for word in ("tvalid", "tready", "tdata")
-                    ]
-            top = instance.get_nodeattr("gen_top_module")
-            texts = [Path(file).read_text(encoding="utf-8") for file in files]
-            there = ports_of(top, texts, clock=CLOCK, reset=RESET)
-            used = {port for port, _ in streams["s_axis"]}
-            idle = [axis for axis in there.inputs if axis.name not in used]
-            tied = [*there.others, *(port for axis in idle for port in (axis.valid, axis.data))]
-            connections += [f".{port}(0)" for port in tied]
-            body.append(f"  {top} i_{node.name} (")
-            body.append(",\n".join(f"    {connection}" for connection in connections))
-            body.append("  );")
-
-        lines = [
-            "// Generated: the nodes of a dataflow design, stream by stream.",
-            f"module {_TOP} (",
-            ",\n".join(ports),
-            ");",
-            *wires,
-            *body,
-            "endmodule",
-            "",
-        ]
-        wrapper.write_text("\n".join(lines), encoding="utf-8")
+            design.add(node)
+        wrapper.write_text(design.text(), encoding="utf-8")
         (folder / "all_verilog_srcs.txt").write_text(
-            "\n".join([*sources, str(wrapper), ""]), encoding="utf-8"
+            "\n".join([*design.sources, str(wrapper), ""]), encoding="utf-8"
         )
         interfaces = {
-            "clk": ["ap_clk"],
-            "rst": ["ap_rst_n"],
-            **{side: sorted(streams, key=_number) for side, streams in ends.items()},
+            "clk": [CLOCK],
+            "rst": [RESET],
+            "s_axis": sorted(design.inputs.items(), key=_number),
+            "m_axis": sorted(design.outputs.items(), key=_number),
             "aximm": [],
             "axilite": [],
         }
@@ -105,6 +56,84 @@ class StitchVerilog(Transformation):
         model.set_metadata_prop("vivado_stitch_ifnames", str(interfaces))
         model.set_metadata_prop("rtlsim_so", "")
         return model, False
+
+
+class _Design:
+    """A module with an instance for every node, and a signal for every stream.
+
+    Attributes:
+        sources: files of the instances' modules, each once, in their order.
+        inputs: widths in bits of the module's input streams, by name.
+        outputs: the same of its output streams.
+    """
+
+    def __init__(self, model: ModelWrapper) -> None:
+        self.sources: dict[str, None] = {}
+        self.inputs: dict[str, int] = {}
+        self.outputs: dict[str, int] = {}
+        self._wires: list[str] = []
+        self._body: list[str] = []
+        self._signals: dict[str, str] = {}  # by tensor
+        for side, tensors in (("s_axis", model.graph.input), ("m_axis", model.graph.output)):
+            self._signals |= {tensor.name: f"{side}_{i}" for i, tensor in enumerate(tensors)}
+
+    def add(self, node: NodeProto) -> None:
+        """Instantiate a node's module. Raises DesignError as `StitchVerilog` says."""
+        check_node_name(node.name)
+        node_op = getCustomOp(node)
+        top = node_op.get_nodeattr("gen_top_module")
+        if not node.domain.endswith(".rtl") or not top:
+            raise DesignError(
+                f"{node.name}: wanted generated RTL, got {node.op_type}",
+                remedy="run SpecializeKernels, SpecializeLayers and PrepareIP before",
+            )
+        files = [str(file) for file in node_op.get_rtl_file_list(abspath=True)]
+        self.sources |= dict.fromkeys(files)
+        streams = node_op.get_verilog_top_module_intf_names()
+        if streams["aximm"]:
+            raise DesignError(f"{node.name}: wanted streams only, got a memory port")
+        connections = {CLOCK: CLOCK, RESET: RESET}
+        for ends, side, tensors in (
+            (self.inputs, "s_axis", node.input),
+            (self.outputs, "m_axis", node.output),
+        ):
+            for (port, bits), tensor in zip(streams[side], tensors, strict=False):
+                signal = self._signal(tensor, bits)
+                if signal.startswith(side):
+                    ends[signal] = bits
+                connections |= Stream.axis(port, upper=True).to(Stream.axis(signal))
+        texts = [Path(file).read_text(encoding="utf-8") for file in files]
+        there = ports_of(top, texts, clock=CLOCK, reset=RESET)
+        used = {port for port, _ in streams["s_axis"]}
+        idle = [axis for axis in there.inputs if axis.name not in used]
+        tied = [*there.others, *(port for axis in idle for port in (axis.valid, axis.data))]
+        self._body += instance(top, node.name, connections | dict.fromkeys(tied, "0"))
+
+    def _signal(self, tensor: str, bits: int) -> str:
+        """The name of a tensor's stream, between nodes or at the module's ends."""
+        if tensor not in self._signals:
+            signal = self._signals[tensor] = f"stream_{len(self._signals)}"
+            stream = Stream.axis(signal)
+            self._wires.append(f"  wire {stream.valid}, {stream.ready};")
+            self._wires.append(f"  wire {vector(bits)} {stream.data};")
+        return self._signals[tensor]
+
+    def text(self) -> str:
+        """The module's Verilog."""
+        ports = [Port(direction=Direction.INPUT, name=name) for name in (CLOCK, RESET)]
+        for ends, direction in (
+            (self.inputs, Direction.INPUT),
+            (self.outputs, Direction.OUTPUT),
+        ):
+            for signal, bits in ends.items():
+                ports += Stream.axis(signal).ports(direction, bits)
+        return module_text(
+            _TOP,
+            ports,
+            [*self._wires, *self._body],
+            comment="Generated: the nodes of a dataflow design, stream by stream.",
+            net="wire",
+        )
 
 
 def _check_streams(model: ModelWrapper) -> None:
@@ -131,12 +160,3 @@ def _check_streams(model: ModelWrapper) -> None:
 
 def _number(stream: tuple[str, int]) -> int:
     return int(stream[0].rpartition("_")[2])
-
-
-def _ports(signal: str, bits: int) -> list[str]:
-    there, back = ("input", "output") if signal.startswith("s_axis") else ("output", "input")
-    return [
-        f"  {there} wire {signal}_tvalid",
-        f"  {back} wire {signal}_tready",
-        f"  {there} wire [{bits - 1}:0] {signal}_tdata",
-    ]

@@ -5,8 +5,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from bnnedge.finn_backend.match_count import MatchCountKernel
-from bnnedge.hardware.core import Placed, Source, Wires, instance_text, placed_text
+from bnnedge.hardware.core import Placed, Source, placed_text, resize_text, stream_between
 from bnnedge.hardware.kernels import SV_FOLDER, ResizeElementsKernel
+from bnnedge.verilog import Direction, Port, Stream, instance, module_text, vector
 
 _OWN_SV_FOLDER = Path(__file__).parent / "sv"
 
@@ -62,110 +63,79 @@ class Hardware:
     def _out_bits(self, source: Source) -> int:
         return self.network[source.kernel].widths_out[source.port]
 
+    def _streams(self) -> list[tuple[str, Direction, int]]:
+        """Name, direction and width of every stream of the node."""
+        ins = [(f"in{i}", Direction.INPUT, part.width_bits) for i, part in enumerate(self.inputs)]
+        outs = [
+            (f"out{i}", Direction.OUTPUT, self._out_bits(source))
+            for i, source in enumerate(self.outputs)
+        ]
+        return [*ins, *outs]
+
     def _axi_text(self, name: str) -> str:
         # Plain Verilog: a block design takes no SystemVerilog module.
-        ins = [(f"in{i}", part.width_bits) for i, part in enumerate(self.inputs)]
-        outs = [(f"out{i}", self._out_bits(source)) for i, source in enumerate(self.outputs)]
-        buses = ":".join(f"{stream}_V" for stream, _ in [*ins, *outs])
+        buses = ":".join(f"{stream}_V" for stream, *_ in self._streams())
         ports = [
-            '  (* X_INTERFACE_INFO = "xilinx.com:signal:clock:1.0 ap_clk CLK" *)\n'
-            f'  (* X_INTERFACE_PARAMETER = "ASSOCIATED_BUSIF {buses}, ASSOCIATED_RESET ap_rst_n"'
-            " *)\n  input  wire ap_clk",
-            '  (* X_INTERFACE_PARAMETER = "POLARITY ACTIVE_LOW" *)\n  input  wire ap_rst_n',
+            _clock_port(
+                "ap_clk",
+                X_INTERFACE_INFO="xilinx.com:signal:clock:1.0 ap_clk CLK",
+                X_INTERFACE_PARAMETER=f"ASSOCIATED_BUSIF {buses}, ASSOCIATED_RESET ap_rst_n",
+            ),
+            _clock_port("ap_rst_n", X_INTERFACE_PARAMETER="POLARITY ACTIVE_LOW"),
         ]
-        connections = [".clk_i(ap_clk)", ".rst_ni(ap_rst_n)"]
+        connections = {"clk_i": "ap_clk", "rst_ni": "ap_rst_n"}
         pads = []
-        for stream, bits in ins:
+        for stream, direction, bits in self._streams():
             padded = _padded(bits)
-            ports += [
-                f"  input  wire {stream}_V_TVALID",
-                f"  output wire {stream}_V_TREADY",
-                f"  input  wire [{padded - 1}:0] {stream}_V_TDATA",
-            ]
-            connections += [
-                f".{stream}_valid_i({stream}_V_TVALID)",
-                f".{stream}_ready_o({stream}_V_TREADY)",
-                f".{stream}_data_i({stream}_V_TDATA[{bits - 1}:0])",
-            ]
-            if padded > bits:
-                pads.append(f"  wire {stream}_unused = ^{stream}_V_TDATA[{padded - 1}:{bits}];")
-        for stream, bits in outs:
-            padded = _padded(bits)
-            ports += [
-                f"  output wire {stream}_V_TVALID",
-                f"  input  wire {stream}_V_TREADY",
-                f"  output wire [{padded - 1}:0] {stream}_V_TDATA",
-            ]
-            connections += [
-                f".{stream}_valid_o({stream}_V_TVALID)",
-                f".{stream}_ready_i({stream}_V_TREADY)",
-                f".{stream}_data_o({stream}_V_TDATA[{bits - 1}:0])",
-            ]
-            if padded > bits:
-                pads.append(f"  assign {stream}_V_TDATA[{padded - 1}:{bits}] = 0;")
-        return "\n".join(
-            [
-                f"// Generated: {name}_kernels between AXI4-Streams.",
-                f"module {name} (",
-                ",\n".join(ports),
-                ");",
-                *pads,
-                f"  {name}_kernels i_kernels (",
-                ",\n".join(f"    {connection}" for connection in connections),
-                "  );",
-                "endmodule",
-                "",
-            ]
+            axis = Stream.axis(f"{stream}_V", upper=True)
+            ports += axis.ports(direction, padded)
+            part = Stream(axis.valid, axis.ready, f"{axis.data}{vector(bits)}")
+            connections |= Stream.port(stream, direction).to(part)
+            if padded == bits:
+                continue
+            rest = f"{axis.data}[{padded - 1}:{bits}]"
+            unused = f"  wire {stream}_unused = ^{rest};"
+            pads.append(unused if direction is Direction.INPUT else f"  assign {rest} = 0;")
+        kernels = f"{name}_kernels"
+        return module_text(
+            name,
+            ports,
+            [*pads, *instance(kernels, "kernels", connections)],
+            comment=f"Generated: {kernels} between AXI4-Streams.",
+            net="wire",
         )
 
     def _kernels_text(self, name: str) -> str:
-        wires: dict[Source, Wires] = {}
-        ports, body = ["  input  logic clk_i", "  input  logic rst_ni"], []
+        ports, body = [_clock_port("clk_i"), _clock_port("rst_ni")], []
+        for stream, direction, bits in self._streams():
+            ports += Stream.port(stream, direction).ports(direction, bits)
+        wires: dict[Source, Stream] = {}
         for index, part in enumerate(self.inputs):
-            stream = f"in{index}"
-            ports += [
-                f"  input  logic {stream}_valid_i",
-                f"  output logic {stream}_ready_o",
-                f"  input  logic [{part.width_bits - 1}:0] {stream}_data_i",
-            ]
-            data = f"{stream}_data_i"
+            stream, wires[in_stream(index)] = (
+                f"in{index}",
+                Stream.port(f"in{index}", Direction.INPUT),
+            )
             if part.resize is not None:
+                taken, data = wires[in_stream(index)], f"{stream}_data"
                 bits = part.resize.elements * part.resize.out_bits
-                body.append(f"  logic [{bits - 1}:0] {stream}_data;")
-                body += instance_text(
-                    part.resize.module,
-                    f"{stream}_resize",
-                    part.resize.parameters,
-                    {"data_i": data, "data_o": f"{stream}_data"},
-                )
-                data = f"{stream}_data"
-            wires[in_stream(index)] = Wires(f"{stream}_valid_i", f"{stream}_ready_o", data)
+                body.append(f"  logic {vector(bits)} {data};")
+                body += resize_text(part.resize, stream, taken.data, data)
+                wires[in_stream(index)] = Stream(taken.valid, taken.ready, data)
         for index, source in enumerate(self.outputs):
-            stream = f"out{index}"
-            ports += [
-                f"  output logic {stream}_valid_o",
-                f"  input  logic {stream}_ready_i",
-                f"  output logic [{self._out_bits(source) - 1}:0] {stream}_data_o",
-            ]
-            wires[source] = Wires(f"{stream}_valid_o", f"{stream}_ready_i", f"{stream}_data_o")
+            wires[source] = Stream.port(f"out{index}", Direction.OUTPUT)
         between = [source for source in self._given() if source not in wires]
         if between:
-            body.append(f"  logic [{len(between) - 1}:0] stream_valid, stream_ready;")
+            body.append(f"  logic {vector(len(between))} stream_valid, stream_ready;")
         for number, source in enumerate(between):
-            body.append(f"  logic [{self._out_bits(source) - 1}:0] data_{number};")
-            wires[source] = Wires.between(number)
+            body.append(f"  logic {vector(self._out_bits(source))} data_{number};")
+            wires[source] = stream_between(number)
         for index, placed in enumerate(self.network):
             body += placed_text(placed, index, wires)
-        return "\n".join(
-            [
-                "// Generated: kernels as instances and wires, nothing else.",
-                f"module {name}_kernels (",
-                ",\n".join(ports),
-                ");",
-                *body,
-                "endmodule",
-                "",
-            ]
+        return module_text(
+            f"{name}_kernels",
+            ports,
+            body,
+            comment="Generated: kernels as instances and wires, nothing else.",
         )
 
     def _given(self) -> Sequence[Source]:
@@ -185,6 +155,10 @@ def sv_file(module: str) -> Path:
     """Where a SystemVerilog module is."""
     own = module == MatchCountKernel.module
     return (_OWN_SV_FOLDER if own else SV_FOLDER) / f"{module}.sv"
+
+
+def _clock_port(name: str, **attributes: str) -> Port:
+    return Port(direction=Direction.INPUT, name=name, attributes=attributes)
 
 
 def _padded(bits: int) -> int:

@@ -4,14 +4,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from bnnedge.design import TOP_MODULE
-from bnnedge.errors import DesignError
-from bnnedge.hardware.kernels import (
-    Kernel,
-    Parameter,
-    ResizeElementsKernel,
-    StreamLastKernel,
-)
-from bnnedge.names import shown
+from bnnedge.hardware.kernels import Kernel, ResizeElementsKernel, StreamLastKernel
+from bnnedge.verilog import Direction, Port, Stream, instance, module_text, vector
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -82,122 +76,78 @@ def core_text(network: Sequence[Placed], last: StreamLastKernel, id_word: int) -
     `stream_ready` is stream i of `streams_of`.
     """
     numbers = {source: index for index, source in enumerate(streams_of(network))}
-    between = len(numbers)
+    first, end = network[0].kernel.widths_in[0], network[-1].widths_out[0]
+    s_axis, m_axis = Stream.axis("s_axis"), Stream.axis("m_axis")
+    ports = [
+        Port(direction=Direction.INPUT, name="clk_i"),
+        Port(direction=Direction.INPUT, name="rst_ni"),
+        *s_axis.ports(Direction.INPUT, first),
+        *m_axis.ports(Direction.OUTPUT, end),
+        Port(direction=Direction.OUTPUT, name="m_axis_tlast"),
+        Port(direction=Direction.OUTPUT, name="id_o", width_bits=32),
+    ]
+    between = vector(len(numbers))
     lines = [
-        "// Generated: the network as kernels between two AXI4-Streams.",
-        f"module {TOP_MODULE} (",
-        "  input  logic clk_i,",
-        "  input  logic rst_ni,",
-        f"  input  logic [{network[0].kernel.widths_in[0] - 1}:0] s_axis_tdata,",
-        "  input  logic s_axis_tvalid,",
-        "  output logic s_axis_tready,",
-        f"  output logic [{network[-1].widths_out[0] - 1}:0] m_axis_tdata,",
-        "  output logic m_axis_tvalid,",
-        "  input  logic m_axis_tready,",
-        "  output logic m_axis_tlast,",
-        "  output logic [31:0] id_o",
-        ");",
         f"  assign id_o = 32'h{id_word:08x};",
         "",
         "  // The streams between the kernels, for whoever watches a simulation.",
-        f"  logic [{between - 1}:0] stream_valid /* verilator public_flat_rd */;",
-        f"  logic [{between - 1}:0] stream_ready /* verilator public_flat_rd */;",
+        f"  logic {between} stream_valid /* verilator public_flat_rd */;",
+        f"  logic {between} stream_ready /* verilator public_flat_rd */;",
     ]
     for source, number in numbers.items():
         width = network[source.kernel].widths_out[source.port]
-        lines.append(f"  logic [{width - 1}:0] data_{number};")
-    wires = {source: Wires.between(number) for source, number in numbers.items()}
-    wires[S_AXIS] = Wires.axis("s_axis")
-    wires[Source(kernel=len(network) - 1)] = Wires.axis("m_axis")
+        lines.append(f"  logic {vector(width)} data_{number};")
+    wires = {source: stream_between(number) for source, number in numbers.items()}
+    wires[S_AXIS] = s_axis
+    wires[Source(kernel=len(network) - 1)] = m_axis
     for index, placed in enumerate(network):
         lines += placed_text(placed, index, wires)
-    lines += instance_text(
+    lines += instance(
         last.module,
         "last",
-        last.parameters,
         {
             "clk_i": "clk_i",
             "rst_ni": "rst_ni",
-            "valid_i": "m_axis_tvalid",
-            "ready_i": "m_axis_tready",
+            "valid_i": m_axis.valid,
+            "ready_i": m_axis.ready,
             "last_o": "m_axis_tlast",
         },
+        parameters=last.parameters,
     )
-    return "\n".join([*lines, "endmodule", ""])
+    return module_text(
+        TOP_MODULE,
+        ports,
+        lines,
+        comment="Generated: the network as kernels between two AXI4-Streams.",
+    )
 
 
-@dataclass(frozen=True)
-class Wires:
-    """Names of the three signals of a stream."""
-
-    valid: str
-    ready: str
-    data: str
-
-    @classmethod
-    def between(cls, number: int) -> "Wires":
-        """Of stream `number` between kernels: bits of two vectors, and `data_<number>`."""
-        return cls(f"stream_valid[{number}]", f"stream_ready[{number}]", f"data_{number}")
-
-    @classmethod
-    def axis(cls, prefix: str) -> "Wires":
-        """Of an AXI4-Stream."""
-        return cls(f"{prefix}_tvalid", f"{prefix}_tready", f"{prefix}_tdata")
+def stream_between(number: int) -> Stream:
+    """Stream `number` between kernels: bits of two vectors, and `data_<number>`."""
+    return Stream(f"stream_valid[{number}]", f"stream_ready[{number}]", f"data_{number}")
 
 
-def placed_text(placed: Placed, index: int, wires: Mapping[Source, Wires]) -> list[str]:
+def placed_text(placed: Placed, index: int, wires: Mapping[Source, Stream]) -> list[str]:
     """Lines that instantiate kernel `index` of a network between the wires of its streams."""
     ports = {"clk_i": "clk_i", "rst_ni": "rst_ni"}
     for port, source in zip(placed.kernel.ports_in, placed.inputs, strict=True):
-        ports[f"{port}_valid_i"] = wires[source].valid
-        ports[f"{port}_ready_o"] = wires[source].ready
-        ports[f"{port}_data_i"] = wires[source].data
+        ports |= Stream.port(port, Direction.INPUT).to(wires[source])
     for port, source in zip(placed.kernel.ports_out, sources_of(index, placed), strict=True):
-        ports[f"{port}_valid_o"] = wires[source].valid
-        ports[f"{port}_ready_i"] = wires[source].ready
-        ports[f"{port}_data_o"] = wires[source].data
+        ports |= Stream.port(port, Direction.OUTPUT).to(wires[source])
+    kernel = placed.kernel
     if placed.resize is None:
-        return instance_text(placed.kernel.module, placed.name, placed.kernel.parameters, ports)
+        return instance(kernel.module, placed.name, ports, parameters=kernel.parameters)
     raw, data = f"raw_{index}", ports["out_data_o"]
+    ports |= {"out_data_o": raw}
     return [
         "",
-        f"  logic [{placed.kernel.out_bits - 1}:0] {raw};",
-        *instance_text(
-            placed.kernel.module,
-            placed.name,
-            placed.kernel.parameters,
-            ports | {"out_data_o": raw},
-        ),
-        *instance_text(
-            placed.resize.module,
-            f"{placed.name}_resize",
-            placed.resize.parameters,
-            {"data_i": raw, "data_o": data},
-        ),
+        f"  logic {vector(kernel.out_bits)} {raw};",
+        *instance(kernel.module, placed.name, ports, parameters=kernel.parameters),
+        *resize_text(placed.resize, placed.name, raw, data),
     ]
 
 
-def instance_text(
-    module: str, name: str, parameters: Mapping[str, Parameter], ports: Mapping[str, str]
-) -> list[str]:
-    """Lines that instantiate `module` as `i_<name>`."""
-    values = {key: sv_string(v) if isinstance(v, str) else str(v) for key, v in parameters.items()}
-    return [
-        "",
-        f"  {module} #(",
-        ",\n".join(f"    .{key}({value})" for key, value in values.items()),
-        f"  ) i_{name} (",
-        ",\n".join(f"    .{key}({value})" for key, value in ports.items()),
-        "  );",
-    ]
-
-
-def sv_string(text: str) -> str:
-    """A string literal of SystemVerilog (IEEE 1800-2017, 5.9).
-
-    Raises:
-        DesignError: it holds a line break or something else that is no text.
-    """
-    if not text.isprintable():
-        raise DesignError(f"wanted a path of printable characters, got {shown(text)}")
-    return '"' + text.replace("\\", "\\\\").replace('"', '\\"') + '"'
+def resize_text(kernel: ResizeElementsKernel, stream: str, before: str, after: str) -> list[str]:
+    """Lines that widen or narrow the elements of a stream's data."""
+    ports = {"data_i": before, "data_o": after}
+    return instance(kernel.module, f"{stream}_resize", ports, parameters=kernel.parameters)

@@ -12,6 +12,8 @@ from bnnedge.simulation import PATTERNS
 from bnnedge.simulation.core import Core, CoreRun
 from bnnedge.verilated.stalls import NO_STALLS, Hold, Stalls
 from bnnedge.verilated.stream import StreamModel, StreamPorts, StreamResult
+from bnnedge.verilog import Direction, Port, instance, module_text
+from bnnedge.verilog import Stream as VerilogStream
 
 
 def everywhere(share: float) -> Stalls:
@@ -123,20 +125,31 @@ def run_branches(
     return np.split(flat, np.cumsum(kernel.widths_out)[:-1], axis=1), result
 
 
+def clock_and_reset() -> list[Port]:
+    return [Port(direction=Direction.INPUT, name=name) for name in ("clk_i", "rst_ni")]
+
+
+def top_text(kernel: Kernel) -> str:
+    """A module around a kernel with its parameters, and its ports."""
+    ports = clock_and_reset()
+    for direction, names, widths in (
+        (Direction.INPUT, kernel.ports_in, kernel.widths_in),
+        (Direction.OUTPUT, kernel.ports_out, kernel.widths_out),
+    ):
+        for name, width in zip(names, widths, strict=True):
+            ports += VerilogStream.port(name, direction).ports(direction, width)
+    through = {port.name: port.name for port in ports}
+    body = instance(kernel.module, "kernel", through, parameters=kernel.parameters)
+    return module_text("top", ports, body, comment="A kernel with its parameters.")
+
+
 def _branches_text(kernel: Kernel, group_bits: Sequence[int]) -> str:
     """A module in which one stream's parts are the kernel's inputs, and its outputs another's."""
     ins = list(zip(kernel.ports_in, kernel.widths_in, strict=True))
     outs = list(zip(kernel.ports_out, kernel.widths_out, strict=True))
     last = len(ins) + len(outs) - 1
-    ports: list[str] = []
-    streams: dict[str, tuple[str, str]] = {}
+    connections = {"clk_i": "clk_i", "rst_ni": "rst_ni"}
     lines = [
-        "module branches (",
-        "  input logic clk_i, rst_ni, in_valid_i, out_ready_i,",
-        f"  input logic [{sum(group_bits) - 1}:0] in_data_i,",
-        "  output logic in_ready_o, out_valid_o,",
-        f"  output logic [{sum(kernel.widths_out) - 1}:0] out_data_o",
-        ");",
         f"  logic [{len(ins) - 1}:0] room;",
         f"  logic [{len(outs) - 1}:0] there;",
         f"  logic [{last}:0] stream_valid /* verilator public_flat_rd */;",
@@ -145,59 +158,62 @@ def _branches_text(kernel: Kernel, group_bits: Sequence[int]) -> str:
         "  assign out_valid_o = &there;",
     ]
 
-    def link(name: str, width: int) -> str:
-        lines.append(f"  logic {name}_valid, {name}_ready; logic [{width - 1}:0] {name}_data;")
-        return name
+    def link(name: str, width: int) -> VerilogStream:
+        stream = VerilogStream(f"{name}_valid", f"{name}_ready", f"{name}_data")
+        lines.append(f"  logic {stream.valid}, {stream.ready};")
+        lines.append(f"  logic [{width - 1}:0] {stream.data};")
+        return stream
 
-    def stream(name: str, width: int) -> str:
+    def watched(name: str, width: int) -> VerilogStream:
         """A stream that the harness sees and holds up."""
         index = [port for port, _ in (*ins, *outs)].index(name)
         lines.append(f"  logic [{width - 1}:0] {name}_data;")
-        ports.extend(
-            f".{name}_{signal}({wire})"
-            for signal, wire in (
-                ("valid_i" if index < len(ins) else "valid_o", f"stream_valid[{index}]"),
-                ("ready_o" if index < len(ins) else "ready_i", f"stream_ready[{index}]"),
-                ("data_i" if index < len(ins) else "data_o", f"{name}_data"),
-            )
-        )
-        streams[name] = f"stream_valid[{index}]", f"stream_ready[{index}]"
-        return name
+        stream = VerilogStream(f"stream_valid[{index}]", f"stream_ready[{index}]", f"{name}_data")
+        direction = Direction.INPUT if index < len(ins) else Direction.OUTPUT
+        connections.update(VerilogStream.port(name, direction).to(stream))
+        return stream
 
-    def instance(module: str, before: str, after: str, **parameters: int) -> None:
-        values = ", ".join(f".{key}({value})" for key, value in parameters.items())
-        in_valid, in_ready = streams.get(before, (f"{before}_valid", f"{before}_ready"))
-        out_valid, out_ready = streams.get(after, (f"{after}_valid", f"{after}_ready"))
-        lines.append(
-            f"  {module} #({values}) i_{after} (.clk_i, .rst_ni,"
-            f" .in_valid_i({in_valid}), .in_ready_o({in_ready}), .in_data_i({before}_data),"
-            f" .out_valid_o({out_valid}), .out_ready_i({out_ready}), .out_data_o({after}_data));"
-        )
+    def between(
+        module: str, name: str, before: VerilogStream, after: VerilogStream, **parameters: int
+    ) -> None:
+        ports = {
+            "clk_i": "clk_i",
+            "rst_ni": "rst_ni",
+            **VerilogStream.port("in", Direction.INPUT).to(before),
+            **VerilogStream.port("out", Direction.OUTPUT).to(after),
+        }
+        lines.extend(instance(module, name, ports, parameters=parameters))
 
     low = 0
     for index, ((port, width), bits) in enumerate(zip(ins, group_bits, strict=True)):
         part, queue = link(f"{port}_part", bits), link(f"{port}_queue", bits)
-        word = stream(port, width)
-        lines.append(f"  assign {part}_valid = in_valid_i & in_ready_o;")
-        lines.append(f"  assign {part}_data = in_data_i[{low}+:{bits}];")
-        lines.append(f"  assign room[{index}] = {part}_ready;")
-        instance("stream_fifo", part, queue, Width=bits, Depth=4)
-        instance("stream_width_converter", queue, word, InBits=bits, OutBits=width, FrameBits=bits)
+        lines += [
+            f"  assign {part.valid} = in_valid_i & in_ready_o;",
+            f"  assign {part.data} = in_data_i[{low}+:{bits}];",
+            f"  assign room[{index}] = {part.ready};",
+        ]
+        between("stream_fifo", f"{port}_fifo", part, queue, Width=bits, Depth=4)
+        word = {"InBits": bits, "OutBits": width, "FrameBits": bits}
+        between("stream_width_converter", port, queue, watched(port, width), **word)
         low += bits
     low = 0
     for index, (port, width) in enumerate(outs):
-        whole, queue = stream(port, width), link(f"{port}_queue", width)
-        instance("stream_fifo", whole, queue, Width=width, Depth=4)
-        lines.append(f"  assign {queue}_ready = out_ready_i & out_valid_o;")
-        lines.append(f"  assign there[{index}] = {queue}_valid;")
-        lines.append(f"  assign out_data_o[{low}+:{width}] = {queue}_data;")
+        whole, queue = watched(port, width), link(f"{port}_queue", width)
+        between("stream_fifo", f"{port}_fifo", whole, queue, Width=width, Depth=4)
+        lines += [
+            f"  assign {queue.ready} = out_ready_i & out_valid_o;",
+            f"  assign there[{index}] = {queue.valid};",
+            f"  assign out_data_o[{low}+:{width}] = {queue.data};",
+        ]
         low += width
-    values = ", ".join(
-        f'.{key}("{value}")' if isinstance(value, str) else f".{key}({value})"
-        for key, value in kernel.parameters.items()
-    )
-    lines.append(f"  {kernel.module} #({values}) i_kernel (.clk_i, .rst_ni, {', '.join(ports)});")
-    return "\n".join([*lines, "endmodule", ""])
+    lines += instance(kernel.module, "kernel", connections, parameters=kernel.parameters)
+    ports = clock_and_reset()
+    for name, direction, bits in (
+        ("in", Direction.INPUT, sum(group_bits)),
+        ("out", Direction.OUTPUT, sum(kernel.widths_out)),
+    ):
+        ports += VerilogStream.port(name, direction).ports(direction, bits)
+    return module_text("branches", ports, lines, comment="A kernel whose inputs come together.")
 
 
 def run_network(folder: Path, encoded: NDArray[Any], *, cache: Path, stalls: Stalls) -> CoreRun:

@@ -31,6 +31,7 @@ from bnnedge.hardware.kernels import (
     pool_kernel,
 )
 from bnnedge.synthesis.yosys import copy_ecp5_modules, read_ecp5_modules
+from tests.hardware.bench import top_text
 from tests.hardware.test_kernels import score_table
 from tests.hardware.test_mvu import CORNERS, UINT8, adversarial_integers, adversarial_mvu
 
@@ -43,21 +44,7 @@ def cells(kernel: Kernel, folder: Path) -> Mapping[str, int]:
         (folder / name).write_text(text)
     for module in (kernel.module, *kernel.submodules):
         shutil.copyfile(SV_FOLDER / f"{module}.sv", folder / f"{module}.sv")
-    bound = ", ".join(
-        f'.{name}("{value}")' if isinstance(value, str) else f".{name}({value})"
-        for name, value in kernel.parameters.items()
-    )
-    ports = ["input logic clk_i, rst_ni"]
-    for port, width in zip(kernel.ports_in, kernel.widths_in, strict=True):
-        ports += [f"input logic {port}_valid_i", f"output logic {port}_ready_o"]
-        ports += [f"input logic [{width - 1}:0] {port}_data_i"]
-    for port, width in zip(kernel.ports_out, kernel.widths_out, strict=True):
-        ports += [f"output logic {port}_valid_o", f"input logic {port}_ready_i"]
-        ports += [f"output logic [{width - 1}:0] {port}_data_o"]
-    (folder / "top.sv").write_text(
-        f"module top (\n  {f',{chr(10)}  '.join(ports)}\n"
-        f");\n  {kernel.module} #({bound}) i_kernel (.*);\nendmodule\n"
-    )
+    (folder / "top.sv").write_text(top_text(kernel))
     names = " ".join(sorted(path.name for path in folder.glob("*.sv")))
     copy_ecp5_modules(folder)
     script = (

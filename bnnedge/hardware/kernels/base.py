@@ -7,12 +7,11 @@ from typing import ClassVar
 
 from bnnedge.cost import Cost
 from bnnedge.errors import FoldingError
+from bnnedge.verilog import Parameter as Parameter  # what kernels import from here
 
 SV_FOLDER = Path(__file__).parents[1] / "sv"
 
 MOST_LANES = 1000  # kernels with a memory file per lane number them with three digits
-
-Parameter = int | str
 
 
 def divisors(number: int) -> tuple[int, ...]:
