@@ -1,14 +1,10 @@
 """Yosys reads every kernel and maps it as intended: memories where they belong, and no DSP."""
 
-import json
-import shutil
-from collections.abc import Mapping
 from pathlib import Path
 
 import numpy as np
 import pytest
 
-from bnnedge import tools
 from bnnedge.dataflow import (
     BIPOLAR,
     ElementType,
@@ -20,7 +16,6 @@ from bnnedge.dataflow import (
 )
 from bnnedge.dataflow.streams import signed_type
 from bnnedge.hardware.kernels import (
-    SV_FOLDER,
     IntegerMvuKernel,
     Kernel,
     ScoreTableKernel,
@@ -30,33 +25,11 @@ from bnnedge.hardware.kernels import (
     XnorMvuKernel,
     pool_kernel,
 )
-from bnnedge.synthesis.yosys import copy_ecp5_modules, read_ecp5_modules
-from tests.hardware.bench import top_text
+from tests.hardware.mapped import cells
 from tests.hardware.test_kernels import score_table
 from tests.hardware.test_mvu import CORNERS, UINT8, adversarial_integers, adversarial_mvu
 
 SAME = (1, 1, 1, 1)
-
-
-def cells(kernel: Kernel, folder: Path) -> Mapping[str, int]:
-    """ECP5 cells of a kernel by type."""
-    for name, text in kernel.memories.items():
-        (folder / name).write_text(text)
-    for module in (kernel.module, *kernel.submodules):
-        shutil.copyfile(SV_FOLDER / f"{module}.sv", folder / f"{module}.sv")
-    (folder / "top.sv").write_text(top_text(kernel))
-    names = " ".join(sorted(path.name for path in folder.glob("*.sv")))
-    copy_ecp5_modules(folder)
-    script = (
-        f"read_verilog -sv -defer {names}; {'; '.join(read_ecp5_modules())}; hierarchy -top top;"
-        " tee -q -o synth.log synth_ecp5 -nowidelut -top top; delete */t:$scopeinfo;"
-        " tee -q -o stat.json stat -json"
-    )
-    command = [tools.find("yosys"), "-q", "-p", script]
-    tools.run(command, cwd=folder, log=folder / "yosys.log", timeout_s=300)
-    count = json.loads((folder / "stat.json").read_text())["design"]["num_cells_by_type"]
-    assert not any(kind.startswith(("MULT18", "ALU54", "$")) for kind in count)
-    return dict(count)
 
 
 def window(shape: tuple[int, int, int], simd: int, bits: int = 1) -> SlidingWindowKernel:
@@ -130,5 +103,6 @@ def test_kernel_maps_to_ecp5(
     kernel: Kernel, block_rams: int, lut_rams: bool, tmp_path: Path
 ) -> None:
     count = cells(kernel, tmp_path)
+    assert not any(kind.startswith(("MULT18", "ALU54", "$")) for kind in count)
     assert count.get("DP16KD", 0) == block_rams
     assert ("TRELLIS_DPR16X4" in count) == lut_rams

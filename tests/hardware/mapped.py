@@ -1,0 +1,44 @@
+"""Kernels mapped by Yosys, out of context."""
+
+import json
+import shutil
+from collections.abc import Mapping
+from pathlib import Path
+
+from bnnedge import tools
+from bnnedge.hardware.kernels import SV_FOLDER, Kernel
+from bnnedge.synthesis.yosys import copy_ecp5_modules, read_ecp5_modules
+from tests.hardware.bench import top_text
+
+ECP5 = "synth_ecp5 -nowidelut -top top"
+XC7 = "synth_xilinx -family xc7 -flatten -noiopad -noclkbuf -top top"
+
+
+def cells(kernel: Kernel, folder: Path, synthesis: str = ECP5) -> Mapping[str, int]:
+    """Cells of a kernel by type.
+
+    Args:
+        kernel: what is mapped.
+        folder: empty.
+        synthesis: Yosys's command for a family.
+    """
+    for name, text in kernel.memories.items():
+        (folder / name).parent.mkdir(exist_ok=True)
+        (folder / name).write_text(text)
+    for module in (kernel.module, *kernel.submodules):
+        shutil.copyfile(SV_FOLDER / f"{module}.sv", folder / f"{module}.sv")
+    (folder / "top.sv").write_text(top_text(kernel))
+    names = " ".join(sorted(path.name for path in folder.glob("*.sv")))
+    replaced = ""
+    if synthesis == ECP5:
+        copy_ecp5_modules(folder)
+        replaced = "; ".join(read_ecp5_modules()) + ";"
+    script = (
+        f"read_verilog -sv -defer {names}; {replaced} hierarchy -top top;"
+        f" tee -q -o synth.log {synthesis}; delete */t:$scopeinfo;"
+        " tee -q -o stat.json stat -json"
+    )
+    command = [tools.find("yosys"), "-q", "-p", script]
+    tools.run(command, cwd=folder, log=folder / "yosys.log", timeout_s=300)
+    design = json.loads((folder / "stat.json").read_text())["design"]
+    return dict(design["num_cells_by_type"])
