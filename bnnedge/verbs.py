@@ -20,7 +20,7 @@ from bnnedge import cache, tools
 from bnnedge.arguments import checked, member_of, path_of
 from bnnedge.arrays import read_npz
 from bnnedge.artifacts import Artifact, check_input
-from bnnedge.dataflow import Add, Concat, Dataflow
+from bnnedge.dataflow import Dataflow
 from bnnedge.errors import ConfigError, DataError, MismatchError, ToolMissingError
 from bnnedge.filekinds import FST
 from bnnedge.files import is_file
@@ -158,7 +158,7 @@ def rtl(
 @checked
 def has_joins(dataflow: Path) -> bool:
     """Whether branches meet in a Dataflow folder, so that its FIFOs want to be sized."""
-    return any(isinstance(node, Add | Concat) for node in Dataflow.load(dataflow).nodes)
+    return any(node.arity > 1 for node in Dataflow.load(dataflow).nodes)
 
 
 @checked

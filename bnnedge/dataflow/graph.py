@@ -15,18 +15,9 @@ from numpy.typing import NDArray
 from bnnedge.arguments import checked
 from bnnedge.arrays import open_npz
 from bnnedge.dataflow.encoding import IntegerEncoding, ThresholdEncoding
-from bnnedge.dataflow.nodes import (
-    Add,
-    ArgMax,
-    Concat,
-    Flatten,
-    IntegerMvu,
-    Node,
-    ScoreTable,
-    SumPool,
-    XnorMvu,
-)
+from bnnedge.dataflow.nodes import IntegerMvu, Node, XnorMvu
 from bnnedge.dataflow.nodes.arg_max import largest_indices
+from bnnedge.dataflow.nodes.base import ClassNode
 from bnnedge.dataflow.output_table import OutputTable
 from bnnedge.dataflow.record import (
     FORMAT,
@@ -52,8 +43,8 @@ _BATCH_ELEMENTS = 1 << 25  # of the widest stream, interpreted at a time: bounds
 class Dataflow:
     """A graph of integer nodes between a host-side input encoding and a host-side output table.
 
-    The last matrix-vector unit gives accumulators; only a `SumPool` and a `Flatten` may follow it,
-    and an `ArgMax` where classes are found in hardware, with a `ScoreTable` right before it where
+    The last matrix-vector unit gives accumulators; only nodes that say so may follow it, and what
+    finds classes, where the hardware does: an `ArgMax`, with a `ScoreTable` right before it where
     accumulators do not order the classes as the float outputs do.
 
     Attributes:
@@ -77,13 +68,13 @@ class Dataflow:
         return tuple(node for node in self.nodes if isinstance(node, XnorMvu | IntegerMvu))
 
     @property
-    def class_nodes(self) -> tuple[ScoreTable | ArgMax, ...]:
+    def class_nodes(self) -> tuple[ClassNode, ...]:
         """The last nodes, which find the classes in hardware; none where the host finds them."""
         match self.nodes[-2:]:
-            case (ScoreTable() as table, ArgMax() as arg_max):
-                return table, arg_max
-            case (*_, ArgMax() as arg_max):
-                return (arg_max,)
+            case (ClassNode(gives_classes=False) as before, ClassNode(gives_classes=True) as last):
+                return before, last
+            case (*_, ClassNode(gives_classes=True) as last):
+                return (last,)
             case _:
                 return ()
 
@@ -109,9 +100,8 @@ class Dataflow:
             unknown = [name for name in names if name not in streams]
             if unknown:
                 raise DataflowError(f"{node.name}: reads {unknown[0]}, which does not come before")
-            wanted = 2 if isinstance(node, Add | Concat) else 1
-            if len(names) != wanted:
-                raise DataflowError(f"{node.name}: wanted {wanted} inputs, got {len(names)}")
+            if len(names) != node.arity:
+                raise DataflowError(f"{node.name}: wanted {node.arity} inputs, got {len(names)}")
             streams[node.name] = node.output_stream(*(streams[name] for name in names))
             streams[node.name].verify(node.name)
         return streams
@@ -157,46 +147,21 @@ class Dataflow:
             raise DataflowError(f"{unread[0]}: no node reads it")
         end = len(self.nodes) - len(self.class_nodes)
         for node in self.nodes[self.nodes.index(self.mvus[-1]) + 1 : end]:
-            if not isinstance(node, SumPool | Flatten):
+            if not node.follows_last:
                 raise DataflowError(f"{node.name}: may not follow {self.mvus[-1].name}")
         for node in self.nodes[:end]:
-            if isinstance(node, ScoreTable | ArgMax):
+            if isinstance(node, ClassNode):
                 raise DataflowError(f"{node.name}: must be at the end")
-        reach, odd_and_even = self._accumulators(streams)
+        element = streams[self.sources[self.mvus[-1].name][0]].element
+        reach, step = max(-element.least, element.most), 2 if element.bipolar else 1
+        for node in self.nodes[self.nodes.index(self.mvus[-1]) : end]:
+            reach, step = node.accumulators(reach, step)
         self.output.verify(streams[self.nodes[end - 1].name], reach)
-        if odd_and_even and self.output.step != 1:
+        if step == 1 and self.output.step != 1:
             raise DataflowError(f"{self.name}: accumulators do not lie {self.output.step} apart")
-        self._verify_classes()
-
-    def _verify_classes(self) -> None:
-        if not self.class_nodes:
-            return
-        first, last, output = self.class_nodes[0], self.class_nodes[-1], self.output
-        if isinstance(first, ScoreTable):
-            what, exact = "scores", (first.low, first.step) == (output.low, output.step)
-            exact &= np.array_equal(first.scores, output.scores())
-        else:
-            what, exact = "accumulators", output.keeps_order
-        if not (output.classes and exact):
-            raise DataflowError(
-                f"{first.name}: {what} do not order the classes as the float outputs do"
-            )
-        if isinstance(last, ArgMax) and last.k != output.k:
-            raise DataflowError(f"{last.name}: wanted k = {output.k} of the output, got {last.k}")
-
-    def _accumulators(self, streams: Mapping[str, Stream]) -> tuple[int, bool]:
-        """The output's largest absolute accumulator, and whether odd and even ones both occur."""
-        last = self.mvus[-1]
-        if isinstance(last, XnorMvu):
-            reach, odd_and_even = last.mw, last.correction is not None
-        else:
-            before = streams[self.sources[last.name][0]]
-            reach, odd_and_even = last.accumulator_limit(before.element), True
-        for node in self.nodes[self.nodes.index(last) + 1 :]:
-            if isinstance(node, SumPool):
-                reach *= node.window.taps
-                odd_and_even |= any(node.window.padding)
-        return reach, odd_and_even
+        ordered = bool(self.class_nodes) and self.output.keeps_order
+        for finder in self.class_nodes:
+            ordered = finder.verify_order(self.output, ordered)
 
     def encode(self, x: NDArray[Any]) -> NDArray[Any]:
         """Inputs (N, *input.input_shape) → the first stream, bits (uint8) or integers (int32).
@@ -286,7 +251,7 @@ class Dataflow:
     def save(self, folder: Path) -> None:
         """Write `dataflow.json` and `weights.npz` into an existing folder, byte for byte stable."""
         self.verify()
-        record, arrays = to_record(self)
+        record, arrays = to_record(**vars(self))
         _save_arrays(folder / WEIGHTS_FILE, arrays)
         record["weights_sha256"] = _sha256(folder / WEIGHTS_FILE)
         (folder / GRAPH_FILE).write_text(json.dumps(record, indent=1) + "\n", encoding="utf-8")
@@ -309,7 +274,7 @@ class Dataflow:
                     remedy="run bnnedge lower again",
                 )
             with open_npz(weights, most_bytes=MOST_BYTES) as arrays:
-                dataflow = from_record(graph, arrays, GRAPH_FILE)
+                dataflow = cls(**from_record(graph, arrays, GRAPH_FILE))
         except (ArrayError, ConfigError, OSError) as error:
             raise DataflowError(
                 f"{folder} does not hold a whole Dataflow ({error})",

@@ -1,9 +1,9 @@
 """A Dataflow as JSON and arrays, and back."""
 
 import dataclasses
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, TypeVar, cast, get_args, get_origin, get_type_hints
+from typing import Any, TypeVar, cast, get_args, get_origin, get_type_hints
 
 import numpy as np
 from numpy.typing import NDArray
@@ -11,53 +11,17 @@ from numpy.typing import NDArray
 from bnnedge.arrays import ArrayArchive, ArrayHeader
 from bnnedge.config import structure
 from bnnedge.dataflow.encoding import IntegerEncoding, ThresholdEncoding
-from bnnedge.dataflow.nodes import (
-    Add,
-    ArgMax,
-    Concat,
-    Crop,
-    Flatten,
-    IntegerMvu,
-    MaxPool,
-    MultiThreshold,
-    Node,
-    PadChannels,
-    ScoreTable,
-    SlidingWindow,
-    SumPool,
-    Threshold,
-    XnorMvu,
-)
+from bnnedge.dataflow.nodes import Node
 from bnnedge.dataflow.output_table import OutputTable
 from bnnedge.errors import ConfigError
 from bnnedge.names import check_label
 
-if TYPE_CHECKING:
-    from bnnedge.dataflow.graph import Dataflow
-
 FORMAT = "bnnedge-dataflow"
-FORMAT_VERSION = 4
-# Written where possible: version 4 without `inputs`, `_BRANCHES`, k and max-pools of integers.
-CHAIN_VERSION = 3
-OLDEST_VERSION = 2  # which has no ScoreTable, and is version 3 in all else
-
-_BRANCHES = (MultiThreshold, Add, Concat, PadChannels, Crop)
-
-_NODES: Mapping[str, type[Node]] = {
-    node.__name__: node
-    for node in (
-        XnorMvu,
-        IntegerMvu,
-        SlidingWindow,
-        MaxPool,
-        SumPool,
-        Threshold,
-        *_BRANCHES,
-        Flatten,
-        ScoreTable,
-        ArgMax,
-    )
-}
+_NODES: Mapping[str, type[Node]] = {node.__name__: node for node in get_args(Node)}
+FORMAT_VERSION = max(node.since for node in _NODES.values())
+_BRANCHES_VERSION = 4  # brought `inputs` and k
+CHAIN_VERSION = 3  # written where it is enough
+OLDEST_VERSION = 2
 _ENCODINGS: Mapping[str, type[ThresholdEncoding | IntegerEncoding]] = {
     encoding.__name__: encoding for encoding in (ThresholdEncoding, IntegerEncoding)
 }
@@ -69,26 +33,33 @@ Arrays = dict[str, NDArray[Any]]
 _Part = TypeVar("_Part")
 
 
-def to_record(dataflow: "Dataflow") -> tuple[dict[str, Any], Arrays]:
-    """What `dataflow.json` and `weights.npz` hold."""
+def to_record(
+    *,
+    name: str,
+    input: ThresholdEncoding | IntegerEncoding,
+    nodes: Sequence[Node],
+    output: OutputTable,
+    inputs: Mapping[str, Sequence[str]],
+) -> tuple[dict[str, Any], Arrays]:
+    """What `dataflow.json` and `weights.npz` hold of a Dataflow with these fields."""
     arrays: Arrays = {}
-    branches = bool(dataflow.inputs) or any(isinstance(n, _BRANCHES) for n in dataflow.nodes)
-    newer = branches or dataflow.output.k > 1 or any(map(_pools_integers, dataflow.nodes))
+    branches = bool(inputs) or any(node.since >= _BRANCHES_VERSION for node in nodes)
+    least = _BRANCHES_VERSION if branches or output.k > 1 else CHAIN_VERSION
     record = {
         "format": FORMAT,
-        "version": FORMAT_VERSION if newer else CHAIN_VERSION,
-        "name": dataflow.name,
-        "input": _write(dataflow.input, "input", arrays),
-        "nodes": [_write(node, node.name, arrays) for node in dataflow.nodes],
-        "output": _write(dataflow.output, "output", arrays),
+        "version": max([least, *(node.oldest_version for node in nodes)]),
+        "name": name,
+        "input": _write(input, "input", arrays),
+        "nodes": [_write(node, node.name, arrays) for node in nodes],
+        "output": _write(output, "output", arrays),
     }
     if branches:
-        record["inputs"] = {name: list(sources) for name, sources in dataflow.inputs.items()}
+        record["inputs"] = {name: list(sources) for name, sources in inputs.items()}
     return record, arrays
 
 
-def from_record(record: Mapping[str, Any], arrays: ArrayArchive, source: str) -> "Dataflow":
-    """The inverse of `to_record`; what comes out is not verified.
+def from_record(record: Mapping[str, Any], arrays: ArrayArchive, source: str) -> dict[str, Any]:
+    """The inverse of `to_record`: the fields of a Dataflow, not verified.
 
     Args:
         record: a JSON value.
@@ -99,17 +70,19 @@ def from_record(record: Mapping[str, Any], arrays: ArrayArchive, source: str) ->
         ConfigError: a value or an array is missing, unknown, or of another type; names it.
         ArrayError: an array is damaged.
     """
-    from bnnedge.dataflow.graph import Dataflow
-
     graph = structure(record, _Graph, source=source)
     parts = _Parts(arrays, source)
     encoding = parts.read(_ENCODINGS, graph.input, "input")
     nodes = tuple(parts.read(_NODES, node, None) for node in graph.nodes)
     output = parts.read({OutputTable.__name__: OutputTable}, graph.output, "output")
     parts.require_none_left()
-    return Dataflow(
-        name=graph.name, input=encoding, nodes=nodes, output=output, inputs=graph.inputs
-    )
+    return {
+        "name": graph.name,
+        "input": encoding,
+        "nodes": nodes,
+        "output": output,
+        "inputs": graph.inputs,
+    }
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -195,10 +168,6 @@ def _scalar_of(hint: Any) -> type[np.generic] | None:
             (scalar,) = get_args(get_args(option)[1])
             return cast(type[np.generic], scalar)
     return None
-
-
-def _pools_integers(node: Node) -> bool:
-    return isinstance(node, MaxPool) and node.conjunction is None
 
 
 def _write(part: Any, prefix: str, arrays: Arrays) -> dict[str, Any]:

@@ -98,3 +98,18 @@ class Window:
         """Which taps of each window are pixels and not padding: (OH, OW, taps)."""
         view = self.view(np.ones((1, height, width, 1), np.bool_), 0)
         return view.reshape(*view.shape[1:3], self.taps)
+
+    def pixels_needed(self, pixels: NDArray[np.int64]) -> NDArray[np.int64]:
+        """How many pixels of a stream must have come for each window, which comes in its turn.
+
+        Padding waits for the first pixel of its image.
+
+        Args:
+            pixels: (H, W), how many must have come for each of the input's.
+
+        Returns:
+            (OH, OW).
+        """
+        view = self.view(pixels[None, ..., None], pixels[0, 0])
+        most = view.max(axis=(3, 4))
+        return np.maximum.accumulate(most.reshape(-1)).reshape(most.shape[1:3])

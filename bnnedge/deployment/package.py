@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 import bnnedge
 from bnnedge.arguments import checked
 from bnnedge.artifacts import Artifact, folder_hashes, stage
-from bnnedge.dataflow import ArgMax, Dataflow, IntegerEncoding, ThresholdEncoding
+from bnnedge.dataflow import Dataflow, IntegerEncoding, ThresholdEncoding
 from bnnedge.dataflow.graph import GRAPH_FILE, WEIGHTS_FILE
 from bnnedge.deployment import pynq_files
 from bnnedge.deployment.ranges import ResultRanges
@@ -232,7 +232,7 @@ def _manifest(
             "bytes": design.output_beats * design.output_width_bits // 8,
             "ranges": ranges[:1] if len(set(ranges)) == 1 else ranges,
             "step": possible.step,
-            "hardware_classes": isinstance(dataflow.nodes[-1], ArgMax),
+            "hardware_classes": bool(dataflow.class_nodes),
             "host_classes": dataflow.output.classes,
         },
     }

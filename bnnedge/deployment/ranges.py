@@ -1,11 +1,13 @@
 """What a network can answer: the range of every result, and how far apart its values lie."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
-from bnnedge.dataflow import ArgMax, Dataflow, Flatten, SumPool, XnorMvu
+from bnnedge.dataflow import Dataflow, XnorMvu
+from bnnedge.dataflow.nodes.base import BaseNode
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -30,13 +32,11 @@ class ResultRanges:
         the end of its range that its weight wants. What follows the last matrix-vector unit only
         adds and rearranges, so it gives the ends of the sums from the ends of what is added.
         """
-        last = dataflow.nodes[-1]
-        if isinstance(last, ArgMax):
-            classes = np.full(last.k, len(dataflow.output.values) - 1, np.int64)
+        streams = dataflow.streams()
+        if dataflow.class_nodes:
+            classes = np.full(dataflow.output.k, len(dataflow.output.values) - 1, np.int64)
             return cls(low=np.zeros_like(classes), high=classes, step=1)
         mvu = dataflow.mvus[-1]
-        position = dataflow.nodes.index(mvu)
-        streams = dataflow.streams()
         before = streams[dataflow.sources[mvu.name][0]]
         if isinstance(mvu, XnorMvu):
             low, high, step = np.full(mvu.mh, -mvu.mw), np.full(mvu.mh, mvu.mw), 2
@@ -54,7 +54,7 @@ class ResultRanges:
         shape = streams[mvu.name].shape
         ends: NDArray[np.int64] = np.empty((2, *shape), np.int64)
         ends[0], ends[1] = low, high
-        for node in dataflow.nodes:
-            if isinstance(node, SumPool | Flatten) and dataflow.nodes.index(node) > position:
-                ends = node.run(ends)
+        following: Sequence[BaseNode] = dataflow.nodes[dataflow.nodes.index(mvu) + 1 :]
+        for node in following:
+            ends = node.run(ends)
         return cls(low=ends[0], high=ends[1], step=step)

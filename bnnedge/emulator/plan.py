@@ -5,7 +5,7 @@ import dataclasses
 import enum
 import math
 from collections import Counter
-from typing import Any
+from typing import Any, assert_never
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,8 +13,6 @@ from numpy.typing import NDArray
 from bnnedge.dataflow import (
     INPUT,
     Add,
-    Concat,
-    Crop,
     Dataflow,
     Flatten,
     IntegerEncoding,
@@ -22,7 +20,6 @@ from bnnedge.dataflow import (
     MaxPool,
     MultiThreshold,
     Node,
-    PadChannels,
     SlidingWindow,
     Stream,
     SumPool,
@@ -31,6 +28,7 @@ from bnnedge.dataflow import (
     Window,
     XnorMvu,
 )
+from bnnedge.dataflow.nodes.base import ClassNode, MoveNode
 from bnnedge.dataflow.streams import signed_type
 from bnnedge.emulator.library import Op, Plan, Variant
 from bnnedge.emulator.packed import pack_words
@@ -42,8 +40,6 @@ _INTEGER_ROWS = 32  # of a block, and
 _INTEGER_LANES = 4  # images multiplied together, in kernels.h
 _EXACT_FLOAT = 1 << 23
 _GROUP = 64  # images whose bits are spread over lanes together, likewise
-
-_Move = SlidingWindow | Flatten | Concat | Crop | PadChannels
 
 
 class _Kind(enum.IntEnum):
@@ -290,10 +286,12 @@ class ExecutionPlan:
                     low=node.factors[0],
                     fill=node.factors[1],
                 )
-            case SlidingWindow() | Flatten() | Concat() | Crop() | PadChannels():
+            case MoveNode():
                 self._move(node, sources, target)
+            case ClassNode():
+                raise AssertionError(f"{node.name}: classes are found behind the plan")
             case _:
-                raise AssertionError(node)
+                assert_never(node)
         return target
 
     def _is_flat(self, buffer: _Buffer) -> bool:
@@ -406,24 +404,22 @@ class ExecutionPlan:
         pixels, taps = windows.shape
         self._op(kind, (source,), target, pixels=pixels, taps=taps, windows=windows, **fields)
 
-    def _move(self, node: _Move, sources: tuple[_Buffer, ...], target: _Buffer) -> None:
-        """A node that only rearranges: its own `run` on indices says how."""
-        fill = node.fill if isinstance(node, SlidingWindow) else 0
-        plain = dataclasses.replace(node, fill=0) if isinstance(node, SlidingWindow) else node
-        indices, start = [], 1
+    def _move(self, node: MoveNode, sources: tuple[_Buffer, ...], target: _Buffer) -> None:
+        """A node that only rearranges says itself how, on numbers of elements."""
+        numbers, start = [], 1
         for source in sources:
             count = source.stream.elements
-            indices.append(np.arange(start, start + count).reshape(1, *source.stream.shape))
+            numbers.append(np.arange(start, start + count).reshape(1, *source.stream.shape))
             start += count
-        origin = plain.run(*indices).reshape(-1) - 1  # -1 where there is padding
+        origin = node.moved(*numbers).reshape(-1) - 1  # -1 where there is padding
         first = sources[0].stream.elements
         if not target.stream.element.bipolar:
             fields: dict[str, Any] = {"map": origin.astype(np.int32), "map_length": len(origin)}
-            self._op(_Kind.GATHER, sources, target, depth=first, fill=fill, **fields)
+            self._op(_Kind.GATHER, sources, target, depth=first, fill=node.padding, **fields)
             return
         runs, masks = self._runs(origin, sources, target.stream)
         pixels, channels = math.prod(target.stream.shape[:-1]), target.stream.channels
-        padding = (origin < 0).reshape(pixels, channels) & bool(fill)
+        padding = (origin < 0).reshape(pixels, channels) & bool(node.padding)
         self._op(
             _Kind.MOVE_BITS,
             sources,

@@ -7,25 +7,14 @@ for. `n` is the same at any speed, so it follows from windows alone.
 """
 
 import json
+import math
 from collections.abc import Mapping
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
-from bnnedge.dataflow import (
-    INPUT,
-    Add,
-    Concat,
-    Crop,
-    Dataflow,
-    Flatten,
-    MaxPool,
-    SlidingWindow,
-    Stream,
-    SumPool,
-    Window,
-)
+from bnnedge.dataflow import INPUT, Dataflow, Node
 from bnnedge.design import LEAST_FIFO_WORDS
 from bnnedge.errors import DesignError
 from bnnedge.files import load_json
@@ -36,31 +25,18 @@ _MOST_FIFO_WORDS = 1 << 24  # longer than any image
 _SLACK_PIXELS = 2  # what a kernel may take in advance, and what is on its way between two
 
 
-def operand_pixels(graph: Dataflow, join: Add | Concat) -> tuple[int, int]:
+def operand_pixels(graph: Dataflow, join: Node) -> tuple[int, int]:
     """Pixels that the FIFOs before both operands of a join hold."""
     streams, sources = graph.streams(), graph.sources
     base = _last_common_stream(sources, join.name)
-    needs = {base: np.arange(1, streams[base].elements // streams[base].channels + 1)}
+    pixels = streams[base].shape[:-1]
+    needs = {base: np.arange(1, math.prod(pixels) + 1).reshape(pixels)}
     for node in graph.nodes:
         if node is join:
             break
-        if node.name in needs or any(name not in needs for name in sources[node.name]):
-            continue
-        operands = [needs[name] for name in sources[node.name]]
-        before = streams[sources[node.name][0]]
-        match node:
-            case Add() | Concat():
-                need = np.maximum(*operands)
-            case SlidingWindow() | MaxPool() | SumPool():
-                need = _behind_window(operands[0], node.window, before)
-            case Crop():
-                need = operands[0].reshape(before.shape[:2])[node.top :, node.left :].reshape(-1)
-            case Flatten():
-                need = operands[0][-1:]
-            case _:
-                need = operands[0]
-        needs[node.name] = need
-    first, second = (needs[name] for name in sources[join.name])
+        if node.name not in needs and all(name in needs for name in sources[node.name]):
+            needs[node.name] = node.pixels_needed(*(needs[name] for name in sources[node.name]))
+    first, second = (needs[name].reshape(-1) for name in sources[join.name])
     return _ahead(first, second), _ahead(second, first)
 
 
@@ -80,16 +56,6 @@ def _ahead(own: NDArray[np.int64], other: NDArray[np.int64]) -> int:
     """Pixels that an operand may be ahead when the other one has its next pixel."""
     given = np.searchsorted(own, other, side="right")
     return int((given - np.arange(len(own))).max()) + _SLACK_PIXELS
-
-
-def _behind_window(need: NDArray[np.int64], window: Window, before: Stream) -> NDArray[np.int64]:
-    """The input pixels that each window needs; it comes out in its turn.
-
-    Padding waits for the first pixel of its image.
-    """
-    height, width, _ = before.shape
-    view = window.view(need.reshape(1, height, width, 1), need[0])
-    return np.maximum.accumulate(view.max(axis=(3, 4)).reshape(-1))
 
 
 def write_depths(path: Path, depths: FifoDepths) -> None:

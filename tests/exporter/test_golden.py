@@ -49,7 +49,7 @@ def _hashes(name: str, folder: Path) -> dict[str, dict[str, str]]:
     assert {node.op_type for node in graph.graph.node} <= _EXACT_OPS
     onnx.save(graph, folder / f"{name}.onnx")
     dataflow = lower_model(folder / f"{name}.onnx", LoweringConfig(check_images=8)).dataflow
-    record, arrays = to_record(dataflow)
+    record, arrays = to_record(**vars(dataflow))
     constants = {t.name: onnx.numpy_helper.to_array(t) for t in graph.graph.initializer}
     del graph.graph.initializer[:]
     return {

@@ -1,27 +1,29 @@
 """Weighted sum of two streams: `Add`."""
 
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
 
+from bnnedge.dataflow.nodes.base import BaseNode
 from bnnedge.dataflow.streams import ElementType, Stream
 from bnnedge.errors import DataflowError
 
 
 @dataclass(frozen=True, kw_only=True)
-class Add:
+class Add(BaseNode):
     """Weighted sum of two streams of the same shape, element by element; bits count as ±1.
 
     The factors put operands of different scales on one grid.
 
     Attributes:
-        name: unique in the graph.
         factors: of the first and the second operand, not 0.
     """
 
-    name: str
+    arity: ClassVar[int] = 2
+    since: ClassVar[int] = 4
+
     factors: tuple[int, int] = (1, 1)
 
     def output_stream(self, first: Stream, second: Stream) -> Stream:

@@ -1,11 +1,13 @@
 """Classes: `ArgMax`."""
 
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
 
+from bnnedge.dataflow.nodes.base import ClassNode
+from bnnedge.dataflow.output_table import OutputTable
 from bnnedge.dataflow.streams import ElementType, Stream
 from bnnedge.errors import DataflowError
 
@@ -16,15 +18,15 @@ def largest_indices(values: NDArray[Any], k: int) -> NDArray[np.int64]:
 
 
 @dataclass(frozen=True, kw_only=True)
-class ArgMax:
+class ArgMax(ClassNode):
     """The classes: indices of the k largest elements, which fall; the lower first among equals.
 
     Attributes:
-        name: unique in the graph.
         k: classes per image, at most as many as there are elements.
     """
 
-    name: str
+    gives_classes: ClassVar[bool] = True
+
     k: int = 1
 
     def output_stream(self, stream: Stream) -> Stream:
@@ -41,3 +43,12 @@ class ArgMax:
     def run(self, values: NDArray[Any]) -> NDArray[np.int64]:
         """Integers (N, K) → classes (N, k)."""
         return largest_indices(values, self.k)
+
+    def verify_order(self, output: OutputTable, ordered: bool) -> bool:
+        if not (output.classes and ordered):
+            raise DataflowError(
+                f"{self.name}: accumulators do not order the classes as the float outputs do"
+            )
+        if self.k != output.k:
+            raise DataflowError(f"{self.name}: wanted k = {output.k} of the output, got {self.k}")
+        return True

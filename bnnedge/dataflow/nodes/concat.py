@@ -1,20 +1,22 @@
 """Channels of two streams side by side: `Concat`."""
 
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
 
+from bnnedge.dataflow.nodes.base import MoveNode
 from bnnedge.dataflow.streams import BIPOLAR, ElementType, Stream
 from bnnedge.errors import DataflowError
 
 
 @dataclass(frozen=True, kw_only=True)
-class Concat:
+class Concat(MoveNode):
     """The channels of the first stream, then those of the second, pixel by pixel."""
 
-    name: str
+    arity: ClassVar[int] = 2
+    since: ClassVar[int] = 4
 
     def output_stream(self, first: Stream, second: Stream) -> Stream:
         """Type of the output; raises DataflowError if pixels or element types differ."""

@@ -1,25 +1,27 @@
 """Without the first rows and columns: `Crop`."""
 
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, ClassVar
 
+import numpy as np
 from numpy.typing import NDArray
 
+from bnnedge.dataflow.nodes.base import MoveNode
 from bnnedge.dataflow.streams import Stream
 from bnnedge.errors import DataflowError
 
 
 @dataclass(frozen=True, kw_only=True)
-class Crop:
+class Crop(MoveNode):
     """A feature map without its first rows and columns.
 
     Attributes:
-        name: unique in the graph.
         top: rows to leave out.
         left: columns to leave out.
     """
 
-    name: str
+    since: ClassVar[int] = 4
+
     top: int
     left: int
 
@@ -38,3 +40,6 @@ class Crop:
     def run(self, values: NDArray[Any]) -> NDArray[Any]:
         """(N, H, W, C) → (N, H − top, W − left, C)."""
         return values[:, self.top :, self.left :]
+
+    def pixels_needed(self, *pixels: NDArray[np.int64]) -> NDArray[np.int64]:
+        return pixels[0][self.top :, self.left :]

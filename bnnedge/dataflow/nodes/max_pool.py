@@ -7,25 +7,24 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bnnedge.dataflow.arrays import frozen
+from bnnedge.dataflow.nodes.base import BaseNode
 from bnnedge.dataflow.streams import BIPOLAR, Stream
 from bnnedge.dataflow.window import Window
 from bnnedge.errors import DataflowError
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
-class MaxPool:
+class MaxPool(BaseNode):
     """The largest integer of a window; on bits OR, or AND where the bit falls as the integer rises.
 
     A maximum over accumulators followed by a threshold is the OR of the thresholds, and the AND
     of inverted ones. Padding is left out of all.
 
     Attributes:
-        name: unique in the graph.
         window: kernel, stride, dilation and padding.
         conjunction: bool (C,), AND instead of OR; None for integers.
     """
 
-    name: str
     window: Window
     conjunction: NDArray[np.bool_] | None = None
 
@@ -55,3 +54,10 @@ class MaxPool:
         flips = self.conjunction.astype(np.uint8)
         view = self.window.view(values ^ flips, 0)
         return np.asarray(view.max(axis=(3, 4)) ^ flips)
+
+    def pixels_needed(self, *pixels: NDArray[np.int64]) -> NDArray[np.int64]:
+        return self.window.pixels_needed(*pixels)
+
+    @property
+    def oldest_version(self) -> int:
+        return 4 if self.conjunction is None else self.since

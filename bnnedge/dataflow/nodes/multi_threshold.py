@@ -1,12 +1,13 @@
 """Integers to integers of k bits: `MultiThreshold`."""
 
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
 
 from bnnedge.dataflow.arrays import frozen
+from bnnedge.dataflow.nodes.base import BaseNode
 from bnnedge.dataflow.streams import ElementType, Stream
 from bnnedge.errors import DataflowError
 
@@ -15,19 +16,19 @@ _MOST_ROWS = 1 << 16  # of a table by value
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
-class MultiThreshold:
+class MultiThreshold(BaseNode):
     """Integers → k-bit integers: `low` + how many of a channel's thresholds are reached.
 
     Where `invert` is set the result falls as the input rises: `low` + L − #{i : x >= t[i]}.
 
     Attributes:
-        name: unique in the graph.
         thresholds: int32 (C, L), ascending in each row; equal ones are a step of more than 1.
         invert: bool (C,).
         low: the least result.
     """
 
-    name: str
+    since: ClassVar[int] = 4
+
     thresholds: NDArray[np.int32]
     invert: NDArray[np.bool_]
     low: int

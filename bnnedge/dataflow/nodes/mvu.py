@@ -8,19 +8,19 @@ from numpy.typing import NDArray
 
 from bnnedge.dataflow.arrays import frozen
 from bnnedge.dataflow.encoding import Bits
+from bnnedge.dataflow.nodes.base import BaseNode
 from bnnedge.dataflow.streams import Stream
 from bnnedge.errors import DataflowError
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
-class Mvu:
+class Mvu(BaseNode):
     """What both units share: a ±1 matrix in `groups` blocks, applied to every pixel's channels.
 
     Row r sees the MW inputs of its group g = r // (MH / groups), which are the channels
     g · MW … (g + 1) · MW − 1.
     """
 
-    name: str
     weights: Bits
     thresholds: NDArray[np.int32] | None = None
     invert: NDArray[np.bool_] | None = None
@@ -61,6 +61,9 @@ class Mvu:
             raise DataflowError(f"{self.name}: thresholds and invert go together")
         if self.invert is not None and self.invert.shape != (self.mh,):
             raise DataflowError(f"{self.name}: wanted {self.mh} invert flags")
+
+    def accumulators(self, reach: int, step: int) -> tuple[int, int]:
+        return self.mw * reach, step
 
     def _dot(self, values: NDArray[Any], limit: int) -> NDArray[np.int64]:
         """Signed values (N, …, groups · MW) → dot products (N, …, MH), none above `limit`."""

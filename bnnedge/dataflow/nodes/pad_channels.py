@@ -1,26 +1,27 @@
 """Channels of zeros: `PadChannels`."""
 
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
 
+from bnnedge.dataflow.nodes.base import MoveNode
 from bnnedge.dataflow.streams import Stream
 from bnnedge.errors import DataflowError
 
 
 @dataclass(frozen=True, kw_only=True)
-class PadChannels:
+class PadChannels(MoveNode):
     """Zeros before and behind the channels of every pixel.
 
     Attributes:
-        name: unique in the graph.
         before: channels of zeros in front.
         after: channels of zeros behind.
     """
 
-    name: str
+    since: ClassVar[int] = 4
+
     before: int
     after: int
 

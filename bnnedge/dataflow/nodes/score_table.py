@@ -1,28 +1,31 @@
 """Accumulators to scores that order as floats do: `ScoreTable`."""
 
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
 
 from bnnedge.dataflow.arrays import frozen
+from bnnedge.dataflow.nodes.base import ClassNode
+from bnnedge.dataflow.output_table import OutputTable
 from bnnedge.dataflow.streams import ElementType, Stream
 from bnnedge.errors import DataflowError
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
-class ScoreTable:
+class ScoreTable(ClassNode):
     """Accumulators → scores, by class: integers that order as the original graph's floats do.
 
     Attributes:
-        name: unique in the graph.
         scores: int32 (K, S); column i is the score at the accumulator `low` + i · `step`.
         low: the smallest accumulator.
         step: distance of neighbouring accumulators, 1 or 2.
     """
 
-    name: str
+    since: ClassVar[int] = 3
+    gives_classes: ClassVar[bool] = False
+
     scores: NDArray[np.int32]
     low: int
     step: int
@@ -56,3 +59,11 @@ class ScoreTable:
         columns = (values - self.low) // self.step
         scores: NDArray[np.int32] = self.scores[np.arange(len(self.scores)), columns]
         return scores
+
+    def verify_order(self, output: OutputTable, ordered: bool) -> bool:
+        exact = (self.low, self.step) == (output.low, output.step)
+        if not (output.classes and exact and np.array_equal(self.scores, output.scores())):
+            raise DataflowError(
+                f"{self.name}: scores do not order the classes as the float outputs do"
+            )
+        return True

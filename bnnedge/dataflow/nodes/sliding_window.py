@@ -1,30 +1,30 @@
 """Windows as vectors, im2col: `SlidingWindow`."""
 
+import dataclasses
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from bnnedge.dataflow.nodes.base import MoveNode
 from bnnedge.dataflow.streams import BIPOLAR, Stream
 from bnnedge.dataflow.window import Window
 from bnnedge.errors import DataflowError
 
 
 @dataclass(frozen=True, kw_only=True)
-class SlidingWindow:
+class SlidingWindow(MoveNode):
     """Feature map → one vector per output pixel that holds the window's pixels (im2col).
 
     (H, W, C) → (OH, OW, taps · C), in the order [group][tap row][tap column][channel in group].
 
     Attributes:
-        name: unique in the graph.
         window: kernel, stride, dilation and padding.
         fill: what padding is: bit 0 or 1, or an integer of the stream.
         groups: parts that the channels are split into, for grouped and depthwise convolutions.
     """
 
-    name: str
     window: Window
     fill: int = 0
     groups: int = 1
@@ -52,3 +52,22 @@ class SlidingWindow:
         shape = (*view.shape[:5], self.groups, pixels.shape[3] // self.groups)
         grouped = np.moveaxis(view.reshape(shape), 5, 3)
         return grouped.reshape(*view.shape[:3], -1)
+
+    @property
+    def padding(self) -> int:
+        return self.fill
+
+    def moved(self, *numbers: NDArray[np.int64]) -> NDArray[np.int64]:
+        return dataclasses.replace(self, fill=0).run(*numbers)
+
+    def is_wire(self, stream: Stream) -> bool:
+        """That is so for 1x1 windows, and for one window that is the whole feature map."""
+        window = self.window
+        if any(window.padding) or window.dilation != (1, 1):
+            return False
+        return (window.kernel == (1, 1) and window.stride == (1, 1)) or (
+            window.kernel == stream.shape[:2] and self.groups == 1
+        )
+
+    def pixels_needed(self, *pixels: NDArray[np.int64]) -> NDArray[np.int64]:
+        return self.window.pixels_needed(*pixels)

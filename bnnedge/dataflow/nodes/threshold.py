@@ -8,21 +8,20 @@ from numpy.typing import NDArray
 
 from bnnedge.dataflow.arrays import frozen
 from bnnedge.dataflow.encoding import Bits
+from bnnedge.dataflow.nodes.base import BaseNode
 from bnnedge.dataflow.streams import BIPOLAR, Stream
 from bnnedge.errors import DataflowError
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
-class Threshold:
+class Threshold(BaseNode):
     """Integers → bits, where no matrix-vector unit is right before: (x >= threshold) ^ invert.
 
     Attributes:
-        name: unique in the graph.
         thresholds: int32 (C,).
         invert: bool (C,).
     """
 
-    name: str
     thresholds: NDArray[np.int32]
     invert: NDArray[np.bool_]
 

@@ -95,6 +95,9 @@ class XnorMvu(Mvu):
             if self.correction.min() < -self.mw or self.correction.max() > self.mw:
                 raise DataflowError(f"{self.name}: a correction exceeds {self.mw}")
 
+    def accumulators(self, reach: int, step: int) -> tuple[int, int]:
+        return self.mw * reach, step if self.correction is None else 1
+
     def popcounts(self, bits: Bits) -> NDArray[np.int64]:
         """Bits (N, …, groups · MW) → popcounts (N, …, MH)."""
         return (self._dot(2 * bits.astype(np.int8) - 1, self.mw) + self.mw) // 2
