@@ -1,6 +1,7 @@
 """Options and fixtures of the whole test suite."""
 
 import logging
+import os
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -8,18 +9,28 @@ import pytest
 
 from bnnedge import tools
 
+if "PYTEST_XDIST_WORKER" in os.environ:  # as many processes as cores: each computes in one thread
+    os.environ.setdefault("OMP_NUM_THREADS", "1")
+
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--refresh-golden", action="store_true", help="rewrite the golden files")
 
 
+@pytest.fixture(scope="session")
+def run_folder(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folder of this run, the same one for all its processes."""
+    base = tmp_path_factory.getbasetemp()
+    return base.parent if hasattr(request.config, "workerinput") else base
+
+
 @pytest.fixture(scope="session", autouse=True)
-def cache(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
-    """One cache of compiled models for the session, in place of the user's."""
+def cache(run_folder: Path) -> Iterator[Path]:
+    """One cache of compiled models for the run, in place of the user's."""
     with pytest.MonkeyPatch.context() as patch:
         # The synthesis tools compile themselves for 100 s once and keep that in a cache of theirs.
         patch.setenv("YOWASP_CACHE_DIR", str(tools.yowasp_cache()))
-        patch.setenv("XDG_CACHE_HOME", str(tmp_path_factory.mktemp("cache")))
+        patch.setenv("XDG_CACHE_HOME", str(run_folder / "cache"))
         yield tools.cache_dir() / "verilator"
 
 

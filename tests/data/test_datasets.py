@@ -56,7 +56,7 @@ def test_missing_files_name_the_remedy(tmp_path: Path) -> None:
         (_idx(np.zeros((4, 5)))[:-1], r"truncated or damaged: header says \(4, 5\)"),
         (_idx(np.zeros((4, 5))) + b"\0", "truncated or damaged"),
         (b"\0\0\x08\x03\0\0", "truncated or damaged"),
-        (gzip.compress(_idx(np.zeros((400, 50))))[:-9], "cannot be read"),
+        (gzip.compress(_idx(np.zeros((400, 50))), mtime=0)[:-9], "cannot be read"),
         (b"\x1f\x8b\x08\0damaged beyond repair", "cannot be read"),
     ],
 )
