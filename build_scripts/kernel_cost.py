@@ -54,7 +54,7 @@ def write_design(lanes: int, *, block_rom: bool, folder: Path) -> None:
     weights = np.random.default_rng(SEED).integers(0, 2, (MATRIX, MATRIX), dtype=np.uint8)
     node = XnorMvu(name="mvu", weights=weights)
     kernel = XnorMvuKernel(node=node, pe=lanes, simd=lanes)
-    for name, text in kernel.memories.items():
+    for name, text in kernel.memory_texts.items():
         (folder / name).write_text(text)
     parameters = {**kernel.parameters, "BlockRom": int(block_rom)}
     bound = ", ".join(

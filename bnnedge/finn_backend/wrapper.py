@@ -57,7 +57,7 @@ class Hardware:
     def write_memories(self) -> None:
         """Write the memory files that kernels want, where their names say."""
         for placed in self.network:
-            for file, text in placed.kernel.memories.items():
+            for file, text in placed.kernel.memory_texts.items():
                 Path(file).write_text(text, encoding="utf-8")
 
     def _out_bits(self, source: Source) -> int:

@@ -109,7 +109,7 @@ def write_rtl(
         core_text(placed, last, id_word), encoding="utf-8"
     )
     (folder / "mem").mkdir()
-    memories = {name: text for part in placed for name, text in part.kernel.memories.items()}
+    memories = {name: text for part in placed for name, text in part.kernel.memory_texts.items()}
     for name, text in memories.items():
         (folder / name).write_text(text, encoding="utf-8")
 

@@ -59,7 +59,7 @@ def run_kernel(
     seed: int = 0,
 ) -> StreamResult:
     """Memory files go into `folder`; inputs are (beats, bytes)."""
-    for name, text in kernel.memories.items():
+    for name, text in kernel.memory_texts.items():
         (folder / name).write_text(text)
     model = StreamModel(
         sources=[SV_FOLDER / f"{module}.sv" for module in (kernel.module, *kernel.submodules)],
@@ -105,7 +105,7 @@ def run_branches(
     """
     group_bits = [part.shape[1] for part in inputs]
     (folder / "branches.sv").write_text(_branches_text(kernel, group_bits))
-    for name, text in kernel.memories.items():
+    for name, text in kernel.memory_texts.items():
         (folder / name).write_text(text)
     used = {kernel.module, *kernel.submodules, "stream_fifo", "stream_width_converter"}
     model = StreamModel(

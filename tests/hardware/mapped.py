@@ -22,7 +22,7 @@ def cells(kernel: Kernel, folder: Path, synthesis: str = ECP5) -> Mapping[str, i
         folder: empty.
         synthesis: Yosys's command for a family.
     """
-    for name, text in kernel.memories.items():
+    for name, text in kernel.memory_texts.items():
         (folder / name).parent.mkdir(exist_ok=True)
         (folder / name).write_text(text)
     for module in (kernel.module, *kernel.submodules):

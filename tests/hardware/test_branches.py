@@ -280,17 +280,19 @@ def test_multi_threshold_counts_what_is_reached(
             intervals = steady_intervals(result, 3 * channels // kernel.pe)
             assert (intervals == kernel.cycles_per_image).all()
             latency = result.out_cycles[0] - result.in_cycles[0]
-            words = [len(kernel.memories[f"thresholds_{j}_000.mem"].split()) for j in range(stages)]
+            words = [
+                len(kernel.memory_texts[f"thresholds_{j}_000.mem"].split()) for j in range(stages)
+            ]
             assert latency == stages + sum(count > 16 for count in words)
 
 
 def test_thresholds_that_all_channels_share_are_stored_once() -> None:
     kernel = multi_threshold(8, 3, 4, shared=True, inverted=0)
-    assert sorted(kernel.memories) == ["thresholds_0_000.mem", "thresholds_1_000.mem"]
+    assert sorted(kernel.memory_texts) == ["thresholds_0_000.mem", "thresholds_1_000.mem"]
     low, middle, high = (f"{value & 0x3F:02x}\n" for value in kernel.thresholds[0])
-    assert list(kernel.memories.values()) == [middle, low + high]
+    assert list(kernel.memory_texts.values()) == [middle, low + high]
     everywhere = dataclasses.replace(kernel, thresholds=np.tile(kernel.thresholds, (8, 1)))
-    assert everywhere.memories == kernel.memories
+    assert everywhere.memory_texts == kernel.memory_texts
     assert everywhere.parameters == kernel.parameters
 
 

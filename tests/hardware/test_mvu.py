@@ -314,7 +314,7 @@ def test_threshold_words_hold_invert_above_threshold() -> None:
         thresholds=np.array([4, 1], np.int32),
         invert=np.array([True, False]),
     )
-    memories = XnorMvuKernel(node=node, pe=2, simd=3, memory_prefix="mem/0_").memories
+    memories = XnorMvuKernel(node=node, pe=2, simd=3, memory_prefix="mem/0_").memory_texts
     # Elements of 4 bits: {invert, T[2:0]}; weights 101 (row 0) below 100 (row 1), bit 0 first.
     assert memories == {"mem/0_weights.mem": "25\n", "mem/0_thresholds.mem": "1c\n"}
 

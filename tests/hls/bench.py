@@ -62,7 +62,7 @@ def _run(
     kernel: Kernel, inputs: Sequence[NDArray[np.uint8]], *, folder: Path, cache: Path
 ) -> list[NDArray[np.uint8]]:
     """Words (beats, bytes) of every input → those of every output; nothing may be left over."""
-    for name, text in kernel.memories.items():
+    for name, text in kernel.memory_texts.items():
         (folder / name).write_text(text)
     numbers = {key: value for key, value in kernel.parameters.items() if isinstance(value, int)}
     frames, rest = divmod(len(inputs[0]), frame_words(kernel.module, numbers)[0])

@@ -7,6 +7,7 @@ from typing import ClassVar
 
 from bnnedge.cost import Cost
 from bnnedge.errors import FoldingError
+from bnnedge.hardware.kernels.memory import Memory
 from bnnedge.verilog import Parameter as Parameter  # what kernels import from here
 
 SV_FOLDER = Path(__file__).parents[1] / "sv"
@@ -77,6 +78,13 @@ class Kernel(ABC):
         """Cells on an ECP5, predicted."""
 
     @property
-    def memories(self) -> Mapping[str, str]:
-        """Contents of the memory files by the name that `parameters` gives them."""
-        return {}
+    def memories(self) -> tuple[Memory | None, ...]:
+        """What it reads, in the order of its arguments in C++; None: this one does without."""
+        return ()
+
+    @property
+    def memory_texts(self) -> Mapping[str, str]:
+        """Contents of all memory files by name."""
+        return {
+            name: text for memory in self.memories if memory for name, text in memory.texts.items()
+        }

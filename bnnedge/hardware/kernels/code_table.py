@@ -11,7 +11,7 @@ from bnnedge.cost import Cost
 from bnnedge.dataflow import ElementType
 from bnnedge.errors import FoldingError
 from bnnedge.hardware.kernels.base import Kernel, Parameter, check_divides
-from bnnedge.hardware.kernels.memory import hex_words
+from bnnedge.hardware.kernels.memory import Memory, bits_of, file_of
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -70,21 +70,17 @@ class CodeTableKernel(Kernel):
             "Pe": self.pe,
             "InBits": self.element_bits,
             "OutBits": self.result.width_bits,
-            "TableFile": self._table_file,
+            "TableFile": file_of(*self.memories),
         }
 
     @property
-    def memories(self) -> Mapping[str, str]:
-        return {self._table_file: hex_words(self._bits)}
+    def memories(self) -> tuple[Memory]:
+        name = f"{self.memory_prefix}codes"
+        return (Memory(name=name, bits=self._bits[:, None], readers=self.pe),)
 
     @property
     def _bits(self) -> NDArray[np.uint8]:
-        bits = (self.codes[:, None] >> np.arange(self.result.width_bits)) & 1
-        return bits.astype(np.uint8)
-
-    @property
-    def _table_file(self) -> str:
-        return f"{self.memory_prefix}codes.mem"
+        return bits_of(self.codes, self.result.width_bits)
 
 
 def _lut4s(column: NDArray[np.uint8]) -> int:

@@ -1,9 +1,92 @@
-"""Memory files: arrays as hexadecimal words for $readmemh."""
+"""What kernels hold in memories: arrays, and hexadecimal words for $readmemh."""
+
+import dataclasses
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from bnnedge.cost import ceil_div, index_bits
+from bnnedge.errors import DesignError
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Memory:
+    """Constants, in words of an element for each lane.
+
+    Attributes:
+        name: of its files: a path, relative to the RTL folder, without an ending.
+        bits: uint8 (words, lanes, bits of an element), the lowest bit first.
+        lane_files: every lane has a file; else one has whole words, lane 0 in the low bits.
+        readers: of the only lane, where several read it at once.
+    """
+
+    name: str
+    bits: NDArray[np.uint8]
+    lane_files: bool = False
+    readers: int = 1
+
+    @property
+    def files(self) -> tuple[str, ...]:
+        """Names of its files."""
+        if not self.lane_files:
+            return (f"{self.name}.mem",)
+        return tuple(f"{self.name}_{lane:03}.mem" for lane in range(self.bits.shape[1]))
+
+    @property
+    def texts(self) -> Mapping[str, str]:
+        """Contents of its files by name."""
+        parts = np.split(self.bits, len(self.files), axis=1)
+        words = (part.reshape(len(part), -1) for part in parts)
+        return dict(zip(self.files, map(hex_words, words), strict=True))
+
+    def as_in(self, folder: Path) -> "Memory":
+        """The same memory with the words in `folder`, where somebody may have edited them.
+
+        Raises:
+            DesignError: a file there holds something else, or not as many words.
+        """
+        found = {name: (folder / name).read_text(encoding="utf-8") for name in self.files}
+        if found == self.texts:
+            return self
+        words, _, width = self.bits.shape
+        width *= self.bits.shape[1] // len(self.files)
+        parts = [
+            _bits_in(text, Path(name).name, shape=(words, width)) for name, text in found.items()
+        ]
+        return dataclasses.replace(self, bits=np.stack(parts, 1).reshape(self.bits.shape))
+
+
+def _bits_in(text: str, name: str, *, shape: tuple[int, int]) -> NDArray[np.uint8]:
+    """The inverse of `hex_words`."""
+    words, width = shape
+    try:
+        numbers = [int(word, 16) for word in text.split()]
+    except ValueError:
+        numbers = []
+    if len(numbers) != words or not all(0 <= number < 1 << width for number in numbers):
+        raise DesignError(
+            f"{name}: wanted hexadecimal words, {words} of {width} bits",
+            remedy="run bnnedge rtl again",
+        )
+    packed = b"".join(number.to_bytes(ceil_div(width, 8), "little") for number in numbers)
+    rows = np.frombuffer(packed, np.uint8).reshape(words, -1)
+    return np.unpackbits(rows, axis=1, count=width, bitorder="little")
+
+
+def file_of(memory: Memory | None) -> str:
+    """What a parameter of the module calls a memory: its file, what lane files begin with, ""."""
+    if memory is None:
+        return ""
+    return memory.name if memory.lane_files else memory.files[0]
+
+
+def bits_of(values: NDArray[Any], width: int) -> NDArray[np.uint8]:
+    """Integers (…) → their `width` bits in two's complement, uint8 (…, width), bit 0 first."""
+    return ((values[..., None] >> np.arange(width)) & 1).astype(np.uint8)
 
 
 def hex_words(bits: NDArray[np.uint8]) -> str:
@@ -13,10 +96,10 @@ def hex_words(bits: NDArray[np.uint8]) -> str:
     return "".join(row.tobytes().hex()[-digits:] + "\n" for row in packed)
 
 
-def table_words(
+def table_bits(
     values: NDArray[np.int64], invert: NDArray[np.bool_] | None, *, pe: int, total_bits: int
-) -> str:
-    """The table of `result_stage`.
+) -> NDArray[np.uint8]:
+    """The table of `result_stage` (words, pe, bits of an entry).
 
     Args:
         values: (row classes, column classes, rows), thresholds or corrections, as two's complement.
@@ -24,18 +107,13 @@ def table_words(
         pe: rows in a word.
         total_bits: of one value.
     """
-    elements = (values[..., None] >> np.arange(total_bits)) & 1
+    entries = bits_of(values, total_bits)
     if invert is not None:
         flags = np.broadcast_to(invert[:, None], (*values.shape, 1))
-        elements = np.concatenate([elements, flags], axis=-1)
-    words = elements.astype(np.uint8).reshape(*values.shape[:2], values.shape[2] // pe, -1)
+        entries = np.concatenate([entries, flags], axis=-1, dtype=np.uint8)
+    words = entries.reshape(*values.shape[:2], values.shape[2] // pe, pe, -1)
     if words.shape[:2] != (1, 1):
         sizes = [1 << index_bits(count) for count in words.shape[:3]]
         gaps = [(0, size - count) for size, count in zip(sizes, words.shape, strict=False)]
-        words = np.pad(words, [*gaps, (0, 0)])
-    return hex_words(words.reshape(-1, words.shape[-1]))
-
-
-def index_words(indices: NDArray[np.int64]) -> str:
-    """Small numbers, one a line."""
-    return "".join(f"{index:x}\n" for index in indices)
+        words = np.pad(words, [*gaps, (0, 0), (0, 0)])
+    return words.reshape(-1, *words.shape[3:])

@@ -13,7 +13,7 @@ from bnnedge.dataflow.nodes.multi_threshold import MOST_THRESHOLDS
 from bnnedge.errors import FoldingError
 from bnnedge.hardware.kernels.base import MOST_LANES, Kernel, Parameter, check_divides
 from bnnedge.hardware.kernels.code_table import CodeTableKernel
-from bnnedge.hardware.kernels.memory import hex_words
+from bnnedge.hardware.kernels.memory import Memory, bits_of, file_of
 
 _MOST_TABLE_BITS = 8  # up to here, any table is smaller than the search for it
 
@@ -104,24 +104,38 @@ class MultiThresholdKernel(Kernel):
             "Low": self.low,
             "Shared": int(self._shared),
             "TableFile": self._table_file,
-            "InvertFile": self._invert_file if self.invert.any() else "",
+            "InvertFile": file_of(self.memories[0]),
         }
 
     @property
-    def memories(self) -> Mapping[str, str]:
-        table = self._filled
-        words = {}
-        for lane in range(1 if self._shared else self.pe):
-            for stage in range(self._stages):
-                step = 1 << (self._stages - stage)
-                values = table[lane :: self.pe, step // 2 - 1 :: step].reshape(-1, 1)
-                bits = (values >> np.arange(self._threshold_bits)) & 1
-                words[f"{self._table_file}_{stage}_{lane:03}.mem"] = hex_words(
-                    bits.astype(np.uint8)
-                )
-        if self.invert.any():
-            words[self._invert_file] = hex_words(self.invert.astype(np.uint8).reshape(-1, self.pe))
-        return words
+    def memories(self) -> tuple[Memory | None, ...]:
+        return self._invert_memory, *map(self._stage_memory, range(self._stages))
+
+    @property
+    def memory_texts(self) -> Mapping[str, str]:
+        """As `design.json` has them in order: lane by lane, and inversions last."""
+        texts, invert = super().memory_texts, file_of(self._invert_memory)
+        return dict(sorted(texts.items(), key=lambda item: (item[0] == invert, item[0][-7:])))
+
+    @property
+    def _invert_memory(self) -> Memory | None:
+        if not self.invert.any():
+            return None
+        words = self.invert.astype(np.uint8).reshape(-1, 1, self.pe)
+        return Memory(name=f"{self.memory_prefix}invert", bits=words)
+
+    def _stage_memory(self, stage: int) -> Memory:
+        """The thresholds that a stage of the search compares with."""
+        step = 1 << (self._stages - stage)
+        values = self._filled[:, step // 2 - 1 :: step]  # (channels or 1, 2**stage)
+        lanes = 1 if self._shared else self.pe
+        words = values.reshape(-1, lanes, values.shape[1]).transpose(0, 2, 1).reshape(-1, lanes)
+        return Memory(
+            name=f"{self._table_file}_{stage}",
+            bits=bits_of(words, self._threshold_bits),
+            lane_files=True,
+            readers=self.pe if self._shared else 1,
+        )
 
     @property
     def _channels(self) -> int:
@@ -158,10 +172,6 @@ class MultiThresholdKernel(Kernel):
     @property
     def _table_file(self) -> str:
         return f"{self.memory_prefix}thresholds"
-
-    @property
-    def _invert_file(self) -> str:
-        return f"{self.memory_prefix}invert.mem"
 
 
 def multi_threshold_kernel(

@@ -18,7 +18,7 @@ from bnnedge.cost import (
 )
 from bnnedge.dataflow import IntegerMvu, XnorMvu
 from bnnedge.hardware.kernels.base import Kernel, Parameter, check_divides
-from bnnedge.hardware.kernels.memory import hex_words, table_words
+from bnnedge.hardware.kernels.memory import Memory, file_of, table_bits
 
 # Up to this depth a weight ROM is logic that merges with the XNORs behind it: a synapse's input and
 # the fold index fit one LUT4. A deeper one goes to block RAM.
@@ -101,6 +101,7 @@ class MvuKernel(Kernel):
 
     @property
     def parameters(self) -> Mapping[str, Parameter]:
+        weights, table = self.memories[:2]
         return {
             "MatrixWidth": self.node.mw,
             "MatrixHeight": self.node.mh,
@@ -109,22 +110,20 @@ class MvuKernel(Kernel):
             "Simd": self.simd,
             "Thresholded": int(self.thresholded),
             "BlockRom": int(self.neuron_folds * self.synapse_folds > LOGIC_ROM_DEPTH),
-            "WeightFile": self._weight_file,
-            "TableFile": "" if self._table is None else self._table_file,
+            "WeightFile": file_of(weights),
+            "TableFile": file_of(table),
         }
 
     @property
-    def memories(self) -> Mapping[str, str]:
+    def memories(self) -> tuple[Memory | None, ...]:
         folded = self.node.weights.reshape(
             self.neuron_folds, self.pe, self.synapse_folds, self.simd
         ).transpose(0, 2, 1, 3)
-        words = {self._weight_file: hex_words(folded.reshape(-1, self.pe * self.simd))}
-        table = self._table
-        if table is not None:
-            words[self._table_file] = table_words(
-                table, self.node.invert, pe=self.pe, total_bits=self._total_bits
-            )
-        return words
+        weights = self._memory("weights", folded.reshape(-1, self.pe, self.simd))
+        if self._table is None:
+            return weights, None
+        bits = table_bits(self._table, self.node.invert, pe=self.pe, total_bits=self._total_bits)
+        return weights, self._memory("thresholds" if self.thresholded else "corrections", bits)
 
     @property
     @abstractmethod
@@ -147,10 +146,5 @@ class MvuKernel(Kernel):
         counters = index_bits(depth) + index_bits(self.synapse_folds)
         return cost + Cost(combs=19 + 2.1 * counters)
 
-    @property
-    def _weight_file(self) -> str:
-        return f"{self.memory_prefix}weights.mem"
-
-    @property
-    def _table_file(self) -> str:
-        return f"{self.memory_prefix}{'thresholds' if self.thresholded else 'corrections'}.mem"
+    def _memory(self, what: str, bits: NDArray[np.uint8]) -> Memory:
+        return Memory(name=self.memory_prefix + what, bits=bits)

@@ -15,7 +15,7 @@ from bnnedge.cost import (
 )
 from bnnedge.dataflow import ElementType, MaxPool, SumPool, Window
 from bnnedge.hardware.kernels.base import Kernel, Parameter, check_divides
-from bnnedge.hardware.kernels.memory import hex_words
+from bnnedge.hardware.kernels.memory import Memory, file_of
 
 
 class PoolKind(Enum):
@@ -89,7 +89,7 @@ class WindowPoolKernel(Kernel):
             "Channels": self.shape[2],
             "Lanes": self.lanes,
             **self._geometry,
-            "ConjunctionFile": next(iter(self.memories), ""),
+            "ConjunctionFile": file_of(*self.memories),
         }
 
     @property
@@ -106,8 +106,8 @@ class WindowPoolKernel(Kernel):
         return table if self.conjunction.any() else Cost()
 
     @property
-    def memories(self) -> Mapping[str, str]:
+    def memories(self) -> tuple[Memory | None]:
         if self.conjunction is None or not self.conjunction.any():
-            return {}
-        words = self.conjunction.astype(np.uint8).reshape(-1, self.lanes)
-        return {f"{self.memory_prefix}conjunction.mem": hex_words(words)}
+            return (None,)
+        words = self.conjunction.astype(np.uint8).reshape(-1, 1, self.lanes)
+        return (Memory(name=f"{self.memory_prefix}conjunction", bits=words),)

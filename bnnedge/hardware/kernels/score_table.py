@@ -4,13 +4,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import ClassVar
 
-import numpy as np
-
 from bnnedge.cost import Cost, carry_chain, index_bits, rom
 from bnnedge.dataflow import ElementType, ScoreTable
 from bnnedge.errors import FoldingError
 from bnnedge.hardware.kernels.base import MOST_LANES, Kernel, Parameter, check_divides
-from bnnedge.hardware.kernels.memory import hex_words
+from bnnedge.hardware.kernels.memory import Memory, bits_of, file_of
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -67,15 +65,12 @@ class ScoreTableKernel(Kernel):
             "Reach": -self.node.low,
             "Step": self.node.step,
             "ScoreBits": self.node.element.width_bits,
-            "TableFile": f"{self.memory_prefix}scores",
+            "TableFile": file_of(*self.memories),
         }
 
     @property
-    def memories(self) -> Mapping[str, str]:
-        bits = (self.node.scores[..., None] >> np.arange(self.node.element.width_bits)) & 1
-        return {
-            f"{self.memory_prefix}scores_{lane:03}.mem": hex_words(
-                bits[lane :: self.pe].reshape(-1, bits.shape[-1]).astype(np.uint8)
-            )
-            for lane in range(self.pe)
-        }
+    def memories(self) -> tuple[Memory]:
+        classes, sums = self.node.scores.shape
+        lanes = self.node.scores.reshape(classes // self.pe, self.pe, sums).transpose(0, 2, 1)
+        bits = bits_of(lanes.reshape(-1, self.pe), self.node.element.width_bits)
+        return (Memory(name=f"{self.memory_prefix}scores", bits=bits, lane_files=True),)

@@ -13,7 +13,7 @@ from bnnedge.cost import (
 )
 from bnnedge.dataflow import ElementType, Threshold
 from bnnedge.hardware.kernels.base import Kernel, Parameter, check_divides
-from bnnedge.hardware.kernels.memory import table_words
+from bnnedge.hardware.kernels.memory import Memory, file_of, table_bits
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -65,17 +65,17 @@ class ThresholdKernel(Kernel):
             "Pe": self.pe,
             "ElementBits": self.element.width_bits,
             "Signed": int(self.element.signed),
-            "TableFile": f"{self.memory_prefix}thresholds.mem",
+            "TableFile": file_of(*self.memories),
         }
 
     @property
-    def memories(self) -> Mapping[str, str]:
+    def memories(self) -> tuple[Memory]:
         # Beyond the element's range all thresholds are alike: always reached, or never.
         reachable = self.node.thresholds.clip(self.element.smallest, self.element.largest + 1)
-        table = table_words(
+        bits = table_bits(
             reachable.astype(np.int64)[None, None],
             self.node.invert,
             pe=self.pe,
             total_bits=self.element.width_bits + 1,
         )
-        return {f"{self.memory_prefix}thresholds.mem": table}
+        return (Memory(name=f"{self.memory_prefix}thresholds", bits=bits),)

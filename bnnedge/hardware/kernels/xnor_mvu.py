@@ -15,7 +15,7 @@ from bnnedge.cost import (
 from bnnedge.dataflow import XnorMvu
 from bnnedge.dataflow.nodes.xnor_mvu import accumulator_type
 from bnnedge.hardware.kernels.base import Parameter
-from bnnedge.hardware.kernels.memory import index_words
+from bnnedge.hardware.kernels.memory import Memory, bits_of, file_of
 from bnnedge.hardware.kernels.mvu_fold import FOLDED, MvuKernel
 
 
@@ -44,22 +44,22 @@ class XnorMvuKernel(MvuKernel):
             "OutWidth": len(columns),
             "RowClasses": int(rows.max()) + 1,
             "ColumnClasses": int(columns.max()) + 1,
-            "RowFile": self._file("rows") if self._bordered else "",
-            "ColumnFile": self._file("columns") if self._bordered else "",
+            "RowFile": file_of(self.memories[2]),
+            "ColumnFile": file_of(self.memories[3]),
         }
         corrected = {"Corrected": int(self.node.correction is not None)}
         return {**super().parameters, **corrected, **classes}
 
     @property
-    def memories(self) -> Mapping[str, str]:
-        if not self._bordered:
-            return super().memories
-        rows, columns, _ = self._classes
-        return {
-            **super().memories,
-            self._file("rows"): index_words(rows),
-            self._file("columns"): index_words(columns),
-        }
+    def memories(self) -> tuple[Memory | None, ...]:
+        rows, columns, table = self._classes
+        if table.size == 1:
+            return *super().memories, None, None
+        return *super().memories, self._indices("rows", rows), self._indices("columns", columns)
+
+    def _indices(self, what: str, values: NDArray[np.int64]) -> Memory:
+        width = max(1, int(values.max()).bit_length())
+        return self._memory(what, bits_of(values, width)[:, None])
 
     @property
     def _sum_combs(self) -> float:
@@ -95,10 +95,3 @@ class XnorMvuKernel(MvuKernel):
             columns.reshape(-1).astype(np.int64),
             border[np.ix_(row, column)].astype(np.int64),
         )
-
-    @property
-    def _bordered(self) -> bool:
-        return self._classes[2].size > 1
-
-    def _file(self, what: str) -> str:
-        return f"{self.memory_prefix}{what}.mem"
