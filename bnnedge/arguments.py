@@ -59,7 +59,8 @@ def _check_of(annotation: Any) -> _Check | None:
         kinds = [kind for kind in typing.get_args(annotation) if kind is not types.NoneType]
         check = _CHECKS.get(kinds[0]) if len(kinds) == 1 else None
         return None if check is None else functools.partial(_optional, check)
-    if typing.get_origin(annotation) is Callable:
+    protocol = getattr(annotation, "_is_protocol", False)
+    if typing.get_origin(annotation) is Callable or (protocol and "__call__" in vars(annotation)):
         return _callable
     return _CHECKS.get(annotation) if isinstance(annotation, type) else None
 

@@ -21,6 +21,7 @@ from bnnedge.errors import BnnEdgeError, BnnEdgeWarning
 from bnnedge.names import printable
 
 if TYPE_CHECKING:
+    from bnnedge.progress import Progress
     from bnnedge.verbs import CacheStatus, ToolStatus
 
 Function = Callable[..., Any]
@@ -218,7 +219,9 @@ class _Progress:
         if not self._plain:  # else it would print an empty line
             self._bars.stop()
 
-    def __call__(self, stage: str, what: str, share: float | None) -> None:
+    def _tell(self, stage: str, what: str, share: float | None = None, /) -> None:
+        if self._plain and share == 0:  # nothing is done yet, and may be refused in one line
+            return
         if stage not in self._tasks:
             self._tasks[stage] = self._bars.add_task("", stage=stage, total=None)
             if self._plain:
@@ -230,9 +233,9 @@ class _Progress:
             completed=share or 0.0,
         )
 
-    def of(self, stage: str) -> Callable[[str, float | None], None]:
-        """The progress of a verb that is one stage."""
-        return functools.partial(self, stage)
+    def of(self, stage: str) -> "Progress":
+        """The progress of one stage."""
+        return functools.partial(self._tell, stage)
 
 
 @_verb("bnnedge train build_scripts/digits_ulx3s.toml -o out/train")
@@ -262,12 +265,14 @@ def export(
     from bnnedge import verbs
     from bnnedge.errors import ConfigError
 
-    if model is not None and dataset is not None and checkpoint is None:
-        artifact = verbs.export_model(model, dataset, out)
-    elif checkpoint is not None and model is dataset is None:
-        artifact = verbs.export(checkpoint, out)
-    else:
-        raise ConfigError("export wants either a CHECKPOINT or --model with --dataset")
+    with _Progress() as progress:
+        told = progress.of("export")
+        if model is not None and dataset is not None and checkpoint is None:
+            artifact = verbs.export_model(model, dataset, out, progress=told)
+        elif checkpoint is not None and model is dataset is None:
+            artifact = verbs.export(checkpoint, out, progress=told)
+        else:
+            raise ConfigError("export wants either a CHECKPOINT or --model with --dataset")
     lines = [*_facts(artifact.facts), *_remarks(artifact.facts)]
     return artifact, [*lines, f"model in {out / verbs.MODEL_FILE}"]
 
@@ -290,7 +295,15 @@ def lower(
     """Lower an ONNX MODEL (QONNX, FINN-ONNX or plain) to a Dataflow folder, and compare them."""
     from bnnedge import verbs
 
-    artifact = verbs.lower(model, out, name=name, classify=classify, sign_zero=sign_zero)
+    with _Progress() as progress:
+        artifact = verbs.lower(
+            model,
+            out,
+            name=name,
+            classify=classify,
+            sign_zero=sign_zero,
+            progress=progress.of("lower"),
+        )
     facts = artifact.facts
     lines = [f"{layer['name']}: {layer['mw']} → {layer['mh']}" for layer in facts["layers"]]
     lines += _remarks(facts)
@@ -350,7 +363,8 @@ def fifos(rtl: Path, out: Path, trust: bool) -> tuple[Any, list[str]]:
     """Size the FIFOs of an RTL folder by simulation, for `bnnedge rtl --fifo-depths`."""
     from bnnedge import verbs
 
-    artifact = verbs.fifos(rtl, out, trust=trust)
+    with _Progress() as progress:
+        artifact = verbs.fifos(rtl, out, trust=trust, progress=progress.of("fifos"))
     facts = artifact.facts
     lines = [
         f"{fifo['name']}: {fifo['depth_words']} words of {fifo['width_bits']} bits,"
@@ -444,16 +458,18 @@ def hls(
     """Write the C++ of an RTL folder for Vitis HLS: the same kernels, streams and memories."""
     from bnnedge import verbs
 
-    artifact = verbs.hls(
-        rtl,
-        out,
-        part=part,
-        clock_mhz=clock_mhz,
-        check=check,
-        images=images,
-        ap_types=ap_types,
-        trust=trust,
-    )
+    with _Progress() as progress:
+        artifact = verbs.hls(
+            rtl,
+            out,
+            part=part,
+            clock_mhz=clock_mhz,
+            check=check,
+            images=images,
+            ap_types=ap_types,
+            trust=trust,
+            progress=progress.of("hls"),
+        )
     return artifact, [*_facts(artifact.facts), f"HLS C++ in {out}"]
 
 
@@ -627,7 +643,7 @@ def build(recipe: Path, out: Path, trust: bool) -> tuple[Any, list[str]]:
     from bnnedge import pipeline
 
     with _Progress() as progress:
-        result = pipeline.build(recipe, out, trust=trust, progress=progress)
+        result = pipeline.build(recipe, out, trust=trust, progress=progress.of)
     lines = [
         f"{stage.name:9} {'up to date' if stage.reused else f'{stage.wall_s:.1f} s'}"
         for stage in result.stages

@@ -1,12 +1,11 @@
 """`build`: the stages in order, resumable, with a report. Only this module knows the order."""
 
 import contextlib
-import dataclasses
 import functools
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,13 +15,11 @@ from bnnedge.arguments import checked
 from bnnedge.artifacts import Artifact
 from bnnedge.errors import ConfigError, ExportError, MismatchError, ToolMissingError
 from bnnedge.files import is_file
+from bnnedge.progress import Progress, silent
 from bnnedge.verbs import (
-    Progress,
     deploy,
     export,
     fifos,
-    has_joins,
-    image_progress,
     lower,
     rtl,
     synth,
@@ -35,17 +32,9 @@ if TYPE_CHECKING:
     from bnnedge.reports.data import Check
     from bnnedge.summary import BuiltStage
 
-StageProgress = Callable[[str, str, float | None], None]
-"""`Progress` with the stage's verb in front."""
-
 REPORT_FILE = "report.html"
 ESTIMATE_BOARD = "pynq-z1"
 _INTERVAL_TOLERANCE = 0.01
-_DEPLOYED_IMAGES = 16
-
-
-def _silent_stage(stage: str, what: str, share: float | None) -> None:
-    """The progress of nobody watching."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -70,7 +59,9 @@ class Build:
 class _Builder:
     """Runs stages into a build folder, notes which were up to date, and writes the report."""
 
-    def __init__(self, recipe: "Recipe", path: Path, out: Path, progress: StageProgress) -> None:
+    def __init__(
+        self, recipe: "Recipe", path: Path, out: Path, progress: Callable[[str], Progress]
+    ) -> None:
         self.recipe, self.path, self.out, self.progress = recipe, path, out, progress
         self.stages: dict[str, BuiltStage] = {}
 
@@ -78,8 +69,8 @@ class _Builder:
         """Run `stage` into the folder called `name`; a mismatch is reported before it is raised."""
         from bnnedge.summary import BuiltStage, failed_check
 
-        folder, progress = self.out / name, functools.partial(self.progress, name)
-        progress("", 0.0)
+        folder, progress = self.out / name, self.progress(name)
+        progress("")
         before = None
         with contextlib.suppress(ConfigError):
             before = artifacts.load(folder)
@@ -110,7 +101,11 @@ class _Builder:
 
 @checked
 def build(
-    recipe: Path, out: Path, *, trust: bool = False, progress: StageProgress = _silent_stage
+    recipe: Path,
+    out: Path,
+    *,
+    trust: bool = False,
+    progress: Callable[[str], Progress] = lambda stage: silent,
 ) -> Build:
     """Do everything that a recipe says: data → checkpoint → … → bitstream → report.
 
@@ -121,15 +116,16 @@ def build(
         recipe: TOML file.
         out: the build's folder.
         trust: see `bnnedge.hardware.own_copy`, for a build whose RTL was edited.
-        progress: called with the stage, what it is doing, and the share that is done.
+        progress: gives the progress of the stage that it is called with.
 
     Raises:
         ConfigError: the recipe has no `[hardware]`, or `out` is not a build's.
         BnnEdgeError: a stage failed. Where a comparison failed, the report says so too.
     """
-    from bnnedge.deployment import package
+    from bnnedge.deployment import package, prove
     from bnnedge.hardware import own_copy
     from bnnedge.recipe import Recipe, Use
+    from bnnedge.sizing import has_joins
     from bnnedge.summary import checks
     from bnnedge.synthesis.boards import Ecp5Board, find_board
     from bnnedge.synthesis.flow import tools_for
@@ -142,10 +138,12 @@ def build(
     _require_own(out)
     builder = _Builder(loaded, recipe, out, progress)
     trained = builder.run("train", lambda to, tell: train(loaded, to, progress=tell))
-    exported = builder.run("export", lambda to, _: export(trained, to))
+    exported = builder.run("export", lambda to, tell: export(trained, to, progress=tell))
     lowered = builder.run(
         "lower",
-        lambda to, _: lower(exported, to, name=loaded.name, classify=hardware.classify),
+        lambda to, tell: lower(
+            exported, to, name=loaded.name, classify=hardware.classify, progress=tell
+        ),
     )
     emit = functools.partial(
         rtl,
@@ -159,7 +157,8 @@ def build(
         from bnnedge.hardware.fifos import FIFOS_FILE
 
         draft = builder.run("draft", lambda to, _: emit(to))
-        depths = builder.run("fifos", lambda to, _: fifos(draft, to)) / FIFOS_FILE
+        depths = builder.run("fifos", lambda to, tell: fifos(draft, to, progress=tell))
+        depths = depths / FIFOS_FILE
     emitted = builder.run("rtl", lambda to, _: emit(to, fifo_depths=depths))
     images = test_images(exported)
     with own_copy(emitted, trust=trust) as own:  # once for all that compile it
@@ -177,7 +176,9 @@ def build(
                 lambda to, tell: synthesise(to, board=ESTIMATE_BOARD, vivado=False, progress=tell),
             )
         packed = builder.run("package", lambda to, _: package(own, synthesised, to, inputs=images))
-    builder.run("deploy", lambda to, _: _deploy_stage(packed, to, trust))
+    builder.run(
+        "deploy", lambda to, _: prove(packed, to, run=functools.partial(deploy, trust=trust))
+    )
     report = builder.report()
     facts = {name: stage.artifact.facts for name, stage in builder.stages.items()}
     bitstream = facts["synth"].get("bitstream")
@@ -237,7 +238,7 @@ def _simulate_stage(
     from bnnedge.simulation.check import simulate as run
     from bnnedge.summary import interval_error
 
-    artifact = run(rtl, recipe.simulation, out, inputs=images, progress=image_progress(progress))
+    artifact = run(rtl, recipe.simulation, out, inputs=images, progress=progress)
     facts = artifact.facts
     if facts["interval_cycles"] is not None and interval_error(facts) > _INTERVAL_TOLERANCE:
         raise MismatchError(
@@ -245,14 +246,3 @@ def _simulate_stage(
             f" measured {facts['interval_cycles']:.2f}"
         )
     return artifact
-
-
-def _deploy_stage(package: Path, out: Path, trust: bool) -> Artifact:
-    """Run the packaged examples on the simulated device, and keep what it said."""
-
-    def write(folder: Path) -> dict[str, Any]:
-        return dataclasses.asdict(deploy(package, images=_DEPLOYED_IMAGES, trust=trust))
-
-    return artifacts.stage(
-        "deploy", out, write, config={"images": _DEPLOYED_IMAGES}, inputs=(package,)
-    )

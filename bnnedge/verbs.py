@@ -6,9 +6,7 @@ not wait for torch or FINN.
 
 import dataclasses
 import enum
-import functools
 import shlex
-from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -25,6 +23,7 @@ from bnnedge.errors import ConfigError, DataError, MismatchError, ToolMissingErr
 from bnnedge.filekinds import FST
 from bnnedge.files import is_file
 from bnnedge.outputs import check_output_file
+from bnnedge.progress import Progress, part_of, silent
 from bnnedge.scratch import scratch
 from bnnedge.simulation.config import MOST_IMAGES
 
@@ -35,9 +34,6 @@ if TYPE_CHECKING:
     from bnnedge.models.pretrained import ModelCard
     from bnnedge.recipe import Recipe
     from bnnedge.simulation.check import SimulationResult
-
-Progress = Callable[[str, float | None], None]
-"""Called with what is being done and, where it is known, the share that is done."""
 
 MODEL_FILE = "model.onnx"
 REFERENCE_FILE = "reference.npz"
@@ -57,26 +53,14 @@ def _require_images(images: int | None) -> None:
         raise ConfigError(f"images: wanted 1 to {MOST_IMAGES:,}, got {images}")
 
 
-def _silent(what: str, share: float | None) -> None:
-    """The progress of nobody watching."""
-
-
 @checked
-def train(recipe: "Path | Recipe", out: Path, *, progress: Progress = _silent) -> Artifact:
+def train(recipe: "Path | Recipe", out: Path, *, progress: Progress = silent) -> Artifact:
     """Train the network of a recipe; see `bnnedge.training.train`."""
     from bnnedge.recipe import Recipe, Use
-    from bnnedge.training import EpochReport
     from bnnedge.training import train as run
 
     if not isinstance(recipe, Recipe):
         recipe = Recipe.load(path_of("train: recipe", recipe), Use.TRAIN)
-
-    def report(epoch: EpochReport, who: str = "") -> None:
-        progress(
-            f"{who}epoch {epoch.epoch} of {epoch.epochs},"
-            f" validation accuracy {epoch.validation_accuracy:.2%}",
-            epoch.epoch / epoch.epochs,
-        )
 
     return run(
         recipe.network,
@@ -84,24 +68,31 @@ def train(recipe: "Path | Recipe", out: Path, *, progress: Progress = _silent) -
         recipe.training,
         out,
         teacher=recipe.teacher,
-        progress=report,
-        teacher_progress=functools.partial(report, who="teacher, "),
+        progress=progress,
     )
 
 
 @checked
-def export(checkpoint: Path, out: Path) -> Artifact:
+def export(checkpoint: Path, out: Path, *, progress: Progress = silent) -> Artifact:
     """Export a checkpoint (its folder, or `checkpoint.pt` in it) as QONNX.
 
     See `bnnedge.exporter.export`.
     """
     from bnnedge.exporter import export as run
 
-    return run(checkpoint.parent if is_file(checkpoint) else checkpoint, out)
+    folder = checkpoint.parent if is_file(checkpoint) else checkpoint
+    return run(folder, out, progress=progress)
 
 
 @checked
-def export_model(network: str, dataset: str, out: Path, *, folder: Path | None = None) -> Artifact:
+def export_model(
+    network: str,
+    dataset: str,
+    out: Path,
+    *,
+    folder: Path | None = None,
+    progress: Progress = silent,
+) -> Artifact:
     """Export a pretrained network as QONNX; see `export`, and `evaluate_model` for arguments.
 
     Raises:
@@ -110,7 +101,7 @@ def export_model(network: str, dataset: str, out: Path, *, folder: Path | None =
     """
     card, test = _pretrained(network, dataset, folder)
     with scratch() as work:
-        return export(_checkpoint(card, test, work), out)
+        return export(_checkpoint(card, test, work), out, progress=progress)
 
 
 @checked
@@ -121,6 +112,7 @@ def lower(
     name: str | None = None,
     classify: bool = False,
     sign_zero: str = "refuse",
+    progress: Progress = silent,
 ) -> Artifact:
     """Lower an ONNX file (or a folder that holds `model.onnx`) to a Dataflow.
 
@@ -133,7 +125,7 @@ def lower(
     config = LoweringConfig(
         name=name, classify=classify, sign_zero=member_of("lower: sign_zero", sign_zero, SignZero)
     )
-    return run(model, config, out)
+    return run(model, config, out, progress=progress)
 
 
 @checked
@@ -156,60 +148,17 @@ def rtl(
 
 
 @checked
-def has_joins(dataflow: Path) -> bool:
-    """Whether branches meet in a Dataflow folder, so that its FIFOs want to be sized."""
-    return any(node.arity > 1 for node in Dataflow.load(dataflow).nodes)
-
-
-@checked
-def fifos(rtl: Path, out: Path, *, trust: bool = False) -> Artifact:
+def fifos(rtl: Path, out: Path, *, trust: bool = False, progress: Progress = silent) -> Artifact:
     """Size the FIFOs of an RTL folder by simulating it; `out` gets `fifos.json`.
 
-    Give that file to `rtl` with the folding of the same folder. The facts hold a `SizedFifo` of
-    each FIFO, and the cycles per image that were then measured.
-
-    Args:
-        rtl: folder written by `rtl`.
-        out: folder to publish.
-        trust: see `bnnedge.hardware.own_copy`.
-
-    Raises:
-        DesignError: the folder is damaged, or not what bnnedge writes.
-        MismatchError: a result is wrong, or images take longer than predicted.
-        SimulationError, ToolMissingError: see `bnnedge.simulation.check`.
+    Give that file to `rtl` with the folding of the same folder. See `bnnedge.sizing.size`; for
+    `trust`, `bnnedge.hardware.own_copy`.
     """
-    from bnnedge.artifacts import stage, to_json
-    from bnnedge.design import Design
-    from bnnedge.hardware import RtlConfig, emit, own_copy
-    from bnnedge.hardware.fifos import FIFOS_FILE, write_depths
-    from bnnedge.hardware.folding import FOLDING_FILE
-    from bnnedge.simulation import Core
-    from bnnedge.simulation.fifos import confirm, size_fifos, unbounded_depths
-
-    def with_depths(depths: Mapping[str, int], folder: Path) -> Core:
-        folder.mkdir()
-        path = folder / FIFOS_FILE
-        write_depths(path, depths)
-        config = RtlConfig(folding=own / FOLDING_FILE, fifo_depths=path)
-        emit(own / "dataflow", config, folder / "rtl")
-        return Core.load(folder / "rtl")
-
-    def write(folder: Path) -> Mapping[str, Any]:
-        draft = Design.load(own)
-        with scratch() as work:
-            deep = with_depths(unbounded_depths(draft), work / "deep")
-            sized = size_fifos(draft, deep)
-            depths = {fifo.name: fifo.depth_words for fifo in sized}
-            interval = confirm(with_depths(depths, work / "sized"))
-        write_depths(folder / FIFOS_FILE, depths)
-        return {
-            "interval_cycles": interval,
-            "predicted_interval_cycles": draft.interval_cycles,
-            "fifos": to_json(sized),
-        }
+    from bnnedge.hardware import own_copy
+    from bnnedge.sizing import size
 
     with own_copy(rtl, trust=trust) as own:
-        return stage("fifos", out, write, config={}, inputs=(own,))
+        return size(own, out, progress=progress)
 
 
 @checked
@@ -222,7 +171,7 @@ def simulate(
     seed: int = 0,
     trace: Path | None = None,
     trust: bool = False,
-    progress: Progress = _silent,
+    progress: Progress = silent,
 ) -> "SimulationResult":
     """Simulate an RTL folder without and with stalls, and compare it with its Dataflow.
 
@@ -257,7 +206,7 @@ def simulate(
         trace_images=0 if trace is None else 4,
     )
     with own_copy(rtl, trust=trust) as own:
-        return check(own, config, inputs=inputs, trace=trace, progress=image_progress(progress))
+        return check(own, config, inputs=inputs, trace=trace, progress=progress)
 
 
 @checked
@@ -271,6 +220,7 @@ def hls(
     images: int = 16,
     ap_types: Path | None = None,
     trust: bool = False,
+    progress: Progress = silent,
 ) -> Artifact:
     """Write the twin of an RTL folder in HLS C++, with test vectors of generated images.
 
@@ -283,6 +233,7 @@ def hls(
         images: test vectors, random and adversarial ones.
         ap_types: folder of `ap_int.h` for a check; None: see `bnnedge.tools.ap_types`.
         trust: see `bnnedge.hardware.own_copy`.
+        progress: called at each step.
 
     Raises:
         ConfigError, DesignError, MismatchError, ToolMissingError: see `bnnedge.vitis_hls.emit`.
@@ -298,11 +249,13 @@ def hls(
     if clock_mhz is not None:
         config = dataclasses.replace(config, clock_mhz=clock_mhz)
     with own_copy(rtl, trust=trust) as own:
-        return emit(own, config, out, vectors=lambda graph: generate_inputs(graph, images, seed=0))
-
-
-def image_progress(progress: Progress) -> Callable[[int, int], None]:
-    return lambda done, total: progress(f"{done} of {total} images", done / total)
+        return emit(
+            own,
+            config,
+            out,
+            vectors=lambda graph: generate_inputs(graph, images, seed=0),
+            progress=progress,
+        )
 
 
 @checked
@@ -348,7 +301,7 @@ def evaluate(
     folder: Path | None = None,
     backend: str = "emulator",
     images: int | None = None,
-    progress: Progress = _silent,
+    progress: Progress = silent,
 ) -> Evaluation:
     """Measure a Dataflow folder on the test set of a data set.
 
@@ -393,7 +346,7 @@ def evaluate_model(
     *,
     folder: Path | None = None,
     images: int | None = None,
-    progress: Progress = _silent,
+    progress: Progress = silent,
 ) -> tuple[Evaluation, Evaluation]:
     """Measure a pretrained network through PyTorch and, exported and lowered, through its Dataflow.
 
@@ -476,10 +429,9 @@ def _both_classes(
 
     # Both stages compare what they do on adversarial inputs; here only few images of the set.
     some = test.take(np.arange(len(test))[:_EXPORTED_IMAGES])
-    progress("exporting", 0.1)
-    export(_checkpoint(card, some, work), work / "export")
-    progress("lowering", 0.3)
-    lower(work / "export", work / "dataflow", name=card.name)
+    checkpoint = _checkpoint(card, some, work)
+    export(checkpoint, work / "export", progress=part_of(progress, 0.0, 0.3))
+    lower(work / "export", work / "dataflow", name=card.name, progress=part_of(progress, 0.3, 0.5))
     progress("running PyTorch", 0.5)
     classes = {"pytorch": load_card(card).predict(test.images)}
     progress("running the Dataflow", 0.6)
@@ -504,7 +456,7 @@ def synth(
     seed: int = 1,
     vivado: bool = True,
     trust: bool = False,
-    progress: Progress = _silent,
+    progress: Progress = silent,
 ) -> Artifact:
     """Make a bitstream of an RTL folder; for a Zynq an estimate and Vivado's project, run or not.
 
@@ -516,7 +468,7 @@ def synth(
 
     config = SynthesisConfig(board=board, clock_mhz=clock_mhz, seed=seed, vivado=vivado)
     with own_copy(rtl, trust=trust) as own:
-        return synthesise(own, config, out, progress=lambda step: progress(step, None))
+        return synthesise(own, config, out, progress=progress)
 
 
 @checked

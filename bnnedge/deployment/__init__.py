@@ -3,6 +3,7 @@
 from bnnedge.deployment.deploy import Deployment, deploy, open_package
 from bnnedge.deployment.package import DATAFLOW_FOLDER, RTL_FOLDER, package
 from bnnedge.deployment.simulated import LineFaults
+from bnnedge.deployment.stage import prove
 
 __all__ = [
     "DATAFLOW_FOLDER",
@@ -12,4 +13,5 @@ __all__ = [
     "deploy",
     "open_package",
     "package",
+    "prove",
 ]

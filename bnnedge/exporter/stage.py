@@ -7,6 +7,7 @@ from typing import Any
 from bnnedge.arguments import checked
 from bnnedge.artifacts import Artifact, stage
 from bnnedge.errors import CheckpointError
+from bnnedge.progress import Progress, silent
 from bnnedge.tools import python_versions
 
 MODEL = "model.onnx"
@@ -14,7 +15,7 @@ REFERENCE = "reference.npz"
 
 
 @checked
-def export(checkpoint: Path, out: Path) -> Artifact:
+def export(checkpoint: Path, out: Path, *, progress: Progress = silent) -> Artifact:
     """Export a trained network as QONNX and compare it with PyTorch, bit for bit.
 
     The folder `out` holds
@@ -28,6 +29,7 @@ def export(checkpoint: Path, out: Path) -> Artifact:
     Args:
         checkpoint: the folder of a checkpoint.
         out: folder to publish.
+        progress: called at each step.
 
     Raises:
         CheckpointError: the checkpoint is missing or damaged.
@@ -41,14 +43,14 @@ def export(checkpoint: Path, out: Path) -> Artifact:
     return stage(
         "export",
         out,
-        lambda folder: _export(checkpoint, folder),
+        lambda folder: _export(checkpoint, folder, progress),
         config={},
         inputs=(checkpoint,),
         tools=lambda: python_versions("torch", "brevitas", "onnx", "onnxruntime", "qonnx"),
     )
 
 
-def _export(source: Path, folder: Path) -> Mapping[str, Any]:
+def _export(source: Path, folder: Path, progress: Progress) -> Mapping[str, Any]:
     import numpy as np
     import onnx
 
@@ -58,9 +60,11 @@ def _export(source: Path, folder: Path) -> Mapping[str, Any]:
     from bnnedge.exporter.remarks import remarks
     from bnnedge.models.checkpoint import load_checkpoint, load_test_set
 
+    progress("reading the checkpoint", 0.0)
     checkpoint = load_checkpoint(source)
     model = checkpoint.model
     images, labels = load_test_set(source, checkpoint)
+    progress("writing QONNX", 0.1)
     graph = to_qonnx(model)
     first = next(iter(model.layers.values()))
     adversarial = adversarial_inputs(
@@ -70,9 +74,12 @@ def _export(source: Path, folder: Path) -> Mapping[str, Any]:
         first_weights=first.weights.bipolar_weight().numpy(),
     )
     inputs = np.concatenate([images, adversarial])
+    progress("comparing every threshold decision", 0.2)
     norms = compare_norms(model, graph)
+    progress("comparing every layer's output", 0.4)
     compared = compare_streams(model, graph, inputs)
     logits = compared.logits[: len(labels)]
+    progress("saving", 0.95)
     onnx.save(graph, folder / MODEL)
     np.savez_compressed(
         folder / REFERENCE,

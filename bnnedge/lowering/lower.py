@@ -15,6 +15,7 @@ from bnnedge.dataflow import Dataflow
 from bnnedge.errors import ArrayError, LoweringError
 from bnnedge.lowering.config import LoweringConfig
 from bnnedge.names import network_name
+from bnnedge.progress import Progress, silent
 
 if TYPE_CHECKING:
     from qonnx.core.modelwrapper import ModelWrapper
@@ -47,7 +48,9 @@ class Lowered:
 
 
 @checked
-def lower(model_onnx: Path, config: LoweringConfig, out: Path) -> Artifact:
+def lower(
+    model_onnx: Path, config: LoweringConfig, out: Path, *, progress: Progress = silent
+) -> Artifact:
     """Lower a model file into the folder `out`: dataflow.json, weights.npz, lowered.onnx.
 
     Args:
@@ -56,6 +59,7 @@ def lower(model_onnx: Path, config: LoweringConfig, out: Path) -> Artifact:
             maybe `accumulators`) is checked, too.
         config: the user's choices.
         out: folder to publish.
+        progress: called at each step.
 
     Raises:
         LoweringError: the file cannot be read or lowered; the node is named.
@@ -68,7 +72,7 @@ def lower(model_onnx: Path, config: LoweringConfig, out: Path) -> Artifact:
         )
 
     def write(folder: Path) -> Mapping[str, Any]:
-        lowered = lower_model(model_onnx, config)
+        lowered = lower_model(model_onnx, config, progress=progress)
         lowered.dataflow.save(folder)
         lowered.graph.save(str(folder / LOWERED_FILE))
         return lowered.facts
@@ -81,7 +85,9 @@ def lower(model_onnx: Path, config: LoweringConfig, out: Path) -> Artifact:
     return stage("lower", out, write, config=config, inputs=inputs, tools=versions)
 
 
-def lower_model(model_onnx: Path, config: LoweringConfig) -> Lowered:
+def lower_model(
+    model_onnx: Path, config: LoweringConfig, *, progress: Progress = silent
+) -> Lowered:
     """Lower a model file in memory; see `lower`."""
     from bnnedge.lowering import check, recipe
     from bnnedge.lowering.encoding import is_binarised
@@ -92,6 +98,7 @@ def lower_model(model_onnx: Path, config: LoweringConfig) -> Lowered:
     from bnnedge.lowering.structure import find_structure
     from bnnedge.lowering.vocabulary import called
 
+    progress("reading the graph", 0.0)
     model = read(model_onnx)
     if not is_binarised(model, find_structure(model)):
         round_integer_input(model)
@@ -100,6 +107,7 @@ def lower_model(model_onnx: Path, config: LoweringConfig) -> Lowered:
     if original.structure.softmax is not None:
         node = called(original.structure.softmax)
         notes.remarks.append(f"{node}: left to the host; the logits are what goes into it")
+    progress("finding thresholds", 0.0)
     integer = recipe.apply(recipe.integer_steps(config, notes), model)
     if notes.lifted and not original.structure.is_chain:
         lift = notes.lifted[0]
@@ -122,6 +130,7 @@ def lower_model(model_onnx: Path, config: LoweringConfig) -> Lowered:
     images = max(_LEAST_IMAGES, min(config.check_images, _PRODUCTS // original.costs()[0]))
     x = check.adversarial_inputs(dataflow, images, config.seed)
     finn_images = _CONV_FINN_IMAGES if has_images else _FINN_IMAGES
+    progress("comparing with the graph", 0.4)
     checks: dict[str, Any] = {
         "original": check.check_original(dataflow, original, notes.lifted, x),
         "finn": {"images": check.check_finn(dataflow, graph, x[-finn_images:])},
@@ -131,6 +140,7 @@ def lower_model(model_onnx: Path, config: LoweringConfig) -> Lowered:
         checks["batching"] = {"images": check.check_batching(original, few)}
     reference = _reference(model_onnx.parent / REFERENCE_FILE, dataflow)
     if reference is not None:
+        progress("comparing with PyTorch", 0.7)
         inputs = reference["inputs"]
         checks["reference"] = check.check_original(dataflow, original, notes.lifted, inputs)
         checks["pytorch"] = check.check_reference(dataflow, reference, bool(notes.lifted))

@@ -18,8 +18,9 @@ from bnnedge.dataflow import Dataflow, SlidingWindow
 from bnnedge.dataflow.streams import Stream
 from bnnedge.design import Design
 from bnnedge.errors import MismatchError
+from bnnedge.progress import Progress, counting, silent
 from bnnedge.simulation.config import SimulationConfig
-from bnnedge.simulation.core import Core, Progress
+from bnnedge.simulation.core import Core
 from bnnedge.simulation.locate import locate
 from bnnedge.simulation.patterns import (
     PATTERNS,
@@ -119,7 +120,7 @@ def simulate(
     out: Path,
     *,
     inputs: NDArray[Any] | None = None,
-    progress: Progress | None = None,
+    progress: Progress = silent,
 ) -> Artifact:
     """Simulate an RTL folder, check it, and publish `simulation.json` (and `trace.fst`).
 
@@ -129,7 +130,7 @@ def simulate(
         config: how much, with which stalls.
         out: folder to publish.
         inputs: (N, *input shape), what the network takes; None: generated patterns.
-        progress: called now and then with the images done and to do, over all runs.
+        progress: called now and then with the images done, over all runs.
 
     Raises:
         MismatchError: a result differs; the image, the element and the first differing node are
@@ -165,7 +166,7 @@ def check(
     inputs: NDArray[Any] | None = None,
     trace: Path | None = None,
     cache: Path | None = None,
-    progress: Progress | None = None,
+    progress: Progress = silent,
 ) -> SimulationResult:
     """`simulate` without a folder: the result is only returned. Raises the same errors."""
     core = Core.load(rtl, cache=cache)
@@ -216,7 +217,7 @@ class _Bench:
         dataflow: Dataflow,
         images: NDArray[Any],
         seed: int,
-        progress: Progress | None,
+        progress: Progress,
     ) -> None:
         self.runs: list[StallRun] = []
         self._core = core
@@ -224,24 +225,24 @@ class _Bench:
         self._images = images
         self._wanted = dataflow.results_of(images)
         self._seed = seed
-        self._progress = progress
+        self._progress = counting(progress, "images")
 
     def run(self, plan: Sequence[tuple[Stalls, NDArray[np.intp]]]) -> None:
         """Each of the plan's images, by their numbers, at its stalls."""
         done = sum(run.images for run in self.runs)
         total = done + sum(len(chosen) for _, chosen in plan)
         for stalls, chosen in plan:
-            self._run(stalls, chosen, _shifted(self._progress, done, total))
+            self._run(stalls, chosen, done, total)
             done += len(chosen)
 
-    def _run(self, stalls: Stalls, chosen: NDArray[np.intp], progress: Progress | None) -> None:
+    def _run(self, stalls: Stalls, chosen: NDArray[np.intp], before: int, total: int) -> None:
         seed = self._seed + len(self.runs)
         run = self._core.run(
             self._images[chosen],
             stalls=stalls,
             seed=seed,
             fifos=self._core.fifo_ends,
-            progress=progress,
+            progress=lambda done, _: self._progress(before + done, total),
         )
         if not np.array_equal(run.values, self._wanted[chosen]):
             raise self._mismatch(run.values, chosen, stalls, seed)
@@ -336,10 +337,6 @@ def _images(
     if inputs is None:
         return generate_inputs(dataflow, config.images or _GENERATED_IMAGES, config.seed)
     return dataflow.encode(np.atleast_1d(inputs)[: config.images])
-
-
-def _shifted(progress: Progress | None, before: int, total: int) -> Progress | None:
-    return (lambda done, _: progress(before + done, total)) if progress else None
 
 
 def _digest(inputs: NDArray[Any] | None) -> str | None:

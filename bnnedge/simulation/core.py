@@ -20,8 +20,6 @@ from bnnedge.verilated.stream import (
     StuckError,
 )
 
-Progress = Callable[[int, int], None]
-
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class CoreRun:
@@ -92,7 +90,7 @@ class Core:
         fifos: Sequence[tuple[str, str]] = (),
         trace: Path | None = None,
         tap: bool = False,
-        progress: Progress | None = None,
+        progress: Callable[[int, int], None] | None = None,
     ) -> CoreRun:
         """Simulate images.
 

@@ -5,7 +5,7 @@ import dataclasses
 import json
 import shutil
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +17,7 @@ from bnnedge.cost import Cost, ceil_div, index_bits, ram
 from bnnedge.design import Design
 from bnnedge.device import MODULES, SV_FOLDER, AxiDevice, Device, device_parameters
 from bnnedge.errors import SynthesisError, ToolMissingError
+from bnnedge.progress import Progress, named, silent
 from bnnedge.scratch import scratch
 from bnnedge.synthesis import nextpnr, vivado, yosys
 from bnnedge.synthesis.boards import Board, Ecp5Board, ZynqBoard, find_board, lpf_text
@@ -38,16 +39,10 @@ _VIVADO_ROOM_MIB = 4096
 # Room that an estimate leaves on a Zynq for DMA, interconnects and registers.
 _AROUND_ZYNQ = {"lut": 8_000, "ff": 10_000, "bram36": 8}
 
-Progress = Callable[[str], None]
-
-
-def _silent(step: str) -> None:
-    """The default progress callback."""
-
 
 @checked
 def synthesise(
-    rtl: Path, config: SynthesisConfig, out: Path, *, progress: Progress = _silent
+    rtl: Path, config: SynthesisConfig, out: Path, *, progress: Progress = silent
 ) -> Artifact:
     """Make the bitstream of a design for a board, or for a Zynq all that Vivado needs for it.
 
@@ -303,7 +298,7 @@ def _zynq(
             clock_mhz=clock_hz / 1e6,
             log=logs.open("vivado.log"),
             timeout_s=_VIVADO_TIMEOUT_S,
-            progress=lambda step: progress(f"vivado: {step}"),
+            progress=named(progress, "vivado: "),
         )
     logs.publish()
     uses = _uses(design, board, implemented.used)

@@ -7,7 +7,7 @@ goes to the bitstream. docs/vivado.md says what of this has been run.
 
 import re
 import shutil
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -15,6 +15,7 @@ from bnnedge import tools
 from bnnedge.design import Design
 from bnnedge.device import axi_parameters, axi_sources
 from bnnedge.errors import SynthesisError, ToolFailedError
+from bnnedge.progress import Progress
 from bnnedge.synthesis.boards import ZynqBoard
 from bnnedge.synthesis.nextpnr import Timing
 
@@ -40,8 +41,6 @@ FATAL_MESSAGES = {
     "Synth 8-4445": "a memory file was not found",
 }
 """What Vivado warns of and goes on, though the result would be wrong; all else is the user's."""
-
-Progress = Callable[[str], None]
 
 
 def plan_clock(board: ZynqBoard, wanted_mhz: float | None) -> int:

@@ -1,8 +1,8 @@
-"""How a network is trained, as a recipe writes it, and what is heard of it meanwhile."""
+"""How a network is trained, as a recipe writes it, and what an epoch came to."""
 
 import dataclasses
 import enum
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -257,5 +257,6 @@ class EpochReport:
     validation_accuracy: float
     seconds: float
 
-
-Progress = Callable[[EpochReport], None]
+    def __str__(self) -> str:
+        accuracy = f"validation accuracy {self.validation_accuracy:.2%}"
+        return f"epoch {self.epoch} of {self.epochs}, {accuracy}"

@@ -16,7 +16,7 @@ from torch import Tensor, nn
 from bnnedge.errors import ConfigError, TrainingError
 from bnnedge.models.network import Network
 from bnnedge.training.augment import Augmentation
-from bnnedge.training.config import EpochReport, Progress, TrainingConfig
+from bnnedge.training.config import EpochReport, TrainingConfig
 from bnnedge.training.inputs import EVALUATION_BATCH, Examples, Inputs
 from bnnedge.training.loss import total_loss
 from bnnedge.training.work import WorkFolder
@@ -146,7 +146,7 @@ def fit(
     teacher: Network | None = None,
     work: WorkFolder | None = None,
     workers: Workers | None = None,
-    progress: Progress | None = None,
+    on_epoch: Callable[[EpochReport], None] | None = None,
 ) -> Trained:
     """Train `model` in place, where it and the examples are (processor or GPU).
 
@@ -160,7 +160,7 @@ def fit(
         teacher: the network to distil, if `config.distill` is set.
         work: where the state is kept after every epoch, and taken from at the start.
         workers: the processes that share the work.
-        progress: called after every epoch, in the leading process.
+        on_epoch: called after every epoch, in the leading process.
 
     Raises:
         TrainingError: the loss or the weights are no longer finite.
@@ -209,8 +209,8 @@ def fit(
             if work is not None and curves is not None:
                 work.save(run.state(device), run.history)
                 curves.add(report)
-            if progress is not None and workers.is_leader:
-                progress(report)
+            if on_epoch is not None and workers.is_leader:
+                on_epoch(report)
     model.load_state_dict(run.best)
     retuned = config.retune_norms and _retune_norms(model, training, held_out, run.best_accuracy)
     return Trained(

@@ -16,8 +16,9 @@ from bnnedge.data.encodings import fit_encoding
 from bnnedge.errors import CheckpointError, ConfigError
 from bnnedge.files import load_json
 from bnnedge.models.config import NetworkConfig
+from bnnedge.progress import Progress, named, silent
 from bnnedge.tools import python_versions
-from bnnedge.training.config import Progress, TeacherConfig, TrainingConfig
+from bnnedge.training.config import EpochReport, TeacherConfig, TrainingConfig
 from bnnedge.training.work import WorkFolder
 from bnnedge.training.workers import Workers, workers
 
@@ -41,8 +42,7 @@ def train(
     out: Path,
     *,
     teacher: TeacherConfig | None = None,
-    progress: Progress | None = None,
-    teacher_progress: Progress | None = None,
+    progress: Progress = silent,
 ) -> Artifact:
     """Train a network into the folder `out`.
 
@@ -60,8 +60,7 @@ def train(
         training: the optimiser.
         out: folder to publish.
         teacher: the network to distil, where `training.distill` is set.
-        progress: called after every epoch.
-        teacher_progress: called after every epoch of the teacher's own training.
+        progress: called after every epoch, of the teacher's own training, too.
 
     Raises:
         DataError: the data set is missing or damaged.
@@ -81,15 +80,12 @@ def train(
     own = None if teacher is None else teacher.training
     devices = [config.compute.device for config in (training, own) if config is not None]
     with workers(*devices) as group:
-        if teacher is None:
-            return _train(job, out, None, group, progress)
-        return _train(
-            job, out, _teacher(teacher, job, out, group, teacher_progress), group, progress
-        )
+        taught_by = None if teacher is None else _teacher(teacher, job, out, group, progress)
+        return _train(job, out, taught_by, group, progress)
 
 
 def _train(
-    job: "_Job", out: Path, taught_by: Path | None, group: Workers, progress: Progress | None
+    job: "_Job", out: Path, taught_by: Path | None, group: Workers, progress: Progress
 ) -> Artifact:
     """Train one network into `out`, its teacher's checkpoint folder being there."""
     config = {**job.config(taught_by), "dataset": job.identity()}
@@ -119,7 +115,7 @@ def _train(
 
 
 def _teacher(
-    config: TeacherConfig, student: "_Job", out: Path, group: Workers, progress: Progress | None
+    config: TeacherConfig, student: "_Job", out: Path, group: Workers, progress: Progress
 ) -> Path:
     """The teacher's checkpoint folder, trained now where it is not there already."""
     if config.checkpoint is not None:
@@ -131,7 +127,7 @@ def _teacher(
         student.data, encoding=EncodingKind.INTEGER, threshold=None, levels=None
     )
     job = dataclasses.replace(student, network=config.network, data=data, training=config.training)
-    _train(job, folder, None, group, progress)
+    _train(job, folder, None, group, named(progress, "teacher, "))
     return folder
 
 
@@ -196,7 +192,7 @@ class _Job:
         taught_by: Path | None,
         work: WorkFolder,
         group: Workers,
-        progress: Progress | None,
+        progress: Progress,
     ) -> Mapping[str, Any]:
         """Train; the leader writes into `folder` what a checkpoint consists of."""
         from bnnedge.models.checkpoint import save_checkpoint
@@ -204,6 +200,9 @@ class _Job:
         from bnnedge.training.inputs import Inputs
         from bnnedge.training.loop import accuracy, fit, reproducible
         from bnnedge.training.workers import torch_device
+
+        def report(epoch: EpochReport) -> None:
+            progress(str(epoch), epoch.epoch / epoch.epochs)
 
         start = time.perf_counter()
         dataset = self.dataset
@@ -230,7 +229,7 @@ class _Job:
                 teacher=None if taught_by is None else self._load_teacher(taught_by, device),
                 work=work,
                 workers=group,
-                progress=progress,
+                on_epoch=report,
             )
             model = trained.model
             metrics = {

@@ -17,6 +17,7 @@ from bnnedge.artifacts import Artifact, stage
 from bnnedge.dataflow import Dataflow
 from bnnedge.design import TOP_MODULE, Design
 from bnnedge.errors import MismatchError
+from bnnedge.progress import Progress, silent
 from bnnedge.vitis_hls.config import HlsConfig
 from bnnedge.vitis_hls.csim import STANDARD, CModel
 from bnnedge.vitis_hls.kernels import INCLUDE_FOLDER
@@ -43,7 +44,12 @@ _GENERATED = (
 
 @checked
 def emit(
-    rtl: Path, config: HlsConfig, out: Path, *, vectors: Callable[[Dataflow], NDArray[Any]]
+    rtl: Path,
+    config: HlsConfig,
+    out: Path,
+    *,
+    vectors: Callable[[Dataflow], NDArray[Any]],
+    progress: Progress = silent,
 ) -> Artifact:
     """Write the HLS C++ of an RTL folder, with a test bench, its vectors and a Tcl script.
 
@@ -52,6 +58,7 @@ def emit(
         config: device, clock, whether it is checked.
         out: folder to publish.
         vectors: gives encoded inputs (N, …) for the test bench, N >= 1.
+        progress: called at each step.
 
     Raises:
         DesignError, DataflowError: `rtl` is not a whole RTL folder.
@@ -65,12 +72,13 @@ def emit(
     inputs = design.pack(encoded)
 
     def write(folder: Path) -> Mapping[str, Any]:
+        progress("writing", 0.0)
         facts = _write(design, rtl, config, folder)
         (folder / "inputs.bin").write_bytes(inputs.tobytes())
         (folder / "expected.bin").write_bytes(design.pack_results(wanted).tobytes())
         if config.check:
             model = CModel(folder=folder, design=design, ap_types=config.ap_types)
-            return {**facts, **_check(model, encoded, wanted)}
+            return {**facts, **_check(model, encoded, wanted, progress)}
         return facts
 
     checked = ("g++",) if config.check else ()
@@ -112,11 +120,15 @@ def render(name: str, **values: Any) -> str:
     return environment.get_template(f"{name}.j2").render(values)
 
 
-def _check(model: CModel, encoded: NDArray[Any], wanted: NDArray[np.int64]) -> Mapping[str, Any]:
+def _check(
+    model: CModel, encoded: NDArray[Any], wanted: NDArray[np.int64], progress: Progress
+) -> Mapping[str, Any]:
     """Compile and run; what was measured. Raises MismatchError if a result differs."""
     start = time.perf_counter()
+    progress("compiling", 0.1)
     model.compile()
     compiled = time.perf_counter()
+    progress(f"running {len(wanted)} images", 0.8)
     got = model.run(encoded)
     done = time.perf_counter()
     wrong = np.argwhere(got != wanted)

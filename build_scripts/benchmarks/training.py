@@ -142,5 +142,5 @@ def _epoch_seconds(
             ours.append(report.seconds)
             bare.append(next(epochs))
 
-        fit(model, examples, held_out, config, progress=turn)
+        fit(model, examples, held_out, config, on_epoch=turn)
     return min(bare[1:]), min(ours[1:])

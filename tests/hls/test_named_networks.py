@@ -14,6 +14,7 @@ from bnnedge.exporter.onnx_model import to_qonnx
 from bnnedge.hardware.folding import folding_record
 from bnnedge.models.config import NetworkConfig, Topology
 from bnnedge.models.zoo import build_network
+from bnnedge.sizing import has_joins
 from bnnedge.vitis_hls.csim import STANDARD
 from bnnedge.vitis_hls.emit import WARNINGS
 from tests.end_to_end.residual_networks import settle
@@ -71,6 +72,6 @@ def test_resnet_equals_its_dataflow(tmp_path: Path) -> None:
     settle(model, seed=6)
     onnx.save(to_qonnx(model), tmp_path / "model.onnx")
     verbs.lower(tmp_path / "model.onnx", tmp_path / "dataflow")
-    assert verbs.has_joins(tmp_path / "dataflow")
+    assert has_joins(tmp_path / "dataflow")
     rtl = verbs.rtl(tmp_path / "dataflow", tmp_path / "rtl").folder
     check_whole(rtl, tmp_path / "resnet20", images=16)

@@ -55,7 +55,7 @@ def flip(path: Path, line: int) -> None:
 
 def test_generated_images_are_equal_with_and_without_stalls(rtl: Path, cache: Path) -> None:
     config = SimulationConfig(images=60, stalls=(0.0, 0.4))
-    seen: list[tuple[int, int]] = []
+    seen: list[tuple[str, float]] = []
     result = check(rtl, config, cache=cache, progress=lambda *done: seen.append(done))
     assert (result.images, result.elements, result.generated) == (60, 3, True)
     assert result.interval_cycles == result.predicted_interval_cycles == 12
@@ -66,7 +66,8 @@ def test_generated_images_are_equal_with_and_without_stalls(rtl: Path, cache: Pa
     first = FifoFill(name="0_mvu0_fifo", depth_words=4, high_water_words=4)
     assert all(run.fifos[0] == first for run in result.runs)
     assert [fifo.name for fifo in result.runs[0].fifos] == [f"{i}_mvu{i}_fifo" for i in range(3)]
-    assert seen[-1] == (120 + 60 * len(PATTERNS),) * 2
+    images = 120 + 60 * len(PATTERNS)
+    assert seen[-1] == (f"{images} of {images} images", 1.0)
 
 
 def test_patterns_hold_up_every_stream_and_stalls_at_the_ends_do_not(

@@ -18,28 +18,28 @@ from bnnedge.data.config import DataConfig, DatasetName, EncodingKind
 from bnnedge.errors import BnnEdgeWarning
 from bnnedge.models.checkpoint import load_checkpoint
 from bnnedge.models.config import NetworkConfig, Topology
-from bnnedge.training import EpochReport, TrainingConfig, train
+from bnnedge.training import TrainingConfig, train
 
 _OPTIONS = {"epochs": 4, "batch_size": 64, "learning_rate": 0.03, "dropout": 0.1}
 
 
 def _train(
-    out: Path, progress: Callable[[EpochReport], None] | None = None, **change: object
+    out: Path, on_epoch: Callable[[int], None] = lambda epoch: None, **change: object
 ) -> Artifact:
     return train(
         NetworkConfig(topology=Topology.MLP, hidden=(32,)),
         DataConfig(dataset=DatasetName.DIGITS, encoding=EncodingKind.THERMOMETER, levels=2),
         TrainingConfig(**{**_OPTIONS, **change}),  # type: ignore[arg-type]
         out,
-        progress=progress,
+        progress=lambda what, _: on_epoch(int(what.split()[1])),
     )
 
 
 def _interrupted(out: Path, after: int, seen: list[int] | None = None, **change: object) -> None:
-    def interrupt(report: EpochReport) -> None:
+    def interrupt(epoch: int) -> None:
         if seen is not None:
-            seen.append(report.epoch)
-        if report.epoch == after:
+            seen.append(epoch)
+        if epoch == after:
             os.kill(os.getpid(), signal.SIGINT)
 
     # A shell gives its background jobs no Ctrl-C; the handler has to be there all the same.
@@ -77,7 +77,7 @@ def test_ctrl_c_leaves_a_state_to_go_on_from(tmp_path: Path, whole: Path) -> Non
     assert [path.name for path in tmp_path.iterdir()] == ["t.partial-training"]
     _interrupted(out, 3, seen := [])
     assert seen == [3]
-    _train(out, lambda report: seen.append(report.epoch))
+    _train(out, seen.append)
     assert seen == [3, 4]
     _assert_equal(out, whole)
     assert [path.name for path in tmp_path.iterdir()] == ["t"]
@@ -86,14 +86,14 @@ def test_ctrl_c_leaves_a_state_to_go_on_from(tmp_path: Path, whole: Path) -> Non
 def test_a_killed_process_leaves_a_state_too(tmp_path: Path, whole: Path) -> None:
     code = (
         "import os, signal; from pathlib import Path; from tests.training import test_resume as t\n"
-        "def kill(report):\n"
-        "    if report.epoch == 2: os.kill(os.getpid(), signal.SIGKILL)\n"
+        "def kill(epoch):\n"
+        "    if epoch == 2: os.kill(os.getpid(), signal.SIGKILL)\n"
         f"t._train(Path({str(tmp_path / 't')!r}), kill)"
     )
     done = subprocess.run([sys.executable, "-c", code], check=False)
     assert done.returncode == -signal.SIGKILL
     _train(tmp_path / "t", (seen := []).append)
-    assert [report.epoch for report in seen] == [3, 4]
+    assert seen == [3, 4]
     _assert_equal(tmp_path / "t", whole)
 
 
@@ -102,7 +102,7 @@ def test_a_changed_recipe_begins_anew_and_keeps_the_other_state(tmp_path: Path) 
     _interrupted(out, 2)
     _interrupted(out, 1, seen := [], learning_rate=0.02)
     assert seen == [1]
-    _train(out, lambda report: seen.append(report.epoch))
+    _train(out, seen.append)
     assert seen == [1, 3, 4]
     assert len(list(tmp_path.glob("t.partial-training/*/state.pt"))) == 1  # the other one
 
@@ -114,7 +114,7 @@ def test_a_damaged_state_begins_anew(tmp_path: Path, whole: Path) -> None:
     state.write_bytes(state.read_bytes()[:-999])
     with pytest.warns(BnnEdgeWarning, match="training begins anew"):
         _train(out, (seen := []).append)
-    assert [report.epoch for report in seen] == [1, 2, 3, 4]
+    assert seen == [1, 2, 3, 4]
     _assert_equal(out, whole)
 
 
@@ -152,7 +152,7 @@ def test_a_state_of_another_bnnedge_begins_anew_and_says_so_once(
     torch.save(state, path)
     with pytest.warns(BnnEdgeWarning, match="training begins anew") as said:
         _train(out, (seen := []).append)
-    assert [report.epoch for report in seen] == [1, 2, 3, 4]
+    assert seen == [1, 2, 3, 4]
     _assert_equal(out, whole)
     (warning,) = (each for each in said if each.category is BnnEdgeWarning)
     assert str(path) in str(warning.message)

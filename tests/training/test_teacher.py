@@ -14,7 +14,7 @@ from bnnedge.errors import ArtifactError, CheckpointError, ConfigError
 from bnnedge.models.checkpoint import load_checkpoint
 from bnnedge.models.config import NetworkConfig, Precision, Topology
 from bnnedge.recipe import Recipe
-from bnnedge.training import EpochReport, TeacherConfig, TrainingConfig, stage, train
+from bnnedge.training import TeacherConfig, TrainingConfig, stage, train
 from bnnedge.training.config import ComputeConfig, Device, DistillConfig, Loss
 from bnnedge.training.workers import Workers
 
@@ -28,13 +28,12 @@ _LONG = TrainingConfig(epochs=3, batch_size=64, learning_rate=0.005)
 
 
 def test_the_teacher_is_trained_once_and_its_student_depends_on_it(tmp_path: Path) -> None:
-    seen: list[int] = []
+    seen: list[str] = []
 
-    def note(report: EpochReport) -> None:
-        seen.append(report.epochs)
+    def note(what: str, share: float) -> None:
+        seen.append(what.partition(", val")[0])
 
     out, teacher = tmp_path / "t", TeacherConfig(network=_TEACHER, training=_LONG)
-    taught: list[EpochReport] = []
     first = train(
         _STUDENT,
         _DATA,
@@ -42,18 +41,20 @@ def test_the_teacher_is_trained_once_and_its_student_depends_on_it(tmp_path: Pat
         out,
         teacher=teacher,
         progress=note,
-        teacher_progress=taught.append,
     )
-    assert seen == [2, 2] and [report.epochs for report in taught] == [3, 3, 3]
+    assert seen == [
+        *("teacher, epoch 1 of 3", "teacher, epoch 2 of 3", "teacher, epoch 3 of 3"),
+        *("epoch 1 of 2", "epoch 2 of 2"),
+    ]
     assert sorted(path.name for path in tmp_path.iterdir()) == ["t", "t.teacher"]
     model = load_checkpoint(tmp_path / "t.teacher").model
     assert model.config == _TEACHER and model.input_encoding.name == "uint8"
     train(_STUDENT, _DATA, _TAUGHT, out, teacher=teacher, progress=note)
-    assert len(seen) == 2
+    assert len(seen) == 5
 
     given = TeacherConfig(checkpoint=tmp_path / "t.teacher")
     again = train(_STUDENT, _DATA, _TAUGHT, out, teacher=given, progress=note)
-    assert again.fingerprint == first.fingerprint and len(seen) == 2
+    assert again.fingerprint == first.fingerprint and len(seen) == 5
     train(_STUDENT, _DATA, _LONG, tmp_path / "other")
     other = TeacherConfig(checkpoint=tmp_path / "other")
     with permitting(replace=True):

@@ -16,6 +16,7 @@ import numpy as np
 from bnnedge.dataflow import Dataflow
 from bnnedge.design import LEAST_FIFO_WORDS, Design
 from bnnedge.errors import MismatchError
+from bnnedge.progress import Progress, counting, silent
 from bnnedge.simulation.check import generate_inputs
 from bnnedge.simulation.core import Core, CoreRun
 
@@ -55,19 +56,22 @@ def unbounded_depths(design: Design) -> Mapping[str, int]:
     }
 
 
-def size_fifos(draft: Design, unbounded: Core, *, seed: int = 0) -> tuple[SizedFifo, ...]:
+def size_fifos(
+    draft: Design, unbounded: Core, *, seed: int = 0, progress: Progress = silent
+) -> tuple[SizedFifo, ...]:
     """How deep each FIFO must be.
 
     Args:
         draft: with depths that were guessed.
         unbounded: the same with `unbounded_depths`.
         seed: of the images.
+        progress: called now and then.
 
     Raises:
         MismatchError: a result differs from the Dataflow's, or images take longer than predicted.
         SimulationError, ToolMissingError, ToolFailedError: see `Core.run`.
     """
-    marks = _run(unbounded, seed, interval_cycles=draft.interval_cycles).stream.high_water
+    run = _run(unbounded, seed, progress, interval_cycles=draft.interval_cycles)
     guesses = {fifo.name: fifo.depth_words or 0 for fifo in draft.fifos}
     return tuple(
         SizedFifo(
@@ -79,24 +83,30 @@ def size_fifos(draft: Design, unbounded: Core, *, seed: int = 0) -> tuple[SizedF
             # but where it was full at the guessed depth already, that was enough.
             depth_words=max(LEAST_FIFO_WORDS, min(mark + 1, fifo.depth_words or 0)),
         )
-        for fifo, mark in zip(unbounded.design.fifos, marks, strict=True)
+        for fifo, mark in zip(unbounded.design.fifos, run.stream.high_water, strict=True)
     )
 
 
-def confirm(sized: Core, *, seed: int = 0) -> float:
+def confirm(sized: Core, *, seed: int = 0, progress: Progress = silent) -> float:
     """Clock cycles between results with the depths that were chosen, input as fast as it goes.
 
     Raises:
         MismatchError: a result differs from the Dataflow's, or images take longer than predicted.
         SimulationError, ToolMissingError, ToolFailedError: see `Core.run`.
     """
-    return _run(sized, seed).interval_cycles or 0.0
+    return _run(sized, seed, progress).interval_cycles or 0.0
 
 
-def _run(core: Core, seed: int, interval_cycles: int | None = None) -> CoreRun:
+def _run(core: Core, seed: int, progress: Progress, interval_cycles: int | None = None) -> CoreRun:
     dataflow = Dataflow.load(core.folder / "dataflow")
     encoded = generate_inputs(dataflow, _IMAGES, seed)
-    run = core.run(encoded, seed=seed, interval_cycles=interval_cycles, fifos=core.fifo_ends)
+    run = core.run(
+        encoded,
+        seed=seed,
+        interval_cycles=interval_cycles,
+        fifos=core.fifo_ends,
+        progress=counting(progress, "images"),
+    )
     name = core.design.name
     if not np.array_equal(run.values, dataflow.results_of(encoded)):
         raise MismatchError(
