@@ -9,8 +9,9 @@ import pytest
 
 from bnnedge import tools
 
-if "PYTEST_XDIST_WORKER" in os.environ:  # as many processes as cores: each computes in one thread
-    os.environ.setdefault("OMP_NUM_THREADS", "1")
+# Networks of tests are small: threads that wait for each other take longer than one, most of all
+# with a test process a core.
+os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
