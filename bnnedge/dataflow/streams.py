@@ -86,6 +86,11 @@ class Stream:
         """Elements of one image."""
         return math.prod(self.shape)
 
+    @property
+    def pixels(self) -> int:
+        """Pixels of one image."""
+        return math.prod(self.shape[:-1])
+
     def verify(self, name: str) -> None:
         """Raises DataflowError where this is more than bnnedge computes; names the node."""
         if self.elements > MOST_ELEMENTS:

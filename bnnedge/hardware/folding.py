@@ -10,26 +10,11 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from bnnedge.cost import ceil_div
-from bnnedge.dataflow import (
-    Add,
-    ArgMax,
-    Concat,
-    Crop,
-    Dataflow,
-    IntegerMvu,
-    MaxPool,
-    MultiThreshold,
-    Node,
-    PadChannels,
-    SlidingWindow,
-    Stream,
-    SumPool,
-    Window,
-    XnorMvu,
-)
+from bnnedge.dataflow import Dataflow, IntegerMvu, Node, SlidingWindow, Stream, XnorMvu
 from bnnedge.errors import FoldingError
 from bnnedge.files import load_json
-from bnnedge.hardware.kernels import PoolKernel, divisors
+from bnnedge.hardware.kernels import Fold as Fold
+from bnnedge.hardware.kernels import divisors, kernel_for
 from bnnedge.names import shown
 
 FOLDING_FILE = "folding.json"
@@ -44,14 +29,6 @@ _LUTS_PER_SYNAPSE = 2.0
 _LUTS_PER_ROW = 14.0
 
 
-@dataclass(frozen=True, kw_only=True)
-class Fold:
-    """PE rows and SIMD columns at a time."""
-
-    pe: int
-    simd: int
-
-
 Folding = Mapping[str, Fold]
 
 
@@ -61,15 +38,13 @@ class Layer:
 
     Attributes:
         node: its matrix.
-        pixels: output pixels of an image.
-        element_bits: bits of an input.
+        before: its input.
         window: the sliding window that feeds it, if one does.
         window_in: that window's input.
     """
 
     node: XnorMvu | IntegerMvu
-    pixels: int
-    element_bits: int
+    before: Stream
     window: SlidingWindow | None
     window_in: Stream | None
 
@@ -80,7 +55,7 @@ class Layer:
 
     def cycles(self, fold: Fold) -> int:
         """Clock cycles per image."""
-        return self.pixels * (self.node.mh // fold.pe) * (self.node.mw // fold.simd)
+        return kernel_for(self.node).of(self.node, (self.before,), fold).cycles_per_image
 
 
 def layers_of(graph: Dataflow) -> tuple[Layer, ...]:
@@ -92,76 +67,33 @@ def layers_of(graph: Dataflow) -> tuple[Layer, ...]:
         (source,) = sources[node.name]
         before, window = streams[source], windows.get(source)
         window_in = None if window is None else streams[sources[window.name][0]]
-        if window is not None and window_in is not None and is_wire(window, window_in):
+        if window is not None and window_in is not None and window.is_wire(window_in):
             window, window_in = None, None
-        layers.append(
-            Layer(
-                node=node,
-                pixels=before.elements // before.channels,
-                element_bits=before.element.width_bits,
-                window=window,
-                window_in=window_in,
-            )
-        )
+        layers.append(Layer(node=node, before=before, window=window, window_in=window_in))
     return tuple(layers)
 
 
-def is_wire(node: SlidingWindow, stream: Stream) -> bool:
-    """Whether a window's output is its input, word for word.
+def choose_fold(node: Node, befores: Sequence[Stream], wanted: int | None, interval: int) -> Fold:
+    """Elements in a word of anything but a matrix-vector unit; see `Wanted`.
 
-    That is so for 1x1 windows, and for one window that is the whole feature map.
+    Args:
+        node: the node.
+        befores: its inputs.
+        wanted: elements in a word that it gets if they keep it within `interval`.
+        interval: clock cycles per image.
     """
-    window = node.window
-    if any(window.padding) or window.dilation != (1, 1):
-        return False
-    return (window.kernel == (1, 1) and window.stride == (1, 1)) or (
-        window.kernel == stream.shape[:2] and node.groups == 1
-    )
-
-
-def window_cycles(window: Window, stream: Stream, lanes: int) -> int:
-    """Clock cycles per image of a sliding window with `lanes` channels in a word."""
-    rows, columns = window.output_size(*stream.shape[:2])
-    pixels = max(stream.shape[0] * stream.shape[1], rows * columns * window.taps)
-    return pixels * stream.channels // lanes
-
-
-def window_lanes(node: SlidingWindow, stream: Stream, fold: Fold | None, interval: int) -> int:
-    """Channels in a word of a sliding window: SIMD of the unit behind it, if that is possible.
-
-    Else the fewest that keep the window within `interval` cycles, or the most that there can be.
-    """
-    options = divisors(stream.channels // node.groups)
-    wanted = [fold.simd] if fold is not None and fold.simd in options else []
-    for lanes in (*wanted, *options):
-        if window_cycles(node.window, stream, lanes) <= interval:
-            return lanes
-    return options[-1]
-
-
-def lane_options(node: Node, befores: Sequence[Stream]) -> tuple[int, ...]:
-    """Elements in a word that the kernel of a node can take, ascending."""
-    if isinstance(node, ArgMax) and node.k > 1:
-        return (1,)
-    parts = [stream.channels for stream in befores]
-    if isinstance(node, PadChannels):
-        parts += [node.before, node.after]
-    return divisors(math.gcd(*parts))
-
-
-def join_lanes(node: Add | Concat, befores: Sequence[Stream], wanted: int, interval: int) -> int:
-    """Elements in a word of both operands: `wanted` if possible, else the fewest that keep up."""
-    options = lane_options(node, befores)
-    for lanes in (*([wanted] if wanted in options else []), *options):
-        if _passing_cycles(node, befores, lanes) <= interval:
-            return lanes
-    return options[-1]
+    rule = kernel_for(node)
+    folds = rule.folds(node, befores)
+    for fold in (*(fold for fold in folds if fold.simd == wanted), *folds):
+        if rule.of(node, befores, fold).cycles_per_image <= interval:
+            return fold
+    return folds[-1]
 
 
 def interval_of(graph: Dataflow, folding: Folding) -> int:
     """Clock cycles per image of the slowest unit, or of the slowest other node at its widest."""
-    units = max(layer.cycles(folding[layer.node.name]) for layer in layers_of(graph))
-    return max([units, *_least_cycles(graph).values()])
+    units = [layer.cycles(folding[layer.node.name]) for layer in layers_of(graph)]
+    return max(*units, *_least_cycles(graph, graph.nodes).values())
 
 
 def axis_bits(bits: int, interval_cycles: int) -> int:
@@ -260,12 +192,16 @@ def choose_folding(graph: Dataflow, *, target_fps: float, clock_mhz: float) -> F
     layers = layers_of(graph)
     for layer in layers:
         reached: dict[int, tuple[float, tuple[Fold, ...]]] = {}
+        bits = layer.before.element.width_bits
         for fold in _candidates(layer, interval):
             lanes, own = _cost(layer, fold, interval)
             cost, folds = min(
                 (
-                    (before + own + _converter_luts(bits, lanes * layer.element_bits), folds)
-                    for bits, (before, folds) in best.items()
+                    (
+                        before + own + _converter_luts(width, lanes * bits),
+                        folds,
+                    )
+                    for width, (before, folds) in best.items()
                 ),
                 key=lambda way: way[0],
             )
@@ -278,38 +214,20 @@ def choose_folding(graph: Dataflow, *, target_fps: float, clock_mhz: float) -> F
 
 def _fewest_cycles(graph: Dataflow) -> dict[str, int]:
     """Cycles per image of everything at its fastest, by node."""
-    units = {layer.node.name: layer.pixels * layer.node.groups for layer in layers_of(graph)}
-    return units | _least_cycles(graph)
+    return _least_cycles(graph, graph.mvus) | _least_cycles(graph, graph.nodes)
 
 
-def _least_cycles(graph: Dataflow) -> dict[str, int]:
-    """Cycles per image of all but the matrix-vector units, with as many lanes as there can be."""
+def _least_cycles(graph: Dataflow, nodes: Sequence[Node]) -> dict[str, int]:
+    """Cycles per image of nodes with as many elements in a word as there can be, by node."""
     streams, sources = graph.streams(), graph.sources
     least = {}
-    for node in graph.nodes:
+    for node in nodes:
         befores = [streams[name] for name in sources[node.name]]
-        before = befores[0]
-        if isinstance(node, SlidingWindow) and not is_wire(node, before):
-            lanes = before.channels // node.groups
-            least[node.name] = window_cycles(node.window, before, lanes)
-        elif isinstance(node, MaxPool | SumPool):
-            if PoolKernel.fits(node.window, *before.shape[:2]):
-                least[node.name] = before.elements // before.channels
-            else:
-                least[node.name] = window_cycles(node.window, before, before.channels)
-        elif isinstance(node, Add | Concat | PadChannels | MultiThreshold | Crop | ArgMax):
-            least[node.name] = _passing_cycles(node, befores, lane_options(node, befores)[-1])
+        if not node.is_wire(*befores):
+            rule = kernel_for(node)
+            widest = rule.folds(node, befores)[-1]
+            least[node.name] = rule.of(node, befores, widest).cycles_per_image
     return least
-
-
-def _passing_cycles(node: Node, befores: Sequence[Stream], lanes: int) -> int:
-    """Clock cycles per image of what handles a word a clock."""
-    channels = befores[0].channels
-    if isinstance(node, Concat):
-        channels += befores[1].channels
-    elif isinstance(node, PadChannels):
-        channels += node.before + node.after
-    return befores[0].elements // befores[0].channels * channels // lanes
 
 
 def _candidates(layer: Layer, interval: int) -> list[Fold]:
@@ -326,11 +244,11 @@ def _candidates(layer: Layer, interval: int) -> list[Fold]:
 
 def _cost(layer: Layer, fold: Fold, interval: int) -> tuple[int, float]:
     """Lanes of the stream into the layer, and LUTs of what is behind it."""
-    cost = _LUTS_PER_SYNAPSE * layer.element_bits * fold.pe * fold.simd + _LUTS_PER_ROW * fold.pe
+    bits = layer.before.element.width_bits
+    cost = _LUTS_PER_SYNAPSE * bits * fold.pe * fold.simd + _LUTS_PER_ROW * fold.pe
     if layer.window is None or layer.window_in is None:
         return fold.simd, cost
-    lanes = window_lanes(layer.window, layer.window_in, fold, interval)
-    bits = layer.element_bits
+    lanes = choose_fold(layer.window, [layer.window_in], fold.simd, interval).simd
     return lanes, cost + _converter_luts(lanes * bits, fold.simd * bits)
 
 

@@ -2,61 +2,23 @@
 
 import dataclasses
 from dataclasses import dataclass
+from typing import assert_never
 
-from bnnedge.dataflow import (
-    INPUT,
-    Add,
-    ArgMax,
-    Concat,
-    Crop,
-    Dataflow,
-    Flatten,
-    IntegerMvu,
-    MaxPool,
-    MultiThreshold,
-    Node,
-    PadChannels,
-    ScoreTable,
-    SlidingWindow,
-    Stream,
-    SumPool,
-    Threshold,
-    XnorMvu,
-)
+from bnnedge.dataflow import INPUT, Dataflow, Node, Stream
 from bnnedge.design import LEAST_FIFO_WORDS
 from bnnedge.errors import DesignError
 from bnnedge.hardware.core import S_AXIS, Placed, Source
 from bnnedge.hardware.fifos import FifoDepths, operand_pixels
-from bnnedge.hardware.folding import (
-    Fold,
-    Folding,
-    axis_bits,
-    interval_of,
-    is_wire,
-    join_lanes,
-    lane_options,
-    window_lanes,
-)
+from bnnedge.hardware.folding import Folding, axis_bits, choose_fold, interval_of
 from bnnedge.hardware.kernels import (
-    AddKernel,
-    ArgMaxKernel,
-    ConcatKernel,
-    CropKernel,
-    IntegerMvuKernel,
+    Fold,
     Kernel,
-    MvuKernel,
-    PadChannelsKernel,
     ResizeElementsKernel,
-    ScoreTableKernel,
-    SlidingWindowKernel,
     StreamFifoKernel,
     StreamForkKernel,
     StreamWidthConverterKernel,
-    ThresholdKernel,
-    TopKKernel,
-    XnorMvuKernel,
-    multi_threshold_kernel,
-    pool_kernel,
+    Wanted,
+    kernel_for,
 )
 from bnnedge.names import identifier
 
@@ -168,15 +130,7 @@ class _Builder:
             names = self._sources[node.name]
             heads = [self._heads[name].pop(0) for name in names]
             befores = [streams[name] for name in names]
-            match node:
-                case Add() | Concat():
-                    head = self._join(node, heads, befores, streams[node.name])
-                case Flatten():
-                    head = heads[0]
-                case SlidingWindow() if is_wire(node, befores[0]):
-                    head = heads[0]
-                case _:
-                    head = self._node(node, heads[0], befores[0], streams[node.name])
+            head = self._node(node, heads, befores)
             self._nodes.append(
                 NodeStream(
                     node=node.name,
@@ -208,155 +162,53 @@ class _Builder:
         self._placed.append(Placed(name=name, kernel=kernel, inputs=inputs, node=node))
         return Source(kernel=len(self._placed) - 1)
 
-    def _node(self, node: Node, head: _Head, before: Stream, after: Stream) -> _Head:
-        """The kernel of a node with one input."""
-        match node:
-            case SlidingWindow():
-                kernel, head = self._window(node, head, before)
-            case XnorMvu() | IntegerMvu():
-                kernel, head = self._mvu(node, head, before)
-            case _:
-                kernel, head = self._narrowest(node, head, before, after)
-        return self._behind(kernel, head, node=node.name, stream=after)
-
-    def _behind(self, kernel: Kernel, *heads: _Head, node: str, stream: Stream) -> _Head:
-        source = self._place(kernel, *heads, name=self._stem, node=node)
-        bits = stream.element.width_bits
-        return _Head(source=source, lanes=kernel.widths_out[0] // bits, element_bits=bits)
-
-    def _window(self, node: SlidingWindow, head: _Head, before: Stream) -> tuple[Kernel, _Head]:
-        readers = [n for n in self._graph.mvus if self._sources[n.name] == (node.name,)]
-        fold = self._folding[readers[0].name] if len(readers) == 1 else None
-        lanes = window_lanes(node, before, fold, self._interval)
-        kernel = SlidingWindowKernel(
-            name=node.name,
-            window=node.window,
-            shape=_map_shape(before),
-            element_bits=before.element.width_bits,
-            simd=lanes,
-            groups=node.groups,
-            fill=node.fill,
-        )
-        return kernel, self._convert(head, lanes, before)
-
-    def _mvu(self, node: XnorMvu | IntegerMvu, head: _Head, before: Stream) -> tuple[Kernel, _Head]:
-        fold = self._folding[node.name]
-        head = self._convert(head, fold.simd, before)
-        kernel = mvu_kernel(node, fold, before, memory_prefix=self._memory)
-        number = head.source.kernel
-        from_window = number >= 0 and isinstance(self._placed[number].kernel, SlidingWindowKernel)
-        depth = max(LEAST_FIFO_WORDS, 0 if from_window else kernel.replayed_words)
-        return kernel, self._fifo(head, depth, before)
-
-    def _join(
-        self, node: Add | Concat, heads: list[_Head], befores: list[Stream], after: Stream
-    ) -> _Head:
-        lanes = join_lanes(node, befores, heads[0].lanes, self._interval)
-        aheads = operand_pixels(self._graph, node)
+    def _node(self, node: Node, heads: list[_Head], befores: list[Stream]) -> _Head:
+        """The kernel of a node and what its inputs need; a node that is a wire has none."""
+        if node.is_wire(*befores):
+            return heads[0]
+        fold = self._fold(node, heads[0], befores)
+        kernel = kernel_for(node).of(node, befores, fold, f"mem/{self._stem}_")
         stem, ready = self._stem, []
-        for side, head, before, ahead in zip("ab", heads, befores, aheads, strict=True):
-            self._stem = f"{stem}_{side}"
-            head = self._convert(head, lanes, before)
-            words = ahead * before.channels // lanes
-            head = self._fifo(head, max(LEAST_FIFO_WORDS, words), before)
-            if isinstance(node, Concat) and before.element != after.element:
-                head = self._resize(head, after.element.width_bits, before)
+        aheads = operand_pixels(self._graph, node) if node.arity > 1 else (None,)
+        operands = zip(kernel.ports_in, kernel.widths_in, heads, befores, aheads, strict=True)
+        for port, width_bits, head, before, ahead in operands:
+            if node.arity > 1:
+                self._stem = f"{stem}_{port}"
+            head = self._convert(head, fold.simd, before)
+            words = self._replayed(kernel, head)
+            if ahead is not None:
+                words = ahead * before.channels // fold.simd
+            if words is not None:
+                head = self._fifo(head, max(LEAST_FIFO_WORDS, words), before)
+            if head.width_bits != width_bits:
+                head = self._resize(head, width_bits // fold.simd, before)
             ready.append(head)
         self._stem = stem
-        kernel: Kernel
-        if isinstance(node, Add):
-            kernel = AddKernel(
-                a=befores[0].element,
-                b=befores[1].element,
-                factors=node.factors,
-                result_bits=after.element.width_bits,
-                lanes=lanes,
-                image_words=after.elements // lanes,
-            )
-        else:
-            kernel = ConcatKernel(
-                width_bits=ready[0].width_bits,
-                a_words=befores[0].channels // lanes,
-                b_words=befores[1].channels // lanes,
-                pixels=after.elements // after.channels,
-            )
-        return self._behind(kernel, *ready, node=node.name, stream=after)
+        source = self._place(kernel, *ready, name=stem, node=node.name)
+        bits = node.output_stream(*befores).element.width_bits
+        return _Head(source=source, lanes=kernel.widths_out[0] // bits, element_bits=bits)
 
-    @property
-    def _memory(self) -> str:
-        return f"mem/{self._stem}_"
+    def _fold(self, node: Node, head: _Head, befores: list[Stream]) -> Fold:
+        """As given for a matrix-vector unit, else as its kernel wants it."""
+        if node.name in self._folding:
+            return self._folding[node.name]
+        match kernel_for(node).wanted:
+            case Wanted.OWN:
+                lanes: int | None = head.lanes
+            case Wanted.READER:
+                readers = [n.name for n in self._graph.mvus if node.name in self._sources[n.name]]
+                lanes = self._folding[readers[0]].simd if len(readers) == 1 else None
+            case Wanted.FEWEST:
+                lanes = None
+            case unknown:
+                assert_never(unknown)
+        return choose_fold(node, befores, lanes, self._interval)
 
-    def _kernel(self, node: Node, lanes: int, before: Stream, after: Stream) -> Kernel:
-        """The kernel of a node that takes any number of lanes."""
-        pixels = before.elements // before.channels
-        match node:
-            case MaxPool() | SumPool():
-                return pool_kernel(node, before, lanes, memory_prefix=self._memory)
-            case Threshold():
-                return ThresholdKernel(
-                    node=node,
-                    element=before.element,
-                    pe=lanes,
-                    pixels=pixels,
-                    memory_prefix=self._memory,
-                )
-            case MultiThreshold():
-                return multi_threshold_kernel(
-                    name=node.name,
-                    thresholds=node.thresholds,
-                    invert=node.invert,
-                    low=node.low,
-                    element_bits=before.element.width_bits,
-                    result=after.element,
-                    pe=lanes,
-                    pixels=pixels,
-                    memory_prefix=self._memory,
-                )
-            case PadChannels():
-                return PadChannelsKernel(
-                    element_bits=before.element.width_bits,
-                    lanes=lanes,
-                    before_words=node.before // lanes,
-                    in_words=before.channels // lanes,
-                    after_words=node.after // lanes,
-                    pixels=pixels,
-                )
-            case Crop():
-                height, width, channels = _map_shape(before)
-                return CropKernel(
-                    word_bits=lanes * before.element.width_bits,
-                    pixel_words=channels // lanes,
-                    height=height,
-                    width=width,
-                    top=node.top,
-                    left=node.left,
-                )
-            case ScoreTable():
-                return ScoreTableKernel(
-                    node=node, element=before.element, pe=lanes, memory_prefix=self._memory
-                )
-            case ArgMax():
-                bits = before.element.width_bits
-                if node.k > 1:
-                    return TopKKernel(elements=before.channels, k=node.k, element_bits=bits)
-                return ArgMaxKernel(elements=before.channels, pe=lanes, element_bits=bits)
-            case _:
-                raise AssertionError(f"{node.name}: {type(node).__name__} has no lanes")
-
-    def _narrowest(
-        self, node: Node, head: _Head, before: Stream, after: Stream
-    ) -> tuple[Kernel, _Head]:
-        """The kernel with the stream's own lanes if it keeps up, else with the fewest that do.
-
-        A lane of a MultiThreshold is a tree of comparators, so there the fewest are better.
-        """
-        options = lane_options(node, [before])
-        own = head.lanes in options and not isinstance(node, MultiThreshold)
-        for lanes in (*([head.lanes] if own else []), *options):
-            kernel = self._kernel(node, lanes, before, after)
-            if kernel.cycles_per_image <= self._interval:
-                break
-        return kernel, self._convert(head, lanes, before)
+    def _replayed(self, kernel: Kernel, head: _Head) -> int | None:
+        """Words of a FIFO right before a kernel with one input, if it wants one."""
+        words, number = kernel.replayed_words, head.source.kernel
+        held = number >= 0 and self._placed[number].kernel.holds_input
+        return 0 if words and held else words
 
     def _convert(self, head: _Head, lanes: int, stream: Stream) -> _Head:
         """Words of `lanes` elements from here on, each as wide as the node before made it."""
@@ -442,30 +294,6 @@ class _Builder:
             results=stream.elements,
             signed=stream.element.signed,
         )
-
-
-def mvu_kernel(
-    node: XnorMvu | IntegerMvu, fold: Fold, before: Stream, *, memory_prefix: str = ""
-) -> MvuKernel:
-    """The kernel of a matrix-vector unit whose input is `before`."""
-    pixels = before.elements // before.channels
-    if isinstance(node, XnorMvu):
-        return XnorMvuKernel(
-            node=node, pe=fold.pe, simd=fold.simd, pixels=pixels, memory_prefix=memory_prefix
-        )
-    return IntegerMvuKernel(
-        node=node,
-        element=before.element,
-        pe=fold.pe,
-        simd=fold.simd,
-        pixels=pixels,
-        memory_prefix=memory_prefix,
-    )
-
-
-def _map_shape(stream: Stream) -> tuple[int, int, int]:
-    height, width, channels = stream.shape
-    return height, width, channels
 
 
 def _bytes(stream: Stream) -> int:

@@ -9,12 +9,13 @@ from bnnedge.cost import block_memory, lut_ram, lut_rom, ram
 from bnnedge.dataflow import IntegerMvu, MaxPool, Stream, Window, XnorMvu
 from bnnedge.dataflow.streams import signed_type
 from bnnedge.hardware.kernels import (
+    Fold,
     IntegerMvuKernel,
     Kernel,
+    PoolWindowKernel,
     StreamFifoKernel,
     TopKKernel,
     XnorMvuKernel,
-    pool_kernel,
 )
 from tests.hardware.test_mvu import UINT8
 from tests.hardware.test_synthesis import cells, scores, window
@@ -45,7 +46,8 @@ def random_integers(rows: int, columns: int) -> IntegerMvu:
 def wide_pool(stride: int) -> Kernel:
     """The largest of 2x2 integers of 12 bits, 8 channels at a time."""
     node = MaxPool(name="pool", window=Window(kernel=(2, 2), stride=(stride, stride)))
-    return pool_kernel(node, Stream(shape=(14, 14, 32), element=signed_type(2047)), lanes=8)
+    stream = Stream(shape=(14, 14, 32), element=signed_type(2047))
+    return PoolWindowKernel.of(node, [stream], Fold(pe=8, simd=8))
 
 
 @pytest.mark.parametrize(

@@ -16,14 +16,15 @@ from bnnedge.dataflow import (
 )
 from bnnedge.dataflow.streams import signed_type
 from bnnedge.hardware.kernels import (
+    Fold,
     IntegerMvuKernel,
     Kernel,
+    PoolWindowKernel,
     ScoreTableKernel,
     SlidingWindowKernel,
     ThresholdKernel,
     TopKKernel,
     XnorMvuKernel,
-    pool_kernel,
 )
 from tests.hardware.mapped import cells
 from tests.hardware.test_kernels import score_table
@@ -53,7 +54,8 @@ def pool(overlap: bool, kind: type[MaxPool | SumPool], element: ElementType) -> 
     node = kind(name="pool", window=window)
     if element == BIPOLAR:
         node = MaxPool(name="pool", window=window, conjunction=np.arange(8) % 2 == 0)
-    return pool_kernel(node, Stream(shape=(9, 9, 8), element=element), lanes=2)
+    stream = Stream(shape=(9, 9, 8), element=element)
+    return PoolWindowKernel.of(node, [stream], Fold(pe=2, simd=2))
 
 
 THRESHOLD = Threshold(name="t", thresholds=np.arange(8) - 4, invert=np.arange(8) % 3 == 0)

@@ -13,11 +13,12 @@ from bnnedge.dataflow import ElementType, MaxPool, SlidingWindow, Stream, SumPoo
 from bnnedge.dataflow.streams import BIPOLAR
 from bnnedge.errors import DataflowError
 from bnnedge.hardware.kernels import (
+    Fold,
     Kernel,
     PoolKind,
+    PoolWindowKernel,
     SlidingWindowKernel,
     divisors,
-    pool_kernel,
 )
 from bnnedge.verilated.stalls import NO_STALLS
 from tests.hardware.bench import STALLS, beats_of, elements_of, run_kernel, signed, steady_intervals
@@ -216,7 +217,7 @@ def check_pool(
     elif kind is PoolKind.BITS:
         flags = np.random.default_rng(7).random(shape[2]) < conjunction
         node = MaxPool(name="pool", window=window, conjunction=flags)
-    kernel = pool_kernel(node, stream, lanes)
+    kernel = PoolWindowKernel.of(node, [stream], Fold(pe=lanes, simd=lanes))
     assert kernel.kind is kind
     check(kernel, node, stream, lanes, folder, cache)
     return kernel

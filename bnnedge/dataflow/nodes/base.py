@@ -41,8 +41,8 @@ class BaseNode(ABC):
         """Version of the record from which on it can hold this node."""
         return self.since
 
-    def is_wire(self, stream: Stream) -> bool:
-        """Whether the elements of the output are those of an input `stream`, in their order."""
+    def is_wire(self, *streams: Stream) -> bool:
+        """Whether the output is the only one of the inputs, element for element in its order."""
         return False
 
     def accumulators(self, reach: int, step: int) -> tuple[int, int]:

@@ -24,7 +24,7 @@ class Flatten(MoveNode):
         """(N, …) → (N, elements)."""
         return values.reshape(len(values), -1)
 
-    def is_wire(self, stream: Stream) -> bool:
+    def is_wire(self, *streams: Stream) -> bool:
         return True
 
     def pixels_needed(self, *pixels: NDArray[np.int64]) -> NDArray[np.int64]:

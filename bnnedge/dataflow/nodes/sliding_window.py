@@ -60,13 +60,13 @@ class SlidingWindow(MoveNode):
     def moved(self, *numbers: NDArray[np.int64]) -> NDArray[np.int64]:
         return dataclasses.replace(self, fill=0).run(*numbers)
 
-    def is_wire(self, stream: Stream) -> bool:
+    def is_wire(self, *streams: Stream) -> bool:
         """That is so for 1x1 windows, and for one window that is the whole feature map."""
         window = self.window
         if any(window.padding) or window.dilation != (1, 1):
             return False
         return (window.kernel == (1, 1) and window.stride == (1, 1)) or (
-            window.kernel == stream.shape[:2] and self.groups == 1
+            window.kernel == streams[0].shape[:2] and self.groups == 1
         )
 
     def pixels_needed(self, *pixels: NDArray[np.int64]) -> NDArray[np.int64]:

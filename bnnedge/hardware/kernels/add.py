@@ -1,19 +1,20 @@
 """`add`: a weighted sum of two streams."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import ClassVar
 
 from bnnedge.cost import Cost, carry_chain
-from bnnedge.dataflow import ElementType
+from bnnedge.dataflow import Add, ElementType, Stream
 from bnnedge.errors import FoldingError
-from bnnedge.hardware.kernels.base import Kernel, Parameter
+from bnnedge.hardware.kernels.base import Parameter
+from bnnedge.hardware.kernels.node_kernel import Fold, NodeKernel
 
 _NARROW = 4  # adders up to so many bits become LUTs
 
 
 @dataclass(frozen=True, kw_only=True)
-class AddKernel(Kernel):
+class AddKernel(NodeKernel[Add]):
     """`add`: `factors[0]`·a + `factors[1]`·b, element by element.
 
     Attributes:
@@ -26,6 +27,7 @@ class AddKernel(Kernel):
     """
 
     module: ClassVar[str] = "add"
+    nodes = (Add,)
     submodules: ClassVar[tuple[str, ...]] = ("scale_element", "stream_contract")
     ports_in: ClassVar[tuple[str, ...]] = ("a", "b")
 
@@ -46,6 +48,21 @@ class AddKernel(Kernel):
                 f"{self.module}: wanted result_bits that hold {low} ... {high},"
                 f" got {self.result_bits}"
             )
+
+    @classmethod
+    def of(
+        cls, node: Add, befores: Sequence[Stream], fold: Fold, memory_prefix: str = ""
+    ) -> "AddKernel":
+        first, second = befores
+        result = node.output_stream(first, second)
+        return cls(
+            a=first.element,
+            b=second.element,
+            factors=node.factors,
+            result_bits=result.element.width_bits,
+            lanes=fold.pe,
+            image_words=result.elements // fold.pe,
+        )
 
     @property
     def widths_in(self) -> tuple[int, ...]:

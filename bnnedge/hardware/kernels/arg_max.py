@@ -1,18 +1,22 @@
 """`arg_max`: the class."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import ClassVar
 
 from bnnedge.cost import Cost, carry_chain, index_bits
-from bnnedge.hardware.kernels.base import Kernel, Parameter, check_divides
+from bnnedge.dataflow import ArgMax, Stream
+from bnnedge.hardware.kernels.base import Parameter, check_divides
+from bnnedge.hardware.kernels.node_kernel import Fold, NodeKernel, lanes_of
+from bnnedge.hardware.kernels.top_k import TopKKernel
 
 
 @dataclass(frozen=True, kw_only=True)
-class ArgMaxKernel(Kernel):
+class ArgMaxKernel(NodeKernel[ArgMax]):
     """`arg_max`: index of the largest of `elements` signed numbers, `pe` of them in a beat."""
 
     module: ClassVar[str] = "arg_max"
+    nodes = (ArgMax,)
 
     elements: int
     pe: int
@@ -20,6 +24,20 @@ class ArgMaxKernel(Kernel):
 
     def __post_init__(self) -> None:
         check_divides(self.module, "PE", self.pe, "K", self.elements)
+
+    @classmethod
+    def folds(cls, node: ArgMax, befores: Sequence[Stream]) -> tuple[Fold, ...]:
+        return lanes_of(befores[0].channels if node.k == 1 else 1)
+
+    @classmethod
+    def of(
+        cls, node: ArgMax, befores: Sequence[Stream], fold: Fold, memory_prefix: str = ""
+    ) -> "ArgMaxKernel | TopKKernel":
+        (stream,) = befores
+        bits = stream.element.width_bits
+        if node.k > 1:
+            return TopKKernel(elements=stream.channels, k=node.k, element_bits=bits)
+        return cls(elements=stream.channels, pe=fold.simd, element_bits=bits)
 
     @property
     def in_bits(self) -> int:

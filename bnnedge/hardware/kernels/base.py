@@ -35,12 +35,20 @@ class Kernel(ABC):
 
     A stream `s` has the ports `s_valid_i`, `s_ready_o` and `s_data_i` where it is an input, and
     `s_valid_o`, `s_ready_i` and `s_data_o` where it is an output.
+
+    Attributes:
+        module: name of the SystemVerilog module and its file.
+        submodules: modules that it uses.
+        ports_in: its inputs.
+        ports_out: its outputs.
+        holds_input: it waits without loss for what is behind it, because it holds its input itself.
     """
 
     module: ClassVar[str]
     submodules: ClassVar[tuple[str, ...]] = ("stream_contract",)
     ports_in: ClassVar[tuple[str, ...]] = ("in",)
     ports_out: ClassVar[tuple[str, ...]] = ("out",)
+    holds_input: ClassVar[bool] = False
 
     @property
     @abstractmethod
@@ -66,6 +74,14 @@ class Kernel(ABC):
     def widths_out(self) -> tuple[int, ...]:
         """Widths of the outputs' data, in the order of `ports_out`."""
         return (self.out_bits,)
+
+    @property
+    def replayed_words(self) -> int | None:
+        """Input words that it takes in one go, before a pause in which it replays them.
+
+        A FIFO before it cuts the combinational ready path and holds them. None: it wants no FIFO.
+        """
+        return None
 
     @property
     @abstractmethod

@@ -1,16 +1,18 @@
 """`concat`: the channels of two streams side by side."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import ClassVar
 
 from bnnedge.cost import Cost, index_bits
+from bnnedge.dataflow import Concat, Stream
 from bnnedge.errors import FoldingError
-from bnnedge.hardware.kernels.base import Kernel, Parameter
+from bnnedge.hardware.kernels.base import Parameter
+from bnnedge.hardware.kernels.node_kernel import Fold, NodeKernel
 
 
 @dataclass(frozen=True, kw_only=True)
-class ConcatKernel(Kernel):
+class ConcatKernel(NodeKernel[Concat]):
     """`concat`: for every pixel the words of a, then those of b.
 
     Attributes:
@@ -21,6 +23,7 @@ class ConcatKernel(Kernel):
     """
 
     module: ClassVar[str] = "concat"
+    nodes = (Concat,)
     ports_in: ClassVar[tuple[str, ...]] = ("a", "b")
 
     width_bits: int
@@ -34,6 +37,18 @@ class ConcatKernel(Kernel):
                 f"{self.module}: wanted at least one word of each input, got {self.a_words}"
                 f" and {self.b_words}"
             )
+
+    @classmethod
+    def of(
+        cls, node: Concat, befores: Sequence[Stream], fold: Fold, memory_prefix: str = ""
+    ) -> "ConcatKernel":
+        first, second = befores
+        return cls(
+            width_bits=fold.pe * node.output_stream(first, second).element.width_bits,
+            a_words=first.channels // fold.pe,
+            b_words=second.channels // fold.pe,
+            pixels=first.pixels,
+        )
 
     @property
     def widths_in(self) -> tuple[int, ...]:

@@ -1,16 +1,18 @@
 """`crop`: a feature map without its first rows and columns."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import ClassVar
 
 from bnnedge.cost import Cost, index_bits
+from bnnedge.dataflow import Crop, Stream
 from bnnedge.errors import FoldingError
-from bnnedge.hardware.kernels.base import Kernel, Parameter
+from bnnedge.hardware.kernels.base import Parameter
+from bnnedge.hardware.kernels.node_kernel import Fold, NodeKernel
 
 
 @dataclass(frozen=True, kw_only=True)
-class CropKernel(Kernel):
+class CropKernel(NodeKernel[Crop]):
     """`crop`: a feature map without its first rows and columns.
 
     Attributes:
@@ -23,6 +25,7 @@ class CropKernel(Kernel):
     """
 
     module: ClassVar[str] = "crop"
+    nodes = (Crop,)
     submodules: ClassVar[tuple[str, ...]] = ("crop_axis", "loop_counter", "stream_contract")
 
     word_bits: int
@@ -38,6 +41,21 @@ class CropKernel(Kernel):
                 f"{self.module}: wanted to keep a row and a column of {self.height} x {self.width},"
                 f" got {self.top} rows and {self.left} columns to drop"
             )
+
+    @classmethod
+    def of(
+        cls, node: Crop, befores: Sequence[Stream], fold: Fold, memory_prefix: str = ""
+    ) -> "CropKernel":
+        (stream,) = befores
+        height, width, channels = stream.shape
+        return cls(
+            word_bits=fold.pe * stream.element.width_bits,
+            pixel_words=channels // fold.pe,
+            height=height,
+            width=width,
+            top=node.top,
+            left=node.left,
+        )
 
     @property
     def in_bits(self) -> int:

@@ -1,24 +1,22 @@
 """`integer_mvu`: a matrix-vector unit on integers."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
 
-from bnnedge.cost import (
-    carry_chain,
-    ceil_div,
-)
-from bnnedge.dataflow import ElementType, IntegerMvu
+from bnnedge.cost import carry_chain, ceil_div
+from bnnedge.dataflow import ElementType, IntegerMvu, Stream
 from bnnedge.dataflow.streams import signed_type
 from bnnedge.hardware.kernels.base import Parameter
 from bnnedge.hardware.kernels.mvu_fold import FOLDED, MvuKernel
+from bnnedge.hardware.kernels.node_kernel import Fold
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
-class IntegerMvuKernel(MvuKernel):
+class IntegerMvuKernel(MvuKernel[IntegerMvu]):
     """`integer_mvu`: a Dataflow's `IntegerMvu`, folded.
 
     Attributes:
@@ -26,10 +24,23 @@ class IntegerMvuKernel(MvuKernel):
     """
 
     module: ClassVar[str] = "integer_mvu"
+    nodes = (IntegerMvu,)
     submodules: ClassVar[tuple[str, ...]] = ("signed_sum", *FOLDED)
 
-    node: IntegerMvu
     element: ElementType
+
+    @classmethod
+    def of(
+        cls, node: IntegerMvu, befores: Sequence[Stream], fold: Fold, memory_prefix: str = ""
+    ) -> "IntegerMvuKernel":
+        return cls(
+            node=node,
+            element=befores[0].element,
+            pe=fold.pe,
+            simd=fold.simd,
+            pixels=befores[0].pixels,
+            memory_prefix=memory_prefix,
+        )
 
     @property
     def accumulator_bits(self) -> int:

@@ -3,12 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from bnnedge.cost import (
-    Cost,
-    block_memory,
-    index_bits,
-    lut_ram,
-)
+from bnnedge.cost import Cost, block_memory, index_bits, lut_ram
 from bnnedge.dataflow import Window
 from bnnedge.hardware.kernels.base import Parameter
 

@@ -1,6 +1,6 @@
 """`multi_threshold`: integers to codes of k bits, by search."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import ClassVar
 
@@ -8,18 +8,19 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bnnedge.cost import Cost, carry_chain, index_bits, rom
-from bnnedge.dataflow import ElementType
+from bnnedge.dataflow import ElementType, MultiThreshold, Stream
 from bnnedge.dataflow.nodes.multi_threshold import MOST_THRESHOLDS
 from bnnedge.errors import FoldingError
-from bnnedge.hardware.kernels.base import MOST_LANES, Kernel, Parameter, check_divides
+from bnnedge.hardware.kernels.base import MOST_LANES, Parameter, check_divides
 from bnnedge.hardware.kernels.code_table import CodeTableKernel
 from bnnedge.hardware.kernels.memory import Memory, bits_of, file_of
+from bnnedge.hardware.kernels.node_kernel import Fold, NodeKernel, Wanted, lanes_of
 
 _MOST_TABLE_BITS = 8  # up to here, any table is smaller than the search for it
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
-class MultiThresholdKernel(Kernel):
+class MultiThresholdKernel(NodeKernel[MultiThreshold]):
     """`multi_threshold`: how many thresholds an integer reaches, from `low` on.
 
     Attributes:
@@ -35,6 +36,8 @@ class MultiThresholdKernel(Kernel):
     """
 
     module: ClassVar[str] = "multi_threshold"
+    nodes = (MultiThreshold,)
+    wanted: ClassVar[Wanted] = Wanted.FEWEST  # a lane is a tree of comparators
 
     name: str
     thresholds: NDArray[np.int32]
@@ -63,6 +66,27 @@ class MultiThresholdKernel(Kernel):
                 f"{self.name}: wanted a type for codes {self.low} ... {self.low + levels},"
                 f" got {self.result}"
             )
+
+    @classmethod
+    def folds(cls, node: MultiThreshold, befores: Sequence[Stream]) -> tuple[Fold, ...]:
+        return lanes_of(befores[0].channels, most=MOST_LANES)
+
+    @classmethod
+    def of(
+        cls, node: MultiThreshold, befores: Sequence[Stream], fold: Fold, memory_prefix: str = ""
+    ) -> "MultiThresholdKernel | CodeTableKernel":
+        (stream,) = befores
+        return multi_threshold_kernel(
+            name=node.name,
+            thresholds=node.thresholds,
+            invert=node.invert,
+            low=node.low,
+            element_bits=stream.element.width_bits,
+            result=node.element,
+            pe=fold.pe,
+            pixels=stream.pixels,
+            memory_prefix=memory_prefix,
+        )
 
     @property
     def in_bits(self) -> int:

@@ -1,33 +1,30 @@
 """What both matrix-vector units share: a matrix, folded."""
 
 from abc import abstractmethod
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
-from bnnedge.cost import (
-    Cost,
-    block_memory,
-    carry_chain,
-    index_bits,
-    lut_rom,
-    ram,
-    rom,
-)
-from bnnedge.dataflow import IntegerMvu, XnorMvu
-from bnnedge.hardware.kernels.base import Kernel, Parameter, check_divides
+from bnnedge.cost import Cost, block_memory, carry_chain, index_bits, lut_rom, ram, rom
+from bnnedge.dataflow import Stream
+from bnnedge.dataflow.nodes.mvu import Mvu
+from bnnedge.hardware.kernels.base import Parameter, check_divides, divisors
 from bnnedge.hardware.kernels.memory import Memory, file_of, table_bits
+from bnnedge.hardware.kernels.node_kernel import Fold, NodeKernel
 
 # Up to this depth a weight ROM is logic that merges with the XNORs behind it: a synapse's input and
 # the fold index fit one LUT4. A deeper one goes to block RAM.
 LOGIC_ROM_DEPTH = 8
 FOLDED = ("loop_counter", "mvu_fold", "result_stage", "stream_contract")
 
+N = TypeVar("N", bound=Mvu)
+
 
 @dataclass(frozen=True, kw_only=True, eq=False)
-class MvuKernel(Kernel):
+class MvuKernel(NodeKernel[N]):
     """What both matrix-vector units share: a matrix, folded.
 
     Attributes:
@@ -38,7 +35,7 @@ class MvuKernel(Kernel):
         memory_prefix: path, relative to the RTL folder, that the memory files' names start with.
     """
 
-    node: XnorMvu | IntegerMvu
+    node: N
     pe: int
     simd: int
     pixels: int = 1
@@ -48,6 +45,11 @@ class MvuKernel(Kernel):
         rows = "MH" if self.node.groups == 1 else "MH/groups"
         check_divides(self.node.name, "PE", self.pe, rows, self.node.mh // self.node.groups)
         check_divides(self.node.name, "SIMD", self.simd, "MW", self.node.mw)
+
+    @classmethod
+    def folds(cls, node: N, befores: Sequence[Stream]) -> tuple[Fold, ...]:
+        rows, columns = divisors(node.mh // node.groups), divisors(node.mw)
+        return tuple(Fold(pe=pe, simd=simd) for pe in rows for simd in columns)
 
     @property
     def neuron_folds(self) -> int:
@@ -61,7 +63,6 @@ class MvuKernel(Kernel):
 
     @property
     def replayed_words(self) -> int:
-        """Input words that are taken in one go, before a pause in which they are replayed."""
         return self.synapse_folds if self.neuron_folds > self.node.groups else 0
 
     @property

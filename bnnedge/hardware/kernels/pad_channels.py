@@ -1,16 +1,18 @@
 """`pad_channels`: constant channels around a pixel's own."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import ClassVar
 
 from bnnedge.cost import Cost, index_bits
+from bnnedge.dataflow import PadChannels, Stream
 from bnnedge.errors import FoldingError
-from bnnedge.hardware.kernels.base import Kernel, Parameter
+from bnnedge.hardware.kernels.base import Parameter
+from bnnedge.hardware.kernels.node_kernel import Fold, NodeKernel, lanes_of
 
 
 @dataclass(frozen=True, kw_only=True)
-class PadChannelsKernel(Kernel):
+class PadChannelsKernel(NodeKernel[PadChannels]):
     """`pad_channels`: constant words before and behind every pixel's own.
 
     Attributes:
@@ -24,6 +26,7 @@ class PadChannelsKernel(Kernel):
     """
 
     module: ClassVar[str] = "pad_channels"
+    nodes = (PadChannels,)
 
     element_bits: int
     lanes: int
@@ -40,6 +43,24 @@ class PadChannelsKernel(Kernel):
                 f"{self.module}: wanted at least one word of a pixel and one of padding,"
                 f" got {self.in_words} and {padding}"
             )
+
+    @classmethod
+    def folds(cls, node: PadChannels, befores: Sequence[Stream]) -> tuple[Fold, ...]:
+        return lanes_of(befores[0].channels, node.before, node.after)
+
+    @classmethod
+    def of(
+        cls, node: PadChannels, befores: Sequence[Stream], fold: Fold, memory_prefix: str = ""
+    ) -> "PadChannelsKernel":
+        (stream,) = befores
+        return cls(
+            element_bits=stream.element.width_bits,
+            lanes=fold.pe,
+            before_words=node.before // fold.pe,
+            in_words=stream.channels // fold.pe,
+            after_words=node.after // fold.pe,
+            pixels=stream.pixels,
+        )
 
     @property
     def in_bits(self) -> int:

@@ -6,11 +6,7 @@ from typing import ClassVar
 
 import numpy as np
 
-from bnnedge.cost import (
-    Cost,
-    index_bits,
-    lut_ram,
-)
+from bnnedge.cost import Cost, index_bits, lut_ram
 from bnnedge.dataflow import Window
 from bnnedge.hardware.kernels.base import Parameter
 from bnnedge.hardware.kernels.pool_combine import WindowPoolKernel

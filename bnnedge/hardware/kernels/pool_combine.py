@@ -8,11 +8,7 @@ from enum import Enum
 import numpy as np
 from numpy.typing import NDArray
 
-from bnnedge.cost import (
-    Cost,
-    carry_chain,
-    lut_rom,
-)
+from bnnedge.cost import Cost, carry_chain, lut_rom
 from bnnedge.dataflow import ElementType, MaxPool, SumPool, Window
 from bnnedge.hardware.kernels.base import Kernel, Parameter, check_divides
 from bnnedge.hardware.kernels.memory import Memory, file_of

@@ -1,30 +1,53 @@
 """`pool_window`: any windows."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import ClassVar
 
-from bnnedge.cost import (
-    Cost,
-)
+from bnnedge.cost import Cost
 from bnnedge.dataflow import MaxPool, Stream, SumPool
 from bnnedge.hardware.kernels.base import Parameter
 from bnnedge.hardware.kernels.line_buffer import LineBuffer
+from bnnedge.hardware.kernels.node_kernel import Fold, NodeKernel
 from bnnedge.hardware.kernels.pool import PoolKernel
 from bnnedge.hardware.kernels.pool_combine import PoolKind, WindowPoolKernel
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
-class PoolWindowKernel(WindowPoolKernel):
+class PoolWindowKernel(WindowPoolKernel, NodeKernel[MaxPool | SumPool]):
     """`pool_window`: a Dataflow's `MaxPool` or `SumPool` with any window."""
 
     module: ClassVar[str] = "pool_window"
+    nodes = (MaxPool, SumPool)
     submodules: ClassVar[tuple[str, ...]] = (
         "line_buffer",
         "loop_counter",
         "pool_combine",
         "stream_contract",
     )
+
+    @classmethod
+    def of(
+        cls,
+        node: MaxPool | SumPool,
+        befores: Sequence[Stream],
+        fold: Fold,
+        memory_prefix: str = "",
+    ) -> "PoolWindowKernel | PoolKernel":
+        (stream,) = befores
+        height, width, channels = stream.shape
+        form = PoolKernel if PoolKernel.fits(node.window, height, width) else cls
+        return form(
+            name=node.name,
+            kind=PoolKind.of(node, stream.element),
+            window=node.window,
+            shape=(height, width, channels),
+            conjunction=node.conjunction if isinstance(node, MaxPool) else None,
+            element_bits=stream.element.width_bits,
+            result_bits=node.output_stream(stream).element.width_bits,
+            lanes=fold.pe,
+            memory_prefix=memory_prefix,
+        )
 
     @property
     def line_buffer(self) -> LineBuffer:
@@ -50,29 +73,3 @@ class PoolWindowKernel(WindowPoolKernel):
     @property
     def _geometry(self) -> Mapping[str, Parameter]:
         return self.line_buffer.parameters
-
-
-def pool_kernel(
-    node: MaxPool | SumPool, stream: Stream, lanes: int, *, memory_prefix: str = ""
-) -> PoolKernel | PoolWindowKernel:
-    """The cheaper pool that does it.
-
-    Args:
-        node: the pool.
-        stream: its input, a feature map.
-        lanes: channels in a word; divides C.
-        memory_prefix: path, relative to the RTL folder, that the memory file's name starts with.
-    """
-    height, width, channels = stream.shape
-    form = PoolKernel if PoolKernel.fits(node.window, height, width) else PoolWindowKernel
-    return form(
-        name=node.name,
-        kind=PoolKind.of(node, stream.element),
-        window=node.window,
-        shape=(height, width, channels),
-        conjunction=node.conjunction if isinstance(node, MaxPool) else None,
-        element_bits=stream.element.width_bits,
-        result_bits=node.output_stream(stream).element.width_bits,
-        lanes=lanes,
-        memory_prefix=memory_prefix,
-    )

@@ -1,18 +1,19 @@
 """`score_table`: accumulators to scores that order as floats do."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import ClassVar
 
 from bnnedge.cost import Cost, carry_chain, index_bits, rom
-from bnnedge.dataflow import ElementType, ScoreTable
+from bnnedge.dataflow import ElementType, ScoreTable, Stream
 from bnnedge.errors import FoldingError
-from bnnedge.hardware.kernels.base import MOST_LANES, Kernel, Parameter, check_divides
+from bnnedge.hardware.kernels.base import MOST_LANES, Parameter, check_divides
 from bnnedge.hardware.kernels.memory import Memory, bits_of, file_of
+from bnnedge.hardware.kernels.node_kernel import Fold, NodeKernel, lanes_of
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
-class ScoreTableKernel(Kernel):
+class ScoreTableKernel(NodeKernel[ScoreTable]):
     """`score_table`: a Dataflow's `ScoreTable`, `pe` classes at a time.
 
     Attributes:
@@ -23,6 +24,7 @@ class ScoreTableKernel(Kernel):
     """
 
     module: ClassVar[str] = "score_table"
+    nodes = (ScoreTable,)
 
     node: ScoreTable
     element: ElementType
@@ -33,6 +35,16 @@ class ScoreTableKernel(Kernel):
         check_divides(self.node.name, "PE", self.pe, "K", len(self.node.scores))
         if self.pe > MOST_LANES:
             raise FoldingError(f"{self.node.name}: wanted PE up to {MOST_LANES}, got {self.pe}")
+
+    @classmethod
+    def folds(cls, node: ScoreTable, befores: Sequence[Stream]) -> tuple[Fold, ...]:
+        return lanes_of(befores[0].channels, most=MOST_LANES)
+
+    @classmethod
+    def of(
+        cls, node: ScoreTable, befores: Sequence[Stream], fold: Fold, memory_prefix: str = ""
+    ) -> "ScoreTableKernel":
+        return cls(node=node, element=befores[0].element, pe=fold.pe, memory_prefix=memory_prefix)
 
     @property
     def in_bits(self) -> int:

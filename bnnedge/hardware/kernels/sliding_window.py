@@ -1,19 +1,18 @@
 """`sliding_window`: windows as vectors."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import ClassVar
 
-from bnnedge.cost import (
-    Cost,
-)
-from bnnedge.dataflow import Window
-from bnnedge.hardware.kernels.base import Kernel, Parameter, check_divides
+from bnnedge.cost import Cost
+from bnnedge.dataflow import SlidingWindow, Stream, Window
+from bnnedge.hardware.kernels.base import Parameter, check_divides
 from bnnedge.hardware.kernels.line_buffer import LineBuffer
+from bnnedge.hardware.kernels.node_kernel import Fold, NodeKernel, Wanted, lanes_of
 
 
 @dataclass(frozen=True, kw_only=True)
-class SlidingWindowKernel(Kernel):
+class SlidingWindowKernel(NodeKernel[SlidingWindow]):
     """`sliding_window`: a Dataflow's `SlidingWindow`, `simd` channels at a time.
 
     Attributes:
@@ -27,6 +26,9 @@ class SlidingWindowKernel(Kernel):
     """
 
     module: ClassVar[str] = "sliding_window"
+    nodes = (SlidingWindow,)
+    wanted: ClassVar[Wanted] = Wanted.READER
+    holds_input: ClassVar[bool] = True
     submodules: ClassVar[tuple[str, ...]] = ("line_buffer", "loop_counter", "stream_contract")
 
     name: str
@@ -39,6 +41,26 @@ class SlidingWindowKernel(Kernel):
 
     def __post_init__(self) -> None:
         check_divides(self.name, "SIMD", self.simd, "C/groups", self.shape[2] // self.groups)
+
+    @classmethod
+    def folds(cls, node: SlidingWindow, befores: Sequence[Stream]) -> tuple[Fold, ...]:
+        return lanes_of(befores[0].channels // node.groups)
+
+    @classmethod
+    def of(
+        cls, node: SlidingWindow, befores: Sequence[Stream], fold: Fold, memory_prefix: str = ""
+    ) -> "SlidingWindowKernel":
+        (stream,) = befores
+        height, width, channels = stream.shape
+        return cls(
+            name=node.name,
+            window=node.window,
+            shape=(height, width, channels),
+            element_bits=stream.element.width_bits,
+            simd=fold.simd,
+            groups=node.groups,
+            fill=node.fill,
+        )
 
     @property
     def line_buffer(self) -> LineBuffer:

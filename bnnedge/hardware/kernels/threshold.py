@@ -1,23 +1,20 @@
 """`threshold`: integers to bits."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import ClassVar
 
 import numpy as np
 
-from bnnedge.cost import (
-    Cost,
-    carry_chain,
-    rom,
-)
-from bnnedge.dataflow import ElementType, Threshold
-from bnnedge.hardware.kernels.base import Kernel, Parameter, check_divides
+from bnnedge.cost import Cost, carry_chain, rom
+from bnnedge.dataflow import ElementType, Stream, Threshold
+from bnnedge.hardware.kernels.base import Parameter, check_divides
 from bnnedge.hardware.kernels.memory import Memory, file_of, table_bits
+from bnnedge.hardware.kernels.node_kernel import Fold, NodeKernel
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
-class ThresholdKernel(Kernel):
+class ThresholdKernel(NodeKernel[Threshold]):
     """`threshold`: a Dataflow's `Threshold`, `pe` channels at a time.
 
     Attributes:
@@ -29,6 +26,7 @@ class ThresholdKernel(Kernel):
     """
 
     module: ClassVar[str] = "threshold"
+    nodes = (Threshold,)
     submodules: ClassVar[tuple[str, ...]] = ("result_stage", "stream_contract")
 
     node: Threshold
@@ -39,6 +37,18 @@ class ThresholdKernel(Kernel):
 
     def __post_init__(self) -> None:
         check_divides(self.node.name, "PE", self.pe, "C", len(self.node.thresholds))
+
+    @classmethod
+    def of(
+        cls, node: Threshold, befores: Sequence[Stream], fold: Fold, memory_prefix: str = ""
+    ) -> "ThresholdKernel":
+        return cls(
+            node=node,
+            element=befores[0].element,
+            pe=fold.pe,
+            pixels=befores[0].pixels,
+            memory_prefix=memory_prefix,
+        )
 
     @property
     def in_bits(self) -> int:

@@ -1,32 +1,40 @@
 """`xnor_mvu`: a matrix-vector unit on ±1."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
 
-from bnnedge.cost import (
-    carry_chain,
-    ceil_div,
-    index_bits,
-)
-from bnnedge.dataflow import XnorMvu
+from bnnedge.cost import carry_chain, ceil_div, index_bits
+from bnnedge.dataflow import Stream, XnorMvu
 from bnnedge.dataflow.nodes.xnor_mvu import accumulator_type
 from bnnedge.hardware.kernels.base import Parameter
 from bnnedge.hardware.kernels.memory import Memory, bits_of, file_of
 from bnnedge.hardware.kernels.mvu_fold import FOLDED, MvuKernel
+from bnnedge.hardware.kernels.node_kernel import Fold
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
-class XnorMvuKernel(MvuKernel):
+class XnorMvuKernel(MvuKernel[XnorMvu]):
     """`xnor_mvu`: a Dataflow's `XnorMvu`, folded."""
 
     module: ClassVar[str] = "xnor_mvu"
+    nodes = (XnorMvu,)
     submodules: ClassVar[tuple[str, ...]] = ("popcount", *FOLDED)
 
-    node: XnorMvu
+    @classmethod
+    def of(
+        cls, node: XnorMvu, befores: Sequence[Stream], fold: Fold, memory_prefix: str = ""
+    ) -> "XnorMvuKernel":
+        return cls(
+            node=node,
+            pe=fold.pe,
+            simd=fold.simd,
+            pixels=befores[0].pixels,
+            memory_prefix=memory_prefix,
+        )
 
     @property
     def accumulator_bits(self) -> int:
