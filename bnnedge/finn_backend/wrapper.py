@@ -52,10 +52,6 @@ class Hardware:
         """Write `<name>.v` and `<name>_kernels.sv`, and memory files where kernels want them."""
         (folder / f"{name}.v").write_text(self._axi_text(name), encoding="utf-8")
         (folder / f"{name}_kernels.sv").write_text(self._kernels_text(name), encoding="utf-8")
-        self.write_memories()
-
-    def write_memories(self) -> None:
-        """Write the memory files that kernels want, where their names say."""
         for placed in self.network:
             for file, text in placed.kernel.memory_texts.items():
                 Path(file).write_text(text, encoding="utf-8")

@@ -16,9 +16,8 @@ from bnnedge.dataflow import Dataflow
 from bnnedge.design import DESIGN_FILE, Design
 from bnnedge.errors import ArtifactError, DesignError
 from bnnedge.files import load_json
-from bnnedge.hardware.emit import DATAFLOW_FOLDER, copy_dataflow, write_rtl
-from bnnedge.hardware.fifos import FIFOS_FILE, read_depths
-from bnnedge.hardware.folding import FOLDING_FILE, read_folding
+from bnnedge.hardware.emit import DATAFLOW_FOLDER, copy_dataflow, read_choices, write_rtl
+from bnnedge.hardware.folding import FOLDING_FILE
 from bnnedge.names import inner_file
 from bnnedge.scratch import scratch
 
@@ -73,9 +72,7 @@ def _write_again(rtl: Path, dataflow: Path, copy: Path) -> None:
             f"{rtl / FOLDING_FILE} is missing, so the SystemVerilog beside it cannot be verified",
             remedy="make the folder again",
         )
-    folding = read_folding(rtl / FOLDING_FILE, graph)
-    depths = read_depths(rtl / FIFOS_FILE) if (rtl / FIFOS_FILE).exists() else {}
-    write_rtl(graph, folding, depths, copy)
+    write_rtl(graph, *read_choices(rtl, graph), copy)
 
 
 def _compare(rtl: Path, dataflow: Path, copy: Path, but: Set[str]) -> None:

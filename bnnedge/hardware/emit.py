@@ -79,6 +79,26 @@ def copy_dataflow(dataflow: Path, target: Path) -> None:
         shutil.copyfile(dataflow / name, target / name)
 
 
+def read_choices(rtl: Path, graph: Dataflow) -> tuple[Folding, FifoDepths]:
+    """The folding in an RTL folder, and the depths of FIFOs that were given.
+
+    Raises:
+        DesignError, FoldingError: these files are damaged.
+    """
+    folding = read_folding(rtl / FOLDING_FILE, graph)
+    return folding, read_depths(rtl / FIFOS_FILE) if (rtl / FIFOS_FILE).exists() else {}
+
+
+def read_network(rtl: Path) -> Network:
+    """The kernels of an RTL folder, from the Dataflow and the choices in it.
+
+    Raises:
+        DataflowError, DesignError, FoldingError: the folder is damaged.
+    """
+    graph = Dataflow.load(rtl / DATAFLOW_FOLDER)
+    return build_network(graph, *read_choices(rtl, graph))
+
+
 def write_rtl(
     graph: Dataflow, folding: Folding, depths: FifoDepths, folder: Path
 ) -> tuple[Design, Network]:
@@ -101,12 +121,10 @@ def write_rtl(
     id_word = _id_word(folder)
     network = build_network(graph, folding, depths)
     placed = network.placed
-    result_bits = placed[-1].widths_out[0]
-    last = StreamLastKernel(beats=-(-network.results * network.result_bits // result_bits))
 
     sources = _copy_kernels(network, folder / "sv")
     (folder / "sv" / f"{TOP_MODULE}.sv").write_text(
-        core_text(placed, last, id_word), encoding="utf-8"
+        core_text(placed, network.last, id_word), encoding="utf-8"
     )
     (folder / "mem").mkdir()
     memories = {name: text for part in placed for name, text in part.kernel.memory_texts.items()}
@@ -126,7 +144,7 @@ def write_rtl(
         output_elements=network.results,
         output_element_bits=network.result_bits,
         output_signed=network.signed,
-        output_width_bits=result_bits,
+        output_width_bits=placed[-1].widths_out[0],
         layers=_layers(network),
         kernels=_kernels(network, costs),
         streams=tuple(streams_of(placed).values()),

@@ -4,6 +4,7 @@ import dataclasses
 from dataclasses import dataclass
 from typing import assert_never
 
+from bnnedge.cost import ceil_div
 from bnnedge.dataflow import INPUT, Dataflow, Node, Stream
 from bnnedge.design import LEAST_FIFO_WORDS
 from bnnedge.errors import DesignError
@@ -16,6 +17,7 @@ from bnnedge.hardware.kernels import (
     ResizeElementsKernel,
     StreamFifoKernel,
     StreamForkKernel,
+    StreamLastKernel,
     StreamWidthConverterKernel,
     Wanted,
     kernel_for,
@@ -61,6 +63,12 @@ class Network:
     result_bits: int
     results: int
     signed: bool
+
+    @property
+    def last(self) -> StreamLastKernel:
+        """What marks the last beat of an image on m_axis."""
+        width_bits = self.placed[-1].widths_out[0]
+        return StreamLastKernel(beats=ceil_div(self.results * self.result_bits, width_bits))
 
 
 def input_element_bits(stream: Stream) -> int:

@@ -17,12 +17,13 @@ from bnnedge.artifacts import Artifact, stage
 from bnnedge.dataflow import Dataflow
 from bnnedge.design import TOP_MODULE, Design
 from bnnedge.errors import MismatchError
+from bnnedge.hardware.emit import read_network
 from bnnedge.progress import Progress, silent
 from bnnedge.vitis_hls.config import HlsConfig
 from bnnedge.vitis_hls.csim import STANDARD, CModel
-from bnnedge.vitis_hls.kernels import INCLUDE_FOLDER
-from bnnedge.vitis_hls.top import build_top
+from bnnedge.vitis_hls.top import INCLUDE_FOLDER, build_top
 
+S_AXIS, M_AXIS = "s_axis", "m_axis"
 # Two of g++'s warnings are about constructors inside ap_types, whoever calls them.
 WARNINGS = (
     "-Wall",
@@ -93,7 +94,14 @@ def emit(
 
 
 def _write(design: Design, rtl: Path, config: HlsConfig, folder: Path) -> Mapping[str, Any]:
-    top = build_top(design, rtl)
+    network = read_network(rtl)
+    top = build_top(
+        network.placed,
+        ports=(S_AXIS, M_AXIS),
+        words=design.input_beats,
+        last=network.last,
+        folder=rtl,
+    )
     shutil.copytree(INCLUDE_FOLDER, folder / "include")
     shutil.copyfile(_TEST_BENCH, folder / _TEST_BENCH.name)
     for name in _GENERATED:
@@ -104,7 +112,7 @@ def _write(design: Design, rtl: Path, config: HlsConfig, folder: Path) -> Mappin
     return {
         "kernels": len(top.calls),
         "streams": len(top.channels),
-        "memory_bits": sum(rom.bits * len(lane) for rom in top.roms for lane in rom.lanes),
+        "memory_bits": sum(rom.total_bits for rom in top.roms),
     }
 
 

@@ -1,16 +1,17 @@
-"""The kernel graph of a Design as calls between streams, one for every kernel."""
+"""The kernels of a network as calls between streams, one for every kernel."""
 
 import dataclasses
-from collections.abc import Mapping
+import re
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from bnnedge.design import LEAST_FIFO_WORDS, Design
-from bnnedge.vitis_hls.kernels import Parameters, frame_words, memories, template_arguments
-from bnnedge.vitis_hls.memories import Rom
+from bnnedge.design import LEAST_FIFO_WORDS
+from bnnedge.hardware.core import Placed, Source, sources_of
+from bnnedge.hardware.kernels import Module, StreamFifoKernel, StreamLastKernel
+from bnnedge.vitis_hls.rom import Rom
 
-S_AXIS = "s_axis"
-M_AXIS = "m_axis"
+INCLUDE_FOLDER = Path(__file__).parent / "include"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -78,101 +79,130 @@ class Top:
         )
 
 
-def build_top(design: Design, folder: Path) -> Top:
-    """The calls of a design whose RTL folder is `folder`.
+def build_top(
+    network: Sequence[Placed],
+    *,
+    ports: tuple[str, str],
+    words: int,
+    last: StreamLastKernel | None = None,
+    folder: Path | None = None,
+) -> Top:
+    """The calls of a network's kernels.
 
     A `stream_fifo` is no call: it is the depth of the stream that goes into it.
+
+    Args:
+        network: each kernel behind those whose streams it takes.
+        ports: names of the stream that the top function takes, and of the one that it gives.
+        words: of an image, that it takes.
+        last: what marks the end of an image behind them.
+        folder: of memory files that hold for what the kernels say; None: there are none.
     """
-    builder = TopBuilder(folder, {S_AXIS: design.input_beats})
-    # None is s_axis to those that read it, and what is behind the last kernel at the end.
-    variables: dict[str | None, str] = {None: S_AXIS}
-    for kernel in design.kernels:
-        inputs = tuple(variables[stream] for stream in kernel.inputs)
-        width = kernel.width_bits
-        if kernel.resize is not None:
-            width = int(kernel.resize["Elements"]) * int(kernel.resize["InBits"])
+    builder = _TopBuilder({ports[0]: words}, folder)
+    # What none of the kernels gives is what the function takes.
+    variables: dict[Source, str] = {}
+    for index, placed in enumerate(network):
+        inputs = tuple(variables.get(source, ports[0]) for source in placed.inputs)
         outputs: tuple[str, ...]
-        if kernel.depth_words is not None:
+        if isinstance(placed.kernel, StreamFifoKernel):
             outputs = inputs
-            builder.deepen(inputs[0], kernel.depth_words)
+            builder.deepen(inputs[0], placed.kernel.depth_words)
         else:
-            several = len(kernel.outputs) > 1
+            several = len(placed.kernel.widths_out) > 1
             outputs = tuple(
-                f"from_{kernel.name}_{port}" if several else f"from_{kernel.name}"
-                for port in range(len(kernel.outputs))
+                f"from_{placed.name}_{port}" if several else f"from_{placed.name}"
+                for port in range(len(placed.kernel.widths_out))
             )
-            builder.call(kernel.module, kernel.name, kernel.parameters, inputs, outputs, width)
-        if kernel.resize is not None:
-            name = f"{kernel.name}_resize"
+            builder.call(placed.kernel, placed.name, inputs, outputs, placed.kernel.widths_out)
+        if placed.resize is not None:
+            name = f"{placed.name}_resize"
             resized = (f"from_{name}",)
-            builder.call(
-                "resize_elements", name, kernel.resize, outputs, resized, kernel.width_bits
-            )
+            builder.call(placed.resize, name, outputs, resized, placed.widths_out)
             outputs = resized
-        variables.update(zip(kernel.outputs, outputs, strict=True))
-    last = {"Width": design.output_width_bits, "Beats": design.output_beats}
-    builder.call("stream_last", "last", last, (variables[None],), (M_AXIS,), None)
-    return builder.top
+        variables.update(zip(sources_of(index, placed), outputs, strict=True))
+    if last is not None:
+        width = network[-1].widths_out[0]
+        builder.call(last, "last", outputs, ("from_last",), (width,), Width=width)
+    return builder.finish(ports[1])
 
 
-class TopBuilder:
+class _TopBuilder:
     """Collects calls in the order of the data.
 
     Args:
-        folder: that the names of memory files are relative to.
         words: of an image, by the stream that the top function takes.
+        folder: see `build_top`.
     """
 
-    def __init__(self, folder: Path, words: Mapping[str, int]) -> None:
+    def __init__(self, words: Mapping[str, int], folder: Path | None) -> None:
         self._folder = folder
         self._channels: dict[str, Channel] = {}
         self._words = dict(words)  # of an image, by the stream's variable
         self._calls: list[Call] = []
         self._roms: dict[str, Rom] = {}
 
-    @property
-    def top(self) -> Top:
-        """What was collected."""
-        return Top(
-            channels=tuple(self._channels.values()),
-            calls=tuple(self._calls),
-            roms=tuple(self._roms.values()),
-        )
+    def finish(self, port: str) -> Top:
+        """What was collected; the last call gives the stream `port`."""
+        *calls, last = self._calls
+        *streams, inner = last.streams
+        calls.append(dataclasses.replace(last, streams=(*streams, port)))
+        channels = (channel for channel in self._channels.values() if channel.name != inner)
+        return Top(channels=tuple(channels), calls=tuple(calls), roms=tuple(self._roms.values()))
 
     def deepen(self, stream: str, words: int) -> None:
         """Give the stream the depth of a FIFO; the host's own stream has none."""
-        if stream != S_AXIS:
+        if stream in self._channels:
             channel = self._channels[stream]
             self._channels[stream] = dataclasses.replace(channel, depth_words=words)
 
     def call(
         self,
-        module: str,
+        module: Module,
         name: str,
-        parameters: Parameters,
         inputs: tuple[str, ...],
         outputs: tuple[str, ...],
-        width_bits: int | None,
+        widths: tuple[int, ...],
+        **more: int,
     ) -> None:
-        """Append a call and its outputs; `width_bits` None: they are ports."""
-        numbers = {key: value for key, value in parameters.items() if isinstance(value, int)}
-        taken, given = frame_words(module, numbers)
-        frames, rest = divmod(self._words[inputs[0]], taken)
-        assert not rest, f"{name}: {self._words[inputs[0]]} words of an image, {taken} of a frame"
-        roms = memories(module, parameters, self._folder)
+        """Append a call and its outputs; `more` are parameters that only C++ has."""
+        taken = [self._words[stream] for stream in inputs]
+        frames = taken[0] // module.frame.taken[0]
+        assert taken == [frames * words for words in module.frame.taken], (
+            f"{name}: {taken} words of an image, {module.frame.taken} of a frame"
+        )
+        roms = roms_of(module, self._folder)
         self._roms.update({rom.name: rom for rom in roms if rom})
         self._calls.append(
             Call(
-                module=module,
+                module=module.module,
                 name=name,
-                arguments=template_arguments(module, {**parameters, "Frames": frames}),
+                arguments=template_arguments(module, Frames=frames, **more),
                 streams=(*inputs, *outputs),
                 roms=tuple(rom.name if rom else "bnnedge::no_rom" for rom in roms),
             )
         )
-        for output in outputs:
-            self._words[output] = frames * given
-            if width_bits is not None:
-                self._channels[output] = Channel(
-                    name=output, width_bits=width_bits, depth_words=LEAST_FIFO_WORDS
-                )
+        for output, width, words in zip(outputs, widths, module.frame.given, strict=True):
+            self._words[output] = frames * words
+            self._channels[output] = Channel(
+                name=output, width_bits=width, depth_words=LEAST_FIFO_WORDS
+            )
+
+
+def template_arguments(module: Module, **more: int) -> dict[str, int]:
+    """Values of a function's template parameters, in the order of its header."""
+    header = INCLUDE_FOLDER / "bnnedge" / f"{module.module}.hpp"
+    assert header.is_file(), f"{module.module} has no twin in HLS"
+    text = header.read_text(encoding="utf-8")
+    declared = re.search(rf"template <([^>]*)>\s*void {module.module}\(", text)
+    assert declared is not None, f"{module.module}.hpp declares no kernel"
+    names = re.findall(r"(?:unsigned|int|bool) (\w+)", declared.group(1))
+    values = {**module.defaults, **module.parameters, **more}
+    return {name: int(values[name]) for name in names}
+
+
+def roms_of(module: Module, folder: Path | None = None) -> tuple[Rom | None, ...]:
+    """What a function reads, in the order of its arguments; `folder`: see `build_top`."""
+    return tuple(
+        Rom(memory=memory if folder is None else memory.as_in(folder)) if memory else None
+        for memory in module.memories
+    )

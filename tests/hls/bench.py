@@ -17,13 +17,7 @@ from bnnedge.errors import ToolMissingError
 from bnnedge.hardware.kernels import Kernel
 from bnnedge.vitis_hls.csim import STANDARD
 from bnnedge.vitis_hls.emit import WARNINGS, render
-from bnnedge.vitis_hls.kernels import (
-    INCLUDE_FOLDER,
-    frame_words,
-    memories,
-    template_arguments,
-)
-from bnnedge.vitis_hls.top import Top
+from bnnedge.vitis_hls.top import INCLUDE_FOLDER, Top, roms_of, template_arguments
 
 _BENCH = Path(__file__).parent / "bench.hpp"
 _FLAGS = (f"-std={STANDARD}", "-O0", *WARNINGS, "-Werror", "-I", str(INCLUDE_FOLDER))
@@ -59,16 +53,13 @@ def _precompiled(cache: Path) -> Path:
 
 
 def _run(
-    kernel: Kernel, inputs: Sequence[NDArray[np.uint8]], *, folder: Path, cache: Path
+    kernel: Kernel, inputs: Sequence[NDArray[np.uint8]], *, cache: Path
 ) -> list[NDArray[np.uint8]]:
     """Words (beats, bytes) of every input → those of every output; nothing may be left over."""
-    for name, text in kernel.memory_texts.items():
-        (folder / name).write_text(text)
-    numbers = {key: value for key, value in kernel.parameters.items() if isinstance(value, int)}
-    frames, rest = divmod(len(inputs[0]), frame_words(kernel.module, numbers)[0])
+    frames, rest = divmod(len(inputs[0]), kernel.frame.taken[0])
     assert not rest
-    arguments = template_arguments(kernel.module, {**kernel.parameters, "Frames": 1})
-    roms = memories(kernel.module, kernel.parameters, folder)
+    arguments = template_arguments(kernel, Frames=1)
+    roms = roms_of(kernel)
     ports = dict(zip(kernel.ports_in, kernel.widths_in, strict=True))
     ports |= dict(zip(kernel.ports_out, kernel.widths_out, strict=True))
     names = [*ports, str(frames), *(rom.name if rom else "bnnedge::no_rom" for rom in roms)]
@@ -109,7 +100,7 @@ def run_kernel(
     stalls: float,
 ) -> SimpleNamespace:
     """As `tests.hardware.bench.run_kernel`; in C++ there are no stalls."""
-    (outputs,) = _run(kernel, [inputs], folder=folder, cache=cache)
+    (outputs,) = _run(kernel, [inputs], cache=cache)
     assert len(outputs) == beats
     return SimpleNamespace(outputs=outputs)
 
@@ -128,7 +119,7 @@ def run_branches(
         np.packbits(part.reshape(-1, width), axis=1, bitorder="little")
         for part, width in zip(inputs, kernel.widths_in, strict=True)
     ]
-    outputs = _run(kernel, words, folder=folder, cache=cache)
+    outputs = _run(kernel, words, cache=cache)
     assert all(len(output) == beats for output in outputs)
     bits = [
         np.unpackbits(output, axis=1, count=width, bitorder="little")

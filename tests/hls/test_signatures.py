@@ -5,8 +5,8 @@ import re
 import pytest
 
 from bnnedge.hardware import kernels
-from bnnedge.hardware.kernels import SV_FOLDER, Kernel
-from bnnedge.vitis_hls.kernels import INCLUDE_FOLDER, frame_words
+from bnnedge.hardware.kernels import SV_FOLDER, Kernel, StreamFifoKernel
+from bnnedge.vitis_hls.top import INCLUDE_FOLDER, template_arguments
 
 _HEADERS = INCLUDE_FOLDER / "bnnedge"
 _STREAM_KERNELS = [
@@ -34,4 +34,4 @@ def test_every_kernel_has_a_twin_with_its_parameters(module: str) -> None:
 
 def test_a_kernel_without_a_twin_is_our_own_defect() -> None:
     with pytest.raises(AssertionError, match="stream_fifo has no twin in HLS"):
-        frame_words("stream_fifo", {})
+        template_arguments(StreamFifoKernel(width_bits=1, depth_words=2, image_words=1))

@@ -15,11 +15,9 @@ from bnnedge.dataflow.streams import BIPOLAR
 from bnnedge.errors import DesignError, SimulationError
 from bnnedge.finn_backend.ops.base import check_node_name, element_type
 from bnnedge.finn_backend.ops.xnor_mvu import XnorMVAU
-from bnnedge.finn_backend.wrapper import Hardware
 from bnnedge.vitis_hls.csim import FLAGS, STREAM_WARNING
 from bnnedge.vitis_hls.emit import render
-from bnnedge.vitis_hls.kernels import INCLUDE_FOLDER
-from bnnedge.vitis_hls.top import Top, TopBuilder
+from bnnedge.vitis_hls.top import INCLUDE_FOLDER, build_top
 
 _HARNESS = Path(__file__).parents[1] / "harness" / "cppsim.cpp"
 _TIMEOUT_S = 3600.0
@@ -127,10 +125,9 @@ class XnorMVAU_hls(HLSBackend, XnorMVAU):  # noqa: N801
         check_node_name(name)
         if self.refusal is not None:
             raise DesignError(f"{name}: bnnedge's HLS C++ does not do {self.refusal}")
-        hardware = self.kernels(model, f"{folder}/")
-        hardware.write_memories()
         words = math.prod(self.get_folded_input_shape()[:-1])
-        top = _top(hardware, folder, words)
+        network = self.kernels(model, memory_prefix="").network
+        top = build_top(network, ports=("in0_V", "out0_V"), words=words)
         in_bits, out_bits = self.get_instream_width(), self.get_outstream_width()
         widest = max(in_bits, out_bits, *(channel.width_bits for channel in top.channels))
         if widest > MAX_ALLOWED_AP_INT_W:
@@ -155,22 +152,3 @@ class XnorMVAU_hls(HLSBackend, XnorMVAU):  # noqa: N801
         """Parts of FINN's own C++, which this node does without."""
 
     blackboxfunction = defines = docompute = global_includes = _not_used
-
-
-def _top(hardware: Hardware, folder: Path, words: int) -> Top:
-    """The calls of kernels behind one another; `words` of an image come in."""
-    chain = []
-    for placed in hardware.network:
-        kernel, resize = placed.kernel, placed.resize
-        chain.append((placed.name, kernel.module, kernel.parameters, kernel.widths_out[0]))
-        if resize is not None:
-            name = f"{placed.name}_resize"
-            chain.append((name, resize.module, resize.parameters, placed.widths_out[0]))
-    builder = TopBuilder(folder, {"in0_V": words})
-    stream = "in0_V"
-    for name, module, parameters, width in chain[:-1]:
-        builder.call(module, name, parameters, (stream,), (f"from_{name}",), width)
-        stream = f"from_{name}"
-    name, module, parameters, _ = chain[-1]
-    builder.call(module, name, parameters, (stream,), ("out0_V",), None)
-    return builder.top

@@ -13,13 +13,16 @@ from bnnedge.errors import DesignError
 from bnnedge.hardware.kernels.add import AddKernel as AddKernel
 from bnnedge.hardware.kernels.arg_max import ArgMaxKernel as ArgMaxKernel
 from bnnedge.hardware.kernels.base import SV_FOLDER as SV_FOLDER
+from bnnedge.hardware.kernels.base import Frame as Frame
 from bnnedge.hardware.kernels.base import Kernel as Kernel
+from bnnedge.hardware.kernels.base import Module as Module
 from bnnedge.hardware.kernels.base import Parameter as Parameter
 from bnnedge.hardware.kernels.base import divisors as divisors
 from bnnedge.hardware.kernels.code_table import CodeTableKernel as CodeTableKernel
 from bnnedge.hardware.kernels.concat import ConcatKernel as ConcatKernel
 from bnnedge.hardware.kernels.crop import CropKernel as CropKernel
 from bnnedge.hardware.kernels.integer_mvu import IntegerMvuKernel as IntegerMvuKernel
+from bnnedge.hardware.kernels.memory import Memory as Memory
 from bnnedge.hardware.kernels.memory import hex_words as hex_words
 from bnnedge.hardware.kernels.multi_threshold import MultiThresholdKernel as MultiThresholdKernel
 from bnnedge.hardware.kernels.multi_threshold import (

@@ -7,7 +7,7 @@ from typing import ClassVar
 from bnnedge.cost import Cost, carry_chain
 from bnnedge.dataflow import Add, ElementType, Stream
 from bnnedge.errors import FoldingError
-from bnnedge.hardware.kernels.base import Parameter
+from bnnedge.hardware.kernels.base import Frame, Parameter
 from bnnedge.hardware.kernels.node_kernel import Fold, NodeKernel
 
 _NARROW = 4  # adders up to so many bits become LUTs
@@ -75,6 +75,10 @@ class AddKernel(NodeKernel[Add]):
     @property
     def out_bits(self) -> int:
         return self.lanes * self.result_bits
+
+    @property
+    def frame(self) -> Frame:
+        return Frame(taken=(1, 1), given=(1,))
 
     @property
     def cycles_per_image(self) -> int:

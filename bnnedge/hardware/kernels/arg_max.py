@@ -6,7 +6,7 @@ from typing import ClassVar
 
 from bnnedge.cost import Cost, carry_chain, index_bits
 from bnnedge.dataflow import ArgMax, Stream
-from bnnedge.hardware.kernels.base import Parameter, check_divides
+from bnnedge.hardware.kernels.base import Frame, Parameter, check_divides
 from bnnedge.hardware.kernels.node_kernel import Fold, NodeKernel, lanes_of
 from bnnedge.hardware.kernels.top_k import TopKKernel
 
@@ -46,6 +46,10 @@ class ArgMaxKernel(NodeKernel[ArgMax]):
     @property
     def out_bits(self) -> int:
         return max(1, (self.elements - 1).bit_length())
+
+    @property
+    def frame(self) -> Frame:
+        return Frame.of(self.elements // self.pe, 1)
 
     @property
     def cycles_per_image(self) -> int:

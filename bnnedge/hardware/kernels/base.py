@@ -2,6 +2,7 @@
 
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import ClassVar
 
@@ -30,7 +31,55 @@ def check_divides(subject: str, what: str, value: int, of: str, size: int) -> No
         )
 
 
-class Kernel(ABC):
+@dataclass(frozen=True, kw_only=True)
+class Frame:
+    """What a module starts afresh behind: an image, a pixel, a word.
+
+    Attributes:
+        taken: words of each input.
+        given: words of each output.
+    """
+
+    taken: tuple[int, ...]
+    given: tuple[int, ...]
+
+    @classmethod
+    def of(cls, taken: int, given: int) -> "Frame":
+        """Of a module with one input and one output."""
+        return cls(taken=(taken,), given=(given,))
+
+
+class Module(ABC):
+    """A module in SystemVerilog and a function in C++, both of the same name."""
+
+    module: ClassVar[str]
+    defaults: ClassVar[Mapping[str, int]] = {}
+    """What `parameters` may leave out, because in SystemVerilog it is so by itself."""
+
+    @property
+    @abstractmethod
+    def parameters(self) -> Mapping[str, Parameter]:
+        """Values of the module's parameters."""
+
+    @property
+    @abstractmethod
+    def frame(self) -> Frame:
+        """Words between two starts."""
+
+    @property
+    def memories(self) -> tuple[Memory | None, ...]:
+        """What it reads, in the order of its arguments in C++; None: this one does without."""
+        return ()
+
+    @property
+    def memory_texts(self) -> Mapping[str, str]:
+        """Contents of all memory files by name."""
+        return {
+            name: text for memory in self.memories if memory for name, text in memory.texts.items()
+        }
+
+
+class Kernel(Module):
     """A module with input and output streams, clock and reset.
 
     A stream `s` has the ports `s_valid_i`, `s_ready_o` and `s_data_i` where it is an input, and
@@ -44,16 +93,10 @@ class Kernel(ABC):
         holds_input: it waits without loss for what is behind it, because it holds its input itself.
     """
 
-    module: ClassVar[str]
     submodules: ClassVar[tuple[str, ...]] = ("stream_contract",)
     ports_in: ClassVar[tuple[str, ...]] = ("in",)
     ports_out: ClassVar[tuple[str, ...]] = ("out",)
     holds_input: ClassVar[bool] = False
-
-    @property
-    @abstractmethod
-    def parameters(self) -> Mapping[str, Parameter]:
-        """Values of the module's parameters."""
 
     @property
     @abstractmethod
@@ -92,15 +135,3 @@ class Kernel(ABC):
     @abstractmethod
     def cost(self) -> Cost:
         """Cells on an ECP5, predicted."""
-
-    @property
-    def memories(self) -> tuple[Memory | None, ...]:
-        """What it reads, in the order of its arguments in C++; None: this one does without."""
-        return ()
-
-    @property
-    def memory_texts(self) -> Mapping[str, str]:
-        """Contents of all memory files by name."""
-        return {
-            name: text for memory in self.memories if memory for name, text in memory.texts.items()
-        }

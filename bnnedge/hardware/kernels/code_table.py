@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from bnnedge.cost import Cost
 from bnnedge.dataflow import ElementType
 from bnnedge.errors import FoldingError
-from bnnedge.hardware.kernels.base import Kernel, Parameter, check_divides
+from bnnedge.hardware.kernels.base import Frame, Kernel, Parameter, check_divides
 from bnnedge.hardware.kernels.memory import Memory, bits_of, file_of
 
 
@@ -54,6 +54,10 @@ class CodeTableKernel(Kernel):
     @property
     def out_bits(self) -> int:
         return self.pe * self.result.width_bits
+
+    @property
+    def frame(self) -> Frame:
+        return Frame.of(1, 1)
 
     @property
     def cycles_per_image(self) -> int:

@@ -7,7 +7,7 @@ from typing import ClassVar
 from bnnedge.cost import Cost, index_bits
 from bnnedge.dataflow import Concat, Stream
 from bnnedge.errors import FoldingError
-from bnnedge.hardware.kernels.base import Parameter
+from bnnedge.hardware.kernels.base import Frame, Parameter
 from bnnedge.hardware.kernels.node_kernel import Fold, NodeKernel
 
 
@@ -61,6 +61,10 @@ class ConcatKernel(NodeKernel[Concat]):
     @property
     def out_bits(self) -> int:
         return self.width_bits
+
+    @property
+    def frame(self) -> Frame:
+        return Frame(taken=(self.a_words, self.b_words), given=(self.a_words + self.b_words,))
 
     @property
     def cycles_per_image(self) -> int:

@@ -7,7 +7,7 @@ from typing import ClassVar
 from bnnedge.cost import Cost, index_bits
 from bnnedge.dataflow import Crop, Stream
 from bnnedge.errors import FoldingError
-from bnnedge.hardware.kernels.base import Parameter
+from bnnedge.hardware.kernels.base import Frame, Parameter
 from bnnedge.hardware.kernels.node_kernel import Fold, NodeKernel
 
 
@@ -64,6 +64,11 @@ class CropKernel(NodeKernel[Crop]):
     @property
     def out_bits(self) -> int:
         return self.word_bits
+
+    @property
+    def frame(self) -> Frame:
+        kept = (self.height - self.top) * (self.width - self.left)
+        return Frame.of(self.height * self.width * self.pixel_words, kept * self.pixel_words)
 
     @property
     def cycles_per_image(self) -> int:

@@ -11,7 +11,7 @@ from bnnedge.cost import Cost, carry_chain, index_bits, rom
 from bnnedge.dataflow import ElementType, MultiThreshold, Stream
 from bnnedge.dataflow.nodes.multi_threshold import MOST_THRESHOLDS
 from bnnedge.errors import FoldingError
-from bnnedge.hardware.kernels.base import MOST_LANES, Parameter, check_divides
+from bnnedge.hardware.kernels.base import MOST_LANES, Frame, Parameter, check_divides
 from bnnedge.hardware.kernels.code_table import CodeTableKernel
 from bnnedge.hardware.kernels.memory import Memory, bits_of, file_of
 from bnnedge.hardware.kernels.node_kernel import Fold, NodeKernel, Wanted, lanes_of
@@ -95,6 +95,11 @@ class MultiThresholdKernel(NodeKernel[MultiThreshold]):
     @property
     def out_bits(self) -> int:
         return self.pe * self.result.width_bits
+
+    @property
+    def frame(self) -> Frame:
+        words = self._channels // self.pe
+        return Frame.of(words, words)
 
     @property
     def cycles_per_image(self) -> int:

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from bnnedge.cost import Cost, block_memory, carry_chain, index_bits, lut_rom, ram, rom
 from bnnedge.dataflow import Stream
 from bnnedge.dataflow.nodes.mvu import Mvu
-from bnnedge.hardware.kernels.base import Parameter, check_divides, divisors
+from bnnedge.hardware.kernels.base import Frame, Parameter, check_divides, divisors
 from bnnedge.hardware.kernels.memory import Memory, file_of, table_bits
 from bnnedge.hardware.kernels.node_kernel import Fold, NodeKernel
 
@@ -95,6 +95,16 @@ class MvuKernel(NodeKernel[N]):
     @property
     def out_bits(self) -> int:
         return self.pe * (1 if self.thresholded else self.accumulator_bits)
+
+    @property
+    def _frame_pixels(self) -> int:
+        """Pixels that differ by their place; 1 where all are alike."""
+        return 1
+
+    @property
+    def frame(self) -> Frame:
+        taken = self._frame_pixels * self.node.groups * self.synapse_folds
+        return Frame.of(taken, self._frame_pixels * self.neuron_folds)
 
     @property
     def cycles_per_image(self) -> int:

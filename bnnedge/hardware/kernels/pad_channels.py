@@ -7,7 +7,7 @@ from typing import ClassVar
 from bnnedge.cost import Cost, index_bits
 from bnnedge.dataflow import PadChannels, Stream
 from bnnedge.errors import FoldingError
-from bnnedge.hardware.kernels.base import Parameter
+from bnnedge.hardware.kernels.base import Frame, Parameter
 from bnnedge.hardware.kernels.node_kernel import Fold, NodeKernel, lanes_of
 
 
@@ -69,6 +69,10 @@ class PadChannelsKernel(NodeKernel[PadChannels]):
     @property
     def out_bits(self) -> int:
         return self.in_bits
+
+    @property
+    def frame(self) -> Frame:
+        return Frame.of(self.in_words, self._words)
 
     @property
     def cycles_per_image(self) -> int:

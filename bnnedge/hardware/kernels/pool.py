@@ -8,7 +8,7 @@ import numpy as np
 
 from bnnedge.cost import Cost, index_bits, lut_ram
 from bnnedge.dataflow import Window
-from bnnedge.hardware.kernels.base import Parameter
+from bnnedge.hardware.kernels.base import Frame, Parameter
 from bnnedge.hardware.kernels.pool_combine import WindowPoolKernel
 
 
@@ -36,6 +36,13 @@ class PoolKernel(WindowPoolKernel):
                 strict=True,
             )
         ) and all(d == 1 or k == 1 for d, k in zip(window.dilation, window.kernel, strict=True))
+
+    @property
+    def frame(self) -> Frame:
+        height, width, channels = self.shape
+        rows, columns = self.window.output_size(height, width)
+        words = channels // self.lanes
+        return Frame.of(height * width * words, rows * columns * words)
 
     @property
     def cycles_per_image(self) -> int:

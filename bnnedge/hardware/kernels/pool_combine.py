@@ -4,6 +4,7 @@ from abc import abstractmethod
 from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import Enum
+from typing import ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -47,6 +48,8 @@ class WindowPoolKernel(Kernel):
         lanes: channels in a word; divides C.
         memory_prefix: path, relative to the RTL folder, that the memory file's name starts with.
     """
+
+    defaults: ClassVar[Mapping[str, int]] = {"Max": 0, "Signed": 0}
 
     name: str
     kind: PoolKind

@@ -6,7 +6,7 @@ from typing import ClassVar
 
 from bnnedge.cost import Cost
 from bnnedge.dataflow import MaxPool, Stream, SumPool
-from bnnedge.hardware.kernels.base import Parameter
+from bnnedge.hardware.kernels.base import Frame, Parameter
 from bnnedge.hardware.kernels.line_buffer import LineBuffer
 from bnnedge.hardware.kernels.node_kernel import Fold, NodeKernel
 from bnnedge.hardware.kernels.pool import PoolKernel
@@ -59,6 +59,11 @@ class PoolWindowKernel(WindowPoolKernel, NodeKernel[MaxPool | SumPool]):
             pixel_words=self.shape[2] // self.lanes,
             word_bits=self.in_bits,
         )
+
+    @property
+    def frame(self) -> Frame:
+        windows = self.line_buffer.words_out // self.window.taps
+        return Frame.of(self.line_buffer.words_in, windows)
 
     @property
     def cycles_per_image(self) -> int:

@@ -4,11 +4,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import ClassVar
 
-from bnnedge.hardware.kernels.base import Parameter
+from bnnedge.hardware.kernels.base import Frame, Module, Parameter
 
 
 @dataclass(frozen=True, kw_only=True)
-class ResizeElementsKernel:
+class ResizeElementsKernel(Module):
     """`resize_elements`: wires that widen or narrow every element; it has no handshake."""
 
     module: ClassVar[str] = "resize_elements"
@@ -19,8 +19,11 @@ class ResizeElementsKernel:
     signed: bool
 
     @property
+    def frame(self) -> Frame:
+        return Frame.of(1, 1)
+
+    @property
     def parameters(self) -> Mapping[str, Parameter]:
-        """Values of the module's parameters."""
         return {
             "Elements": self.elements,
             "InBits": self.in_bits,

@@ -7,7 +7,7 @@ from typing import ClassVar
 from bnnedge.cost import Cost, carry_chain, index_bits, rom
 from bnnedge.dataflow import ElementType, ScoreTable, Stream
 from bnnedge.errors import FoldingError
-from bnnedge.hardware.kernels.base import MOST_LANES, Parameter, check_divides
+from bnnedge.hardware.kernels.base import MOST_LANES, Frame, Parameter, check_divides
 from bnnedge.hardware.kernels.memory import Memory, bits_of, file_of
 from bnnedge.hardware.kernels.node_kernel import Fold, NodeKernel, lanes_of
 
@@ -53,6 +53,11 @@ class ScoreTableKernel(NodeKernel[ScoreTable]):
     @property
     def out_bits(self) -> int:
         return self.pe * self.node.element.width_bits
+
+    @property
+    def frame(self) -> Frame:
+        words = len(self.node.scores) // self.pe
+        return Frame.of(words, words)
 
     @property
     def cycles_per_image(self) -> int:

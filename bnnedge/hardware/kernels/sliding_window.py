@@ -6,7 +6,7 @@ from typing import ClassVar
 
 from bnnedge.cost import Cost
 from bnnedge.dataflow import SlidingWindow, Stream, Window
-from bnnedge.hardware.kernels.base import Parameter, check_divides
+from bnnedge.hardware.kernels.base import Frame, Parameter, check_divides
 from bnnedge.hardware.kernels.line_buffer import LineBuffer
 from bnnedge.hardware.kernels.node_kernel import Fold, NodeKernel, Wanted, lanes_of
 
@@ -80,6 +80,10 @@ class SlidingWindowKernel(NodeKernel[SlidingWindow]):
     @property
     def out_bits(self) -> int:
         return self.simd * self.element_bits
+
+    @property
+    def frame(self) -> Frame:
+        return Frame.of(self.line_buffer.words_in, self.line_buffer.words_out)
 
     @property
     def cycles_per_image(self) -> int:

@@ -6,7 +6,7 @@ from typing import ClassVar
 
 from bnnedge.cost import Cost, index_bits, ram
 from bnnedge.errors import FoldingError
-from bnnedge.hardware.kernels.base import Kernel, Parameter
+from bnnedge.hardware.kernels.base import Frame, Kernel, Parameter
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -30,6 +30,10 @@ class StreamFifoKernel(Kernel):
     @property
     def out_bits(self) -> int:
         return self.width_bits
+
+    @property
+    def frame(self) -> Frame:
+        return Frame.of(1, 1)
 
     @property
     def cycles_per_image(self) -> int:

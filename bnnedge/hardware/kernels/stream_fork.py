@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 from bnnedge.cost import Cost
-from bnnedge.hardware.kernels.base import Kernel, Parameter
+from bnnedge.hardware.kernels.base import Frame, Kernel, Parameter
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -29,6 +29,10 @@ class StreamForkKernel(Kernel):
     @property
     def widths_out(self) -> tuple[int, ...]:
         return (self.width_bits, self.width_bits)
+
+    @property
+    def frame(self) -> Frame:
+        return Frame(taken=(1,), given=(1, 1))
 
     @property
     def cycles_per_image(self) -> int:

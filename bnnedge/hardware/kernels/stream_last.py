@@ -4,11 +4,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import ClassVar
 
-from bnnedge.hardware.kernels.base import Parameter
+from bnnedge.hardware.kernels.base import Frame, Module, Parameter
 
 
 @dataclass(frozen=True, kw_only=True)
-class StreamLastKernel:
+class StreamLastKernel(Module):
     """`stream_last`: marks the last of every `beats` beats of the stream that it listens to."""
 
     module: ClassVar[str] = "stream_last"
@@ -16,6 +16,9 @@ class StreamLastKernel:
     beats: int
 
     @property
+    def frame(self) -> Frame:
+        return Frame.of(self.beats, self.beats)
+
+    @property
     def parameters(self) -> Mapping[str, Parameter]:
-        """Values of the module's parameters."""
         return {"Beats": self.beats}

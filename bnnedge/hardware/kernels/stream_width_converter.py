@@ -7,7 +7,7 @@ from typing import ClassVar
 
 from bnnedge.cost import Cost, ceil_div
 from bnnedge.errors import FoldingError
-from bnnedge.hardware.kernels.base import Kernel, Parameter
+from bnnedge.hardware.kernels.base import Frame, Kernel, Parameter
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -32,6 +32,10 @@ class StreamWidthConverterKernel(Kernel):
     @property
     def out_bits(self) -> int:
         return self.output_width_bits
+
+    @property
+    def frame(self) -> Frame:
+        return Frame.of(self._in_beats, ceil_div(self.frame_bits, self.out_bits))
 
     @property
     def cycles_per_image(self) -> int:

@@ -8,7 +8,7 @@ import numpy as np
 
 from bnnedge.cost import Cost, carry_chain, rom
 from bnnedge.dataflow import ElementType, Stream, Threshold
-from bnnedge.hardware.kernels.base import Parameter, check_divides
+from bnnedge.hardware.kernels.base import Frame, Parameter, check_divides
 from bnnedge.hardware.kernels.memory import Memory, file_of, table_bits
 from bnnedge.hardware.kernels.node_kernel import Fold, NodeKernel
 
@@ -57,6 +57,11 @@ class ThresholdKernel(NodeKernel[Threshold]):
     @property
     def out_bits(self) -> int:
         return self.pe
+
+    @property
+    def frame(self) -> Frame:
+        words = len(self.node.thresholds) // self.pe
+        return Frame.of(words, words)
 
     @property
     def cycles_per_image(self) -> int:

@@ -6,7 +6,7 @@ from typing import ClassVar
 
 from bnnedge.cost import Cost, carry_chain
 from bnnedge.errors import FoldingError
-from bnnedge.hardware.kernels.base import Kernel, Parameter
+from bnnedge.hardware.kernels.base import Frame, Kernel, Parameter
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -30,6 +30,10 @@ class TopKKernel(Kernel):
     @property
     def out_bits(self) -> int:
         return max(1, (self.elements - 1).bit_length())
+
+    @property
+    def frame(self) -> Frame:
+        return Frame.of(self.elements, self.k)
 
     @property
     def cycles_per_image(self) -> int:

@@ -70,6 +70,11 @@ class XnorMvuKernel(MvuKernel[XnorMvu]):
         return self._memory(what, bits_of(values, width)[:, None])
 
     @property
+    def _frame_pixels(self) -> int:
+        rows, columns, _ = self._classes
+        return len(rows) * len(columns)
+
+    @property
     def _sum_combs(self) -> float:
         # The rows of popcount.sv for ECP5: so many adders of so many bits in a chain.
         leaves = ceil_div(self.simd, 4)
