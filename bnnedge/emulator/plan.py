@@ -37,9 +37,9 @@ from bnnedge.emulator.weights import for_slices, for_words
 _ALIGNMENT = 64
 _MOST_SLICES = 1 << 26  # bytes of an arena of slices; beyond, the caches would not help
 _INTEGER_ROWS = 32  # of a block, and
-_INTEGER_LANES = 4  # images multiplied together, in kernels.h
+_INTEGER_LANES = 4  # images multiplied together, in integers.h
 _EXACT_FLOAT = 1 << 23
-_GROUP = 64  # images whose bits are spread over lanes together, likewise
+_GROUP = 64  # images whose bits are spread over lanes together, in kernels.h
 
 
 class _Kind(enum.IntEnum):
