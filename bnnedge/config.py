@@ -4,6 +4,7 @@ import dataclasses
 import math
 import types
 import typing
+from abc import ABC
 from collections.abc import Callable, Iterable, Mapping
 from enum import Enum
 from pathlib import Path
@@ -63,6 +64,13 @@ def _member(value: Any, wanted: type[Enum]) -> Enum:
     return options[value]
 
 
+def _instance(value: Any, wanted: type) -> Any:
+    """An object that stands in the record already."""
+    if not isinstance(value, wanted):
+        raise TypeError(f"wanted a {wanted.__name__}, got {_shown(value)}")
+    return value
+
+
 def _is_class(wanted: Any, base: type) -> bool:
     return isinstance(wanted, type) and issubclass(wanted, base)
 
@@ -76,6 +84,9 @@ def _converter() -> cattrs.Converter:
     converter.register_structure_hook_func(
         lambda wanted: _is_class(typing.get_origin(wanted), np.ndarray),
         lambda value, _: _exactly(value, np.ndarray),
+    )
+    converter.register_structure_hook_func(
+        lambda wanted: _is_class(wanted, ABC) and not dataclasses.is_dataclass(wanted), _instance
     )
     converter.register_structure_hook_func(
         lambda wanted: isinstance(wanted, types.UnionType),

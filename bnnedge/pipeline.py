@@ -122,19 +122,18 @@ def build(
         ConfigError: the recipe has no `[hardware]`, or `out` is not a build's.
         BnnEdgeError: a stage failed. Where a comparison failed, the report says so too.
     """
+    from bnnedge.boards import find_board
     from bnnedge.deployment import package, prove
     from bnnedge.hardware import own_copy
     from bnnedge.recipe import Recipe, Use
     from bnnedge.sizing import has_joins
     from bnnedge.summary import checks
-    from bnnedge.synthesis.boards import Ecp5Board, find_board
-    from bnnedge.synthesis.flow import tools_for
 
     loaded = Recipe.load(recipe, Use.BUILD)
     hardware = loaded.hardware
     assert hardware is not None  # Use.BUILD
     board = find_board(hardware.board)
-    _require_tools("g++", "verilator", *tools_for(board))
+    _require_tools("g++", "verilator", *board.family.tools)
     _require_own(out)
     builder = _Builder(loaded, recipe, out, progress)
     trained = builder.run("train", lambda to, tell: train(loaded, to, progress=tell))
@@ -170,7 +169,7 @@ def build(
                 to, board=hardware.board, clock_mhz=hardware.clock_mhz, progress=tell
             ),
         )
-        if isinstance(board, Ecp5Board):  # a Zynq's has its own estimate
+        if board.family.estimate is None:  # others have their own
             builder.run(
                 "estimate",
                 lambda to, tell: synthesise(to, board=ESTIMATE_BOARD, vivado=False, progress=tell),

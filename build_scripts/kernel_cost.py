@@ -20,8 +20,8 @@ import numpy as np
 
 from bnnedge import tools
 from bnnedge.dataflow import XnorMvu
+from bnnedge.families.ecp5 import Ecp5 as Family
 from bnnedge.hardware.kernels import SV_FOLDER, XnorMvuKernel
-from bnnedge.synthesis import nextpnr, yosys
 
 MATRIX = 64
 TARGET_MHZ = 250
@@ -91,10 +91,10 @@ def cells(folder: Path, synthesis: str, replacements: Sequence[str] = ()) -> dic
 
 def on_ecp5(folder: Path) -> Ecp5:
     """Synthesise, place and route."""
-    yosys.copy_ecp5_modules(folder)
+    Family().write_overrides(folder)
     synthesis = "synth_ecp5 -nowidelut -top top -json top.json"
-    cells(folder, synthesis, yosys.read_ecp5_modules())
-    nextpnr.release_carries(folder / "top.json")
+    cells(folder, synthesis, Family().override_commands())
+    Family().prepare(folder / "top.json")
     words = "--25k --package CABGA256 --out-of-context --json top.json --timing-allow-fail"
     words += f" --freq {TARGET_MHZ} --seed {SEED} --report report.json"
     tools.run(

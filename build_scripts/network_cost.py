@@ -10,16 +10,17 @@ import click
 import onnx
 import torch
 
+from bnnedge.boards import find_board
 from bnnedge.data.encodings import Encoding, IntegerEncoding, OneBitThreshold
 from bnnedge.dataflow import Dataflow
 from bnnedge.design import Design
 from bnnedge.exporter.onnx_model import to_qonnx
+from bnnedge.families.xilinx import ZynqBoard
 from bnnedge.hardware import RtlConfig, emit
 from bnnedge.lowering import LoweringConfig, lower_model
 from bnnedge.models.config import NetworkConfig, Topology
 from bnnedge.models.zoo import build_network
 from bnnedge.synthesis import synthesise
-from bnnedge.synthesis.boards import ZynqBoard, find_board
 from bnnedge.synthesis.config import SynthesisConfig
 
 _GREY, _COLOUR = (1, 28, 28), (3, 32, 32)

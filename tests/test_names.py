@@ -9,11 +9,13 @@ import pytest
 from click.testing import CliRunner
 
 from bnnedge import verbs
+from bnnedge.boards import find_board
 from bnnedge.cli import main
 from bnnedge.config import structure
 from bnnedge.dataflow import Dataflow
 from bnnedge.design import TOP_MODULE, Design
 from bnnedge.errors import ConfigError, DataflowError, DesignError
+from bnnedge.families.xilinx import ZynqBoard
 from bnnedge.hardware import RtlConfig, emit
 from bnnedge.lowering import LoweringConfig
 from bnnedge.names import (
@@ -26,9 +28,7 @@ from bnnedge.names import (
     printable,
 )
 from bnnedge.recipe import Recipe
-from bnnedge.synthesis.boards import Family, ZynqBoard, find_board
 from bnnedge.synthesis.vivado import write_project
-from bnnedge.synthesis.yosys import xilinx_script
 from tests.deployment.conftest import make_package, make_pynq_package
 from tests.networks import random_mlp
 
@@ -148,7 +148,7 @@ def test_no_back_end_writes_a_nodes_name_raw(
     assert isinstance(board, ZynqBoard)
     verbs.hls(rtl, tmp_path / "hls", images=2)
     write_project(design, board, rtl, clock_hz=100_000_000, folder=tmp_path / "vivado")
-    (tmp_path / "synth.ys").write_text(xilinx_script(design.sources, Family.XC7))
+    (tmp_path / "synth.ys").write_text(board.family.script(design.sources))
     make_package(tmp_path / "uart", dataflow)
     make_pynq_package(tmp_path / "pynq", dataflow)
     assert_harmless(rtl, hostile)

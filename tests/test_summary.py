@@ -156,7 +156,9 @@ def test_fifos_and_streams_have_what_sizing_and_simulation_found(tmp_path: Path)
 def _zynq_facts(**more: Any) -> dict[str, Any]:
     return {
         "board": "pynq-z2",
+        "family": "xc7",
         "fpga": "XC7Z020",
+        "link": "AXI DMA",
         "device": {"board": "pynq-z2", "clock_hz": 125_000_000, "id_word": 1},
         "images_per_second": {"network": 1000.0},
         "resources": {"lut": {"used": 50, "available": 100, "percent": 50.0, "predicted": 60}},

@@ -26,8 +26,8 @@ from bnnedge.deployment.runtime.validate import validate
 from bnnedge.deployment.simulated import LineFaults, SimulatedSerial
 from bnnedge.deployment.simulated_pynq import SimulatedPynq, open_simulated
 from bnnedge.deployment.sources import simulation_sources
-from bnnedge.device import TOP_MODULE, device_parameters
 from bnnedge.errors import DeploymentError
+from bnnedge.links import UartDevice
 from bnnedge.scratch import scratch
 from bnnedge.verilated.axi import AxiTraffic
 from bnnedge.verilated.serial import SerialPorts, compile_serial_model
@@ -165,29 +165,34 @@ def _simulate(
     faults: LineFaults | None,
 ) -> tuple[SerialAccelerator, SimulatedSerial]:
     """The driver on a Verilator model of the packaged device, its line and its clock."""
-    folder, design, sources = simulation_sources(package, rtl, axi=False)
+    folder, design, sources = simulation_sources(package, rtl, UartDevice)
     manifest = host.manifest
     assert isinstance(manifest, SerialManifest)
     divisor = clocks_per_bit or manifest.clocks_per_bit
     # The host's rate is the manifest's, from which the device's divisor may be off a little.
     baud = round(manifest.clock_hz / divisor) if clocks_per_bit else manifest.baud
     quiet_clocks = _SIMULATED_QUIET_BYTES * 10 * divisor
+    device = UartDevice(
+        board=manifest.board,
+        loader_board=manifest.loader_board,
+        clock_hz=manifest.clock_hz,
+        clocks_per_bit=divisor,
+        baud=baud,
+        quiet_ms=1000 * quiet_clocks / manifest.clock_hz,
+        window=manifest.window,
+        id_word=manifest.id_word,
+    )
     library = compile_serial_model(
         sources=sources,
-        top=TOP_MODULE,
+        top=device.top,
         ports=SerialPorts(),
-        parameters=device_parameters(
-            design,
-            clocks_per_bit=divisor,
-            timeout_clocks=quiet_clocks,
-            window=manifest.window,
-        ),
+        parameters=device.parameters(design),
     )
     used = dataclasses.replace(
         manifest,
         clocks_per_bit=divisor,
         baud=baud,
-        quiet_ms=1000 * quiet_clocks / manifest.clock_hz,
+        quiet_ms=device.quiet_ms,
     )
     line = SimulatedSerial(
         library,

@@ -18,21 +18,10 @@ from bnnedge.dataflow.graph import GRAPH_FILE, WEIGHTS_FILE
 from bnnedge.deployment import pynq_files
 from bnnedge.deployment.ranges import ResultRanges
 from bnnedge.deployment.runtime.example import EXPECTED, INPUTS
-from bnnedge.deployment.runtime.link import PROTOCOL_VERSION
 from bnnedge.deployment.runtime.manifest import MANIFEST_FILE, PACKAGE_FORMAT, PACKAGE_VERSION
 from bnnedge.design import DESIGN_FILE, Design
-from bnnedge.device import (
-    AXI_MAP_VERSION,
-    DEVICE_FILE,
-    MODULES,
-    SV_FOLDER,
-    AxiDevice,
-    Device,
-    axi_parameters,
-    axi_sources,
-    load_device,
-)
 from bnnedge.errors import DeploymentError, DesignError
+from bnnedge.links import DEVICE_FILE, AxiDevice, Device, UartDevice, load_device
 from bnnedge.names import check_inside, inner_file
 
 RUNTIME_FOLDER = Path(__file__).parent / "runtime"
@@ -100,11 +89,12 @@ def package(
         if isinstance(device, AxiDevice):
             bitstream = pynq_files.write(folder, RUNTIME_FOLDER, design, device, bitstreams)
         else:
+            assert isinstance(device, UartDevice)
             bitstream = bitstreams[0].name
             shutil.copyfile(bitstreams[0], folder / bitstream)
             (folder / "README.txt").write_text(_readme(design, device, bitstream), encoding="utf-8")
         (folder / DEVICE_FOLDER).mkdir()
-        for source in device_sources(design, axi=isinstance(device, AxiDevice)):
+        for source in device.sources(design):
             shutil.copyfile(source, folder / DEVICE_FOLDER / source.name)
         manifest = _manifest(design, dataflow, device, bitstream)
         manifest["files"] = folder_hashes(folder)
@@ -113,7 +103,7 @@ def package(
             "board": device.board,
             "bitstream": bitstream if bitstreams else f"still missing, goes to {bitstream}",
             "id_word": f"{design.id_word:#010x}",
-            **({"baud": device.baud} if isinstance(device, Device) else {}),
+            **({"baud": device.baud} if isinstance(device, UartDevice) else {}),
             "example_images": len(inputs),
             "bytes": sum(path.stat().st_size for path in folder.rglob("*") if path.is_file()),
         }
@@ -127,12 +117,7 @@ def package(
     )
 
 
-def device_sources(design: Design, *, axi: bool) -> tuple[Path, ...]:
-    """SystemVerilog files of the device around a design."""
-    return axi_sources(design) if axi else tuple(SV_FOLDER / f"{name}.sv" for name in MODULES)
-
-
-def _bitstreams(synth: Path, device: Device | AxiDevice) -> tuple[Path, ...]:
+def _bitstreams(synth: Path, device: Device) -> tuple[Path, ...]:
     """The bitstream of a synthesis folder; for a Zynq with its hardware handoff, or none yet."""
     zynq = isinstance(device, AxiDevice)
     folders = (synth, synth / pynq_files.VIVADO_OUTPUT) if zynq else (synth,)
@@ -197,10 +182,8 @@ def _copy_files(rtl: Path, design: Design, folder: Path) -> None:
         shutil.copyfile(source, folder / RUNTIME_NAME / source.name)
 
 
-def _manifest(
-    design: Design, dataflow: Dataflow, device: Device | AxiDevice, bitstream: str
-) -> dict[str, Any]:
-    loader = {"loader_board": device.loader_board} if isinstance(device, Device) else {}
+def _manifest(design: Design, dataflow: Dataflow, device: Device, bitstream: str) -> dict[str, Any]:
+    loader = {"loader_board": device.loader_board} if isinstance(device, UartDevice) else {}
     possible = ResultRanges.of(dataflow)
     ranges = list(zip(possible.low.tolist(), possible.high.tolist(), strict=True))
     return {
@@ -216,7 +199,7 @@ def _manifest(
             "clock_hz": device.clock_hz,
             "interval_cycles": design.interval_cycles,
             "latency_cycles": sum(layer.cycles_per_image for layer in design.layers),
-            **_interface(design, device),
+            **device.manifest(design),
         },
         "input": {
             "shape": dataflow.input.input_shape,
@@ -238,27 +221,7 @@ def _manifest(
     }
 
 
-def _interface(design: Design, device: Device | AxiDevice) -> dict[str, Any]:
-    """What a driver must know of the way to the device."""
-    if isinstance(device, AxiDevice):
-        parameters = axi_parameters(design)
-        return {
-            "interface": "axi",
-            "map_version": f"{AXI_MAP_VERSION:#010x}",
-            "input_width_bits": parameters["IN_WIDTH"],
-            "output_width_bits": parameters["OUT_WIDTH"],
-        }
-    return {
-        "interface": "uart",
-        "protocol_version": PROTOCOL_VERSION,
-        "clocks_per_bit": device.clocks_per_bit,
-        "baud": device.baud,
-        "quiet_ms": device.quiet_ms,
-        "window": device.window,
-    }
-
-
-def _readme(design: Design, device: Device, bitstream: str) -> str:
+def _readme(design: Design, device: UartDevice, bitstream: str) -> str:
     return f"""\
 {design.name} for {device.board}, id {design.id_word:#010x}
 

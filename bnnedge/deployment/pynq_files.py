@@ -9,7 +9,7 @@ from pathlib import Path
 
 import bnnedge
 from bnnedge.design import Design
-from bnnedge.device import AxiDevice
+from bnnedge.links import AxiDevice
 
 VIVADO_OUTPUT = Path("vivado", "output")
 """Where the project in a synthesis folder leaves .bit and .hwh."""

@@ -18,7 +18,8 @@ from numpy.typing import NDArray
 from bnnedge.deployment.runtime import AxiAccelerator, Host
 from bnnedge.deployment.runtime.axi import DEFAULT_BATCH, DEVICE_NAME, DMA_NAME
 from bnnedge.deployment.sources import simulation_sources
-from bnnedge.device import AXI_TOP_MODULE, axi_parameters
+from bnnedge.links import AxiDevice
+from bnnedge.links.axi import AXI_TOP_MODULE, axi_parameters
 from bnnedge.verilated.axi import MEMORY_BASE, AxiModel, AxiTraffic, compile_axi_model
 
 _PAGE = 4096
@@ -204,7 +205,7 @@ def simulated_board(
         ToolMissingError: g++ or Verilator is needed and not installed.
         SimulationError: the simulated device broke one of its own assertions.
     """
-    folder, design, sources = simulation_sources(package, rtl, axi=True)
+    folder, design, sources = simulation_sources(package, rtl, AxiDevice)
     library = compile_axi_model(
         sources=sources,
         top=AXI_TOP_MODULE,

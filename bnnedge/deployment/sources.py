@@ -2,14 +2,15 @@
 
 from pathlib import Path
 
-from bnnedge.deployment.package import DEVICE_FOLDER, RTL_FOLDER, device_sources
+from bnnedge.deployment.package import DEVICE_FOLDER, RTL_FOLDER
 from bnnedge.design import Design
 from bnnedge.errors import DeploymentError
+from bnnedge.links import Device
 from bnnedge.names import inner_file
 
 
 def simulation_sources(
-    package: Path, rtl: Path | None, *, axi: bool
+    package: Path, rtl: Path | None, link: type[Device]
 ) -> tuple[Path, Design, tuple[Path, ...]]:
     """Files of a package's device with its network.
 
@@ -17,7 +18,7 @@ def simulation_sources(
         package: folder written by `package`.
         rtl: a verified copy of the package's RTL folder, which then is taken, with the device of
             this bnnedge; None: everything is taken as it is in the package.
-        axi: whether the device is the one for a DMA, not that for a serial line.
+        link: of the package's board.
 
     Returns:
         The RTL folder, its design, the SystemVerilog files.
@@ -29,7 +30,7 @@ def simulation_sources(
     """
     folder = package / RTL_FOLDER if rtl is None else rtl
     design = Design.load(folder)
-    device = device_sources(design, axi=axi)
+    device = link.sources(design)
     packed = [
         inner_file(package / DEVICE_FOLDER, path.name, raises=DeploymentError) for path in device
     ]

@@ -1,8 +1,10 @@
 """What the user chooses about a bitstream."""
 
 from dataclasses import dataclass
+from pathlib import Path
 
 from bnnedge.errors import SynthesisError
+from bnnedge.families import Board
 
 _MOST_GATE_LEVEL_IMAGES = 100_000
 
@@ -12,7 +14,7 @@ class SynthesisConfig:
     """One run of the synthesis tools.
 
     Attributes:
-        board: name of a board; `boards.known_boards()` lists them.
+        board: its name (`boards.known_boards()` lists them), the path of its file, or itself.
         clock_mhz: clock of the network; None: the board's default. The PLL's nearest is taken.
         baud: of the serial line; None: the board's default.
         window: images that may be unanswered at a time; a power of two from 2 to 64.
@@ -22,7 +24,7 @@ class SynthesisConfig:
             Dataflow; 0: no check.
     """
 
-    board: str
+    board: str | Path | Board
     clock_mhz: float | None = None
     baud: int | None = None
     window: int = 4

@@ -1,9 +1,9 @@
 """The gate-level check: the netlist that was placed, simulated, against the Dataflow.
 
 What is simulated is the whole board top as it is in the bitstream: device, network, reset, at the
-true baud rate, driven through its serial pin. The cells are Yosys' own models (LUT4, CCU2C,
-TRELLIS_FF, TRELLIS_DPR16X4) and ours for block RAM and PLL (`cells/`). Not covered: placement,
-routing, timing, the analogue side of the PLL, and ecppack.
+true baud rate, driven through its serial pin. The cells are Yosys' own models, and the family's
+where those are no good. Not covered: placement, routing, timing, the analogue side of the PLL, and
+the packing of the bitstream.
 """
 
 import time
@@ -14,29 +14,32 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from bnnedge import tools
 from bnnedge.dataflow import Dataflow
 from bnnedge.design import Design
-from bnnedge.device import Device
 from bnnedge.errors import MismatchError, SimulationError, SynthesisError
-from bnnedge.synthesis import frames
-from bnnedge.synthesis.boards import Ecp5Board, find_board
-from bnnedge.synthesis.yosys import CELL_FOLDER, NETLIST_VERILOG
+from bnnedge.families.placed import CLOCK_ROLE, NETLIST_VERILOG, FpgaBoard
+from bnnedge.links import UartDevice, frames, load_device
+from bnnedge.synthesis.top import BOARD_TOP
 from bnnedge.verilated.serial import SerialModel, SerialPorts, compile_serial_model
 
-_LIBRARY_CELLS = ("common_sim.vh", "ccu2c_sim.vh")
-_OWN_CELLS = ("DP16KD.v", "EHXPLLL.v")
 _LOCK_CLOCKS = 200  # the PLL's model, then the reset's shift register
 
 
 def check_netlist(
-    synth: Path, rtl: Path, *, images: int = 10, seed: int = 0, cache: Path | None = None
+    synth: Path,
+    rtl: Path,
+    board: FpgaBoard,
+    *,
+    images: int = 10,
+    seed: int = 0,
+    cache: Path | None = None,
 ) -> Mapping[str, Any]:
     """Run random images through the netlist of a bitstream and compare every result.
 
     Args:
-        synth: folder written by `synthesise` for an ECP5 board.
+        synth: folder written by `synthesise`.
         rtl: the RTL folder that it was made from; its Dataflow is the judge.
+        board: that it was made for.
         images: how many, at least 1.
         seed: of the random images.
         cache: of compiled models; default: the user's.
@@ -49,10 +52,11 @@ def check_netlist(
         SimulationError: the netlist does not answer, or answers with a fault.
         SynthesisError: `synth` holds no bitstream, or of another design.
     """
-    device = Device.load(synth)
-    board = find_board(device.board)
+    device = load_device(synth)
     design = Design.load(rtl)
-    if not isinstance(board, Ecp5Board) or device.id_word != design.id_word:
+    if not isinstance(device, UartDevice) or device.board != board.name:
+        raise SynthesisError(f"{synth} is for {device.board}, not for {board.name}")
+    if device.id_word != design.id_word:
         raise SynthesisError(
             f"{synth} was not made from {rtl}: its id is {device.id_word:#010x}, not"
             f" {design.id_word:#010x}",
@@ -64,10 +68,13 @@ def check_netlist(
 
     start = time.perf_counter()
     library = compile_serial_model(
-        sources=netlist_sources(synth / NETLIST_VERILOG),
-        top=board.top,
+        sources=board.family.netlist_sources(synth / NETLIST_VERILOG),
+        top=BOARD_TOP,
         ports=SerialPorts(
-            clock=board.clock_port, receive="ftdi_txd", transmit="ftdi_rxd", reset=None
+            clock=board.port(CLOCK_ROLE),
+            receive=board.port("rx"),
+            transmit=board.port("tx"),
+            reset=None,
         ),
         defines={"NO_INCLUDES": "1"},
         cache=cache,
@@ -81,23 +88,12 @@ def check_netlist(
             _check_window(line, design, device, encoded[first:last], expected[first:last], first)
         clocks = line.clocks
     return {
-        "compared": f"results of the placed netlist of {board.top} at its serial pin",
+        "compared": f"results of the placed netlist of {board.name} at its serial pin",
         "images": images,
         "clocks": clocks,
         "compile_s": round(compiled - start, 1),
         "run_s": round(time.perf_counter() - compiled, 1),
     }
-
-
-def netlist_sources(netlist: Path) -> list[Path]:
-    """A netlist and models of its cells, after the waivers, which hold for what follows them."""
-    library = tools.yosys_cell_models()
-    return [
-        CELL_FOLDER / "waivers.v",
-        *(library / name for name in _LIBRARY_CELLS),
-        *(CELL_FOLDER / name for name in _OWN_CELLS),
-        netlist,
-    ]
 
 
 def random_images(dataflow: Dataflow, count: int, seed: int) -> NDArray[Any]:
@@ -110,7 +106,7 @@ def random_images(dataflow: Dataflow, count: int, seed: int) -> NDArray[Any]:
     return np.random.default_rng(seed).integers(low, high, shape, dtype, endpoint=True)
 
 
-def _check_identity(line: SerialModel, design: Design, device: Device) -> None:
+def _check_identity(line: SerialModel, design: Design, device: UartDevice) -> None:
     line.write(frames.IDENTIFY)
     reply = _read(line, device, frames.IDENTITY_BYTES, design)
     identity = frames.parse_identity(reply)
@@ -125,7 +121,7 @@ def _check_identity(line: SerialModel, design: Design, device: Device) -> None:
 def _check_window(
     line: SerialModel,
     design: Design,
-    device: Device,
+    device: UartDevice,
     encoded: NDArray[Any],
     expected: NDArray[np.int64],
     first: int,
@@ -144,7 +140,7 @@ def _check_window(
             )
 
 
-def _read(line: SerialModel, device: Device, size: int, design: Design) -> bytes:
+def _read(line: SerialModel, device: UartDevice, size: int, design: Design) -> bytes:
     """A reply, allowing for everything that may go over the line before it."""
     frame_bytes = 8 + design.input_beats * design.input_width_bits // 8 + size
     line_clocks = 10 * device.clocks_per_bit * frame_bytes * (device.window + 1)

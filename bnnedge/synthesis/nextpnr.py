@@ -1,4 +1,4 @@
-"""nextpnr-ecp5: its command as a value, and what its report and its log say."""
+"""nextpnr: running it, and what its report and its log say."""
 
 import json
 import re
@@ -9,12 +9,7 @@ from typing import Any
 
 from bnnedge import tools
 from bnnedge.errors import SynthesisError, ToolFailedError
-from bnnedge.synthesis.boards import Ecp5Board
-from bnnedge.synthesis.yosys import NETLIST_JSON
-
-CONSTRAINTS = "pins.lpf"
-ROUTED = "routed.config"
-REPORT = "nextpnr.json"
+from bnnedge.families.placed import NETLIST_JSON, REPORT, FpgaBoard
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -54,68 +49,21 @@ class Routed:
     timing: Timing
 
 
-def nextpnr_arguments(board: Ecp5Board, *, seed: int) -> list[str]:
-    """Arguments for one place-and-route run, all paths relative to its folder.
-
-    The clock behind the PLL is derived from the oscillator's constraint. A missed clock must not
-    stop nextpnr: its report says by how much, and the caller refuses the result.
-    """
-    return [
-        board.nextpnr,
-        *("--package", board.package),
-        *("--speed", str(board.speed_grade)),
-        *("--json", NETLIST_JSON),
-        *("--lpf", CONSTRAINTS),
-        *("--seed", str(seed)),
-        *("--textcfg", ROUTED),
-        *("--report", REPORT),
-        "--timing-allow-fail",
-    ]
-
-
-def release_carries(netlist: Path) -> None:
-    """Disconnect the ends of carry chains that have no effect, in a flattened netlist (JSON).
-
-    nextpnr spends a CCU2C (two COMB) on taking a connected COUT to the fabric, read or not, and
-    one on bringing in a CIN, constant or not. So these become "x": a COUT that nothing reads, and
-    a constant CIN whose first half neither passes it on (its LUT4 is 0) nor shows it (S0 unread).
-    """
-    document = json.loads(netlist.read_text(encoding="utf-8"))
-    for module in document["modules"].values():
-        cells = module["cells"].values()
-        read = {bit for port in module["ports"].values() for bit in port["bits"]}
-        for cell in cells:
-            for port, bits in cell["connections"].items():
-                if cell["port_directions"][port] == "input":
-                    read.update(bits)
-        for cell in cells:
-            if cell["type"] == "CCU2C":
-                _release(cell["connections"], int(cell["parameters"]["INIT0"], 2), read)
-    netlist.write_text(json.dumps(document), encoding="utf-8")
-
-
-def _release(pins: dict[str, list[int | str]], first_table: int, read: set[int | str]) -> None:
-    if not read.intersection(pins["COUT"]):
-        pins["COUT"] = ["x"]
-    never_passes = pins["C0"] == pins["D0"] == ["1"] and first_table >> 12 == 0
-    if pins["CIN"] == ["0"] and never_passes and not read.intersection(pins["S0"]):
-        pins["CIN"] = ["x"]
-
-
 def run_nextpnr(
-    board: Ecp5Board, *, clock_mhz: float, seed: int, cwd: Path, log: Path, timeout_s: float
+    board: FpgaBoard, *, clock_mhz: float, seed: int, cwd: Path, log: Path, timeout_s: float
 ) -> Routed:
-    """Place and route the netlist in `cwd`, after `release_carries`.
+    """Place and route the netlist in `cwd`, beside its constraints, as the family prepares it.
 
     Raises:
-        ToolMissingError: nextpnr-ecp5 is not installed.
+        ToolMissingError: the family's nextpnr is not installed.
         SynthesisError: the design does not fit the board's FPGA or was not routed.
         ToolFailedError: anything else.
     """
-    release_carries(cwd / NETLIST_JSON)
+    family = board.family
+    family.prepare(cwd / NETLIST_JSON)
     try:
         tools.run(
-            [tools.find("nextpnr-ecp5"), *nextpnr_arguments(board, seed=seed)],
+            [tools.find(family.place_tool), *family.place_arguments(board, seed=seed)],
             cwd=cwd,
             log=log,
             timeout_s=timeout_s,
@@ -129,7 +77,7 @@ def run_nextpnr(
 _USAGE_LINE = re.compile(r"^Info:\s+([A-Z0-9_]+):\s*(\d+)/\s*(\d+)\s+\d+%", re.MULTILINE)
 
 
-def raise_cause(log: str, board: Ecp5Board) -> None:
+def raise_cause(log: str, board: FpgaBoard) -> None:
     """Raise what a failed run's log says is wrong with the design; return if it says nothing.
 
     Raises:

@@ -1,84 +1,97 @@
-"""Planning a device: which clock, PLL and baud rate a design gets on a board."""
+"""Planning a bitstream: device, PLL, and every file that the tools begin with, as values."""
 
 from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
 
+from bnnedge.boards import link_of
 from bnnedge.design import Design
-from bnnedge.device import Device
-from bnnedge.errors import SynthesisError
-from bnnedge.synthesis.boards import Ecp5Board
+from bnnedge.families import Board
+from bnnedge.families.placed import FpgaBoard, Pll
+from bnnedge.links import Device
 from bnnedge.synthesis.config import SynthesisConfig
-from bnnedge.synthesis.pll import Pll, choose_pll
+from bnnedge.synthesis.top import BOARD_TOP, board_top
 
-QUIET_MS = 50.0
-_MOST_BYTES = 65535  # frame_sender tells lengths in 16 bits
-_MIN_CLOCKS_PER_BIT = 8  # uart_rx samples no finer
-_MAX_BAUD_ERROR = 0.015  # half of what one end may be off
+SCRIPT = "synth.ys"
 
 
-def plan_device(design: Design, board: Ecp5Board, config: SynthesisConfig) -> tuple[Device, Pll]:
-    """The device for `design` on `board`, and the PLL that clocks it.
+@dataclass(frozen=True, kw_only=True)
+class Plan:
+    """What becomes a bitstream; nothing has run yet.
+
+    Attributes:
+        design: the network.
+        board: what it is for.
+        device: around the network.
+        pll: its clock.
+        window: images that it has room for.
+        sources: files of the device, to be copied beside those of the design.
+        texts: what is written, by file: the top module, constraints, Yosys' script.
+        bitstream: file that comes of it.
+    """
+
+    design: Design
+    board: FpgaBoard
+    device: Device
+    pll: Pll
+    window: int
+    sources: tuple[Path, ...]
+    texts: Mapping[str, str]
+    bitstream: str
+
+
+def plan_device(design: Design, board: Board, config: SynthesisConfig) -> Device:
+    """The device for `design` on `board`.
 
     Raises:
-        SynthesisError: the clock is out of range, or does not divide to the baud rate; or an image
-            or a result is longer than a frame of the serial line.
+        SynthesisError: the clock is out of range, or the link does not run at it; or an image or a
+            result is longer than the link carries.
     """
-    require_frame("an image", design.input_beats * design.input_width_bits // 8)
-    require_frame("a result", design.output_beats * design.output_width_bits // 8)
-    baud = config.baud or board.baud
-    pll, clocks_per_bit = plan_clock(board, config.clock_mhz or board.default_clock_mhz, baud)
-    device = Device(
-        board=board.name,
-        loader_board=board.loader_board,
-        clock_hz=_clock_hz(pll),
-        clocks_per_bit=clocks_per_bit,
-        baud=baud,
-        quiet_ms=QUIET_MS,
-        window=config.window,
+    link = link_of(board)
+    link.require_frame("an image", design.input_beats * design.input_width_bits // 8)
+    link.require_frame("a result", design.output_beats * design.output_width_bits // 8)
+    return link.plan(
+        board,
+        clock_hz=board.family.clock_hz(board, config.clock_mhz),
         id_word=design.id_word,
+        baud=config.baud,
+        window=config.window,
     )
-    return device, pll
 
 
-def require_frame(what: str, size_bytes: int) -> None:
-    """Raise unless a frame of the serial line holds so many bytes.
-
-    Raises:
-        SynthesisError: it does not.
-    """
-    if size_bytes > _MOST_BYTES:
-        raise SynthesisError(
-            f"{what} is {size_bytes} bytes, the serial line's frames hold {_MOST_BYTES}",
-            remedy="take smaller images, or fewer bits of each pixel",
-        )
-
-
-def plan_clock(board: Ecp5Board, wanted_mhz: float, baud: int) -> tuple[Pll, int]:
-    """The PLL nearest to the wanted clock, and the cycles of that clock for a bit of the line.
+def plan_bitstream(design: Design, board: FpgaBoard, config: SynthesisConfig) -> Plan:
+    """Everything that the bitstream of `design` for `board` is made of.
 
     Raises:
-        SynthesisError: the clock is out of range, or does not divide to the baud rate.
+        SynthesisError: see `plan_device`.
     """
-    pll = choose_pll(input_mhz=board.clock_input_mhz, wanted_mhz=wanted_mhz)
-    clock_hz = _clock_hz(pll)
-    clocks_per_bit = max(1, round(clock_hz / baud))
-    error = abs(clock_hz / clocks_per_bit / baud - 1)
-    if clocks_per_bit < _MIN_CLOCKS_PER_BIT or error > _MAX_BAUD_ERROR:
-        raise SynthesisError(
-            f"baud: wanted a divisor of {clock_hz} Hz (within {_MAX_BAUD_ERROR:.1%}) that is at"
-            f" least {_MIN_CLOCKS_PER_BIT}, got {baud}",
-            remedy="choose another --baud or --clock-mhz",
-        )
-    return pll, clocks_per_bit
+    family = board.family
+    device = plan_device(design, board, config)
+    pll = family.pll_of(board, config.clock_mhz)
+    sources = device.sources(design)
+    top = f"{BOARD_TOP}.sv"
+    names = [*design.sources, *(source.name for source in sources), top]
+    return Plan(
+        design=design,
+        board=board,
+        device=device,
+        pll=pll,
+        window=config.window,
+        sources=sources,
+        texts={
+            top: board_top(board, pll, device, design),
+            family.constraints: family.constraints_text(board),
+            SCRIPT: family.script(names, BOARD_TOP),
+        },
+        bitstream=f"{design.name}{family.bitstream_suffix}",
+    )
 
 
-def _clock_hz(pll: Pll) -> int:
-    return round(pll.output_mhz * 1e6)
+def require_clock(board: Board, clock_mhz: float) -> None:
+    """Raise unless a board has that clock, or one near to it.
 
-
-def pll_parameters(pll: Pll) -> Mapping[str, int]:
-    """Parameters of an ECP5 board's top for its PLL."""
-    return {
-        "ClkiDiv": pll.input_divisor,
-        "ClkfbDiv": pll.feedback_divisor,
-        "ClkopDiv": pll.output_divisor,
-    }
+    Raises:
+        SynthesisError: it is out of the range of the board's PLL or of its link.
+    """
+    hertz = board.family.clock_hz(board, clock_mhz)
+    link_of(board).plan(board, clock_hz=hertz, id_word=0, baud=None, window=2)

@@ -13,10 +13,10 @@ from pathlib import Path
 
 from bnnedge import tools
 from bnnedge.design import Design
-from bnnedge.device import axi_parameters, axi_sources
 from bnnedge.errors import SynthesisError, ToolFailedError
+from bnnedge.families.xilinx import ZynqBoard
+from bnnedge.links.axi import AxiDevice, axi_parameters
 from bnnedge.progress import Progress
-from bnnedge.synthesis.boards import ZynqBoard
 from bnnedge.synthesis.nextpnr import Timing
 
 PROJECT_FOLDER = "vivado"
@@ -29,8 +29,6 @@ _SOURCES = "src"
 _MEMORIES = "mem"
 _TIMING_REPORT = "timing.rpt"
 _UTILIZATION_REPORT = "utilization.rpt"
-_MOST_DIVISOR = 63  # of each of the two dividers behind a PLL (UG585, UG1085)
-_MIN_CLOCK_MHZ = 10.0
 _IP_TOP = "bnnedge_axi"
 _STEP = "bnnedge: "
 
@@ -43,24 +41,6 @@ FATAL_MESSAGES = {
 """What Vivado warns of and goes on, though the result would be wrong; all else is the user's."""
 
 
-def plan_clock(board: ZynqBoard, wanted_mhz: float | None) -> int:
-    """The clock in Hz nearest to the wanted one that the processing system can divide.
-
-    Raises:
-        SynthesisError: it is out of range.
-    """
-    wanted = wanted_mhz or board.default_clock_mhz
-    if not _MIN_CLOCK_MHZ <= wanted <= board.max_clock_mhz:
-        raise SynthesisError(
-            f"clock_mhz: wanted {_MIN_CLOCK_MHZ:g} to {board.max_clock_mhz:g} MHz for"
-            f" {board.name}, got {wanted:g}"
-        )
-    divisors = range(1, _MOST_DIVISOR + 1)
-    possible = {board.pll_mhz / (first * second) for first in divisors for second in divisors}
-    allowed = [mhz for mhz in possible if mhz <= board.max_clock_mhz]
-    return round(min(allowed, key=lambda mhz: abs(mhz - wanted)) * 1e6)
-
-
 def write_project(
     design: Design, board: ZynqBoard, rtl: Path, *, clock_hz: int, folder: Path
 ) -> None:
@@ -70,7 +50,7 @@ def write_project(
         design: the network.
         board: what it is for.
         rtl: folder with the files of `design`.
-        clock_hz: from `plan_clock`.
+        clock_hz: from the board's family.
         folder: to be made.
     """
     sources = folder / _SOURCES
@@ -78,7 +58,7 @@ def write_project(
     for name in design.memories:
         shutil.copyfile(rtl / name, sources / _MEMORIES / Path(name).name)
     parameters = axi_parameters(design)
-    for path in (*(rtl / name for name in design.sources), *axi_sources(design)):
+    for path in (*(rtl / name for name in design.sources), *AxiDevice.sources(design)):
         text = path.read_text(encoding="utf-8")
         if path.stem == _IP_TOP:
             text = _without_parameters(text, parameters)
@@ -87,7 +67,7 @@ def write_project(
         (sources / path.name).write_text(text, encoding="utf-8")
     for name in _SCRIPTS:
         shutil.copy(_TCL_FOLDER / name, folder / name)
-    shutil.copyfile(_TCL_FOLDER / f"{board.ps.value}.tcl", folder / "ps.tcl")
+    shutil.copyfile(_TCL_FOLDER / f"{board.family.ps.value}.tcl", folder / "ps.tcl")
     (folder / "settings.tcl").write_text(_settings(design, board, clock_hz), encoding="utf-8")
 
 

@@ -9,8 +9,8 @@ from numpy.typing import NDArray
 from bnnedge.dataflow import Dataflow
 from bnnedge.deployment import package
 from bnnedge.design import Design
-from bnnedge.device import AxiDevice, Device
 from bnnedge.hardware import RtlConfig, emit
+from bnnedge.links import AxiDevice, UartDevice
 from tests.deployment.networks import real_inputs, sums_of_integers
 from tests.networks import random_conv, random_inputs, random_mlp
 
@@ -19,7 +19,7 @@ def make_synthesis(folder: Path, id_word: int) -> Path:
     """A synthesis folder with a stand-in for the bitstream."""
     folder.mkdir()
     (folder / "network.bit").write_bytes(b"not a real bitstream")
-    device = Device(
+    device = UartDevice(
         board="ulx3s-85f",
         loader_board="ulx3s",
         clock_hz=25_000_000,

@@ -25,8 +25,8 @@ from bnnedge.deployment.pynq_files import NOTEBOOK
 from bnnedge.deployment.runtime import Host, PackageError, examples, load
 from bnnedge.deployment.simulated_pynq import open_simulated
 from bnnedge.design import Design
-from bnnedge.device import AxiDevice
 from bnnedge.errors import DeploymentError
+from bnnedge.links import AxiDevice
 from tests.deployment.conftest import make_pynq_package
 from tests.networks import random_mlp
 

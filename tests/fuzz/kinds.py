@@ -27,11 +27,11 @@ from bnnedge.deployment.deploy import open_package
 from bnnedge.deployment.runtime.files import read_batch
 from bnnedge.deployment.runtime.host import Host
 from bnnedge.design import Design
-from bnnedge.device import load_device
 from bnnedge.hardware import RtlConfig, emit
 from bnnedge.hardware.authentic import own_copy
 from bnnedge.hardware.fifos import read_depths
 from bnnedge.hardware.folding import read_folding
+from bnnedge.links import load_device
 from bnnedge.lowering import LoweringConfig, lower
 from bnnedge.models.checkpoint import load_checkpoint, load_test_set, save_checkpoint
 from bnnedge.models.config import LayerConfig, NetworkConfig, Topology

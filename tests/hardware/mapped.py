@@ -6,8 +6,8 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from bnnedge import tools
+from bnnedge.families.ecp5 import Ecp5
 from bnnedge.hardware.kernels import SV_FOLDER, Kernel
-from bnnedge.synthesis.yosys import copy_ecp5_modules, read_ecp5_modules
 from tests.hardware.bench import top_text
 
 ECP5 = "synth_ecp5 -nowidelut -top top"
@@ -31,8 +31,8 @@ def cells(kernel: Kernel, folder: Path, synthesis: str = ECP5) -> Mapping[str, i
     names = " ".join(sorted(path.name for path in folder.glob("*.sv")))
     replaced = ""
     if synthesis == ECP5:
-        copy_ecp5_modules(folder)
-        replaced = "; ".join(read_ecp5_modules()) + ";"
+        Ecp5().write_overrides(folder)
+        replaced = "; ".join(Ecp5().override_commands()) + ";"
     script = (
         f"read_verilog -sv -defer {names}; {replaced} hierarchy -top top;"
         f" tee -q -o synth.log {synthesis}; delete */t:$scopeinfo;"

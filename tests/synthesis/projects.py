@@ -2,10 +2,11 @@
 
 from pathlib import Path
 
+from bnnedge.boards import find_board, known_boards
 from bnnedge.design import Design
+from bnnedge.families.xilinx import ZynqBoard
 from bnnedge.hardware import RtlConfig, emit
-from bnnedge.synthesis.boards import ZynqBoard, find_board, known_boards
-from bnnedge.synthesis.vivado import plan_clock, write_project
+from bnnedge.synthesis.vivado import write_project
 from tests.networks import random_mlp
 
 ZYNQ = [board for board in known_boards().values() if isinstance(board, ZynqBoard)]
@@ -28,7 +29,8 @@ def emit_mlp(folder: Path) -> Path:
 def project(rtl: Path, board: ZynqBoard, folder: Path) -> Path:
     """Write a project at the board's default clock."""
     design = Design.load(rtl)
-    write_project(design, board, rtl, clock_hz=plan_clock(board, None), folder=folder)
+    clock_hz = board.family.clock_hz(board, None)
+    write_project(design, board, rtl, clock_hz=clock_hz, folder=folder)
     return folder
 
 

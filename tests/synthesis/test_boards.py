@@ -2,18 +2,11 @@
 
 import pytest
 
-from bnnedge.device import MODULES, SV_FOLDER
+from bnnedge.boards import find_board, known_boards
 from bnnedge.errors import SynthesisError
-from bnnedge.synthesis.boards import (
-    Ecp5Board,
-    Family,
-    Pin,
-    ProcessingSystem,
-    ZynqBoard,
-    find_board,
-    known_boards,
-    lpf_text,
-)
+from bnnedge.families import FAMILIES
+from bnnedge.families.placed import FpgaBoard, Pin, Pull
+from bnnedge.families.xilinx import ProcessingSystem, ZynqBoard
 
 
 def test_known_boards_are_listed_by_name() -> None:
@@ -27,33 +20,25 @@ def test_unknown_board_lists_the_known_ones() -> None:
         find_board("ulx4m")
     assert str(caught.value) == (
         "board 'ulx4m' is unknown — choose one of arty-z7-10, arty-z7-20, aup-zu3, kv260, pynq-z1,"
-        " pynq-z2, ultra96v2, ulx3s-25f, ulx3s-45f, ulx3s-85f, zcu104, zybo-z7-10, zybo-z7-20"
+        " pynq-z2, ultra96v2, ulx3s-25f, ulx3s-45f, ulx3s-85f, zcu104, zybo-z7-10, zybo-z7-20,"
+        " or name a file of your own (*.toml)"
     )
 
 
 @pytest.mark.parametrize("name", ["ulx3s-25f", "ulx3s-45f", "ulx3s-85f"])
 def test_ecp5_board_names_existing_sources_and_its_clock_pin(name: str) -> None:
     board = find_board(name)
-    assert isinstance(board, Ecp5Board)
-    assert all((SV_FOLDER / f"{module}.sv").is_file() for module in (*MODULES, board.top))
-    assert board.clock_port in {pin.port for pin in board.pins}
-    assert board.nextpnr == f"--{name[-3:-1]}k"
+    assert isinstance(board, FpgaBoard)
+    assert board.port("clk") in board.ports
+    assert board.family.place_arguments(board, seed=1)[0] == f"--{name[-3:-1]}k"
     assert board.device == f"LFE5U-{name[-3:].upper()}"
-
-
-def test_every_port_of_the_top_has_a_pin() -> None:
-    board = find_board("ulx3s-85f")
-    assert isinstance(board, Ecp5Board)
-    header = (SV_FOLDER / "ulx3s.sv").read_text().split(") (")[1].split(");")[0]
-    ports = {line.split()[-1].rstrip(",") for line in header.strip().splitlines()}
-    assert ports == {pin.port.split("[")[0] for pin in board.pins}
 
 
 def test_ulx3s_pins_are_the_boards_own() -> None:
     """As in github.com/emard/ulx3s, doc/constraints/ulx3s_v20.lpf."""
     board = find_board("ulx3s-85f")
-    assert isinstance(board, Ecp5Board)
-    assert {pin.port: pin.site for pin in board.pins} == {
+    assert isinstance(board, FpgaBoard)
+    assert {port: pin.site for port, pin in board.ports.items()} == {
         "clk_25mhz": "G2",
         "ftdi_rxd": "L4",
         "ftdi_txd": "M1",
@@ -67,7 +52,7 @@ def test_ulx3s_pins_are_the_boards_own() -> None:
 def test_zynq_boards_have_the_devices_totals() -> None:
     board = find_board("pynq-z1")
     assert isinstance(board, ZynqBoard)
-    assert (board.family, board.ps) == (Family.XC7, ProcessingSystem.PS7)
+    assert (board.family.name, board.family.ps) == ("xc7", ProcessingSystem.PS7)
     assert (board.device, board.part) == ("XC7Z020", "xc7z020clg400-1")
     assert board.totals == {
         "lut": 53200,
@@ -86,7 +71,7 @@ def test_digilents_boards(name: str, crystal: float, memory_mib: int, size: int)
     """As in github.com/Digilent/vivado-boards; totals as in DS190."""
     board = find_board(f"{name}-{size}")
     assert isinstance(board, ZynqBoard)
-    assert (board.family, board.ps) == (Family.XC7, ProcessingSystem.PS7)
+    assert (board.family.name, board.family.ps) == ("xc7", ProcessingSystem.PS7)
     assert (board.device, board.part) == (f"XC7Z0{size}", f"xc7z0{size}clg400-1")
     assert board.ps_properties["PCW_CRYSTAL_PERIPHERAL_FREQMHZ"] == crystal
     assert board.memory_mib == memory_mib
@@ -106,35 +91,35 @@ def test_digilents_boards(name: str, crystal: float, memory_mib: int, size: int)
 def test_ultrascale_boards(name: str, part: str, luts: int) -> None:
     board = find_board(name)
     assert isinstance(board, ZynqBoard)
-    assert (board.family, board.ps) == (Family.XCUP, ProcessingSystem.PSU)
+    assert (board.family.name, board.family.ps) == ("xcup", ProcessingSystem.PSU)
     assert (board.part, board.totals["lut"]) == (part, luts)
     assert board.totals["ff"] == 2 * luts and board.totals["carry8"] == luts // 8
 
 
 def test_constraint_file_text() -> None:
-    board = Ecp5Board(
+    board = FpgaBoard(
         name="b",
+        family=FAMILIES["ecp5"],
         device="LFE5U-25F",
-        nextpnr="--25k",
         package="CABGA381",
         speed_grade=6,
-        top="t",
-        clock_port="clk",
         clock_input_mhz=12.5,
         default_clock_mhz=50.0,
-        baud=1_000_000,
         loader_board="b",
-        pins=(
-            Pin(port="clk", site="G2", pull="NONE"),
-            Pin(port="led[0]", site="B2", pull="UP", drive_ma=4),
-        ),
+        links={},
+        pins={
+            "clk": (Pin(site="G2"),),
+            "led": (Pin(site="B2", pull=Pull.UP, drive_ma=4), Pin(site="C2")),
+        },
     )
-    assert lpf_text(board) == (
+    assert board.family.constraints_text(board) == (
         "BLOCK RESETPATHS;\n"
         "BLOCK ASYNCPATHS;\n"
-        'FREQUENCY PORT "clk" 12.500000 MHZ;\n'
-        'LOCATE COMP "clk" SITE "G2";\n'
-        'IOBUF PORT "clk" IO_TYPE=LVCMOS33 PULLMODE=NONE;\n'
+        'FREQUENCY PORT "clk_in" 12.500000 MHZ;\n'
+        'LOCATE COMP "clk_in" SITE "G2";\n'
+        'IOBUF PORT "clk_in" IO_TYPE=LVCMOS33 PULLMODE=NONE;\n'
         'LOCATE COMP "led[0]" SITE "B2";\n'
         'IOBUF PORT "led[0]" IO_TYPE=LVCMOS33 PULLMODE=UP DRIVE=4;\n'
+        'LOCATE COMP "led[1]" SITE "C2";\n'
+        'IOBUF PORT "led[1]" IO_TYPE=LVCMOS33 PULLMODE=NONE;\n'
     )

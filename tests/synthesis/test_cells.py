@@ -9,7 +9,7 @@ import pytest
 
 from bnnedge import tools
 from bnnedge.errors import SimulationError
-from bnnedge.synthesis.gatelevel import netlist_sources
+from bnnedge.families.ecp5 import Ecp5
 from bnnedge.verilated.serial import SerialModel, SerialPorts, compile_serial_model
 
 SV = Path(__file__).parent / "sv"
@@ -43,7 +43,7 @@ def run(folder: Path, netlist: str) -> None:
     (folder / "changed.v").write_text(netlist)
     library = compile_serial_model(
         sources=[
-            *netlist_sources(folder / "changed.v"),
+            *Ecp5().netlist_sources(folder / "changed.v"),
             SV / "memories.sv",
             SV / "memories_check.sv",
         ],

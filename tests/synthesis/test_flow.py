@@ -11,20 +11,23 @@ from click.testing import CliRunner
 
 from bnnedge import tools
 from bnnedge.artifacts import Artifact
+from bnnedge.boards import find_board
 from bnnedge.cli import main
 from bnnedge.dataflow import Dataflow, OutputTable, ThresholdEncoding, XnorMvu
 from bnnedge.design import Design
-from bnnedge.device import Device
 from bnnedge.errors import MismatchError, SynthesisError, ToolMissingError
+from bnnedge.families.placed import FpgaBoard
 from bnnedge.hardware import emit
 from bnnedge.hardware.config import RtlConfig
-from bnnedge.synthesis.boards import Ecp5Board, find_board
+from bnnedge.links import UartDevice, load_device
 from bnnedge.synthesis.config import SynthesisConfig
 from bnnedge.synthesis.flow import synthesise
 from bnnedge.synthesis.gatelevel import check_netlist
 from bnnedge.synthesis.plan import plan_device
 
 CONFIG = SynthesisConfig(board="ulx3s-25f", clock_mhz=50, baud=2_500_000)
+BOARD = find_board("ulx3s-25f")
+assert isinstance(BOARD, FpgaBoard)
 ZYNQ_CONFIG = SynthesisConfig(board="pynq-z1", clock_mhz=120.0, vivado=False)
 
 
@@ -86,7 +89,8 @@ def test_bitstream_comes_with_what_a_host_and_a_report_need(bitstream: Artifact)
     assert b"LFE5U-25F" in (folder / "tiny.bit").read_bytes()[:200]
     logs = {path.name for path in (folder / "logs").iterdir()}
     assert logs == {"yosys.log", "synth_ecp5.log", "nextpnr.log", "ecppack.log"}
-    device = Device.load(folder)
+    device = load_device(folder)
+    assert isinstance(device, UartDevice)
     assert (device.clock_hz, device.clocks_per_bit) == (50_000_000, 20)
     assert facts["estimate"] is False
     assert facts["timing"]["reached_mhz"] > facts["timing"]["requested_mhz"] == 50
@@ -112,7 +116,7 @@ def test_unchanged_design_is_not_built_again(bitstream: Artifact, design: Path) 
 
 def test_netlist_equals_the_dataflow(bitstream: Artifact, design: Path) -> None:
     assert bitstream.facts["gate_level"]["images"] == 10
-    assert check_netlist(bitstream.folder, design, images=50, seed=1)["images"] == 50
+    assert check_netlist(bitstream.folder, design, BOARD, images=50, seed=1)["images"] == 50
 
 
 def test_netlist_of_other_weights_is_a_mismatch(
@@ -121,7 +125,7 @@ def test_netlist_of_other_weights_is_a_mismatch(
     shutil.copytree(design, tmp_path / "rtl")
     network(seed=4).save(tmp_path / "rtl" / "dataflow")
     with pytest.raises(MismatchError, match=r"netlist of tiny: image \d+, element \d+: wanted"):
-        check_netlist(bitstream.folder, tmp_path / "rtl")
+        check_netlist(bitstream.folder, tmp_path / "rtl", BOARD)
 
 
 def test_netlist_of_another_design_is_refused(
@@ -132,7 +136,7 @@ def test_netlist_of_another_design_is_refused(
     word = Design.load(design).id_word
     (tmp_path / "rtl" / "design.json").write_text(text.replace(str(word), "1"))
     with pytest.raises(SynthesisError, match="was not made from"):
-        check_netlist(bitstream.folder, tmp_path / "rtl")
+        check_netlist(bitstream.folder, tmp_path / "rtl", BOARD)
 
 
 @pytest.fixture(scope="module")
@@ -186,11 +190,9 @@ def test_unknown_board_writes_nothing(design: Path, tmp_path: Path) -> None:
 
 
 def test_an_image_longer_than_a_frame_is_refused(design: Path) -> None:
-    board = find_board("ulx3s-25f")
-    assert isinstance(board, Ecp5Board)
     large = dataclasses.replace(Design.load(design), input_elements=65536 * 8)
     with pytest.raises(SynthesisError, match="an image is 65536 bytes, the serial line's frames"):
-        plan_device(large, board, CONFIG)
+        plan_device(large, BOARD, CONFIG)
 
 
 def test_baud_rate_that_does_not_divide_is_refused(design: Path, tmp_path: Path) -> None:

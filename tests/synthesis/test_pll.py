@@ -5,7 +5,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from bnnedge.errors import SynthesisError
-from bnnedge.synthesis.pll import choose_pll
+from bnnedge.families.ecp5 import Ecp5
+
+choose_pll = Ecp5().choose_pll
 
 
 @pytest.mark.parametrize(

@@ -7,9 +7,8 @@ import pytest
 
 from bnnedge import tools
 from bnnedge.errors import SimulationError
+from bnnedge.families.ecp5 import Ecp5
 from bnnedge.hardware.kernels import SV_FOLDER
-from bnnedge.synthesis import yosys
-from bnnedge.synthesis.gatelevel import netlist_sources
 from bnnedge.verilated.serial import SerialModel, SerialPorts, compile_serial_model
 
 SV = Path(__file__).parent / "sv"
@@ -22,10 +21,10 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("popcounts")
     shutil.copyfile(SV_FOLDER / "popcount.sv", folder / "popcount.sv")
     shutil.copyfile(SV / "popcounts.sv", folder / "popcounts.sv")
-    yosys.copy_ecp5_modules(folder)
+    Ecp5().write_overrides(folder)
     script = (
         "read_verilog -sv -defer popcount.sv popcounts.sv",
-        *yosys.read_ecp5_modules(),
+        *Ecp5().override_commands(),
         "tee -q -o synth.log synth_ecp5 -nowidelut -top popcounts",
         "rename popcounts popcounts_netlist",
         "write_verilog -noattr netlist.v",
@@ -40,7 +39,7 @@ def run(folder: Path, netlist: str) -> None:
     (folder / "changed.v").write_text(netlist)
     library = compile_serial_model(
         sources=[
-            *netlist_sources(folder / "changed.v"),
+            *Ecp5().netlist_sources(folder / "changed.v"),
             SV_FOLDER / "popcount.sv",
             SV / "popcounts.sv",
             SV / "popcounts_check.sv",

@@ -6,16 +6,20 @@ from typing import Any
 
 import pytest
 
+from bnnedge.boards import find_board
 from bnnedge.errors import SynthesisError
-from bnnedge.synthesis import nextpnr, pack, yosys
-from bnnedge.synthesis.boards import Ecp5Board, Family, ZynqBoard, find_board
-from bnnedge.synthesis.flow import fits, xilinx_resources
-from bnnedge.synthesis.yosys import Cells
+from bnnedge.families.base import Cells
+from bnnedge.families.ecp5 import Ecp5
+from bnnedge.families.placed import FpgaBoard
+from bnnedge.families.xc7 import Xc7
+from bnnedge.families.xcup import Xcup
+from bnnedge.families.xilinx import XilinxFamily, ZynqBoard
+from bnnedge.synthesis import nextpnr, yosys
 
 
-def ulx3s(size: str = "85f") -> Ecp5Board:
+def ulx3s(size: str = "85f") -> FpgaBoard:
     board = find_board(f"ulx3s-{size}")
-    assert isinstance(board, Ecp5Board)
+    assert isinstance(board, FpgaBoard)
     return board
 
 
@@ -40,7 +44,7 @@ def test_only_ends_of_carry_chains_without_effect_are_disconnected(tmp_path: Pat
     }
     ports = {"y": {"bits": [4, 6, 7, 8]}}
     netlist.write_text(json.dumps({"modules": {"top": {"ports": ports, "cells": cells}}}))
-    nextpnr.release_carries(netlist)
+    Ecp5().prepare(netlist)
     after = json.loads(netlist.read_text())["modules"]["top"]["cells"]
     ends = {
         name: (*cell["connections"]["CIN"], *cell["connections"]["COUT"])
@@ -55,12 +59,12 @@ def test_only_ends_of_carry_chains_without_effect_are_disconnected(tmp_path: Pat
 
 
 def test_ecp5_script() -> None:
-    assert yosys.ecp5_script(["sv/a.sv", "top.sv"], "top", {"Depth": 4, "Width": 32}) == (
+    assert Ecp5().script(["sv/a.sv", "top.sv"], "top") == (
         "read_verilog -sv -defer sv/a.sv\n"
         "read_verilog -sv -defer top.sv\n"
         "read_verilog -sv -defer -overwrite ecp5/adder_row.sv\n"
         "read_verilog -sv -defer -overwrite ecp5/popcount.sv\n"
-        "hierarchy -top top -chparam Depth 4 -chparam Width 32\n"
+        "hierarchy -top top\n"
         "tee -q -o synth_ecp5.log synth_ecp5 -nowidelut -top top\n"
         "delete */t:$scopeinfo\n"
         "tee -q -o stat.json stat -json\n"
@@ -69,9 +73,9 @@ def test_ecp5_script() -> None:
     )
 
 
-@pytest.mark.parametrize(("family", "name"), [(Family.XC7, "xc7"), (Family.XCUP, "xcup")])
-def test_xilinx_script(family: Family, name: str) -> None:
-    assert yosys.xilinx_script(["sv/a.sv", "sv/bnnedge_core.sv"], family) == (
+@pytest.mark.parametrize(("family", "name"), [(Xc7(), "xc7"), (Xcup(), "xcup")])
+def test_xilinx_script(family: XilinxFamily, name: str) -> None:
+    assert family.script(["sv/a.sv", "sv/bnnedge_core.sv"]) == (
         "read_verilog -sv -defer sv/a.sv\n"
         "read_verilog -sv -defer sv/bnnedge_core.sv\n"
         "hierarchy -top bnnedge_core\n"
@@ -83,14 +87,14 @@ def test_xilinx_script(family: Family, name: str) -> None:
 
 
 def test_nextpnr_arguments() -> None:
-    assert " ".join(nextpnr.nextpnr_arguments(ulx3s("25f"), seed=7)) == (
+    assert " ".join(Ecp5().place_arguments(ulx3s("25f"), seed=7)) == (
         "--25k --package CABGA381 --speed 6 --json netlist.json --lpf pins.lpf --seed 7"
         " --textcfg routed.config --report nextpnr.json --timing-allow-fail"
     )
 
 
 def test_ecppack_arguments() -> None:
-    assert " ".join(pack.ecppack_arguments("tfc.bit")) == (
+    assert " ".join(Ecp5().pack_arguments("tfc.bit")) == (
         "--compress --input routed.config --bit tfc.bit"
     )
 
@@ -120,7 +124,7 @@ def test_cells_are_assigned_to_instances_by_name(tmp_path: Path) -> None:
         }
     }
     (tmp_path / "netlist.json").write_text(json.dumps(netlist))
-    assert yosys.cells_by_instance(tmp_path / "netlist.json") == {
+    assert yosys.cells_by_instance(tmp_path / "netlist.json", Ecp5()) == {
         "0_fc": Cells(lut4=1, carry=0, lut_ram=0, ff=1, bram=1),
         "core": Cells(lut4=1, carry=0, lut_ram=0, ff=0, bram=0),
         "device": Cells(lut4=1, carry=1, lut_ram=0, ff=0, bram=0),
@@ -180,17 +184,17 @@ def test_xilinx_cells_are_weighed() -> None:
     kinds = {"LUT6": 10, "LUT2": 5, "RAM32M": 2, "SRL16E": 1, "FDRE": 7, "FDSE": 1}
     kinds |= {"CARRY4": 3, "RAMB36E1": 1, "RAMB18E1": 3, "BUFG": 1}
     expected = {"lut": 24, "ff": 8, "carry4": 3, "carry8": 2, "bram36": 3, "dsp": 0}
-    assert xilinx_resources(kinds) == expected
+    assert Xc7().count(kinds) == expected
     kinds = {"LUT6": 10, "INV": 1, "RAM32M16": 2, "RAM64M8": 1, "RAMB36E2": 2, "RAMB18E2": 1}
     kinds |= {"DSP48E2": 4}
     expected = {"lut": 35, "ff": 0, "carry4": 0, "carry8": 0, "bram36": 3, "dsp": 4}
-    assert xilinx_resources(kinds) == expected
+    assert Xc7().count(kinds) == expected
 
 
 def test_estimate_fits_if_it_leaves_room_for_the_dma() -> None:
     board = find_board("pynq-z1")
     assert isinstance(board, ZynqBoard)
     most = {"lut": 45_200, "ff": 96_400, "carry4": 13_300, "bram36": 132, "dsp": 220}
-    assert fits(board, most)
+    assert board.family.fits(board, most)
     for kind in most:
-        assert not fits(board, most | {kind: most[kind] + 1})
+        assert not board.family.fits(board, most | {kind: most[kind] + 1})

@@ -7,12 +7,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from bnnedge.boards import known_boards
 from bnnedge.dataflow import Dataflow, OutputTable, XnorMvu
 from bnnedge.design import Design
+from bnnedge.families.xilinx import ZynqBoard
 from bnnedge.hardware import RtlConfig, emit
 from bnnedge.synthesis import SynthesisConfig, synthesise
-from bnnedge.synthesis.boards import ZynqBoard, known_boards
-from bnnedge.synthesis.flow import fits, xilinx_prediction
 from tests.hardware.test_cnv import cnv
 from tests.networks import identity_encoding
 
@@ -66,7 +66,8 @@ def test_named_networks_fit_every_board_at_its_target(
         for board in BOARDS:
             if board.target_fps.get(network) == fps:
                 nothing = dict.fromkeys(board.totals, 0)
-                assert fits(board, nothing | xilinx_prediction(design)), board.name
+                predicted = board.family.predict(design)
+                assert board.family.fits(board, {**nothing, **predicted}), board.name
     assert {board.default_clock_mhz for board in BOARDS} == {100.0}
 
 

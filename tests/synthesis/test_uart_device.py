@@ -8,7 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from bnnedge.device import MODULES, SV_FOLDER
+from bnnedge.links.base import SV_FOLDER
+from bnnedge.links.uart import MODULES
 from bnnedge.verilated import serial, verilator
 from bnnedge.verilated.serial import SerialModel, SerialPorts
 

@@ -6,7 +6,8 @@ from pathlib import Path
 import pytest
 
 from bnnedge.design import Design
-from bnnedge.device import SV_FOLDER, axi_parameters
+from bnnedge.links.axi import axi_parameters
+from bnnedge.links.base import SV_FOLDER
 from tests.synthesis.projects import change, emit_mlp, project, zynq
 
 pytest.importorskip("tkinter", reason="needs Python with Tcl (apt install python3-tk)")

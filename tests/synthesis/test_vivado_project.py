@@ -9,10 +9,10 @@ import pytest
 
 from bnnedge import tools
 from bnnedge.design import Design
-from bnnedge.device import axi_parameters
 from bnnedge.errors import SynthesisError, ToolFailedError
-from bnnedge.synthesis.boards import ZynqBoard
-from bnnedge.synthesis.vivado import plan_clock, write_project
+from bnnedge.families.xilinx import ZynqBoard
+from bnnedge.links.axi import axi_parameters
+from bnnedge.synthesis.vivado import write_project
 from tests.synthesis.projects import ZYNQ, change, emit_mlp, project, zynq
 
 tkinter = pytest.importorskip("tkinter", reason="needs Python with Tcl (apt install python3-tk)")
@@ -37,7 +37,7 @@ def test_every_boards_project_ends_in_a_bitstream(
     assert model.printed[-1] == "bnnedge: done: output/random.bit and output/random.hwh"
 
     design = Design.load(rtl)
-    control = 0x40000000 if board.ps.value == "ps7" else 0xA0000000
+    control = 0x40000000 if board.family.ps.value == "ps7" else 0xA0000000
     assert model.assigned["ps/Data", "axi_dma_0/S_AXI_LITE/Reg"] == (control, 1 << 16)
     assert model.assigned["ps/Data", "bnnedge_0/s_axi/reg0"] == (control + (1 << 16), 1 << 16)
     memory = {space for space, segment in model.assigned if "DDR_LOW" in segment}
@@ -368,13 +368,13 @@ def test_project_is_built_again_over_an_old_one(rtl: Path, tmp_path: Path) -> No
 def test_clock_is_the_nearest_that_divides(
     board: str, wanted_mhz: float | None, clock_hz: int
 ) -> None:
-    assert plan_clock(zynq(board), wanted_mhz) == clock_hz
+    assert zynq(board).family.clock_hz(zynq(board), wanted_mhz) == clock_hz
 
 
 @pytest.mark.parametrize(("board", "wanted_mhz"), [("pynq-z1", 251), ("kv260", 9.9)])
 def test_clock_out_of_range_is_refused(board: str, wanted_mhz: float) -> None:
     with pytest.raises(SynthesisError, match=f"MHz for {board}, got {wanted_mhz:g}"):
-        plan_clock(zynq(board), wanted_mhz)
+        zynq(board).family.clock_hz(zynq(board), wanted_mhz)
 
 
 def test_every_mistake_has_its_own_message() -> None:

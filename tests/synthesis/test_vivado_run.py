@@ -11,11 +11,12 @@ from pathlib import Path
 import pytest
 
 from bnnedge import tools
+from bnnedge.boards import find_board
 from bnnedge.deployment import package
 from bnnedge.design import Design
 from bnnedge.errors import BnnEdgeError, SynthesisError, ToolFailedError
+from bnnedge.families.xilinx import ZynqBoard
 from bnnedge.hardware import RtlConfig, emit
-from bnnedge.synthesis.boards import ZynqBoard, find_board
 from bnnedge.synthesis.config import SynthesisConfig
 from bnnedge.synthesis.flow import synthesise
 from bnnedge.synthesis.vivado import (
@@ -80,7 +81,8 @@ def test_vivado_is_run_where_it_is_and_its_figures_count(rtl: Path, tmp_path: Pa
     off = SynthesisConfig(board="pynq-z2", vivado=False)
     assert synthesise(rtl, off, tmp_path / "synth").facts["estimate"] is True
     steps: list[str] = []
-    artifact = synthesise(rtl, CONFIG, tmp_path / "synth", progress=steps.append)
+    watch = lambda step, _=None: steps.append(step)  # noqa: E731
+    artifact = synthesise(rtl, CONFIG, tmp_path / "synth", progress=watch)
     warnings = [str(message).partition("\n")[0] for message in fake_vivado.HARMLESS]
     assert steps == [
         *("yosys", "vivado", "vivado: Vivado 2022.2, xc7z020clg400-1", "vivado: package IP"),

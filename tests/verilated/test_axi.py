@@ -12,9 +12,10 @@ from numpy.typing import NDArray
 
 from bnnedge import tools
 from bnnedge.design import Design
-from bnnedge.device import AXI_TOP_MODULE, SV_FOLDER, axi_parameters, axi_sources
 from bnnedge.errors import SimulationError
 from bnnedge.hardware.kernels import SV_FOLDER as KERNELS
+from bnnedge.links.axi import AXI_TOP_MODULE, AxiDevice, axi_parameters
+from bnnedge.links.base import SV_FOLDER
 from bnnedge.verilated import verilator
 from bnnedge.verilated.axi import MEMORY_BASE, AxiModel, AxiTraffic, compile_axi_model
 
@@ -329,10 +330,13 @@ def test_streams_wider_than_a_dma_are_converted() -> None:
         "CORE_OUT_WIDTH": 512,
         "ID_WORD": 7,
     }
-    names = [path.name for path in axi_sources(design)]
+    names = [path.name for path in AxiDevice.sources(design)]
     assert names == ["stream_width_converter.sv", "axi_registers.sv", "bnnedge_axi.v"]
     narrow = dataclasses.replace(design, input_width_bits=1024)
-    assert [path.name for path in axi_sources(narrow)] == ["axi_registers.sv", "bnnedge_axi.v"]
+    assert [path.name for path in AxiDevice.sources(narrow)] == [
+        "axi_registers.sv",
+        "bnnedge_axi.v",
+    ]
 
 
 def test_halted_dma_ignores_lengths(model: AxiModel) -> None:

@@ -12,8 +12,8 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from bnnedge.device import AXI_TOP_MODULE
 from bnnedge.errors import SimulationError
+from bnnedge.links.axi import AXI_TOP_MODULE
 from bnnedge.verilated.axi import AxiModel, AxiTraffic, compile_axi_model
 from tests.verilated.test_axi import (
     CONTROL,

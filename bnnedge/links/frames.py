@@ -15,6 +15,7 @@ PROTOCOL_VERSION = 1
 IDENTIFY = b"I"
 _IDENTITY = struct.Struct("<cBBIHH")
 _CRC_BYTES = 2
+FRAME_OVERHEAD_BYTES = 4  # letter, tag and CRC around an image or a result
 IDENTITY_BYTES = _IDENTITY.size + _CRC_BYTES
 
 

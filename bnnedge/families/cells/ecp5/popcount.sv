@@ -10,7 +10,7 @@
 // Cost        ECP5 LUT4 and Fmax in a 32x32 MVU, logic ROM (others: see xnor_mvu): 1895, 162 MHz.
 //             The portable form: 3155, 154 MHz. This one with b_i inverted before the leaves so
 //             that agreements are counted, and the portable form's registers: 1928, 135 MHz.
-//             Without nextpnr.release_carries it takes 4 LUT4 more per chain, of five in a PE.
+//             Without Ecp5.prepare it takes 4 LUT4 more per chain, of five in a PE.
 module popcount #(
   parameter int unsigned Width   = 16,
   parameter int unsigned SumBits = $clog2(Width + 1)

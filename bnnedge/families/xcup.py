@@ -1,0 +1,10 @@
+"""Xilinx UltraScale+, beside the processing system of a Zynq UltraScale+. See `families.xilinx`."""
+
+from bnnedge.families.xilinx import ProcessingSystem, XilinxFamily
+
+
+class Xcup(XilinxFamily):
+    """See the module."""
+
+    name = "xcup"
+    ps = ProcessingSystem.PSU

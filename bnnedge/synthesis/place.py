@@ -1,0 +1,120 @@
+"""Carrying out a plan with the open tools, from Yosys to the bitstream."""
+
+import shutil
+from collections.abc import Mapping
+from typing import Any
+
+from bnnedge import tools
+from bnnedge.cost import index_bits
+from bnnedge.errors import SynthesisError
+from bnnedge.families.base import Cells
+from bnnedge.families.placed import NETLIST_JSON, NETLIST_VERILOG
+from bnnedge.synthesis import nextpnr, yosys
+from bnnedge.synthesis.plan import SCRIPT, Plan
+from bnnedge.synthesis.run import LOG_FOLDER, Run
+
+_YOSYS_TIMEOUT_S = 3600.0
+_NEXTPNR_TIMEOUT_S = 4 * 3600.0
+_PACK_TIMEOUT_S = 600.0
+
+
+def place(plan: Plan, run: Run, *, seed: int) -> dict[str, Any]:
+    """Make the bitstream of a plan.
+
+    Args:
+        plan: see `plan_bitstream`.
+        run: its folder holds the design's own files.
+        seed: of the placer.
+
+    Returns:
+        Facts of the artifact.
+
+    Raises:
+        SynthesisError: the design is too large, not routed, or slower than its clock.
+        ToolFailedError: a tool failed.
+    """
+    family = plan.board.family
+    for source in plan.sources:
+        shutil.copyfile(source, run.work / source.name)
+    family.write_overrides(run.work)
+    for name, text in plan.texts.items():
+        (run.work / name).write_text(text, encoding="utf-8")
+    with run.step("yosys"):
+        run.keep(SCRIPT)
+        yosys.run_yosys(
+            plan.texts[SCRIPT], cwd=run.work, log=run.log("yosys"), timeout_s=_YOSYS_TIMEOUT_S
+        )
+        run.keep(NETLIST_VERILOG)
+        run.keep(f"synth_{family.name}.log", LOG_FOLDER)
+        layers = yosys.cells_by_instance(run.work / NETLIST_JSON, family)
+    with run.step(family.place_tool):
+        run.keep(family.constraints)
+        routed = nextpnr.run_nextpnr(
+            plan.board,
+            clock_mhz=plan.pll.output_mhz,
+            seed=seed,
+            cwd=run.work,
+            log=run.log("nextpnr"),
+            timeout_s=_NEXTPNR_TIMEOUT_S,
+        )
+    _require_clock(plan, routed.timing)
+    with run.step(family.pack_tool):
+        tools.run(
+            [tools.find(family.pack_tool), *family.pack_arguments(plan.bitstream)],
+            cwd=run.work,
+            log=run.log(family.pack_tool),
+            timeout_s=_PACK_TIMEOUT_S,
+        )
+        run.keep(plan.bitstream)
+    run.publish_logs()
+    plan.device.save(run.folder)
+    return _facts(plan, seed, layers, routed)
+
+
+def _require_clock(plan: Plan, timing: nextpnr.Timing) -> None:
+    if timing.reached_mhz < timing.requested_mhz:
+        raise SynthesisError(
+            f"{plan.board.name}: wanted {timing.requested_mhz:g} MHz, the routed design reaches"
+            f" {timing.reached_mhz:g} MHz",
+            remedy=f"--clock-mhz {int(timing.reached_mhz * 0.95)}, or try another --seed",
+        )
+
+
+def _facts(
+    plan: Plan, seed: int, layers: Mapping[str, Cells], routed: nextpnr.Routed
+) -> dict[str, Any]:
+    design, device, family = plan.design, plan.device, plan.board.family
+    predicted = _predicted(plan)
+    return {
+        "board": plan.board.name,
+        "family": family.name,
+        "fpga": plan.board.device,
+        "estimate": False,
+        "bitstream": plan.bitstream,
+        "seed": seed,
+        "resources": {
+            name: {
+                "used": routed.usage[kind].used,
+                "available": routed.usage[kind].available,
+                "percent": routed.usage[kind].percent,
+                **({"predicted": predicted[name]} if name in predicted else {}),
+            }
+            for name, kind in family.kinds.items()
+        },
+        "cells_by_instance": layers,
+        "timing": routed.timing,
+        "device": device,
+        "link": device.title,
+        "images_per_second": {
+            "network": round(device.clock_hz / design.interval_cycles, 1),
+            **device.images_per_second(design),
+        },
+    }
+
+
+def _predicted(plan: Plan) -> Mapping[str, int]:
+    """What network and device together were thought to take."""
+    design, family = plan.design, plan.board.family
+    window_words = 1 << index_bits(plan.window * design.input_beats)
+    around = family.predict_around(window_words, design.input_width_bits)
+    return {name: count + around[name] for name, count in family.predict(design).items()}
