@@ -77,6 +77,7 @@ def test_wrong_shapes_and_labels_are_refused(tmp_path: Path) -> None:
         load_dataset(DatasetName.MNIST, tmp_path)
 
 
+@pytest.mark.smoke
 def test_digits_are_split_the_same_way_every_time_and_by_class() -> None:
     dataset = load_dataset(DatasetName.DIGITS)
     assert len(dataset.train) + len(dataset.test) == 1797

@@ -13,6 +13,7 @@ def test_popcount_reaches_both_ends() -> None:
     assert mvu.run(np.concatenate([row, 1 - row])).tolist() == [[5], [-5]]
 
 
+@pytest.mark.smoke
 def test_run_equals_a_loop_over_synapses() -> None:
     rng = np.random.default_rng(1)
     weights, bits = rng.integers(0, 2, (6, 13)), rng.integers(0, 2, (20, 13), dtype=np.uint8)

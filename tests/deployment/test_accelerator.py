@@ -60,6 +60,7 @@ def test_results_from_integers_are_the_dataflows(kind: str, request: pytest.Fixt
     assert (accelerator.logits(batch) == dataflow.logits(batch)).all()
 
 
+@pytest.mark.smoke
 def test_classes_from_hardware_are_the_dataflows(classes_package: Path) -> None:
     dataflow = Dataflow.load(classes_package / "dataflow")
     batch = random_inputs(dataflow, 50)

@@ -161,6 +161,7 @@ def test_cnv(instructions: Instructions) -> None:
     assert np.array_equal(Emulator(dataflow, instructions=instructions)(x), dataflow.run(x))
 
 
+@pytest.mark.smoke
 @pytest.mark.parametrize("threads", [1, 2, 3, None])
 def test_batches_of_any_size_on_any_threads(
     threads: int | None, monkeypatch: pytest.MonkeyPatch

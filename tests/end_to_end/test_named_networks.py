@@ -50,7 +50,7 @@ def hostile_checkpoint(topology: Topology, folder: Path) -> Path:
 @pytest.mark.parametrize(
     ("topology", "targets_fps"),
     [
-        pytest.param(Topology.TFC, (20_000, 800_000), id="tfc"),
+        pytest.param(Topology.TFC, (20_000, 800_000), id="tfc", marks=pytest.mark.smoke),
         pytest.param(Topology.SFC, (20_000, 400_000), id="sfc", marks=pytest.mark.slow),
         pytest.param(Topology.LFC, (5_000, 40_000), id="lfc", marks=pytest.mark.slow),
     ],

@@ -55,6 +55,7 @@ def _changed(
     return copy
 
 
+@pytest.mark.smoke
 def test_export_writes_the_model_and_what_pytorch_says(
     tmp_path: Path, checkpoint: Path, model: Network
 ) -> None:

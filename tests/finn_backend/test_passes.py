@@ -81,6 +81,7 @@ def layer(scale: float = 2.0, bias: float = -1.0, out: str = "BIPOLAR") -> Model
     )
 
 
+@pytest.mark.smoke
 def test_a_product_and_its_thresholds_become_one_node() -> None:
     model = layer()
     x = bits(1, 1, 9)

@@ -114,6 +114,7 @@ def test_many_networks_in_many_foldings_equal_interpreter(
     check_folded(*network, cache)
 
 
+@pytest.mark.smoke
 def test_emitted_folder_is_the_golden_one(tmp_path: Path, request: pytest.FixtureRequest) -> None:
     out = tmp_path / "rtl"
     source = saved(random_mlp((12, 6, 4), classes=True), tmp_path / "dataflow")

@@ -63,6 +63,7 @@ def test_a_network_of_every_kind_of_node_equals_its_dataflow(
 
 
 @needs_ap_types
+@pytest.mark.smoke
 def test_words_may_be_wider_than_ap_int_allows_at_first(tmp_path: Path) -> None:
     dataflow = with_class_scales(random_mlp((1100, 4, 5)), k=3)
     (tmp_path / "dataflow").mkdir()

@@ -51,6 +51,7 @@ def test_any_batchnorm_is_lowered_exactly(sizes: list[int], seed: int, tmp_path:
     assert lowered.facts["lifted"] == []
 
 
+@pytest.mark.smoke
 @pytest.mark.parametrize("weight_scale", [np.float32([0.25]), None])
 @pytest.mark.parametrize("activation_scale", [0.5, 0.3])
 def test_scales_per_tensor_and_channel(

@@ -132,6 +132,7 @@ def test_stages_and_stem_are_what_the_recipe_says() -> None:
         _build("resnet", (1, 3, 9), stem=LayerConfig(conv=8, kernel=4))
 
 
+@pytest.mark.smoke
 @pytest.mark.parametrize(("bits", "wanted"), [(None, 4), (2, 2), (8, 8)])
 def test_between_residual_blocks_flow_integers_of_so_many_bits(
     bits: int | None, wanted: int

@@ -95,6 +95,7 @@ def _assert_same(layer: torch.nn.Module, reference: torch.nn.Module, x: torch.Te
         assert torch.equal(ours, theirs)
 
 
+@pytest.mark.smoke
 def test_sign_equals_brevitas_bit_for_bit_in_value_and_gradient() -> None:
     reference = QuantIdentity(act_quant=BipolarActivation, return_quant_tensor=False)
     generator = torch.Generator().manual_seed(4)

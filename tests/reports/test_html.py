@@ -33,6 +33,7 @@ def _one_failed(data: ReportData, mismatch: Mismatch) -> ReportData:
     return dataclasses.replace(data, checks=(*data.checks[:3], broken, *data.checks[4:]))
 
 
+@pytest.mark.smoke
 def test_page_is_well_formed_with_unique_ids(full_report: ReportData) -> None:
     root = ElementTree.fromstring(render(full_report))
     ids = [element.attrib["id"] for element in root.iter() if "id" in element.attrib]

@@ -53,6 +53,7 @@ def flip(path: Path, line: int) -> None:
     path.write_text("\n".join(words))
 
 
+@pytest.mark.smoke
 def test_generated_images_are_equal_with_and_without_stalls(rtl: Path, cache: Path) -> None:
     config = SimulationConfig(images=60, stalls=(0.0, 0.4))
     seen: list[tuple[str, float]] = []

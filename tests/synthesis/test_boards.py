@@ -34,6 +34,7 @@ def test_ecp5_board_names_existing_sources_and_its_clock_pin(name: str) -> None:
     assert board.device == f"LFE5U-{name[-3:].upper()}"
 
 
+@pytest.mark.smoke
 def test_ulx3s_pins_are_the_boards_own() -> None:
     """As in github.com/emard/ulx3s, doc/constraints/ulx3s_v20.lpf."""
     board = find_board("ulx3s-85f")

@@ -105,6 +105,7 @@ def test_encoded_values_survive_their_compact_storage(by: float) -> None:
     assert torch.equal(x, examples.images.float() + by)
 
 
+@pytest.mark.smoke
 def test_a_student_learns_from_its_teacher_alone() -> None:
     """The labels are all 0; what they should be is known to the teacher only."""
     examples = toy_examples(512)

@@ -43,6 +43,7 @@ def test_every_beat_of_any_width_arrives_in_order(
     assert (got.outputs == sent).all()
 
 
+@pytest.mark.smoke
 def test_without_stalls_one_beat_passes_per_cycle(cache: Path) -> None:
     got = passthrough(13, cache).run(beats(100, 13), 100)
     assert got.in_cycles.tolist() == list(range(100))
