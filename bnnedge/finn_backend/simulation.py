@@ -1,51 +1,27 @@
-"""A compiled design between any number of AXI4-Streams, driven in C++ behind ctypes."""
+"""A compiled design between its AXI4-Streams, as FINN's rtlsim drives it: again and again."""
 
-import ctypes
-import enum
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
 
 from bnnedge.errors import SimulationError
 from bnnedge.verilated import verilator
+from bnnedge.verilated.session import Drive, End, Outcome, Session, Status
+from bnnedge.verilated.stalls import NO_STALLS, Stalls
 
-_SLICE_S = 0.1  # how long Ctrl-C may have to wait
-
-
-class _Status(enum.IntEnum):
-    """`Status` of harness/axis.cpp."""
-
-    RUNNING = 0
-    FINISHED = 1
-    VALID_DROPPED = 2
-    DATA_CHANGED = 3
-    STUCK = 4
-    EXTRA_BEAT = 5
-    DESIGN_FAILED = 6
+_RESET_CYCLES = 16  # as many as FINN's own harness
 
 
-class _Beats(ctypes.Structure):
-    """`Beats` of harness/axis.cpp, field by field."""
-
-    _fields_ = (("data", ctypes.c_void_p), ("count", ctypes.c_int64), ("done", ctypes.c_int64))
-
-
-@dataclass(frozen=True, kw_only=True)
-class _Port:
-    name: str
-    width_bytes: int
-
-
-class Simulation:
+class Simulation(verilator.Closeable):
     """A design between its streams. It starts reset; `close` frees it.
 
     Args:
         library: what `compile_sim_obj` made.
         data: folder of its memory files.
         trace: FST file to write; only if compiled with `debug`.
-        stall_in: probability that a new input beat is withheld for a cycle.
-        stall_out: probability that an output is not ready in a cycle.
+        stalls: how its streams are held up.
         seed: of the stalls and of the registers' values before reset.
     """
 
@@ -55,46 +31,21 @@ class Simulation:
         *,
         data: Path,
         trace: Path | None = None,
-        stall_in: float = 0.0,
-        stall_out: float = 0.0,
+        stalls: Stalls = NO_STALLS,
         seed: int = 0,
     ) -> None:
-        handle, integer, real = ctypes.c_void_p, ctypes.c_int64, ctypes.c_double
-        signatures: verilator.Signatures = {
-            "axis_create": (
-                [ctypes.c_char_p, ctypes.c_char_p, ctypes.c_uint64, real, real],
-                handle,
-            ),
-            "axis_destroy": ([handle], None),
-            "axis_reset": ([handle], None),
-            "axis_count": ([handle, ctypes.c_int32], integer),
-            "axis_name": ([handle, ctypes.c_int32, integer], ctypes.c_char_p),
-            "axis_bytes": ([handle, ctypes.c_int32, integer], integer),
-            "axis_begin": ([handle, handle, handle, integer], None),
-            "axis_listen": ([handle, handle, handle], None),
-            "axis_run": ([handle, real], ctypes.c_int32),
-            "axis_cycles": ([handle], integer),
-            "axis_culprit": ([handle], integer),
-            "axis_messages": ([], ctypes.c_char_p),
-        }
-        self._library = verilator.load_library(library, signatures)
-        self._handle: int | None = self._library.axis_create(
-            str(data).encode(), str(trace).encode() if trace else None, seed, stall_in, stall_out
+        self._session = Session(
+            library, data=data, trace=trace, seed=seed, reset_cycles=_RESET_CYCLES
         )
-        # Stalls are no sign of being stuck.
-        self._patience = 1 / ((1 - stall_in) * (1 - stall_out))
-        self._inputs = self._ports(outputs=False)
-        self._outputs = self._ports(outputs=True)
+        self._stalls = stalls
 
     def close(self) -> None:
         """Free the model."""
-        if self._handle is not None:
-            self._library.axis_destroy(self._handle)
-            self._handle = None
+        self._session.close()
 
     def reset(self) -> None:
         """Hold the reset for 16 cycles."""
-        self._library.axis_reset(self._handle)
+        self._session.reset()
 
     def run(
         self,
@@ -108,30 +59,16 @@ class Simulation:
         Returns:
             Clock cycles until the last handshake, and the beats of every output.
         """
-        for named, ports in ((inputs, self._inputs), (expected, self._outputs)):
-            names = [port.name for port in ports]
+        for named, ends in ((inputs, self._session.inputs), (expected, self._session.outputs)):
+            names = [end.name for end in ends]
             if not set(named) <= set(names):
                 raise SimulationError(f"wanted streams of {names}, got {list(named)}")
-        # FINN's Thresholding has an input that only loops use.
-        sent = [
-            _buffer(beat.to_bytes(port.width_bytes, "little") for beat in inputs.get(port.name, ()))
-            for port in self._inputs
-        ]
-        received = [
-            _buffer([bytes(expected.get(port.name, 0) * port.width_bytes)])
-            for port in self._outputs
-        ]
-        ins = _beats(sent, self._inputs)
-        outs = _beats(received, self._outputs)
-        watchdog = int(watchdog_cycles * self._patience)
-        self._library.axis_begin(self._handle, ins, outs, watchdog)
-        self._finish(ins, outs, watchdog)
-        return self._library.axis_cycles(self._handle), {
-            port.name: [
-                int.from_bytes(data[start : start + port.width_bytes], "little")
-                for start in range(0, len(data), port.width_bytes)
-            ]
-            for port, data in zip(self._outputs, map(bytes, received), strict=True)
+        drive = Drive(stalls=self._stalls, watchdog_cycles=watchdog_cycles, more=False)
+        outcome = self._run(inputs, expected, drive)
+        last = max((int(side.cycles[-1]) for side in outcome.sides if side.done), default=-1)
+        return last + 1, {
+            side.name: [int.from_bytes(beat.tobytes(), "little") for beat in side.beats]
+            for side in outcome.outputs
         }
 
     def expect_silence(self) -> None:
@@ -142,57 +79,42 @@ class Simulation:
         Raises:
             SimulationError: there is one.
         """
-        ins = _beats([_buffer(()) for _ in self._inputs], self._inputs)
-        outs = _beats([_buffer(()) for _ in self._outputs], self._outputs)
-        self._library.axis_listen(self._handle, ins, outs)
-        self._finish(ins, outs, 0)
+        self._run({}, {}, Drive(stalls=self._stalls))
 
-    def _finish(self, ins: Any, outs: Any, watchdog: int) -> None:
-        status = _Status.RUNNING
-        while status is _Status.RUNNING:
-            status = _Status(self._library.axis_run(self._handle, _SLICE_S))
-        if status is not _Status.FINISHED:
-            remedy = "give joins behind a fork deeper FIFOs" if status is _Status.STUCK else None
-            raise SimulationError(self._complaint(status, ins, outs, watchdog), remedy=remedy)
-
-    def _ports(self, *, outputs: bool) -> tuple[_Port, ...]:
-        return tuple(
-            _Port(
-                name=self._library.axis_name(self._handle, outputs, index).decode(),
-                width_bytes=self._library.axis_bytes(self._handle, outputs, index),
-            )
-            for index in range(self._library.axis_count(self._handle, outputs))
+    def _run(
+        self, inputs: Mapping[str, Sequence[int]], expected: Mapping[str, int], drive: Drive
+    ) -> Outcome:
+        # FINN's Thresholding has an input that only loops use.
+        outcome = self._session.run(
+            [_beats(inputs.get(end.name, ()), end) for end in self._session.inputs],
+            [expected.get(end.name, 0) for end in self._session.outputs],
+            drive,
         )
-
-    def _complaint(self, status: _Status, ins: Any, outs: Any, watchdog: int) -> str:
-        done = "; ".join(
-            f"{port.name}: {beats.done} of {beats.count} beats"
-            for port, beats in zip((*self._inputs, *self._outputs), (*ins, *outs), strict=True)
-        )
-        culprit = self._outputs[self._library.axis_culprit(self._handle)].name
-        match status:
-            case _Status.VALID_DROPPED:
-                return f"{culprit}: valid fell before a beat was taken ({done})"
-            case _Status.DATA_CHANGED:
-                return f"{culprit}: data changed before a beat was taken ({done})"
-            case _Status.EXTRA_BEAT:
-                return f"{culprit}: a beat too many ({done})"
-            case _Status.STUCK:
-                return f"stuck for {watchdog} cycles ({done})"
-            case _:
-                text = self._library.axis_messages().decode(errors="replace")
-                return f"{verilator.stop_reason(text)} ({done})"
+        if outcome.status is not Status.FINISHED:
+            stuck = outcome.status is Status.STUCK
+            remedy = "give joins behind a fork deeper FIFOs" if stuck else None
+            raise SimulationError(_complaint(outcome), remedy=remedy)
+        return outcome
 
 
-def _buffer(parts: Iterable[bytes]) -> "ctypes.Array[ctypes.c_uint8]":
-    data = b"".join(parts)
-    return (ctypes.c_uint8 * len(data)).from_buffer_copy(data)
-
-
-def _beats(data: Sequence[Any], ports: Sequence[_Port]) -> Any:
-    return (_Beats * len(ports))(
-        *(
-            _Beats(ctypes.cast(part, ctypes.c_void_p), len(part) // port.width_bytes, 0)
-            for part, port in zip(data, ports, strict=True)
-        )
+def _complaint(outcome: Outcome) -> str:
+    done = "; ".join(
+        f"{side.name}: {side.done} of {len(side.beats)} beats" for side in outcome.sides
     )
+    culprit = outcome.outputs[outcome.culprit].name
+    match outcome.status:
+        case Status.VALID_DROPPED:
+            return f"{culprit}: valid fell before a beat was taken ({done})"
+        case Status.DATA_CHANGED:
+            return f"{culprit}: data changed before a beat was taken ({done})"
+        case Status.EXTRA_BEAT:
+            return f"{culprit}: a beat too many ({done})"
+        case Status.STUCK:
+            return f"stuck for {outcome.idle_cycles} cycles ({done})"
+        case _:
+            return f"{verilator.stop_reason(outcome.messages)} ({done})"
+
+
+def _beats(values: Sequence[int], end: End) -> NDArray[np.uint8]:
+    data = b"".join(value.to_bytes(end.beat_bytes, "little") for value in values)
+    return np.frombuffer(data, np.uint8).reshape(len(values), end.beat_bytes)

@@ -105,8 +105,8 @@ class _Design:
         texts = [Path(file).read_text(encoding="utf-8") for file in files]
         there = ports_of(top, texts, clock=CLOCK, reset=RESET)
         used = {port for port, _ in streams["s_axis"]}
-        idle = [axis for axis in there.inputs if axis.name not in used]
-        tied = [*there.others, *(port for axis in idle for port in (axis.valid, axis.data))]
+        idle = [stream.signals for stream in there.inputs if stream.name not in used]
+        tied = [*there.tied, *(port for idler in idle for port in (idler.valid, idler.data))]
         self._body += instance(top, node.name, connections | dict.fromkeys(tied, "0"))
 
     def _signal(self, tensor: str, bits: int) -> str:

@@ -6,41 +6,11 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from bnnedge.errors import SimulationError
+from bnnedge.verilated.ports import StreamPort, StreamPorts
+from bnnedge.verilog import Stream
 
 
-@dataclass(frozen=True, kw_only=True)
-class Axis:
-    """An AXI4-Stream of a module.
-
-    Attributes:
-        name: what its signals' names begin with.
-        valid: name of its valid.
-        ready: name of its ready.
-        data: name of its data.
-    """
-
-    name: str
-    valid: str
-    ready: str
-    data: str
-
-
-@dataclass(frozen=True, kw_only=True)
-class Ports:
-    """The ports of a module.
-
-    Attributes:
-        inputs: streams that it takes.
-        outputs: streams that it gives.
-        others: its other inputs, without clock and reset.
-    """
-
-    inputs: tuple[Axis, ...]
-    outputs: tuple[Axis, ...]
-    others: tuple[str, ...]
-
-
-def ports_of(top: str, texts: Sequence[str], *, clock: str, reset: str) -> Ports:
+def ports_of(top: str, texts: Sequence[str], *, clock: str, reset: str) -> StreamPorts:
     """The ports of module `top`, which one of `texts` defines with its ports in its header.
 
     Raises:
@@ -54,13 +24,18 @@ def ports_of(top: str, texts: Sequence[str], *, clock: str, reset: str) -> Ports
     taken = _streams(directions, "input")
     given = _streams(directions, "output")
     driven = {clock, reset}
-    for axis in taken:
-        driven |= {axis.valid, axis.data}
-    driven |= {axis.ready for axis in given}
+    for stream in taken:
+        driven |= {stream.signals.valid, stream.signals.data}
+    driven |= {stream.signals.ready for stream in given}
     if not given:
         raise SimulationError(f"{top}: wanted an AXI4-Stream to receive, got {directions}")
-    others = tuple(name for name in directions if name in inputs - driven)
-    return Ports(inputs=taken, outputs=given, others=others)
+    return StreamPorts(
+        inputs=taken,
+        outputs=given,
+        clock=clock,
+        reset=reset,
+        tied=tuple(name for name in directions if name in inputs - driven),
+    )
 
 
 def _directions(top: str, texts: Sequence[str]) -> Mapping[str, str]:
@@ -83,17 +58,15 @@ def _directions(top: str, texts: Sequence[str]) -> Mapping[str, str]:
     return directions
 
 
-def _streams(directions: Mapping[str, str], direction: str) -> tuple[Axis, ...]:
+def _streams(directions: Mapping[str, str], direction: str) -> tuple[StreamPort, ...]:
     streams = []
     for valid in directions:
         name, _, suffix = valid.rpartition("_")
         if directions[valid] != direction or suffix.lower() != "tvalid":
             continue
-        ready, data = (
-            f"{name}_{word.upper() if suffix.isupper() else word}" for word in ("tready", "tdata")
-        )
-        if ready in directions and data in directions:
-            streams.append(Axis(name=name, valid=valid, ready=ready, data=data))
+        signals = Stream.axis(name, upper=suffix.isupper())
+        if signals.ready in directions and signals.data in directions:
+            streams.append(StreamPort(name=name, signals=signals))
     return tuple(streams)
 
 

@@ -19,12 +19,12 @@ from qonnx.core.modelwrapper import ModelWrapper
 
 from bnnedge.errors import SimulationError
 from bnnedge.finn_backend.simulation import Simulation
-from bnnedge.finn_backend.verilog import Axis, localise, ports_of
-from bnnedge.verilated import verilator
+from bnnedge.finn_backend.verilog import localise, ports_of
+from bnnedge.verilated.stalls import NO_STALLS, Stalls
+from bnnedge.verilated.stream import StreamModel
 
 CLOCK, RESET = "ap_clk", "ap_rst_n"
 
-_HARNESS = Path(__file__).parent / "harness" / "axis.cpp"
 _MEMORIES = "memories"
 
 
@@ -48,7 +48,7 @@ def use_verilator(
         "SimEngine": Simulation,
         "compile_sim_obj": functools.partial(compile_sim_obj, cache=cache),
         "load_sim_obj": functools.partial(
-            load_sim_obj, stall_in=stall_in, stall_out=stall_out, seed=seed
+            load_sim_obj, stalls=Stalls.at_ends(stall_in, stall_out), seed=seed
         ),
         "reset_rtlsim": reset_rtlsim,
         "rtlsim_multi_io": rtlsim_multi_io,
@@ -91,38 +91,18 @@ def compile_sim_obj(
     out = Path(sim_out_dir)
     sources = out / "sources"
     sources.mkdir(exist_ok=True)
-    folders: tuple[Path, ...] = ()
-    texts: dict[Path, str] = {}
-    for path in _in_order(source_list):
-        try:
-            text = path.read_text(encoding="utf-8")
-        except OSError as error:
-            raise SimulationError(f"{path}: {error.strerror}") from error
-        localised = localise(_for_verilator(path, text), path.parent, folders)
-        folders = localised.folders
-        target = sources / path.name
-        if texts.get(target, localised.text) != localised.text:
-            raise SimulationError(f"{top_module_name}: two different files are called {path.name}")
-        texts[target] = localised.text
+    texts, folders = _localised(top_module_name, source_list, sources)
     for target, text in texts.items():
         target.write_text(text, encoding="utf-8")
-    ports = ports_of(top_module_name, list(texts.values()), clock=CLOCK, reset=RESET)
-    library = verilator.compile_library(
-        sources=[path for path in texts if path.suffix not in (".vh", ".svh")],
+    headers = [path for path in texts if path.suffix in (".vh", ".svh")]
+    library = StreamModel(
+        sources=[path for path in texts if path not in headers],
         top=top_module_name,
-        harness=_HARNESS,
+        ports=ports_of(top_module_name, list(texts.values()), clock=CLOCK, reset=RESET),
         defines={"FINN_SIMULATION": "1"} if behav else {},
-        harness_defines={
-            "BNNEDGE_CLOCK": CLOCK,
-            "BNNEDGE_RESET": RESET,
-            "BNNEDGE_INPUTS": _macro(ports.inputs),
-            "BNNEDGE_OUTPUTS": _macro(ports.outputs),
-            "BNNEDGE_TIED": " ".join(f"TIED({name})" for name in ports.others),
-        },
-        include_dirs=[sources] if any(path.suffix in (".vh", ".svh") for path in texts) else [],
-        trace=debug,
+        include_dirs=[sources] if headers else [],
         cache=cache,
-    )
+    ).compile(trace=debug)
     memories = out / _MEMORIES
     memories.mkdir(exist_ok=True)
     for index, folder in enumerate(folders):
@@ -133,13 +113,32 @@ def compile_sim_obj(
     return out, model
 
 
+def _localised(
+    top: str, source_list: Sequence[str | Path], target: Path
+) -> tuple[dict[Path, str], tuple[Path, ...]]:
+    """Texts of the sources by where they go in the folder `target`; folders of memory files."""
+    folders: tuple[Path, ...] = ()
+    texts: dict[Path, str] = {}
+    for path in _in_order(source_list):
+        try:
+            text = path.read_text(encoding="utf-8")
+        except OSError as error:
+            raise SimulationError(f"{path}: {error.strerror}") from error
+        localised = localise(_for_verilator(path, text), path.parent, folders)
+        folders = localised.folders
+        place = target / path.name
+        if texts.get(place, localised.text) != localised.text:
+            raise SimulationError(f"{top}: two different files are called {path.name}")
+        texts[place] = localised.text
+    return texts, folders
+
+
 def load_sim_obj(
     sim_out_dir: str | Path,
     out_so_relative_path: str | Path,
     tracefile: str | None = None,
     *,
-    stall_in: float = 0.0,
-    stall_out: float = 0.0,
+    stalls: Stalls = NO_STALLS,
     seed: int = 0,
 ) -> Simulation:
     """Load and reset what `compile_sim_obj` made; `tracefile` only if compiled with `debug`."""
@@ -148,8 +147,7 @@ def load_sim_obj(
         folder / out_so_relative_path,
         data=folder / _MEMORIES,
         trace=Path(tracefile).with_suffix(".fst").absolute() if tracefile else None,
-        stall_in=stall_in,
-        stall_out=stall_out,
+        stalls=stalls,
         seed=seed,
     )
 
@@ -229,10 +227,6 @@ def rtlsim(model: ModelWrapper, x: NDArray[Any]) -> NDArray[np.float32]:
     context = {model.graph.input[0].name: x.astype(np.float32)}
     rtlsim_exec(model, context, post_hook=Simulation.expect_silence)
     return context[model.graph.output[0].name].astype(np.float32)
-
-
-def _macro(streams: Sequence[Axis]) -> str:
-    return " ".join(f"AXIS({s.name}, {s.valid}, {s.ready}, {s.data})" for s in streams)
 
 
 def _in_order(sources: Sequence[str | Path]) -> list[Path]:

@@ -10,15 +10,11 @@ from numpy.typing import NDArray
 
 from bnnedge.design import TOP_MODULE, Design
 from bnnedge.errors import SimulationError
-from bnnedge.simulation.deadlock import describe, find_deadlock
+from bnnedge.simulation.deadlock import Wait, describe, find_deadlock
+from bnnedge.verilated.ports import StreamPorts
+from bnnedge.verilated.session import Drive, Pace
 from bnnedge.verilated.stalls import NO_STALLS, Stalls
-from bnnedge.verilated.stream import (
-    Pace,
-    StreamModel,
-    StreamPorts,
-    StreamResult,
-    StuckError,
-)
+from bnnedge.verilated.stream import StreamModel, StreamResult, StuckError
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -112,48 +108,56 @@ class Core:
             ToolMissingError, ToolFailedError: it could not be compiled.
         """
         design = self.design
-        images = len(encoded)
-        if images < 1 or encoded.size != images * design.input_elements:
-            raise SimulationError(
-                f"{design.name}: wanted inputs (N, {design.input_elements}), N >= 1,"
-                f" got {encoded.shape}"
-            )
+        images, beats = len(encoded), design.output_beats
+        self._check_inputs(encoded)
         pace = None
         if interval_cycles is not None:
             pace = Pace(image_beats=design.input_beats, interval_cycles=interval_cycles)
-        packed = design.pack(encoded)
-        beats = design.output_beats
+        drive = Drive(
+            stalls=stalls,
+            image_cycles=design.interval_cycles,
+            watchdog_cycles=self._watchdog_cycles,
+            pace=pace,
+        )
         try:
             stream = self.model.run(
-                packed.reshape(images * design.input_beats, -1),
-                images * beats,
-                stalls=stalls,
-                image_cycles=design.interval_cycles,
+                [design.pack(encoded).reshape(images * design.input_beats, -1)],
+                [images * beats],
+                drive,
                 seed=seed,
-                watchdog_cycles=self._watchdog_cycles,
-                pace=pace,
                 fifos=fifos,
                 trace=trace,
                 tap=tap,
-                progress=(lambda done: progress(done // beats, images)) if progress else None,
+                progress=(lambda done: progress(done[0] // beats, images)) if progress else None,
             )
         except StuckError as stuck:
             circle = find_deadlock(design, stuck.streams)
-            if not circle:
-                raise
-            remedy = "size them: `bnnedge fifos`, then `bnnedge rtl --fifo-depths`"
-            raise StuckError(
-                f"{design.name}: deadlock: {describe(circle)}",
-                stuck.streams,
-                remedy=remedy if any(wait.on_full_fifo for wait in circle) else None,
-            ) from stuck
+            if circle:
+                raise self._deadlock(circle, stuck) from stuck
+            raise
         self._check_frames(stream, images)
-        ends = stream.out_cycles[beats - 1 :: beats]
+        (sent,), (received,) = stream.sent, stream.received
+        ends = received.cycles[beats - 1 :: beats]
         return CoreRun(
-            values=design.unpack(stream.outputs.reshape(images, -1)),
-            latency_cycles=int(ends[0] - stream.in_cycles[0]) + 1,
+            values=design.unpack(received.beats.reshape(images, -1)),
+            latency_cycles=int(ends[0] - sent.cycles[0]) + 1,
             interval_cycles=float(ends[-1] - ends[0]) / (images - 1) if images > 1 else None,
             stream=stream,
+        )
+
+    def _check_inputs(self, encoded: NDArray[Any]) -> None:
+        elements = self.design.input_elements
+        if len(encoded) < 1 or encoded.size != len(encoded) * elements:
+            raise SimulationError(
+                f"{self.design.name}: wanted inputs (N, {elements}), N >= 1, got {encoded.shape}"
+            )
+
+    def _deadlock(self, circle: Sequence[Wait], stuck: StuckError) -> StuckError:
+        remedy = "size them: `bnnedge fifos`, then `bnnedge rtl --fifo-depths`"
+        return StuckError(
+            f"{self.design.name}: deadlock: {describe(circle)}",
+            stuck.streams,
+            remedy=remedy if any(wait.on_full_fifo for wait in circle) else None,
         )
 
     @property
@@ -169,7 +173,7 @@ class Core:
                 f"{name}: wanted id word {self.design.id_word:#010x}, got {stream.identity:#010x}",
                 remedy="run bnnedge rtl again",
             )
-        last = stream.last.reshape(images, -1)
+        last = stream.received[0].last.reshape(images, -1)
         wanted = np.arange(last.shape[1]) == last.shape[1] - 1
         wrong = np.argwhere(last != wanted)
         if len(wrong):

@@ -54,6 +54,9 @@ class _Setup(ctypes.Structure):
     )
 
 
+_LAYOUTS = verilator.Layouts(function="axi_layout", structures=(_Setup,))
+
+
 def compile_axi_model(
     *,
     sources: Sequence[Path],
@@ -119,7 +122,7 @@ class AxiModel(verilator.Closeable):
             "axi_failed": ([], ctypes.c_int),
             "axi_messages": ([], ctypes.c_char_p),
         }
-        self._library = verilator.load_library(library, signatures)
+        self._library = verilator.load_library(library, signatures, _LAYOUTS)
         setup = _Setup(
             memory_base=MEMORY_BASE,
             memory_bytes=_MEMORY_BYTES,

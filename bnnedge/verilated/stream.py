@@ -1,77 +1,24 @@
-"""Simulating a module with one input and one output stream, without Python in the clock loop."""
+"""Simulating a module between its streams: compiled, run once, and what was seen as a result."""
 
 import contextlib
-import ctypes
-import enum
-import os
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from bnnedge.errors import SimulationError
 from bnnedge.filekinds import FST, file_kind
 from bnnedge.verilated import verilator
-from bnnedge.verilated.stalls import NO_STALLS, Hold, Stalls
+from bnnedge.verilated.ports import StreamPort, StreamPorts
+from bnnedge.verilated.session import Bytes, Drive, Outcome, Session, Side, Status, Watch
+from bnnedge.verilated.stalls import NO_STALLS, Stalls
 
-Bytes = NDArray[np.uint8]
-
-_CHUNK_S = 0.1  # how long Ctrl-C may have to wait
 _NAMED_STREAMS = 8  # in a message
 _HARNESS = verilator.HARNESS_FOLDER / "stream.cpp"
 _GATES = verilator.HARNESS_FOLDER / "gates.v"
 _TAPS = verilator.HARNESS_FOLDER / "taps.v"
-
-
-@dataclass(frozen=True, kw_only=True)
-class StreamPorts:
-    """Widths and names of the ports that the harness drives; `None` where there is no such port.
-
-    The defaults are the names of bnnedge's kernels.
-    """
-
-    in_bits: int
-    out_bits: int
-    clock: str = "clk_i"
-    reset: str = "rst_ni"
-    in_valid: str = "in_valid_i"
-    in_ready: str = "in_ready_o"
-    in_data: str = "in_data_i"
-    out_valid: str = "out_valid_o"
-    out_ready: str = "out_ready_i"
-    out_data: str = "out_data_o"
-    out_last: str | None = None
-    identity: str | None = None
-
-    @classmethod
-    def axi(cls, *, in_bits: int, out_bits: int) -> "StreamPorts":
-        """The AXI4-Stream ports of `bnnedge_core`."""
-        return cls(
-            in_bits=in_bits,
-            out_bits=out_bits,
-            in_valid="s_axis_tvalid",
-            in_ready="s_axis_tready",
-            in_data="s_axis_tdata",
-            out_valid="m_axis_tvalid",
-            out_ready="m_axis_tready",
-            out_data="m_axis_tdata",
-            out_last="m_axis_tlast",
-            identity="id_o",
-        )
-
-    @property
-    def in_bytes(self) -> int:
-        """Bytes of one input beat."""
-        return -(-self.in_bits // 8)
-
-    @property
-    def out_bytes(self) -> int:
-        """Bytes of one output beat."""
-        return -(-self.out_bits // 8)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -124,30 +71,15 @@ class StuckError(SimulationError):
         self.streams = streams
 
 
-@dataclass(frozen=True, kw_only=True)
-class Pace:
-    """Input at a given rate.
-
-    Attributes:
-        image_beats: input beats of an image.
-        interval_cycles: clock cycles from the first beat of an image to that of the next one, at
-            least; an image's beats are spread evenly over them, as far as they are taken in time.
-    """
-
-    image_beats: int
-    interval_cycles: int
-
-
 @dataclass(frozen=True, kw_only=True, eq=False)
 class StreamResult:
     """What came out of a run.
 
     Attributes:
-        outputs: uint8 (beats, out_bytes), little-endian within a beat.
-        last: bool (beats,), false without a `last` port.
-        out_cycles: int64 (beats,), cycle of each output handshake; 0 is the first after reset.
-        in_cycles: int64 (input beats,), cycle of each input handshake.
-        cycles: simulated cycles, with those after the last beat that looked for surplus beats.
+        sent: what passed on every input.
+        received: what passed on every output.
+        cycles: simulated cycles, with those after the last beat that looked for surplus beats;
+            0 is the first after reset.
         wall_s: seconds that the simulation took, without compilation.
         identity: value of the identity port.
         activity: of every internal stream; empty where the design does not show them.
@@ -156,76 +88,14 @@ class StreamResult:
         taps: with `tap`, bytes (beats, word) that passed on every internal stream, by its name.
     """
 
-    outputs: Bytes
-    last: NDArray[np.bool_]
-    out_cycles: NDArray[np.int64]
-    in_cycles: NDArray[np.int64]
+    sent: tuple[Side, ...]
+    received: tuple[Side, ...]
     cycles: int
     wall_s: float
     identity: int | None
     activity: tuple[StreamActivity, ...]
     high_water: tuple[int, ...]
     taps: Mapping[str, Bytes]
-
-
-class _Status(enum.IntEnum):
-    """`Status` of harness/stream.cpp."""
-
-    RUNNING = 0
-    FINISHED = 1
-    VALID_DROPPED = 2
-    DATA_CHANGED = 3
-    LAST_CHANGED = 4
-    STUCK = 5
-    EXTRA_BEAT = 6
-    DESIGN_FAILED = 7
-
-
-class _Hold(ctypes.Structure):
-    """`Hold` of harness/stream.cpp, field by field."""
-
-    _fields_ = (("begin", ctypes.c_uint32), ("continue_", ctypes.c_uint32))
-
-
-class _Job(ctypes.Structure):
-    """`Job` of harness/stream.cpp, field by field."""
-
-    _fields_ = (
-        ("inputs", ctypes.c_void_p),
-        ("in_cycles", ctypes.c_void_p),
-        ("in_beats", ctypes.c_int64),
-        ("outputs", ctypes.c_void_p),
-        ("last", ctypes.c_void_p),
-        ("out_cycles", ctypes.c_void_p),
-        ("out_beats", ctypes.c_int64),
-        ("watchdog_cycles", ctypes.c_int64),
-        ("seed", ctypes.c_uint64),
-        ("hold_in", _Hold),
-        ("hold_out", _Hold),
-        ("hold_inner", _Hold),
-        ("enough", ctypes.c_double),
-        ("image_beats", ctypes.c_int64),
-        ("interval_cycles", ctypes.c_int64),
-        ("streams", ctypes.c_int64),
-        ("fifos", ctypes.c_int64),
-        ("fifo_in", ctypes.c_void_p),
-        ("fifo_out", ctypes.c_void_p),
-        ("in_done", ctypes.c_int64),
-        ("out_done", ctypes.c_int64),
-        ("cycle", ctypes.c_int64),
-        ("idle_cycles", ctypes.c_int64),
-        ("valid", ctypes.c_void_p),
-        ("ready", ctypes.c_void_p),
-        ("transfers", ctypes.c_void_p),
-        ("stalled", ctypes.c_void_p),
-        ("starved", ctypes.c_void_p),
-        ("high_water", ctypes.c_void_p),
-        ("identity", ctypes.c_uint32),
-        ("in_valid", ctypes.c_int32),
-        ("in_ready", ctypes.c_int32),
-        ("out_valid", ctypes.c_int32),
-        ("out_ready", ctypes.c_int32),
-    )
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -285,35 +155,27 @@ class StreamModel:
 
     def run(
         self,
-        inputs: Bytes,
-        expect_beats: int,
+        inputs: Sequence[Bytes],
+        expect: Sequence[int],
+        drive: Drive | None = None,
         *,
-        stalls: Stalls = NO_STALLS,
-        image_cycles: int = 1,
         seed: int = 0,
-        watchdog_cycles: int = 10_000,
-        pace: Pace | None = None,
         fifos: Sequence[tuple[str, str]] = (),
         trace: Path | None = None,
         tap: bool = False,
-        progress: Callable[[int], None] | None = None,
+        progress: Callable[[Sequence[int]], None] | None = None,
     ) -> StreamResult:
-        """Reset the design, send all inputs, receive `expect_beats` outputs, and look for more.
+        """Reset the design, send all inputs, receive all outputs, and look for more.
 
         Args:
-            inputs: uint8 (beats, in_bytes), little-endian within a beat.
-            expect_beats: output beats to wait for.
-            stalls: how the streams are held up.
-            image_cycles: clock cycles of an image, the unit of long stalls.
+            inputs: for every input, uint8 (beats, bytes), little-endian within a beat.
+            expect: for every output, beats to wait for.
+            drive: how; None: without stalls.
             seed: of the stalls and of the registers' values before reset.
-            watchdog_cycles: cycles without any handshake on either end after which the design,
-                were nothing held up, counts as stuck; what the stalls may take comes on top, and a
-                paced input's interval.
-            pace: of the input; None: as fast as it is taken.
             fifos: the streams into and out of each FIFO whose high-water mark is wanted.
             trace: FST file to write.
             tap: record what passes on the internal streams.
-            progress: called now and then with the output beats received so far.
+            progress: called now and then with the beats received so far from every output.
 
         Raises:
             SimulationError: the design broke the stream contract, gave a surplus beat, failed one
@@ -321,122 +183,45 @@ class StreamModel:
             StuckError: it got stuck.
             ToolMissingError, ToolFailedError: see `compile`.
         """
-        inputs = np.ascontiguousarray(inputs)
-        self._check(inputs, expect_beats)
-        ends = self._fifo_ends(fifos)
-        if pace is not None and min(pace.image_beats, pace.interval_cycles) < 1:
-            raise SimulationError(f"{self.top}: wanted a pace of at least 1, got {pace}")
+        drive = drive or Drive()
+        self._check(inputs, expect, drive)
+        watch = Watch.of(len(self.streams), self._numbers(fifos))
         if trace is not None:
             _check_writable(trace)
-        library = verilator.load_library(self.compile(trace=trace is not None, tap=tap))
-        outputs = np.zeros((expect_beats, self.ports.out_bytes), np.uint8)
-        last = np.zeros(expect_beats, np.uint8)
-        out_cycles = np.zeros(expect_beats, np.int64)
-        in_cycles = np.zeros(len(inputs), np.int64)
-        valid, ready = np.zeros((2, len(self.streams)), np.uint8)
-        transfers, stalled, starved = np.zeros((3, len(self.streams)), np.int64)
-        high_water = np.zeros(len(fifos), np.int64)
-        factor, on_top = stalls.patience(image_cycles)
-        job = _Job(
-            inputs=inputs.ctypes.data,
-            in_cycles=in_cycles.ctypes.data,
-            in_beats=len(inputs),
-            outputs=outputs.ctypes.data,
-            last=last.ctypes.data,
-            out_cycles=out_cycles.ctypes.data,
-            out_beats=expect_beats,
-            watchdog_cycles=int(watchdog_cycles * factor)
-            + on_top
-            + (pace.interval_cycles if pace else 0),
-            seed=seed,
-            hold_in=_hold(stalls.input, image_cycles),
-            hold_out=_hold(stalls.output, image_cycles),
-            hold_inner=_hold(stalls.inner, image_cycles),
-            enough=stalls.enough,
-            image_beats=pace.image_beats if pace else 0,
-            interval_cycles=pace.interval_cycles if pace else 0,
-            streams=len(self.streams),
-            fifos=len(fifos),
-            fifo_in=ends[0].ctypes.data,
-            fifo_out=ends[1].ctypes.data,
-            valid=valid.ctypes.data,
-            ready=ready.ctypes.data,
-            transfers=transfers.ctypes.data,
-            stalled=stalled.ctypes.data,
-            starved=starved.ctypes.data,
-            high_water=high_water.ctypes.data,
-        )
+        library = self.compile(trace=trace is not None, tap=tap)
         start = time.perf_counter()
-        tapped = len(self.streams) if tap else 0
-        status, messages, recorded = _simulate(library, job, self.data, trace, tapped, progress)
-        if trace is not None and file_kind(trace) != FST:
-            with contextlib.suppress(OSError):
-                trace.unlink()
-            raise SimulationError(
-                f"cannot write the trace {trace}", remedy="make room, or choose another disk"
-            )
+        with Session(library, data=self.data, trace=trace, seed=seed) as session:
+            outcome = session.run(inputs, expect, drive, watch=watch, progress=progress)
+            identity = session.identity if self.ports.identity else None
+            taps = {
+                name: _beats(session.recorded(index), int(watch.transfers[index]))
+                for index, name in enumerate(self.streams if tap else ())
+            }
+        if trace is not None:
+            _check_written(trace)
         wall_s = time.perf_counter() - start
-        if status is _Status.STUCK:
-            states = tuple(
-                StreamState(name=name, valid=bool(v), ready=bool(r), transfers=int(count))
-                for name, v, r, count in zip(self.streams, valid, ready, transfers, strict=True)
-            )
-            raise StuckError(self._stuck(job, states, stalls), states)
-        if status is not _Status.FINISHED:
-            raise SimulationError(self._complaint(status, job, messages, stalls))
+        self._check_outcome(outcome, drive.stalls)
         return StreamResult(
-            outputs=outputs,
-            last=last.astype(np.bool_),
-            out_cycles=out_cycles,
-            in_cycles=in_cycles,
-            cycles=job.cycle,
+            sent=outcome.inputs,
+            received=outcome.outputs,
+            cycles=outcome.cycle,
             wall_s=wall_s,
-            identity=job.identity if self.ports.identity else None,
-            activity=tuple(
-                StreamActivity(
-                    name=name,
-                    cycles=int(out_cycles[-1]) + 1 if expect_beats else 0,
-                    transfers=int(transfers[i]),
-                    stalled_cycles=int(stalled[i]),
-                    starved_cycles=int(starved[i]),
-                )
-                for i, name in enumerate(self.streams)
-            ),
-            high_water=tuple(high_water.tolist()),
-            taps={
-                name: data.reshape(int(count), data.size // max(1, int(count)))
-                for name, data, count in zip(
-                    self.streams[:tapped], recorded, transfers[:tapped], strict=True
-                )
-            },
+            identity=identity,
+            activity=self._activity(outcome),
+            high_water=tuple(watch.high_water.tolist()),
+            taps=taps,
         )
 
-    def _fifo_ends(self, fifos: Sequence[tuple[str, str]]) -> NDArray[np.int32]:
-        """Numbers (2, FIFOs) of the streams into and out of each."""
+    def _numbers(self, fifos: Sequence[tuple[str, str]]) -> list[tuple[int, int]]:
+        """Of the streams into and out of each FIFO."""
         numbers = {name: index for index, name in enumerate(self.streams)}
         for name in (name for pair in fifos for name in pair):
             if name not in numbers:
                 raise SimulationError(f"{self.top}: there is no internal stream {name!r}")
-        return np.array([[numbers[pair[end]] for pair in fifos] for end in (0, 1)], np.int32)
+        return [(numbers[entering], numbers[leaving]) for entering, leaving in fifos]
 
     def _macros(self, *, tap: bool) -> dict[str, str]:
-        ports = self.ports
-        macros = {
-            "BNNEDGE_IN_BITS": str(ports.in_bits),
-            "BNNEDGE_OUT_BITS": str(ports.out_bits),
-            "BNNEDGE_CLOCK": ports.clock,
-            "BNNEDGE_RESET": ports.reset,
-            "BNNEDGE_IN_VALID": ports.in_valid,
-            "BNNEDGE_IN_READY": ports.in_ready,
-            "BNNEDGE_IN_DATA": ports.in_data,
-            "BNNEDGE_OUT_VALID": ports.out_valid,
-            "BNNEDGE_OUT_READY": ports.out_ready,
-            "BNNEDGE_OUT_DATA": ports.out_data,
-        }
-        if ports.out_last:
-            macros["BNNEDGE_OUT_LAST"] = ports.out_last
-        if ports.identity:
-            macros["BNNEDGE_IDENTITY"] = ports.identity
+        macros = self.ports.macros
         if self.streams:
             macros["BNNEDGE_STREAM_VALID"] = f"{self.top}__DOT__stream_valid"
             macros["BNNEDGE_STREAM_READY"] = f"{self.top}__DOT__stream_ready"
@@ -447,72 +232,118 @@ class StreamModel:
             macros["BNNEDGE_TAPS"] = " ".join(names)
         return macros
 
-    def _check(self, inputs: Bytes, expect: int) -> None:
-        wanted = self.ports.in_bytes
-        if inputs.dtype != np.uint8 or inputs.ndim != 2 or inputs.shape[1] != wanted:
+    def _check(self, inputs: Sequence[Bytes], expect: Sequence[int], drive: Drive) -> None:
+        wanted = (len(self.ports.inputs), len(self.ports.outputs))
+        if (len(inputs), len(expect)) != wanted:
             raise SimulationError(
-                f"{self.top}: wanted input beats as uint8 (beats, {wanted}),"
-                f" got {inputs.dtype} {inputs.shape}"
+                f"{self.top}: wanted beats of {wanted[0]} inputs and {wanted[1]} outputs,"
+                f" got {len(inputs)} and {len(expect)}"
             )
-        spare = 8 * wanted - self.ports.in_bits
-        if spare and (inputs[:, -1] >> (8 - spare)).any():
+        for port, beats in zip(self.ports.inputs, inputs, strict=True):
+            self._check_beats(port, beats)
+        if min(expect, default=0) < 0:
+            raise SimulationError(f"{self.top}: wanted beats to expect >= 0, got {list(expect)}")
+        pace = drive.pace
+        if pace is not None and min(pace.image_beats, pace.interval_cycles) < 1:
+            raise SimulationError(f"{self.top}: wanted a pace of at least 1, got {pace}")
+
+    def _check_beats(self, port: StreamPort, beats: Bytes) -> None:
+        if port.width_bits is None:
+            raise SimulationError(f"{self.top}: wanted the width of {port.name}, got None")
+        wanted = -(-port.width_bits // 8)
+        if beats.dtype != np.uint8 or beats.ndim != 2 or beats.shape[1] != wanted:
             raise SimulationError(
-                f"{self.top}: an input beat has bits set above its {self.ports.in_bits} bits"
+                f"{self.top}: wanted {port.name} beats as uint8 (beats, {wanted}),"
+                f" got {beats.dtype} {beats.shape}"
             )
-        if expect < 0:
-            raise SimulationError(f"{self.top}: wanted expect_beats >= 0, got {expect}")
+        spare = 8 * wanted - port.width_bits
+        if spare and (beats[:, -1] >> (8 - spare)).any():
+            raise SimulationError(
+                f"{self.top}: a beat of {port.name} has bits set above its {port.width_bits} bits"
+            )
 
-    def _where(self, job: Any, stalls: Stalls) -> str:
-        held_up = "" if stalls == NO_STALLS else f" at {stalls.name}"
-        return f"{self.top}, cycle {job.cycle}{held_up}"
-
-    def _complaint(self, status: _Status, job: Any, messages: str, stalls: Stalls) -> str:
-        where = self._where(job, stalls)
-        out = f"output beat {job.out_done}"
-        match status:
-            case _Status.VALID_DROPPED:
-                return f"{where}: {self.ports.out_valid} fell before {out} was taken"
-            case _Status.DATA_CHANGED:
-                return f"{where}: {self.ports.out_data} changed before {out} was taken"
-            case _Status.LAST_CHANGED:
-                return f"{where}: {self.ports.out_last} changed before {out} was taken"
-            case _Status.EXTRA_BEAT:
-                return f"{where}: an output beat too many ({_done(job)})"
-            case _:
-                return f"{where}: {verilator.stop_reason(messages)}"
-
-    def _stuck(self, job: Any, streams: Sequence[StreamState], stalls: Stalls) -> str:
-        """Which streams hold a beat that is not taken, or wait for one; from input to output."""
-        # After its last beat a side waits for nothing more.
-        states = [("input", job.in_valid, job.in_ready and job.in_done < job.in_beats)]
-        states += [(stream.name, stream.valid, stream.ready) for stream in streams]
-        states.append(("output", job.out_valid, job.out_ready and job.out_done < job.out_beats))
-        blocked = [name for name, valid, ready in states if valid and not ready]
-        starved = [name for name, valid, ready in states if ready and not valid]
-        parts = [f"{_some(blocked)} valid but not ready"] if blocked else []
-        parts += [f"{_some(starved)} ready but not valid"] if starved else []
-        blame = "; ".join(parts) or "no stream has a beat, and none waits for one"
-        return (
-            f"{self._where(job, stalls)}: stuck for {job.idle_cycles} cycles: {blame}"
-            f" ({_done(job)})"
+    def _activity(self, outcome: Outcome) -> tuple[StreamActivity, ...]:
+        ends = [int(side.cycles[-1]) + 1 for side in outcome.outputs if side.done]
+        watch = outcome.watch
+        return tuple(
+            StreamActivity(
+                name=name,
+                cycles=max(ends, default=0),
+                transfers=int(watch.transfers[i]),
+                stalled_cycles=int(watch.stalled[i]),
+                starved_cycles=int(watch.starved[i]),
+            )
+            for i, name in enumerate(self.streams)
         )
 
+    def _check_outcome(self, outcome: Outcome, stalls: Stalls) -> None:
+        """Raises SimulationError or StuckError unless the run ended well."""
+        if outcome.status is Status.FINISHED:
+            return
+        held_up = "" if stalls == NO_STALLS else f" at {stalls.name}"
+        where = f"{self.top}, cycle {outcome.cycle}{held_up}"
+        watch = outcome.watch
+        if outcome.status is not Status.STUCK:
+            raise SimulationError(f"{where}: {self._complaint(outcome)}")
+        states = tuple(
+            StreamState(name=name, valid=bool(v), ready=bool(r), transfers=int(count))
+            for name, v, r, count in zip(
+                self.streams, watch.valid, watch.ready, watch.transfers, strict=True
+            )
+        )
+        raise StuckError(f"{where}: {_stuck(outcome, states)}", states)
 
-def _hold(hold: Hold, image_cycles: int) -> _Hold:
-    begin, continue_ = (min(int(x * 2**32), 2**32 - 1) for x in hold.chances(image_cycles))
-    return _Hold(begin=begin, continue_=continue_)
+    def _complaint(self, outcome: Outcome) -> str:
+        port, side = self.ports.outputs[outcome.culprit], outcome.outputs[outcome.culprit]
+        beat = f"{side.name} beat {side.done}"
+        match outcome.status:
+            case Status.VALID_DROPPED:
+                return f"{port.signals.valid} fell before {beat} was taken"
+            case Status.DATA_CHANGED:
+                return f"{port.signals.data} changed before {beat} was taken"
+            case Status.LAST_CHANGED:
+                return f"{port.last} changed before {beat} was taken"
+            case Status.EXTRA_BEAT:
+                which = f" of {side.name}" if len(outcome.outputs) > 1 else ""
+                return f"an output beat too many{which} ({_done(outcome)})"
+            case _:
+                return verilator.stop_reason(outcome.messages)
 
 
-def _done(job: Any) -> str:
-    return (
-        f"{job.in_done} of {job.in_beats} input beats taken,"
-        f" {job.out_done} of {job.out_beats} output beats received"
-    )
+def _stuck(outcome: Outcome, streams: Sequence[StreamState]) -> str:
+    """Which streams hold a beat that is not taken, or wait for one; from input to output."""
+
+    def at_the_end(side: Side) -> tuple[str, bool, bool]:
+        # After its last beat a side waits for nothing more.
+        return side.name, side.valid, side.ready and side.done < len(side.beats)
+
+    states = [
+        *map(at_the_end, outcome.inputs),
+        *((stream.name, stream.valid, stream.ready) for stream in streams),
+        *map(at_the_end, outcome.outputs),
+    ]
+    blocked = [name for name, valid, ready in states if valid and not ready]
+    starved = [name for name, valid, ready in states if ready and not valid]
+    parts = [f"{_some(blocked)} valid but not ready"] if blocked else []
+    parts += [f"{_some(starved)} ready but not valid"] if starved else []
+    blame = "; ".join(parts) or "no stream has a beat, and none waits for one"
+    return f"stuck for {outcome.idle_cycles} cycles: {blame} ({_done(outcome)})"
+
+
+def _done(outcome: Outcome) -> str:
+    def counted(sides: Sequence[Side], verb: str) -> list[str]:
+        return [f"{side.done} of {len(side.beats)} {side.name} beats {verb}" for side in sides]
+
+    return ", ".join([*counted(outcome.inputs, "taken"), *counted(outcome.outputs, "received")])
 
 
 def _some(names: Sequence[str]) -> str:
     more = len(names) - _NAMED_STREAMS
     return ", ".join(names[:_NAMED_STREAMS]) + (f" and {more} more" if more > 0 else "")
+
+
+def _beats(flat: Bytes, count: int) -> Bytes:
+    return flat.reshape(count, flat.size // max(1, count))
 
 
 def _check_writable(trace: Path) -> None:
@@ -524,37 +355,10 @@ def _check_writable(trace: Path) -> None:
         raise SimulationError(f"cannot write the trace {trace}: {error.strerror}") from error
 
 
-def _simulate(
-    library: ctypes.CDLL,
-    job: Any,
-    data: Path | None,
-    trace: Path | None,
-    tapped: int,
-    progress: Callable[[int], None] | None,
-) -> tuple[_Status, str, list[Bytes]]:
-    """Run to the end; how it ended, what the design printed, what passed on tapped streams."""
-    library.stream_create.restype = ctypes.c_void_p
-    library.stream_messages.restype = ctypes.c_char_p
-    library.stream_recorded.restype = ctypes.c_void_p
-    simulation = ctypes.c_void_p(
-        library.stream_create(
-            ctypes.byref(job),
-            os.fsencode(data.absolute()) if data else b"",
-            os.fsencode(trace.absolute()) if trace else None,
+def _check_written(trace: Path) -> None:
+    if file_kind(trace) != FST:
+        with contextlib.suppress(OSError):
+            trace.unlink()
+        raise SimulationError(
+            f"cannot write the trace {trace}", remedy="make room, or choose another disk"
         )
-    )
-    try:
-        status = _Status.RUNNING
-        while status is _Status.RUNNING:
-            status = _Status(library.stream_run(simulation, ctypes.c_double(_CHUNK_S)))
-            if progress:
-                progress(job.out_done)
-        recorded = []
-        for index in range(tapped):
-            size = ctypes.c_int64()
-            address = library.stream_recorded(simulation, index, ctypes.byref(size))
-            text = ctypes.string_at(address, size.value) if size.value else b""
-            recorded.append(np.frombuffer(text, np.uint8))
-        return status, library.stream_messages().decode(errors="replace"), recorded
-    finally:
-        library.stream_destroy(simulation)

@@ -15,6 +15,8 @@ import functools
 import json
 import shutil
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from itertools import zip_longest
 from pathlib import Path
 from typing import Any, Self
 
@@ -119,8 +121,8 @@ def compile_library(
     Args:
         sources: SystemVerilog files.
         top: the top module; its C++ class is always `Vmodel`.
-        harness: one C++ file that includes "Vmodel.h", exports C functions (`BNNEDGE_EXPORT`), and
-            includes nothing else of ours: only its own text is in the key.
+        harness: one C++ file that includes "Vmodel.h" and exports C functions (`BNNEDGE_EXPORT`);
+            of ours it includes headers in `HARNESS_FOLDER` only, which are in the key.
         parameters: values for the top module's parameters.
         defines: SystemVerilog macros.
         harness_defines: C++ macros.
@@ -142,7 +144,7 @@ def compile_library(
         _toolchain(),
         arguments,
         macros,
-        [HARNESS_FOLDER / "runtime.h", HARNESS_FOLDER / "runtime.cpp", harness],
+        [*sorted(HARNESS_FOLDER.glob("*.h")), HARNESS_FOLDER / "runtime.cpp", harness],
         sources,
         [path for folder in include_dirs for path in sorted(folder.rglob("*")) if path.is_file()],
         sorted((parameters or {}).items()),
@@ -150,55 +152,104 @@ def compile_library(
     )
 
     def build(folder: Path, done: Path, log: Path) -> None:
-        runtime = _runtime(cache)
-        objects = sorted(runtime.glob("*.o"))
-        if trace:
-            objects.append(_fst_writer(cache, runtime))
         words = [*arguments, "--Mdir", "c++"]
         words += _sources(folder, sources, parameters, defines, include_dirs)
         _verilate(words, cwd=folder, log=log)
-        parts = sorted((folder / "c++").glob(f"{PREFIX}*.cpp"))
-        own = Path(shutil.copyfile(harness, folder / "harness.cpp"))
-        unity = folder / "unity.cpp"
-        lines = [f'#include "{path.relative_to(folder)}"' for path in [*parts, own]]
-        unity.write_text("\n".join(lines) + "\n", encoding="utf-8")
-        _compile_cxx(
-            unity,
-            folder / "unity.o",
-            runtime,
-            log=log,
-            extra=[
-                *macros,
-                f"-I{folder / 'c++'}",
-                f"-I{HARNESS_FOLDER}",
-                f"-ffile-prefix-map={folder}=.",  # equal sources give equal models
-            ],
-        )
-        link = ["-shared", "-pthread", "-Wl,-Bsymbolic", "-Wl,--wrap=fopen"]
-        link += [str(path) for path in (folder / "unity.o", *objects)]
-        link += ["-o", str(done / _LIBRARY)]
-        tools.run([tools.find("g++"), *link], cwd=folder, log=log, timeout_s=_TIMEOUT_S)
+        runtime = _runtime(cache)
+        writer = [_fst_writer(cache, runtime)] if trace else []
+        _compile_model(folder, done / _LIBRARY, harness, macros, runtime, writer, log=log)
 
     model = build_once(cache, key, build)
     keep_newest(cache, _KEPT_MODELS, holding=_LIBRARY)
     return model / _LIBRARY
 
 
+def _compile_model(
+    folder: Path,
+    library: Path,
+    harness: Path,
+    macros: Sequence[str],
+    runtime: Path,
+    objects: Sequence[Path],
+    *,
+    log: Path,
+) -> None:
+    """Compile what Verilator wrote into `folder` and the harness as one file; link with objects."""
+    parts = sorted((folder / "c++").glob(f"{PREFIX}*.cpp"))
+    own = Path(shutil.copyfile(harness, folder / "harness.cpp"))
+    unity = folder / "unity.cpp"
+    lines = [f'#include "{path.relative_to(folder)}"' for path in [*parts, own]]
+    unity.write_text("\n".join(lines) + "\n", encoding="utf-8")
+    extra = [
+        *macros,
+        f"-I{folder / 'c++'}",
+        f"-I{HARNESS_FOLDER}",
+        f"-ffile-prefix-map={folder}=.",  # equal sources give equal models
+    ]
+    _compile_cxx(unity, folder / "unity.o", runtime, log=log, extra=extra)
+    linked = [folder / "unity.o", *sorted(runtime.glob("*.o")), *objects]
+    link = ["-shared", "-pthread", "-Wl,-Bsymbolic", "-Wl,--wrap=fopen"]
+    link += [*map(str, linked), "-o", str(library)]
+    tools.run([tools.find("g++"), *link], cwd=folder, log=log, timeout_s=_TIMEOUT_S)
+
+
 Signatures = Mapping[str, tuple[Sequence[Any], Any]]
 """C functions by name: the ctypes of their arguments, and of their result."""
 
 
-def load_library(library: Path, signatures: Signatures | None = None) -> ctypes.CDLL:
-    """Load what `compile_library` made. Raises ToolFailedError if it is damaged."""
+@dataclass(frozen=True, kw_only=True)
+class Layouts:
+    """Structures that a harness shares with Python.
+
+    Attributes:
+        function: of the harness, gives what `layout_text` of harness/runtime.h makes of each.
+        structures: in the order in which it tells of them.
+    """
+
+    function: str
+    structures: tuple[type[ctypes.Structure], ...]
+
+    @property
+    def text(self) -> str:
+        """What `function` must give: names, bytes, and offset + bytes of every field."""
+        return "".join(
+            f"{kind.__name__.lstrip('_')} {ctypes.sizeof(kind)}:"
+            + "".join(
+                f" {name} {getattr(kind, name).offset}+{getattr(kind, name).size}"
+                for name, *_ in kind._fields_
+            )
+            + "\n"
+            for kind in self.structures
+        )
+
+
+def load_library(
+    library: Path, signatures: Signatures, layouts: Layouts | None = None
+) -> ctypes.CDLL:
+    """Load what `compile_library` made.
+
+    Raises:
+        ToolFailedError: it is damaged, or the harness in it sees a structure otherwise.
+    """
     try:
         loaded = ctypes.CDLL(str(library))
     except OSError as error:
         raise ToolFailedError(
             f"cannot load a compiled model: {error}", remedy=f"delete {library.parent}"
         ) from error
-    for name, (arguments, result) in (signatures or {}).items():
+    for name, (arguments, result) in signatures.items():
         function = getattr(loaded, name)
         function.argtypes, function.restype = arguments, result
+    if layouts is not None:
+        tell = getattr(loaded, layouts.function)
+        tell.restype = ctypes.c_char_p
+        there, here = tell().decode().splitlines(), layouts.text.splitlines()
+        for theirs, ours in zip_longest(there, here):
+            if theirs != ours:
+                raise ToolFailedError(
+                    f"{library.name}: wanted a harness that shares {ours}, got {theirs}",
+                    remedy="bring harness and ctypes structure together",
+                )
     return loaded
 
 

@@ -5,7 +5,9 @@ from pathlib import Path
 import pytest
 
 from bnnedge.errors import SimulationError
-from bnnedge.finn_backend.verilog import Axis, Ports, localise, ports_of
+from bnnedge.finn_backend.verilog import localise, ports_of
+from bnnedge.verilated.ports import StreamPort, StreamPorts
+from bnnedge.verilog import Stream
 
 TOP = """
 // module top (input not_this);
@@ -25,19 +27,19 @@ endmodule
 
 def test_ports_are_found_by_their_names() -> None:
     ports = ports_of("top", ["module toppled (); endmodule", TOP], clock="ap_clk", reset="ap_rst_n")
-    assert ports == Ports(
+    assert ports == StreamPorts(
         inputs=(
-            Axis(name="in0_V", valid="in0_V_TVALID", ready="in0_V_TREADY", data="in0_V_TDATA"),
+            StreamPort(name="in0_V", signals=Stream("in0_V_TVALID", "in0_V_TREADY", "in0_V_TDATA")),
         ),
         outputs=(
-            Axis(
+            StreamPort(
                 name="m_axis_0",
-                valid="m_axis_0_tvalid",
-                ready="m_axis_0_tready",
-                data="m_axis_0_tdata",
+                signals=Stream("m_axis_0_tvalid", "m_axis_0_tready", "m_axis_0_tdata"),
             ),
         ),
-        others=("config_a", "config_b"),
+        clock="ap_clk",
+        reset="ap_rst_n",
+        tied=("config_a", "config_b"),
     )
 
 

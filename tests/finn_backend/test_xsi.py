@@ -187,7 +187,7 @@ endmodule
     ids=["valid", "data", "surplus", "stuck", "assertion"],
 )
 def test_faults_are_named(cache: Path, tmp_path: Path, fault: str, message: str) -> None:
-    use_verilator(stall_out=0.5, cache=cache)
+    use_verilator(stall_out=0.5, seed=2, cache=cache)
     (tmp_path / "top.v").write_text(MISBEHAVING % fault)
     (tmp_path / "sim").mkdir()
     sim = finn.xsi.load_sim_obj(

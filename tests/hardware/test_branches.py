@@ -60,7 +60,7 @@ def test_both_ends_of_a_fork_get_every_word(width: int, tmp_path: Path, cache: P
         assert len(outputs) == 2
         assert all((output == sent).all() for output in outputs)
         if stalls == NO_STALLS:
-            assert (steady_intervals(result, 10) == kernel.cycles_per_image).all()
+            assert (steady_intervals(result.out_cycles, 10) == kernel.cycles_per_image).all()
 
 
 def extremes(element: ElementType, rng: np.random.Generator, lanes: int) -> NDArray[np.int64]:
@@ -120,7 +120,7 @@ def test_add_is_the_weighted_sum(
         )
         assert (signed(words_of(outputs[0], result_bits), result_bits) == expected).all()
         if stalls == NO_STALLS:
-            assert (steady_intervals(result, 20) == kernel.cycles_per_image).all()
+            assert (steady_intervals(result.out_cycles, 20) == kernel.cycles_per_image).all()
 
 
 @pytest.mark.parametrize(("a_words", "b_words"), [(1, 1), (4, 1), (2, 3)])
@@ -140,7 +140,7 @@ def test_concat_takes_a_pixel_of_one_and_of_the_other(
         )
         assert (outputs[0].reshape(pixels, -1) == np.concatenate(sent, axis=1)).all()
         if stalls == NO_STALLS:
-            intervals = steady_intervals(result, 4 * (a_words + b_words))
+            intervals = steady_intervals(result.out_cycles, 4 * (a_words + b_words))
             assert (intervals == kernel.cycles_per_image).all()
 
 
@@ -173,7 +173,7 @@ def test_channels_are_padded_on_both_sides(
         got = signed(elements_of(result.outputs, 3, 4), 4)
         assert (got.reshape(expected.shape) == expected).all()
         if stalls == NO_STALLS:
-            intervals = steady_intervals(result, 5 * expected.shape[1])
+            intervals = steady_intervals(result.out_cycles, 5 * expected.shape[1])
             assert (intervals == kernel.cycles_per_image).all()
 
 
@@ -201,7 +201,7 @@ def test_crop_drops_first_rows_and_columns(
         )
         assert (elements_of(result.outputs, 1, 9).reshape(expected.shape) == expected).all()
         if stalls == NO_STALLS:
-            intervals = steady_intervals(result, expected[0].size)
+            intervals = steady_intervals(result.out_cycles, expected[0].size)
             assert (intervals == kernel.cycles_per_image).all()
 
 
@@ -277,7 +277,7 @@ def test_multi_threshold_counts_what_is_reached(
         got = elements_of(result.outputs, kernel.pe, width).reshape(expected.shape)
         assert ((signed(got, width) if kernel.result.signed else got) == expected).all()
         if stalls == NO_STALLS:
-            intervals = steady_intervals(result, 3 * channels // kernel.pe)
+            intervals = steady_intervals(result.out_cycles, 3 * channels // kernel.pe)
             assert (intervals == kernel.cycles_per_image).all()
             latency = result.out_cycles[0] - result.in_cycles[0]
             words = [
@@ -347,7 +347,7 @@ def test_shared_codes_of_few_bits_are_a_table(
         got = signed(elements_of(result.outputs, pe, width), width)
         assert (got.reshape(expected.shape) == expected).all()
         if stalls == NO_STALLS:
-            intervals = steady_intervals(result, 12 // pe)
+            intervals = steady_intervals(result.out_cycles, 12 // pe)
             assert (intervals == kernel.cycles_per_image).all()
 
 

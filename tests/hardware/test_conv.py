@@ -52,7 +52,7 @@ def check_network(dataflow: Dataflow, folding: Folding, cache: Path, *, images: 
         for stalls in (*PATTERNS, NO_STALLS):
             run = run_network(folder / "rtl", encoded, cache=cache, stalls=stalls)
             assert (run.values == expected).all()
-    interval = steady_intervals(run.stream, design.output_beats).mean()
+    interval = steady_intervals(run.stream.received[0].cycles, design.output_beats).mean()
     assert np.isclose(interval, design.interval_cycles, rtol=0.01, atol=0)
     return design
 

@@ -51,7 +51,7 @@ def check_network(
         run = run_network(out, dataflow.encode(x), cache=cache, stalls=stalls)
         assert (run.values.reshape(expected.shape) == expected).all()
         if stalls == NO_STALLS:
-            intervals = steady_intervals(run.stream, design.output_beats)
+            intervals = steady_intervals(run.stream.received[0].cycles, design.output_beats)
             assert (intervals == design.interval_cycles).all()
             assert {stream.name for stream in run.stream.activity} == set(design.streams)
     return design

@@ -64,7 +64,7 @@ def check_converter(kernel: StreamWidthConverterKernel, cache: Path) -> None:
         got = elements_of(result.outputs, kernel.out_bits, 1).reshape(frames, -1)
         assert (got == expected).all()
         if stalls == NO_STALLS:
-            assert (steady_intervals(result, out_beats) == kernel.cycles_per_image).all()
+            assert (steady_intervals(result.out_cycles, out_beats) == kernel.cycles_per_image).all()
 
 
 @pytest.mark.parametrize(
@@ -143,7 +143,7 @@ def test_arg_max_takes_the_lowest_of_ties(elements: int, pe: int, cache: Path) -
         )
         assert (elements_of(result.outputs, 1, kernel.out_bits) == expected).all()
         if stalls == NO_STALLS:
-            assert (steady_intervals(result, 1) == kernel.cycles_per_image).all()
+            assert (steady_intervals(result.out_cycles, 1) == kernel.cycles_per_image).all()
 
 
 @pytest.mark.parametrize(
@@ -173,7 +173,7 @@ def test_top_k_keeps_equals_in_order(elements: int, k: int, bits: int, cache: Pa
         got = elements_of(result.outputs, 1, kernel.out_bits).reshape(expected.shape)
         assert (got == expected).all()
         if stalls == NO_STALLS:
-            assert (steady_intervals(result, k) == kernel.cycles_per_image).all()
+            assert (steady_intervals(result.out_cycles, k) == kernel.cycles_per_image).all()
             # The first index leaves three cycles behind the first frame's last number.
             assert result.out_cycles[0] - result.in_cycles[0] == elements - 1 + 3
 
@@ -218,7 +218,7 @@ def test_score_table_looks_up_every_accumulator(
         got = signed(elements_of(result.outputs, pe, bits), bits).reshape(values.shape)
         assert (got == node.run(values)).all()
         if stalls == NO_STALLS:
-            intervals = steady_intervals(result, kernel.cycles_per_image)
+            intervals = steady_intervals(result.out_cycles, kernel.cycles_per_image)
             assert (intervals == kernel.cycles_per_image).all()
 
 

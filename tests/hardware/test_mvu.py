@@ -133,7 +133,7 @@ def check(
         got = signed(got, bits[1]) if is_signed else got
         assert (got.reshape(expected.shape) == expected).all()
         if stalls == NO_STALLS:
-            assert (steady_intervals(result, words) == kernel.cycles_per_image).all()
+            assert (steady_intervals(result.out_cycles, words) == kernel.cycles_per_image).all()
 
 
 def check_mvu(kernel: MvuKernel, cache: Path, element: ElementType = BIPOLAR) -> None:

@@ -89,7 +89,7 @@ def test_sized_fifos_keep_the_predicted_rate(seed: int, tmp_path: Path, cache: P
         run = run_network(sized, encoded, cache=cache, stalls=stalls)
         assert (run.values == dataflow.results_of(encoded)).all()
     beats = Design.load(sized).output_beats
-    assert (steady_intervals(run.stream, beats) == predicted).all()
+    assert (steady_intervals(run.stream.received[0].cycles, beats) == predicted).all()
 
 
 def test_a_network_that_is_slower_than_predicted_is_refused(tmp_path: Path) -> None:

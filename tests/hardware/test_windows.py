@@ -75,7 +75,7 @@ def check(
             got = signed(got, after.element.width_bits)
         assert (got.reshape(expected.shape) == expected).all()
         if stalls == NO_STALLS:
-            assert (steady_intervals(result, words) == kernel.cycles_per_image).all()
+            assert (steady_intervals(result.out_cycles, words) == kernel.cycles_per_image).all()
 
 
 def check_window(

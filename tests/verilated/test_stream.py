@@ -1,5 +1,6 @@
 """The stream harness moves every beat, and reports every way in which a module can misbehave."""
 
+import ctypes
 import os
 import resource
 import signal
@@ -11,9 +12,13 @@ import numpy as np
 import pytest
 
 from bnnedge.errors import SimulationError, ToolFailedError
+from bnnedge.verilated import verilator
+from bnnedge.verilated.ports import StreamPorts
+from bnnedge.verilated.session import Drive, Pace, Session, Status
 from bnnedge.verilated.stalls import Hold, Stalls
-from bnnedge.verilated.stream import Pace, StreamModel, StreamPorts, StreamState, StuckError
+from bnnedge.verilated.stream import StreamModel, StreamState, StuckError
 from tests.processes import listen_to_ctrl_c
+from tests.streams import one_way
 
 SV = Path(__file__).parent / "sv"
 
@@ -22,7 +27,7 @@ def passthrough(width: int, cache: Path) -> StreamModel:
     return StreamModel(
         sources=[SV / "passthrough.sv"],
         top="passthrough",
-        ports=StreamPorts(in_bits=width, out_bits=width),
+        ports=StreamPorts.kernel(inputs={"in": width}, outputs={"out": width}),
         parameters={"Width": width},
         cache=cache,
     )
@@ -39,13 +44,13 @@ def test_every_beat_of_any_width_arrives_in_order(
     width: int, stalls: tuple[float, float], cache: Path
 ) -> None:
     sent = beats(500, width)
-    got = passthrough(width, cache).run(sent, 500, stalls=Stalls.at_ends(*stalls))
+    got = one_way(passthrough(width, cache), sent, 500, stalls=Stalls.at_ends(*stalls))
     assert (got.outputs == sent).all()
 
 
 @pytest.mark.smoke
 def test_without_stalls_one_beat_passes_per_cycle(cache: Path) -> None:
-    got = passthrough(13, cache).run(beats(100, 13), 100)
+    got = one_way(passthrough(13, cache), beats(100, 13), 100)
     assert got.in_cycles.tolist() == list(range(100))
     assert got.out_cycles.tolist() == list(range(1, 101))
 
@@ -53,14 +58,16 @@ def test_without_stalls_one_beat_passes_per_cycle(cache: Path) -> None:
 def test_stalls_are_reproduced_by_their_seed_and_differ_between_seeds(cache: Path) -> None:
     model = passthrough(13, cache)
     runs = [
-        model.run(beats(200, 13), 200, stalls=Stalls.at_ends(0.5), seed=seed).out_cycles.tolist()
+        one_way(
+            model, beats(200, 13), 200, stalls=Stalls.at_ends(0.5), seed=seed
+        ).out_cycles.tolist()
         for seed in (1, 1, 2)
     ]
     assert runs[0] == runs[1] != runs[2]
 
 
 def test_a_stall_of_one_half_costs_about_that_many_cycles(cache: Path) -> None:
-    got = passthrough(13, cache).run(beats(2000, 13), 2000, stalls=Stalls.at_ends(0.5, 0.0))
+    got = one_way(passthrough(13, cache), beats(2000, 13), 2000, stalls=Stalls.at_ends(0.5, 0.0))
     assert 3600 < got.out_cycles[-1] < 4400
 
 
@@ -69,7 +76,7 @@ def misbehaving(cache: Path) -> StreamModel:
     return StreamModel(
         sources=[SV / "misbehaving.sv"],
         top="misbehaving",
-        ports=StreamPorts(in_bits=8, out_bits=8, out_last="out_last_o"),
+        ports=StreamPorts.kernel(inputs={"in": 8}, outputs={"out": 8}, last="out_last_o"),
         cache=cache,
     )
 
@@ -96,15 +103,17 @@ def test_each_fault_is_reported_as_itself(
     # Ready must be low while the faulty beat waits; this seed does that.
     stall = 0.9 if code in (0xF0, 0xF1, 0xF2) else 0.0
     with pytest.raises(SimulationError) as caught:
-        misbehaving.run(sent, 4, stalls=Stalls.at_ends(0.0, stall), seed=1, watchdog_cycles=500)
+        one_way(
+            misbehaving, sent, 4, stalls=Stalls.at_ends(0.0, stall), seed=1, watchdog_cycles=500
+        )
     assert message in str(caught.value)
     assert str(caught.value).startswith("misbehaving, cycle ")
 
 
 def test_a_module_is_used_again_after_it_failed(misbehaving: StreamModel) -> None:
     with pytest.raises(SimulationError):
-        misbehaving.run(np.array([[0xF7]], np.uint8), 1)
-    got = misbehaving.run(np.array([[4], [5]], np.uint8), 2)
+        one_way(misbehaving, np.array([[0xF7]], np.uint8), 1)
+    got = one_way(misbehaving, np.array([[4], [5]], np.uint8), 2)
     assert got.outputs[:, 0].tolist() == [4, 5]
     assert got.last.tolist() == [False, True]
 
@@ -123,7 +132,7 @@ def two_stages(cache: Path) -> StreamModel:
 def test_the_watchdog_names_the_internal_streams(two_stages: StreamModel) -> None:
     sent = np.array([[0xFF, 0, 0, 0]] * 6, np.uint8)
     with pytest.raises(StuckError) as caught:
-        two_stages.run(sent, 6, watchdog_cycles=100)
+        one_way(two_stages, sent, 6, watchdog_cycles=100)
     assert caught.value.streams == tuple(
         StreamState(name=name, valid=True, ready=False, transfers=count)
         for name, count in (("host", 3), ("first", 2), ("second", 1))
@@ -135,21 +144,21 @@ def test_the_watchdog_names_the_internal_streams(two_stages: StreamModel) -> Non
 def test_internal_streams_are_counted(two_stages: StreamModel) -> None:
     # More cycles than one filling of the bit-sliced counters.
     sent = beats(70_000, 32)
-    got = two_stages.run(sent, 70_000)
+    got = one_way(two_stages, sent, 70_000)
     assert (got.outputs == sent).all()
     assert got.last.tolist() == (sent[:, 0] & 1).astype(bool).tolist()
-    assert got.identity == 0xB0B1B2B3
-    assert [a.name for a in got.activity] == ["host", "first", "second"]
-    assert [a.transfers for a in got.activity] == [70_000] * 3
-    assert [a.stalled_cycles for a in got.activity] == [0, 0, 0]
-    assert [a.starved_cycles for a in got.activity] == [2, 2, 2]
+    assert got.whole.identity == 0xB0B1B2B3
+    assert [a.name for a in got.whole.activity] == ["host", "first", "second"]
+    assert [a.transfers for a in got.whole.activity] == [70_000] * 3
+    assert [a.stalled_cycles for a in got.whole.activity] == [0, 0, 0]
+    assert [a.starved_cycles for a in got.whole.activity] == [2, 2, 2]
 
 
 def line(stages: int, cache: Path) -> StreamModel:
     return StreamModel(
         sources=[SV / "passthrough.sv", SV / "line.sv"],
         top="line",
-        ports=StreamPorts(in_bits=8, out_bits=8),
+        ports=StreamPorts.kernel(inputs={"in": 8}, outputs={"out": 8}),
         parameters={"Stages": stages, "Gate": stages - 2},
         streams=tuple(f"s{i}" for i in range(stages + 1)),
         cache=cache,
@@ -159,15 +168,15 @@ def line(stages: int, cache: Path) -> StreamModel:
 @pytest.mark.parametrize("stages", [7, 63, 64, 150])  # bits of one byte, of a word, of several
 def test_any_number_of_streams_is_watched(stages: int, cache: Path) -> None:
     model, gate = line(stages, cache), stages - 2
-    got = model.run(np.arange(200, dtype=np.uint8)[:, None], 200)
+    got = one_way(model, np.arange(200, dtype=np.uint8)[:, None], 200)
     assert got.outputs[:, 0].tolist() == list(range(200))
-    assert [a.transfers for a in got.activity] == [200] * (stages + 1)
-    assert [a.starved_cycles for a in got.activity] == [stages] * (stages + 1)
-    assert [a.stalled_cycles for a in got.activity] == [0] * (stages + 1)
+    assert [a.transfers for a in got.whole.activity] == [200] * (stages + 1)
+    assert [a.starved_cycles for a in got.whole.activity] == [stages] * (stages + 1)
+    assert [a.stalled_cycles for a in got.whole.activity] == [0] * (stages + 1)
     # Behind a 0xFF in the 11th word nothing passes the gate, and every stage before it fills.
     sent = np.where(np.arange(200) == 10, 255, 0).astype(np.uint8)[:, None]
     with pytest.raises(StuckError) as caught:
-        model.run(sent, 200, watchdog_cycles=300)
+        one_way(model, sent, 200, watchdog_cycles=300)
     assert caught.value.streams == tuple(
         StreamState(name=f"s{i}", valid=i <= gate, ready=i > gate, transfers=11 + max(0, gate - i))
         for i in range(stages + 1)
@@ -181,11 +190,11 @@ def test_any_number_of_streams_is_watched(stages: int, cache: Path) -> None:
 def test_gates_hold_up_every_stream_and_lose_nothing(stages: int, cache: Path) -> None:
     model, sent = line(stages, cache), beats(2000, 7)
     ragged = Stalls(name="ragged", inner=Hold(share=0.3))
-    runs = [model.run(sent, 2000, stalls=ragged, seed=seed) for seed in (1, 1, 2)]
+    runs = [one_way(model, sent, 2000, stalls=ragged, seed=seed) for seed in (1, 1, 2)]
     for run in runs:
         assert (run.outputs == sent).all()
-        assert [a.transfers for a in run.activity] == [2000] * (stages + 1)
-        for stream in run.activity:
+        assert [a.transfers for a in run.whole.activity] == [2000] * (stages + 1)
+        for stream in run.whole.activity:
             assert min(stream.stalled_cycles, stream.starved_cycles) > 0.05 * stream.cycles
     assert runs[0].out_cycles.tolist() == runs[1].out_cycles.tolist()
     assert runs[0].out_cycles.tolist() != runs[2].out_cycles.tolist()
@@ -196,15 +205,15 @@ def test_a_gate_leaves_a_stream_alone_that_was_held_up_enough(cache: Path) -> No
     stalls = Stalls(name="pauses", inner=hold, enough=0.1)
     sent = beats(200, 7)
     pace = Pace(image_beats=1, interval_cycles=100)
-    got = line(7, cache).run(sent, 200, stalls=stalls, image_cycles=100, pace=pace)
+    got = one_way(line(7, cache), sent, 200, stalls=stalls, image_cycles=100, pace=pace)
     assert (got.outputs == sent).all()
-    for stream in got.activity:
+    for stream in got.whole.activity:
         assert 0.1 < stream.stalled_cycles / stream.cycles < 0.2
 
 
 def test_pauses_are_as_long_and_as_many_as_asked(cache: Path) -> None:
     slow = Stalls(name="slow", output=Hold(share=0.75, pause_images=2))
-    got = passthrough(8, cache).run(beats(20_000, 8), 20_000, stalls=slow, image_cycles=15)
+    got = one_way(passthrough(8, cache), beats(20_000, 8), 20_000, stalls=slow, image_cycles=15)
     waits = np.diff(got.out_cycles)
     pauses = waits[waits > 1] - 1
     assert pauses.mean() == pytest.approx(30, rel=0.1)
@@ -223,11 +232,11 @@ def test_high_water_is_the_most_that_was_ever_inside(
 ) -> None:
     model = line(70, cache)
     fifos = [("s0", "s70"), ("s3", "s4"), ("s69", "s70"), ("s60", "s66"), ("s60", "s70")]
-    got = model.run(beats(500, 7), 500, stalls=Stalls.at_ends(*stalls), fifos=fifos)
-    inside = np.zeros(got.cycles, np.int64)
+    got = one_way(model, beats(500, 7), 500, stalls=Stalls.at_ends(*stalls), fifos=fifos)
+    inside = np.zeros(got.whole.cycles, np.int64)
     np.add.at(inside, got.in_cycles, 1)
     np.subtract.at(inside, got.out_cycles, 1)
-    whole, first, last, part, end = got.high_water
+    whole, first, last, part, end = got.whole.high_water
     assert whole == inside.cumsum().max()
     assert (first, last) == (1, 1)  # a word in and a word out in one cycle are still one word
     assert whole >= end >= part
@@ -238,33 +247,105 @@ def test_high_water_is_the_most_that_was_ever_inside(
 def test_paced_images_begin_at_least_an_interval_apart(cache: Path) -> None:
     model = line(7, cache)
     pace = Pace(image_beats=3, interval_cycles=10)
-    got = model.run(beats(12, 7), 12, pace=pace, fifos=[("s0", "s7")])
+    got = one_way(model, beats(12, 7), 12, pace=pace, fifos=[("s0", "s7")])
     assert got.in_cycles.tolist() == [0, 3, 6, 10, 13, 16, 20, 23, 26, 30, 33, 36]
-    assert got.high_water == (3,)
-    got = model.run(beats(300, 7), 300, pace=pace, stalls=Stalls.at_ends(0.3, 0.7))
+    assert got.whole.high_water == (3,)
+    got = one_way(model, beats(300, 7), 300, pace=pace, stalls=Stalls.at_ends(0.3, 0.7))
     assert np.diff(got.in_cycles[::3]).min() == 10
     assert got.in_cycles[-1] > 1000
 
 
 def test_a_pace_is_no_standstill(cache: Path) -> None:
     pace = Pace(image_beats=1, interval_cycles=3000)
-    got = passthrough(8, cache).run(beats(3, 8), 3, pace=pace, watchdog_cycles=100)
+    got = one_way(passthrough(8, cache), beats(3, 8), 3, pace=pace, watchdog_cycles=100)
     assert got.in_cycles.tolist() == [0, 3000, 6000]
 
 
 def test_what_cannot_be_paced_or_watched_is_refused(two_stages: StreamModel) -> None:
     sent = beats(1, 32)
     with pytest.raises(SimulationError, match="two_stages: there is no internal stream 'third'"):
-        two_stages.run(sent, 1, fifos=[("host", "first"), ("host", "third")])
+        one_way(two_stages, sent, 1, fifos=[("host", "first"), ("host", "third")])
     with pytest.raises(SimulationError, match="two_stages: wanted a pace of at least 1, got"):
-        two_stages.run(sent, 1, pace=Pace(image_beats=1, interval_cycles=0))
+        one_way(two_stages, sent, 1, pace=Pace(image_beats=1, interval_cycles=0))
+
+
+@pytest.fixture(scope="module")
+def crossing(cache: Path) -> StreamModel:
+    return StreamModel(
+        sources=[SV / "passthrough.sv", SV / "crossing.sv"],
+        top="crossing",
+        ports=StreamPorts.kernel(
+            inputs={"left": 5, "right": 40}, outputs={"wide": 40, "narrow": 5}
+        ),
+        cache=cache,
+    )
+
+
+@pytest.mark.parametrize("stalls", [(0.0, 0.0), (0.7, 0.2), (0.2, 0.7)])
+def test_streams_of_one_side_are_held_up_each_by_itself(
+    crossing: StreamModel, stalls: tuple[float, float]
+) -> None:
+    left, right = beats(300, 5, 1), beats(500, 40, 2)
+    drive = Drive(stalls=Stalls.at_ends(*stalls))
+    got = crossing.run([left, right], [500, 300], drive)
+    wide, narrow = got.received
+    assert (wide.beats == right).all() and (narrow.beats == left).all()
+    assert [side.name for side in (*got.sent, *got.received)] == [
+        "left",
+        "right",
+        "wide",
+        "narrow",
+    ]
+    same = got.sent[0].cycles.tolist() == got.sent[1].cycles[:300].tolist()
+    assert same == (stalls == (0.0, 0.0))
+
+
+def test_faults_of_several_streams_are_told_with_their_names(crossing: StreamModel) -> None:
+    left, right = beats(3, 5), beats(4, 40)
+    with pytest.raises(StuckError) as caught:
+        crossing.run([left, right], [4, 5], Drive(watchdog_cycles=100))
+    assert str(caught.value).startswith("crossing, cycle ")
+    assert str(caught.value).endswith(
+        "stuck for 100 cycles: narrow ready but not valid (3 of 3 left beats taken,"
+        " 4 of 4 right beats taken, 4 of 4 wide beats received, 3 of 5 narrow beats received)"
+    )
+    with pytest.raises(SimulationError, match="an output beat too many of narrow"):
+        crossing.run([left, right], [4, 2])
+    with pytest.raises(SimulationError, match="wanted beats of 2 inputs and 2 outputs, got 1 and"):
+        crossing.run([left], [4, 3])
+
+
+def test_a_session_goes_on_where_it_is_and_starts_anew_after_a_reset(crossing: StreamModel) -> None:
+    nothing = [beats(0, 5), beats(0, 40)]
+    with Session(crossing.compile(), data=None) as session:
+        assert [(end.name, end.beat_bytes) for end in session.inputs] == [("left", 1), ("right", 5)]
+        surplus = [beats(4, 5), beats(4, 40)]
+        first = session.run(surplus, [4, 3], Drive(more=False))
+        assert first.status is Status.FINISHED
+        assert session.run(nothing, [0, 0], Drive()).status is Status.EXTRA_BEAT
+        session.reset()
+        assert session.run(nothing, [0, 0], Drive()).status is Status.FINISHED
+
+
+def test_a_layout_that_is_no_longer_shared_is_told(cache: Path) -> None:
+    class _Hold(ctypes.Structure):
+        _fields_ = (("begin", ctypes.c_uint32), ("goes_on", ctypes.c_uint32))
+
+    library = passthrough(8, cache).compile()
+    layouts = verilator.Layouts(function="stream_layout", structures=(_Hold,))
+    with pytest.raises(
+        ToolFailedError,
+        match=r"wanted a harness that shares Hold 8: begin 0\+4 goes_on 4\+4,"
+        r" got Hold 8: begin 0\+4 continue_ 4\+4 — bring",
+    ):
+        verilator.load_library(library, {}, layouts)
 
 
 def masked(data: Path, cache: Path) -> StreamModel:
     return StreamModel(
         sources=[SV / "masked.sv"],
         top="masked",
-        ports=StreamPorts(in_bits=2, out_bits=8),
+        ports=StreamPorts.kernel(inputs={"in": 2}, outputs={"out": 8}),
         parameters={"MaskFile": "mem/mask.mem"},
         data=data,
         cache=cache,
@@ -284,8 +365,8 @@ def test_one_compiled_model_reads_the_memory_files_of_each_folder(
     first = masked(write_masks(tmp_path / "a", "01 02 03 04\n"), cache)
     second = masked(write_masks(tmp_path / "b", "ff fe fd fc\n"), cache)
     assert first.compile() == second.compile()
-    assert first.run(sent, 4).outputs[:, 0].tolist() == [1, 2, 3, 4]
-    assert second.run(sent, 4).outputs[:, 0].tolist() == [255, 254, 253, 252]
+    assert one_way(first, sent, 4).outputs[:, 0].tolist() == [1, 2, 3, 4]
+    assert one_way(second, sent, 4).outputs[:, 0].tolist() == [255, 254, 253, 252]
 
 
 @pytest.mark.parametrize(
@@ -301,13 +382,13 @@ def test_a_memory_file_that_does_not_fit_is_an_error(
 ) -> None:
     folder = tmp_path if text is None else write_masks(tmp_path, text)
     with pytest.raises(SimulationError) as caught:
-        masked(folder, cache).run(np.zeros((1, 1), np.uint8), 1)
+        one_way(masked(folder, cache), np.zeros((1, 1), np.uint8), 1)
     assert message in str(caught.value)
 
 
 def test_a_trace_is_written(two_stages: StreamModel, tmp_path: Path) -> None:
     sent = beats(50, 32)
-    got = two_stages.run(sent, 50, trace=tmp_path / "waves.fst")
+    got = one_way(two_stages, sent, 50, trace=tmp_path / "waves.fst")
     assert (got.outputs == sent).all()
     waves = (tmp_path / "waves.fst").read_bytes()
     assert waves[0] == 0 and len(waves) > 1000  # an FST file begins with a header block, type 0
@@ -319,7 +400,7 @@ def test_a_trace_that_cannot_be_written_is_an_error(
 ) -> None:
     for place in (tmp_path / "nowhere" / "waves.fst", tmp_path):
         with pytest.raises(SimulationError, match="cannot write"):
-            two_stages.run(beats(5, 32), 5, trace=place)
+            one_way(two_stages, beats(5, 32), 5, trace=place)
 
 
 def test_a_trace_on_a_full_disk_is_an_error(two_stages: StreamModel, tmp_path: Path) -> None:
@@ -330,7 +411,7 @@ def test_a_trace_on_a_full_disk_is_an_error(two_stages: StreamModel, tmp_path: P
     resource.setrlimit(resource.RLIMIT_FSIZE, (1000, limits[1]))
     try:
         with pytest.raises(SimulationError, match="cannot write the trace .* make room"):
-            two_stages.run(beats(5, 32), 5, trace=trace)
+            one_way(two_stages, beats(5, 32), 5, trace=trace)
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, limits)
         signal.signal(signal.SIGXFSZ, before)
@@ -349,7 +430,7 @@ def test_input_beats_that_do_not_fit_are_refused(
     inputs: np.ndarray, message: str, cache: Path
 ) -> None:
     with pytest.raises(SimulationError) as caught:
-        passthrough(13, cache).run(inputs, 3)
+        one_way(passthrough(13, cache), inputs, 3)
     assert message in str(caught.value)
 
 
@@ -357,7 +438,7 @@ def test_ports_of_another_width_do_not_compile(cache: Path) -> None:
     model = StreamModel(
         sources=[SV / "passthrough.sv"],
         top="passthrough",
-        ports=StreamPorts(in_bits=8, out_bits=40),
+        ports=StreamPorts.kernel(inputs={"in": 8}, outputs={"out": 40}),
         cache=cache,
     )
     with pytest.raises(ToolFailedError, match="output port has another width"):
@@ -369,20 +450,22 @@ def test_ctrl_c_stops_a_long_simulation(cache: Path) -> None:
     script = f"""
 import numpy as np
 from pathlib import Path
-from bnnedge.verilated.stalls import Hold, Stalls
-from bnnedge.verilated.stream import StreamModel, StreamPorts
+from bnnedge.verilated.ports import StreamPorts
+from bnnedge.verilated.session import Drive
+from bnnedge.verilated.stalls import Stalls
+from bnnedge.verilated.stream import StreamModel
 
 model = StreamModel(
     sources=[Path({str(SV / "passthrough.sv")!r})],
     top="passthrough",
-    ports=StreamPorts(in_bits=8, out_bits=8),
+    ports=StreamPorts.kernel(inputs={{"in": 8}}, outputs={{"out": 8}}),
     parameters={{"Width": 8}},
     cache=Path({str(cache)!r}),
 )
 beats = np.zeros((10_000_000, 1), np.uint8)
 said = lambda done: print("running", flush=True)
-slow = Stalls.at_ends(0.999, 0.0)
-model.run(beats, len(beats), stalls=slow, watchdog_cycles=10**9, progress=said)
+slow = Drive(stalls=Stalls.at_ends(0.999, 0.0), watchdog_cycles=10**9)
+model.run([beats], [len(beats)], slow, progress=said)
 """
     child = subprocess.Popen(
         [sys.executable, "-c", script],

@@ -12,7 +12,9 @@ import pytest
 from bnnedge import tools
 from bnnedge.errors import BnnEdgeError, ToolFailedError, ToolMissingError
 from bnnedge.verilated import verilator
-from bnnedge.verilated.stream import StreamModel, StreamPorts
+from bnnedge.verilated.ports import StreamPorts
+from bnnedge.verilated.stream import StreamModel
+from tests.streams import one_way
 
 SV = Path(__file__).parent / "sv"
 
@@ -21,7 +23,7 @@ def model(source: Path, cache: Path, width: int = 8) -> StreamModel:
     return StreamModel(
         sources=[source],
         top="passthrough",
-        ports=StreamPorts(in_bits=width, out_bits=width),
+        ports=StreamPorts.kernel(inputs={"in": width}, outputs={"out": width}),
         parameters={"Width": width},
         cache=cache,
     )
@@ -55,7 +57,7 @@ def test_another_source_or_parameter_is_another_model(source: Path, cache: Path)
     inverted = model(source, cache)
     libraries.add(inverted.compile())
     assert len(libraries) == 3
-    assert inverted.run(np.array([[5]], np.uint8), 1).outputs.tolist() == [[250]]
+    assert one_way(inverted, np.array([[5]], np.uint8), 1).outputs.tolist() == [[250]]
 
 
 def test_a_model_takes_the_precompiled_header(
@@ -125,7 +127,7 @@ def test_a_damaged_or_altered_model_is_compiled_again(source: Path, cache: Path)
     for damaged in (whole[:100], whole + b"x"):
         library.unlink()  # this process has it loaded
         library.write_bytes(damaged)
-        assert model(source, cache).run(np.array([[5]], np.uint8), 1).outputs.tolist() == [[5]]
+        assert one_way(model(source, cache), np.array([[5]], np.uint8), 1).outputs.tolist() == [[5]]
         assert library.read_bytes() == whole
 
 

@@ -39,7 +39,7 @@ struct Channel {
     }
 };
 
-// Mirrored field by field by axi.py (`_Setup`).
+// Mirrored by axi.py, which compares it with `axi_layout`.
 struct Setup {
     uint64_t memory_base, memory_bytes;
     uint64_t seed;
@@ -294,6 +294,14 @@ Hardware* of(void* handle) { return static_cast<Hardware*>(handle); }
 
 }  // namespace
 
+BNNEDGE_EXPORT const char* axi_layout() {
+#define FIELD(field) {#field, offsetof(Setup, field), sizeof(Setup::field)}
+    static const std::string text = bnnedge::layout_text(
+        "Setup", sizeof(Setup),
+        {FIELD(memory_base), FIELD(memory_bytes), FIELD(seed), FIELD(stall), FIELD(burst_beats),
+         FIELD(pause_clocks), FIELD(send_limit), FIELD(receive_limit), FIELD(lost_bytes)});
+    return text.c_str();
+}
 BNNEDGE_EXPORT void* axi_open(const Setup* setup, const char* data_folder) {
     bnnedge::clear_messages();
     bnnedge::set_data_folder(data_folder);

@@ -41,6 +41,15 @@ void clear_messages() {
 }
 void set_data_folder(const std::string& folder) { state.data_folder = folder; }
 
+std::string layout_text(const char* name, std::size_t bytes, std::initializer_list<Field> fields) {
+    std::string text = std::string{name} + " " + std::to_string(bytes) + ":";
+    for (const Field& field : fields) {
+        text += std::string{" "} + field.name + " " + std::to_string(field.offset) + "+"
+            + std::to_string(field.bytes);
+    }
+    return text + "\n";
+}
+
 }  // namespace bnnedge
 
 // The runtime's own versions of these call exit() or abort().

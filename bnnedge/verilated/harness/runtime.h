@@ -3,7 +3,9 @@
 #ifndef BNNEDGE_SIMULATION_RUNTIME_H  // a guard: models include a copy beside its precompiled form
 #define BNNEDGE_SIMULATION_RUNTIME_H
 
+#include <cstddef>
 #include <cstdint>
+#include <initializer_list>
 #include <string>
 
 namespace bnnedge {
@@ -18,6 +20,14 @@ void clear_messages();
 
 // Folder that the design's relative $readmem names start from; "" for the working directory.
 void set_data_folder(const std::string& folder);
+
+// What a structure that Python shares looks like here: a line that `verilator.load_library`
+// compares with its own.
+struct Field {
+    const char* name;
+    std::size_t offset, bytes;
+};
+std::string layout_text(const char* name, std::size_t bytes, std::initializer_list<Field> fields);
 
 // splitmix64
 class Random {
