@@ -212,7 +212,7 @@ class Design:
         return {
             layer.name: {"PE": layer.pe, "SIMD": layer.simd}
             for layer in self.layers
-            if layer.kernel in ("xnor_mvu", "integer_mvu")
+            if layer.weight_bits
         }
 
     def pack(self, encoded: NDArray[Any]) -> NDArray[np.uint8]:

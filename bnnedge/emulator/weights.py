@@ -1,15 +1,18 @@
-"""Weights and limits of XNOR matrices, as the engine's variants take them.
+"""Weights and limits of matrices, as the engine's variants take them: the fields of an `op`.
 
-Both give the fields of an `op`, and the bytes that it keeps while it runs.
+Those of XNOR matrices come with the bytes that the operation keeps while it runs.
 """
 
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
-from bnnedge.dataflow import XnorMvu
+from bnnedge.dataflow import ElementType, IntegerMvu, XnorMvu
 from bnnedge.emulator.library import Variant
+from bnnedge.emulator.packed import pack_words
 
+INTEGER_ROWS = 32  # of a block, in integers.h
 _CHUNK, _REST = 64, 8  # carries that are counted together, in sliced.h
 
 
@@ -85,3 +88,26 @@ def for_words(node: XnorMvu, taps: int, fill: int, variant: Variant) -> tuple[di
         limits = node.mw - node.thresholds.astype(np.int64)
         fields["thresholds"] = limits.astype(f"<i{variant.limit_bits // 8}")
     return fields, 2 * taps * units * variant.lanes * unit_bits // 8
+
+
+def for_integers(node: IntegerMvu, element: ElementType) -> tuple[bool, dict[str, Any]]:
+    """What integers.h takes, and whether its inputs are more than 16 bits wide."""
+    groups, rows = node.groups, node.mh // node.groups
+    signs = 2 * node.weights.astype(np.int16) - 1
+    wide = element.smallest < -(1 << 15) or element.largest >= 1 << 15
+    parts = np.zeros(groups, np.int64)
+    if wide:
+        weights: NDArray[Any] = signs.astype(np.int8)
+    else:
+        blocks = -(-rows // INTEGER_ROWS)
+        padded = np.zeros((groups, blocks * INTEGER_ROWS, node.mw + node.mw % 2), np.int16)
+        padded[:, :rows, : node.mw] = signs.reshape(groups, rows, node.mw)
+        shape = (groups, blocks, INTEGER_ROWS, -1, 2)
+        weights = padded.reshape(shape).transpose(0, 1, 3, 2, 4)
+        parts = np.arange(groups) * (weights[0].size // 2)
+    fields: dict[str, Any] = {"weights": weights, "parts": parts}
+    if node.thresholds is not None and node.invert is not None:
+        never = np.iinfo(np.int32).max
+        fields["thresholds"] = np.pad(node.thresholds, (0, -node.mh % 64), constant_values=never)
+        fields["flips"] = pack_words(node.invert.astype(np.uint8))
+    return wide, fields
