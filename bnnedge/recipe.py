@@ -47,7 +47,7 @@ class HardwareConfig:
     """The `[hardware]` section.
 
     Attributes:
-        board: name of a board, or a TOML file relative to the recipe; see docs/boards.md.
+        board: name of a board, or a TOML file relative to the recipe; see docs/reference/boards.md.
         clock_mhz: clock of the accelerator; place and route has to reach it.
         target_fps: images/s that the folding is chosen for, or
         folding: a JSON file {"<node>": {"PE": p, "SIMD": s}}, relative to the recipe.

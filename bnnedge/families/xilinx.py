@@ -93,7 +93,7 @@ class XilinxFamily(Family):
         """What an estimate will hardly exceed, from the cells that a design counts.
 
         A LUT6 does at least what a LUT4 does, and a RAMB36 holds two blocks of 18 kbit. Measured,
-        no bound: docs/vivado.md has both beside Yosys.
+        no bound: docs/reference/vivado.md has both beside Yosys.
         """
         return {"lut": design.combs, "bram36": ceil_div(design.block_rams, 2)}
 

@@ -2,8 +2,8 @@
 
 Importing this package registers the nodes with FINN (`finn-plus`), as FINN's own are: `XnorMVAU`
 with `XnorMVAU_rtl` and `XnorMVAU_hls`, `BipolarFMPadding`, and RTL for DuplicateStreams,
-StreamingConcat, ElementwiseAdd of integers, Pool (maxima) and LabelSelect. `docs/finn.md` shows the
-way through FINN's builder.
+StreamingConcat, ElementwiseAdd of integers, Pool (maxima) and LabelSelect.
+`docs/tutorials/finn.md` shows the way through FINN's builder.
 """
 
 from bnnedge.finn_backend import ops as ops

@@ -1,4 +1,4 @@
-"""AXI streams and registers: `bnnedge_axi`, behind an AXI DMA. docs/pynq.md has the registers."""
+"""AXI streams and registers: `bnnedge_axi`, behind an AXI DMA (docs/reference/registers.md)."""
 
 from dataclasses import dataclass
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""The serial protocol's frames as bytes (docs/boards.md describes them)."""
+"""The serial protocol's frames as bytes (docs/reference/serial-protocol.md describes them)."""
 
 import binascii
 import struct

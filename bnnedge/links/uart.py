@@ -1,4 +1,4 @@
-"""A serial line: `uart_device`, whose frames `links.frames` and docs/boards.md describe."""
+"""A serial line: `uart_device`, in the frames that `links.frames` makes."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -155,7 +155,7 @@ class UartDevice(Device):
         }
 
     def images_per_second(self, design: Design) -> dict[str, float]:
-        """The line is full duplex, so the longer frame counts (docs/boards.md)."""
+        """The line is full duplex, so the longer frame counts."""
         image = design.input_beats * design.input_width_bits // 8
         result = design.output_beats * design.output_width_bits // 8
         line_bits = _LINE_BITS * (FRAME_OVERHEAD_BYTES + max(image, result))

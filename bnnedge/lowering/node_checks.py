@@ -15,6 +15,7 @@ _WITH_PARAMETERS = {
 
 
 def check_channel_axis(model: ModelWrapper, node: Any) -> None:
+    """A TopK or ArgMax is over the classes. Raises LoweringError if it is not."""
     shape = model.get_tensor_shape(node.input[0])
     default = 0 if node.op_type == "ArgMax" else -1
     axis = attribute(node, "axis", default)
@@ -42,6 +43,7 @@ def classes_found(model: ModelWrapper, node: Any) -> int:
 
 
 def check_top_k(model: ModelWrapper, node: Any) -> None:
+    """A TopK gives the k largest classes in falling order. Raises LoweringError if it does not."""
     if attribute(node, "select_last_index", 0):
         raise LoweringError(
             f"{called(node)}: ties go to the lowest class, not to the last",
@@ -66,6 +68,7 @@ def check_top_k(model: ModelWrapper, node: Any) -> None:
 
 
 def check_op(model: ModelWrapper, node: Any, inputs: list[str]) -> None:
+    """`inputs`, a node's data, are where data may be. Raises LoweringError if they are not."""
     if not inputs:
         raise LoweringError(
             f"{called(node)}: depends neither on the input nor on constants alone",
@@ -94,6 +97,7 @@ def check_op(model: ModelWrapper, node: Any, inputs: list[str]) -> None:
 
 
 def check_layer(model: ModelWrapper, node: Any) -> None:
+    """A layer has constant float32 weights and known shapes. Raises LoweringError if it has not."""
     weights = model.get_initializer(node.input[1]) if len(node.input) > 1 else None
     if weights is None:
         raise LoweringError(
@@ -132,6 +136,7 @@ def check_layer(model: ModelWrapper, node: Any) -> None:
 
 
 def check_pad(model: ModelWrapper, node: Any) -> None:
+    """A Pad is right before a Conv. Raises LoweringError if it is not."""
     consumers = model.find_consumers(node.output[0]) or []
     if {consumer.op_type for consumer in consumers} != {"Conv"}:
         raise LoweringError(
@@ -141,6 +146,7 @@ def check_pad(model: ModelWrapper, node: Any) -> None:
 
 
 def check_pool(model: ModelWrapper, node: Any) -> None:
+    """A pool is over height and width of images. Raises LoweringError if it is not."""
     check_axes(model, node)
     shape = model.get_tensor_shape(node.input[0])
     if not shape or len(shape) != 4 or not model.get_tensor_shape(node.output[0]):

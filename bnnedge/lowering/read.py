@@ -1,7 +1,7 @@
 """The Dataflow of a lowered graph: read off its nodes, one to one.
 
 The graph is what the passes leave: [Flatten, Gather, Mul ±1] MultiThreshold, then per layer [Pad]
-MatMul or Conv [sum] [Mul ±1] MultiThreshold [max-pools], then the last layer and the original tail.
+`MatMul or Conv [sum] [Mul ±1] MultiThreshold [max-pools]`, then the last layer and the tail.
 There the images are (N, C, H, W); here they are (H, W, C).
 """
 

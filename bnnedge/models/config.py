@@ -13,7 +13,7 @@ _RESIDUAL_BITS = 4
 
 
 class Topology(enum.Enum):
-    """Named network shapes; docs/zoo.md lists their layers and the papers they come from."""
+    """Named network shapes; docs/reference/zoo.md lists their layers and papers."""
 
     TFC = "tfc"
     SFC = "sfc"

@@ -69,10 +69,12 @@ class Watched(Protocol):
     """A run and what its internal streams did."""
 
     @property
-    def name(self) -> str: ...
+    def name(self) -> str:
+        """Of the run's stalls."""
 
     @property
-    def activity(self) -> Sequence[StreamActivity]: ...
+    def activity(self) -> Sequence[StreamActivity]:
+        """Of every stream, in the design's order."""
 
 
 def pattern_images(design: Design, images: int) -> int:

@@ -2,7 +2,7 @@
 
 The Tcl is in `tcl/`, whole and as it runs; only `settings.tcl` is generated. `build.tcl` packages
 the network with its AXI ports as an IP, puts it beside the processing system and an AXI DMA, and
-goes to the bitstream. docs/vivado.md says what of this has been run.
+goes to the bitstream. docs/reference/vivado.md says what of this has been run.
 """
 
 import re

@@ -8,7 +8,7 @@ import pytest
 
 from bnnedge.finn_backend import use_build_folder
 
-PAGE = Path(__file__).parents[2] / "docs" / "finn.md"
+PAGE = Path(__file__).parents[2] / "docs" / "tutorials" / "finn.md"
 
 
 def test_the_tutorial_runs(

@@ -1,4 +1,4 @@
-"""The figures of docs/zoo.md are those of the networks."""
+"""The figures of docs/reference/zoo.md are those of the networks."""
 
 import math
 from pathlib import Path
@@ -19,7 +19,7 @@ _ROOT = Path(__file__).parents[2]
 
 def _rows(columns: int) -> list[list[str]]:
     """The rows of the page's tables of so many columns that are about a network."""
-    lines = (_ROOT / "docs" / "zoo.md").read_text().splitlines()
+    lines = (_ROOT / "docs" / "reference" / "zoo.md").read_text().splitlines()
     rows = [[cell.strip() for cell in line.strip("|").split("|")] for line in lines]
     return [row for row in rows if len(row) == columns and row[0].startswith("`")]
 

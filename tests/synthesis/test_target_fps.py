@@ -18,7 +18,7 @@ from tests.networks import identity_encoding
 
 BOARDS = [board for board in known_boards().values() if isinstance(board, ZynqBoard)]
 HIDDEN = {"tfc": 64, "sfc": 256, "lfc": 1024}
-DOCS = Path(__file__).parents[2] / "docs" / "vivado.md"
+DOCS = Path(__file__).parents[2] / "docs" / "reference" / "vivado.md"
 
 
 def mlp(name: str) -> Dataflow:

@@ -12,7 +12,7 @@ from bnnedge.dataflow.streams import Stream
 
 @dataclass(frozen=True, kw_only=True)
 class Flatten(MoveNode):
-    """A feature map as one vector, in the order in which it streams: [row][column][channel]."""
+    """A feature map as one vector, in the order in which it streams: `[row][column][channel]`."""
 
     follows_last: ClassVar[bool] = True
 

@@ -17,7 +17,8 @@ from bnnedge.errors import DataflowError
 class SlidingWindow(MoveNode):
     """Feature map → one vector per output pixel that holds the window's pixels (im2col).
 
-    (H, W, C) → (OH, OW, taps · C), in the order [group][tap row][tap column][channel in group].
+    (H, W, C) → (OH, OW, taps · C), in the order
+    `[group][tap row][tap column][channel in group]`.
 
     Attributes:
         window: kernel, stride, dilation and padding.

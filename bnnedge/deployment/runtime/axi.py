@@ -44,7 +44,7 @@ if TYPE_CHECKING:  # numpy's types cannot be subscripted in Python 3.8
 
 
 class Register(IntEnum):
-    """Byte addresses of the device's registers (docs/pynq.md)."""
+    """Byte addresses of the device's registers (docs/reference/registers.md)."""
 
     ID = 0x00
     VERSION = 0x04

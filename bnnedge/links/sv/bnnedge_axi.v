@@ -1,7 +1,7 @@
 // The network behind AXI: registers on AXI4-Lite, images and results on AXI4-Stream.
 // Plain Verilog, because Vivado's IP packager takes no SystemVerilog as a top.
 //
-// Registers   `axi_registers.sv` has the map (also docs/pynq.md).
+// Registers   `axi_registers.sv` has the map (also docs/reference/registers.md).
 // Streams     an image is IN_BEATS beats, a result OUT_BEATS. `m_axis_tlast` comes with the last
 //             beat of IMAGES results: one DMA transfer carries a batch. `s_axis_tlast` need not
 //             come, but where it comes an image must end, and every byte must be kept.

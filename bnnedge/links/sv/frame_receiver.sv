@@ -1,4 +1,4 @@
-// Takes the host's commands out of the byte stream (docs/boards.md describes the protocol).
+// Takes commands out of the byte stream (docs/reference/serial-protocol.md has the protocol).
 //
 //   'I'                                  identify_o for one clock
 //   'R' tag image[ImageBytes] crc crc    words to the frame buffer, then commit_o with tag_o

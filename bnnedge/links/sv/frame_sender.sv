@@ -1,4 +1,4 @@
-// Puts the device's replies into the byte stream (docs/boards.md describes the protocol).
+// Puts replies into the byte stream (docs/reference/serial-protocol.md has the protocol).
 //
 //   'i' version window id[4] image_bytes[2] result_bytes[2] crc crc    after identify_i
 //   'e' tag fault crc crc                                              after fault_valid_i

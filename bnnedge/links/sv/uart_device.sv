@@ -1,4 +1,4 @@
-// The network as a device on a serial line: commands in, replies out (docs/boards.md).
+// The network as a device on a serial line (docs/reference/serial-protocol.md).
 //
 // Latency     an image enters bnnedge_core once its CRC has been checked; its reply begins when
 //             the first result word leaves the core and the line is free.

@@ -1,4 +1,4 @@
-# What build.tcl uses: progress on the log, and checks that stop it. docs/vivado.md has the sources.
+# What build.tcl uses: progress, and checks that stop it; docs/reference/vivado.md has the sources.
 
 proc step {what} {
     puts "bnnedge: $what"
