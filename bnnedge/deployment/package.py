@@ -21,6 +21,7 @@ from bnnedge.deployment.runtime.example import EXPECTED, INPUTS
 from bnnedge.deployment.runtime.manifest import MANIFEST_FILE, PACKAGE_FORMAT, PACKAGE_VERSION
 from bnnedge.design import DESIGN_FILE, Design
 from bnnedge.errors import DeploymentError, DesignError
+from bnnedge.families import BITSTREAM_SUFFIXES
 from bnnedge.links import DEVICE_FILE, AxiDevice, Device, UartDevice, load_device
 from bnnedge.names import check_inside, inner_file
 
@@ -121,10 +122,13 @@ def _bitstreams(synth: Path, device: Device) -> tuple[Path, ...]:
     """The bitstream of a synthesis folder; for a Zynq with its hardware handoff, or none yet."""
     zynq = isinstance(device, AxiDevice)
     folders = (synth, synth / pynq_files.VIVADO_OUTPUT) if zynq else (synth,)
-    found = sorted(path for folder in folders for path in folder.glob("*.bit"))
+    suffixes = {".bit"} if zynq else BITSTREAM_SUFFIXES
+    found = sorted(
+        path for folder in folders for path in folder.glob("*") if path.suffix in suffixes
+    )
     if len(found) > 1 or not (found or zynq):
         raise DeploymentError(
-            f"{synth}: wanted one bitstream (*.bit), got {len(found)}",
+            f"{synth}: wanted one bitstream (*{', *'.join(sorted(suffixes))}), got {len(found)}",
             remedy="run bnnedge synth for a board that it makes bitstreams for",
         )
     if not zynq:

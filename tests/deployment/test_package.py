@@ -164,7 +164,7 @@ def test_same_package_is_not_made_again(build: Path) -> None:
 
 def test_synthesis_without_bitstream_is_refused(build: Path) -> None:
     (build / "synth" / "network.bit").unlink()
-    with pytest.raises(DeploymentError, match=r"wanted one bitstream \(\*.bit\), got 0"):
+    with pytest.raises(DeploymentError, match=r"wanted one bitstream \(.*\*.bit\), got 0"):
         package(build / "rtl", build / "synth", build / "out")
     assert not (build / "out").exists()
 

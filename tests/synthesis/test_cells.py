@@ -1,4 +1,4 @@
-"""The block RAM model, in every width, against the memory that Yosys mapped to it."""
+"""Models of block RAM, in every width, against the memory that Yosys mapped to it."""
 
 import random
 import re
@@ -10,6 +10,7 @@ import pytest
 from bnnedge import tools
 from bnnedge.errors import SimulationError
 from bnnedge.families.ecp5 import Ecp5
+from bnnedge.families.placed import PlacedFamily
 from bnnedge.verilated.serial import SerialModel, SerialPorts, compile_serial_model
 
 SV = Path(__file__).parent / "sv"
@@ -18,7 +19,7 @@ MEMORIES = {"rom36": (36, 512), "rom18": (18, 1024), "rom9": (9, 2048), "rom4": 
 MEMORIES |= {"rom2": (2, 8192), "rom1": (1, 16384), "ram": (18, 256)}
 SCRIPT = """\
 read_verilog -sv memories.sv
-tee -q -o synth.log synth_ecp5 -nowidelut -top memories
+tee -q -o synth.log {} -top memories
 rename memories memories_netlist
 write_verilog -noattr netlist.v
 """
@@ -26,24 +27,28 @@ write_verilog -noattr netlist.v
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Memory files and the netlist of `memories`."""
-    folder = tmp_path_factory.mktemp("memories")
+    """Memory files and the netlist of `memories` for ECP5."""
+    return mapped(tmp_path_factory.mktemp("memories"), Ecp5())
+
+
+def mapped(folder: Path, family: PlacedFamily) -> Path:
+    """Write memory files and the netlist of `memories` for a family."""
     shutil.copyfile(SV / "memories.sv", folder / "memories.sv")
     random_ = random.Random(1)
     for name, (width, depth) in MEMORIES.items():
         words = (f"{random_.getrandbits(width):x}" for _ in range(depth))
         (folder / f"{name}.mem").write_text("\n".join(words))
-    (folder / "synth.ys").write_text(SCRIPT)
+    (folder / "synth.ys").write_text(SCRIPT.format(family.synthesis))
     log = folder / "yosys.log"
     tools.run([tools.find("yosys"), "-q", "-s", "synth.ys"], cwd=folder, log=log, timeout_s=300)
     return folder
 
 
-def run(folder: Path, netlist: str) -> None:
+def run(folder: Path, netlist: str, family: PlacedFamily) -> None:
     (folder / "changed.v").write_text(netlist)
     library = compile_serial_model(
         sources=[
-            *Ecp5().netlist_sources(folder / "changed.v"),
+            *family.netlist_sources(folder / "changed.v"),
             SV / "memories.sv",
             SV / "memories_check.sv",
         ],
@@ -60,7 +65,7 @@ def test_block_ram_of_every_width_reads_what_was_written(folder: Path) -> None:
     netlist = (folder / "netlist.v").read_text()
     widths = {int(w) for w in re.findall(r"\.DATA_WIDTH_[AB]\(32'd(\d+)\)", netlist)}
     assert widths == {1, 2, 4, 9, 18, 36}
-    run(folder, netlist)
+    run(folder, netlist, Ecp5())
 
 
 def test_one_changed_bit_of_a_block_ram_is_noticed(folder: Path) -> None:
@@ -70,4 +75,4 @@ def test_one_changed_bit_of_a_block_ram_is_noticed(folder: Path) -> None:
     last = word.end(1) - 1
     changed = netlist[:last] + f"{int(netlist[last], 16) ^ 1:x}" + netlist[last + 1 :]
     with pytest.raises(SimulationError, match="netlist differs"):
-        run(folder, changed)
+        run(folder, changed, Ecp5())
