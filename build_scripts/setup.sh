@@ -29,6 +29,6 @@ fi
 quiet=--quiet
 [ -t 1 ] && quiet=--progress-bar=on  # somebody is waiting
 .venv/bin/python -m pip install "$quiet" --disable-pip-version-check \
-  --constraint build_scripts/constraints.txt --editable '.[dev]'
+  --constraint build_scripts/constraints.txt --editable '.[dev,ice40]'
 echo "$wanted" >.venv/ready
 echo "setup: .venv is ready"

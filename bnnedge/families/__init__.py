@@ -4,11 +4,14 @@ from collections.abc import Mapping
 
 from bnnedge.families.base import Board, Family
 from bnnedge.families.ecp5 import Ecp5
+from bnnedge.families.ice40 import Ice40
 from bnnedge.families.placed import PlacedFamily
 from bnnedge.families.xc7 import Xc7
 from bnnedge.families.xcup import Xcup
 
-FAMILIES: Mapping[str, Family] = {family.name: family for family in (Ecp5(), Xc7(), Xcup())}
+FAMILIES: Mapping[str, Family] = {
+    family.name: family for family in (Ecp5(), Ice40(), Xc7(), Xcup())
+}
 """Every family by its name in the files of boards."""
 BITSTREAM_SUFFIXES = frozenset(
     family.bitstream_suffix for family in FAMILIES.values() if isinstance(family, PlacedFamily)

@@ -10,18 +10,19 @@ from bnnedge.families.xilinx import ProcessingSystem, ZynqBoard
 
 
 def test_known_boards_are_listed_by_name() -> None:
+    lattice = ["ice40-hx8k", "ulx3s-25f", "ulx3s-45f", "ulx3s-85f"]
     zynq = ["aup-zu3", "kv260", "pynq-z1", "pynq-z2", "ultra96v2", "zcu104"]
     zynq += [f"{board}-z7-{size}" for board in ("arty", "zybo") for size in (10, 20)]
-    assert list(known_boards()) == sorted([*zynq, "ulx3s-25f", "ulx3s-45f", "ulx3s-85f"])
+    assert list(known_boards()) == sorted([*zynq, *lattice])
 
 
 def test_unknown_board_lists_the_known_ones() -> None:
     with pytest.raises(SynthesisError) as caught:
         find_board("ulx4m")
     assert str(caught.value) == (
-        "board 'ulx4m' is unknown — choose one of arty-z7-10, arty-z7-20, aup-zu3, kv260, pynq-z1,"
-        " pynq-z2, ultra96v2, ulx3s-25f, ulx3s-45f, ulx3s-85f, zcu104, zybo-z7-10, zybo-z7-20,"
-        " or name a file of your own (*.toml)"
+        "board 'ulx4m' is unknown — choose one of arty-z7-10, arty-z7-20, aup-zu3, ice40-hx8k,"
+        " kv260, pynq-z1, pynq-z2, ultra96v2, ulx3s-25f, ulx3s-45f, ulx3s-85f, zcu104, zybo-z7-10,"
+        " zybo-z7-20, or name a file of your own (*.toml)"
     )
 
 

@@ -10,6 +10,7 @@ import pytest
 from bnnedge import tools
 from bnnedge.errors import SimulationError
 from bnnedge.families.ecp5 import Ecp5
+from bnnedge.families.ice40 import Ice40
 from bnnedge.families.placed import PlacedFamily
 from bnnedge.verilated.serial import SerialModel, SerialPorts, compile_serial_model
 
@@ -76,3 +77,17 @@ def test_one_changed_bit_of_a_block_ram_is_noticed(folder: Path) -> None:
     changed = netlist[:last] + f"{int(netlist[last], 16) ^ 1:x}" + netlist[last + 1 :]
     with pytest.raises(SimulationError, match="netlist differs"):
         run(folder, changed, Ecp5())
+
+
+@pytest.mark.slow
+def test_block_ram_of_ice40_reads_what_was_written(tmp_path: Path) -> None:
+    family = Ice40()
+    netlist = (mapped(tmp_path, family) / "netlist.v").read_text()
+    assert {int(mode) for mode in re.findall(r"\.READ_MODE\([^)]*(\d)\)", netlist)} == {0, 1, 2, 3}
+    run(tmp_path, netlist, family)
+    word = re.search(r"\.INIT_2\(256'h([0-9a-f]{64})\)", netlist)
+    assert word is not None
+    last = word.end(1) - 1
+    changed = netlist[:last] + f"{int(netlist[last], 16) ^ 1:x}" + netlist[last + 1 :]
+    with pytest.raises(SimulationError, match="netlist differs"):
+        run(tmp_path, changed, family)
