@@ -332,6 +332,7 @@ def rtl(
 ) -> tuple[Any, list[str]]:
     """Write the SystemVerilog of a DATAFLOW folder and predict its cycles and its size."""
     from bnnedge import verbs
+    from bnnedge.families import REFERENCE
 
     artifact = verbs.rtl(
         dataflow,
@@ -350,7 +351,7 @@ def rtl(
     lines.append(
         f"predicted: {facts['interval_cycles']} cycles/image,"
         f" {facts['images_per_second']:,.0f} images/s at {facts['clock_mhz']:g} MHz;"
-        f" on ECP5 {facts['combs']:,} LUT4, {facts['block_rams']} block RAM"
+        f" on {REFERENCE.title} {facts['combs']:,} LUT4, {facts['block_rams']} block RAM"
     )
     return artifact, [*lines, f"RTL in {out}"]
 

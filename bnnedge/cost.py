@@ -1,26 +1,21 @@
-"""What hardware costs on an ECP5, before synthesis.
+"""What hardware costs before synthesis, at the prices of a family of FPGAs.
 
 What a kernel's structure says is counted: adders, comparators, memory cells, multiplexers. What
 Yosys makes of its control logic, and what it saves, are constants fitted to single kernels, mapped
 by Yosys and packed by nextpnr.
 """
 
+from abc import ABC, abstractmethod
 from dataclasses import dataclass
-
-# Words × bits of a DP16KD.
-_BLOCK_SHAPES = ((16384, 1), (8192, 2), (4096, 4), (2048, 9), (1024, 18), (512, 36))
-# What Yosys holds against a DP16KD: so many LUT RAM cells, or so many bits of a ROM in LUTs.
-_CELLS_PER_BLOCK = 20
-_ROM_BITS_PER_BLOCK = 2560
 
 
 @dataclass(frozen=True, kw_only=True)
 class Cost:
-    """Cells of an ECP5.
+    """Cells of an FPGA.
 
     Attributes:
-        combs: TRELLIS_COMB: a LUT4, or half a carry cell; six are a cell of LUT RAM.
-        block_rams: DP16KD.
+        combs: lookup tables with four inputs, and what takes the place of one.
+        block_rams: blocks of memory.
     """
 
     combs: float = 0.0
@@ -40,52 +35,74 @@ def index_bits(count: int) -> int:
     return (count - 1).bit_length()
 
 
-def carry_chain(bits: int) -> int:
-    """COMB of an adder or a comparator of `bits` bits."""
-    return 2 * ceil_div(bits, 2)
+@dataclass(frozen=True, kw_only=True)
+class Prices(ABC):
+    """What adders and memories take of a family's cells.
 
-
-def block_memory(words: int, bits: int) -> Cost:
-    """A memory in block RAM, with the multiplexers behind it.
-
-    Yosys cuts it into segments as deep as a block is, puts them side by side, and takes the shape
-    that needs the fewest blocks.
+    Attributes:
+        carry_bits: of an adder in a carry cell, which is as many `combs`.
+        block_shapes: words and bits that a block of memory holds.
+        lut_ram_shape: words and bits that a cell of RAM in lookup tables holds.
+        lut_ram_combs: of such a cell, with what Yosys puts around it.
+        lut_rams_per_block: such cells that Yosys takes rather than a block.
+        rom_bits_per_block: constants that Yosys puts in lookup tables rather than in a block.
+        rom_factor: lookup tables that Yosys takes for constants, over what is counted.
     """
-    blocks, segments = min(
-        (ceil_div(ceil_div(words, depth) * bits, width), ceil_div(words, depth))
-        for depth, width in _BLOCK_SHAPES
-    )
-    return Cost(combs=bits * (segments - 1), block_rams=blocks)
 
+    carry_bits: int
+    block_shapes: tuple[tuple[int, int], ...]
+    lut_ram_shape: tuple[int, int]
+    lut_ram_combs: int
+    lut_rams_per_block: int
+    rom_bits_per_block: int
+    rom_factor: float
 
-def _lut_ram_cells(words: int, bits: int) -> int:
-    """DPR16X4 cells of a memory."""
-    return ceil_div(words, 16) * ceil_div(bits, 4)
+    @abstractmethod
+    def popcount(self, width_bits: int, sum_bits: int) -> int:
+        """Combs of `popcount`, which adds a count of so many bits to a sum."""
 
+    def carry_chain(self, bits: int) -> int:
+        """Combs of an adder or a comparator of `bits` bits."""
+        return self.carry_bits * ceil_div(bits, self.carry_bits)
 
-def lut_ram(words: int, bits: int) -> Cost:
-    """A memory of DPR16X4 cells, with the multiplexers behind it."""
-    return Cost(combs=7 * _lut_ram_cells(words, bits) + bits * (ceil_div(words, 16) - 1))
+    def block_memory(self, words: int, bits: int) -> Cost:
+        """A memory in block RAM, with the multiplexers behind it.
 
+        Yosys cuts it into segments as deep as a block is, puts them side by side, and takes the
+        shape that needs the fewest blocks.
+        """
+        blocks, segments = min(
+            (ceil_div(ceil_div(words, depth) * bits, width), ceil_div(words, depth))
+            for depth, width in self.block_shapes
+        )
+        return Cost(combs=bits * (segments - 1), block_rams=blocks)
 
-def ram(words: int, bits: int) -> Cost:
-    """A memory that Yosys chooses the cells for."""
-    block = block_memory(words, bits)
-    small = _lut_ram_cells(words, bits) <= _CELLS_PER_BLOCK * block.block_rams
-    return lut_ram(words, bits) if small else block
+    def lut_ram(self, words: int, bits: int) -> Cost:
+        """A memory in lookup tables, with the multiplexers behind it."""
+        depth, _ = self.lut_ram_shape
+        cells = self.lut_ram_combs * self._lut_ram_cells(words, bits)
+        return Cost(combs=cells + bits * (ceil_div(words, depth) - 1))
 
+    def ram(self, words: int, bits: int) -> Cost:
+        """A memory that Yosys chooses the cells for."""
+        block = self.block_memory(words, bits)
+        most = self.lut_rams_per_block * block.block_rams
+        return self.lut_ram(words, bits) if self._lut_ram_cells(words, bits) <= most else block
 
-def lut_rom(words: int, bits: int) -> Cost:
-    """Constants in LUTs; two words need no LUT, only their address."""
-    if words <= 2:
-        return Cost()
-    leaves = ceil_div(words, 16)
-    # There are no more different columns than contents of so many words.
-    return Cost(combs=1.15 * min(bits, 1 << min(words, 32)) * (2 * leaves - 1))
+    def lut_rom(self, words: int, bits: int) -> Cost:
+        """Constants in lookup tables; two words need none, only their address."""
+        if words <= 2:
+            return Cost()
+        leaves = ceil_div(words, 16)
+        # There are no more different columns than contents of so many words.
+        return Cost(combs=self.rom_factor * min(bits, 1 << min(words, 32)) * (2 * leaves - 1))
 
+    def rom(self, words: int, bits: int) -> Cost:
+        """Constants that Yosys chooses the cells for."""
+        block = self.block_memory(words, bits)
+        big = words * bits > self.rom_bits_per_block * block.block_rams
+        return block if big else self.lut_rom(words, bits)
 
-def rom(words: int, bits: int) -> Cost:
-    """Constants that Yosys chooses the cells for."""
-    block = block_memory(words, bits)
-    big = words * bits > _ROM_BITS_PER_BLOCK * block.block_rams
-    return block if big else lut_rom(words, bits)
+    def _lut_ram_cells(self, words: int, bits: int) -> int:
+        depth, width = self.lut_ram_shape
+        return ceil_div(words, depth) * ceil_div(bits, width)

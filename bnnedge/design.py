@@ -83,7 +83,7 @@ class KernelInstance:
         width_bits: of its first output.
         depth_words: of a FIFO; None for other kernels.
         image_words: that pass through a FIFO for an image; None for other kernels.
-        block_rams: DP16KD that are predicted for it.
+        block_rams: that are predicted for it.
         parameters: of the module; names of memory files are relative to the RTL folder.
         resize: parameters of the `resize_elements` behind its output; None: there is none.
     """
@@ -150,8 +150,8 @@ class Design:
         kernels: each behind those whose streams it takes.
         streams: names of the streams between kernels; bit i of `stream_valid` and `stream_ready`.
         interval_cycles: predicted clock cycles between images in the steady state.
-        combs: predicted LUT4 and halves of carry cells of the core on an ECP5.
-        block_rams: its predicted DP16KD.
+        combs: predicted `cost.Cost.combs` of the core, at the prices of `families.REFERENCE`.
+        block_rams: its predicted block RAMs there.
     """
 
     name: str

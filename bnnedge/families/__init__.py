@@ -9,8 +9,10 @@ from bnnedge.families.placed import PlacedFamily
 from bnnedge.families.xc7 import Xc7
 from bnnedge.families.xcup import Xcup
 
+REFERENCE = Ecp5()
+"""The family whose cells hardware is priced in before a board is named."""
 FAMILIES: Mapping[str, Family] = {
-    family.name: family for family in (Ecp5(), Ice40(), Xc7(), Xcup())
+    family.name: family for family in (REFERENCE, Ice40(), Xc7(), Xcup())
 }
 """Every family by its name in the files of boards."""
 BITSTREAM_SUFFIXES = frozenset(
@@ -18,4 +20,4 @@ BITSTREAM_SUFFIXES = frozenset(
 )
 """Of the files that the open tools make."""
 
-__all__ = ["BITSTREAM_SUFFIXES", "FAMILIES", "Board", "Family"]
+__all__ = ["BITSTREAM_SUFFIXES", "FAMILIES", "REFERENCE", "Board", "Family"]

@@ -61,6 +61,7 @@ class Family(ABC):
 
     Attributes:
         name: in the files of boards; those of Xilinx as Yosys calls them.
+        title: for people.
         board_type: what its boards are.
         tools: what a synthesis cannot do without, by `tools.TOOLS`'s names.
         flow: what places and routes, for people.
@@ -69,6 +70,7 @@ class Family(ABC):
     """
 
     name: ClassVar[str]
+    title: ClassVar[str]
     board_type: ClassVar[type[Board]]
     tools: ClassVar[tuple[str, ...]]
     flow: ClassVar[str]

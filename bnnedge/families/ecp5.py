@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import ClassVar
 
-from bnnedge.cost import Cost, ram
+from bnnedge.cost import Cost, Prices, ceil_div, index_bits
 from bnnedge.design import Design
 from bnnedge.errors import ConfigError, SynthesisError
 from bnnedge.families.placed import (
@@ -44,6 +44,20 @@ _VCO_TARGET_MHZ = 600.0
 
 
 @dataclass(frozen=True, kw_only=True)
+class Ecp5Prices(Prices):
+    """Combs are TRELLIS_COMB: a LUT4, half a carry cell, a sixth of a cell of LUT RAM."""
+
+    def popcount(self, width_bits: int, sum_bits: int) -> int:
+        """The rows of `cells/ecp5/popcount.sv`: so many adders of so many bits in a chain."""
+        leaves = ceil_div(width_bits, 4)
+        rows = [(leaves, 1)]
+        for level in range(1, index_bits(leaves) + 1):
+            rows.append((ceil_div(leaves, 1 << (level - 1)) // 2, level + 1))
+        rows.append((1, sum_bits))
+        return sum(self.carry_chain(adders * (bits + 1) + 1) for adders, bits in rows)
+
+
+@dataclass(frozen=True, kw_only=True)
 class Ecp5Pll(Pll):
     """Divisors of an EHXPLLL and what comes of them."""
 
@@ -61,6 +75,7 @@ class Ecp5(PlacedFamily):
     """See the module."""
 
     name = "ecp5"
+    title = "ECP5"
     tools = ("yosys", "nextpnr-ecp5", "ecppack")
     flow = "Yosys + nextpnr-ecp5"
     resources: ClassVar[Mapping[str, str]] = {
@@ -75,6 +90,15 @@ class Ecp5(PlacedFamily):
     overrides = ("adder_row", "popcount")
     library = "lattice"
     models = (("common_sim.vh", "ccu2c_sim.vh"), ("DP16KD.v", "EHXPLLL.v"))
+    prices = Ecp5Prices(
+        carry_bits=2,
+        block_shapes=((16384, 1), (8192, 2), (4096, 4), (2048, 9), (1024, 18), (512, 36)),
+        lut_ram_shape=(16, 4),
+        lut_ram_combs=7,
+        lut_rams_per_block=20,
+        rom_bits_per_block=2560,
+        rom_factor=1.15,
+    )
     place_tool = "nextpnr-ecp5"
     pack_tool = "ecppack"
     constraints = "pins.lpf"
@@ -108,7 +132,7 @@ class Ecp5(PlacedFamily):
 
     def predict_around(self, words: int, bits: int) -> Mapping[str, int]:
         """See the base class."""
-        around = _DEVICE + ram(words, bits)
+        around = _DEVICE + self.prices.ram(words, bits)
         return {"comb": round(around.combs), "bram": around.block_rams}
 
     def used_by(self, cells: Mapping[str, int]) -> Sequence[int | None]:

@@ -59,6 +59,7 @@ class Ice40(PlacedFamily):
     """See the module."""
 
     name = "ice40"
+    title = "iCE40"
     tools = ("yosys", "nextpnr-ice40", "icepack")
     flow = "Yosys + nextpnr-ice40"
     resources: ClassVar[Mapping[str, str]] = {"lc": "LC", "bram": "RAM40_4K"}

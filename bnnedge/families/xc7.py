@@ -7,4 +7,5 @@ class Xc7(XilinxFamily):
     """See the module."""
 
     name = "xc7"
+    title = "7 series"
     ps = ProcessingSystem.PS7

@@ -7,4 +7,5 @@ class Xcup(XilinxFamily):
     """See the module."""
 
     name = "xcup"
+    title = "UltraScale+"
     ps = ProcessingSystem.PSU

@@ -13,6 +13,7 @@ from bnnedge.cost import Cost
 from bnnedge.dataflow import Dataflow
 from bnnedge.dataflow.graph import GRAPH_FILE, WEIGHTS_FILE
 from bnnedge.design import TOP_MODULE, Design, KernelInstance, Layer
+from bnnedge.families import REFERENCE
 from bnnedge.hardware.config import RtlConfig
 from bnnedge.hardware.core import S_AXIS, core_text, sources_of, streams_of
 from bnnedge.hardware.fifos import FIFOS_FILE, FifoDepths, read_depths, write_depths
@@ -131,7 +132,7 @@ def write_rtl(
     for name, text in memories.items():
         (folder / name).write_text(text, encoding="utf-8")
 
-    costs = {part.name: part.kernel.cost for part in placed}
+    costs = {part.name: part.kernel.cost(REFERENCE.prices) for part in placed}
     cost = sum(costs.values(), Cost())
     design = Design(
         name=graph.name,
@@ -157,7 +158,7 @@ def write_rtl(
 
 
 def _facts(design: Design, network: Network, config: RtlConfig) -> Mapping[str, Any]:
-    costs = {part.name: part.kernel.cost for part in network.placed}
+    costs = {part.name: part.kernel.cost(REFERENCE.prices) for part in network.placed}
     return {
         "interval_cycles": design.interval_cycles,
         "clock_mhz": config.clock_mhz,

@@ -196,7 +196,7 @@ class Board:
 
 @dataclass(frozen=True, kw_only=True)
 class ResourceUse:
-    """A kind of cell on the device, e.g. LUT4, FF, DP16KD.
+    """A kind of cell on the device, e.g. LUT4, FF, BRAM36.
 
     Attributes:
         name: what it is called.
@@ -225,7 +225,7 @@ class Synthesis:
 
     Attributes:
         target: board or device.
-        tool: how the figures were made, e.g. "Yosys + nextpnr-ecp5, placed and routed".
+        tool: how the figures were made, e.g. "Vivado, placed and routed".
         totals: of the whole design.
         estimate: before place and route, so an estimate.
         fmax_mhz: after place and route.

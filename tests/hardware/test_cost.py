@@ -5,9 +5,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from bnnedge.cost import block_memory, lut_ram, lut_rom, ram
 from bnnedge.dataflow import IntegerMvu, MaxPool, Stream, Window, XnorMvu
 from bnnedge.dataflow.streams import signed_type
+from bnnedge.families import REFERENCE
 from bnnedge.hardware.kernels import (
     Fold,
     IntegerMvuKernel,
@@ -19,6 +19,8 @@ from bnnedge.hardware.kernels import (
 )
 from tests.hardware.test_mvu import UINT8
 from tests.hardware.test_synthesis import cells, scores, window
+
+PRICES = REFERENCE.prices
 
 
 def random_mvu(rows: int, columns: int) -> XnorMvu:
@@ -56,26 +58,27 @@ def wide_pool(stride: int) -> Kernel:
 )
 def test_block_memory(words: int, bits: int, blocks: int) -> None:
     """What Yosys takes for these memories."""
-    assert block_memory(words, bits).block_rams == blocks
+    assert PRICES.block_memory(words, bits).block_rams == blocks
 
 
 def test_yosys_takes_the_cheaper_memory() -> None:
-    assert ram(192, 1) == lut_ram(192, 1)
-    assert ram(400, 2) == block_memory(400, 2)
-    assert ram(2, 4).block_rams == 0
+    assert PRICES.ram(192, 1) == PRICES.lut_ram(192, 1)
+    assert PRICES.ram(400, 2) == PRICES.block_memory(400, 2)
+    assert PRICES.ram(2, 4).block_rams == 0
 
 
 def test_constants_have_no_more_columns_than_contents() -> None:
-    assert lut_rom(4, 4096) == lut_rom(4, 16)
-    assert lut_rom(2, 4096).combs == 0
+    assert PRICES.lut_rom(4, 4096) == PRICES.lut_rom(4, 16)
+    assert PRICES.lut_rom(2, 4096).combs == 0
 
 
 def check_prediction(kernel: Kernel, folder: Path) -> None:
     """A single kernel within a fifth, block RAM exact."""
     count = cells(kernel, folder)
     combs = count.get("LUT4", 0) + 2 * count.get("CCU2C", 0) + 6 * count.get("TRELLIS_DPR16X4", 0)
-    assert kernel.cost.combs == pytest.approx(combs, rel=0.2)
-    assert kernel.cost.block_rams == count.get("DP16KD", 0)
+    cost = kernel.cost(PRICES)
+    assert cost.combs == pytest.approx(combs, rel=0.2)
+    assert cost.block_rams == count.get("DP16KD", 0)
 
 
 @pytest.mark.slow

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from bnnedge.families import REFERENCE
 from bnnedge.hardware.emit import read_network
 from bnnedge.hardware.kernels import Kernel
 from tests.hardware import mapped
@@ -36,7 +37,9 @@ def kernels(tmp_path_factory: pytest.TempPathFactory) -> Mapping[str, Mapping[st
             found.setdefault(part.kernel.module, {})[f"{name}: {part.name}"] = part.kernel
     chosen = {}
     for module, places in found.items():
-        ordered = sorted(places, key=lambda place: (places[place].cost.combs, place))
+        ordered = sorted(
+            places, key=lambda place: (places[place].cost(REFERENCE.prices).combs, place)
+        )
         ends = dict.fromkeys((ordered[0], ordered[len(ordered) // 2], ordered[-1]))
         chosen[module] = {place: places[place] for place in ends}
     return chosen

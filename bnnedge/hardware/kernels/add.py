@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import ClassVar
 
-from bnnedge.cost import Cost, carry_chain
+from bnnedge.cost import Cost, Prices
 from bnnedge.dataflow import Add, ElementType, Stream
 from bnnedge.errors import FoldingError
 from bnnedge.hardware.kernels.base import Frame, Parameter
@@ -84,18 +84,17 @@ class AddKernel(NodeKernel[Add]):
     def cycles_per_image(self) -> int:
         return self.image_words
 
-    @property
-    def cost(self) -> Cost:
+    def cost(self, prices: Prices) -> Cost:
         # Below the bits of the larger power of two, the other number passes as it is.
         shift = max((factor & -factor).bit_length() - 1 for factor in self.factors)
-        lane = _adder(self.result_bits - shift)
+        lane = _adder(self.result_bits - shift, prices)
         if max(self.factors) < 0:
-            lane += _adder(self.result_bits)
+            lane += _adder(self.result_bits, prices)
         for element, factor in zip((self.a, self.b), self.factors, strict=True):
             if element.bipolar:
                 lane += 2 * (self.result_bits - shift > _NARROW)
             else:
-                lane += (abs(factor).bit_count() - 1) * _adder(element.width_bits + 1)
+                lane += (abs(factor).bit_count() - 1) * _adder(element.width_bits + 1, prices)
         return Cost(combs=5 + self.lanes * lane)
 
     @property
@@ -123,9 +122,9 @@ class AddKernel(NodeKernel[Add]):
         return ends[0][0] + ends[1][0], ends[0][1] + ends[1][1]
 
 
-def _adder(bits: int) -> int:
+def _adder(bits: int, prices: Prices) -> int:
     """COMB of an adder; a narrow one gets no carry chain."""
-    return bits if bits <= _NARROW else carry_chain(bits)
+    return bits if bits <= _NARROW else prices.carry_chain(bits)
 
 
 def _ends(element: ElementType) -> tuple[int, int]:

@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import ClassVar
 
-from bnnedge.cost import Cost, carry_chain, index_bits
+from bnnedge.cost import Cost, Prices, index_bits
 from bnnedge.dataflow import ArgMax, Stream
 from bnnedge.hardware.kernels.base import Frame, Parameter, check_divides
 from bnnedge.hardware.kernels.node_kernel import Fold, NodeKernel, lanes_of
@@ -55,9 +55,8 @@ class ArgMaxKernel(NodeKernel[ArgMax]):
     def cycles_per_image(self) -> int:
         return self.elements // self.pe
 
-    @property
-    def cost(self) -> Cost:
-        compare = carry_chain(self.element_bits) + self.element_bits
+    def cost(self, prices: Prices) -> Cost:
+        compare = prices.carry_chain(self.element_bits) + self.element_bits
         return Cost(combs=15 + self.pe * compare + 4 * index_bits(self.elements))
 
     @property

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import ClassVar
 
-from bnnedge.cost import Cost
+from bnnedge.cost import Cost, Prices
 from bnnedge.errors import FoldingError
 from bnnedge.hardware.kernels.memory import Memory
 from bnnedge.verilog import Parameter as Parameter  # what kernels import from here
@@ -131,7 +131,6 @@ class Kernel(Module):
     def cycles_per_image(self) -> int:
         """Clock cycles between images in the steady state, alone."""
 
-    @property
     @abstractmethod
-    def cost(self) -> Cost:
-        """Cells on an ECP5, predicted."""
+    def cost(self, prices: Prices) -> Cost:
+        """What it takes of a family's cells, predicted."""

@@ -7,7 +7,7 @@ from typing import ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
-from bnnedge.cost import Cost
+from bnnedge.cost import Cost, Prices
 from bnnedge.dataflow import ElementType
 from bnnedge.errors import FoldingError
 from bnnedge.hardware.kernels.base import Frame, Kernel, Parameter, check_divides
@@ -63,8 +63,7 @@ class CodeTableKernel(Kernel):
     def cycles_per_image(self) -> int:
         return self.pixels * self.channels // self.pe
 
-    @property
-    def cost(self) -> Cost:
+    def cost(self, prices: Prices) -> Cost:
         lane = sum(_lut4s(column) for column in self._bits.T)
         return Cost(combs=4 + self.pe * lane)
 

@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import ClassVar
 
-from bnnedge.cost import Cost, index_bits
+from bnnedge.cost import Cost, Prices, index_bits
 from bnnedge.dataflow import Concat, Stream
 from bnnedge.errors import FoldingError
 from bnnedge.hardware.kernels.base import Frame, Parameter
@@ -70,8 +70,7 @@ class ConcatKernel(NodeKernel[Concat]):
     def cycles_per_image(self) -> int:
         return self.pixels * (self.a_words + self.b_words)
 
-    @property
-    def cost(self) -> Cost:
+    def cost(self, prices: Prices) -> Cost:
         return Cost(combs=3 + 2 * index_bits(self.a_words + self.b_words) + self.width_bits)
 
     @property

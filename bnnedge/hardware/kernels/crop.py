@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import ClassVar
 
-from bnnedge.cost import Cost, index_bits
+from bnnedge.cost import Cost, Prices, index_bits
 from bnnedge.dataflow import Crop, Stream
 from bnnedge.errors import FoldingError
 from bnnedge.hardware.kernels.base import Frame, Parameter
@@ -74,8 +74,7 @@ class CropKernel(NodeKernel[Crop]):
     def cycles_per_image(self) -> int:
         return self.height * self.width * self.pixel_words
 
-    @property
-    def cost(self) -> Cost:
+    def cost(self, prices: Prices) -> Cost:
         counters = (self.pixel_words, self.height, self.width)
         return Cost(combs=2.6 * sum(map(index_bits, counters)))
 

@@ -7,7 +7,7 @@ from typing import ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
-from bnnedge.cost import carry_chain, ceil_div
+from bnnedge.cost import Prices, ceil_div
 from bnnedge.dataflow import ElementType, IntegerMvu, Stream
 from bnnedge.dataflow.streams import signed_type
 from bnnedge.hardware.kernels.base import Parameter
@@ -58,15 +58,14 @@ class IntegerMvuKernel(MvuKernel[IntegerMvu]):
             "Signed": int(self.element.signed),
         }
 
-    @property
-    def _sum_combs(self) -> float:
+    def _sum_combs(self, prices: Prices) -> float:
         bits = self.element.width_bits + (not self.element.signed)
         flips = self.simd * bits
         nodes = self.simd
-        adders = carry_chain(self._total_bits)
+        adders = prices.carry_chain(self._total_bits)
         while nodes > 1:
             bits += 1
-            adders += nodes // 2 * carry_chain(bits)
+            adders += nodes // 2 * prices.carry_chain(bits)
             nodes = ceil_div(nodes, 2)
         return 1.15 * (adders + flips)
 

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from bnnedge.cost import Cost, block_memory, index_bits, lut_ram
+from bnnedge.cost import Cost, Prices, index_bits
 from bnnedge.dataflow import Window
 from bnnedge.hardware.kernels.base import Parameter
 
@@ -78,9 +78,8 @@ class LineBuffer:
         depth = self.depth_words
         return depth > _LUT_RAM_WORDS or depth * self.word_bits > _LUT_RAM_BITS
 
-    @property
-    def cost(self) -> Cost:
-        """Cells on an ECP5, predicted."""
+    def cost(self, prices: Prices) -> Cost:
+        """What it takes of a family's cells, predicted."""
         loops = (
             self.pixel_words,
             *self.window.kernel,
@@ -91,7 +90,7 @@ class LineBuffer:
         if any(self.window.padding):
             edges = (self.height + top + bottom + 1, self.width + left + right + 1)
             combs += 8.2 * sum(map(index_bits, edges)) + self.word_bits
-        memory = block_memory if self._in_block_ram else lut_ram
+        memory = prices.block_memory if self._in_block_ram else prices.lut_ram
         return Cost(combs=combs) + memory(self.depth_words, self.word_bits)
 
     @property

@@ -7,7 +7,7 @@ from typing import ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
-from bnnedge.cost import Cost, carry_chain, index_bits, rom
+from bnnedge.cost import Cost, Prices, index_bits
 from bnnedge.dataflow import ElementType, MultiThreshold, Stream
 from bnnedge.dataflow.nodes.multi_threshold import MOST_THRESHOLDS
 from bnnedge.errors import FoldingError
@@ -105,17 +105,16 @@ class MultiThresholdKernel(NodeKernel[MultiThreshold]):
     def cycles_per_image(self) -> int:
         return self.pixels * self._channels // self.pe
 
-    @property
-    def cost(self) -> Cost:
+    def cost(self, prices: Prices) -> Cost:
         folds = self._channels // self.pe
         rows = 1 if self._shared else folds
         lane = Cost()
         for stage in range(self._stages):
-            lane += rom(rows << stage, self._threshold_bits)
-            lane += Cost(combs=1.5 + carry_chain(self._threshold_bits))
+            lane += prices.rom(rows << stage, self._threshold_bits)
+            lane += Cost(combs=1.5 + prices.carry_chain(self._threshold_bits))
         cost = Cost(combs=10)
         if self.invert.any():
-            cost += rom(folds, self.pe)
+            cost += prices.rom(folds, self.pe)
             lane += Cost(combs=self._stages)
         if folds > 1 and (not self._shared or self.invert.any()):
             cost += Cost(combs=2 * index_bits(folds))

@@ -8,7 +8,7 @@ from typing import TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
-from bnnedge.cost import Cost, block_memory, carry_chain, index_bits, lut_rom, ram, rom
+from bnnedge.cost import Cost, Prices, index_bits
 from bnnedge.dataflow import Stream
 from bnnedge.dataflow.nodes.mvu import Mvu
 from bnnedge.hardware.kernels.base import Frame, Parameter, check_divides, divisors
@@ -136,24 +136,22 @@ class MvuKernel(NodeKernel[N]):
         bits = table_bits(self._table, self.node.invert, pe=self.pe, total_bits=self._total_bits)
         return weights, self._memory("thresholds" if self.thresholded else "corrections", bits)
 
-    @property
     @abstractmethod
-    def _sum_combs(self) -> float:
+    def _sum_combs(self, prices: Prices) -> float:
         """COMB of a row's adders, the accumulator among them."""
 
-    @property
-    def cost(self) -> Cost:
+    def cost(self, prices: Prices) -> Cost:
         depth = self.neuron_folds * self.synapse_folds
-        memory = block_memory if depth > LOGIC_ROM_DEPTH else lut_rom
+        memory = prices.block_memory if depth > LOGIC_ROM_DEPTH else prices.lut_rom
         cost = memory(depth, self.pe * self.simd)
         if self.replayed_words > 1:
-            cost += ram(self.replayed_words, self.in_bits)
-        cost += Cost(combs=self.pe * self._sum_combs)
+            cost += prices.ram(self.replayed_words, self.in_bits)
+        cost += Cost(combs=self.pe * self._sum_combs(prices))
         table = self._table
         if table is not None:
             entry_bits = self._total_bits + self.thresholded
-            cost += rom(table.size // self.pe, self.pe * entry_bits)
-            cost += Cost(combs=1.5 * self.pe * carry_chain(self._total_bits))
+            cost += prices.rom(table.size // self.pe, self.pe * entry_bits)
+            cost += Cost(combs=1.5 * self.pe * prices.carry_chain(self._total_bits))
         counters = index_bits(depth) + index_bits(self.synapse_folds)
         return cost + Cost(combs=19 + 2.1 * counters)
 

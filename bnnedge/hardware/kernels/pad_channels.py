@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import ClassVar
 
-from bnnedge.cost import Cost, index_bits
+from bnnedge.cost import Cost, Prices, index_bits
 from bnnedge.dataflow import PadChannels, Stream
 from bnnedge.errors import FoldingError
 from bnnedge.hardware.kernels.base import Frame, Parameter
@@ -78,8 +78,7 @@ class PadChannelsKernel(NodeKernel[PadChannels]):
     def cycles_per_image(self) -> int:
         return self.pixels * self._words
 
-    @property
-    def cost(self) -> Cost:
+    def cost(self, prices: Prices) -> Cost:
         return Cost(combs=3 + 2 * index_bits(self._words))
 
     @property

@@ -6,7 +6,7 @@ from typing import ClassVar
 
 import numpy as np
 
-from bnnedge.cost import Cost, index_bits, lut_ram
+from bnnedge.cost import Cost, Prices, index_bits
 from bnnedge.dataflow import Window
 from bnnedge.hardware.kernels.base import Frame, Parameter
 from bnnedge.hardware.kernels.pool_combine import WindowPoolKernel
@@ -48,14 +48,13 @@ class PoolKernel(WindowPoolKernel):
     def cycles_per_image(self) -> int:
         return int(np.prod(self.shape)) // self.lanes
 
-    @property
-    def cost(self) -> Cost:
+    def cost(self, prices: Prices) -> Cost:
         words = self.shape[2] // self.lanes
         rows, columns = self.window.output_size(*self.shape[:2])
         counters = [words, columns * words, rows + 1, columns + 1]
         counters += [*self.shape[:2], *self.window.stride]
         control = Cost(combs=55 + 1.5 * sum(map(index_bits, counters)))
-        return control + self._combine_cost + lut_ram(columns * words, self.out_bits)
+        return control + self._combine_cost(prices) + prices.lut_ram(columns * words, self.out_bits)
 
     @property
     def _geometry(self) -> Mapping[str, Parameter]:

@@ -9,7 +9,7 @@ from typing import ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
-from bnnedge.cost import Cost, carry_chain, lut_rom
+from bnnedge.cost import Cost, Prices
 from bnnedge.dataflow import ElementType, MaxPool, SumPool, Window
 from bnnedge.hardware.kernels.base import Kernel, Parameter, check_divides
 from bnnedge.hardware.kernels.memory import Memory, file_of
@@ -95,13 +95,12 @@ class WindowPoolKernel(Kernel):
     def _is_maximum(self) -> bool:
         return self.kind in (PoolKind.SIGNED_MAX, PoolKind.UNSIGNED_MAX)
 
-    @property
-    def _combine_cost(self) -> Cost:
+    def _combine_cost(self, prices: Prices) -> Cost:
         """Adders, comparators and multiplexers, or the table of which channels are ANDed."""
         if self.conjunction is None:
             chosen = self.result_bits if self._is_maximum else 0
-            return Cost(combs=self.lanes * (carry_chain(self.result_bits) + chosen))
-        table = lut_rom(self.shape[2] // self.lanes, self.lanes)
+            return Cost(combs=self.lanes * (prices.carry_chain(self.result_bits) + chosen))
+        table = prices.lut_rom(self.shape[2] // self.lanes, self.lanes)
         return table if self.conjunction.any() else Cost()
 
     @property

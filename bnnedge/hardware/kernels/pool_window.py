@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import ClassVar
 
-from bnnedge.cost import Cost
+from bnnedge.cost import Cost, Prices
 from bnnedge.dataflow import MaxPool, Stream, SumPool
 from bnnedge.hardware.kernels.base import Frame, Parameter
 from bnnedge.hardware.kernels.line_buffer import LineBuffer
@@ -69,11 +69,10 @@ class PoolWindowKernel(WindowPoolKernel, NodeKernel[MaxPool | SumPool]):
     def cycles_per_image(self) -> int:
         return self.line_buffer.cycles_per_image
 
-    @property
-    def cost(self) -> Cost:
+    def cost(self, prices: Prices) -> Cost:
         # The multiplexer of a maximum leaves padding out, too.
         padding = 0 if self._is_maximum else 2 * self.out_bits
-        return Cost(combs=20 + padding) + self._combine_cost + self.line_buffer.cost
+        return Cost(combs=20 + padding) + self._combine_cost(prices) + self.line_buffer.cost(prices)
 
     @property
     def _geometry(self) -> Mapping[str, Parameter]:

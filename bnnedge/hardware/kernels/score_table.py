@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import ClassVar
 
-from bnnedge.cost import Cost, carry_chain, index_bits, rom
+from bnnedge.cost import Cost, Prices, index_bits
 from bnnedge.dataflow import ElementType, ScoreTable, Stream
 from bnnedge.errors import FoldingError
 from bnnedge.hardware.kernels.base import MOST_LANES, Frame, Parameter, check_divides
@@ -63,14 +63,13 @@ class ScoreTableKernel(NodeKernel[ScoreTable]):
     def cycles_per_image(self) -> int:
         return len(self.node.scores) // self.pe
 
-    @property
-    def cost(self) -> Cost:
+    def cost(self, prices: Prices) -> Cost:
         words = self.node.scores.size // self.pe
         bits = index_bits(words)
         cost = Cost(combs=10)
         if self.cycles_per_image > 1:
-            cost += Cost(combs=1.5 * bits + self.pe * carry_chain(bits))
-        lane = rom(words, self.node.element.width_bits)
+            cost += Cost(combs=1.5 * bits + self.pe * prices.carry_chain(bits))
+        lane = prices.rom(words, self.node.element.width_bits)
         return sum((lane for _ in range(self.pe)), cost)
 
     @property

@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import ClassVar
 
-from bnnedge.cost import Cost
+from bnnedge.cost import Cost, Prices
 from bnnedge.dataflow import SlidingWindow, Stream, Window
 from bnnedge.hardware.kernels.base import Frame, Parameter, check_divides
 from bnnedge.hardware.kernels.line_buffer import LineBuffer
@@ -89,9 +89,8 @@ class SlidingWindowKernel(NodeKernel[SlidingWindow]):
     def cycles_per_image(self) -> int:
         return self.line_buffer.cycles_per_image
 
-    @property
-    def cost(self) -> Cost:
-        return self.line_buffer.cost
+    def cost(self, prices: Prices) -> Cost:
+        return self.line_buffer.cost(prices)
 
     @property
     def parameters(self) -> Mapping[str, Parameter]:

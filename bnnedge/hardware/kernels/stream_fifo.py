@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import ClassVar
 
-from bnnedge.cost import Cost, index_bits, ram
+from bnnedge.cost import Cost, Prices, index_bits
 from bnnedge.errors import FoldingError
 from bnnedge.hardware.kernels.base import Frame, Kernel, Parameter
 
@@ -39,11 +39,10 @@ class StreamFifoKernel(Kernel):
     def cycles_per_image(self) -> int:
         return self.image_words
 
-    @property
-    def cost(self) -> Cost:
+    def cost(self, prices: Prices) -> Cost:
         if self.depth_words == 2:
             return Cost(combs=8 + self.width_bits)
-        memory = ram(self.depth_words, self.width_bits)
+        memory = prices.ram(self.depth_words, self.width_bits)
         # Block RAM is read a cycle late; what was written in that cycle goes around it.
         bypass = (20 + 2 * self.width_bits) * bool(memory.block_rams)
         return memory + Cost(combs=4 + 6.2 * index_bits(self.depth_words) + bypass)

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import ClassVar
 
-from bnnedge.cost import Cost
+from bnnedge.cost import Cost, Prices
 from bnnedge.hardware.kernels.base import Frame, Kernel, Parameter
 
 
@@ -38,8 +38,7 @@ class StreamForkKernel(Kernel):
     def cycles_per_image(self) -> int:
         return self.image_words
 
-    @property
-    def cost(self) -> Cost:
+    def cost(self, prices: Prices) -> Cost:
         return Cost(combs=6)
 
     @property

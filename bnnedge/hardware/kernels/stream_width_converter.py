@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import ClassVar
 
-from bnnedge.cost import Cost, ceil_div
+from bnnedge.cost import Cost, Prices, ceil_div
 from bnnedge.errors import FoldingError
 from bnnedge.hardware.kernels.base import Frame, Kernel, Parameter
 
@@ -47,8 +47,7 @@ class StreamWidthConverterKernel(Kernel):
         before_last = (in_beats - 1) * self.in_bits // self.out_bits
         return self.frames * (in_beats + out_beats - before_last - 1)
 
-    @property
-    def cost(self) -> Cost:
+    def cost(self, prices: Prices) -> Cost:
         unit = math.gcd(self.in_bits, self.out_bits)
         taken, given = self.in_bits // unit, self.out_bits // unit
         # What remains of an output beat when an input beat comes: the places it is written to.

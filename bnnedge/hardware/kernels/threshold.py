@@ -6,7 +6,7 @@ from typing import ClassVar
 
 import numpy as np
 
-from bnnedge.cost import Cost, carry_chain, rom
+from bnnedge.cost import Cost, Prices
 from bnnedge.dataflow import ElementType, Stream, Threshold
 from bnnedge.hardware.kernels.base import Frame, Parameter, check_divides
 from bnnedge.hardware.kernels.memory import Memory, file_of, table_bits
@@ -67,11 +67,10 @@ class ThresholdKernel(NodeKernel[Threshold]):
     def cycles_per_image(self) -> int:
         return self.pixels * len(self.node.thresholds) // self.pe
 
-    @property
-    def cost(self) -> Cost:
+    def cost(self, prices: Prices) -> Cost:
         channels, bits = len(self.node.thresholds), self.element.width_bits + 1
-        compare = Cost(combs=10 + 1.5 * self.pe * carry_chain(bits))
-        return compare + rom(channels // self.pe, self.pe * (bits + 1))
+        compare = Cost(combs=10 + 1.5 * self.pe * prices.carry_chain(bits))
+        return compare + prices.rom(channels // self.pe, self.pe * (bits + 1))
 
     @property
     def parameters(self) -> Mapping[str, Parameter]:

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import ClassVar
 
-from bnnedge.cost import Cost, carry_chain
+from bnnedge.cost import Cost, Prices
 from bnnedge.errors import FoldingError
 from bnnedge.hardware.kernels.base import Frame, Kernel, Parameter
 
@@ -39,11 +39,11 @@ class TopKKernel(Kernel):
     def cycles_per_image(self) -> int:
         return self.elements
 
-    @property
-    def cost(self) -> Cost:
-        place = carry_chain(self.element_bits) + 1.3 * self.element_bits + 2 * self.out_bits + 8
+    def cost(self, prices: Prices) -> Cost:
+        place = prices.carry_chain(self.element_bits) + 1.3 * self.element_bits
+        place = place + 2 * self.out_bits + 8
         first = self.element_bits + self.out_bits  # nothing moves into it but the input
-        counter = carry_chain(self.out_bits)
+        counter = prices.carry_chain(self.out_bits)
         return Cost(combs=6 + counter + self.k * place - first)
 
     @property

@@ -7,7 +7,7 @@ from typing import ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
-from bnnedge.cost import carry_chain, ceil_div, index_bits
+from bnnedge.cost import Prices, index_bits
 from bnnedge.dataflow import Stream, XnorMvu
 from bnnedge.dataflow.nodes.xnor_mvu import accumulator_type
 from bnnedge.hardware.kernels.base import Parameter
@@ -74,15 +74,8 @@ class XnorMvuKernel(MvuKernel[XnorMvu]):
         rows, columns, _ = self._classes
         return len(rows) * len(columns)
 
-    @property
-    def _sum_combs(self) -> float:
-        # The rows of popcount.sv for ECP5: so many adders of so many bits in a chain.
-        leaves = ceil_div(self.simd, 4)
-        rows = [(leaves, 1)]
-        for level in range(1, index_bits(leaves) + 1):
-            rows.append((ceil_div(leaves, 1 << (level - 1)) // 2, level + 1))
-        rows.append((1, index_bits(self.node.mw + 1)))
-        return 1.1 * sum(carry_chain(adders * (bits + 1) + 1) for adders, bits in rows)
+    def _sum_combs(self, prices: Prices) -> float:
+        return 1.1 * prices.popcount(self.simd, index_bits(self.node.mw + 1))
 
     @property
     def _total_bits(self) -> int:
