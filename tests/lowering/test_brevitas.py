@@ -16,7 +16,8 @@ from tests.brevitas_cnv import brevitas_cnv
 from tests.lowering.graphs import adversarial_norm, execute
 
 
-def _network(name: str, seed: int, hostile: bool) -> torch.nn.Module:
+def bnn_pynq(name: str, seed: int, hostile: bool) -> torch.nn.Module:
+    """A fully connected one, with random weights; `hostile` BatchNorms hit accumulators."""
     config = configparser.ConfigParser()
     config.read(Path(brevitas_examples.bnn_pynq.__file__).parent / "cfg" / f"{name}.ini")
     torch.manual_seed(seed)
@@ -56,7 +57,7 @@ def _network(name: str, seed: int, hostile: bool) -> torch.nn.Module:
 )
 def test_bnn_pynq(tmp_path: Path, name: str, hostile: bool) -> None:
     seed = 3
-    network = _network(name, seed, hostile)
+    network = bnn_pynq(name, seed, hostile)
     path = tmp_path / f"{name}.onnx"
     export_qonnx(network, torch.zeros(1, 1, 28, 28), str(path))
 

@@ -139,13 +139,8 @@ def _images(seed: int, channels: int = 3, height: int = 8, width: int = 6) -> Im
     return Images(channels, height, width, np.random.default_rng(seed))
 
 
-@settings(
-    max_examples=6, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
-)
-@given(seed=st.integers(0, 2**32 - 1))
-@example(seed=28467)  # padding in front of the first layer
-@example(seed=731786)  # a depthwise layer of 1x1 behind a pool
-def test_any_two_layers_are_lowered_exactly(seed: int, tmp_path: Path) -> None:
+def random_images(seed: int) -> Images:
+    """Two layers of any kind, with what may stand between, and a dense one."""
     rng = np.random.default_rng(seed)
     images = Images(*(int(n) for n in rng.integers((1, 5, 5), (5, 9, 9))), rng)
     images.binarise(str(rng.choice(["bipolar", "scaled", "binary", "where"])))
@@ -171,7 +166,17 @@ def test_any_two_layers_are_lowered_exactly(seed: int, tmp_path: Path) -> None:
         if order == 3:
             images.pool("MaxPool", window, (1, 1), (0, 0, window[0] - 1, 0))
     images.dense(3)
-    images.lower(tmp_path)
+    return images
+
+
+@settings(
+    max_examples=6, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+)
+@given(seed=st.integers(0, 2**32 - 1))
+@example(seed=28467)  # padding in front of the first layer
+@example(seed=731786)  # a depthwise layer of 1x1 behind a pool
+def test_any_two_layers_are_lowered_exactly(seed: int, tmp_path: Path) -> None:
+    random_images(seed).lower(tmp_path)
 
 
 @pytest.mark.parametrize("fill", [None, -1.0, 1.0])
