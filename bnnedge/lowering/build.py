@@ -1,14 +1,11 @@
-"""The nodes of a Dataflow, read off a lowered graph point by point and region by region."""
+"""The nodes of a Dataflow, made of points one after the other."""
 
 import dataclasses
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, assert_never
 
 import numpy as np
 from numpy.typing import NDArray
-from qonnx.core.datatype import DataType
-from qonnx.core.modelwrapper import ModelWrapper
-from qonnx.util.basic import get_by_name
 
 from bnnedge.dataflow import (
     INPUT,
@@ -27,22 +24,32 @@ from bnnedge.dataflow import (
     Window,
     XnorMvu,
 )
-from bnnedge.lowering.passes.absorb_regions import probe_of
-from bnnedge.lowering.regions import padding_classes
-from bnnedge.lowering.structure import Kind, Region, Structure, pad_amounts
-from bnnedge.lowering.vocabulary import MAX_POOLS, SUMS, attribute
-from bnnedge.lowering.windows import pad_of, slice_of, window_of
+from bnnedge.lowering.border import Border
+from bnnedge.lowering.indexed import IndexedModel
+from bnnedge.lowering.points import (
+    Bits,
+    JoinPoint,
+    LayerPoint,
+    Levels,
+    Link,
+    Point,
+    QuantiserPoint,
+    Same,
+)
+from bnnedge.lowering.structure import Structure, pad_amounts
+from bnnedge.lowering.vocabulary import MAX_POOLS, SUMS
+from bnnedge.lowering.windows import slice_of, window_of
 
 
-class NodeReader:
-    """Reads nodes one to one off what the passes leave.
+class Builder:
+    """Makes nodes of points.
 
     Attributes:
         nodes: in an order in which they can run.
         inputs: as a Dataflow has them.
     """
 
-    def __init__(self, model: ModelWrapper, structure: Structure) -> None:
+    def __init__(self, model: IndexedModel, structure: Structure) -> None:
         self._model, self._structure = model, structure
         self.nodes: list[Node] = []
         self.inputs: dict[str, tuple[str, ...]] = {}
@@ -50,8 +57,8 @@ class NodeReader:
         self._signs: dict[tuple[str, bytes, bytes], str] = {}
         self._counts: dict[str, int] = {}
 
-    def read(self) -> None:
-        """Read all nodes up to the accumulators.
+    def build(self, points: tuple[Point, ...]) -> None:
+        """Make all nodes up to the accumulators.
 
         Raises:
             LoweringError: a join that is no node of a Dataflow.
@@ -61,18 +68,19 @@ class NodeReader:
             window = window_of(self._model, pool)
             made = self._add(MaxPool(name=f"input_pool_{number}", window=window), made)
         self._sources[structure.layers[0].name, 0] = made
-        # The first layer's regions come first.
-        points = {id(region.start): region for region in structure.regions}
-        for start, kind in ((region.start, region.kind) for region in points.values()):
-            regions = structure.behind(start)
-            if kind is Kind.LAYER:
-                made, regions = self._layer(structure.layers.index(start), regions)
-            elif kind is Kind.QUANTISER:
-                made = self._sources[start.name, 0]
-            else:
-                made = self._join(start)
-            for region in regions:
-                self._region(region, made)
+        for point in points:
+            match point:
+                case LayerPoint():
+                    self._layer(point)
+                    continue
+                case QuantiserPoint():
+                    made = self._sources[point.node.name, 0]
+                case JoinPoint():
+                    made = self._join(point)
+                case _:
+                    assert_never(point)
+            for link in point.links:
+                self._link(link, made)
 
     def _add(self, node: Node, *sources: str) -> str:
         before = self.nodes[-1].name if self.nodes else INPUT
@@ -86,101 +94,104 @@ class NodeReader:
         self._counts[what] = number + 1
         return f"{what}_{number}"
 
-    def _layer(self, index: int, regions: list[Region]) -> tuple[str, list[Region]]:
-        """A layer, from its window to its thresholds, if bits are all that is made of it.
-
-        Returns the name of what makes its result, and the regions that are still to be read.
-        """
-        model, structure = self._model, self._structure
-        layer = structure.layers[index]
+    def _layer(self, point: LayerPoint) -> None:
+        """A layer, from its window to its thresholds, if bits are all that is made of it."""
+        index, layer, entry = point.index, point.layer, point.entry
         made = self._sources[layer.name, 0]
-        shape = list(model.get_tensor_shape(structure.entry(index)))
-        bipolar = model.get_tensor_datatype(structure.entry(index)) == DataType["BIPOLAR"]
-        groups, window, exact = 1, None, False
-        if layer.op_type == "Conv":
-            groups, window = attribute(layer, "group", 1), window_of(model, layer)
-            fill, exact = 0, any(window.padding)
-            if structure.pads[index] is not None:
-                padding, value = pad_of(model, structure.pads[index])
-                window = Window(
-                    kernel=window.kernel,
-                    stride=window.stride,
-                    dilation=window.dilation,
-                    padding=padding,
-                )
-                fill = int(value > 0) if bipolar else int(value)
-            if window != Window(kernel=(1, 1)):
-                name = f"window_{index}"
-                slider = SlidingWindow(name=name, window=window, fill=fill, groups=groups)
-                made = self._add(slider, made)
-        elif self._is_behind_map(index):
-            made = self._add(Flatten(name=f"flatten_{index}"), made)
-        weights = self._weights(index)
-        unit = _Unit(name=f"mvu_{index}", weights=(weights > 0).astype(np.uint8), groups=groups)
-        own: tuple[NDArray[np.int64], NDArray[np.bool_]] | tuple[None, None] = (None, None)
-        if len(regions) == 1 and regions[0].reader is not None and not self._sums(regions[0]):
-            own = self._bits(regions[0]) or own
-        if bipolar:
-            border: _Border | None = None
-            if exact:
-                assert window is not None
-                border = _Border.of(window, weights, shape, groups)
-            made = self._add(unit.xnor(own[0], own[1], border), made)
-        else:
-            made = self._add(unit.integer(own[0], own[1]), made)
-        if own[0] is not None:
-            (region,) = regions
-            self._connect(region, self._max_pools(region, index, made))
-            regions = []
-        elif index == len(structure.layers) - 1:
-            (region,) = regions
-            made = self._summed(region, made, f"sum_{index}")
-            if layer.op_type == "Conv":
-                self._add(Flatten(name=f"flatten_{index + 1}"), made)
-            regions = []
-        return made, regions
-
-    def _region(self, region: Region, made: str) -> None:
-        """Sums, thresholds and pools of bits behind a point, as far as there are any."""
-        structure = self._structure
-        index = structure.layers.index(region.start) if region.kind is Kind.LAYER else None
-        alone = index is not None and len(structure.behind(region.start)) == 1
-        if self._sums(region):
-            made = self._summed(region, made, f"sum_{index}" if alone else self._called("sum"))
-        bits = self._bits(region)
-        if bits is not None:
-            same = made, bits[0].tobytes(), bits[1].tobytes()
-            if same not in self._signs:  # several layers may see the same bits
-                name = f"threshold_{index}" if alone else self._called("sign")
-                node = Threshold(name=name, thresholds=bits[0].astype(np.int32), invert=bits[1])
-                self._signs[same] = self._add(node, made)
-            made = self._max_pools(region, index, self._signs[same])
-        elif region.reader_kind is Kind.QUANTISER:
-            rows, invert, low = self._steps(region)
-            name = self._called("quantise")
+        if entry.window is None:
+            if point.is_behind_map:
+                made = self._add(Flatten(name=f"flatten_{index}"), made)
+        elif entry.window != Window(kernel=(1, 1)):
             made = self._add(
-                MultiThreshold(name=name, thresholds=rows, invert=invert, low=low), made
+                SlidingWindow(
+                    name=f"window_{index}",
+                    window=entry.window,
+                    fill=entry.fill,
+                    groups=layer.groups,
+                ),
+                made,
             )
-        self._connect(region, made)
+        weights = entry.weights
+        unit = _Unit(
+            name=f"mvu_{index}", weights=(weights > 0).astype(np.uint8), groups=layer.groups
+        )
+        bits: Bits | None = None
+        match point.links:
+            case [Link(made=Bits() as only, sum_window=None)]:
+                bits = only
+        if entry.element.bipolar:
+            border: Border | None = None
+            if entry.is_exact and entry.window is not None:
+                _, _, height, width = self._model.get_tensor_shape(self._structure.entry(index))
+                border = Border.of(entry.window, weights, height, width)
+            made = self._add(unit.xnor(bits, border), made)
+        else:
+            made = self._add(unit.integer(bits), made)
+        if bits is not None:
+            self._connect(point.links[0], self._max_pools(bits, index, made))
+        elif point.links:
+            alone = index if len(point.links) == 1 else None
+            for link in point.links:
+                self._link(link, made, index=index, alone=alone)
+        else:
+            self._end(index, made)
 
-    def _summed(self, region: Region, made: str, name: str) -> str:
-        """The sums that a region begins with, if it does."""
-        if not self._sums(region):
-            return made
-        window = window_of(self._model, region.pools[0])
-        return self._add(SumPool(name=name, window=window), made)
+    def _end(self, index: int, made: str) -> None:
+        """Behind the last layer."""
+        tail = self._structure.tail
+        if tail.sums:
+            window = window_of(self._model, tail.pools[0])
+            made = self._add(SumPool(name=f"sum_{index}", window=window), made)
+        if self._structure.layers[index].op_type == "Conv":
+            self._add(Flatten(name=f"flatten_{index + 1}"), made)
 
-    def _connect(self, region: Region, made: str) -> None:
-        assert region.reader is not None
-        self._sources[region.reader.name, region.operand] = made
+    def _link(
+        self, link: Link, made: str, index: int | None = None, alone: int | None = None
+    ) -> None:
+        """Sums, thresholds and pools of bits behind a point, as far as there are any.
 
-    def _join(self, node: Any) -> str:
+        Args:
+            index: of the layer, behind one.
+            alone: the same where nothing else is behind it.
+        """
+        if link.sum_window is not None:
+            name = self._called("sum") if alone is None else f"sum_{alone}"
+            made = self._add(SumPool(name=name, window=link.sum_window), made)
+        match link.made:
+            case Bits(threshold=rows, invert=invert):
+                same = made, rows.tobytes(), invert.tobytes()
+                if same not in self._signs:  # several layers may see the same bits
+                    name = self._called("sign") if alone is None else f"threshold_{alone}"
+                    node = Threshold(name=name, thresholds=rows.astype(np.int32), invert=invert)
+                    self._signs[same] = self._add(node, made)
+                made = self._max_pools(link.made, index, self._signs[same])
+            case Levels(thresholds=rows, invert=invert, low=low):
+                levels = MultiThreshold(
+                    name=self._called("quantise"),
+                    thresholds=rows.astype(np.int32),
+                    invert=invert,
+                    low=low,
+                )
+                made = self._add(levels, made)
+            case Same():
+                pass
+            case _:
+                assert_never(link.made)
+        self._connect(link, made)
+
+    def _connect(self, link: Link, made: str) -> None:
+        reader = link.region.reader
+        assert reader is not None
+        self._sources[reader.name, link.region.operand] = made
+
+    def _join(self, point: JoinPoint) -> str:
         """A join or a pool of integers."""
-        model = self._model
-        count = len([key for key in self._sources if key[0] == node.name])
-        sources = tuple(self._sources[node.name, operand] for operand in range(count))
+        model, node = self._model, point.node
+        sources: list[str] = []
+        while (node.name, len(sources)) in self._sources:
+            sources.append(self._sources[node.name, len(sources)])
         if node.op_type in SUMS:
-            first, second = (self._factor(node, operand) for operand in (0, 1))
+            first, second = point.factors
             return self._add(Add(name=self._called("add"), factors=(first, second)), *sources)
         if node.op_type == "Concat":
             joined, *rest = sources
@@ -226,132 +237,17 @@ class NodeReader:
     def _extends_slice(self, node: Any) -> bool:
         """Whether a Slice is all that reads another one, which was read last."""
         structure = self._structure
-        region = next(region for region in structure.regions if region.reader is node)
-        before = region.start
+        before = structure.into(node).start
         alone = before.op_type == "Slice" and len(structure.behind(before)) == 1
         return alone and self.nodes[-1].name == self._sources[node.name, 0]
 
-    def _factor(self, node: Any, operand: int) -> int:
-        producer = self._model.find_producer(node.input[operand])
-        if producer is None or producer.name != f"{node.name}_factor_{operand}":
-            return 1
-        return int(self._model.get_initializer(producer.input[1]).item())
-
-    def _is_behind_map(self, index: int) -> bool:
-        """Whether a layer sees what was a feature map, or a pool of the input."""
-        structure = self._structure
-        return structure.into(index).is_map(self._model) if index else bool(structure.input_pools)
-
-    def _sums(self, region: Region) -> bool:
-        return bool(region.pools) and region.pools[0].op_type not in MAX_POOLS
-
-    def _threshold(self, region: Region) -> Any | None:
-        return next((node for node in region if node.op_type == "MultiThreshold"), None)
-
-    def _steps(self, region: Region) -> tuple[NDArray[np.int32], NDArray[np.bool_], int]:
-        """Thresholds (C, L) and invert (C,) of integers, and the least result."""
-        model, node = self._model, self._threshold(region)
-        assert node is not None
-        rows = thresholds_of(model, tuple(region)).astype(np.int64)
-        invert = flips_of(model, tuple(region), len(rows))
-        _, reach = probe_of(model, region, {})
-        rows = np.where(invert[:, None], reach.step - rows[:, ::-1], rows)
-        bias = get_by_name(node.attribute, "out_bias")
-        return rows.astype(np.int32), invert, int(bias.f)
-
-    def _bits(self, region: Region) -> tuple[NDArray[np.int64], NDArray[np.bool_]] | None:
-        """bit = (integer or sum >= threshold) ^ invert; None where the region makes no bits."""
-        node = self._threshold(region)
-        if node is None or self._model.get_tensor_datatype(node.output[0]) != DataType["BIPOLAR"]:
-            return None
-        rows, invert, _ = self._steps(region)
-        return rows[:, 0].astype(np.int64), invert
-
-    def _weights(self, index: int) -> NDArray[np.float32]:
-        """±1 weights (MH, MW) in the order in which the stream's elements come."""
-        model, layer = self._model, self._structure.layers[index]
-        weights: NDArray[np.float32] = model.get_initializer(layer.input[1])
-        if layer.op_type == "Conv":
-            return weights.transpose(0, 2, 3, 1).reshape(len(weights), -1)
-        rows = weights.T
-        producer = model.find_producer(self._structure.entry(index))
-        before = model.get_tensor_shape(producer.input[0]) if producer is not None else []
-        if self._is_behind_map(index) and producer.op_type == "Reshape" and len(before) == 4:
-            _, channels, height, width = before
-            planes = rows.reshape(len(rows), channels, height, width)
-            return planes.transpose(0, 2, 3, 1).reshape(len(rows), -1)
-        return rows
-
-    def _max_pools(self, region: Region, index: int | None, made: str) -> str:
-        """The pools of bits behind a threshold; a Mul by ±1 before one says where to AND."""
-        model, number = self._model, 0
-        previous: MaxPool | None = None
-        for section, pool in zip(region.sections, region.pools, strict=False):
-            if pool.op_type not in MAX_POOLS:
-                continue
-            flips = np.zeros(model.get_tensor_shape(pool.input[0])[1], np.bool_)
-            behind = [node.op_type for node in section]
-            start = behind.index("MultiThreshold") + 1 if "MultiThreshold" in behind else 0
-            if previous is not None and behind[:1] == ["Mul"]:
-                assert previous.conjunction is not None
-                start = int(previous.conjunction.any())
-            for node in section[start:]:
-                if node.op_type == "Mul":
-                    flips = model.get_initializer(node.input[1]).reshape(-1) < 0
+    def _max_pools(self, bits: Bits, index: int | None, made: str) -> str:
+        """The pools of bits behind a threshold."""
+        for number, (window, conjunction) in enumerate(bits.pools):
             suffix = f"_{number}" if number else ""
             name = self._called("pool_of_bits") if index is None else f"pool_{index}{suffix}"
-            previous = MaxPool(name=name, window=window_of(model, pool), conjunction=flips)
-            made = self._add(previous, made)
-            number += 1
+            made = self._add(MaxPool(name=name, window=window, conjunction=conjunction), made)
         return made
-
-
-def thresholds_of(model: ModelWrapper, nodes: tuple[Any, ...]) -> NDArray[np.float32]:
-    """The thresholds of the first MultiThreshold, (C, L)."""
-    node = next(node for node in nodes if node.op_type == "MultiThreshold")
-    rows: NDArray[np.float32] = model.get_initializer(node.input[1])
-    return rows
-
-
-def flips_of(model: ModelWrapper, nodes: tuple[Any, ...], size: int) -> NDArray[np.bool_]:
-    """Where the Mul before the first MultiThreshold multiplies by −1."""
-    for node in nodes:
-        if node.op_type == "MultiThreshold":
-            break
-        if node.op_type == "Mul":
-            flipped: NDArray[np.bool_] = model.get_initializer(node.input[1]).reshape(-1) < 0
-            return flipped
-    return np.zeros(size, np.bool_)
-
-
-@dataclass(frozen=True, kw_only=True, eq=False)
-class _Border:
-    """Exact zeros around ±1: a padded tap is bit 0, which stands for −1, and must not count.
-
-    accumulator = dot product with −1 + sum of the padded taps' weights, per border class.
-
-    Attributes:
-        classes: int32 (OH, OW).
-        correction: int64 (classes, MH).
-    """
-
-    classes: NDArray[np.int32]
-    correction: NDArray[np.int64]
-
-    @classmethod
-    def of(
-        cls, window: Window, weights: NDArray[Any], shape: list[int], groups: int
-    ) -> "_Border | None":
-        inside = window.inside(shape[2], shape[3])
-        if inside.all():
-            return None
-        classes = padding_classes(window, shape[2], shape[3])
-        number = int(classes.max()) + 1
-        first = [int(np.flatnonzero(classes.reshape(-1) == one)[0]) for one in range(number)]
-        outside = ~inside.reshape(-1, window.taps)[first]
-        per_tap = weights.reshape(len(weights), window.taps, -1).sum(axis=2)
-        correction = outside.astype(np.int64) @ per_tap.T.astype(np.int64)
-        return cls(classes=classes, correction=correction)
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -362,17 +258,12 @@ class _Unit:
     weights: NDArray[np.uint8]
     groups: int
 
-    def xnor(
-        self,
-        threshold: NDArray[np.int64] | None,
-        invert: NDArray[np.bool_] | None,
-        border: _Border | None,
-    ) -> XnorMvu:
-        """`threshold` is on accumulators; p is the popcount of (accumulator + MW) / 2."""
+    def xnor(self, bits: Bits | None, border: Border | None) -> XnorMvu:
+        """Thresholds on accumulators; p is the popcount of (accumulator + MW) / 2."""
         synapses = self.weights.shape[1]
         popcounts, correction = None, None
-        if threshold is not None:
-            dots = threshold if border is None else threshold - border.correction
+        if bits is not None:
+            dots = bits.threshold if border is None else bits.threshold - border.correction
             popcounts = np.clip(-(-(dots + synapses) // 2), 0, synapses + 1).astype(np.int32)
         elif border is not None:
             correction = border.correction.astype(np.int32)
@@ -380,20 +271,18 @@ class _Unit:
             name=self.name,
             weights=self.weights,
             thresholds=popcounts,
-            invert=invert,
+            invert=None if bits is None else bits.invert,
             groups=self.groups,
             border=None if border is None else border.classes,
             correction=correction,
         )
 
-    def integer(
-        self, threshold: NDArray[np.int64] | None, invert: NDArray[np.bool_] | None
-    ) -> IntegerMvu:
-        """`threshold` is on accumulators."""
+    def integer(self, bits: Bits | None) -> IntegerMvu:
+        """The same on integers."""
         return IntegerMvu(
             name=self.name,
             weights=self.weights,
-            thresholds=None if threshold is None else threshold.astype(np.int32),
-            invert=invert,
+            thresholds=None if bits is None else bits.threshold.astype(np.int32),
+            invert=None if bits is None else bits.invert,
             groups=self.groups,
         )

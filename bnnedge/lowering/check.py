@@ -5,6 +5,7 @@ import itertools
 from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -27,12 +28,12 @@ from bnnedge.dataflow import (
 from bnnedge.dataflow.encoding import Bits
 from bnnedge.errors import LoweringError, MismatchError
 from bnnedge.lowering.execute import Runner, cause_of
-from bnnedge.lowering.layout import Layout
+from bnnedge.lowering.indexed import IndexedModel
 from bnnedge.lowering.node_checks import class_output
 from bnnedge.lowering.notes import Lift
-from bnnedge.lowering.read import stream_names
-from bnnedge.lowering.regions import RegionProbe
+from bnnedge.lowering.regions import input_layout, layouts_of, start_layout
 from bnnedge.lowering.structure import Structure, find_structure, logits_of
+from bnnedge.lowering.table import stream_names
 from bnnedge.lowering.vocabulary import called
 
 Inputs = NDArray[np.float32]
@@ -40,7 +41,7 @@ _CHUNK = 1000  # images at a time: bounds memory, not results
 _CHUNK_ELEMENTS = 1 << 25
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True, eq=False)
 class Original:
     """The graph as it was read, and how to run it.
 
@@ -50,32 +51,32 @@ class Original:
         signs: see `Notes`.
     """
 
-    model: ModelWrapper
+    model: IndexedModel
     structure: Structure
     signs: Mapping[str, float]
 
     @classmethod
     def of(cls, model: ModelWrapper, signs: Mapping[str, float]) -> "Original":
         """`model` is tidy, and nothing more."""
-        return cls(model=model, structure=find_structure(model), signs=signs)
+        indexed = IndexedModel(model)
+        return cls(model=indexed, structure=find_structure(indexed), signs=signs)
+
+    @cached_property
+    def _runner(self) -> Runner:
+        return Runner(self.model, self.signs)
 
     def run(self, x: Inputs) -> dict[str, NDArray[Any]]:
         """Inputs (N, *shape) → every tensor by name."""
-        runner = Runner(self.model, self.signs)
-        return runner.run(self.structure.nodes, {self.structure.source: x})
+        return self._runner.run(self.structure.nodes, {self.structure.source: x})
 
     def places(self, index: int) -> NDArray[np.int64]:
         """For each element of what layer `index` sees, its place in the Dataflow's stream."""
         structure = self.structure
-        if index:
-            layouts = RegionProbe(self.model, {}, structure.into(index)).layouts
-            return layouts[structure.entry(index)].at.reshape(-1)
-        if structure.input_pools:
-            last = structure.input_pools[-1]
-            shape = self.model.get_tensor_shape(last.output[0])
-            return Layout.behind(last, shape).at.reshape(-1)
-        shape = self.model.get_tensor_shape(structure.entry(0))
-        return Layout.behind(structure.layers[0], shape).at.reshape(-1)
+        if not index:
+            return input_layout(self.model, structure).at.reshape(-1)
+        region = structure.into(structure.layers[index])
+        start = start_layout(self.model, structure, region)
+        return layouts_of(self.model, region, start)[structure.entry(index)].at.reshape(-1)
 
     def costs(self) -> tuple[int, int]:
         """Multiplications, and floats of all tensors, per image."""
@@ -310,7 +311,7 @@ def check_batching(original: Original, x: Inputs) -> int:
 
     Returns the image count; `x` should be few images: qonnx builds a session per node and image.
     """
-    pure = Original.of(original.model, signs={})
+    pure = dataclasses.replace(original, signs={})
     batched = pure.run(x)
     name = pure.model.graph.output[0].name
     for index, image in enumerate(x):

@@ -6,6 +6,7 @@ float. 33 runs of the original nodes find where, to the last bit. An integer is 
 steps, which all elements of a channel share.
 """
 
+import dataclasses
 from typing import Any
 
 import numpy as np
@@ -115,13 +116,28 @@ class InputRegion:
             invert=invert,
         )
         self._verify(encoding, source, group, high)
-        return encoding
+        return self._in_stream_order(encoding)
 
-    def integers(self) -> tuple[IntegerEncoding, NDArray[np.int64]]:
+    def _in_stream_order(self, encoding: ThresholdEncoding) -> ThresholdEncoding:
+        """An encoding of what the graph has as (C, H, W), as (H, W, C)."""
+        # x < 0 is compared with −0, as −x > 0 is with 0.
+        zero = encoding.invert & (encoding.threshold == 0)
+        threshold = np.where(zero, np.float32(-0.0), encoding.threshold)
+        order, shape = np.arange(encoding.features), encoding.output_shape
+        if self._structure.layers[0].op_type == "Conv":
+            _, channels, height, width = self._model.get_tensor_shape(self._structure.encoded)
+            order = order.reshape(channels, height, width).transpose(1, 2, 0).reshape(-1)
+            shape = (height, width, channels)
+        return dataclasses.replace(
+            encoding,
+            output_shape=shape,
+            source=encoding.source[order],
+            threshold=threshold[order],
+            invert=encoding.invert[order],
+        )
+
+    def integers(self) -> IntegerEncoding:
         """Find the steps of a quantised input, the scale of its values, and check them.
-
-        Returns:
-            The encoding, in stream order; and its source in the order of the graph's tensors.
 
         Raises:
             LoweringError: it is not quantised to 8 bits or less, alike in all places.
@@ -157,7 +173,7 @@ class InputRegion:
             steps=steps.astype(np.float32),
         )
         self._verify_integers(encoding, keys)
-        return encoding, source
+        return encoding
 
     def _staircase(self, channels: int) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
         """Where the values change as all elements rise together.

@@ -6,7 +6,8 @@ by giving every input N rows, and by replacing the 1 that exporters bake into Re
 """
 
 import re
-from collections.abc import Iterable, Mapping
+from collections import ChainMap
+from collections.abc import Iterable, Mapping, MutableMapping
 from typing import Any
 
 import numpy as np
@@ -18,6 +19,7 @@ from qonnx.core.modelwrapper import ModelWrapper
 from qonnx.custom_op.registry import getCustomOp
 
 from bnnedge.errors import LoweringError
+from bnnedge.lowering.indexed import IndexedModel
 
 QONNX_DOMAIN = "qonnx.custom_op.general"
 Tensors = dict[str, NDArray[Any]]
@@ -48,10 +50,9 @@ class Runner:
         signs: Mapping[str, float] | None = None,
         constants: Mapping[str, NDArray[Any]] | None = None,
     ) -> None:
-        self._constants = {
-            tensor.name: onnx.numpy_helper.to_array(tensor) for tensor in model.graph.initializer
-        }
-        self._constants.update(constants or {})
+        if not isinstance(model, IndexedModel):
+            model = IndexedModel(model)
+        self._constants = ChainMap(dict(constants or {}), model.constants)
         self._model, self._graph = model, model.graph
         self._opsets = list(model.model.opset_import)
         self._signs = signs or {}
@@ -59,8 +60,7 @@ class Runner:
 
     def run(self, nodes: Iterable[Any], feeds: Mapping[str, NDArray[Any]]) -> Tensors:
         """Execute `nodes`, in order, from `feeds`: every tensor that was fed or made, by name."""
-        context: Tensors = dict(self._constants)
-        context.update(feeds)
+        context = self._constants.new_child(dict(feeds))
         batch = len(next(iter(feeds.values())))
         made = dict(feeds)
         for node in nodes:
@@ -69,7 +69,7 @@ class Runner:
             made.update({name: context[name] for name in node.output if name})
         return made
 
-    def _execute(self, node: Any, context: Tensors, batch: int) -> None:
+    def _execute(self, node: Any, context: MutableMapping[str, NDArray[Any]], batch: int) -> None:
         try:
             if node.domain == QONNX_DOMAIN:
                 if node.op_type == "MaxPoolNHWC":  # reads the shape off its output
@@ -94,7 +94,7 @@ class Runner:
                 value.dtype
             )
 
-    def _session(self, node: Any, context: Tensors, batch: int) -> Any:
+    def _session(self, node: Any, context: Mapping[str, NDArray[Any]], batch: int) -> Any:
         key = (node.output[0], batch if node.op_type in _WITH_BATCH else 0)
         if key not in self._sessions:
             data = [name for name in dict.fromkeys(node.input) if name]

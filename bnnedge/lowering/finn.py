@@ -15,18 +15,14 @@ from typing import Any
 def finn() -> Any:
     """FINN's transformations that the recipe uses, as attributes named as FINN names them."""
     from finn.transformation.streamline import absorb, reorder
-    from qonnx.transformation.bipolar_to_xnor import ConvertBipolarMatMulToXnorPopcount
     from qonnx.transformation.lower_convs_to_matmul import LowerConvsToMatMul
 
     logging.getLogger("finn_logger").setLevel(logging.ERROR)
     return SimpleNamespace(
-        AbsorbAddIntoMultiThreshold=absorb.AbsorbAddIntoMultiThreshold,
         AbsorbConsecutiveTransposes=absorb.AbsorbConsecutiveTransposes,
         AbsorbTransposeIntoMultiThreshold=absorb.AbsorbTransposeIntoMultiThreshold,
         LowerConvsToMatMul=LowerConvsToMatMul,
         MakeMaxPoolNHWC=reorder.MakeMaxPoolNHWC,
-        AbsorbMulIntoMultiThreshold=absorb.AbsorbMulIntoMultiThreshold,
-        ConvertBipolarMatMulToXnorPopcount=ConvertBipolarMatMulToXnorPopcount,
     )
 
 

@@ -360,14 +360,18 @@ def _cast_input(model: ModelWrapper) -> None:
         model.set_tensor_datatype(value.name, DataType["BINARY"])
 
 
+def declared_integers(model: ModelWrapper) -> str | None:
+    """UINT8 or INT8 where the file declares the input to be that; else None."""
+    kind = model.get_metadata_prop(_INTEGER_KEY)
+    return None if kind is None else str(kind)
+
+
 def round_integer_input(model: ModelWrapper) -> None:
     """Put a quantiser behind an input that the file declares to be 8-bit integers.
 
     It changes nothing for these integers, and says of the float32 input what it may be.
     """
-    kind = model.get_metadata_prop(_INTEGER_KEY)
-    if kind is None:
-        return
+    kind = declared_integers(model)
     source = model.graph.input[0].name
     inserter = Inserter(model, 0)
     rounded = inserter.tensor(list(model.get_tensor_shape(source)))

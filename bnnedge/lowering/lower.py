@@ -92,41 +92,51 @@ def lower_model(
     from bnnedge.lowering import check, recipe
     from bnnedge.lowering.encoding import is_binarised
     from bnnedge.lowering.fusions import fusion_remark
-    from bnnedge.lowering.load import encoding_name, input_remarks, read, round_integer_input
+    from bnnedge.lowering.load import (
+        declared_integers,
+        encoding_name,
+        input_remarks,
+        read,
+        round_integer_input,
+    )
     from bnnedge.lowering.notes import Notes
-    from bnnedge.lowering.read import read_dataflow
-    from bnnedge.lowering.structure import find_structure
+    from bnnedge.lowering.solve import Solver
+    from bnnedge.lowering.table import dataflow_of
     from bnnedge.lowering.vocabulary import called
+    from bnnedge.lowering.write_finn import write_finn
 
     progress("reading the graph", 0.0)
     model = read(model_onnx)
-    if not is_binarised(model, find_structure(model)):
-        round_integer_input(model)
     notes = Notes(remarks=input_remarks(model))
     original = check.Original.of(model, notes.signs)
-    if original.structure.softmax is not None:
-        node = called(original.structure.softmax)
+    if declared_integers(model) and not is_binarised(original.model, original.structure):
+        round_integer_input(model)
+        original = check.Original.of(model, notes.signs)
+    structure = original.structure
+    if structure.softmax is not None:
+        node = called(structure.softmax)
         notes.remarks.append(f"{node}: left to the host; the logits are what goes into it")
     progress("finding thresholds", 0.0)
-    integer = recipe.apply(recipe.integer_steps(config, notes), model)
-    if notes.lifted and not original.structure.is_chain:
+    solution = Solver(original.model, structure, config.sign_zero, notes).solve()
+    if notes.lifted and not structure.is_chain:
         lift = notes.lifted[0]
         raise LoweringError(
             f"node {lift.layer}: the graph rounds inside its own sums ({lift.what}), and branches"
             " do not let that be followed",
             remedy="use scales that are powers of two, or scale behind the sum",
         )
-    dataflow = read_dataflow(
-        integer,
+    dataflow = dataflow_of(
+        original.model,
+        structure,
+        solution,
         name=config.name or network_name(model_onnx.stem),
         encoding=encoding_name(model),
         classify=config.classify,
     )
-    has_images = any(layer.op_type == "Conv" for layer in original.structure.layers)
-    steps = recipe.image_steps(integer) if has_images else recipe.xnor_steps()
-    if not original.structure.is_chain:
-        steps = []  # FINN's passes give wrong values at forks
-    graph = recipe.apply(steps, integer)
+    has_images = any(layer.op_type == "Conv" for layer in structure.layers)
+    graph = write_finn(dataflow, original.model, structure, solution.tail.steps)
+    if has_images and structure.is_chain:  # FINN's passes give wrong values at forks
+        graph = recipe.apply(recipe.image_steps(graph), graph)
     images = max(_LEAST_IMAGES, min(config.check_images, _PRODUCTS // original.costs()[0]))
     x = check.adversarial_inputs(dataflow, images, config.seed)
     finn_images = _CONV_FINN_IMAGES if has_images else _FINN_IMAGES
@@ -155,7 +165,7 @@ def lower_model(
     facts = {
         "layers": [
             {"name": mvu.name, "node": layer.name, "mh": mvu.mh, "mw": mvu.mw}
-            for mvu, layer in zip(dataflow.mvus, original.structure.layers, strict=True)
+            for mvu, layer in zip(dataflow.mvus, structure.layers, strict=True)
         ],
         "encoding": {
             "name": dataflow.input.name,

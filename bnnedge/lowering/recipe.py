@@ -1,4 +1,4 @@
-"""The order of the lowering, each step with its reason.
+"""FINN's and qonnx's own transformations that are used, in order, each with its reason.
 
 Not in the list, because they change numbers in a 1-bit network: BatchNormToAffine, ConvertDivToMul,
 CollapseRepeated*, FactorOutMulSignMagnitude before thresholds are integers (they fold in float32),
@@ -17,21 +17,10 @@ from qonnx.transformation.general import (
     RemoveUnusedTensors,
 )
 from qonnx.transformation.infer_data_layouts import InferDataLayouts
-from qonnx.transformation.infer_datatypes import InferDataTypes
-from qonnx.transformation.infer_shapes import InferShapes
 
-from bnnedge.lowering.config import LoweringConfig
 from bnnedge.lowering.finn import finn
-from bnnedge.lowering.notes import Notes
-from bnnedge.lowering.passes.absorb_flips import AbsorbFlips
-from bnnedge.lowering.passes.absorb_input import AbsorbInput
-from bnnedge.lowering.passes.absorb_regions import AbsorbRegions
 from bnnedge.lowering.passes.annotate_integers import AnnotateIntegers
 from bnnedge.lowering.passes.annotate_moves import AnnotateMoves
-from bnnedge.lowering.passes.convert_conv import ConvertConv
-from bnnedge.lowering.passes.convert_gemm import ConvertGemm
-from bnnedge.lowering.passes.convert_xnor import ConvertXnor
-from bnnedge.lowering.passes.lift_weight_scales import LiftWeightScales
 from bnnedge.lowering.vocabulary import attribute
 from bnnedge.lowering.windows import window_of
 
@@ -42,43 +31,6 @@ class Step:
 
     run: Transformation
     why: str
-
-
-def integer_steps(config: LoweringConfig, notes: Notes) -> list[Step]:
-    """From a tidy graph in any dialect to bipolar MatMuls and integer thresholds."""
-    return [
-        Step(run=ConvertGemm(notes), why="one kind of layer; biases become part of the region"),
-        Step(run=ConvertXnor(), why="one kind of layer"),
-        Step(run=ConvertConv(notes), why="biases and auto_pad are settled once"),
-        Step(run=LiftWeightScales(notes), why="a ±1 sum is an exact integer, a ±s sum is not"),
-        Step(run=AbsorbInput(config.sign_zero, notes), why="what the host computes, bit by bit"),
-        Step(run=AbsorbRegions(config.sign_zero, notes), why="sums are integers: enumerate them"),
-        Step(run=RemoveUnusedTensors(), why="the constants of what was absorbed"),
-        Step(run=InferShapes(), why="new tensors"),
-        Step(run=AnnotateIntegers(), why="FINN's passes look at datatypes; popcounts fit"),
-        Step(run=InferDataLayouts(), why="FINN's hardware inference wants NC or NHWC"),
-    ]
-
-
-def xnor_steps() -> list[Step]:
-    """From bipolar MatMuls to XnorPopcountMatMul with popcount thresholds, by FINN's own passes.
-
-    They are exact here: every threshold is an integer, a scale is ±1 or 2, and there are no forks
-    nor padding, where ConvertBipolarMatMulToXnorPopcount goes wrong.
-    """
-    stock = finn()
-    return [
-        Step(run=AbsorbFlips(), why="inverted channels become flipped weights"),
-        Step(run=stock.ConvertBipolarMatMulToXnorPopcount(), why="bits instead of ±1"),
-        Step(run=stock.AbsorbAddIntoMultiThreshold(), why="2p - MW >= t becomes 2p >= t + MW"),
-        Step(run=stock.AbsorbMulIntoMultiThreshold(), why="and p >= (t + MW) / 2"),
-        Step(run=RemoveUnusedTensors(), why="the constants of what was absorbed"),
-        Step(run=GiveUniqueNodeNames(), why="FINN writes files by node name"),
-        Step(run=GiveReadableTensorNames(), why="the same graph gives the same file"),
-        Step(run=InferDataTypes(), why="BINARY inputs"),
-        Step(run=AnnotateIntegers(), why="InferDataTypes makes every popcount UINT32"),
-        Step(run=InferDataLayouts(), why="FINN's hardware inference wants NC or NHWC"),
-    ]
 
 
 def image_steps(model: ModelWrapper) -> list[Step]:
@@ -97,7 +49,6 @@ def image_steps(model: ModelWrapper) -> list[Step]:
                 return []
     stock = finn()
     return [
-        Step(run=AbsorbFlips(), why="inverted channels become flipped weights"),
         Step(run=stock.LowerConvsToMatMul(), why="FINN knows Im2Col and MatMul"),
         Step(run=stock.AbsorbTransposeIntoMultiThreshold(), why="thresholds with channels last"),
         Step(run=stock.MakeMaxPoolNHWC(), why="and pools"),

@@ -4,22 +4,24 @@ Elementwise nodes see one pixel instead of a feature map, their constants cut do
 is a choice among accumulators, so it needs no run; a sum is run on a window that has that sum.
 """
 
+import itertools
 from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
 import onnx
 from numpy.typing import NDArray
-from qonnx.core.modelwrapper import ModelWrapper
 from qonnx.util.basic import get_by_name
 
 from bnnedge.dataflow import Window
 from bnnedge.errors import LoweringError
 from bnnedge.lowering.execute import Runner, Tensors
+from bnnedge.lowering.indexed import IndexedModel
+from bnnedge.lowering.layers import Op, Step
 from bnnedge.lowering.layout import Layout, follow
 from bnnedge.lowering.rounding import Grid
-from bnnedge.lowering.structure import Region
-from bnnedge.lowering.vocabulary import MAX_POOLS, RESHAPING, called
+from bnnedge.lowering.structure import Kind, Region, Structure
+from bnnedge.lowering.vocabulary import RESHAPING, called
 from bnnedge.lowering.windows import window_of
 
 Floats = NDArray[np.float32]
@@ -30,31 +32,34 @@ class RegionProbe:
 
     Args:
         model: the graph.
-        signs: see `Runner`.
         region: the nodes.
+        start: how what the point makes is arranged.
+        steps: what the graph does with the integers first.
+        signs: see `Runner`.
 
     Attributes:
         layouts: of every tensor of the region, by name.
         windows: of the region's pools.
+        steps: see above.
 
     Raises:
         LoweringError: a node of the region does not act on each channel by itself.
     """
 
-    def __init__(self, model: ModelWrapper, signs: Mapping[str, float], region: Region) -> None:
-        self._model, self._region = model, region
+    def __init__(
+        self,
+        model: IndexedModel,
+        region: Region,
+        start: Layout,
+        steps: tuple[Step, ...],
+        signs: Mapping[str, float],
+    ) -> None:
+        self._model, self._region, self.steps = model, region, steps
         self.windows = [window_of(model, pool) for pool in region.pools]
-        self.layouts: dict[str, Layout] = {}
+        self.layouts = layouts_of(model, region, start)
         constants: dict[str, NDArray[Any]] = {}
-        entering = Runner(model)
-        for barrier, section in zip((region.start, *region.pools), region.sections, strict=True):
-            tensor = str(barrier.output[0])
-            if barrier is not region.start and not self.layouts[barrier.input[0]].is_map:
-                self.layouts[barrier.input[0]].refuse(barrier)
-            layout = Layout.behind(barrier, model.get_tensor_shape(tensor))
-            self.layouts |= follow(layout, entering, section, tensor)
-            for node in section:
-                constants |= self._cut(node)
+        for node in itertools.chain.from_iterable(region.sections):
+            constants |= self._cut(node)
         self._constants = constants
         self._runner = Runner(model, signs, constants)
         self._pool_runners = [Runner(model) for _ in region.pools]
@@ -62,14 +67,13 @@ class RegionProbe:
     @property
     def sums(self) -> bool:
         """Whether the accumulators are summed up over windows, scaled and shifted at most."""
-        return bool(self._region.pools) and self._region.pools[0].op_type not in MAX_POOLS
+        return self._region.sums
 
-    def roundings(self, limit: int, bias: str | None) -> list[str]:
+    def roundings(self, limit: int) -> list[str]:
         """Where the original's own sums round, as `Lift` calls it; needs ±1 weights.
 
         Args:
             limit: the layer's largest accumulator, not summed up over the window.
-            bias: the tensor behind a bias that the original adds inside the layer's sum, if any.
 
         Raises:
             LoweringError: see `_affine`.
@@ -78,15 +82,14 @@ class RegionProbe:
         found: list[str] = []
         grid = Grid.integers(limit, next(iter(self.layouts.values())).channels)
         lost = ""
-        for node in self._region.sections[0]:
-            step = self._step(node)
-            if step is None:
-                break
-            op, value = step
-            grid = grid.scaled(value) if op == "Mul" else grid.shifted(value)
+        steps: list[Step | None] = [*self.steps, *map(self._step, self._region.sections[0])]
+        for step in itertools.takewhile(lambda step: step is not None, steps):
+            assert step is not None
+            value = step.value.astype(np.float64)
+            grid = grid.scaled(value) if step.op is Op.MUL else grid.shifted(value)
             if not grid.is_exact:
-                lost = lost or {"Mul": "scale", "Add": "shift"}[op]
-                found += ["bias"] if node.output[0] == bias else []
+                lost = lost or {Op.MUL: "scale", Op.ADD: "shift"}[step.op]
+                found += ["bias"] if step.is_bias else []
         if not self.sums:
             return found
         pool = self._region.pools[0]
@@ -133,6 +136,9 @@ class RegionProbe:
                 values = made[pool.input[0]].reshape(len(values), -1)
                 tensor = str(pool.output[0])
                 pooled.append(values)
+            elif not index:
+                for step in self.steps:
+                    values = step.run(values)
             made[tensor] = values.reshape(len(values), *self._one_pixel(tensor, section))
             for node in section:
                 if node.op_type in RESHAPING:
@@ -153,11 +159,13 @@ class RegionProbe:
         pool = self._region.pools[0]
         channels = self.layouts[pool.input[0]].channels
         scale, shift = np.ones(channels), np.zeros(channels)
-        for node in self._region.sections[0]:
-            step = self._step(node)
+        nodes = self._region.sections[0]
+        steps = [*((None, step) for step in self.steps), *((n, self._step(n)) for n in nodes)]
+        for node, step in steps:
             if step is not None:
-                op, value = step
-                factor, added = (value, np.zeros(1)) if op == "Mul" else (np.ones(1), value)
+                value = step.value.astype(np.float64)
+                is_factor = step.op is Op.MUL
+                factor, added = (value, np.zeros(1)) if is_factor else (np.ones(1), value)
                 scale, shift = scale * factor, shift * factor + added
             else:
                 raise LoweringError(
@@ -171,14 +179,14 @@ class RegionProbe:
             )
         return scale, shift
 
-    def _step(self, node: Any) -> tuple[str, NDArray[np.float64]] | None:
-        """Mul or Add and its constant, (C,) or one; None for another node."""
+    def _step(self, node: Any) -> Step | None:
+        """A Mul or Add by a constant, (C,) or one; None for another node."""
         if node.op_type == "Identity":
-            return "Add", np.zeros(1)
+            return Step(op=Op.ADD, value=np.zeros(1, np.float32), what="identity")
         constants = [self._constants[name] for name in node.input if name in self._constants]
         if node.op_type not in ("Mul", "Add") or len(constants) != 1:
             return None
-        return node.op_type, constants[0].reshape(-1).astype(np.float64)
+        return Step(op=Op(node.op_type), value=constants[0].reshape(-1), what="")
 
     def _one_pixel(self, tensor: str, section: tuple[Any, ...]) -> list[int]:
         layout = self.layouts[tensor]
@@ -197,6 +205,41 @@ class RegionProbe:
             if constant is not None:
                 cut[name] = layout.along(node, constant, _axis(node, name, layout))
         return cut
+
+
+def layouts_of(model: IndexedModel, region: Region, start: Layout) -> dict[str, Layout]:
+    """How all tensors of a region are arranged, by name; `start` is what it begins with.
+
+    Raises:
+        LoweringError: a pool does not see a feature map, or a node joins what differs.
+    """
+    runner = Runner(model)
+    layouts: dict[str, Layout] = {}
+    for barrier, section in zip((region.start, *region.pools), region.sections, strict=True):
+        tensor, layout = str(barrier.output[0]), start
+        if barrier is not region.start:
+            if not layouts[barrier.input[0]].is_map:
+                layouts[barrier.input[0]].refuse(barrier)
+            layout = Layout.behind(barrier, model.get_tensor_shape(tensor))
+        layouts |= follow(layout, runner, section, tensor)
+    return layouts
+
+
+def start_layout(model: IndexedModel, structure: Structure, region: Region) -> Layout:
+    """How the point that a region begins behind arranges what it makes."""
+    tensor = str(region.start.output[0])
+    if region.kind is Kind.QUANTISER:
+        before = structure.into(region.start)
+        return layouts_of(model, before, start_layout(model, structure, before))[before.tensor]
+    return Layout.behind(region.start, model.get_tensor_shape(tensor))
+
+
+def input_layout(model: IndexedModel, structure: Structure) -> Layout:
+    """How the first layer's data are arranged."""
+    if structure.input_pools:
+        last = structure.input_pools[-1]
+        return Layout.behind(last, model.get_tensor_shape(last.output[0]))
+    return Layout.behind(structure.layers[0], model.get_tensor_shape(structure.entry(0)))
 
 
 def one_window(runner: Runner, pool: Any, window: Window, sums: Floats) -> Floats:
@@ -225,10 +268,3 @@ def _axis(node: Any, name: str, layout: Layout) -> int | None:
         last = found is not None and found.s.decode().endswith("C")
         return layout.at.ndim - 1 if last else 1
     return None
-
-
-def padding_classes(window: Window, height: int, width: int) -> NDArray[np.int32]:
-    """The pixels of a padded window's output by which taps fall outside: classes (OH, OW)."""
-    inside = window.inside(height, width)
-    _, classes = np.unique(inside.reshape(-1, window.taps), axis=0, return_inverse=True)
-    return classes.reshape(inside.shape[:2]).astype(np.int32)

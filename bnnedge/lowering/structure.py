@@ -6,9 +6,11 @@ zeros. Whatever lies between two points must act on each channel by itself, or b
 computes does not matter here, because it is enumerated. Everything else is refused by node name.
 """
 
+import dataclasses
 import enum
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -56,7 +58,7 @@ class Kind(enum.Enum):
 _INTEGERS = {Kind.QUANTISER, Kind.JOIN, Kind.POOL}
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True, eq=False)
 class Region:
     """What lies between two points.
 
@@ -81,14 +83,27 @@ class Region:
     operand: int
     tensor: str
 
-    def is_map(self, model: ModelWrapper) -> bool:
-        """Whether it begins with a feature map, (N, C, H, W)."""
-        return len(model.get_tensor_shape(self.start.output[0])) == 4
-
     @property
     def has_integers(self) -> bool:
         """Whether it begins with integers that are no accumulators."""
         return self.kind in _INTEGERS
+
+    @property
+    def sums(self) -> bool:
+        """Whether it begins with a sum over windows."""
+        return bool(self.pools) and self.pools[0].op_type not in MAX_POOLS
+
+    def joined(self, other: "Region") -> "Region":
+        """This region, and `other` behind the quantiser that it ends with, as one."""
+        *before, last = self.sections
+        first, *after = other.sections
+        return dataclasses.replace(
+            other,
+            start=self.start,
+            kind=self.kind,
+            sections=(*before, (*last, *first), *after),
+            pools=(*self.pools, *other.pools),
+        )
 
     def __iter__(self) -> Iterator[Any]:
         yield from self.sections[0]
@@ -97,7 +112,7 @@ class Region:
             yield from section
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True, eq=False)
 class Structure:
     """A graph's nodes by their part in the network.
 
@@ -138,14 +153,33 @@ class Structure:
         """Name of the tensor in the place of which the host's encoding stands."""
         return str(self.input_pools[0].input[0]) if self.input_pools else self.entry(0)
 
-    def into(self, index: int) -> Region:
-        """The region that ends before layer `index`, which is not the first."""
-        layer = self.layers[index]
-        return next(region for region in self.regions if region.reader is layer)
+    def into(self, node: Any) -> Region:
+        """The region that ends before a layer that is not the first, or with a quantiser."""
+        return self._into[node.name]
 
-    def behind(self, node: Any) -> list[Region]:
+    def behind(self, node: Any) -> tuple[Region, ...]:
         """The regions that begin behind a point."""
-        return [region for region in self.regions if region.start is node]
+        return self._behind.get(node.name, ())
+
+    def index_of(self, layer: Any) -> int:
+        """Which one of the layers it is."""
+        return self._indices[layer.name]
+
+    @cached_property
+    def _indices(self) -> Mapping[str, int]:
+        return {layer.name: index for index, layer in enumerate(self.layers)}
+
+    @cached_property
+    def _into(self) -> Mapping[str, Region]:
+        return {region.reader.name: region for region in self.regions if region.reader is not None}
+
+    @cached_property
+    def _behind(self) -> Mapping[str, tuple[Region, ...]]:
+        behind: dict[str, tuple[Region, ...]] = {}
+        for region in self.regions:
+            name = region.start.name
+            behind[name] = (*behind.get(name, ()), region)
+        return behind
 
     @property
     def tail(self) -> Region:

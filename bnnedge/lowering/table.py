@@ -1,32 +1,17 @@
-"""The Dataflow of a lowered graph: read off its nodes, one to one.
+"""A Dataflow of points: nodes, the table of the outputs, and what finds classes."""
 
-The graph is what the passes leave: [Flatten, Gather, Mul ±1] MultiThreshold, then per layer [Pad]
-`MatMul or Conv [sum] [Mul ±1] MultiThreshold [max-pools]`, then the last layer and the tail.
-There the images are (N, C, H, W); here they are (H, W, C).
-"""
+import dataclasses
 
 import numpy as np
 from numpy.typing import NDArray
-from qonnx.core.datatype import DataType
-from qonnx.core.modelwrapper import ModelWrapper
 
-from bnnedge.dataflow import (
-    ArgMax,
-    Dataflow,
-    ElementType,
-    Flatten,
-    IntegerEncoding,
-    Node,
-    OutputTable,
-    ScoreTable,
-    SlidingWindow,
-    ThresholdEncoding,
-)
+from bnnedge.dataflow import ArgMax, Dataflow, Flatten, Node, OutputTable, ScoreTable, SlidingWindow
 from bnnedge.errors import LoweringError
+from bnnedge.lowering.build import Builder
+from bnnedge.lowering.indexed import IndexedModel
 from bnnedge.lowering.integers import run_all
-from bnnedge.lowering.nodes import NodeReader, flips_of, thresholds_of
-from bnnedge.lowering.passes.absorb_regions import probe_of
-from bnnedge.lowering.structure import Structure, find_structure
+from bnnedge.lowering.points import Solution
+from bnnedge.lowering.structure import Structure
 from bnnedge.lowering.thresholds import chunks
 from bnnedge.lowering.vocabulary import MAX_POOLS, called
 
@@ -35,13 +20,21 @@ _MOST_SOFTMAX_SPAN = 64  # exp(-64) is far from float32's smallest number
 _LEAST_SOFTMAX_GAP = 1e-4  # ten float32 steps at 64 and more
 
 
-def read_dataflow(
-    model: ModelWrapper, *, name: str, encoding: str | None, classify: bool
+def dataflow_of(
+    model: IndexedModel,
+    structure: Structure,
+    solution: Solution,
+    *,
+    name: str,
+    encoding: str | None,
+    classify: bool,
 ) -> Dataflow:
-    """Read a graph that the recipe has lowered.
+    """The Dataflow of a solved graph.
 
     Args:
-        model: in the form above.
+        model: tidy.
+        structure: of it.
+        solution: of it.
         name: of the network.
         encoding: what the input encoding is called, if that is known.
         classify: end in an arg-max even where the graph does not.
@@ -50,19 +43,19 @@ def read_dataflow(
         LoweringError: the tail gives NaN or infinity, or an arg-max was asked for that needs too
             large a table.
     """
-    structure = find_structure(model)
-    reader = NodeReader(model, structure)
-    reader.read()
-    nodes = list(reader.nodes)
-    table = _table(model, structure, classify)
+    builder = Builder(model, structure)
+    builder.build(solution.points)
+    nodes = list(builder.nodes)
+    table = _table(structure, solution, classify)
     if table.classes:
         nodes += _class_nodes(table, called(structure.layers[-1]), classify)
+    given = solution.encoding
     dataflow = Dataflow(
         name=name,
-        input=_encoding(model, structure, encoding),
+        input=given if encoding is None else dataclasses.replace(given, name=encoding),
         nodes=tuple(nodes),
         output=table,
-        inputs=reader.inputs,
+        inputs=builder.inputs,
     )
     dataflow.verify()
     return dataflow
@@ -91,60 +84,16 @@ def stream_names(dataflow: Dataflow) -> list[str]:
     """For each matrix-vector unit, the name of the stream in front of its padding and window.
 
     Args:
-        dataflow: one that `read_dataflow` made.
+        dataflow: one that `dataflow_of` made.
     """
-    makers = {node.name: node for node in dataflow.nodes}
+    makers, sources = {node.name: node for node in dataflow.nodes}, dataflow.sources
     names = []
     for unit in dataflow.mvus:
-        (name,) = dataflow.sources[unit.name]
+        (name,) = sources[unit.name]
         while isinstance(makers.get(name), SlidingWindow | Flatten):
-            (name,) = dataflow.sources[name]
+            (name,) = sources[name]
         names.append(name)
     return names
-
-
-def _encoding(
-    model: ModelWrapper, structure: Structure, name: str | None
-) -> ThresholdEncoding | IntegerEncoding:
-    rows = thresholds_of(model, structure.input)
-    shape = tuple(model.get_tensor_shape(structure.source)[1:])
-    given = np.arange(int(np.prod(shape)))
-    for node in structure.input:
-        if node.op_type == "Gather":
-            given = model.get_initializer(node.input[1])
-    entry = model.get_tensor_shape(structure.encoded)
-    # From the graph's order of elements to the stream's.
-    order = np.arange(len(given))
-    output_shape: tuple[int, ...] = (len(given),)
-    if structure.layers[0].op_type == "Conv" or structure.input_pools:
-        _, channels, height, width = entry
-        order = order.reshape(channels, height, width).transpose(1, 2, 0).reshape(-1)
-        output_shape = (height, width, channels)
-    source: NDArray[np.int32] = given[order].astype(np.int32)
-    kind = model.get_tensor_datatype(structure.encoded)
-    if kind != DataType["BIPOLAR"]:
-        element = ElementType(width_bits=kind.bitwidth(), signed=bool(kind.signed()))
-        return IntegerEncoding(
-            name=name or str(element).lower(),
-            input_shape=shape,
-            output_shape=output_shape,
-            source=source,
-            element=element,
-            steps=rows,
-        )
-    rows = rows.reshape(-1)
-    invert = flips_of(model, structure.input, len(rows))
-    threshold = np.where(invert, -np.nextafter(rows, np.float32(-np.inf)), rows)
-    threshold = np.where(invert & np.isposinf(rows), np.float32(-np.inf), threshold)
-    several = len(np.unique(source)) < len(source)
-    return ThresholdEncoding(
-        name=name or ("thermometer" if several else "threshold"),
-        input_shape=shape,
-        output_shape=output_shape,
-        source=source,
-        threshold=threshold[order].astype(np.float32),
-        invert=invert[order],
-    )
 
 
 def _softmax_keeps_order(logits: NDArray[np.float32]) -> bool:
@@ -154,7 +103,7 @@ def _softmax_keeps_order(logits: NDArray[np.float32]) -> bool:
     return bool(span <= _MOST_SOFTMAX_SPAN and (gaps >= _LEAST_SOFTMAX_GAP).all())
 
 
-def _table(model: ModelWrapper, structure: Structure, classify: bool) -> OutputTable:
+def _table(structure: Structure, solution: Solution, classify: bool) -> OutputTable:
     layer, region = structure.layers[-1], structure.tail
     for pool in region.pools:
         if pool.op_type in MAX_POOLS:
@@ -162,8 +111,7 @@ def _table(model: ModelWrapper, structure: Structure, classify: bool) -> OutputT
                 f"{called(pool)}: a maximum of the outputs cannot be lowered",
                 remedy="end in a sum or an average over the pixels",
             )
-    # A Sign in the tail may give 0: the table holds floats.
-    probe, reach = probe_of(model, region, {}, table=True)
+    probe, reach = solution.tail, solution.reach
     tensor = layer.output[0]
     layout = probe.layouts[structure.result]
     if layout.at.size != layout.channels:

@@ -9,15 +9,14 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from qonnx.core.datatype import DataType
-from qonnx.core.modelwrapper import ModelWrapper
 
-from bnnedge.dataflow import Window
+from bnnedge.dataflow import ElementType, Window
 from bnnedge.errors import LoweringError
+from bnnedge.lowering.entries import Entry
 from bnnedge.lowering.execute import Tensors
+from bnnedge.lowering.layers import Layer
 from bnnedge.lowering.regions import RegionProbe
-from bnnedge.lowering.structure import Region
-from bnnedge.lowering.windows import window_of
+from bnnedge.lowering.vocabulary import called
 
 CHUNK_ELEMENTS = 1 << 23  # of float32, run at a time: bounds memory, not results
 _MOST_LEVELS = 64
@@ -39,26 +38,10 @@ class Reach:
         return np.arange(self.low, self.high + 1, self.step)
 
 
-def synapses_of(model: ModelWrapper, layer: Any) -> int:
-    """Synapses per output channel."""
-    weights = model.get_initializer(layer.input[1])
-    return int(np.prod(weights.shape[1:]) if layer.op_type == "Conv" else weights.shape[0])
+def reach_of_layer(layer: Layer, entry: Entry, window: Window | None, table: bool) -> Reach:
+    """What the regions behind a layer can begin with: with `window`, after sums over it.
 
-
-def input_type(model: ModelWrapper, layer: Any) -> DataType:
-    """What a layer's inputs, padding left out, are annotated with."""
-    producer = model.find_producer(layer.input[0])
-    padded = producer is not None and producer.op_type == "Pad"
-    return model.get_tensor_datatype(producer.input[0] if padded else layer.input[0])
-
-
-def reach_of(
-    model: ModelWrapper, region: Region, window: Window | None, table: bool = False
-) -> Reach:
-    """What a region can begin with: with `window`, after sums over it.
-
-    Behind a layer a superset, which costs little, where inputs are not symmetric or padding is an
-    exact 0.
+    A superset, which costs little, where inputs are not symmetric or padding is an exact 0.
 
     Args:
         table: for the output table, which does not look at why a step is 1.
@@ -66,26 +49,28 @@ def reach_of(
     Raises:
         LoweringError: a float32 sum of that many is not exact.
     """
-    start = region.start
-    if region.has_integers:
-        kind = model.get_tensor_datatype(start.output[0])
-        low, high, odd_and_even = int(kind.min()), int(kind.max()), True
-    else:
-        kind = input_type(model, start)
-        largest = 1 if kind == DataType["BIPOLAR"] else max(-int(kind.min()), int(kind.max()))
-        synapses = synapses_of(model, start)
-        low, high = -largest * synapses, largest * synapses
-        odd_and_even = kind != DataType["BIPOLAR"]
-        if start.op_type == "Conv":
-            own = window_of(model, start)
-            odd_and_even |= any(own.padding) and (table or synapses // own.taps % 2 == 1)
+    element, synapses = entry.element, layer.synapses
+    largest = max(-element.least, element.most)
+    low, high = -largest * synapses, largest * synapses
+    odd_and_even = not element.bipolar
+    if entry.is_exact and entry.window is not None:
+        odd_and_even |= table or synapses // entry.window.taps % 2 == 1
+    return _reach(layer.node, low, high, window, odd_and_even)
+
+
+def reach_of_range(node: Any, element: ElementType, window: Window | None) -> Reach:
+    """The same of what any other point, `node`, makes: all integers of a type."""
+    return _reach(node, element.least, element.most, window, True)
+
+
+def _reach(node: Any, low: int, high: int, window: Window | None, odd_and_even: bool) -> Reach:
     if window is not None:
         low, high = low * window.taps, high * window.taps
         odd_and_even |= any(window.padding)
     if max(-low, high) >= LARGEST_SUM:
         raise LoweringError(
-            f"node {start.name} ({start.op_type}): accumulators reach {max(-low, high)}, float32"
-            f" sums are exact below {LARGEST_SUM}",
+            f"{called(node)}: accumulators reach {max(-low, high)}, float32 sums are exact below"
+            f" {LARGEST_SUM}",
             remedy="make the layer narrower, or its input of fewer bits",
         )
     return Reach(low=low, high=high, step=1 if odd_and_even else 2)

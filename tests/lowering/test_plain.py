@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from bnnedge.dataflow import Dataflow, ScoreTable
 from bnnedge.errors import LoweringError
-from bnnedge.lowering import LoweringConfig, SignZero, lower_model, read
+from bnnedge.lowering import LoweringConfig, SignZero, lower_model, table
 from tests.lowering.graphs import Graph, adversarial_norm, bipolar, execute
 
 PLUS = LoweringConfig(sign_zero=SignZero.PLUS)
@@ -248,14 +248,14 @@ def test_a_score_table_that_is_too_large_is_refused(
     graph.add("ArgMax", axis=1)
     classes = graph.save(tmp_path / "classes.onnx", output_type=7)
     config = LoweringConfig(classify=True)
-    table = lower_model(path, config).dataflow.nodes[-2]
-    assert isinstance(table, ScoreTable)
+    scores = lower_model(path, config).dataflow.nodes[-2]
+    assert isinstance(scores, ScoreTable)
     # −8, −6 ... 8 times ±1, and 0.3 of these but for 0: 9 + 8 floats.
-    assert table.table_bits == 3 * 9 * 5
-    monkeypatch.setattr(read, "_MOST_SCORE_BITS", table.table_bits)
+    assert scores.table_bits == 3 * 9 * 5
+    monkeypatch.setattr(table, "_MOST_SCORE_BITS", scores.table_bits)
     assert _kinds(lower_model(classes, LoweringConfig()).dataflow)[1:] == ["ScoreTable", "ArgMax"]
 
-    monkeypatch.setattr(read, "_MOST_SCORE_BITS", table.table_bits - 1)
+    monkeypatch.setattr(table, "_MOST_SCORE_BITS", scores.table_bits - 1)
     text = (
         r"fc.*a table of 3 x 9 scores of 5 bits; wanted at most 134 bits"
         r" — lower without --classify; the host then decides"

@@ -1,0 +1,267 @@
+"""Layers as typed values: ±1 weights, and what the graph does with their sums before anything else.
+
+A layer is a MatMul, Gemm, XnorPopcountMatMul or Conv; whichever it is, its sums are those of ±1
+weights, then scaled and shifted: x·(s·W) = (x·W)·s, and a ±1 sum is an exact integer where a ±s sum
+is none. FINN's FoldQuantWeights does so for quantiser nodes only; in plain ONNX the scale is inside
+the weights.
+"""
+
+import enum
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, assert_never
+
+import numpy as np
+from numpy.typing import NDArray
+from qonnx.util.basic import get_by_name
+
+from bnnedge.dataflow import Window
+from bnnedge.errors import LoweringError
+from bnnedge.lowering.indexed import IndexedModel
+from bnnedge.lowering.notes import Lift, Notes, is_exact_factor
+from bnnedge.lowering.structure import Structure
+from bnnedge.lowering.vocabulary import attribute, called
+from bnnedge.lowering.windows import window_of
+
+Floats = NDArray[np.float32]
+_OTHER = (
+    "binarise the weights (±s, one s per tensor or output channel: BinaryConv2d, BinaryLinear;"
+    ' first_last = "binary" in a recipe)'
+)
+_FIRST = (
+    f"{_OTHER}; a first layer on real numbers takes its input quantised to 8 bits or less"
+    " (PixelInput, or Brevitas' QuantIdentity)"
+)
+
+
+class Op(enum.Enum):
+    """What a `Step` does in float32; the value is ONNX's name."""
+
+    MUL = "Mul"
+    ADD = "Add"
+    DIV = "Div"
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Step:
+    """One operation on what a point makes, in the order of the graph's own arithmetic.
+
+    Attributes:
+        op: what it does.
+        value: float32 (C,), or (1,) for all channels.
+        what: it is, for names.
+        is_bias: whether the original adds it inside the layer's own sum.
+    """
+
+    op: Op
+    value: Floats
+    what: str
+    is_bias: bool = False
+
+    def run(self, values: NDArray[Any]) -> Floats:
+        """(rows, C) → float32 (rows, C)."""
+        match self.op:
+            case Op.MUL:
+                return np.asarray(values * self.value, np.float32)
+            case Op.ADD:
+                return np.asarray(values + self.value, np.float32)
+            case Op.DIV:
+                return np.asarray(values / self.value, np.float32)
+            case _:
+                assert_never(self.op)
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Layer:
+    """One layer.
+
+    Attributes:
+        node: of the graph.
+        kernel: float32 ±1, (MH, MW / groups per input, kernel height, kernel width) of a Conv, else
+            (MH, MW).
+        groups: blocks of channels that see their own inputs only.
+        window: of a Conv, with its own padding; None for a vector.
+        steps: what the sums go through first: scale, correction, bias.
+    """
+
+    node: Any
+    kernel: Floats
+    groups: int
+    window: Window | None
+    steps: tuple[Step, ...]
+
+    @property
+    def name(self) -> str:
+        """The node's."""
+        return str(self.node.name)
+
+    @property
+    def synapses(self) -> int:
+        """Per output channel."""
+        return int(self.kernel[0].size)
+
+    @property
+    def sums(self) -> Floats:
+        """The sum of each output channel's weights, (MH,)."""
+        sums: Floats = self.kernel.reshape(len(self.kernel), -1).sum(axis=1)
+        return sums
+
+
+@dataclass(kw_only=True, eq=False)
+class _Draft:
+    """A layer whose weights are still scaled."""
+
+    kernel: Floats
+    steps: list[Step]
+    groups: int = 1
+    window: Window | None = None
+
+
+def read_layers(model: IndexedModel, structure: Structure, notes: Notes) -> tuple[Layer, ...]:
+    """All layers of a graph, in their order.
+
+    Raises:
+        LoweringError: a layer's weights are not ±s, or its parameters no constants; names it.
+    """
+    drafts: dict[str, _Draft] = {}
+    # Kind by kind, so that of several mistakes the same one is named whatever their order.
+    for op, read in _READERS.items():
+        for node in structure.layers:
+            if node.op_type == op:
+                drafts[node.name] = read(model, node, notes)
+    real = [node for node in structure.layers if not _has_bits(drafts[node.name].kernel)]
+    if len(real) == len(structure.layers) > 1:
+        raise LoweringError(
+            f"the graph has no binary layer: the weights of all {len(real)} layers, from"
+            f" {called(real[0])} to {called(real[-1])}, take more than two values",
+            remedy="train it with binary layers (BinaryConv2d and BinaryLinear of bnnedge.ops,"
+            " or Brevitas' 1-bit layers); the lowering does not quantise",
+        )
+    return tuple(
+        _without_scale(node, drafts[node.name], _OTHER if number else _FIRST, notes)
+        for number, node in enumerate(structure.layers)
+    )
+
+
+def _read_gemm(model: IndexedModel, node: Any, notes: Notes) -> _Draft:
+    """alpha·x·W + beta·b."""
+
+    def value_of(name: str, kind: str, default: Any) -> Any:
+        found = get_by_name(node.attribute, name)
+        return default if found is None else getattr(found, kind)
+
+    if value_of("transA", "i", 0):
+        raise LoweringError(
+            f"{called(node)}: transA mixes images", remedy="wanted x·W: export with transA = 0"
+        )
+    weights = model.get_initializer(node.input[1])
+    alpha, beta = (np.float32(value_of(name, "f", 1.0)) for name in ("alpha", "beta"))
+    bias = model.get_initializer(node.input[2]) if len(node.input) > 2 else None
+    steps = []
+    if alpha != 1:
+        steps.append(Step(op=Op.MUL, value=alpha.reshape(1), what="alpha"))
+    if bias is not None and (bias * beta).any():
+        value = (bias * beta).astype(np.float32).reshape(-1)
+        steps.append(Step(op=Op.ADD, value=value, what="bias", is_bias=bool(alpha == 1)))
+        if alpha != 1:
+            notes.lifted.append(Lift(layer=node.name, what="bias"))
+    if alpha != 1:
+        notes.lifted.append(Lift(layer=node.name, what="alpha"))
+    return _Draft(kernel=weights if value_of("transB", "i", 0) else weights.T, steps=steps)
+
+
+def _read_matmul(model: IndexedModel, node: Any, notes: Notes) -> _Draft:
+    return _Draft(kernel=model.get_initializer(node.input[1]).T, steps=[])
+
+
+def _read_xnor(model: IndexedModel, node: Any, notes: Notes) -> _Draft:
+    """popcount(x XNOR w) = Σ x·(2w − 1) + MW − Σ w for x, w in {0, 1}."""
+    weights = model.get_initializer(node.input[1])
+    if not np.isin(weights, (0, 1)).all():
+        raise LoweringError(
+            f"{called(node)}: wanted weights 0 and 1",
+            remedy="store bits: 1 stands for +1, 0 for -1",
+        )
+    zeros = (len(weights) - weights.sum(axis=0)).astype(np.float32)
+    step = Step(op=Op.ADD, value=zeros, what="correct")
+    return _Draft(kernel=(2 * weights - 1).astype(np.float32).T, steps=[step])
+
+
+def _read_conv(model: IndexedModel, node: Any, notes: Notes) -> _Draft:
+    steps = []
+    if len(node.input) > 2 and node.input[2]:
+        bias = model.get_initializer(node.input[2])
+        if bias is None:
+            raise LoweringError(
+                f"{called(node)}: wanted a constant bias", remedy="store the bias in the file"
+            )
+        if bias.any():
+            steps.append(Step(op=Op.ADD, value=bias, what="bias", is_bias=True))
+    return _Draft(
+        kernel=model.get_initializer(node.input[1]),
+        steps=steps,
+        groups=attribute(node, "group", 1),
+        window=window_of(model, node),
+    )
+
+
+_READERS: dict[str, Callable[[IndexedModel, Any, Notes], _Draft]] = {
+    "Gemm": _read_gemm,
+    "MatMul": _read_matmul,
+    "XnorPopcountMatMul": _read_xnor,
+    "Conv": _read_conv,
+}
+
+
+def _without_scale(node: Any, draft: _Draft, remedy: str, notes: Notes) -> Layer:
+    """The layer with ±1 weights, and their scale as its first step."""
+    kernel, steps = draft.kernel, tuple(draft.steps)
+    if not _has_bits(kernel):
+        _refuse(node, kernel.reshape(len(kernel), -1).T, remedy)
+    scale = np.abs(kernel).reshape(len(kernel), -1).max(axis=1)
+    if (scale != 1).any():
+        if not is_exact_factor(scale):
+            notes.lifted.append(Lift(layer=node.name, what="weight scale"))
+        value = scale[:1] if (scale == scale[0]).all() else scale
+        steps = (Step(op=Op.MUL, value=value.astype(np.float32), what="scale"), *steps)
+        kernel = np.sign(kernel).astype(np.float32)
+    return Layer(node=node, kernel=kernel, groups=draft.groups, window=draft.window, steps=steps)
+
+
+def _has_bits(kernel: Floats) -> bool:
+    """Whether every row is ±s, s > 0."""
+    magnitudes = np.abs(kernel).reshape(len(kernel), -1)
+    return bool((magnitudes == magnitudes[:, :1]).all() and (magnitudes[:, :1] > 0).all())
+
+
+def _refuse(node: Any, weights: NDArray[np.float32], remedy: str) -> None:
+    """Say what is wrong with weights (MW, MH) that are not ±s."""
+    magnitudes = np.abs(weights)
+    uneven = (magnitudes != magnitudes[:1]).any(axis=0) | (magnitudes[0] == 0)
+    channel = int(np.flatnonzero(uneven)[0])
+    column = magnitudes[:, channel]
+    what = f"{called(node)}: weights are not bipolar: output channel {channel}"
+    if not column.any():
+        count = int((~magnitudes.any(axis=0)).sum())
+        raise LoweringError(
+            f"{what} has only zeros, as {count} of {len(uneven)} channels: a dead channel, as of a"
+            " BatchNormalization of scale 0 that the export folded into the layer",
+            remedy="remove the channel, or export without folding BatchNormalization into layers",
+        )
+    some = np.sort(column[column > 0])
+    usual = some[len(some) // 2]
+    row = int(np.flatnonzero(column != usual)[0])
+    what += f" has {weights[row, channel]:.6g} at input {row}, wanted ±{usual:.6g}"
+    zeros = int((weights == 0).sum())
+    if np.isin(column, (0, usual)).all():
+        what += f" ({zeros} of {weights.size} weights are 0"
+        if (weights >= 0).all():
+            what += ", and none is negative)"
+        else:
+            what += ": ternary, or the Sign of weights that are exactly 0)"
+            remedy = f"binarise by x >= 0 (BipolarQuant), for Sign(0) is 0; {remedy}"
+    elif (magnitudes == magnitudes[:, :1]).all():
+        what += " (the scale differs from input to input)"
+    elif (count := len(np.unique(column))) > 2:
+        what += f" ({count} different magnitudes there: more than one bit)"
+    raise LoweringError(what, remedy=remedy)
