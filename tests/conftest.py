@@ -16,6 +16,7 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--refresh-golden", action="store_true", help="rewrite the golden files")
+    parser.addoption("--compiled", type=Path, help="keep compiled models in this folder")
 
 
 @pytest.fixture(scope="session")
@@ -26,12 +27,13 @@ def run_folder(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPath
 
 
 @pytest.fixture(scope="session", autouse=True)
-def cache(run_folder: Path) -> Iterator[Path]:
+def cache(run_folder: Path, pytestconfig: pytest.Config) -> Iterator[Path]:
     """One cache of compiled models for the run, in place of the user's."""
+    kept = pytestconfig.getoption("--compiled")
     with pytest.MonkeyPatch.context() as patch:
         # The synthesis tools compile themselves for 100 s once and keep that in a cache of theirs.
         patch.setenv("YOWASP_CACHE_DIR", str(tools.yowasp_cache()))
-        patch.setenv("XDG_CACHE_HOME", str(run_folder / "cache"))
+        patch.setenv("XDG_CACHE_HOME", str(kept.absolute() if kept else run_folder / "cache"))
         yield tools.cache_dir() / "verilator"
 
 

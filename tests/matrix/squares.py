@@ -206,7 +206,7 @@ def _run(case: Case, bench: Any, place: Place) -> tuple[NDArray[np.int64], NDArr
         outputs = _packed(flat)
     values = elements_of(outputs, lanes, bits).reshape(_IMAGES, *after.shape)
     cycles = getattr(result, "out_cycles", None)
-    intervals = np.zeros(0) if cycles is None else steady_intervals(result, beats // _IMAGES)
+    intervals = np.zeros(0) if cycles is None else steady_intervals(cycles, beats // _IMAGES)
     return signed(values, bits) if after.element.signed else values, intervals
 
 

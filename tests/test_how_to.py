@@ -1,0 +1,102 @@
+"""The how-to pages are done step by step, in a copy of the repository.
+
+A block with a title is a file, or, as a diff, a change of one; bash is run, Python without a title
+too, all of a page in one process.
+"""
+
+import os
+import re
+import shlex
+import shutil
+import subprocess
+import sys
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+_ROOT = Path(__file__).parents[1]
+_PAGES = sorted(_ROOT.glob("docs/how-to/add-*.md"))
+_BLOCK = re.compile(r'^```(\w+)(?: title="([^"]+)")?\n(.*?)^```$', re.MULTILINE | re.DOTALL)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Block:
+    """A block of code, with its file if it is one."""
+
+    language: str
+    title: str
+    text: str
+
+
+def blocks(page: Path) -> Iterator[Block]:
+    """The blocks of a page, in order."""
+    for language, title, text in _BLOCK.findall(page.read_text(encoding="utf-8")):
+        yield Block(language=language, title=title, text=text)
+
+
+def write(root: Path, block: Block) -> None:
+    """Make or change the file that a block is about."""
+    path = root / block.title
+    if block.language != "diff":
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(block.text, encoding="utf-8")
+        return
+    lines = block.text.splitlines(keepends=True)
+    old = "".join(line[1:] for line in lines if line[0] in " -")
+    new = "".join(line[1:] for line in lines if line[0] in " +")
+    text = path.read_text(encoding="utf-8")
+    assert text.count(old) == 1, f"{block.title} has not once:\n{old}"
+    path.write_text(text.replace(old, new), encoding="utf-8")
+
+
+def run(argv: list[str], root: Path, environment: Mapping[str, str]) -> None:
+    """Run a command in the copy."""
+    python = [sys.executable] if argv[0] in (".venv/bin/python", "bnnedge") else []
+    module = ["-m", "bnnedge"] if argv[0] == "bnnedge" else []
+    done = subprocess.run(
+        [*python, *module, *argv[len(python) :]],
+        cwd=root,
+        env={**os.environ, **environment},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+    )
+    assert done.returncode == 0, f"{shlex.join(argv)}\n{done.stdout}"
+
+
+@pytest.mark.parametrize("page", _PAGES, ids=lambda page: page.stem)
+def test_its_steps_work(page: Path, tmp_path: Path, run_folder: Path) -> None:
+    root = tmp_path / "copy"
+    for name in ("bnnedge", "tests"):
+        shutil.copytree(
+            _ROOT / name, root / name, ignore=shutil.ignore_patterns("__pycache__", "golden")
+        )
+    shutil.copy(_ROOT / "pyproject.toml", root)
+    environment = {"PYTHONPATH": str(root), "PYTEST_ADDOPTS": f"--compiled={run_folder / 'cache'}"}
+    script = ""
+    for block in blocks(page):
+        if block.title:
+            write(root, block)
+        elif block.language == "bash":
+            for line in block.text.splitlines():
+                run(shlex.split(line, comments=True), root, environment)
+        elif block.language == "python":
+            script += block.text
+    if script:
+        (root / "page.py").write_text(script, encoding="utf-8")
+        run([".venv/bin/python", "page.py"], root, environment)
+
+
+def test_a_change_of_what_is_not_there_is_noticed(tmp_path: Path) -> None:
+    (tmp_path / "a.py").write_text("one = 1\n")
+    write(tmp_path, Block(language="diff", title="a.py", text=" one = 1\n+two = 2\n"))
+    assert (tmp_path / "a.py").read_text() == "one = 1\ntwo = 2\n"
+    with pytest.raises(AssertionError, match="a.py has not once"):
+        write(tmp_path, Block(language="diff", title="a.py", text=" three = 3\n+four = 4\n"))
+
+
+def test_a_command_that_fails_is_shown(tmp_path: Path) -> None:
+    with pytest.raises(AssertionError, match="no such test"):
+        run([".venv/bin/python", "-c", "raise SystemExit('no such test')"], tmp_path, {})
