@@ -8,7 +8,7 @@ import signal
 import threading
 import traceback
 import warnings
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -180,17 +180,6 @@ def main() -> None:
     """Binarised networks from PyTorch to bit-exact streaming XNOR-popcount accelerators."""
 
 
-def _facts(facts: Mapping[str, Any]) -> list[str]:
-    """Facts as aligned lines; nested values are left to `--json` and the report."""
-    flat = {key: value for key, value in facts.items() if not isinstance(value, dict | list)}
-    width = max((len(key) for key in flat), default=0)
-    return [f"{key:{width}}  {value}" for key, value in flat.items()]
-
-
-def _remarks(facts: Mapping[str, Any]) -> list[str]:
-    return [f"remark: {remark}" for remark in facts["remarks"]]
-
-
 class _Progress:
     """Rich's bars on standard error, a line a stage; only the stages' names off a terminal."""
 
@@ -244,10 +233,11 @@ class _Progress:
 def train(recipe: Path, out: Path) -> tuple[Any, list[str]]:
     """Train the network of a RECIPE into a checkpoint folder."""
     from bnnedge import verbs
+    from bnnedge.training.facts import TRAIN
 
     with _Progress() as progress:
         artifact = verbs.train(recipe, out, progress=progress.of("train"))
-    return artifact, [*_facts(artifact.facts), f"checkpoint in {out}"]
+    return artifact, [*TRAIN.lines(artifact.facts), f"checkpoint in {out}"]
 
 
 @_verb("bnnedge export out/train -o out/export")
@@ -264,6 +254,7 @@ def export(
     """
     from bnnedge import verbs
     from bnnedge.errors import ConfigError
+    from bnnedge.exporter.facts import EXPORT
 
     with _Progress() as progress:
         told = progress.of("export")
@@ -273,8 +264,7 @@ def export(
             artifact = verbs.export(checkpoint, out, progress=told)
         else:
             raise ConfigError("export wants either a CHECKPOINT or --model with --dataset")
-    lines = [*_facts(artifact.facts), *_remarks(artifact.facts)]
-    return artifact, [*lines, f"model in {out / verbs.MODEL_FILE}"]
+    return artifact, [*EXPORT.lines(artifact.facts), f"model in {out / verbs.MODEL_FILE}"]
 
 
 @_verb("bnnedge lower out/export/model.onnx -o out/dataflow")
@@ -294,6 +284,7 @@ def lower(
 ) -> tuple[Any, list[str]]:
     """Lower an ONNX MODEL (QONNX, FINN-ONNX or plain) to a Dataflow folder, and compare them."""
     from bnnedge import verbs
+    from bnnedge.lowering.facts import LOWER
 
     with _Progress() as progress:
         artifact = verbs.lower(
@@ -304,15 +295,7 @@ def lower(
             sign_zero=sign_zero,
             progress=progress.of("lower"),
         )
-    facts = artifact.facts
-    lines = [f"{layer['name']}: {layer['mw']} → {layer['mh']}" for layer in facts["layers"]]
-    lines += _remarks(facts)
-    lines += [f"equal to {side}: {_counts(counts)}" for side, counts in facts["checks"].items()]
-    return artifact, [*lines, f"Dataflow in {out}"]
-
-
-def _counts(counts: Mapping[str, int]) -> str:
-    return ", ".join(f"{count} {what}" for what, count in counts.items())
+    return artifact, [*LOWER.lines(artifact.facts), f"Dataflow in {out}"]
 
 
 @_verb("bnnedge rtl out/dataflow --target-fps 500000 -o out/rtl")
@@ -332,7 +315,7 @@ def rtl(
 ) -> tuple[Any, list[str]]:
     """Write the SystemVerilog of a DATAFLOW folder and predict its cycles and its size."""
     from bnnedge import verbs
-    from bnnedge.families import REFERENCE
+    from bnnedge.hardware.facts import RTL
 
     artifact = verbs.rtl(
         dataflow,
@@ -342,18 +325,7 @@ def rtl(
         clock_mhz=clock_mhz,
         fifo_depths=fifo_depths,
     )
-    facts = artifact.facts
-    lines = [
-        f"{name}: {kernel['cycles']} cycles/image, {kernel['combs']} LUT4,"
-        f" {kernel['block_rams']} block RAM"
-        for name, kernel in facts["kernels"].items()
-    ]
-    lines.append(
-        f"predicted: {facts['interval_cycles']} cycles/image,"
-        f" {facts['images_per_second']:,.0f} images/s at {facts['clock_mhz']:g} MHz;"
-        f" on {REFERENCE.title} {facts['combs']:,} LUT4, {facts['block_rams']} block RAM"
-    )
-    return artifact, [*lines, f"RTL in {out}"]
+    return artifact, [*RTL.lines(artifact.facts), f"RTL in {out}"]
 
 
 @_verb("bnnedge fifos out/rtl -o out/fifos")
@@ -363,20 +335,12 @@ def rtl(
 def fifos(rtl: Path, out: Path, trust: bool) -> tuple[Any, list[str]]:
     """Size the FIFOs of an RTL folder by simulation, for `bnnedge rtl --fifo-depths`."""
     from bnnedge import verbs
+    from bnnedge.hardware.fifos import FIFOS_FILE
+    from bnnedge.sizing.facts import FIFOS
 
     with _Progress() as progress:
         artifact = verbs.fifos(rtl, out, trust=trust, progress=progress.of("fifos"))
-    facts = artifact.facts
-    lines = [
-        f"{fifo['name']}: {fifo['depth_words']} words of {fifo['width_bits']} bits,"
-        f" at most {fifo['high_water_words']} in it; first guess {fifo['first_guess_words']}"
-        for fifo in facts["fifos"]
-    ]
-    lines.append(
-        f"with these depths {facts['interval_cycles']:.2f} cycles/image,"
-        f" predicted {facts['predicted_interval_cycles']}"
-    )
-    return artifact, [*lines, f"depths in {out / 'fifos.json'}"]
+    return artifact, [*FIFOS.lines(artifact.facts), f"depths in {out / FIFOS_FILE}"]
 
 
 @_verb("bnnedge simulate out/rtl --images 500 --stalls 0.3")
@@ -405,6 +369,7 @@ def simulate(
     """Simulate an RTL folder cycle by cycle; every result must equal the Dataflow's."""
     from bnnedge import verbs
     from bnnedge.arrays import read_npy
+    from bnnedge.simulation.facts import SIMULATE
 
     with _Progress() as progress:
         result = verbs.simulate(
@@ -417,24 +382,7 @@ def simulate(
             trust=trust,
             progress=progress.of("simulate"),
         )
-    lines = [
-        f"{run.name}: {run.images} images equal to the Dataflow, {run.cycles} cycles,"
-        f" {run.cycles_per_s:,.0f} cycles/s, {run.images_per_s:,.0f} images/s simulated"
-        for run in result.runs
-    ]
-    if result.interval_cycles is not None:
-        lines.append(
-            f"measured {result.interval_cycles:.2f} cycles/image,"
-            f" predicted {result.predicted_interval_cycles};"
-            f" latency {result.runs[0].latency_cycles} cycles"
-        )
-    if result.streams:
-        lines.append(
-            f"{len(result.streams)} internal streams, each blocked in at least"
-            f" {min(stream.blocked for stream in result.streams):.0%} of the cycles of some run,"
-            f" and starved in {min(stream.starved for stream in result.streams):.0%}"
-        )
-    return result, lines
+    return result, SIMULATE.lines(result)
 
 
 @_verb("bnnedge hls out/rtl -o out/hls --check")
@@ -458,6 +406,7 @@ def hls(
 ) -> tuple[Any, list[str]]:
     """Write the C++ of an RTL folder for Vitis HLS: the same kernels, streams and memories."""
     from bnnedge import verbs
+    from bnnedge.vitis_hls.facts import HLS
 
     with _Progress() as progress:
         artifact = verbs.hls(
@@ -471,7 +420,7 @@ def hls(
             trust=trust,
             progress=progress.of("hls"),
         )
-    return artifact, [*_facts(artifact.facts), f"HLS C++ in {out}"]
+    return artifact, [*HLS.lines(artifact.facts), f"HLS C++ in {out}"]
 
 
 @_verb("bnnedge emulate out/dataflow --inputs x.npy -o y.npy")
@@ -573,6 +522,7 @@ def synth(
     is found.
     """
     from bnnedge import verbs
+    from bnnedge.synthesis.facts import SYNTH
 
     with _Progress() as progress:
         artifact = verbs.synth(
@@ -585,8 +535,8 @@ def synth(
             trust=trust,
             progress=progress.of("synth"),
         )
-    lines = [*_facts(artifact.facts), f"results in {out}"]
-    return artifact, [*lines, _not_run(out)] if artifact.facts["estimate"] else lines
+    lines = [*SYNTH.lines(artifact.facts), f"results in {out}"]
+    return artifact, [*lines, _not_run(out)] if artifact.facts.estimate else lines
 
 
 def _not_run(synth: Path) -> str:
@@ -604,9 +554,10 @@ def _not_run(synth: Path) -> str:
 def package(build: Path, out: Path, trust: bool) -> tuple[Any, list[str]]:
     """Pack bitstream, manifest and driver of a BUILD folder (with rtl/ and synth/)."""
     from bnnedge import verbs
+    from bnnedge.deployment.facts import PACKAGE
 
     artifact = verbs.package(build, out, trust=trust)
-    return artifact, [*_facts(artifact.facts), f"package in {out}"]
+    return artifact, [*PACKAGE.lines(artifact.facts), f"package in {out}"]
 
 
 @_verb("bnnedge deploy build/digits/package --simulate")
@@ -621,6 +572,7 @@ def deploy(
 ) -> tuple[Any, list[str]]:
     """Run a PACKAGE's examples through its driver and compare every result."""
     from bnnedge import verbs
+    from bnnedge.deployment.facts import DEPLOY
     from bnnedge.errors import ConfigError
 
     if simulate == (port is not None):
@@ -628,11 +580,7 @@ def deploy(
     if program and port is None:
         raise ConfigError("--program needs --port")
     result = verbs.deploy(package, port=port, program=program, images=images, trust=trust)
-    line = (
-        f"{result.device}: {result.images} images equal to the Dataflow,"
-        f" {result.images_per_s:,.0f} images/s on its own clock"
-    )
-    return result, [line]
+    return result, DEPLOY.lines(result)
 
 
 @_verb("bnnedge build build_scripts/digits_ulx3s.toml -o build/digits")

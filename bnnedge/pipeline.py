@@ -2,39 +2,45 @@
 
 import contextlib
 import functools
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from bnnedge import artifacts, tools
+from bnnedge import artifacts, tools, verbs
 from bnnedge.arguments import checked
 from bnnedge.artifacts import Artifact
-from bnnedge.errors import ConfigError, ExportError, MismatchError, ToolMissingError
+from bnnedge.boards import find_board
+from bnnedge.deployment import package, prove
+from bnnedge.deployment.facts import DEPLOY, PACKAGE
+from bnnedge.errors import ArtifactError, ConfigError, ExportError, MismatchError, ToolMissingError
+from bnnedge.exporter.facts import EXPORT
 from bnnedge.files import is_file
+from bnnedge.findings import Check
+from bnnedge.hardware import own_copy
+from bnnedge.hardware.facts import RTL
+from bnnedge.hardware.fifos import FIFOS_FILE
+from bnnedge.lowering.facts import LOWER
 from bnnedge.progress import Progress, silent
-from bnnedge.verbs import (
-    deploy,
-    export,
-    fifos,
-    lower,
-    rtl,
-    synth,
-    test_images,
-    train,
-)
+from bnnedge.simulation import simulate
+from bnnedge.simulation.facts import SIMULATE, SimulationResult
+from bnnedge.sizing import has_joins
+from bnnedge.sizing.facts import FIFOS
+from bnnedge.stages import Stage
+from bnnedge.summary import BuiltStage, checks, failed_check, report_data
+from bnnedge.synthesis import synthesise
+from bnnedge.synthesis.config import SynthesisConfig
+from bnnedge.synthesis.facts import SYNTH
+from bnnedge.training.facts import TRAIN
 
 if TYPE_CHECKING:
-    from bnnedge.recipe import Recipe
-    from bnnedge.reports.data import Check
-    from bnnedge.summary import BuiltStage
+    from bnnedge.recipe import HardwareConfig, Recipe
 
 REPORT_FILE = "report.html"
 ESTIMATE_BOARD = "pynq-z1"
-_INTERVAL_TOLERANCE = 0.01
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -49,8 +55,8 @@ class Build:
         bitstream: the file for the board; None where Vivado has yet to make it.
     """
 
-    stages: "tuple[BuiltStage, ...]"
-    checks: "tuple[Check, ...]"
+    stages: tuple[BuiltStage, ...]
+    checks: tuple[Check, ...]
     test_accuracy: float
     report: Path
     bitstream: Path | None
@@ -59,44 +65,178 @@ class Build:
 class _Builder:
     """Runs stages into a build folder, notes which were up to date, and writes the report."""
 
-    def __init__(
-        self, recipe: "Recipe", path: Path, out: Path, progress: Callable[[str], Progress]
-    ) -> None:
-        self.recipe, self.path, self.out, self.progress = recipe, path, out, progress
+    def __init__(self, recipe: "Recipe", path: Path, out: Path, *, trust: bool) -> None:
+        assert recipe.hardware is not None  # Use.BUILD
+        self.recipe, self.path, self.out, self.trust = recipe, path, out, trust
+        self.hardware: HardwareConfig = recipe.hardware
         self.stages: dict[str, BuiltStage] = {}
+        self.stack = contextlib.ExitStack()
 
-    def run(self, name: str, stage: Callable[[Path, Progress], Artifact]) -> Path:
-        """Run `stage` into the folder called `name`; a mismatch is reported before it is raised."""
-        from bnnedge.summary import BuiltStage, failed_check
+    def folder(self, name: str) -> Path:
+        """Of a step that ran."""
+        return self.stages[name].artifact.folder
 
-        folder, progress = self.out / name, self.progress(name)
+    @functools.cached_property
+    def own(self) -> Path:
+        """A verified copy of the RTL, once for all that compile it."""
+        return self.stack.enter_context(own_copy(self.folder(RTL.kind), trust=self.trust))
+
+    @functools.cached_property
+    def images(self) -> NDArray[np.float32]:
+        """The test set."""
+        return verbs.test_images(self.folder(EXPORT.kind))
+
+    def emit(self, out: Path, depths: Path | None = None) -> Artifact[Any]:
+        """The RTL of the recipe's folding."""
+        return verbs.rtl(
+            self.folder(LOWER.kind),
+            out,
+            target_fps=self.hardware.target_fps,
+            folding=self.hardware.folding,
+            clock_mhz=self.hardware.clock_mhz,
+            fifo_depths=depths,
+        )
+
+    def run(self, step: "_Step", progress: Progress) -> None:
+        """Run a step; a mismatch is reported before it is raised."""
+        folder = self.out / step.folder
         progress("")
         before = None
-        with contextlib.suppress(ConfigError):
-            before = artifacts.load(folder)
+        with contextlib.suppress(ArtifactError):
+            before = step.stage.load(folder)
         try:
-            after = stage(folder, progress)
+            after = step.run(self, folder, progress)
         except (MismatchError, ExportError) as error:
             if self.stages:
-                self.report(failed_check(name, str(error)))
+                self.report(failed_check(step.stage, str(error)))
             raise
-        self.stages[name] = BuiltStage(name=name, artifact=after, reused=before == after)
+        self.stages[step.folder] = BuiltStage(
+            name=step.folder,
+            stage=step.stage,
+            artifact=after,
+            reused=before == after,
+            read=tuple(self.folder(name) for name in step.reads),
+        )
         progress("up to date" if before == after else f"done in {after.wall_s:.1f} s", 1.0)
-        return folder
 
-    def report(self, failure: "Check | None" = None) -> Path:
+    def report(self, failure: Check | None = None) -> Path:
         """Write the report on what ran so far."""
         from bnnedge.reports import write_report
-        from bnnedge.summary import report_data
 
         command = f"bnnedge build {self.path} -o {self.out}"
         data = report_data(
             self.recipe.name,
-            self.stages,
+            tuple(self.stages.values()),
             commands=((command, "everything on this page"),),
             failure=failure,
         )
         return write_report(data, self.out / REPORT_FILE)
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Step:
+    """A stage in a build.
+
+    Attributes:
+        stage: what it is.
+        run: does it into a folder.
+        reads: steps whose folders it is made of.
+        wanted: whether a build needs it.
+        name: of its folder, where that is not the stage's.
+    """
+
+    stage: Stage[Any]
+    run: Callable[[_Builder, Path, Progress], Artifact[Any]]
+    reads: tuple[str, ...] = ()
+    wanted: Callable[[_Builder], bool] = lambda build: True
+    name: str | None = None
+
+    @property
+    def folder(self) -> str:
+        """Its name in the build's."""
+        return self.name or self.stage.kind
+
+
+def _train(build: _Builder, out: Path, progress: Progress) -> Artifact[Any]:
+    return verbs.train(build.recipe, out, progress=progress)
+
+
+def _export(build: _Builder, out: Path, progress: Progress) -> Artifact[Any]:
+    return verbs.export(build.folder(TRAIN.kind), out, progress=progress)
+
+
+def _lower(build: _Builder, out: Path, progress: Progress) -> Artifact[Any]:
+    return verbs.lower(
+        build.folder(EXPORT.kind),
+        out,
+        name=build.recipe.name,
+        classify=build.hardware.classify,
+        progress=progress,
+    )
+
+
+def _joins(build: _Builder) -> bool:
+    return has_joins(build.folder(LOWER.kind))
+
+
+def _draft(build: _Builder, out: Path, progress: Progress) -> Artifact[Any]:
+    return build.emit(out)
+
+
+def _fifos(build: _Builder, out: Path, progress: Progress) -> Artifact[Any]:
+    return verbs.fifos(build.folder(_DRAFT), out, progress=progress)
+
+
+def _rtl(build: _Builder, out: Path, progress: Progress) -> Artifact[Any]:
+    sized = FIFOS.kind in build.stages
+    return build.emit(out, build.folder(FIFOS.kind) / FIFOS_FILE if sized else None)
+
+
+def _simulate(build: _Builder, out: Path, progress: Progress) -> Artifact[SimulationResult]:
+    artifact = simulate(
+        build.own, build.recipe.simulation, out, inputs=build.images, progress=progress
+    )
+    artifact.facts.require_interval()
+    return artifact
+
+
+def _synth(build: _Builder, out: Path, progress: Progress) -> Artifact[Any]:
+    config = SynthesisConfig(board=build.hardware.board, clock_mhz=build.hardware.clock_mhz)
+    return synthesise(build.own, config, out, progress=progress)
+
+
+def _has_no_estimate(build: _Builder) -> bool:
+    return find_board(build.hardware.board).family.estimate is None
+
+
+def _estimate(build: _Builder, out: Path, progress: Progress) -> Artifact[Any]:
+    config = SynthesisConfig(board=ESTIMATE_BOARD, vivado=False)
+    return synthesise(build.own, config, out, progress=progress)
+
+
+def _package(build: _Builder, out: Path, progress: Progress) -> Artifact[Any]:
+    return package(build.own, build.folder(SYNTH.kind), out, inputs=build.images)
+
+
+def _deploy(build: _Builder, out: Path, progress: Progress) -> Artifact[Any]:
+    verified = functools.partial(verbs.deploy, trust=build.trust)
+    return prove(build.folder(PACKAGE.kind), out, run=verified)
+
+
+_DRAFT = "draft"  # hardware with FIFOs as windows alone ask for
+_STEPS = (
+    _Step(stage=TRAIN, run=_train),
+    _Step(stage=EXPORT, run=_export, reads=(TRAIN.kind,)),
+    _Step(stage=LOWER, run=_lower, reads=(EXPORT.kind,)),
+    _Step(name=_DRAFT, stage=RTL, run=_draft, reads=(LOWER.kind,), wanted=_joins),
+    _Step(stage=FIFOS, run=_fifos, reads=(_DRAFT,), wanted=_joins),
+    _Step(stage=RTL, run=_rtl, reads=(LOWER.kind,)),
+    _Step(stage=SIMULATE, run=_simulate, reads=(RTL.kind, EXPORT.kind)),
+    _Step(stage=SYNTH, run=_synth, reads=(RTL.kind,)),
+    _Step(name="estimate", stage=SYNTH, run=_estimate, reads=(RTL.kind,), wanted=_has_no_estimate),
+    _Step(stage=PACKAGE, run=_package, reads=(RTL.kind, SYNTH.kind, EXPORT.kind)),
+    _Step(stage=DEPLOY, run=_deploy, reads=(PACKAGE.kind,)),
+)
 
 
 @checked
@@ -122,71 +262,24 @@ def build(
         ConfigError: the recipe has no `[hardware]`, or `out` is not a build's.
         BnnEdgeError: a stage failed. Where a comparison failed, the report says so too.
     """
-    from bnnedge.boards import find_board
-    from bnnedge.deployment import package, prove
-    from bnnedge.hardware import own_copy
     from bnnedge.recipe import Recipe, Use
-    from bnnedge.sizing import has_joins
-    from bnnedge.summary import checks
 
-    loaded = Recipe.load(recipe, Use.BUILD)
-    hardware = loaded.hardware
-    assert hardware is not None  # Use.BUILD
-    board = find_board(hardware.board)
-    _require_tools("g++", "verilator", *board.family.tools)
+    builder = _Builder(Recipe.load(recipe, Use.BUILD), recipe, out, trust=trust)
+    _require_tools("g++", "verilator", *find_board(builder.hardware.board).family.tools)
     _require_own(out)
-    builder = _Builder(loaded, recipe, out, progress)
-    trained = builder.run("train", lambda to, tell: train(loaded, to, progress=tell))
-    exported = builder.run("export", lambda to, tell: export(trained, to, progress=tell))
-    lowered = builder.run(
-        "lower",
-        lambda to, tell: lower(
-            exported, to, name=loaded.name, classify=hardware.classify, progress=tell
-        ),
-    )
-    emit = functools.partial(
-        rtl,
-        lowered,
-        target_fps=hardware.target_fps,
-        folding=hardware.folding,
-        clock_mhz=hardware.clock_mhz,
-    )
-    depths = None
-    if has_joins(lowered):
-        from bnnedge.hardware.fifos import FIFOS_FILE
-
-        draft = builder.run("draft", lambda to, _: emit(to))
-        depths = builder.run("fifos", lambda to, tell: fifos(draft, to, progress=tell))
-        depths = depths / FIFOS_FILE
-    emitted = builder.run("rtl", lambda to, _: emit(to, fifo_depths=depths))
-    images = test_images(exported)
-    with own_copy(emitted, trust=trust) as own:  # once for all that compile it
-        builder.run("simulate", lambda to, tell: _simulate_stage(own, loaded, images, to, tell))
-        synthesise = functools.partial(synth, own, trust=True)
-        synthesised = builder.run(
-            "synth",
-            lambda to, tell: synthesise(
-                to, board=hardware.board, clock_mhz=hardware.clock_mhz, progress=tell
-            ),
-        )
-        if board.family.estimate is None:  # others have their own
-            builder.run(
-                "estimate",
-                lambda to, tell: synthesise(to, board=ESTIMATE_BOARD, vivado=False, progress=tell),
-            )
-        packed = builder.run("package", lambda to, _: package(own, synthesised, to, inputs=images))
-    builder.run(
-        "deploy", lambda to, _: prove(packed, to, run=functools.partial(deploy, trust=trust))
-    )
+    with builder.stack:
+        for step in _STEPS:
+            if step.wanted(builder):
+                builder.run(step, progress(step.folder))
     report = builder.report()
-    facts = {name: stage.artifact.facts for name, stage in builder.stages.items()}
-    bitstream = facts["synth"].get("bitstream")
+    stages: Mapping[str, BuiltStage] = builder.stages
+    made = stages[SYNTH.kind].artifact
     return Build(
-        stages=tuple(builder.stages.values()),
-        checks=checks(builder.stages),
-        test_accuracy=facts["train"]["test_accuracy"],
+        stages=tuple(stages.values()),
+        checks=checks(stages.values()),
+        test_accuracy=stages[TRAIN.kind].artifact.facts.test_accuracy,
         report=report,
-        bitstream=None if bitstream is None else synthesised / bitstream,
+        bitstream=made.facts.bitstream and made.folder / made.facts.bitstream,
     )
 
 
@@ -210,7 +303,8 @@ def _of_a_build(path: Path) -> bool:
     if path.name == REPORT_FILE and is_file(path):
         with path.open("rb") as page:
             return b"bnnedge report</title>" in page.read(4096)
-    return (path / artifacts.RECORD).is_file() or (path.name.startswith("train.") and path.is_dir())
+    under_way = path.name.startswith(f"{TRAIN.kind}.") and path.is_dir()
+    return (path / artifacts.RECORD).is_file() or under_way
 
 
 def _require_tools(*names: str) -> None:
@@ -229,19 +323,3 @@ def _require_tools(*names: str) -> None:
         raise ToolMissingError("; ".join(str(error) for error in missing))
     if missing:
         raise missing[0]
-
-
-def _simulate_stage(
-    rtl: Path, recipe: "Recipe", images: NDArray[np.float32], out: Path, progress: Progress
-) -> Artifact:
-    from bnnedge.simulation.check import simulate as run
-    from bnnedge.summary import interval_error
-
-    artifact = run(rtl, recipe.simulation, out, inputs=images, progress=progress)
-    facts = artifact.facts
-    if facts["interval_cycles"] is not None and interval_error(facts) > _INTERVAL_TOLERANCE:
-        raise MismatchError(
-            f"{recipe.name}: predicted {facts['predicted_interval_cycles']} cycles/image,"
-            f" measured {facts['interval_cycles']:.2f}"
-        )
-    return artifact

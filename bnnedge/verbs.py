@@ -30,10 +30,17 @@ from bnnedge.simulation.config import MOST_IMAGES
 if TYPE_CHECKING:
     from bnnedge.data.datasets import Split
     from bnnedge.data.fetch import Fetched
-    from bnnedge.deployment import Deployment
+    from bnnedge.deployment.facts import Deployment, PackageFacts
+    from bnnedge.exporter.facts import ExportFacts
+    from bnnedge.hardware.facts import RtlFacts
+    from bnnedge.lowering.facts import LoweringFacts
     from bnnedge.models.pretrained import ModelCard
     from bnnedge.recipe import Recipe
-    from bnnedge.simulation.check import SimulationResult
+    from bnnedge.simulation.facts import SimulationResult
+    from bnnedge.sizing.facts import SizingFacts
+    from bnnedge.synthesis.facts import SynthesisFacts
+    from bnnedge.training.facts import TrainingFacts
+    from bnnedge.vitis_hls.facts import HlsFacts
 
 MODEL_FILE = "model.onnx"
 REFERENCE_FILE = "reference.npz"
@@ -54,7 +61,9 @@ def _require_images(images: int | None) -> None:
 
 
 @checked
-def train(recipe: "Path | Recipe", out: Path, *, progress: Progress = silent) -> Artifact:
+def train(
+    recipe: "Path | Recipe", out: Path, *, progress: Progress = silent
+) -> "Artifact[TrainingFacts]":
     """Train the network of a recipe; see `bnnedge.training.train`."""
     from bnnedge.recipe import Recipe, Use
     from bnnedge.training import train as run
@@ -73,7 +82,7 @@ def train(recipe: "Path | Recipe", out: Path, *, progress: Progress = silent) ->
 
 
 @checked
-def export(checkpoint: Path, out: Path, *, progress: Progress = silent) -> Artifact:
+def export(checkpoint: Path, out: Path, *, progress: Progress = silent) -> "Artifact[ExportFacts]":
     """Export a checkpoint (its folder, or `checkpoint.pt` in it) as QONNX.
 
     See `bnnedge.exporter.export`.
@@ -92,7 +101,7 @@ def export_model(
     *,
     folder: Path | None = None,
     progress: Progress = silent,
-) -> Artifact:
+) -> "Artifact[ExportFacts]":
     """Export a pretrained network as QONNX; see `export`, and `evaluate_model` for arguments.
 
     Raises:
@@ -113,7 +122,7 @@ def lower(
     classify: bool = False,
     sign_zero: str = "refuse",
     progress: Progress = silent,
-) -> Artifact:
+) -> "Artifact[LoweringFacts]":
     """Lower an ONNX file (or a folder that holds `model.onnx`) to a Dataflow.
 
     See `bnnedge.lowering.lower`.
@@ -137,7 +146,7 @@ def rtl(
     folding: Path | None = None,
     clock_mhz: float | None = None,
     fifo_depths: Path | None = None,
-) -> Artifact:
+) -> "Artifact[RtlFacts]":
     """Write the hardware of a Dataflow folder; see `bnnedge.hardware.emit`."""
     from bnnedge.hardware import RtlConfig, emit
 
@@ -148,7 +157,9 @@ def rtl(
 
 
 @checked
-def fifos(rtl: Path, out: Path, *, trust: bool = False, progress: Progress = silent) -> Artifact:
+def fifos(
+    rtl: Path, out: Path, *, trust: bool = False, progress: Progress = silent
+) -> "Artifact[SizingFacts]":
     """Size the FIFOs of an RTL folder by simulating it; `out` gets `fifos.json`.
 
     Give that file to `rtl` with the folding of the same folder. See `bnnedge.sizing.size`; for
@@ -221,7 +232,7 @@ def hls(
     ap_types: Path | None = None,
     trust: bool = False,
     progress: Progress = silent,
-) -> Artifact:
+) -> "Artifact[HlsFacts]":
     """Write the twin of an RTL folder in HLS C++, with test vectors of generated images.
 
     Args:
@@ -457,7 +468,7 @@ def synth(
     vivado: bool = True,
     trust: bool = False,
     progress: Progress = silent,
-) -> Artifact:
+) -> "Artifact[SynthesisFacts]":
     """Make a bitstream of an RTL folder; for a Zynq an estimate and Vivado's project, run or not.
 
     See `bnnedge.synthesis.synthesise`; for `trust`, `bnnedge.hardware.own_copy`.
@@ -472,7 +483,7 @@ def synth(
 
 
 @checked
-def package(build: Path, out: Path, *, trust: bool = False) -> Artifact:
+def package(build: Path, out: Path, *, trust: bool = False) -> "Artifact[PackageFacts]":
     """Pack what a board needs from a build folder (with `rtl/`, `synth/`, perhaps `export/`).
 
     See `bnnedge.deployment.package`; for `trust`, `bnnedge.hardware.own_copy`.

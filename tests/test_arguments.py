@@ -138,7 +138,7 @@ def test_numbers_out_of_range_are_one_line(
 
 
 def test_a_target_as_slow_as_it_gets(folder: Path) -> None:
-    assert bnnedge.rtl("d", "o", target_fps=1e-308).facts["folding"]["mvu0"] == {"PE": 1, "SIMD": 1}
+    assert bnnedge.rtl("d", "o", target_fps=1e-308).facts.folding["mvu0"] == {"PE": 1, "SIMD": 1}
 
 
 @pytest.mark.parametrize(

@@ -7,65 +7,81 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from bnnedge import artifacts, publishing
-from bnnedge.artifacts import Artifact, check_input, permitting, stage
+from bnnedge import artifacts, publishing, stages
+from bnnedge.artifacts import Artifact, check_input, permitting
 from bnnedge.errors import ArtifactError, BnnEdgeError, BnnEdgeWarning
 from bnnedge.publishing import publish
+from bnnedge.stages import Stage
 
 
-class Stage:
+@dataclass(frozen=True, kw_only=True)
+class Length:
+    """What the stage of these tests finds."""
+
+    length: int
+
+
+class Counting:
     """A stage that counts its runs and can be told to fail half-way."""
 
     def __init__(self, source: Path, out: Path, kind: str = "count") -> None:
         self.source, self.out, self.kind, self.runs = source, out, kind, 0
+        self.tool_version = "1"
         self.failure: BaseException | None = None
 
-    def write(self, folder: Path) -> Mapping[str, Any]:
+    def write(self, folder: Path) -> Length:
         self.runs += 1
         (folder / "half").write_text("half")
         if self.failure:
             raise self.failure
-        return {"length": len(self.source.read_text())}
+        return Length(length=len(self.source.read_text()))
 
-    def __call__(self, **config: object) -> Artifact:
-        return stage(self.kind, self.out, self.write, config=config, inputs=(self.source,))
+    @property
+    def stage(self) -> Stage[Length]:
+        return Stage(kind=self.kind, facts=Length, rooms=("cost",), precious=self.kind == "train")
+
+    def __call__(self, **config: object) -> Artifact[Length]:
+        tools = {"yosys": self.tool_version}
+        return self.stage.publish(
+            self.out, self.write, config=config, inputs=(self.source,), tools=lambda: tools
+        )
 
 
 @pytest.fixture
-def counting(tmp_path: Path) -> Stage:
+def counting(tmp_path: Path) -> Counting:
     (tmp_path / "source").write_text("abc")
-    return Stage(tmp_path / "source", tmp_path / "out")
+    return Counting(tmp_path / "source", tmp_path / "out")
 
 
-def leftovers(counting: Stage) -> list[str]:
+def leftovers(counting: Counting) -> list[str]:
     return sorted(path.name for path in counting.out.parent.iterdir() if path.name[0] == ".")
 
 
-def test_unchanged_stage_is_skipped(counting: Stage) -> None:
+def test_unchanged_stage_is_skipped(counting: Counting) -> None:
     first = counting(x=1)
     assert counting(x=1) == first
     assert counting.runs == 1
-    assert first.facts == {"length": 3}
+    assert first.facts == Length(length=3)
 
 
-def test_changed_config_or_input_or_a_missing_file_runs_again(counting: Stage) -> None:
+def test_changed_config_or_input_or_a_missing_file_runs_again(counting: Counting) -> None:
     counting(x=1)
     counting(x=2)
     counting.source.write_text("abcd")
-    assert counting(x=2).facts == {"length": 4}
+    assert counting(x=2).facts == Length(length=4)
     (counting.out / "half").unlink()
     counting(x=2)
     assert counting.runs == 4
     assert (counting.out / "half").read_text() == "half"
 
 
-def test_what_others_put_beside_an_unchanged_output_stays(counting: Stage) -> None:
+def test_what_others_put_beside_an_unchanged_output_stays(counting: Counting) -> None:
     counting()
     (counting.out / "by hand").write_text("kept")
     counting()
@@ -74,7 +90,7 @@ def test_what_others_put_beside_an_unchanged_output_stays(counting: Stage) -> No
 
 
 @pytest.mark.parametrize("failure", [KeyboardInterrupt(), ValueError("bad")])
-def test_failure_leaves_nothing(counting: Stage, failure: BaseException) -> None:
+def test_failure_leaves_nothing(counting: Counting, failure: BaseException) -> None:
     counting.failure = failure
     with pytest.raises(type(failure)):
         counting()
@@ -82,7 +98,7 @@ def test_failure_leaves_nothing(counting: Stage, failure: BaseException) -> None
     assert leftovers(counting) == []
 
 
-def test_failure_keeps_the_previous_artifact(counting: Stage) -> None:
+def test_failure_keeps_the_previous_artifact(counting: Counting) -> None:
     counting(x=1)
     counting.failure = KeyboardInterrupt()
     with pytest.raises(KeyboardInterrupt):
@@ -92,18 +108,18 @@ def test_failure_keeps_the_previous_artifact(counting: Stage) -> None:
     assert counting.runs == 2
 
 
-def test_full_disk_is_one_line_and_leaves_nothing(counting: Stage) -> None:
+def test_full_disk_is_one_line_and_leaves_nothing(counting: Counting) -> None:
     counting.failure = OSError(errno.ENOSPC, "No space left on device")
     with pytest.raises(BnnEdgeError, match="cannot write .*out: No space left on device"):
         counting()
     assert leftovers(counting) == []
 
 
-def kept(counting: Stage, number: int = 1) -> Path:
+def kept(counting: Counting, number: int = 1) -> Path:
     return counting.out.with_name(f"{counting.out.name}.replaced-{number}")
 
 
-def test_a_folder_of_others_is_never_replaced(counting: Stage) -> None:
+def test_a_folder_of_others_is_never_replaced(counting: Counting) -> None:
     counting.out.mkdir()
     (counting.out / "thesis.tex").write_text("years of work")
     with (
@@ -114,9 +130,9 @@ def test_a_folder_of_others_is_never_replaced(counting: Stage) -> None:
     assert (counting.out / "thesis.tex").read_text() == "years of work"
 
 
-def test_another_stages_result_is_never_replaced(counting: Stage) -> None:
+def test_another_stages_result_is_never_replaced(counting: Counting) -> None:
     counting()
-    other = Stage(counting.source, counting.out, "other")
+    other = Counting(counting.source, counting.out, "other")
     with (
         permitting(replace=True),
         pytest.raises(ArtifactError, match="holds what bnnedge count wrote, which bnnedge other"),
@@ -126,7 +142,9 @@ def test_another_stages_result_is_never_replaced(counting: Stage) -> None:
 
 
 @pytest.mark.parametrize("name", ["half", "notes.txt", "deep/notes.txt"])
-def test_what_others_changed_or_added_is_lost_only_when_asked(counting: Stage, name: str) -> None:
+def test_what_others_changed_or_added_is_lost_only_when_asked(
+    counting: Counting, name: str
+) -> None:
     counting(x=1)
     (counting.out / name).parent.mkdir(exist_ok=True)
     (counting.out / name).write_text("by hand")
@@ -140,9 +158,9 @@ def test_what_others_changed_or_added_is_lost_only_when_asked(counting: Stage, n
     assert leftovers(counting) == []
 
 
-def test_what_others_wrote_meanwhile_is_kept(counting: Stage) -> None:
-    class Slow(Stage):
-        def write(self, folder: Path) -> Mapping[str, Any]:
+def test_what_others_wrote_meanwhile_is_kept(counting: Counting) -> None:
+    class Slow(Counting):
+        def write(self, folder: Path) -> Length:
             self.out.mkdir(exist_ok=True)
             (self.out / "notes.txt").write_text(f"while run {self.runs} took its time")
             return super().write(folder)
@@ -157,7 +175,7 @@ def test_what_others_wrote_meanwhile_is_kept(counting: Stage) -> None:
 
 
 @pytest.mark.parametrize("out", ["file/out", "loop", "loop/out"])
-def test_what_no_folder_can_be_is_refused_before_work(counting: Stage, out: str) -> None:
+def test_what_no_folder_can_be_is_refused_before_work(counting: Counting, out: str) -> None:
     (counting.out.parent / "file").touch()
     (counting.out.parent / "loop").symlink_to("loop")
     counting.out = counting.out.parent / out
@@ -166,14 +184,14 @@ def test_what_no_folder_can_be_is_refused_before_work(counting: Stage, out: str)
     assert counting.runs == 0
 
 
-def test_links_of_others_to_folders_are_kept(counting: Stage) -> None:
+def test_links_of_others_to_folders_are_kept(counting: Counting) -> None:
     counting(x=1)
     (counting.out / "link").symlink_to("..")
     with pytest.raises(ArtifactError, match="link was not written by bnnedge"):
         counting(x=2)
 
 
-def test_what_running_python_in_a_folder_leaves_is_nothing_of_value(counting: Stage) -> None:
+def test_what_running_python_in_a_folder_leaves_is_nothing_of_value(counting: Counting) -> None:
     counting(x=1)
     (counting.out / "__pycache__").mkdir()
     (counting.out / "__pycache__" / "driver.pyc").touch()
@@ -181,14 +199,14 @@ def test_what_running_python_in_a_folder_leaves_is_nothing_of_value(counting: St
     assert counting.runs == 2
 
 
-def test_a_damaged_record_is_not_replaced(counting: Stage) -> None:
+def test_a_damaged_record_is_not_replaced(counting: Counting) -> None:
     counting()
     (counting.out / artifacts.RECORD).write_text("{")
     with pytest.raises(ArtifactError, match="artifact.json: it is not JSON"):
         counting()
 
 
-def test_another_training_is_replaced_only_when_asked_and_kept(counting: Stage) -> None:
+def test_another_training_is_replaced_only_when_asked_and_kept(counting: Counting) -> None:
     counting.kind = "train"
     counting(epochs=3)
     with pytest.raises(ArtifactError, match=r"another training \(epochs was 3, now 4\)"):
@@ -201,7 +219,7 @@ def test_another_training_is_replaced_only_when_asked_and_kept(counting: Stage) 
     assert artifacts.load(counting.out).config == {"epochs": 5}
 
 
-def test_what_differs_in_another_training_is_said(counting: Stage) -> None:
+def test_what_differs_in_another_training_is_said(counting: Counting) -> None:
     counting.kind = "train"
     counting(layers=[1] * 1000)
     with pytest.raises(ArtifactError, match=r"layers was \[1.*…, now \[2\]\)"):
@@ -217,11 +235,11 @@ def test_what_differs_in_another_training_is_said(counting: Stage) -> None:
 
 
 def test_a_training_of_other_sources_is_used_with_a_word(
-    counting: Stage, monkeypatch: pytest.MonkeyPatch
+    counting: Counting, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     counting.kind = "train"
     first = counting()
-    monkeypatch.setattr(artifacts, "_source_digest", lambda: "other")
+    monkeypatch.setattr(stages, "source_digest", lambda rooms: "other")
     with pytest.warns(BnnEdgeWarning, match="was trained by other sources .* --replace"):
         assert counting() == first
     with permitting(replace=True):
@@ -230,12 +248,12 @@ def test_a_training_of_other_sources_is_used_with_a_word(
 
 
 def test_an_edited_input_is_used_only_when_accepted_and_what_follows_says_so(
-    counting: Stage, tmp_path: Path
+    counting: Counting, tmp_path: Path
 ) -> None:
     counting()
     (counting.out / "half").write_text("edited")
     (counting.out / "notes.txt").write_text("of no importance")
-    after = Stage(counting.out / "half", tmp_path / "after", "after")
+    after = Counting(counting.out / "half", tmp_path / "after", "after")
     for source in (counting.out / "half", counting.out):
         with pytest.raises(ArtifactError, match="half is not as bnnedge count wrote it — run"):
             check_input(source)
@@ -243,12 +261,12 @@ def test_an_edited_input_is_used_only_when_accepted_and_what_follows_says_so(
         after()
     with permitting(accept_edited=True), pytest.warns(BnnEdgeWarning, match="used as it is"):
         assert after().edited == ("out/half",)
-    last = Stage(after.out / "half", tmp_path / "last", "last")
+    last = Counting(after.out / "half", tmp_path / "last", "last")
     assert last().edited == ("out/half",)
 
 
 def test_inputs_that_would_take_for_ever_are_refused(
-    counting: Stage, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    counting: Counting, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     counting.source = tmp_path / "null"
     counting.source.symlink_to("/dev/null")
@@ -269,7 +287,7 @@ def test_inputs_that_would_take_for_ever_are_refused(
     assert counting.runs == 0
 
 
-def test_an_edited_output_is_what_the_next_stage_gets_when_accepted(counting: Stage) -> None:
+def test_an_edited_output_is_what_the_next_stage_gets_when_accepted(counting: Counting) -> None:
     counting()
     (counting.out / "half").write_text("edited")
     with permitting(accept_edited=True):
@@ -298,14 +316,14 @@ def test_an_edited_output_is_what_the_next_stage_gets_when_accepted(counting: St
         {"tools": []},
     ],
 )
-def test_a_record_with_other_types_is_damaged(counting: Stage, change: dict[str, Any]) -> None:
+def test_a_record_with_other_types_is_damaged(counting: Counting, change: dict[str, Any]) -> None:
     path = counting().folder / artifacts.RECORD
     path.write_text(json.dumps({**json.loads(path.read_text()), **change}))
     with pytest.raises(ArtifactError, match="or is damaged"):
         artifacts.load(counting.out)
 
 
-def test_a_link_to_a_folder_stays_a_link(counting: Stage, tmp_path: Path) -> None:
+def test_a_link_to_a_folder_stays_a_link(counting: Counting, tmp_path: Path) -> None:
     real = tmp_path / "disk" / "real"
     real.mkdir(parents=True)
     counting.out.symlink_to(real)
@@ -317,7 +335,7 @@ def test_a_link_to_a_folder_stays_a_link(counting: Stage, tmp_path: Path) -> Non
 
 
 def test_the_folder_that_one_is_in_is_not_replaced(
-    counting: Stage, monkeypatch: pytest.MonkeyPatch
+    counting: Counting, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     counting.out.mkdir()
     monkeypatch.chdir(counting.out)
@@ -325,7 +343,7 @@ def test_the_folder_that_one_is_in_is_not_replaced(
         counting()
 
 
-def test_a_folder_that_another_process_writes_is_refused(counting: Stage) -> None:
+def test_a_folder_that_another_process_writes_is_refused(counting: Counting) -> None:
     with (
         publish(counting.out),
         pytest.raises(ArtifactError, match="is being written by another process — wait"),
@@ -377,9 +395,14 @@ def test_a_failed_exchange_keeps_the_old(tmp_path: Path, monkeypatch: pytest.Mon
 
 _REPLACER = """
 import errno, sys
+from dataclasses import dataclass
 from pathlib import Path
 from bnnedge import publishing
-from bnnedge.artifacts import stage
+from bnnedge.stages import Stage
+
+@dataclass(frozen=True, kw_only=True)
+class Nothing:
+    pass
 
 def refuse(*_):
     raise OSError(errno.ENOSYS, "")
@@ -391,10 +414,11 @@ if not exchange:
 def write(folder):
     for index in range(40):
         (folder / f"{index}.mem").write_text(str(run))
-    return {}
+    return Nothing()
 
+stage = Stage(kind="count", facts=Nothing, rooms=())
 for run in range(first, first + 1000):
-    stage("count", out, write, config={"run": run})
+    stage.publish(out, write, config={"run": run})
     print(run, flush=True)
 """
 
@@ -428,7 +452,7 @@ def test_two_hundred_kills_while_replacing_lose_nothing(tmp_path: Path, exchange
     _kill_while_replacing(tmp_path, exchange, 200)
 
 
-def test_what_a_killed_run_left_is_swept_by_the_next(counting: Stage) -> None:
+def test_what_a_killed_run_left_is_swept_by_the_next(counting: Counting) -> None:
     counting()
     new, old = (counting.out.with_name(f".out.bnnedge-{name}") for name in ("new", "old"))
     new.mkdir()
@@ -442,7 +466,7 @@ def test_what_a_killed_run_left_is_swept_by_the_next(counting: Stage) -> None:
 
 
 def test_every_file_and_folder_is_brought_to_the_disk(
-    counting: Stage, monkeypatch: pytest.MonkeyPatch
+    counting: Counting, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     synced: list[str] = []
     real = os.fsync

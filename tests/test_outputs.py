@@ -1,12 +1,18 @@
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 import pytest
 
-from bnnedge.artifacts import stage
 from bnnedge.errors import ArtifactError, BnnEdgeError
 from bnnedge.filekinds import FST, NPY
 from bnnedge.outputs import check_output_file, write_array
+from bnnedge.stages import Stage
+
+
+@dataclass(frozen=True, kw_only=True)
+class Nothing:
+    """What a stage finds that looks for nothing."""
 
 
 @pytest.fixture
@@ -39,11 +45,12 @@ def test_files_of_other_kinds_are_not_replaced(tmp_path: Path, array: Path) -> N
 
 
 def test_files_of_an_artifact_are_not_replaced_but_others_beside_them(tmp_path: Path) -> None:
-    def write(folder: Path) -> dict[str, int]:
+    def write(folder: Path) -> Nothing:
         write_array(folder / "example" / "inputs.npy", np.arange(3))
-        return {}
+        return Nothing()
 
-    out = stage("package", tmp_path / "out", write, config={}).folder
+    stage = Stage(kind="package", facts=Nothing, rooms=())
+    out = stage.publish(tmp_path / "out", write, config={}).folder
     with pytest.raises(ArtifactError, match="belongs to what bnnedge package wrote"):
         check_output_file(out / "example" / "inputs.npy", NPY)
     write_array(out / "example" / "results.npy", np.arange(3))

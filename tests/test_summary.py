@@ -1,5 +1,6 @@
 """What a report says about networks of convolutions."""
 
+import dataclasses
 import json
 import math
 from collections.abc import Mapping
@@ -10,10 +11,18 @@ import numpy as np
 import pytest
 
 from bnnedge.artifacts import Artifact
+from bnnedge.config import structure
 from bnnedge.dataflow import Dataflow, ElementType, Window
+from bnnedge.findings import HighWater, Link, ReportData, Storage
 from bnnedge.hardware import RtlConfig, emit
-from bnnedge.reports.data import HighWater, Link, ReportData, Storage
+from bnnedge.hardware.facts import RTL
+from bnnedge.lowering.facts import LOWER
+from bnnedge.simulation.facts import SIMULATE
+from bnnedge.sizing.facts import FIFOS
+from bnnedge.stages import Stage
 from bnnedge.summary import BuiltStage, report_data
+from bnnedge.synthesis.facts import SYNTH
+from bnnedge.training.facts import TRAIN
 from tests.hardware.conv_networks import ChainMaker, pixel_encoding
 from tests.networks import random_inputs, random_mlp, random_residual
 
@@ -27,11 +36,25 @@ def _conv(height: int, width: int, channels: int) -> Dataflow:
     return maker.finish(classes=False)
 
 
+def _built(stage: Stage[Any], folder: Path, facts: Mapping[str, Any]) -> BuiltStage:
+    artifact = Artifact(
+        folder=folder / stage.kind,
+        kind=stage.kind,
+        fingerprint="",
+        files={},
+        tools={},
+        wall_s=1.0,
+        facts=structure(facts, stage.facts, source=stage.kind),
+    )
+    read = (folder / "export",) if stage == LOWER else ()
+    return BuiltStage(name=stage.kind, stage=stage, artifact=artifact, reused=False, read=read)
+
+
 def _report(
     dataflow: Dataflow,
     inputs: np.ndarray,
     folder: Path,
-    later: Mapping[str, Mapping[str, Any]] | None = None,
+    later: Mapping[Stage[Any], Mapping[str, Any]] | None = None,
     fifo_depths: Path | None = None,
 ) -> ReportData:
     """Of a build up to RTL, and of the facts of later stages."""
@@ -42,35 +65,30 @@ def _report(
     labels = np.zeros(len(inputs), np.int64)
     np.savez(folder / "export" / "reference.npz", inputs=inputs, labels=labels)
     dataflow.save(folder / "lower")
-    facts: dict[str, dict[str, Any]] = {
-        "train": {"test_accuracy": 0.5, "test_images": len(inputs), "best_epoch": 1},
-        "export": {
-            "test_images": len(inputs),
-            "adversarial_inputs": 0,
-            "numbers_compared": 1,
-            "channel_accumulator_pairs_compared": 1,
+    trained = dict.fromkeys(("train_accuracy", "validation_accuracy", "test_accuracy"), 0.5)
+    trained |= dict.fromkeys(("train_images", "validation_images"), 1)
+    trained |= {"test_images": len(inputs), "norms_retuned": False, "seconds": 1.0}
+    facts: dict[Stage[Any], Mapping[str, Any]] = {
+        TRAIN: trained | {"best_epoch": 1},
+        LOWER: {
+            "layers": [],
+            "encoding": {"name": "e", "element": "BIPOLAR", "elements": 1},
+            "lifted": [],
+            "remarks": [],
+            "checks": {},
         },
-        "lower": {"checks": {}},
     }
-    facts |= later or {}
-    made = {
-        name: Artifact(
-            folder=folder / name,
-            kind=name,
-            fingerprint="",
-            files={},
-            tools={},
-            wall_s=1.0,
-            facts=facts[name],
-        )
-        for name in facts
-    }
-    config = RtlConfig(target_fps=1000, fifo_depths=fifo_depths)
-    made["rtl"] = emit(folder / "lower", config, folder / "rtl")
-    stages = {
-        name: BuiltStage(name=name, artifact=artifact, reused=False)
-        for name, artifact in made.items()
-    }
+    stages = [_built(stage, folder, found) for stage, found in facts.items()]
+    config = RtlConfig(target_fps=1000)
+    for name in ("draft", "rtl"):
+        emitted = emit(folder / "lower", config, folder / name)
+        stages.append(BuiltStage(name=name, stage=RTL, artifact=emitted, reused=False))
+        if name == "draft" and later and FIFOS in later:
+            stages.append(_built(FIFOS, folder, later[FIFOS]))
+        config = dataclasses.replace(config, fifo_depths=fifo_depths)
+    stages += [
+        _built(stage, folder, found) for stage, found in (later or {}).items() if stage != FIFOS
+    ]
     return report_data("made", stages, commands=())
 
 
@@ -125,12 +143,17 @@ def test_fifos_and_streams_have_what_sizing_and_simulation_found(tmp_path: Path)
         fill = {"name": "7_add1_b_fifo", "depth_words": 36, "high_water_words": words}
         moved = {"name": "s", "transfers": 1, "stalled_cycles": 2, "starved_cycles": 3, "cycles": 9}
         record = {"name": f"stall {stall}", "stall": stall, "fifos": [fill], "activity": [moved]}
-        return record | dict.fromkeys(("images", "cycles", "wall_s", "latency_cycles"), 1)
+        figures = ("images", "cycles", "latency_cycles", "wall_s", "interval_cycles")
+        return record | dict.fromkeys((*figures, "cycles_per_s", "images_per_s"), 1)
 
     guess = {"name": "7_add1_b_fifo", "first_guess_words": 40}
-    simulated = {"runs": [run(0.0, 7), run(0.3, 9)], "images": 2, "elements": 3}
-    simulated["streams"] = [{"name": "s", "blocked": 0.5, "starved": 1 / 3}]
-    later = {"fifos": {"fifos": [guess]}, "simulate": simulated | {"interval_cycles": 864.0}}
+    guess |= dict.fromkeys(("width_bits", "high_water_words", "depth_words"), 4)
+    intervals = {"interval_cycles": 864.0, "predicted_interval_cycles": 864}
+    simulated = {"runs": [run(0.0, 7), run(0.3, 9)], "images": 2, "elements": 3, **intervals}
+    simulated |= {"name": "made", "generated": True, "compile_s": 0.0}
+    pressure = {"name": "s", "blocked": 0.5, "starved": 1 / 3}
+    simulated["streams"] = [pressure | {"blocked_at": "a", "starved_at": "b"}]
+    later = {FIFOS: {"fifos": [guess], **intervals}, SIMULATE: simulated}
     depths = {"7_add1_a_fifo": 2, "7_add1_b_fifo": 36, "15_add2_b_fifo": 4096}
     (tmp_path / "depths.json").write_text(json.dumps(depths))
     images = np.zeros((3, 2, 6, 5), np.float32)
@@ -162,13 +185,14 @@ def _zynq_facts(**more: Any) -> dict[str, Any]:
         "device": {"board": "pynq-z2", "clock_hz": 125_000_000, "id_word": 1},
         "images_per_second": {"network": 1000.0},
         "resources": {"lut": {"used": 50, "available": 100, "percent": 50.0, "predicted": 60}},
+        "seconds": {},
         **more,
     }
 
 
 def test_zynq_board_that_vivado_has_not_seen(tmp_path: Path) -> None:
     dataflow = random_mlp((12, 6, 2))
-    later = {"synth": _zynq_facts(estimate=True)}
+    later = {SYNTH: _zynq_facts(estimate=True)}
     data = _report(dataflow, random_inputs(dataflow, 3), tmp_path, later)
     assert data.board is not None
     board = data.board
@@ -180,7 +204,8 @@ def test_zynq_board_that_vivado_has_not_seen(tmp_path: Path) -> None:
 
 def test_zynq_board_that_vivado_has_built(tmp_path: Path) -> None:
     dataflow = random_mlp((12, 6, 2))
-    later = {"synth": _zynq_facts(estimate=False, timing={"reached_mhz": 130.0})}
+    timing = {"requested_mhz": 125.0, "reached_mhz": 130.0, "critical_path": []}
+    later = {SYNTH: _zynq_facts(estimate=False, timing=timing)}
     data = _report(dataflow, random_inputs(dataflow, 3), tmp_path, later)
     assert data.board is not None and data.board.fmax_mhz == 130
     (synthesis,) = data.synthesis

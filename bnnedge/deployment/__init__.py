@@ -1,6 +1,7 @@
 """From a built design to a board: the package with its driver, and proving it."""
 
-from bnnedge.deployment.deploy import Deployment, deploy, open_package
+from bnnedge.deployment.deploy import deploy, open_package
+from bnnedge.deployment.facts import Deployment
 from bnnedge.deployment.package import DATAFLOW_FOLDER, RTL_FOLDER, package
 from bnnedge.deployment.simulated import LineFaults
 from bnnedge.deployment.stage import prove

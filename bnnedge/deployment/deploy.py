@@ -4,12 +4,12 @@ import collections
 import dataclasses
 import time
 from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
 
 from bnnedge import tools
 from bnnedge.arguments import checked
 from bnnedge.artifacts import sha256_of
+from bnnedge.deployment.facts import Deployment
 from bnnedge.deployment.package import RUNTIME_FOLDER, RUNTIME_NAME
 from bnnedge.deployment.runtime import (
     Accelerator,
@@ -36,40 +36,6 @@ _PROGRAM_TIMEOUT_S = 600.0
 # In simulation nothing delays a reply but the device; the driver's 0.5 s would be 12 M cycles.
 _SIMULATED_GRACE_BYTES = 40
 _SIMULATED_QUIET_BYTES = 20
-
-
-@dataclass(frozen=True, kw_only=True)
-class Deployment:
-    """What a deployment found; it raises instead where anything differs.
-
-    Attributes:
-        network: the packaged network's name.
-        device: "simulated", or the port's name.
-        id_word: that the device showed.
-        images: example images run, all equal to the expected results.
-        resent: images sent again because a frame was late or damaged; None without a serial line.
-        wall_s: seconds on this machine, compilation included.
-        clocks_per_bit: UART divisor that was used; None without a serial line.
-        quiet_ms: silence after a broken frame that was used; None without a serial line.
-        line_s: seconds on the device's clock for the examples (a port: on this machine's).
-        images_per_s: images / line_s, as the driver sees it without USB delays.
-        board_images_per_s: what the way to the device and the network allow on the board, without
-            USB delays.
-        cycles: simulated clock cycles, None at a port.
-    """
-
-    network: str
-    device: str
-    id_word: int
-    images: int
-    resent: int | None
-    wall_s: float
-    clocks_per_bit: int | None
-    quiet_ms: float | None
-    line_s: float
-    images_per_s: float
-    board_images_per_s: float
-    cycles: int | None
 
 
 @checked

@@ -3,7 +3,6 @@
 import hashlib
 import json
 import shutil
-from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -12,10 +11,11 @@ from numpy.typing import NDArray
 
 import bnnedge
 from bnnedge.arguments import checked
-from bnnedge.artifacts import Artifact, folder_hashes, stage
+from bnnedge.artifacts import Artifact, folder_hashes
 from bnnedge.dataflow import Dataflow, IntegerEncoding, ThresholdEncoding
 from bnnedge.dataflow.graph import GRAPH_FILE, WEIGHTS_FILE
 from bnnedge.deployment import pynq_files
+from bnnedge.deployment.facts import PACKAGE, PackageFacts
 from bnnedge.deployment.ranges import ResultRanges
 from bnnedge.deployment.runtime.example import EXPECTED, INPUTS
 from bnnedge.deployment.runtime.manifest import MANIFEST_FILE, PACKAGE_FORMAT, PACKAGE_VERSION
@@ -42,7 +42,7 @@ def package(
     *,
     inputs: NDArray[Any] | None = None,
     example_images: int = 64,
-) -> Artifact:
+) -> Artifact[PackageFacts]:
     """Pack a design for its board: bitstream, manifest, driver, examples, and its RTL.
 
     Args:
@@ -82,7 +82,7 @@ def package(
     expected = dataflow.run(inputs)
     given = hashlib.sha256(f"{inputs.dtype}{inputs.shape}".encode() + inputs.tobytes())
 
-    def write(folder: Path) -> Mapping[str, Any]:
+    def write(folder: Path) -> PackageFacts:
         _copy_files(rtl, design, folder)
         (folder / "example").mkdir()
         np.save(folder / INPUTS, inputs)
@@ -100,17 +100,16 @@ def package(
         manifest = _manifest(design, dataflow, device, bitstream)
         manifest["files"] = folder_hashes(folder)
         (folder / MANIFEST_FILE).write_text(json.dumps(manifest, indent=1) + "\n", encoding="utf-8")
-        return {
-            "board": device.board,
-            "bitstream": bitstream if bitstreams else f"still missing, goes to {bitstream}",
-            "id_word": f"{design.id_word:#010x}",
-            **({"baud": device.baud} if isinstance(device, UartDevice) else {}),
-            "example_images": len(inputs),
-            "bytes": sum(path.stat().st_size for path in folder.rglob("*") if path.is_file()),
-        }
+        return PackageFacts(
+            board=device.board,
+            bitstream=bitstream if bitstreams else f"still missing, goes to {bitstream}",
+            id_word=f"{design.id_word:#010x}",
+            baud=device.baud if isinstance(device, UartDevice) else None,
+            example_images=len(inputs),
+            bytes=sum(path.stat().st_size for path in folder.rglob("*") if path.is_file()),
+        )
 
-    return stage(
-        "package",
+    return PACKAGE.publish(
         out,
         write,
         config={"inputs": given.hexdigest()},

@@ -1,18 +1,19 @@
 """The stage: package in, what its examples gave on the simulated device out."""
 
-import dataclasses
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 from bnnedge import tools
-from bnnedge.artifacts import Artifact, stage
-from bnnedge.deployment.deploy import Deployment, deploy
+from bnnedge.artifacts import Artifact
+from bnnedge.deployment.deploy import deploy
+from bnnedge.deployment.facts import DEPLOY, Deployment
 
 _IMAGES = 16
 
 
-def prove(package: Path, out: Path, *, run: Callable[..., Deployment] = deploy) -> Artifact:
+def prove(
+    package: Path, out: Path, *, run: Callable[..., Deployment] = deploy
+) -> Artifact[Deployment]:
     """Run the first examples of a package on the simulated device, and keep what it said.
 
     Args:
@@ -24,11 +25,10 @@ def prove(package: Path, out: Path, *, run: Callable[..., Deployment] = deploy) 
         DeploymentError, ToolMissingError, SimulationError: see `deploy`.
     """
 
-    def write(folder: Path) -> Mapping[str, Any]:
-        return dataclasses.asdict(run(package, images=_IMAGES))
+    def write(folder: Path) -> Deployment:
+        return run(package, images=_IMAGES)
 
-    return stage(
-        "deploy",
+    return DEPLOY.publish(
         out,
         write,
         config={"images": _IMAGES},

@@ -1,12 +1,11 @@
 """The stage: checkpoint folder in, checked QONNX model out."""
 
-from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
 
 from bnnedge.arguments import checked
-from bnnedge.artifacts import Artifact, stage
+from bnnedge.artifacts import Artifact
 from bnnedge.errors import CheckpointError
+from bnnedge.exporter.facts import EXPORT, ExportFacts
 from bnnedge.progress import Progress, silent
 from bnnedge.tools import python_versions
 
@@ -15,7 +14,7 @@ REFERENCE = "reference.npz"
 
 
 @checked
-def export(checkpoint: Path, out: Path, *, progress: Progress = silent) -> Artifact:
+def export(checkpoint: Path, out: Path, *, progress: Progress = silent) -> Artifact[ExportFacts]:
     """Export a trained network as QONNX and compare it with PyTorch, bit for bit.
 
     The folder `out` holds
@@ -40,8 +39,7 @@ def export(checkpoint: Path, out: Path, *, progress: Progress = silent) -> Artif
         raise CheckpointError(
             f"{checkpoint} is not a folder", remedy="give the folder that `bnnedge train` wrote"
         )
-    return stage(
-        "export",
+    return EXPORT.publish(
         out,
         lambda folder: _export(checkpoint, folder, progress),
         config={},
@@ -50,7 +48,7 @@ def export(checkpoint: Path, out: Path, *, progress: Progress = silent) -> Artif
     )
 
 
-def _export(source: Path, folder: Path, progress: Progress) -> Mapping[str, Any]:
+def _export(source: Path, folder: Path, progress: Progress) -> ExportFacts:
     import numpy as np
     import onnx
 
@@ -88,11 +86,11 @@ def _export(source: Path, folder: Path, progress: Progress) -> Mapping[str, Any]
         accumulators=compared.accumulators,
         logits=compared.logits,
     )
-    return {
-        "test_images": len(images),
-        "adversarial_inputs": len(adversarial),
-        "numbers_compared": compared.numbers,
-        "channel_accumulator_pairs_compared": norms.pairs,
-        "test_accuracy": float((logits.argmax(1) == labels).mean()),
-        "remarks": remarks(model, norms.ties, logits),
-    }
+    return ExportFacts(
+        test_images=len(images),
+        adversarial_inputs=len(adversarial),
+        numbers_compared=compared.numbers,
+        channel_accumulator_pairs_compared=norms.pairs,
+        test_accuracy=float((logits.argmax(1) == labels).mean()),
+        remarks=tuple(remarks(model, norms.ties, logits)),
+    )

@@ -5,10 +5,9 @@ import json
 import shutil
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
 
 from bnnedge.arguments import checked
-from bnnedge.artifacts import Artifact, folder_hashes, stage
+from bnnedge.artifacts import Artifact, folder_hashes
 from bnnedge.cost import Cost
 from bnnedge.dataflow import Dataflow
 from bnnedge.dataflow.graph import GRAPH_FILE, WEIGHTS_FILE
@@ -16,6 +15,7 @@ from bnnedge.design import TOP_MODULE, Design, KernelInstance, Layer
 from bnnedge.families import REFERENCE
 from bnnedge.hardware.config import RtlConfig
 from bnnedge.hardware.core import S_AXIS, core_text, sources_of, streams_of
+from bnnedge.hardware.facts import RTL, KernelFacts, RtlFacts
 from bnnedge.hardware.fifos import FIFOS_FILE, FifoDepths, read_depths, write_depths
 from bnnedge.hardware.folding import (
     FOLDING_FILE,
@@ -33,7 +33,7 @@ DATAFLOW_FOLDER = "dataflow"
 
 
 @checked
-def emit(dataflow: Path, config: RtlConfig, out: Path) -> Artifact:
+def emit(dataflow: Path, config: RtlConfig, out: Path) -> Artifact[RtlFacts]:
     """Write the hardware of a Dataflow.
 
     The folder holds `sv/*.sv` (the kernels used and `bnnedge_core.sv`), `mem/*.mem`,
@@ -58,13 +58,12 @@ def emit(dataflow: Path, config: RtlConfig, out: Path) -> Artifact:
         folding = choose_folding(graph, target_fps=fps, clock_mhz=config.clock_mhz)
     depths = read_depths(config.fifo_depths) if config.fifo_depths is not None else {}
 
-    def write(folder: Path) -> Mapping[str, Any]:
+    def write(folder: Path) -> RtlFacts:
         copy_dataflow(dataflow, folder / DATAFLOW_FOLDER)
         return _facts(*write_rtl(graph, folding, depths, folder), config)
 
     chosen = {"folding": folding, "clock_mhz": config.clock_mhz}
-    return stage(
-        "rtl",
+    return RTL.publish(
         out,
         write,
         config=chosen | ({"fifo_depths": depths} if depths else {}),
@@ -157,24 +156,24 @@ def write_rtl(
     return design, network
 
 
-def _facts(design: Design, network: Network, config: RtlConfig) -> Mapping[str, Any]:
+def _facts(design: Design, network: Network, config: RtlConfig) -> RtlFacts:
     costs = {part.name: part.kernel.cost(REFERENCE.prices) for part in network.placed}
-    return {
-        "interval_cycles": design.interval_cycles,
-        "clock_mhz": config.clock_mhz,
-        "images_per_second": config.clock_mhz * 1e6 / design.interval_cycles,
-        "combs": design.combs,
-        "block_rams": design.block_rams,
-        "kernels": {
-            part.name: {
-                "cycles": part.kernel.cycles_per_image,
-                "combs": round(costs[part.name].combs),
-                "block_rams": costs[part.name].block_rams,
-            }
+    return RtlFacts(
+        interval_cycles=design.interval_cycles,
+        clock_mhz=config.clock_mhz,
+        images_per_second=config.clock_mhz * 1e6 / design.interval_cycles,
+        combs=design.combs,
+        block_rams=design.block_rams,
+        kernels={
+            part.name: KernelFacts(
+                cycles=part.kernel.cycles_per_image,
+                combs=round(costs[part.name].combs),
+                block_rams=costs[part.name].block_rams,
+            )
             for part in network.placed
         },
-        "folding": design.folding,
-    }
+        folding=design.folding,
+    )
 
 
 def _id_word(folder: Path) -> int:

@@ -10,10 +10,11 @@ from numpy.typing import NDArray
 
 from bnnedge.arguments import checked
 from bnnedge.arrays import open_npz
-from bnnedge.artifacts import Artifact, stage
+from bnnedge.artifacts import Artifact
 from bnnedge.dataflow import Dataflow
 from bnnedge.errors import ArrayError, LoweringError
 from bnnedge.lowering.config import LoweringConfig
+from bnnedge.lowering.facts import LOWER, REFERENCE_FILE, LoweringFacts
 from bnnedge.names import network_name
 from bnnedge.progress import Progress, silent
 
@@ -21,7 +22,6 @@ if TYPE_CHECKING:
     from qonnx.core.modelwrapper import ModelWrapper
 
 LOWERED_FILE = "lowered.onnx"
-REFERENCE_FILE = "reference.npz"
 _REFERENCE_ARRAYS = ("inputs", "logits", "accumulators")
 _SINGLE_IMAGES = 2
 _LEAST_IMAGES = 16
@@ -50,7 +50,7 @@ class Lowered:
 @checked
 def lower(
     model_onnx: Path, config: LoweringConfig, out: Path, *, progress: Progress = silent
-) -> Artifact:
+) -> Artifact[LoweringFacts]:
     """Lower a model file into the folder `out`: dataflow.json, weights.npz, lowered.onnx.
 
     Args:
@@ -82,7 +82,7 @@ def lower(
 
     reference = model_onnx.parent / REFERENCE_FILE
     inputs = (model_onnx, *external_files(model_onnx), *([reference] if reference.exists() else []))
-    return stage("lower", out, write, config=config, inputs=inputs, tools=versions)
+    return LOWER.publish(out, write, config=config, inputs=inputs, tools=versions)
 
 
 def lower_model(

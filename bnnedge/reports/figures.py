@@ -9,7 +9,7 @@ import zlib
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from bnnedge.reports.data import Epoch, Example
+from bnnedge.findings import Epoch, Example
 
 # matplotlib writes colours as hex; these stand for the page's own, which follow light and dark.
 _COLOURS = {

@@ -5,7 +5,7 @@ import itertools
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from bnnedge.reports.data import Layer, Link, Pipeline
+from bnnedge.findings import Layer, Link, Pipeline
 from bnnedge.reports.figures import FoldPicture, fold_picture
 from bnnedge.reports.layout import lay_out
 

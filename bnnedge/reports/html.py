@@ -12,8 +12,8 @@ import jinja2
 from markupsafe import Markup
 
 from bnnedge.errors import BnnEdgeError
+from bnnedge.findings import Check, ReportData, Verdict
 from bnnedge.reports import figures, graph
-from bnnedge.reports.data import Check, ReportData, Verdict
 
 # XML has no place for these, so neither has a page that is well-formed; the last ones turn text
 # around.

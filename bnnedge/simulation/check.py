@@ -3,8 +3,7 @@
 import hashlib
 import json
 import time
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +12,7 @@ from numpy.typing import NDArray
 
 from bnnedge import tools
 from bnnedge.arguments import checked
-from bnnedge.artifacts import Artifact, stage, to_json
+from bnnedge.artifacts import Artifact, to_json
 from bnnedge.dataflow import Dataflow, SlidingWindow
 from bnnedge.dataflow.streams import Stream
 from bnnedge.design import Design
@@ -21,6 +20,7 @@ from bnnedge.errors import MismatchError
 from bnnedge.progress import Progress, counting, silent
 from bnnedge.simulation.config import SimulationConfig
 from bnnedge.simulation.core import Core
+from bnnedge.simulation.facts import SIMULATE, FifoFill, SimulationResult, StallRun
 from bnnedge.simulation.locate import locate
 from bnnedge.simulation.patterns import (
     PATTERNS,
@@ -31,86 +31,11 @@ from bnnedge.simulation.patterns import (
     too_lenient,
 )
 from bnnedge.verilated.stalls import Stalls
-from bnnedge.verilated.stream import StreamActivity
 
 RESULT_FILE = "simulation.json"
 TRACE_FILE = "trace.fst"
 _GENERATED_IMAGES = 256
 _MOST_DOUBLINGS = 3  # of the images that go through the longest pauses
-
-
-@dataclass(frozen=True, kw_only=True)
-class FifoFill:
-    """How full a FIFO got.
-
-    Attributes:
-        name: of the kernel.
-        depth_words: that it can hold.
-        high_water_words: most words in it until the last result.
-    """
-
-    name: str
-    depth_words: int
-    high_water_words: int
-
-
-@dataclass(frozen=True, kw_only=True)
-class StallRun:
-    """Images once, with one way of holding up the streams; every result was equal.
-
-    Attributes:
-        name: how they were held up.
-        stall: probability of a stall in a cycle, on both sides; None for a stall pattern.
-        images: simulated.
-        cycles: simulated clock cycles.
-        latency_cycles: from the first input beat to the end of the first result.
-        interval_cycles: mean cycles between results; None for one image.
-        wall_s: seconds of simulation, without compilation.
-        cycles_per_s: simulated clock cycles per second of wall time.
-        images_per_s: images per second of wall time.
-        activity: of the internal streams.
-        fifos: how full each FIFO between kernels got.
-    """
-
-    name: str
-    stall: float | None
-    images: int
-    cycles: int
-    latency_cycles: int
-    interval_cycles: float | None
-    wall_s: float
-    cycles_per_s: float
-    images_per_s: float
-    activity: tuple[StreamActivity, ...]
-    fifos: tuple[FifoFill, ...]
-
-
-@dataclass(frozen=True, kw_only=True)
-class SimulationResult:
-    """A simulation in which every result equalled the Dataflow's.
-
-    Attributes:
-        name: of the network.
-        images: simulated in each run, but for those with a stall pattern.
-        generated: the images were generated here, random and adversarial ones.
-        elements: results compared per image: accumulators, or classes.
-        compile_s: seconds until the model was compiled; near 0 when it was cached.
-        predicted_interval_cycles: of `design.json`.
-        interval_cycles: measured in the first run without stalls; None without such a run or
-            with one image.
-        runs: one for each stall probability, then one for each stall pattern.
-        streams: how hard each internal stream was treated; empty without stall patterns.
-    """
-
-    name: str
-    images: int
-    generated: bool
-    elements: int
-    compile_s: float
-    predicted_interval_cycles: int
-    interval_cycles: float | None
-    runs: tuple[StallRun, ...]
-    streams: tuple[StreamPressure, ...]
 
 
 @checked
@@ -121,7 +46,7 @@ def simulate(
     *,
     inputs: NDArray[Any] | None = None,
     progress: Progress = silent,
-) -> Artifact:
+) -> Artifact[SimulationResult]:
     """Simulate an RTL folder, check it, and publish `simulation.json` (and `trace.fst`).
 
     Args:
@@ -140,16 +65,15 @@ def simulate(
         ToolMissingError, ToolFailedError: the design could not be compiled.
     """
 
-    def write(folder: Path) -> Mapping[str, Any]:
+    def write(folder: Path) -> SimulationResult:
         trace = folder / TRACE_FILE if config.trace_images else None
         result = check(rtl, config, inputs=inputs, trace=trace, progress=progress)
         (folder / RESULT_FILE).write_text(
             json.dumps(to_json(result), indent=1) + "\n", encoding="utf-8"
         )
-        return dict(to_json(result))
+        return result
 
-    return stage(
-        "simulate",
+    return SIMULATE.publish(
         out,
         write,
         config={"config": config, "inputs": _digest(inputs)},

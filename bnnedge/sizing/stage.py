@@ -2,11 +2,10 @@
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
 
 from bnnedge import tools
 from bnnedge.arguments import checked
-from bnnedge.artifacts import Artifact, stage, to_json
+from bnnedge.artifacts import Artifact
 from bnnedge.dataflow import Dataflow
 from bnnedge.design import Design
 from bnnedge.hardware import RtlConfig, emit
@@ -16,6 +15,7 @@ from bnnedge.progress import Progress, part_of, silent
 from bnnedge.scratch import scratch
 from bnnedge.simulation import Core
 from bnnedge.sizing.depths import confirm, size_fifos, unbounded_depths
+from bnnedge.sizing.facts import FIFOS, SizingFacts
 
 
 @checked
@@ -25,7 +25,7 @@ def has_joins(dataflow: Path) -> bool:
 
 
 @checked
-def size(rtl: Path, out: Path, *, progress: Progress = silent) -> Artifact:
+def size(rtl: Path, out: Path, *, progress: Progress = silent) -> Artifact[SizingFacts]:
     """Size the FIFOs of an RTL folder by simulating it; `out` gets `fifos.json`.
 
     Give that file to `emit` with the folding of the same folder. The facts hold a `SizedFifo` of
@@ -51,7 +51,7 @@ def size(rtl: Path, out: Path, *, progress: Progress = silent) -> Artifact:
         emit(rtl / "dataflow", config, folder / "rtl")
         return Core.load(folder / "rtl")
 
-    def write(folder: Path) -> Mapping[str, Any]:
+    def write(folder: Path) -> SizingFacts:
         draft = Design.load(rtl)
         with scratch() as work:
             deep = with_depths(unbounded_depths(draft), work / "deep")
@@ -60,14 +60,13 @@ def size(rtl: Path, out: Path, *, progress: Progress = silent) -> Artifact:
             chosen = with_depths(depths, work / "sized")
             interval = confirm(chosen, progress=part_of(progress, 0.5, 1.0))
         write_depths(folder / FIFOS_FILE, depths)
-        return {
-            "interval_cycles": interval,
-            "predicted_interval_cycles": draft.interval_cycles,
-            "fifos": to_json(sized),
-        }
+        return SizingFacts(
+            interval_cycles=interval,
+            predicted_interval_cycles=draft.interval_cycles,
+            fifos=sized,
+        )
 
-    return stage(
-        "fifos",
+    return FIFOS.publish(
         out,
         write,
         config={},

@@ -9,7 +9,7 @@ from typing import Any
 
 from bnnedge import tools
 from bnnedge.arguments import checked
-from bnnedge.artifacts import Artifact, stage, to_json
+from bnnedge.artifacts import Artifact, to_json
 from bnnedge.boards import board_record, find_board
 from bnnedge.cache import protect_tools
 from bnnedge.design import Design
@@ -22,6 +22,7 @@ from bnnedge.scratch import scratch
 from bnnedge.synthesis import vivado
 from bnnedge.synthesis.config import SynthesisConfig
 from bnnedge.synthesis.estimate import estimate
+from bnnedge.synthesis.facts import SYNTH, SynthesisFacts
 from bnnedge.synthesis.gatelevel import check_netlist
 from bnnedge.synthesis.place import place
 from bnnedge.synthesis.plan import plan_bitstream, plan_device
@@ -35,7 +36,7 @@ _VIVADO_ROOM_MIB = 4096
 @checked
 def synthesise(
     rtl: Path, config: SynthesisConfig, out: Path, *, progress: Progress = silent
-) -> Artifact:
+) -> Artifact[SynthesisFacts]:
     """Make the bitstream of a design for a board, or for a Zynq all that Vivado needs for it.
 
     For an FPGA that the open tools know the folder holds the bitstream, `netlist.v` (the very
@@ -72,8 +73,7 @@ def synthesise(
     if "vivado" in used:
         vivado.check_version()
     fields = {field.name: getattr(config, field.name) for field in dataclasses.fields(config)}
-    return stage(
-        "synth",
+    return SYNTH.publish(
         out,
         lambda folder: _write(design, board, config, rtl, folder, progress),
         config=fields | {"board": board_record(board)},

@@ -3,13 +3,12 @@
 import dataclasses
 import logging
 import time
-from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from bnnedge.arguments import checked
-from bnnedge.artifacts import TRAINING, Artifact, load, present_in, sha256_of, stage, to_json
+from bnnedge.artifacts import Artifact, sha256_of, to_json
 from bnnedge.data.config import DataConfig, EncodingKind
 from bnnedge.data.datasets import Dataset, Split, load_dataset, split_validation
 from bnnedge.data.encodings import fit_encoding
@@ -19,6 +18,7 @@ from bnnedge.models.config import NetworkConfig
 from bnnedge.progress import Progress, named, silent
 from bnnedge.tools import python_versions
 from bnnedge.training.config import EpochReport, TeacherConfig, TrainingConfig
+from bnnedge.training.facts import CHECKPOINT_RECORD, TRAIN, TrainingFacts
 from bnnedge.training.work import WorkFolder
 from bnnedge.training.workers import Workers, workers
 
@@ -29,7 +29,6 @@ if TYPE_CHECKING:
     from bnnedge.training.inputs import Examples
 
 _WEIGHTS = "checkpoint.pt"
-_RECORD = "checkpoint.json"
 _ROOM_MIB = 256  # state.pt and the checkpoint of the largest network of the zoo, twice
 _LOG = logging.getLogger(__name__)
 
@@ -43,7 +42,7 @@ def train(
     *,
     teacher: TeacherConfig | None = None,
     progress: Progress = silent,
-) -> Artifact:
+) -> Artifact[TrainingFacts]:
     """Train a network into the folder `out`.
 
     The folder holds `checkpoint.pt`, `checkpoint.json` and `test.npz` (see
@@ -74,7 +73,7 @@ def train(
             "[teacher] and [training.distill] go together, got only "
             + ("[training.distill]" if teacher is None else "[teacher]")
         )
-    present_in(out, TRAINING)  # not only after a teacher's training
+    TRAIN.present(out)  # not only after a teacher's training
     dataset = load_dataset(data.dataset, data.folder)
     job = _Job(network=network, data=data, training=training, dataset=dataset)
     own = None if teacher is None else teacher.training
@@ -86,19 +85,18 @@ def train(
 
 def _train(
     job: "_Job", out: Path, taught_by: Path | None, group: Workers, progress: Progress
-) -> Artifact:
+) -> Artifact[TrainingFacts]:
     """Train one network into `out`, its teacher's checkpoint folder being there."""
     config = {**job.config(taught_by), "dataset": job.identity()}
     inputs = () if taught_by is None else (taught_by / _WEIGHTS,)
     work = WorkFolder(out, config, inputs)
 
-    def write(folder: Path) -> Mapping[str, Any]:
+    def write(folder: Path) -> TrainingFacts:
         group.tell(True)
         return job.run(folder, taught_by, work, group, progress)
 
     if group.is_leader:
-        artifact = stage(
-            TRAINING,
+        artifact = TRAIN.publish(
             out,
             write,
             config=config,
@@ -111,7 +109,7 @@ def _train(
         return artifact
     while group.tell(None):  # once if the leader has work to do, else not at all
         job.run(None, taught_by, work, group, progress)
-    return load(out)
+    return TRAIN.load(out)
 
 
 def _teacher(
@@ -137,7 +135,7 @@ def require_checkpoint(folder: Path) -> None:
     Raises:
         CheckpointError: it is not.
     """
-    for name in (_WEIGHTS, _RECORD):
+    for name in (_WEIGHTS, CHECKPOINT_RECORD):
         if not (folder / name).is_file():
             raise CheckpointError(
                 f"teacher {folder}: {name} is missing",
@@ -147,7 +145,7 @@ def require_checkpoint(folder: Path) -> None:
 
 def _teacher_record(folder: Path) -> dict[str, Any]:
     """Who taught, in the words of its own record: the same whether it was trained here or given."""
-    path = folder / _RECORD
+    path = folder / CHECKPOINT_RECORD
     try:
         config = load_json(path, raises=CheckpointError)["config"]
         own = {section: config[section] for section in ("network", "training")}
@@ -193,7 +191,7 @@ class _Job:
         work: WorkFolder,
         group: Workers,
         progress: Progress,
-    ) -> Mapping[str, Any]:
+    ) -> TrainingFacts:
         """Train; the leader writes into `folder` what a checkpoint consists of."""
         from bnnedge.models.checkpoint import save_checkpoint
         from bnnedge.models.zoo import build_network
@@ -232,17 +230,17 @@ class _Job:
                 on_epoch=report,
             )
             model = trained.model
-            metrics = {
-                "best_epoch": trained.best_epoch,
-                "train_accuracy": accuracy(model, Inputs(model, fitting)),
-                "validation_accuracy": accuracy(model, Inputs(model, validation)),
-                "test_accuracy": accuracy(model, Inputs(model, test)),
-                "train_images": len(train_split),
-                "validation_images": len(validation_split),
-                "test_images": len(dataset.test),
-                "norms_retuned": trained.norms_retuned,
-                "seconds": round(time.perf_counter() - start, 3),
-            }
+            metrics = TrainingFacts(
+                best_epoch=trained.best_epoch,
+                train_accuracy=accuracy(model, Inputs(model, fitting)),
+                validation_accuracy=accuracy(model, Inputs(model, validation)),
+                test_accuracy=accuracy(model, Inputs(model, test)),
+                train_images=len(train_split),
+                validation_images=len(validation_split),
+                test_images=len(dataset.test),
+                norms_retuned=trained.norms_retuned,
+                seconds=round(time.perf_counter() - start, 3),
+            )
         _LOG.info("trained %s: %s", self.network.topology.value, metrics)
         if folder is not None:
             record = {
@@ -250,7 +248,7 @@ class _Job:
                 "classes": list(dataset.classes),
                 "dataset": self.identity(),
                 "config": self.config(taught_by),
-                "metrics": metrics,
+                "metrics": to_json(metrics),
                 "history": to_json(trained.history),
             }
             images, labels = dataset.test.images, dataset.test.labels

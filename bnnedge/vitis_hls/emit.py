@@ -1,9 +1,10 @@
 """The stage: RTL folder in, HLS folder out."""
 
+import dataclasses
 import hashlib
 import shutil
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +14,7 @@ from numpy.typing import NDArray
 
 from bnnedge import tools
 from bnnedge.arguments import checked
-from bnnedge.artifacts import Artifact, stage
+from bnnedge.artifacts import Artifact
 from bnnedge.dataflow import Dataflow
 from bnnedge.design import TOP_MODULE, Design
 from bnnedge.errors import MismatchError
@@ -21,6 +22,7 @@ from bnnedge.hardware.emit import read_network
 from bnnedge.progress import Progress, silent
 from bnnedge.vitis_hls.config import HlsConfig
 from bnnedge.vitis_hls.csim import STANDARD, CModel
+from bnnedge.vitis_hls.facts import HLS, HlsFacts
 from bnnedge.vitis_hls.top import INCLUDE_FOLDER, build_top
 
 S_AXIS, M_AXIS = "s_axis", "m_axis"
@@ -51,7 +53,7 @@ def emit(
     *,
     vectors: Callable[[Dataflow], NDArray[Any]],
     progress: Progress = silent,
-) -> Artifact:
+) -> Artifact[HlsFacts]:
     """Write the HLS C++ of an RTL folder, with a test bench, its vectors and a Tcl script.
 
     Args:
@@ -72,19 +74,18 @@ def emit(
     wanted = dataflow.results_of(encoded)
     inputs = design.pack(encoded)
 
-    def write(folder: Path) -> Mapping[str, Any]:
+    def write(folder: Path) -> HlsFacts:
         progress("writing", 0.0)
         facts = _write(design, rtl, config, folder)
         (folder / "inputs.bin").write_bytes(inputs.tobytes())
         (folder / "expected.bin").write_bytes(design.pack_results(wanted).tobytes())
         if config.check:
             model = CModel(folder=folder, design=design, ap_types=config.ap_types)
-            return {**facts, **_check(model, encoded, wanted, progress)}
+            return _check(model, encoded, wanted, facts, progress)
         return facts
 
     checked = ("g++",) if config.check else ()
-    return stage(
-        "hls",
+    return HLS.publish(
         out,
         write,
         config={"config": config, "inputs": hashlib.sha256(inputs.tobytes()).hexdigest()},
@@ -93,7 +94,7 @@ def emit(
     )
 
 
-def _write(design: Design, rtl: Path, config: HlsConfig, folder: Path) -> Mapping[str, Any]:
+def _write(design: Design, rtl: Path, config: HlsConfig, folder: Path) -> HlsFacts:
     network = read_network(rtl)
     top = build_top(
         network.placed,
@@ -109,11 +110,11 @@ def _write(design: Design, rtl: Path, config: HlsConfig, folder: Path) -> Mappin
             name, design=design, top=top, config=config, standard=STANDARD, warnings=WARNINGS
         )
         (folder / name).write_text(text, encoding="utf-8")
-    return {
-        "kernels": len(top.calls),
-        "streams": len(top.channels),
-        "memory_bits": sum(rom.total_bits for rom in top.roms),
-    }
+    return HlsFacts(
+        kernels=len(top.calls),
+        streams=len(top.channels),
+        memory_bits=sum(rom.total_bits for rom in top.roms),
+    )
 
 
 def render(name: str, **values: Any) -> str:
@@ -129,9 +130,13 @@ def render(name: str, **values: Any) -> str:
 
 
 def _check(
-    model: CModel, encoded: NDArray[Any], wanted: NDArray[np.int64], progress: Progress
-) -> Mapping[str, Any]:
-    """Compile and run; what was measured. Raises MismatchError if a result differs."""
+    model: CModel,
+    encoded: NDArray[Any],
+    wanted: NDArray[np.int64],
+    facts: HlsFacts,
+    progress: Progress,
+) -> HlsFacts:
+    """Compile and run; facts with what was measured. Raises MismatchError if a result differs."""
     start = time.perf_counter()
     progress("compiling", 0.1)
     model.compile()
@@ -147,8 +152,9 @@ def _check(
             f" {len(np.unique(wrong[:, 0]))} of {len(wanted)} images; first: image {image},"
             f" result {element}: wanted {wanted[image, element]}, got {got[image, element]}"
         )
-    return {
-        "checked_images": len(wanted),
-        "compile_s": round(compiled - start, 3),
-        "run_s": round(done - compiled, 3),
-    }
+    return dataclasses.replace(
+        facts,
+        checked_images=len(wanted),
+        compile_s=round(compiled - start, 3),
+        run_s=round(done - compiled, 3),
+    )

@@ -103,7 +103,7 @@ def test_examples_are_the_given_inputs(build: Path) -> None:
     made = package(build / "rtl", build / "synth", build / "out", inputs=inputs, example_images=30)
     assert (np.load(made.folder / "example" / "inputs.npy") == inputs[:30]).all()
     assert (np.load(made.folder / "example" / "expected.npy") == dataflow.run(inputs[:30])).all()
-    assert made.facts["example_images"] == 30
+    assert made.facts.example_images == 30
 
 
 def test_examples_without_inputs_differ_from_each_other(build: Path) -> None:

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 import bnnedge
-from bnnedge import pipeline
+from bnnedge import pipeline, verbs
 from bnnedge.errors import ConfigError, MismatchError
 from bnnedge.pipeline import Build
 from bnnedge.synthesis import flow
@@ -63,7 +63,7 @@ def test_an_interrupted_build_goes_on(
 ) -> None:
     recipe.write_text(recipe.read_text().replace("target_fps = 1000", "target_fps = 100_000"))
     with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
-        patch.setattr(pipeline, "_simulate_stage", interrupt)
+        patch.setattr(pipeline, "simulate", interrupt)
         bnnedge.build(recipe, out)
     again = reused(bnnedge.build(recipe, out))
     assert [name for name, up_to_date in again.items() if up_to_date] == [
@@ -95,14 +95,14 @@ def test_a_build_goes_on_from_whatever_is_left_of_it(
 ) -> None:
     (tmp_path / left).parent.mkdir(parents=True, exist_ok=True)
     (tmp_path / left).write_text("<title>small, bnnedge report</title>")
-    monkeypatch.setattr(pipeline, "train", interrupt)
+    monkeypatch.setattr(verbs, "train", interrupt)
     with pytest.raises(KeyboardInterrupt if goes_on else ConfigError) as caught:
         bnnedge.build(recipe, tmp_path)
     if not goes_on:
         assert f"it holds {left.split('/')[0]} — choose another -o" in str(caught.value)
 
 
-def differ(*_: object) -> None:
+def differ(*_: object, **__: object) -> None:
     raise MismatchError("small: first: image 7, class 3: wanted 5, got -5")
 
 
@@ -110,7 +110,7 @@ def test_a_mismatch_fails_the_build_and_is_in_the_report(
     built: Build, recipe: Path, out: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     with monkeypatch.context() as patch, pytest.raises(MismatchError):
-        patch.setattr(pipeline, "_simulate_stage", differ)
+        patch.setattr(pipeline, "simulate", differ)
         bnnedge.build(recipe, out)
     page = (out / "report.html").read_text()
     assert "Every check passed" not in page

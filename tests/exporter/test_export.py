@@ -215,7 +215,7 @@ def test_exact_zeros_are_remarked_on(tmp_path: Path) -> None:
     output = network.layers["output"].weights.weight.data
     output[:] = output[0]  # all classes tie
     save_checkpoint(folder, network, {"input_range": [0, 16]}, images, _LABELS[:6])
-    remarks = export(folder, tmp_path / "out").facts["remarks"]
+    remarks = export(folder, tmp_path / "out").facts.remarks
     assert next(remark for remark in remarks if "latent" in remark).startswith(
         "hidden.1: 4 of 240 latent weights are exactly 0 and count as +1"
     )

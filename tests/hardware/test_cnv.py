@@ -56,6 +56,6 @@ def test_fifos_of_cnv_are_sized(tmp_path: Path) -> None:
     config = RtlConfig(folding=tmp_path / "folding.json")
     rtl = emit(tmp_path / "dataflow", config, tmp_path / "rtl").folder
     facts = verbs.fifos(rtl, tmp_path / "fifos").facts
-    assert facts["interval_cycles"] == FINN_CYCLES
-    for fifo in facts["fifos"]:
-        assert 2 <= fifo["depth_words"] <= fifo["first_guess_words"]
+    assert facts.interval_cycles == FINN_CYCLES
+    for fifo in facts.fifos:
+        assert 2 <= fifo.depth_words <= fifo.first_guess_words

@@ -169,12 +169,8 @@ def test_id_word_follows_weights_and_folding(tmp_path: Path) -> None:
 def test_facts_list_every_kernel_and_the_rate(tmp_path: Path) -> None:
     source = saved(random_mlp((12, 6, 4), classes=True), tmp_path / "dataflow")
     facts = emit(source, RtlConfig(target_fps=2e6, clock_mhz=80), tmp_path / "rtl").facts
-    assert (
-        facts["interval_cycles"]
-        == max(kernel["cycles"] for kernel in facts["kernels"].values())
-        <= 40
-    )
-    assert facts["images_per_second"] == 80e6 / facts["interval_cycles"]
+    assert facts.interval_cycles == max(kernel.cycles for kernel in facts.kernels.values()) <= 40
+    assert facts.images_per_second == 80e6 / facts.interval_cycles
 
 
 def test_a_wrong_folding_leaves_nothing_behind(tmp_path: Path) -> None:

@@ -78,9 +78,9 @@ def test_sized_fifos_keep_the_predicted_rate(seed: int, tmp_path: Path, cache: P
     rtl = emitted(random_branches(seed), seed, tmp_path)
     predicted = Design.load(rtl).interval_cycles
     facts = verbs.fifos(rtl, tmp_path / "fifos").facts
-    assert facts["interval_cycles"] == facts["predicted_interval_cycles"] == predicted
-    for fifo in facts["fifos"]:
-        assert 2 <= fifo["depth_words"] <= max(2, fifo["high_water_words"] + 1)
+    assert facts.interval_cycles == facts.predicted_interval_cycles == predicted
+    for fifo in facts.fifos:
+        assert 2 <= fifo.depth_words <= max(2, fifo.high_water_words + 1)
     config = RtlConfig(folding=rtl / "folding.json", fifo_depths=tmp_path / "fifos" / "fifos.json")
     sized = emit(rtl / "dataflow", config, tmp_path / "sized").folder
     dataflow = Dataflow.load(rtl / "dataflow")

@@ -29,7 +29,7 @@ def check_whole(rtl: Path, folder: Path, *, images: int) -> None:
     """All results are equal, and they tell images apart; g++ warns of nothing."""
     facts = verbs.hls(rtl, folder, check=True, images=images).facts
     print(folder.name, facts)
-    assert facts["checked_images"] == images
+    assert facts.checked_images == images
     expected = (folder / "expected.bin").read_bytes()
     argv = [tools.find("g++"), f"-std={STANDARD}", *WARNINGS, "-Werror", "-fsyntax-only"]
     argv += ["-isystem", tools.ap_types(), "-I", "include", "bnnedge_core.cpp", "test_bench.cpp"]

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from bnnedge import tools, verbs
-from bnnedge.artifacts import permitting
+from bnnedge.artifacts import permitting, to_json
 from bnnedge.dataflow import Dataflow
 from bnnedge.design import Design
 from bnnedge.errors import ConfigError, MismatchError, SimulationError, ToolMissingError
@@ -20,6 +20,7 @@ from bnnedge.simulation.check import generate_inputs
 from bnnedge.vitis_hls import CModel
 from bnnedge.vitis_hls.csim import STANDARD
 from bnnedge.vitis_hls.emit import WARNINGS
+from bnnedge.vitis_hls.facts import HlsFacts
 from tests.hardware.branch_networks import random_branches
 from tests.hardware.conv_networks import random_chain, random_folding
 from tests.hls.bench import needs_ap_types
@@ -43,7 +44,7 @@ def check_hls(rtl: Path, folder: Path, *, images: int = 24) -> None:
     """Every result is equal, also in a batch of another size."""
     dataflow = Dataflow.load(rtl / "dataflow")
     facts = verbs.hls(rtl, folder, check=True, images=images).facts
-    assert facts["checked_images"] == images
+    assert facts.checked_images == images
     encoded = generate_inputs(dataflow, 3, seed=7)[1:]
     model = CModel(folder=folder, design=Design.load(rtl))
     assert (model.run(encoded) == dataflow.results_of(encoded)).all()
@@ -158,7 +159,7 @@ def test_one_layer_between_streams_of_its_widths_needs_no_converter(tmp_path: Pa
     folding = tmp_path / "folding.json"
     rtl = verbs.rtl(tmp_path / "dataflow", tmp_path / "rtl", folding=folding).folder
     facts = verbs.hls(rtl, tmp_path / "hls").facts
-    assert facts == {"kernels": 3, "streams": 2, "memory_bits": 32 * 4}
+    assert facts == HlsFacts(kernels=3, streams=2, memory_bits=32 * 4)
     assert "AP_INT_MAX_W" not in (tmp_path / "hls" / "bnnedge_core.hpp").read_text()
 
 
@@ -168,7 +169,8 @@ def test_the_command_says_what_it_wrote(rtl: Path, tmp_path: Path) -> None:
     facts = json.loads(done.stdout)["facts"]
     weights = 20 * 12 + 12 * 6 + 6 * 4
     thresholds = 12 * (5 + 1) + 6 * (4 + 1)
-    assert facts == {"kernels": 8, "streams": 7, "memory_bits": weights + thresholds}
+    found = HlsFacts(kernels=8, streams=7, memory_bits=weights + thresholds)
+    assert facts == to_json(found)
     one_line(bnnedge("hls", tmp_path, "-o", tmp_path / "other"), "is not an RTL folder")
 
 

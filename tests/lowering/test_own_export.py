@@ -122,7 +122,7 @@ def test_an_exported_folder_brings_its_reference(
 
     artifact = lower(tmp_path / "export" / "model.onnx", LoweringConfig(), tmp_path / "dataflow")
 
-    assert artifact.facts["checks"]["pytorch"]["images"] > 40
+    assert artifact.facts.checks["pytorch"].images > 40
     dataflow = Dataflow.load(tmp_path / "dataflow")
     with np.load(tmp_path / "export" / "reference.npz") as reference:
         inputs, logits = reference["inputs"], reference["logits"]

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from sklearn.datasets import load_digits
 
-from bnnedge.reports.data import (
+from bnnedge.findings import (
     Accuracy,
     Board,
     Check,

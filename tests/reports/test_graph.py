@@ -5,7 +5,7 @@ import itertools
 import numpy as np
 import pytest
 
-from bnnedge.reports.data import Layer, Link, Pipeline
+from bnnedge.findings import Layer, Link, Pipeline
 from bnnedge.reports.graph import Arrow, Box, GraphPicture, draw
 from bnnedge.reports.layout import lay_out
 

@@ -8,8 +8,8 @@ from xml.etree import ElementTree
 import pytest
 
 from bnnedge.errors import BnnEdgeError, ConfigError
-from bnnedge.reports import ReportData, write_report
-from bnnedge.reports.data import Accuracy, Check, Epoch, Mismatch, Verdict
+from bnnedge.findings import Accuracy, Check, Epoch, Mismatch, ReportData, Verdict
+from bnnedge.reports import write_report
 from bnnedge.reports.html import proof_chain, render
 
 TIMES = "\u00d7"

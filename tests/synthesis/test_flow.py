@@ -13,18 +13,22 @@ from bnnedge import tools
 from bnnedge.artifacts import Artifact
 from bnnedge.boards import find_board
 from bnnedge.cli import main
+from bnnedge.config import structure
 from bnnedge.dataflow import Dataflow, OutputTable, ThresholdEncoding, XnorMvu
 from bnnedge.design import Design
 from bnnedge.errors import MismatchError, SynthesisError, ToolMissingError
 from bnnedge.families.placed import FpgaBoard
+from bnnedge.files import load_json
 from bnnedge.hardware import emit
 from bnnedge.hardware.config import RtlConfig
 from bnnedge.links import UartDevice, load_device
 from bnnedge.synthesis.config import SynthesisConfig
+from bnnedge.synthesis.facts import SynthesisFacts
 from bnnedge.synthesis.flow import synthesise
 from bnnedge.synthesis.gatelevel import check_netlist
 from bnnedge.synthesis.plan import plan_device
 
+Made = Artifact[SynthesisFacts]
 CONFIG = SynthesisConfig(board="ulx3s-25f", clock_mhz=50, baud=2_500_000)
 BOARD = find_board("ulx3s-25f")
 assert isinstance(BOARD, FpgaBoard)
@@ -75,7 +79,7 @@ def design(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="module")
-def bitstream(design: Path, tmp_path_factory: pytest.TempPathFactory) -> Artifact:
+def bitstream(design: Path, tmp_path_factory: pytest.TempPathFactory) -> Made:
     out = tmp_path_factory.mktemp("synth") / "synth"
     steps: list[str] = []
     artifact = synthesise(design, CONFIG, out, progress=steps.append)
@@ -83,7 +87,9 @@ def bitstream(design: Path, tmp_path_factory: pytest.TempPathFactory) -> Artifac
     return artifact
 
 
-def test_bitstream_comes_with_what_a_host_and_a_report_need(bitstream: Artifact) -> None:
+def test_bitstream_comes_with_what_a_host_and_a_report_need(
+    bitstream: Made,
+) -> None:
     folder, facts = bitstream.folder, bitstream.facts
     assert (folder / "tiny.bit").read_bytes()[:2] == b"\xff\x00"
     assert b"LFE5U-25F" in (folder / "tiny.bit").read_bytes()[:200]
@@ -92,35 +98,35 @@ def test_bitstream_comes_with_what_a_host_and_a_report_need(bitstream: Artifact)
     device = load_device(folder)
     assert isinstance(device, UartDevice)
     assert (device.clock_hz, device.clocks_per_bit) == (50_000_000, 20)
-    assert facts["estimate"] is False
-    assert facts["timing"]["reached_mhz"] > facts["timing"]["requested_mhz"] == 50
-    assert 0 < facts["resources"]["comb"]["used"] < facts["resources"]["comb"]["available"]
-    comb, bram = facts["resources"]["comb"], facts["resources"]["bram"]
-    assert comb["predicted"] == pytest.approx(comb["used"], rel=0.3)  # so small a design
-    assert bram["predicted"] == bram["used"]
-    instances = facts["cells_by_instance"]
+    assert facts.estimate is False
+    assert facts.timing.reached_mhz > facts.timing.requested_mhz == 50
+    assert 0 < facts.resources["comb"].used < facts.resources["comb"].available
+    comb, bram = facts.resources["comb"], facts.resources["bram"]
+    assert comb.predicted == pytest.approx(comb.used, rel=0.3)  # so small a design
+    assert bram.predicted == bram.used
+    instances = facts.cells_by_instance
     assert {"0_hidden", "1_last", "device"} <= set(instances)
     total = sum(cells["ff"] for cells in instances.values())
-    assert total == facts["resources"]["ff"]["used"]
-    assert json.loads((folder / "resources.json").read_text()) == facts
+    assert total == facts.resources["ff"].used
+    assert structure(load_json(folder / "resources.json"), SynthesisFacts, source="") == facts
     assert set(bitstream.tools) == {"yosys", "nextpnr-ecp5", "ecppack"}
     assert not any(path.name.startswith("work-") for path in folder.iterdir())
 
 
-def test_unchanged_design_is_not_built_again(bitstream: Artifact, design: Path) -> None:
+def test_unchanged_design_is_not_built_again(bitstream: Made, design: Path) -> None:
     def refuse(step: str) -> None:
         raise AssertionError(step)
 
     assert synthesise(design, CONFIG, bitstream.folder, progress=refuse) == bitstream
 
 
-def test_netlist_equals_the_dataflow(bitstream: Artifact, design: Path) -> None:
-    assert bitstream.facts["gate_level"]["images"] == 10
+def test_netlist_equals_the_dataflow(bitstream: Made, design: Path) -> None:
+    assert bitstream.facts.gate_level.images == 10
     assert check_netlist(bitstream.folder, design, BOARD, images=50, seed=1)["images"] == 50
 
 
 def test_netlist_of_other_weights_is_a_mismatch(
-    bitstream: Artifact, design: Path, tmp_path: Path
+    bitstream: Made, design: Path, tmp_path: Path
 ) -> None:
     shutil.copytree(design, tmp_path / "rtl")
     network(seed=4).save(tmp_path / "rtl" / "dataflow")
@@ -129,7 +135,7 @@ def test_netlist_of_other_weights_is_a_mismatch(
 
 
 def test_netlist_of_another_design_is_refused(
-    bitstream: Artifact, design: Path, tmp_path: Path
+    bitstream: Made, design: Path, tmp_path: Path
 ) -> None:
     shutil.copytree(design, tmp_path / "rtl")
     text = (design / "design.json").read_text()
@@ -140,23 +146,23 @@ def test_netlist_of_another_design_is_refused(
 
 
 @pytest.fixture(scope="module")
-def zynq_project(design: Path, tmp_path_factory: pytest.TempPathFactory) -> Artifact:
+def zynq_project(design: Path, tmp_path_factory: pytest.TempPathFactory) -> Made:
     return synthesise(design, ZYNQ_CONFIG, tmp_path_factory.mktemp("zynq") / "synth")
 
 
-def test_zynq_board_gets_an_estimate_and_a_project(zynq_project: Artifact, design: Path) -> None:
+def test_zynq_board_gets_an_estimate_and_a_project(zynq_project: Made, design: Path) -> None:
     facts, folder = zynq_project.facts, zynq_project.folder
-    assert facts["estimate"] is True and facts["fits"] is True
-    assert 0 < facts["resources"]["lut"]["used"] < 1000
-    assert facts["resources"]["lut"]["available"] == 53200
-    assert json.loads((folder / "resources.json").read_text()) == facts
+    assert facts.estimate is True and facts.fits is True
+    assert 0 < facts.resources["lut"].used < 1000
+    assert facts.resources["lut"].available == 53200
+    assert structure(load_json(folder / "resources.json"), SynthesisFacts, source="") == facts
     names = {path.name for path in folder.iterdir()}
     assert names == {
         *("artifact.json", "resources.json", "synth.ys", "logs"),
         *("device.json", "vivado"),
     }
     device = {"board": "pynq-z1", "clock_hz": 125_000_000, "id_word": Design.load(design).id_word}
-    assert facts["device"] == device
+    assert facts.device == device
     assert json.loads((folder / "device.json").read_text()) == {**device, "interface": "axi"}
     assert {path.name for path in (folder / "vivado").iterdir()} == {
         *("build.tcl", "steps.tcl", "package_ip.tcl", "block_design.tcl", "ps.tcl"),
@@ -164,7 +170,7 @@ def test_zynq_board_gets_an_estimate_and_a_project(zynq_project: Artifact, desig
     }
 
 
-def test_bitstream_made_elsewhere_stays(zynq_project: Artifact, design: Path) -> None:
+def test_bitstream_made_elsewhere_stays(zynq_project: Made, design: Path) -> None:
     bitstream = zynq_project.folder / "vivado" / "output" / "tiny.bit"
     bitstream.parent.mkdir()
     bitstream.write_text("made by run.sh")
@@ -172,7 +178,7 @@ def test_bitstream_made_elsewhere_stays(zynq_project: Artifact, design: Path) ->
     assert bitstream.read_text() == "made by run.sh"
 
 
-def test_command_says_what_to_run_where_vivado_is(zynq_project: Artifact, design: Path) -> None:
+def test_command_says_what_to_run_where_vivado_is(zynq_project: Made, design: Path) -> None:
     out = str(zynq_project.folder)
     arguments = ["--board", "pynq-z1", "--clock-mhz", "120", "--no-vivado", "-o", out]
     result = CliRunner().invoke(main, ["synth", str(design), *arguments])

@@ -78,13 +78,12 @@ def test_missing_tool_names_the_extra(tmp_path: Path, monkeypatch: pytest.Monkey
 def test_small_network_goes_to_a_bitstream_and_a_package(tmp_path: Path) -> None:
     rtl = emit_mlp(tmp_path)
     facts = synthesise(rtl, SynthesisConfig(board="ice40-hx8k"), tmp_path / "synth").facts
-    assert facts["gate_level"]["images"] == 10
-    assert facts["timing"]["reached_mhz"] > facts["timing"]["requested_mhz"] == 60
-    assert 0 < facts["resources"]["lc"]["used"] < facts["resources"]["lc"]["available"] == 7680
-    assert (
-        sum(cells["bram"] for cells in facts["cells_by_instance"].values())
-        == (facts["resources"]["bram"]["used"])
+    assert facts.gate_level.images == 10
+    assert facts.timing.reached_mhz > facts.timing.requested_mhz == 60
+    assert 0 < facts.resources["lc"].used < facts.resources["lc"].available == 7680
+    assert sum(cells["bram"] for cells in facts.cells_by_instance.values()) == (
+        facts.resources["bram"].used
     )
     assert (tmp_path / "synth" / "random.bin").read_bytes()[:2] == b"\xff\x00"
     packed = package(rtl, tmp_path / "synth", tmp_path / "package")
-    assert packed.facts["bitstream"] == "random.bin"
+    assert packed.facts.bitstream == "random.bin"

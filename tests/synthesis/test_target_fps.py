@@ -1,6 +1,5 @@
 """The folding that each board's `target_fps` asks for: the named networks fit by estimate."""
 
-import json
 import re
 from pathlib import Path
 
@@ -90,7 +89,7 @@ def test_prediction_is_an_upper_bound_of_yosys(
     rtl = emit(folder / network, RtlConfig(target_fps=fps), tmp_path / "rtl").folder
     config = SynthesisConfig(board=board, vivado=False)
     facts = synthesise(rtl, config, tmp_path / "synth").facts
-    assert facts["fits"], json.dumps(facts["resources"])
+    assert facts.fits, facts.resources
     for kind in ("lut", "bram36"):
-        use = facts["resources"][kind]
-        assert 0.5 * use["predicted"] < use["used"] <= use["predicted"]
+        use = facts.resources[kind]
+        assert 0.5 * use.predicted < use.used <= use.predicted

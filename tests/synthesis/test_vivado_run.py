@@ -1,6 +1,5 @@
 """`bnnedge synth` with a `vivado` on PATH: what it says, and what it leaves behind."""
 
-import json
 import os
 import signal
 import subprocess
@@ -12,12 +11,15 @@ import pytest
 
 from bnnedge import tools
 from bnnedge.boards import find_board
+from bnnedge.config import structure
 from bnnedge.deployment import package
 from bnnedge.design import Design
 from bnnedge.errors import BnnEdgeError, SynthesisError, ToolFailedError
 from bnnedge.families.xilinx import ZynqBoard
+from bnnedge.files import load_json
 from bnnedge.hardware import RtlConfig, emit
 from bnnedge.synthesis.config import SynthesisConfig
+from bnnedge.synthesis.facts import SynthesisFacts
 from bnnedge.synthesis.flow import synthesise
 from bnnedge.synthesis.vivado import (
     FATAL_MESSAGES,
@@ -79,7 +81,7 @@ def test_vivado_is_run_where_it_is_and_its_figures_count(rtl: Path, tmp_path: Pa
     """Though it warns, as it does of designs that work: told, recorded, the bitstream kept."""
     fake_vivado.install(tmp_path / "bin", "harmless")
     off = SynthesisConfig(board="pynq-z2", vivado=False)
-    assert synthesise(rtl, off, tmp_path / "synth").facts["estimate"] is True
+    assert synthesise(rtl, off, tmp_path / "synth").facts.estimate is True
     steps: list[str] = []
     watch = lambda step, _=None: steps.append(step)  # noqa: E731
     artifact = synthesise(rtl, CONFIG, tmp_path / "synth", progress=watch)
@@ -94,18 +96,18 @@ def test_vivado_is_run_where_it_is_and_its_figures_count(rtl: Path, tmp_path: Pa
         "vivado: done: output/random.bit and output/random.hwh",
         *(f"vivado: {warning}" for warning in warnings),
     ]
-    assert artifact.facts["critical_warnings"] == warnings
+    assert artifact.facts.critical_warnings == tuple(warnings)
     facts, folder = artifact.facts, artifact.folder
-    assert facts["estimate"] is False
-    assert (folder / facts["bitstream"]).is_file()
-    assert (folder / facts["bitstream"]).with_suffix(".hwh").is_file()
-    used = {name: use["used"] for name, use in facts["resources"].items()}
+    assert facts.estimate is False
+    assert (folder / facts.bitstream).is_file()
+    assert (folder / facts.bitstream).with_suffix(".hwh").is_file()
+    used = {name: use.used for name, use in facts.resources.items()}
     assert used == {"lut": 5358, "ff": 7001, "carry4": 231, "bram36": 3.5, "dsp": 0}
-    assert facts["resources"]["lut"]["percent"] == 10.1
-    assert 0 < facts["resources"]["lut"]["estimated"] < 1000
-    assert facts["timing"]["requested_mhz"] == 100
-    assert facts["timing"]["reached_mhz"] == 104.3
-    assert json.loads((folder / "resources.json").read_text()) == facts
+    assert facts.resources["lut"].percent == 10.1
+    assert 0 < facts.resources["lut"].estimated < 1000
+    assert facts.timing.requested_mhz == 100
+    assert facts.timing.reached_mhz == 104.3
+    assert structure(load_json(folder / "resources.json"), SynthesisFacts, source="") == facts
     assert artifact.tools["vivado"] == "Vivado v2022.2 (64-bit)"
     assert (folder / "logs" / "vivado.log").is_file()
     left = {path.name for path in (folder / "vivado").iterdir()}
@@ -209,6 +211,9 @@ PROGRAM = """\
 import sys
 from functools import partial
 from pathlib import Path
+from bnnedge.config import structure
+from bnnedge.files import load_json
+from bnnedge.synthesis.facts import SynthesisFacts
 from bnnedge.synthesis import SynthesisConfig, synthesise
 rtl, out = map(Path, sys.argv[1:])
 synthesise(rtl, SynthesisConfig(board="pynq-z2"), out, progress=partial(print, flush=True))

@@ -19,13 +19,14 @@ from bnnedge.errors import BnnEdgeWarning
 from bnnedge.models.checkpoint import load_checkpoint
 from bnnedge.models.config import NetworkConfig, Topology
 from bnnedge.training import TrainingConfig, train
+from bnnedge.training.facts import TrainingFacts
 
 _OPTIONS = {"epochs": 4, "batch_size": 64, "learning_rate": 0.03, "dropout": 0.1}
 
 
 def _train(
     out: Path, on_epoch: Callable[[int], None] = lambda epoch: None, **change: object
-) -> Artifact:
+) -> Artifact[TrainingFacts]:
     return train(
         NetworkConfig(topology=Topology.MLP, hidden=(32,)),
         DataConfig(dataset=DatasetName.DIGITS, encoding=EncodingKind.THERMOMETER, levels=2),

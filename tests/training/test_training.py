@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import torch
 
-from bnnedge.artifacts import permitting
+from bnnedge.artifacts import permitting, to_json
 from bnnedge.data.config import DataConfig, DatasetName, EncodingKind
 from bnnedge.data.datasets import load_dataset
 from bnnedge.errors import ArtifactError, ConfigError
@@ -54,13 +54,13 @@ def test_checkpoint_tells_what_was_trained_and_how_well(tmp_path: Path) -> None:
     assert [report["epoch"] for report in reports] == [1, 2, 3, 4, 5, 6]
     assert said == [str(EpochReport(**report)) for report in reports]
     best = max(report["validation_accuracy"] for report in reports)
-    assert artifact.facts["validation_accuracy"] == best
-    chosen = reports[artifact.facts["best_epoch"] - 1]
+    assert artifact.facts.validation_accuracy == best
+    chosen = reports[artifact.facts.best_epoch - 1]
     assert chosen["validation_accuracy"] == best
 
     checkpoint = load_checkpoint(tmp_path / "t")
     record = checkpoint.record
-    assert record["metrics"] == artifact.facts
+    assert record["metrics"] == to_json(artifact.facts)
     assert record["classes"] == list("0123456789")
     assert record["dataset"]["sha256"] == load_dataset(DatasetName.DIGITS).sha256()
     assert record["config"]["training"]["epochs"] == 6
@@ -68,8 +68,8 @@ def test_checkpoint_tells_what_was_trained_and_how_well(tmp_path: Path) -> None:
     images, labels = load_test_set(tmp_path / "t", checkpoint)
     with torch.no_grad():
         classes = checkpoint.model(torch.from_numpy(images)).argmax(1).numpy()
-    assert np.mean(classes == labels) == artifact.facts["test_accuracy"]
-    assert artifact.facts["test_accuracy"] > 0.85
+    assert np.mean(classes == labels) == artifact.facts.test_accuracy
+    assert artifact.facts.test_accuracy > 0.85
 
 
 def test_nothing_changed_means_nothing_trained(tmp_path: Path) -> None:

@@ -1,0 +1,168 @@
+"""What a synthesis found."""
+
+import dataclasses
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from bnnedge import findings
+from bnnedge.artifacts import Artifact
+from bnnedge.families import FAMILIES
+from bnnedge.findings import Check, ReportData, equal
+from bnnedge.stages import Stage
+from bnnedge.synthesis.nextpnr import Timing
+
+
+@dataclass(frozen=True, kw_only=True)
+class ResourceUse:
+    """A kind of cell: how many are used and available, and how many were thought to be.
+
+    `predicted` comes of the cost model, `estimated` of Yosys, where Vivado counted `used`.
+    """
+
+    used: int | float
+    available: int
+    percent: float
+    predicted: int | None = None
+    estimated: int | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class GateLevel:
+    """The check of a netlist against the Dataflow: what was compared, on how many images."""
+
+    compared: str
+    images: int
+    clocks: int
+    compile_s: float
+    run_s: float
+
+
+@dataclass(frozen=True, kw_only=True)
+class SynthesisFacts:
+    """A bitstream, or an estimate.
+
+    Attributes:
+        board: its name.
+        family: of its FPGA.
+        fpga: its FPGA.
+        link: the way to it, for people.
+        estimate: nothing was placed and routed; `note` says what was done.
+        device: the record of the device around the network, `device.json`.
+        images_per_second: of the network, and of the way to it where that is known.
+        resources: by the names that the board's family has for them.
+        seconds: that each step took.
+        bitstream: its file.
+        seed: of placement.
+        timing: after routing.
+        cells_by_instance: mapped cells of each kernel.
+        gate_level: the check of the netlist.
+        fits: an estimate leaves room for what goes around the network.
+        critical_warnings: of Vivado.
+        note: on an estimate.
+    """
+
+    board: str
+    family: str
+    fpga: str
+    estimate: bool
+    device: Mapping[str, Any]
+    link: str
+    images_per_second: Mapping[str, float]
+    resources: Mapping[str, ResourceUse]
+    seconds: Mapping[str, float]
+    bitstream: str | None = None
+    seed: int | None = None
+    timing: Timing | None = None
+    cells_by_instance: Mapping[str, Mapping[str, int]] | None = None
+    gate_level: GateLevel | None = None
+    fits: bool | None = None
+    critical_warnings: tuple[str, ...] | None = None
+    note: str | None = None
+
+    @property
+    def target(self) -> str:
+        """What it is for, for people."""
+        return f"{self.board} ({self.fpga})"
+
+    @property
+    def fmax_mhz(self) -> float | None:
+        """The highest clock after routing."""
+        return None if self.timing is None else self.timing.reached_mhz
+
+
+_SIDES = ("Dataflow", "netlist")
+
+
+def _checks(facts: SynthesisFacts) -> tuple[Check, ...]:
+    gate = facts.gate_level
+    return () if gate is None else (equal(*_SIDES, gate.compared, images=gate.images),)
+
+
+def _section(
+    report: ReportData, artifact: Artifact[SynthesisFacts], read: tuple[Path, ...]
+) -> ReportData:
+    """Where the design goes, if nothing has said so before, and what it takes there."""
+    facts = artifact.facts
+    not_run = report.not_run
+    if facts.estimate and report.board is None:
+        reason = "Vivado was not found; its project is in synth/vivado, Yosys estimates the logic"
+        not_run += (findings.NotRun(step="Bitstream, place and route", reason=reason),)
+    elif facts.estimate:
+        reason = "no open place and route exists for it; Yosys estimates the logic"
+        not_run += (findings.NotRun(step="The XC7Z020 figures in hardware", reason=reason),)
+    return dataclasses.replace(
+        report,
+        board=report.board or _board(facts),
+        synthesis=(*report.synthesis, _synthesis(facts)),
+        not_run=not_run,
+    )
+
+
+def _board(facts: SynthesisFacts) -> findings.Board:
+    return findings.Board(
+        name=facts.board,
+        device=facts.fpga,
+        clock_mhz=facts.device["clock_hz"] / 1e6,
+        fmax_mhz=facts.fmax_mhz,
+        link=facts.link,
+        link_images_per_second=facts.images_per_second.get("serial_line"),
+    )
+
+
+def _synthesis(facts: SynthesisFacts) -> findings.Synthesis:
+    family = FAMILIES[facts.family]
+    return findings.Synthesis(
+        target=facts.target,
+        tool=f"{family.estimate}" if facts.estimate else f"{family.flow}, placed and routed",
+        totals=tuple(
+            findings.ResourceUse(
+                name=family.resources[kind],
+                used=use.used,
+                available=use.available,
+                predicted=use.predicted,
+            )
+            for kind, use in facts.resources.items()
+        ),
+        estimate=facts.estimate,
+        fmax_mhz=facts.fmax_mhz,
+        layers=tuple(
+            findings.LayerResources(layer=layer, used=tuple(family.used_by(cells)))
+            for layer, cells in (facts.cells_by_instance or {}).items()
+        ),
+    )
+
+
+SYNTH = Stage(
+    kind="synth",
+    facts=SynthesisFacts,
+    rooms=(
+        *("synthesis", "boards", "links", "families", "hardware/sv", "verilated"),
+        *("dataflow", "design", "cost", "verilog"),
+    ),
+    compares=_SIDES,
+    checks=_checks,
+    section=_section,
+    shown=("*.bit", "netlist.v", "*bnnedge_core.sv"),
+)
