@@ -1,7 +1,7 @@
 """The how-to pages are done step by step, in a copy of the repository.
 
-A block with a title is a file, or, as a diff, a change of one; bash is run, Python without a title
-too, all of a page in one process.
+A block with a title is a file, or, as a diff, a change of one. Python without a title is run, and
+so is bash; what stands in `sh` takes minutes, and is run by the slow tests.
 """
 
 import os
@@ -15,6 +15,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
+
+from tests.synthesis.projects import emit_mlp
 
 _ROOT = Path(__file__).parents[1]
 _PAGES = sorted(_ROOT.glob("docs/how-to/add-*.md"))
@@ -66,27 +68,39 @@ def run(argv: list[str], root: Path, environment: Mapping[str, str]) -> None:
     assert done.returncode == 0, f"{shlex.join(argv)}\n{done.stdout}"
 
 
-@pytest.mark.parametrize("page", _PAGES, ids=lambda page: page.stem)
-def test_its_steps_work(page: Path, tmp_path: Path, run_folder: Path) -> None:
-    root = tmp_path / "copy"
+def follow(page: Path, root: Path, cache: Path, *, slow: bool) -> None:
+    """Do what a page says in a copy of the repository, in which a small network became RTL."""
     for name in ("bnnedge", "tests"):
-        shutil.copytree(
-            _ROOT / name, root / name, ignore=shutil.ignore_patterns("__pycache__", "golden")
-        )
+        ignored = shutil.ignore_patterns("__pycache__", "golden")
+        shutil.copytree(_ROOT / name, root / name, ignore=ignored)
     shutil.copy(_ROOT / "pyproject.toml", root)
-    environment = {"PYTHONPATH": str(root), "PYTEST_ADDOPTS": f"--compiled={run_folder / 'cache'}"}
-    script = ""
+    (root / "out").mkdir()
+    emit_mlp(root / "out")
+    environment = {"PYTHONPATH": str(root), "PYTEST_ADDOPTS": f"--compiled={cache}"}
     for block in blocks(page):
         if block.title:
             write(root, block)
-        elif block.language == "bash":
+        elif block.language == "python":
+            (root / "page.py").write_text(block.text, encoding="utf-8")
+            run([".venv/bin/python", "page.py"], root, environment)
+        elif block.language == "bash" or (block.language == "sh" and slow):
             for line in block.text.splitlines():
                 run(shlex.split(line, comments=True), root, environment)
-        elif block.language == "python":
-            script += block.text
-    if script:
-        (root / "page.py").write_text(script, encoding="utf-8")
-        run([".venv/bin/python", "page.py"], root, environment)
+
+
+@pytest.mark.parametrize("page", _PAGES, ids=lambda page: page.stem)
+def test_its_steps_work(page: Path, tmp_path: Path, run_folder: Path) -> None:
+    follow(page, tmp_path, run_folder / "cache", slow=False)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    "page",
+    [page for page in _PAGES if any(block.language == "sh" for block in blocks(page))],
+    ids=lambda page: page.stem,
+)
+def test_its_long_steps_work(page: Path, tmp_path: Path, run_folder: Path) -> None:
+    follow(page, tmp_path, run_folder / "cache", slow=True)
 
 
 def test_a_change_of_what_is_not_there_is_noticed(tmp_path: Path) -> None:

@@ -29,7 +29,6 @@ from bnnedge.families.placed import (
 from bnnedge.names import shown
 from bnnedge.verilog import instance
 
-_DEVICES = {"iCE40HX4K": "--hx4k", "iCE40HX8K": "--hx8k"}
 _DETECTOR_MHZ = (10.0, 133.0)
 _VCO_MHZ = (533.0, 1066.0)
 _OUTPUT_MHZ = (16.0, 275.0)
@@ -56,10 +55,15 @@ class Ice40Pll(Pll):
 
 
 class Ice40(PlacedFamily):
-    """See the module."""
+    """See the module.
+
+    Attributes:
+        devices: their names, and nextpnr's options for them.
+    """
 
     name = "ice40"
     title = "iCE40"
+    devices: ClassVar[Mapping[str, str]] = {"iCE40HX4K": "--hx4k", "iCE40HX8K": "--hx8k"}
     tools = ("yosys", "nextpnr-ice40", "icepack")
     flow = "Yosys + nextpnr-ice40"
     resources: ClassVar[Mapping[str, str]] = {"lc": "LC", "bram": "RAM40_4K"}
@@ -81,9 +85,9 @@ class Ice40(PlacedFamily):
 
     def check(self, board: FpgaBoard) -> None:
         """See the base class."""
-        if board.device not in _DEVICES:
+        if board.device not in self.devices:
             raise ConfigError(
-                f"device: wanted one of {', '.join(_DEVICES)}, got {shown(board.device)}"
+                f"device: wanted one of {', '.join(self.devices)}, got {shown(board.device)}"
             )
         if board.speed_grade is not None:
             raise ConfigError(f"speed_grade: wanted none, got {board.speed_grade}")
@@ -170,7 +174,7 @@ class Ice40(PlacedFamily):
     def place_arguments(self, board: FpgaBoard, *, seed: int) -> list[str]:
         """See the base class."""
         return [
-            _DEVICES[board.device],
+            self.devices[board.device],
             *("--package", board.package),
             *("--json", NETLIST_JSON),
             *("--pcf", self.constraints),
