@@ -20,7 +20,6 @@ from bnnedge.hardware.kernels import (
     MultiThresholdKernel,
     PadChannelsKernel,
     StreamForkKernel,
-    multi_threshold_kernel,
 )
 from bnnedge.verilated import verilator
 from bnnedge.verilated.stalls import NO_STALLS
@@ -302,7 +301,7 @@ def codes(
     """What shared thresholds become; without thresholds, a clamp to as many levels."""
     if thresholds is None:
         thresholds = np.arange(levels) - levels // 2
-    return multi_threshold_kernel(
+    return MultiThresholdKernel(
         name="codes",
         thresholds=np.tile(thresholds.astype(np.int32), (4, 1)),
         invert=np.zeros(4, np.bool_),
@@ -311,7 +310,7 @@ def codes(
         result=signed_type(levels // 2 + 1),
         pe=pe,
         pixels=3,
-    )
+    ).cheapest
 
 
 UNEVEN = np.array([-14, -11, -11, -4, -2, 0, 3, 9])
@@ -355,7 +354,7 @@ def test_a_search_is_taken_where_channels_differ_or_elements_are_wide() -> None:
     assert codes(3, 8, 1).module == "code_table"
     assert codes(3, 9, 1).module == "multi_threshold"
     for invert, module in (([1, 1, 1, 1], "code_table"), ([0, 0, 1, 0], "multi_threshold")):
-        other = multi_threshold_kernel(
+        other = MultiThresholdKernel(
             name="codes",
             thresholds=np.array([[-1, 0, 1]], np.int32),
             invert=np.array(invert, np.bool_),
@@ -363,7 +362,7 @@ def test_a_search_is_taken_where_channels_differ_or_elements_are_wide() -> None:
             element_bits=5,
             result=INT4,
             pe=1,
-        )
+        ).cheapest
         assert other.module == module
 
 

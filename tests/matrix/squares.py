@@ -172,10 +172,6 @@ def _wanted(case: Case) -> NDArray[np.int64]:
     return case.node.run(*case.inputs(_IMAGES)).astype(np.int64)
 
 
-def _packed(bits: NDArray[np.uint8]) -> NDArray[np.uint8]:
-    return np.packbits(bits, axis=1, bitorder="little")
-
-
 def _kernel(case: Case) -> Kernel:
     """With neither the fewest nor the most elements in a word, if there is a choice."""
     rule = kernel_for(case.node)
@@ -195,18 +191,13 @@ def _run(case: Case, bench: Any, place: Place) -> tuple[NDArray[np.int64], NDArr
     bits = after.element.width_bits
     lanes = kernel.widths_out[0] // bits
     beats = _IMAGES * after.elements // lanes
-    where: dict[str, Any] = {"folder": place.folder, "cache": place.cache, "stalls": NO_STALLS}
-    if len(words) == 1:
-        result = bench.run_kernel(kernel, _packed(words[0]), beats, **where)
-        outputs = result.outputs
-    else:
-        taken = kernel.frame.taken
-        frames = [part.reshape(len(part) // n, -1) for part, n in zip(words, taken, strict=True)]
-        (flat,), result = bench.run_branches(kernel, frames, beats, **where)
-        outputs = _packed(flat)
+    (flat,), result = bench.run_branches(
+        kernel, words, beats, folder=place.folder, cache=place.cache, stalls=NO_STALLS
+    )
+    outputs = np.packbits(flat, axis=1, bitorder="little")
     values = elements_of(outputs, lanes, bits).reshape(_IMAGES, *after.shape)
-    cycles = getattr(result, "out_cycles", None)
-    intervals = np.zeros(0) if cycles is None else steady_intervals(cycles, beats // _IMAGES)
+    cycles = getattr(result, "out_cycles", np.zeros(0, np.int64))
+    intervals = steady_intervals(cycles, beats // _IMAGES)
     return signed(values, bits) if after.element.signed else values, intervals
 
 

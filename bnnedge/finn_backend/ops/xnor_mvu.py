@@ -20,9 +20,9 @@ from bnnedge.finn_backend.wrapper import Hardware, Input, in_stream
 from bnnedge.hardware.core import Placed, Source
 from bnnedge.hardware.kernels import (
     IntegerMvuKernel,
+    MultiThresholdKernel,
     ResizeElementsKernel,
     XnorMvuKernel,
-    multi_threshold_kernel,
 )
 
 _MOST = 1 << 30  # sums, so that thresholds are int32
@@ -131,7 +131,7 @@ class XnorMVAU(MVAU):
             network.append(
                 Placed(
                     name="threshold",
-                    kernel=multi_threshold_kernel(
+                    kernel=MultiThresholdKernel(
                         name=self.onnx_node.name,
                         thresholds=thresholds.astype(np.int32),
                         invert=np.zeros(len(thresholds), np.bool_),
@@ -141,7 +141,7 @@ class XnorMVAU(MVAU):
                         pe=folding["pe"],
                         pixels=folding["pixels"],
                         memory_prefix=memory_prefix,
-                    ),
+                    ).cheapest,
                     inputs=(Source(kernel=0),),
                 )
             )

@@ -25,9 +25,6 @@ from bnnedge.hardware.kernels.integer_mvu import IntegerMvuKernel as IntegerMvuK
 from bnnedge.hardware.kernels.memory import Memory as Memory
 from bnnedge.hardware.kernels.memory import hex_words as hex_words
 from bnnedge.hardware.kernels.multi_threshold import MultiThresholdKernel as MultiThresholdKernel
-from bnnedge.hardware.kernels.multi_threshold import (
-    multi_threshold_kernel as multi_threshold_kernel,
-)
 from bnnedge.hardware.kernels.mvu_fold import MvuKernel as MvuKernel
 from bnnedge.hardware.kernels.node_kernel import Fold as Fold
 from bnnedge.hardware.kernels.node_kernel import NodeKernel as NodeKernel

@@ -8,60 +8,40 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bnnedge.cost import Cost, Prices
-from bnnedge.dataflow import ElementType
 from bnnedge.errors import FoldingError
-from bnnedge.hardware.kernels.base import Frame, Kernel, Parameter, check_divides
+from bnnedge.hardware.kernels.base import Frame, Parameter
+from bnnedge.hardware.kernels.codes import CodeKernel
 from bnnedge.hardware.kernels.memory import Memory, bits_of, file_of
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
-class CodeTableKernel(Kernel):
+class CodeTableKernel(CodeKernel):
     """`code_table`: a code for every value of an element.
 
     Attributes:
-        name: of the node, for messages.
         codes: (2**element_bits,), by the element taken as unsigned.
-        element_bits: of the inputs.
-        result: type of the codes.
         channels: of a pixel.
-        pe: channels in a word; divides `channels`.
-        pixels: of an image.
-        memory_prefix: path, relative to the RTL folder, that the memory file's name starts with.
     """
 
     module: ClassVar[str] = "code_table"
 
-    name: str
     codes: NDArray[np.int64]
-    element_bits: int
-    result: ElementType
     channels: int
-    pe: int
-    pixels: int = 1
-    memory_prefix: str = ""
 
     def __post_init__(self) -> None:
-        check_divides(self.name, "PE", self.pe, "C", self.channels)
+        super().__post_init__()
         if self.codes.shape != (1 << self.element_bits,):
             raise FoldingError(
                 f"{self.name}: wanted {1 << self.element_bits} codes, got {self.codes.shape}"
             )
 
     @property
-    def in_bits(self) -> int:
-        return self.pe * self.element_bits
-
-    @property
-    def out_bits(self) -> int:
-        return self.pe * self.result.width_bits
-
-    @property
     def frame(self) -> Frame:
         return Frame.of(1, 1)
 
     @property
-    def cycles_per_image(self) -> int:
-        return self.pixels * self.channels // self.pe
+    def _channels(self) -> int:
+        return self.channels
 
     def cost(self, prices: Prices) -> Cost:
         lane = sum(_lut4s(column) for column in self._bits.T)

@@ -1,11 +1,11 @@
-"""`line_buffer`: the lines that a window sees."""
+"""`line_buffer`: the lines that a window sees; and what all kernels with windows share."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
 
 from bnnedge.cost import Cost, Prices, index_bits
 from bnnedge.dataflow import Window
-from bnnedge.hardware.kernels.base import Parameter
+from bnnedge.hardware.kernels.base import Kernel, Parameter
 
 # A line buffer of more bits, or more words, goes to block RAM: LUT RAM would take as many LUTs for
 # its output multiplexers as for its cells.
@@ -113,3 +113,36 @@ class LineBuffer:
             "Depth": self.depth_words,
             "BlockRam": int(self._in_block_ram),
         }
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class WindowKernel(Kernel):
+    """What slides a window over a feature map.
+
+    Attributes:
+        name: of the node.
+        window: kernel, stride, dilation and padding.
+        shape: (H, W, C) of the input.
+        element_bits: bits of an element.
+    """
+
+    name: str
+    window: Window
+    shape: tuple[int, int, int]
+    element_bits: int
+
+    @property
+    def line_buffer(self) -> LineBuffer:
+        """What holds the lines."""
+        height, width, channels = self.shape
+        return LineBuffer(
+            window=self.window,
+            height=height,
+            width=width,
+            pixel_words=channels * self.element_bits // self.in_bits,
+            word_bits=self.in_bits,
+        )
+
+    @property
+    def cycles_per_image(self) -> int:
+        return self.line_buffer.cycles_per_image

@@ -1,7 +1,7 @@
 """`multi_threshold`: integers to codes of k bits, by search."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from typing import ClassVar
 
 import numpy as np
@@ -11,8 +11,9 @@ from bnnedge.cost import Cost, Prices, index_bits
 from bnnedge.dataflow import ElementType, MultiThreshold, Stream
 from bnnedge.dataflow.nodes.multi_threshold import MOST_THRESHOLDS
 from bnnedge.errors import FoldingError
-from bnnedge.hardware.kernels.base import MOST_LANES, Frame, Parameter, check_divides
+from bnnedge.hardware.kernels.base import MOST_LANES, Frame, Parameter
 from bnnedge.hardware.kernels.code_table import CodeTableKernel
+from bnnedge.hardware.kernels.codes import CodeKernel
 from bnnedge.hardware.kernels.memory import Memory, bits_of, file_of
 from bnnedge.hardware.kernels.node_kernel import Fold, NodeKernel, Wanted, lanes_of
 
@@ -20,38 +21,26 @@ _MOST_TABLE_BITS = 8  # up to here, any table is smaller than the search for it
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
-class MultiThresholdKernel(NodeKernel[MultiThreshold]):
+class MultiThresholdKernel(CodeKernel, NodeKernel[MultiThreshold]):
     """`multi_threshold`: how many thresholds an integer reaches, from `low` on.
 
     Attributes:
-        name: of the node, for messages.
         thresholds: int32 (C, L), ascending along L, for C channels; (1, L): all channels' own.
         invert: bool (C,): the code falls where the integer rises, from low + L on.
         low: the least code.
-        element_bits: of the inputs, two's complement.
-        result: type of the codes.
-        pe: channels in a word; divides C.
-        pixels: of an image.
-        memory_prefix: path, relative to the RTL folder, that the memory files' names start with.
     """
 
     module: ClassVar[str] = "multi_threshold"
     nodes = (MultiThreshold,)
     wanted: ClassVar[Wanted] = Wanted.FEWEST  # a lane is a tree of comparators
 
-    name: str
     thresholds: NDArray[np.int32]
     invert: NDArray[np.bool_]
     low: int
-    element_bits: int
-    result: ElementType
-    pe: int
-    pixels: int = 1
-    memory_prefix: str = ""
 
     def __post_init__(self) -> None:
         rows, levels = self.thresholds.shape
-        check_divides(self.name, "PE", self.pe, "C", self._channels)
+        super().__post_init__()
         if self.pe > MOST_LANES:
             raise FoldingError(f"{self.name}: wanted PE up to {MOST_LANES}, got {self.pe}")
         if rows not in (1, self._channels) or not 1 <= levels <= MOST_THRESHOLDS:
@@ -76,7 +65,7 @@ class MultiThresholdKernel(NodeKernel[MultiThreshold]):
         cls, node: MultiThreshold, befores: Sequence[Stream], fold: Fold, memory_prefix: str = ""
     ) -> "MultiThresholdKernel | CodeTableKernel":
         (stream,) = befores
-        return multi_threshold_kernel(
+        search = cls(
             name=node.name,
             thresholds=node.thresholds,
             invert=node.invert,
@@ -87,23 +76,27 @@ class MultiThresholdKernel(NodeKernel[MultiThreshold]):
             pixels=stream.pixels,
             memory_prefix=memory_prefix,
         )
+        return search.cheapest
 
     @property
-    def in_bits(self) -> int:
-        return self.pe * self.element_bits
-
-    @property
-    def out_bits(self) -> int:
-        return self.pe * self.result.width_bits
+    def cheapest(self) -> "MultiThresholdKernel | CodeTableKernel":
+        """This kernel, or the table of all its codes where that is smaller and there is one."""
+        if self.element_bits > _MOST_TABLE_BITS:
+            return self
+        values = np.arange(1 << self.element_bits)
+        values -= (values >> (self.element_bits - 1)) << self.element_bits
+        counts = (values >= self.thresholds[..., None]).sum(axis=1)
+        levels = self.thresholds.shape[1]
+        codes = self.low + np.where(self.invert[:, None], levels - counts, counts)
+        if (codes != codes[0]).any():
+            return self
+        shared = {field.name: getattr(self, field.name) for field in fields(CodeKernel)}
+        return CodeTableKernel(codes=codes[0], channels=self._channels, **shared)
 
     @property
     def frame(self) -> Frame:
         words = self._channels // self.pe
         return Frame.of(words, words)
-
-    @property
-    def cycles_per_image(self) -> int:
-        return self.pixels * self._channels // self.pe
 
     def cost(self, prices: Prices) -> Cost:
         folds = self._channels // self.pe
@@ -200,47 +193,3 @@ class MultiThresholdKernel(NodeKernel[MultiThreshold]):
     @property
     def _table_file(self) -> str:
         return f"{self.memory_prefix}thresholds"
-
-
-def multi_threshold_kernel(
-    *,
-    name: str,
-    thresholds: NDArray[np.int32],
-    invert: NDArray[np.bool_],
-    low: int,
-    element_bits: int,
-    result: ElementType,
-    pe: int,
-    pixels: int = 1,
-    memory_prefix: str = "",
-) -> MultiThresholdKernel | CodeTableKernel:
-    """The cheaper kernel that does it; for the arguments see `MultiThresholdKernel`."""
-    search = MultiThresholdKernel(
-        name=name,
-        thresholds=thresholds,
-        invert=invert,
-        low=low,
-        element_bits=element_bits,
-        result=result,
-        pe=pe,
-        pixels=pixels,
-        memory_prefix=memory_prefix,
-    )
-    if element_bits > _MOST_TABLE_BITS:
-        return search
-    values = np.arange(1 << element_bits)
-    values -= (values >> (element_bits - 1)) << element_bits
-    counts = (values >= thresholds[..., None]).sum(axis=1)
-    codes = low + np.where(invert[:, None], thresholds.shape[1] - counts, counts)
-    if (codes != codes[0]).any():
-        return search
-    return CodeTableKernel(
-        name=name,
-        codes=codes[0],
-        element_bits=element_bits,
-        result=result,
-        channels=len(invert),
-        pe=pe,
-        pixels=pixels,
-        memory_prefix=memory_prefix,
-    )

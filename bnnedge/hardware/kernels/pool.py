@@ -4,16 +4,14 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import ClassVar
 
-import numpy as np
-
 from bnnedge.cost import Cost, Prices, index_bits
 from bnnedge.dataflow import Window
-from bnnedge.hardware.kernels.base import Frame, Parameter
-from bnnedge.hardware.kernels.pool_combine import WindowPoolKernel
+from bnnedge.hardware.kernels.base import Parameter
+from bnnedge.hardware.kernels.pool_combine import PoolCombineKernel
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
-class PoolKernel(WindowPoolKernel):
+class PoolKernel(PoolCombineKernel):
     """`pool`: a Dataflow's `MaxPool` or `SumPool` whose windows do not overlap."""
 
     module: ClassVar[str] = "pool"
@@ -38,15 +36,8 @@ class PoolKernel(WindowPoolKernel):
         ) and all(d == 1 or k == 1 for d, k in zip(window.dilation, window.kernel, strict=True))
 
     @property
-    def frame(self) -> Frame:
-        height, width, channels = self.shape
-        rows, columns = self.window.output_size(height, width)
-        words = channels // self.lanes
-        return Frame.of(height * width * words, rows * columns * words)
-
-    @property
     def cycles_per_image(self) -> int:
-        return int(np.prod(self.shape)) // self.lanes
+        return self.line_buffer.words_in
 
     def cost(self, prices: Prices) -> Cost:
         words = self.shape[2] // self.lanes

@@ -10,8 +10,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bnnedge.cost import Cost, Prices
-from bnnedge.dataflow import ElementType, MaxPool, SumPool, Window
-from bnnedge.hardware.kernels.base import Kernel, Parameter, check_divides
+from bnnedge.dataflow import ElementType, MaxPool, SumPool
+from bnnedge.hardware.kernels.base import Frame, Parameter, check_divides
+from bnnedge.hardware.kernels.line_buffer import WindowKernel
 from bnnedge.hardware.kernels.memory import Memory, file_of
 
 
@@ -34,16 +35,12 @@ class PoolKind(Enum):
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
-class WindowPoolKernel(Kernel):
+class PoolCombineKernel(WindowKernel):
     """What both pools share.
 
     Attributes:
-        name: of the node.
         kind: what becomes of a window.
-        window: kernel, stride, dilation and padding.
-        shape: (H, W, C) of the input.
         conjunction: bool (C,), AND instead of OR, for a pool on bits; else None.
-        element_bits: bits of an element.
         result_bits: bits of a pooled element.
         lanes: channels in a word; divides C.
         memory_prefix: path, relative to the RTL folder, that the memory file's name starts with.
@@ -51,12 +48,8 @@ class WindowPoolKernel(Kernel):
 
     defaults: ClassVar[Mapping[str, int]] = {"Max": 0, "Signed": 0}
 
-    name: str
     kind: PoolKind
-    window: Window
-    shape: tuple[int, int, int]
     conjunction: NDArray[np.bool_] | None
-    element_bits: int
     result_bits: int
     lanes: int
     memory_prefix: str = ""
@@ -71,6 +64,11 @@ class WindowPoolKernel(Kernel):
     @property
     def out_bits(self) -> int:
         return self.lanes * self.result_bits
+
+    @property
+    def frame(self) -> Frame:
+        lines = self.line_buffer
+        return Frame.of(lines.words_in, lines.words_out // self.window.taps)
 
     @property
     @abstractmethod

@@ -6,15 +6,14 @@ from typing import ClassVar
 
 from bnnedge.cost import Cost, Prices
 from bnnedge.dataflow import MaxPool, Stream, SumPool
-from bnnedge.hardware.kernels.base import Frame, Parameter
-from bnnedge.hardware.kernels.line_buffer import LineBuffer
+from bnnedge.hardware.kernels.base import Parameter
 from bnnedge.hardware.kernels.node_kernel import Fold, NodeKernel
 from bnnedge.hardware.kernels.pool import PoolKernel
-from bnnedge.hardware.kernels.pool_combine import PoolKind, WindowPoolKernel
+from bnnedge.hardware.kernels.pool_combine import PoolCombineKernel, PoolKind
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
-class PoolWindowKernel(WindowPoolKernel, NodeKernel[MaxPool | SumPool]):
+class PoolWindowKernel(PoolCombineKernel, NodeKernel[MaxPool | SumPool]):
     """`pool_window`: a Dataflow's `MaxPool` or `SumPool` with any window."""
 
     module: ClassVar[str] = "pool_window"
@@ -48,26 +47,6 @@ class PoolWindowKernel(WindowPoolKernel, NodeKernel[MaxPool | SumPool]):
             lanes=fold.pe,
             memory_prefix=memory_prefix,
         )
-
-    @property
-    def line_buffer(self) -> LineBuffer:
-        """What holds the lines."""
-        return LineBuffer(
-            window=self.window,
-            height=self.shape[0],
-            width=self.shape[1],
-            pixel_words=self.shape[2] // self.lanes,
-            word_bits=self.in_bits,
-        )
-
-    @property
-    def frame(self) -> Frame:
-        windows = self.line_buffer.words_out // self.window.taps
-        return Frame.of(self.line_buffer.words_in, windows)
-
-    @property
-    def cycles_per_image(self) -> int:
-        return self.line_buffer.cycles_per_image
 
     def cost(self, prices: Prices) -> Cost:
         # The multiplexer of a maximum leaves padding out, too.

@@ -5,21 +5,17 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 from bnnedge.cost import Cost, Prices
-from bnnedge.dataflow import SlidingWindow, Stream, Window
+from bnnedge.dataflow import SlidingWindow, Stream
 from bnnedge.hardware.kernels.base import Frame, Parameter, check_divides
-from bnnedge.hardware.kernels.line_buffer import LineBuffer
+from bnnedge.hardware.kernels.line_buffer import WindowKernel
 from bnnedge.hardware.kernels.node_kernel import Fold, NodeKernel, Wanted, lanes_of
 
 
 @dataclass(frozen=True, kw_only=True)
-class SlidingWindowKernel(NodeKernel[SlidingWindow]):
+class SlidingWindowKernel(WindowKernel, NodeKernel[SlidingWindow]):
     """`sliding_window`: a Dataflow's `SlidingWindow`, `simd` channels at a time.
 
     Attributes:
-        name: of the node.
-        window: kernel, stride, dilation and padding.
-        shape: (H, W, C) of the input.
-        element_bits: bits of an element.
         simd: channels in a word; divides those of a group.
         groups: parts that the channels are split into.
         fill: what padding is.
@@ -31,10 +27,6 @@ class SlidingWindowKernel(NodeKernel[SlidingWindow]):
     holds_input: ClassVar[bool] = True
     submodules: ClassVar[tuple[str, ...]] = ("line_buffer", "loop_counter", "stream_contract")
 
-    name: str
-    window: Window
-    shape: tuple[int, int, int]
-    element_bits: int
     simd: int
     groups: int = 1
     fill: int = 0
@@ -63,17 +55,6 @@ class SlidingWindowKernel(NodeKernel[SlidingWindow]):
         )
 
     @property
-    def line_buffer(self) -> LineBuffer:
-        """What holds the lines."""
-        return LineBuffer(
-            window=self.window,
-            height=self.shape[0],
-            width=self.shape[1],
-            pixel_words=self.shape[2] // self.simd,
-            word_bits=self.in_bits,
-        )
-
-    @property
     def in_bits(self) -> int:
         return self.simd * self.element_bits
 
@@ -84,10 +65,6 @@ class SlidingWindowKernel(NodeKernel[SlidingWindow]):
     @property
     def frame(self) -> Frame:
         return Frame.of(self.line_buffer.words_in, self.line_buffer.words_out)
-
-    @property
-    def cycles_per_image(self) -> int:
-        return self.line_buffer.cycles_per_image
 
     def cost(self, prices: Prices) -> Cost:
         return self.line_buffer.cost(prices)
