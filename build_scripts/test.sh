@@ -4,4 +4,4 @@
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 build_scripts/setup.sh
-exec .venv/bin/python -m pytest -n logical --maxprocesses 8 --dist worksteal --durations=10 "$@"
+exec .venv/bin/python -m pytest -n logical --maxprocesses 8 --durations=10 "$@"
