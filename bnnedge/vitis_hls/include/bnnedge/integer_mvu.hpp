@@ -13,6 +13,7 @@
 
 #include <hls_stream.h>
 
+#include "bnnedge/mvu_fold.hpp"
 #include "bnnedge/result_stage.hpp"
 #include "bnnedge/rom.hpp"
 
@@ -36,26 +37,22 @@ void integer_mvu(
                                           : integer_total_bits(MatrixWidth, ElementBits, Signed,
                                                                Thresholded))>>& out,
     unsigned images, const Weights& weights, const Table& table) {
-  constexpr unsigned SF = MatrixWidth / Simd;
-  constexpr unsigned NF = MatrixHeight / Groups / Pe;
+  using folds = mvu_fold<MatrixWidth, MatrixHeight, Groups, Pe, Simd, Simd * ElementBits>;
+  constexpr unsigned SF = folds::SF;
   constexpr unsigned TOTAL_BITS =
       integer_total_bits(MatrixWidth, ElementBits, Signed, Thresholded);
-  static_assert(SF * Simd == MatrixWidth, "integer_mvu: Simd must divide MatrixWidth");
-  static_assert(NF * Groups * Pe == MatrixHeight,
-                "integer_mvu: Pe must divide the rows of a group");
 
-  ap_uint<Simd * ElementBits> replay[SF];
+  folds vector;
   ap_uint<TOTAL_BITS> totals[Pe];
 #pragma HLS ARRAY_PARTITION variable=totals complete
 
   for (unsigned frame = 0; frame < images * Frames; ++frame) {
     for (unsigned group = 0; group < Groups; ++group) {
-      for (unsigned nf = 0; nf < NF; ++nf) {
+      for (unsigned nf = 0; nf < folds::NF; ++nf) {
         for (unsigned sf = 0; sf < SF; ++sf) {
 #pragma HLS PIPELINE II=1 style=flp
-          const unsigned fold = group * NF + nf;
-          const ap_uint<Simd * ElementBits> word = nf == 0 ? in.read() : replay[sf];
-          if (nf == 0) replay[sf] = word;
+          const unsigned fold = group * folds::NF + nf;
+          const ap_uint<Simd * ElementBits> word = vector.word(in, nf, sf);
 
           for (unsigned p = 0; p < Pe; ++p) {
 #pragma HLS UNROLL

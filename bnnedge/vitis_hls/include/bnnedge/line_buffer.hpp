@@ -3,8 +3,9 @@
 // Function    Pixels of PixelWords words arrive row by row. For every output pixel, row by row, the
 //             words of its window leave in the order [group][tap row][tap column][word in group]; a
 //             tap outside the feature map is padding.
-// Use         In one iteration (II = 1) a caller may get a tap, where ready(), and then put a word,
-//             where room() was true before: neither waits for the other.
+// Use         While it is busy() with its frames, in one iteration (II = 1) a caller may get a tap,
+//             where ready(), and then put a word, where room() was true before: neither waits for
+//             the other. Where there is nothing to give, only a word that comes can change that.
 // Form        Words are addressed by their position in the endless stream of frames, modulo Depth,
 //             a power of two, so frames follow each other without a seam. Each of six nested loops
 //             moves the position by a constant when it advances. `ahead` counts the words that have
@@ -61,11 +62,20 @@ class line_buffer {
   static_assert(CAPACITY > WINDOW_SPAN && CAPACITY > START,
                 "line_buffer: Depth does not hold a window, or the padding before a frame");
 
- public:
   // Words of a feature map, and of all its windows.
   static constexpr unsigned WORDS_IN = InHeight * InWidth * PixelWords;
   static constexpr unsigned WORDS_OUT =
       unsigned(OUT_HEIGHT * OUT_WIDTH) * KernelHeight * KernelWidth * PixelWords;
+
+ public:
+  explicit line_buffer(unsigned frames)
+      : to_put(frames * WORDS_IN), to_get(frames * WORDS_OUT) {}
+
+  // Whether words are still to come, or taps to be had.
+  bool busy() const {
+#pragma HLS INLINE
+    return to_put > 0 || to_get > 0;
+  }
 
   // Whether the next tap is padding.
   bool padding() const {
@@ -78,19 +88,20 @@ class line_buffer {
   // Whether the next tap can be had.
   bool ready() const {
 #pragma HLS INLINE
-    return padding() || ahead > 0;
+    return to_get > 0 && (padding() || ahead > 0);
   }
 
   // Whether a word can be put.
   bool room() const {
 #pragma HLS INLINE
-    return space > 0;
+    return to_put > 0 && space > 0;
   }
 
   // The next tap; of no meaning where it is padding.
   ap_uint<Width> get() {
 #pragma HLS INLINE
     const ap_uint<Width> word = memory[read];
+    --to_get;
     if (++group_word < GROUP_WORDS) {
       move(1);
       return word;
@@ -131,6 +142,7 @@ class line_buffer {
   void put(const ap_uint<Width>& word) {
 #pragma HLS INLINE
     memory[write++] = word;
+    --to_put;
     ++ahead;
     --space;
   }
@@ -142,6 +154,7 @@ class line_buffer {
     ahead -= words;
   }
 
+  unsigned to_put, to_get;
   ap_uint<Width> memory[Depth];
   ap_uint<ADDRESS_BITS> read = ap_uint<ADDRESS_BITS>(-START);
   ap_uint<ADDRESS_BITS> write = 0;

@@ -35,16 +35,14 @@ void pool_window(hls::stream<ap_uint<Lanes * ElementBits>>& in,
                             PadTop, PadLeft, PadBottom, PadRight, Depth>;
   static_assert(WORDS * Lanes == Channels, "pool_window: Lanes must divide Channels");
 
-  lines buffer;
+  lines buffer(images * Frames);
   result partial = 0;
   bool first = true;  // of a window's taps that are not padding
   unsigned tap = 0, w = 0;
-  unsigned to_take = images * Frames * lines::WORDS_IN;
-  unsigned to_give = images * Frames * lines::WORDS_OUT;
-  while (to_take > 0 || to_give > 0) {
+  while (buffer.busy()) {
 #pragma HLS PIPELINE II=1 style=flp
-    const bool ready = to_give > 0 && buffer.ready();
-    const bool room = to_take > 0 && buffer.room();
+    const bool ready = buffer.ready();
+    const bool room = buffer.room();
     const bool last = tap == TAPS - 1;
     if (ready && !(last && out.full())) {
       const bool padding = buffer.padding();
@@ -61,12 +59,8 @@ void pool_window(hls::stream<ap_uint<Lanes * ElementBits>>& in,
         w = w == WORDS - 1 ? 0 : w + 1;
       }
       tap = last ? 0 : tap + 1;
-      --to_give;
     }
-    if (room && (!ready || !in.empty())) {
-      buffer.put(in.read());
-      --to_take;
-    }
+    if (room && (!ready || !in.empty())) buffer.put(in.read());
   }
 }
 

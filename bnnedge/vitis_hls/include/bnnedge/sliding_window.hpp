@@ -30,24 +30,17 @@ void sliding_window(hls::stream<ap_uint<Simd * ElementBits>>& in,
                 "sliding_window: Simd must divide the channels of a group");
 
   const word fill = repeat<Simd, ElementBits>(Fill);
-  lines buffer;
-  unsigned to_take = images * Frames * lines::WORDS_IN;
-  unsigned to_give = images * Frames * lines::WORDS_OUT;
-  while (to_take > 0 || to_give > 0) {
+  lines buffer(images * Frames);
+  while (buffer.busy()) {
 #pragma HLS PIPELINE II=1 style=flp
-    const bool ready = to_give > 0 && buffer.ready();
-    const bool room = to_take > 0 && buffer.room();
+    const bool ready = buffer.ready();
+    const bool room = buffer.room();
     if (ready && !out.full()) {
       const bool padding = buffer.padding();
       const word tap = buffer.get();
       out.write(padding ? fill : tap);
-      --to_give;
     }
-    // Where there is nothing to give, only a word that comes can change that.
-    if (room && (!ready || !in.empty())) {
-      buffer.put(in.read());
-      --to_take;
-    }
+    if (room && (!ready || !in.empty())) buffer.put(in.read());
   }
 }
 

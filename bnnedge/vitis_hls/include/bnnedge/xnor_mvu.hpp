@@ -15,6 +15,7 @@
 
 #include <hls_stream.h>
 
+#include "bnnedge/mvu_fold.hpp"
 #include "bnnedge/popcount.hpp"
 #include "bnnedge/result_stage.hpp"
 #include "bnnedge/rom.hpp"
@@ -30,17 +31,14 @@ void xnor_mvu(
     hls::stream<ap_uint<Pe * (Thresholded ? 1 : clog2(MatrixWidth + 1) + 1)>>& out,
     unsigned images, const Weights& weights, const Table& table, const Rows& rows,
     const Columns& columns) {
-  constexpr unsigned SF = MatrixWidth / Simd;
-  constexpr unsigned NF = MatrixHeight / Groups / Pe;
-  constexpr unsigned FOLDS = Groups * NF;
+  using folds = mvu_fold<MatrixWidth, MatrixHeight, Groups, Pe, Simd, Simd>;
+  constexpr unsigned SF = folds::SF;
   constexpr unsigned COUNT_BITS = clog2(MatrixWidth + 1);
   constexpr unsigned TOTAL_BITS = Thresholded ? clog2(MatrixWidth + 2) : COUNT_BITS + 1;
-  constexpr unsigned FOLD_BITS = clog2(FOLDS);
+  constexpr unsigned FOLD_BITS = clog2(Groups * folds::NF);
   constexpr unsigned COLUMN_BITS = clog2(ColumnClasses);
-  static_assert(SF * Simd == MatrixWidth, "xnor_mvu: Simd must divide MatrixWidth");
-  static_assert(NF * Groups * Pe == MatrixHeight, "xnor_mvu: Pe must divide the rows of a group");
 
-  ap_uint<Simd> replay[SF];
+  folds vector;
   ap_uint<COUNT_BITS> counts[Pe];
 #pragma HLS ARRAY_PARTITION variable=counts complete
 
@@ -48,12 +46,11 @@ void xnor_mvu(
     for (unsigned y = 0; y < OutHeight; ++y) {
       for (unsigned x = 0; x < OutWidth; ++x) {
         for (unsigned group = 0; group < Groups; ++group) {
-          for (unsigned nf = 0; nf < NF; ++nf) {
+          for (unsigned nf = 0; nf < folds::NF; ++nf) {
             for (unsigned sf = 0; sf < SF; ++sf) {
 #pragma HLS PIPELINE II=1 style=flp
-              const unsigned fold = group * NF + nf;
-              const ap_uint<Simd> word = nf == 0 ? in.read() : replay[sf];
-              if (nf == 0) replay[sf] = word;
+              const unsigned fold = group * folds::NF + nf;
+              const ap_uint<Simd> word = vector.word(in, nf, sf);
 
               ap_uint<TOTAL_BITS> totals[Pe];
 #pragma HLS ARRAY_PARTITION variable=totals complete
