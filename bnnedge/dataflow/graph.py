@@ -43,9 +43,8 @@ _BATCH_ELEMENTS = 1 << 25  # of the widest stream, interpreted at a time: bounds
 class Dataflow:
     """A graph of integer nodes between a host-side input encoding and a host-side output table.
 
-    The last matrix-vector unit gives accumulators; only nodes that say so may follow it, and what
-    finds classes, where the hardware does: an `ArgMax`, with a `ScoreTable` right before it where
-    accumulators do not order the classes as the float outputs do.
+    The last matrix-vector unit gives accumulators; only nodes that say so may follow it, and behind
+    these the nodes that find classes, where the hardware does.
 
     Attributes:
         name: of the network, see `bnnedge.names`.
