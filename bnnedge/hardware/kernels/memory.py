@@ -92,8 +92,8 @@ def bits_of(values: NDArray[Any], width: int) -> NDArray[np.uint8]:
 def hex_words(bits: NDArray[np.uint8]) -> str:
     """Bits (words, width) → one hexadecimal word a line, bit 0 the lowest."""
     packed = np.packbits(bits, axis=1, bitorder="little")[:, ::-1]
-    digits = ceil_div(bits.shape[1], 4)
-    return "".join(row.tobytes().hex()[-digits:] + "\n" for row in packed)
+    text, row, digits = packed.tobytes().hex(), 2 * packed.shape[1], ceil_div(bits.shape[1], 4)
+    return "".join(f"{text[end - digits : end]}\n" for end in range(row, len(text) + 1, row))
 
 
 def table_bits(

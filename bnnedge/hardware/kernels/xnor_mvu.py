@@ -47,13 +47,14 @@ class XnorMvuKernel(MvuKernel[XnorMvu]):
     @property
     def parameters(self) -> Mapping[str, Parameter]:
         rows, columns, _ = self._classes
+        *_, row_memory, column_memory = self.memories
         classes: dict[str, Parameter] = {
             "OutHeight": len(rows),
             "OutWidth": len(columns),
             "RowClasses": int(rows.max()) + 1,
             "ColumnClasses": int(columns.max()) + 1,
-            "RowFile": file_of(self.memories[2]),
-            "ColumnFile": file_of(self.memories[3]),
+            "RowFile": file_of(row_memory),
+            "ColumnFile": file_of(column_memory),
         }
         corrected = {"Corrected": int(self.node.correction is not None)}
         return {**super().parameters, **corrected, **classes}
