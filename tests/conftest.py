@@ -19,6 +19,17 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--compiled", type=Path, help="keep compiled models in this folder")
 
 
+_TOGETHER = ("test_build.py", "test_flow.py")
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """What the tests of some files share takes long to make: they come first.
+
+    Processes take work from the end of each other's, so that these are done in one of them.
+    """
+    items.sort(key=lambda item: item.path.name not in _TOGETHER)
+
+
 @pytest.fixture(scope="session")
 def run_folder(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The folder of this run, the same one for all its processes."""
