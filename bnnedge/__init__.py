@@ -9,15 +9,13 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from bnnedge.artifacts import permitting
     from bnnedge.dataflow import Dataflow
+    from bnnedge.evaluation import evaluate, evaluate_model, export_model
+    from bnnedge.installation import doctor
     from bnnedge.pipeline import build
     from bnnedge.verbs import (
         deploy,
-        doctor,
         emulate,
-        evaluate,
-        evaluate_model,
         export,
-        export_model,
         fetch,
         fifos,
         hls,
@@ -53,10 +51,17 @@ __all__ = [
 ]
 
 
+_HOMES = {
+    "artifacts": ("permitting",),
+    "dataflow": ("Dataflow",),
+    "evaluation": ("evaluate", "evaluate_model", "export_model"),
+    "installation": ("doctor",),
+    "pipeline": ("build",),
+}
+
+
 def __getattr__(name: str) -> Any:
     if name not in __all__:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    home = {"Dataflow": "dataflow", "build": "pipeline", "permitting": "artifacts"}.get(
-        name, "verbs"
-    )
+    home = next((home for home, names in _HOMES.items() if name in names), "verbs")
     return getattr(importlib.import_module(f"bnnedge.{home}"), name)

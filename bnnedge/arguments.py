@@ -62,6 +62,8 @@ def _check_of(annotation: Any) -> _Check | None:
     protocol = getattr(annotation, "_is_protocol", False)
     if typing.get_origin(annotation) is Callable or (protocol and "__call__" in vars(annotation)):
         return _callable
+    if isinstance(annotation, type) and issubclass(annotation, enum.Enum):
+        return functools.partial(_member_of, annotation)
     return _CHECKS.get(annotation) if isinstance(annotation, type) else None
 
 
@@ -152,6 +154,10 @@ def member_of(where: str, value: object, kind: type[_Member]) -> _Member:
         return options[value]
     near = did_you_mean(value, options) if isinstance(value, str) else ""
     raise ConfigError(f"{where} wants one of {', '.join(options)}, got {_what(value)}{near}")
+
+
+def _member_of(kind: type[enum.Enum], where: str, value: Any) -> enum.Enum:
+    return member_of(where, value, kind)
 
 
 def did_you_mean(got: str, options: Iterable[str]) -> str:

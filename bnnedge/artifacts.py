@@ -21,6 +21,7 @@ import numpy as np
 
 from bnnedge.errors import ArtifactError, BnnEdgeWarning
 from bnnedge.files import load_json
+from bnnedge.options import keywords, option
 
 RECORD = "artifact.json"
 _LEFT_BY_PYTHON = "__pycache__"  # where a package's driver was run
@@ -86,10 +87,20 @@ class Artifact(Generic[Facts]):
 
 @dataclass(frozen=True, kw_only=True)
 class Permission:
-    """What a user allows beyond what loses nothing and trusts nothing; see `permitting`."""
+    """What a user allows beyond what loses nothing and trusts nothing; see `permitting`.
 
-    replace: bool = False
-    accept_edited: bool = False
+    Attributes:
+        replace: train anew where another training is, and write where a folder holds files that
+            were added or changed; the old folder is kept beside as `<name>.replaced-<n>`.
+        accept_edited: take folders whose files are not as bnnedge wrote them; what is made of them
+            says so (`Artifact.edited`).
+    """
+
+    replace: bool = option(
+        False,
+        help="Where -o holds another training, or files of yours: keep it beside, and go on.",
+    )
+    accept_edited: bool = option(False, help="Use folders that were changed by hand.")
 
 
 _PERMISSION = contextvars.ContextVar[Permission | None]("permission", default=None)
@@ -100,17 +111,11 @@ def permission() -> Permission:
     return _PERMISSION.get() or Permission()
 
 
+@keywords
 @contextlib.contextmanager
-def permitting(*, replace: bool = False, accept_edited: bool = False) -> Iterator[None]:
-    """Inside this block stages may do more than they do by themselves.
-
-    Args:
-        replace: train anew where another training is, and write where a folder holds files that
-            were added or changed; the old folder is kept beside as `<name>.replaced-<n>`.
-        accept_edited: take folders whose files are not as bnnedge wrote them; what is made of them
-            says so (`Artifact.edited`).
-    """
-    token = _PERMISSION.set(Permission(replace=replace, accept_edited=accept_edited))
+def permitting(allowed: Permission) -> Iterator[None]:
+    """Inside this block stages may do more than they do by themselves."""
+    token = _PERMISSION.set(allowed)
     try:
         yield
     finally:

@@ -1,6 +1,7 @@
 """`build`: the stages in order, resumable, with a report. Only this module knows the order."""
 
 import contextlib
+import dataclasses
 import functools
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -11,7 +12,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bnnedge import artifacts, tools, verbs
-from bnnedge.arguments import checked
 from bnnedge.artifacts import Artifact
 from bnnedge.boards import find_board
 from bnnedge.deployment import package, prove
@@ -20,10 +20,13 @@ from bnnedge.errors import ArtifactError, ConfigError, ExportError, MismatchErro
 from bnnedge.exporter.facts import EXPORT
 from bnnedge.files import is_file
 from bnnedge.findings import Check
-from bnnedge.hardware import own_copy
+from bnnedge.hardware import emit, own_copy
+from bnnedge.hardware.authentic import Trust
 from bnnedge.hardware.facts import RTL
 from bnnedge.hardware.fifos import FIFOS_FILE
+from bnnedge.lowering import lower
 from bnnedge.lowering.facts import LOWER
+from bnnedge.options import keywords
 from bnnedge.progress import Progress, silent
 from bnnedge.simulation import simulate
 from bnnedge.simulation.facts import SIMULATE, SimulationResult
@@ -33,7 +36,7 @@ from bnnedge.stages import Stage
 from bnnedge.summary import BuiltStage, checks, failed_check, report_data
 from bnnedge.synthesis import synthesise
 from bnnedge.synthesis.config import SynthesisConfig
-from bnnedge.synthesis.facts import SYNTH
+from bnnedge.synthesis.facts import SYNTH, left_to_do
 from bnnedge.training.facts import TRAIN
 
 if TYPE_CHECKING:
@@ -60,6 +63,28 @@ class Build:
     test_accuracy: float
     report: Path
     bitstream: Path | None
+
+    @property
+    def lines(self) -> list[str]:
+        """What people are told."""
+        made = next(built for built in self.stages if built.name == SYNTH.kind).artifact.folder
+        return [
+            *map(_stage_line, self.stages),
+            *map(_check_line, self.checks),
+            f"test accuracy {self.test_accuracy:.2%}",
+            left_to_do(made) if self.bitstream is None else f"bitstream {self.bitstream}",
+            f"report    {self.report}",
+        ]
+
+
+def _stage_line(built: BuiltStage) -> str:
+    return f"{built.name:9} {'up to date' if built.reused else f'{built.wall_s:.1f} s'}"
+
+
+def _check_line(check: Check) -> str:
+    count = f"{check.images} images" if check.images else f"{check.values} values"
+    stalls = "" if check.stalls is None else f", stalls {check.stalls}"
+    return f"{check.left} == {check.right}: {count}{stalls}"
 
 
 class _Builder:
@@ -88,14 +113,8 @@ class _Builder:
 
     def emit(self, out: Path, depths: Path | None = None) -> Artifact[Any]:
         """The RTL of the recipe's folding."""
-        return verbs.rtl(
-            self.folder(LOWER.kind),
-            out,
-            target_fps=self.hardware.target_fps,
-            folding=self.hardware.folding,
-            clock_mhz=self.hardware.clock_mhz,
-            fifo_depths=depths,
-        )
+        config = dataclasses.replace(self.hardware.rtl, fifo_depths=depths)
+        return emit(self.folder(LOWER.kind), config, out)
 
     def run(self, step: "_Step", progress: Progress) -> None:
         """Run a step; a mismatch is reported before it is raised."""
@@ -166,13 +185,9 @@ def _export(build: _Builder, out: Path, progress: Progress) -> Artifact[Any]:
 
 
 def _lower(build: _Builder, out: Path, progress: Progress) -> Artifact[Any]:
-    return verbs.lower(
-        build.folder(EXPORT.kind),
-        out,
-        name=build.recipe.name,
-        classify=build.hardware.classify,
-        progress=progress,
-    )
+    config = dataclasses.replace(build.hardware.lower, name=build.recipe.name)
+    model = build.folder(EXPORT.kind) / verbs.MODEL_FILE
+    return lower(model, config, out, progress=progress)
 
 
 def _joins(build: _Builder) -> bool:
@@ -201,12 +216,11 @@ def _simulate(build: _Builder, out: Path, progress: Progress) -> Artifact[Simula
 
 
 def _synth(build: _Builder, out: Path, progress: Progress) -> Artifact[Any]:
-    config = SynthesisConfig(board=build.hardware.board, clock_mhz=build.hardware.clock_mhz)
-    return synthesise(build.own, config, out, progress=progress)
+    return synthesise(build.own, build.hardware.synth, out, progress=progress)
 
 
 def _has_no_estimate(build: _Builder) -> bool:
-    return find_board(build.hardware.board).family.estimate is None
+    return find_board(build.hardware.synth.board).family.estimate is None
 
 
 def _estimate(build: _Builder, out: Path, progress: Progress) -> Artifact[Any]:
@@ -239,12 +253,12 @@ _STEPS = (
 )
 
 
-@checked
+@keywords
 def build(
     recipe: Path,
     out: Path,
+    trust: Trust,
     *,
-    trust: bool = False,
     progress: Callable[[str], Progress] = lambda stage: silent,
 ) -> Build:
     """Do everything that a recipe says: data → checkpoint → … → bitstream → report.
@@ -255,7 +269,6 @@ def build(
     Args:
         recipe: TOML file.
         out: the build's folder.
-        trust: see `bnnedge.hardware.own_copy`, for a build whose RTL was edited.
         progress: gives the progress of the stage that it is called with.
 
     Raises:
@@ -264,8 +277,8 @@ def build(
     """
     from bnnedge.recipe import Recipe, Use
 
-    builder = _Builder(Recipe.load(recipe, Use.BUILD), recipe, out, trust=trust)
-    _require_tools("g++", "verilator", *find_board(builder.hardware.board).family.tools)
+    builder = _Builder(Recipe.load(recipe, Use.BUILD), recipe, out, trust=trust.trust)
+    _require_tools("g++", "verilator", *find_board(builder.hardware.synth.board).family.tools)
     _require_own(out)
     with builder.stack:
         for step in _STEPS:

@@ -5,6 +5,7 @@ import dataclasses
 import enum
 import functools
 import math
+import typing
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -16,17 +17,22 @@ from bnnedge.config import structure_parts
 from bnnedge.data.config import DataConfig, EncodingKind
 from bnnedge.data.datasets import require_dataset
 from bnnedge.data.encodings import Encoding, IntegerEncoding, QuantileThermometer
-from bnnedge.errors import BnnEdgeError, ConfigError, SynthesisError, raise_faults
+from bnnedge.errors import BnnEdgeError, ConfigError, SynthesisError
 from bnnedge.files import located, read_toml
+from bnnedge.hardware.config import RtlConfig
 from bnnedge.hardware.folding import load_folding
+from bnnedge.lowering.config import LoweringConfig
 from bnnedge.models.config import NetworkConfig
 from bnnedge.models.topologies import layer_shapes, least_cycles, require_fit
 from bnnedge.names import check_network_name
+from bnnedge.options import options_of
 from bnnedge.simulation.config import SimulationConfig
+from bnnedge.synthesis.config import SynthesisConfig
 from bnnedge.synthesis.plan import require_clock
 from bnnedge.training.config import TeacherConfig, TrainingConfig
 from bnnedge.training.stage import require_checkpoint
 
+_REQUIRED = {"clock_mhz"}  # which stages by themselves have defaults for
 _CLASSES = 10  # few enough to say nothing about whether a network fits its input
 _NO_BOARD = (
     "[hardware], which says what to build for, is missing"
@@ -44,39 +50,68 @@ class Use(enum.Enum):
 
 @dataclass(frozen=True, kw_only=True)
 class HardwareConfig:
-    """The `[hardware]` section.
+    """The `[hardware]` section: keys are those options of these stages that say so.
+
+    `clock_mhz` is the accelerator's, for folding and for place and route, which has to reach it.
 
     Attributes:
-        board: name of a board, or a TOML file relative to the recipe; see docs/reference/boards.md.
-        clock_mhz: clock of the accelerator; place and route has to reach it.
-        target_fps: images/s that the folding is chosen for, or
-        folding: a JSON file {"<node>": {"PE": p, "SIMD": s}}, relative to the recipe.
-        classify: end in an arg-max in hardware, so that the board answers with a class.
-
-    Raises:
-        ConfigError: a value is out of range, or not one of target_fps and folding.
+        lower: how the graph ends.
+        rtl: throughput or folding; a file of it is relative to the recipe.
+        synth: the board, by name or by a TOML file relative to the recipe, see
+            docs/reference/boards.md.
     """
 
-    board: str
-    clock_mhz: float
-    target_fps: float | None = None
-    folding: Path | None = None
-    classify: bool = False
+    lower: LoweringConfig
+    rtl: RtlConfig
+    synth: SynthesisConfig
 
-    def __post_init__(self) -> None:
-        raise_faults(self._faults())
 
-    def _faults(self) -> Iterator[ConfigError]:
-        if (self.target_fps is None) == (self.folding is None):
-            yield ConfigError("wanted either target_fps or folding")
-        if not self.clock_mhz > 0:
-            yield ConfigError(f"clock_mhz wants a number above 0, got {self.clock_mhz}")
-        most = self.clock_mhz * 1e6
-        if self.target_fps is not None and not 0 < self.target_fps <= most:
-            yield ConfigError(
-                f"target_fps wants a number above 0 and up to an image in every cycle"
-                f" ({most:g}), got {self.target_fps:g}"
-            )
+_STAGES: Mapping[str, type[Any]] = {
+    "lower": LoweringConfig,
+    "rtl": RtlConfig,
+    "synth": SynthesisConfig,
+}
+
+
+def section_keys(section: str, *configs: type[Any]) -> type[Any]:
+    """A dataclass of the options of a section of a recipe: each once, as its field is."""
+    fields: dict[str, tuple[str, Any, Any]] = {}
+    for config in configs:
+        types = typing.get_type_hints(config)
+        for declared in options_of(config):
+            field = config.__dataclass_fields__[declared.name]
+            if declared.option.section == section and declared.name not in fields:
+                fields[declared.name] = (declared.name, types[declared.name], _like(field))
+    return dataclasses.make_dataclass(section, fields.values(), frozen=True, kw_only=True)
+
+
+def _like(field: "dataclasses.Field[Any]") -> Any:
+    """A field with the same default; where both are wanted of a clock, there is none."""
+    required = field.name in _REQUIRED
+    return dataclasses.field(default=dataclasses.MISSING if required else field.default)
+
+
+def _hardware(values: Mapping[str, Any]) -> HardwareConfig:
+    """The section of its values: each stage gets those that it declares."""
+    made = {}
+    for name, config in _STAGES.items():
+        own = {each.name for each in options_of(config) if each.option.section == "hardware"}
+        made[name] = config(**{key: value for key, value in values.items() if key in own})
+    return HardwareConfig(**made)
+
+
+def _faults_of_hardware(values: Mapping[str, Any]) -> Iterator[ConfigError]:
+    clock_mhz, target_fps = values["clock_mhz"], values.get("target_fps")
+    if (target_fps is None) == (values.get("folding") is None):
+        yield ConfigError("wanted either target_fps or folding")
+    if not clock_mhz > 0:
+        yield ConfigError(f"clock_mhz wants a number above 0, got {clock_mhz}")
+    most = clock_mhz * 1e6
+    if target_fps is not None and not 0 < target_fps <= most:
+        yield ConfigError(
+            f"target_fps wants a number above 0 and up to an image in every cycle"
+            f" ({most:g}), got {target_fps:g}"
+        )
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -119,10 +154,20 @@ class Recipe:
                 that do not fit each other or the data, …; names everything that is.
         """
         record = read_toml(path)
-        parts, faults = structure_parts(record, cls)
-        parts = {name: _located(part, path.parent) for name, part in parts.items()}
+        others = {key: value for key, value in record.items() if key != "hardware"}
+        parts, faults = structure_parts(others, cls)
         # What of an otherwise wrong section is right.
-        hardware, _ = structure_parts(record.get("hardware", {}), HardwareConfig)
+        hardware: dict[str, Any] = {}
+        wrong: list[str] = []
+        if "hardware" in record:
+            keys = section_keys("hardware", *_STAGES.values())
+            hardware, wrong = structure_parts(record["hardware"], keys, "hardware")
+            if not wrong:
+                wrong = [f"hardware: {fault}" for fault in _faults_of_hardware(hardware)]
+            if not wrong:
+                wrong = _tried(lambda: parts.update(hardware=_hardware(hardware)), "hardware")
+        faults += wrong
+        parts = {name: _located(part, path.parent) for name, part in parts.items()}
         if "name" in parts:
             faults += _tried(lambda: check_network_name(parts["name"], raises=ConfigError))
         faults += _misfits(parts)
@@ -144,15 +189,19 @@ class Recipe:
 def _located(part: Any, folder: Path) -> Any:
     """A section with its paths looked for in `folder`."""
     if isinstance(part, HardwareConfig):
-        folding = None if part.folding is None else located(part.folding, folder)
-        return dataclasses.replace(part, folding=folding, board=_board(part.board, folder))
+        folding = None if part.rtl.folding is None else located(part.rtl.folding, folder)
+        return dataclasses.replace(
+            part,
+            rtl=dataclasses.replace(part.rtl, folding=folding),
+            synth=dataclasses.replace(part.synth, board=_board(part.synth.board, folder)),
+        )
     if isinstance(part, DataConfig) and part.folder is not None:
         return dataclasses.replace(part, folder=located(part.folder, folder))
     return part.relative_to(folder) if isinstance(part, TeacherConfig) else part
 
 
-def _board(name: str, folder: Path) -> str:
-    return str(located(Path(name), folder)) if is_board_file(name) else name
+def _board(name: Any, folder: Path) -> str:
+    return str(located(Path(name), folder)) if is_board_file(name) else str(name)
 
 
 def _tried(check: Callable[[], object], where: str = "") -> list[str]:
@@ -209,11 +258,12 @@ def _out_of_reach(
     """Whether the network is slower than its target in any folding, as far as shapes say."""
     with contextlib.suppress(ConfigError):  # which is said elsewhere
         shapes = layer_shapes(network, data.dataset.input_shape, _encoding(data), _CLASSES)
-        most_fps = hardware.clock_mhz * 1e6 / least_cycles(shapes)
-        if hardware.target_fps is not None and hardware.target_fps > most_fps * (1 + 1e-9):
+        most_fps = hardware.rtl.clock_mhz * 1e6 / least_cycles(shapes)
+        target_fps = hardware.rtl.target_fps
+        if target_fps is not None and target_fps > most_fps * (1 + 1e-9):
             yield (
                 f"hardware.target_fps: wanted at most {most_fps:g} images/s, which the network does"
-                f" at {hardware.clock_mhz:g} MHz, got {hardware.target_fps:g}"
+                f" at {hardware.rtl.clock_mhz:g} MHz, got {target_fps:g}"
             )
 
 

@@ -37,7 +37,17 @@ from bnnedge.publishing import check_room, free_name, publish, sweep, writing
 
 GROUND = (
     *("__init__", "arguments", "arrays", "artifacts", "cache", "config", "errors", "filekinds"),
-    *("files", "names", "outputs", "progress", "publishing", "scratch", "stages", "tools"),
+    *(
+        "files",
+        "names",
+        "options",
+        "outputs",
+        "progress",
+        "publishing",
+        "scratch",
+        "stages",
+        "tools",
+    ),
 )
 """What every room may stand on; part of every fingerprint."""
 _MOST_SHOWN = 80

@@ -149,7 +149,7 @@ def test_what_is_only_read_needs_no_files(tmp_path: Path, monkeypatch: pytest.Mo
 def test_paths_are_relative_to_the_recipe(tmp_path: Path) -> None:
     (tmp_path / "f.json").write_text('{"mvu0": {"PE": 1, "SIMD": 1}}')
     recipe = load(tmp_path, ("target_fps = 1000", 'folding = "f.json"'))
-    assert recipe.hardware is not None and recipe.hardware.folding == tmp_path / "f.json"
+    assert recipe.hardware is not None and recipe.hardware.rtl.folding == tmp_path / "f.json"
 
 
 def test_a_build_names_all_missing_tools_first(

@@ -9,6 +9,7 @@ import contextlib
 import json
 import shutil
 from collections.abc import Iterator, Set
+from dataclasses import dataclass
 from pathlib import Path
 
 from bnnedge.artifacts import RECORD, check_input, folder_hashes
@@ -19,7 +20,18 @@ from bnnedge.files import load_json
 from bnnedge.hardware.emit import DATAFLOW_FOLDER, copy_dataflow, read_choices, write_rtl
 from bnnedge.hardware.folding import FOLDING_FILE
 from bnnedge.names import inner_file
+from bnnedge.options import option
 from bnnedge.scratch import scratch
+
+
+@dataclass(frozen=True, kw_only=True)
+class Trust:
+    """Whether what an RTL folder holds is taken as it is, see `own_copy`."""
+
+    trust: bool = option(
+        False,
+        help="Take SystemVerilog and memory files as they are, also where bnnedge writes others.",
+    )
 
 
 @contextlib.contextmanager

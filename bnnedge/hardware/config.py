@@ -4,9 +4,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from bnnedge.errors import FoldingError
-
-_LEAST_CLOCK_MHZ = 0.001
-_MOST_CLOCK_MHZ = 10_000.0
+from bnnedge.options import check_bounds, option
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -23,20 +21,27 @@ class RtlConfig:
             not name, or all without it, hold what windows ahead of a join ask for.
     """
 
-    target_fps: float | None = None
-    folding: Path | None = None
-    clock_mhz: float = 100.0
-    fifo_depths: Path | None = None
+    target_fps: float | None = option(
+        None, help="Images/s to fold for; else at most 100,000.", section="hardware"
+    )
+    folding: Path | None = option(
+        None, help='JSON: {"<node>": {"PE": p, "SIMD": s}, …}.', section="hardware"
+    )
+    clock_mhz: float = option(
+        100.0,
+        help="For which --target-fps is meant.",
+        least=0.001,
+        most=10_000.0,
+        unit="MHz",
+        section="hardware",
+    )
+    fifo_depths: Path | None = option(None, help="The fifos.json that `bnnedge fifos` wrote.")
 
     def __post_init__(self) -> None:
         if self.target_fps is not None and self.folding is not None:
             raise FoldingError(
                 "folding: wanted target_fps or a folding file, got both", remedy="drop one"
             )
-        if not _LEAST_CLOCK_MHZ <= self.clock_mhz <= _MOST_CLOCK_MHZ:
-            raise FoldingError(
-                f"clock_mhz: wanted {_LEAST_CLOCK_MHZ:g} to {_MOST_CLOCK_MHZ:,g} MHz,"
-                f" got {self.clock_mhz:g}"
-            )
+        check_bounds(self, FoldingError)
         if self.target_fps is not None and not 0 < self.target_fps < float("inf"):
             raise FoldingError(f"target_fps: wanted a positive number, got {self.target_fps:g}")

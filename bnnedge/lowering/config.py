@@ -5,6 +5,7 @@ from enum import Enum
 
 from bnnedge.errors import ConfigError
 from bnnedge.names import check_network_name
+from bnnedge.options import option
 
 
 class SignZero(Enum):
@@ -33,9 +34,11 @@ class LoweringConfig:
         seed: of those inputs.
     """
 
-    name: str | None = None
-    classify: bool = False
-    sign_zero: SignZero = SignZero.REFUSE
+    name: str | None = option(None, help="Name of the network; the file's name by default.")
+    classify: bool = option(False, help="End in an arg-max in hardware.", section="hardware")
+    sign_zero: SignZero = option(
+        SignZero.REFUSE, help="What an exact 0 at an ONNX Sign becomes: an error, +1 or -1."
+    )
     check_images: int = 256
     seed: int = 0
 

@@ -1,11 +1,18 @@
 """What the user chooses about a simulation."""
 
+import dataclasses
 from dataclasses import dataclass
 
 from bnnedge.errors import ConfigError
+from bnnedge.options import check_bounds, option
 
 MOST_IMAGES = 1_000_000
 _MOST_TRACE_IMAGES = 1000
+
+
+def _runs(stall: float) -> tuple[float, ...]:
+    """A run without stalls, and one with them."""
+    return (0.0, stall) if stall else (0.0,)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -22,14 +29,21 @@ class SimulationConfig:
         trace_images: images of an extra run that is recorded as `trace.fst`; 0: none.
     """
 
-    images: int | None = None
-    stalls: tuple[float, ...] = (0.0, 0.3)
-    seed: int = 0
+    images: int | None = option(
+        None, help="Simulate the first so many.", least=1, most=MOST_IMAGES, section="simulation"
+    )
+    stalls: tuple[float, ...] = option(
+        (0.0, 0.3),
+        help="Stalls at the ends in the second run; 0: only a run without, and no stall patterns.",
+        given=(float, 0.3),
+        made=_runs,
+        section="simulation",
+    )
+    seed: int = option(0, help="Of generated inputs and stalls.", section="simulation")
     trace_images: int = 0
 
     def __post_init__(self) -> None:
-        if self.images is not None and not 1 <= self.images <= MOST_IMAGES:
-            raise ConfigError(f"images: wanted 1 to {MOST_IMAGES:,}, got {self.images}")
+        check_bounds(self)
         if not self.stalls or not all(0 <= stall < 1 for stall in self.stalls):
             raise ConfigError(f"stalls: wanted probabilities in [0, 1), got {list(self.stalls)}")
         if self.seed < 0:
@@ -38,3 +52,7 @@ class SimulationConfig:
             raise ConfigError(
                 f"trace_images: wanted 0 to {_MOST_TRACE_IMAGES}, got {self.trace_images}"
             )
+
+    def traced(self, images: int) -> "SimulationConfig":
+        """The same with so many images recorded."""
+        return dataclasses.replace(self, trace_images=images)

@@ -5,8 +5,7 @@ from pathlib import Path
 
 from bnnedge.errors import SynthesisError
 from bnnedge.families import Board
-
-_MOST_GATE_LEVEL_IMAGES = 100_000
+from bnnedge.options import check_bounds, option
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -24,20 +23,36 @@ class SynthesisConfig:
             Dataflow; 0: no check.
     """
 
-    board: str | Path | Board
-    clock_mhz: float | None = None
-    baud: int | None = None
-    window: int = 4
-    seed: int = 1
-    vivado: bool = True
-    gate_level_images: int = 10
+    board: str | Path | Board = option(
+        help="For example ulx3s-85f or pynq-z2, or a TOML file.", section="hardware"
+    )
+    clock_mhz: float | None = option(
+        None, help="The board's default where not given.", unit="MHz", section="hardware"
+    )
+    baud: int | None = option(
+        None, help="Of a serial line; the board's default where not given.", section="hardware"
+    )
+    window: int = option(
+        4, help="Images that may be unanswered: a power of two to 64.", section="hardware"
+    )
+    seed: int = option(1, help="Of placement.", least=0, most=2**31 - 1, section="hardware")
+    vivado: bool = option(
+        True, help="Only write the project, also where Vivado is.", section="hardware"
+    )
+    gate_level_images: int = option(
+        10,
+        help="Images for which the netlist is compared; 0: it is not.",
+        least=0,
+        most=100_000,
+        section="hardware",
+    )
 
     def __post_init__(self) -> None:
         if self.window not in (2, 4, 8, 16, 32, 64):
             raise SynthesisError(f"window: wanted a power of two from 2 to 64, got {self.window}")
-        for name, most in (("seed", 2**31 - 1), ("gate_level_images", _MOST_GATE_LEVEL_IMAGES)):
-            if not 0 <= getattr(self, name) <= most:
-                raise SynthesisError(f"{name}: wanted 0 to {most:,}, got {getattr(self, name)}")
+        check_bounds(self, SynthesisError)
+        if not isinstance(self.board, str | Path | Board):
+            raise SynthesisError(f"board: wanted a name, a file or a Board, got {self.board!r}")
         for name in ("clock_mhz", "baud"):
             value = getattr(self, name)
             if value is not None and not 0 < value < float("inf"):

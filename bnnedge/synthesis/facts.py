@@ -95,6 +95,14 @@ class SynthesisFacts:
 _SIDES = ("Dataflow", "netlist")
 
 
+def left_to_do(synth: Path) -> str:
+    """What is left to do for the bitstream of a Zynq board, whose folder was given."""
+    return (
+        f"Vivado was not run here. Where it is: sh {synth}/vivado/run.sh; it leaves .bit and .hwh"
+        f" in {synth}/vivado/output, where `bnnedge package` takes them from"
+    )
+
+
 def _checks(facts: SynthesisFacts) -> tuple[Check, ...]:
     gate = facts.gate_level
     return () if gate is None else (equal(*_SIDES, gate.compared, images=gate.images),)

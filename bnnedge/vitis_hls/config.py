@@ -5,8 +5,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from bnnedge.errors import ConfigError
+from bnnedge.options import check_bounds, option
 
-_MOST_CLOCK_MHZ = 10_000.0
+_MOST_IMAGES = 1_000_000
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -17,21 +18,20 @@ class HlsConfig:
         part: of AMD, as Vitis HLS calls it.
         clock_mhz: clock that Vitis HLS schedules for.
         check: compile it with g++, run it and compare it with the Dataflow.
+        images: test vectors, random and adversarial ones.
         ap_types: folder that holds `ap_int.h` and `hls_stream.h`; None: those of an installed
             Vitis HLS, or of the package hls4ml.
     """
 
-    part: str = "xc7z020clg400-1"
-    clock_mhz: float = 100.0
-    check: bool = False
-    ap_types: Path | None = None
+    part: str = option("xc7z020clg400-1", help="For which to synthesise.")
+    clock_mhz: float = option(100.0, help="At which.", least=1.0, most=10_000.0, unit="MHz")
+    check: bool = option(False, help="Compile with g++, run, compare with the Dataflow.")
+    images: int = option(16, help="Test vectors to write.", least=1, most=_MOST_IMAGES)
+    ap_types: Path | None = option(None, help="Where ap_int.h is; else XILINX_HLS, or hls4ml's.")
 
     def __post_init__(self) -> None:
         if not re.fullmatch(r"[A-Za-z0-9-]{1,64}", self.part):
             raise ConfigError(f"part: wanted a name such as xc7z020clg400-1, got {self.part!r}")
-        if not 1 <= self.clock_mhz <= _MOST_CLOCK_MHZ:
-            raise ConfigError(
-                f"clock_mhz: wanted 1 to {_MOST_CLOCK_MHZ:,g} MHz, got {self.clock_mhz:g}"
-            )
+        check_bounds(self)
         if self.ap_types is not None and not self.check:
             raise ConfigError("ap_types: only a check needs them", remedy="add --check")

@@ -14,6 +14,7 @@ from bnnedge.design import Design
 from bnnedge.errors import BnnEdgeError, ConfigError, SynthesisError
 from bnnedge.families.placed import FpgaBoard
 from bnnedge.recipe import Recipe
+from bnnedge.stages import Stage
 from bnnedge.synthesis.config import SynthesisConfig
 from bnnedge.synthesis.flow import synthesise
 from bnnedge.synthesis.plan import plan_bitstream
@@ -95,9 +96,7 @@ def test_own_board_goes_to_a_bitstream_by_path(tmp_path: Path) -> None:
 def test_changed_file_is_another_board(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """The record of what was made holds the board itself, not only its file's name."""
     seen = []
-    monkeypatch.setattr(
-        "bnnedge.synthesis.flow.stage", lambda *_, config, **__: seen.append(config["board"])
-    )
+    monkeypatch.setattr(Stage, "publish", lambda *_, config, **__: seen.append(config["board"]))
     rtl = emit_mlp(tmp_path)
     synthesise(rtl, SynthesisConfig(board=own(tmp_path)), tmp_path / "synth")
     synthesise(rtl, SynthesisConfig(board=own(tmp_path, '"E3"', '"E4"')), tmp_path / "synth")
@@ -202,7 +201,7 @@ def test_recipe_names_a_boards_file_relative_to_itself(tmp_path: Path) -> None:
     own(tmp_path)
     recipe = Recipe.load(tmp_path / "recipe.toml")
     assert recipe.hardware is not None
-    assert find_board(recipe.hardware.board).name == "my-board"
+    assert find_board(recipe.hardware.synth.board).name == "my-board"
     own(tmp_path, "tx = ", "txd = ")
     with pytest.raises(ConfigError, match="hardware.board: .*my-board.toml: .*unknown role 'txd'"):
         Recipe.load(tmp_path / "recipe.toml")

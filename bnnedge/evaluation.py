@@ -1,0 +1,233 @@
+"""How accurate networks are: a Dataflow on a data set, a pretrained network through every stage."""
+
+import enum
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from bnnedge.arguments import checked, member_of
+from bnnedge.artifacts import Artifact, check_input
+from bnnedge.dataflow import Dataflow
+from bnnedge.errors import ConfigError, DataError, MismatchError
+from bnnedge.progress import Progress, part_of, silent
+from bnnedge.scratch import scratch
+from bnnedge.simulation.config import MOST_IMAGES
+from bnnedge.verbs import export, lower, rtl, simulate
+
+if TYPE_CHECKING:
+    from bnnedge.data.datasets import Split
+    from bnnedge.exporter.facts import ExportFacts
+    from bnnedge.models.pretrained import ModelCard
+
+_EXPORTED_IMAGES = 100
+
+
+class Backend(enum.Enum):
+    """What computes the classes of a Dataflow, see `evaluate`."""
+
+    REFERENCE = "reference"
+    EMULATOR = "emulator"
+    RTL = "rtl"
+
+
+def _require_images(images: int | None) -> None:
+    if images is not None and not 1 <= images <= MOST_IMAGES:
+        raise ConfigError(f"images: wanted 1 to {MOST_IMAGES:,}, got {images}")
+
+
+@checked
+def export_model(
+    network: str,
+    dataset: str,
+    out: Path,
+    *,
+    folder: Path | None = None,
+    progress: Progress = silent,
+) -> "Artifact[ExportFacts]":
+    """Export a pretrained network as QONNX; see `export`, and `evaluate_model` for arguments.
+
+    Raises:
+        ConfigError: no such network was trained on that data set.
+        DataError: the data set is missing, or not the one of the model card.
+    """
+    card, test = _pretrained(network, dataset, folder)
+    with scratch() as work:
+        return export(_checkpoint(card, test, work), out, progress=progress)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Evaluation:
+    """Accuracy on a test set.
+
+    Attributes:
+        dataset: its name.
+        backend: what computed the classes.
+        images: how many.
+        correct: how many of them got the right class.
+    """
+
+    dataset: str
+    backend: str
+    images: int
+    correct: int
+
+    @property
+    def accuracy(self) -> float:
+        """Share of correct classes."""
+        return self.correct / self.images
+
+
+@checked
+def evaluate(
+    dataflow: Path,
+    dataset: str,
+    *,
+    folder: Path | None = None,
+    backend: str = "emulator",
+    images: int | None = None,
+    progress: Progress = silent,
+) -> Evaluation:
+    """Measure a Dataflow folder on the test set of a data set.
+
+    Args:
+        dataflow: the folder.
+        dataset: a `DatasetName`'s value, e.g. "mnist".
+        folder: where the data set's files are; the user's cache by default.
+        backend: "reference" runs the Dataflow's interpreter, "emulator" the bit-packed engine;
+            "rtl" also simulates the hardware and requires it to answer the same.
+        images: the first so many.
+        progress: called now and then.
+
+    Raises:
+        DataError: the data set is missing or does not fit the network's input.
+        MismatchError: the hardware differs.
+    """
+    from bnnedge.data.config import DatasetName
+    from bnnedge.data.datasets import load_dataset
+
+    _require_images(images)
+    chosen = member_of("evaluate: backend", backend, Backend)
+    graph = Dataflow.load(dataflow)
+    check_input(dataflow)
+    test = load_dataset(member_of("evaluate: dataset", dataset, DatasetName), folder).test
+    x, labels = test.inputs[:images], test.labels[:images]
+    if chosen is Backend.REFERENCE:
+        classes = graph.classify(x)
+    else:
+        from bnnedge.emulator import Emulator
+
+        classes = Emulator(graph).predict(x)
+    if chosen is Backend.RTL:
+        _check_default_hardware(dataflow, x, progress)
+    correct = int((classes == labels).sum())
+    return Evaluation(dataset=dataset, backend=backend, images=len(labels), correct=correct)
+
+
+@checked
+def evaluate_model(
+    network: str,
+    dataset: str,
+    *,
+    folder: Path | None = None,
+    images: int | None = None,
+    progress: Progress = silent,
+) -> tuple[Evaluation, Evaluation]:
+    """Measure a pretrained network through PyTorch and, exported and lowered, through its Dataflow.
+
+    Args:
+        network: its name, e.g. "lenet5".
+        dataset: what it was trained on, and is measured on.
+        folder: where the data set's files are; the user's cache by default.
+        images: the first so many.
+        progress: called now and then.
+
+    Returns:
+        PyTorch's and the Dataflow's, which are equal.
+
+    Raises:
+        ConfigError: no such network was trained on that data set.
+        DataError: the data set is missing, or not the one of the model card.
+        LoweringError: the network has no integer Dataflow.
+        MismatchError: PyTorch and the Dataflow give an image different classes, or the whole test
+            set another accuracy than the model card.
+    """
+    _require_images(images)
+    card, test = _pretrained(network, dataset, folder)
+    test = test.take(np.arange(len(test))[:images])
+    with scratch() as work:
+        classes = _both_classes(card, test, work, progress)
+    for index in np.flatnonzero(classes["pytorch"] != classes["dataflow"])[:1]:
+        both = ", ".join(f"{backend} {given[index]}" for backend, given in classes.items())
+        raise MismatchError(f"{card.name}, image {index}: {both}")
+    reference, dataflow = (
+        Evaluation(
+            dataset=dataset,
+            backend=backend,
+            images=len(test),
+            correct=int((given == test.labels).sum()),
+        )
+        for backend, given in classes.items()
+    )
+    if len(test) == card.test_images and reference.correct != card.test_correct:
+        raise MismatchError(
+            f"{card.name}: {reference.correct} of {len(test)} images are right, its model card says"
+            f" {card.test_correct}"
+        )
+    return reference, dataflow
+
+
+def _pretrained(network: str, dataset: str, folder: Path | None) -> tuple["ModelCard", "Split"]:
+    """The model card, and the test set of the data that it names."""
+    from bnnedge.data.config import DatasetName
+    from bnnedge.data.datasets import load_dataset
+    from bnnedge.models.pretrained.cards import ModelCard, name_of
+
+    card = ModelCard.load(name_of(network, dataset))
+    data = load_dataset(member_of("dataset", dataset, DatasetName), folder)
+    if data.sha256() != card.dataset_sha256:
+        raise DataError(
+            f"this {dataset} is not the one that {card.name} was trained on",
+            remedy=f"run `bnnedge fetch {dataset}`",
+        )
+    return card, data.test
+
+
+def _checkpoint(card: "ModelCard", test: "Split", work: Path) -> Path:
+    """A checkpoint folder of a pretrained network."""
+    from bnnedge.models.checkpoint import save_checkpoint
+    from bnnedge.models.pretrained.load import load_card
+
+    checkpoint = work / "checkpoint"
+    checkpoint.mkdir()
+    record = {"input_range": list(card.input_range)}
+    save_checkpoint(checkpoint, load_card(card), record, test.images, test.labels)
+    return checkpoint
+
+
+def _both_classes(
+    card: "ModelCard", test: "Split", work: Path, progress: Progress
+) -> dict[str, NDArray[np.int64]]:
+    """Classes of the test images by backend, "pytorch" first; stages go to `work`."""
+    from bnnedge.emulator import Emulator
+    from bnnedge.models.pretrained.load import load_card
+
+    # Both stages compare what they do on adversarial inputs; here only few images of the set.
+    some = test.take(np.arange(len(test))[:_EXPORTED_IMAGES])
+    checkpoint = _checkpoint(card, some, work)
+    export(checkpoint, work / "export", progress=part_of(progress, 0.0, 0.3))
+    lower(work / "export", work / "dataflow", name=card.name, progress=part_of(progress, 0.3, 0.5))
+    progress("running PyTorch", 0.5)
+    classes = {"pytorch": load_card(card).predict(test.images)}
+    progress("running the Dataflow", 0.6)
+    dataflow = Dataflow.load(work / "dataflow")
+    return {**classes, "dataflow": Emulator(dataflow).predict(test.inputs)}
+
+
+def _check_default_hardware(dataflow: Path, x: NDArray[Any], progress: Progress) -> None:
+    with scratch() as work:
+        out = work / "rtl"
+        rtl(dataflow, out)
+        simulate(out, inputs=x, stalls=0.0, trust=True, progress=progress)

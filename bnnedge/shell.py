@@ -1,0 +1,280 @@
+"""What every command has in common: its options, how it runs, ends, and tells how far it is."""
+
+import contextlib
+import dataclasses
+import enum
+import functools
+import inspect
+import json
+import logging
+import signal
+import threading
+import traceback
+import typing
+import warnings
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+import bnnedge
+from bnnedge.console import Program, fail, of_the_system, say, tell
+from bnnedge.errors import BnnEdgeError, BnnEdgeWarning
+from bnnedge.names import printable
+
+if TYPE_CHECKING:
+    from bnnedge.options import Declared
+    from bnnedge.progress import Progress
+
+Function = Callable[..., Any]
+
+
+class _Named(click.Path):
+    """A path; no text is no path, although it stands for the current folder elsewhere."""
+
+    def convert(self, value: Any, parameter: Any, context: Any) -> Any:
+        if not value:
+            self.fail("wanted a path, got an empty one", parameter, context)
+        try:
+            return super().convert(value, parameter, context)
+        except click.BadParameter as error:  # the command is right, what is there is not
+            raise click.ClickException(error.format_message()) from error
+
+
+FOLDER = _Named(file_okay=False, path_type=Path)
+PATH = _Named(path_type=Path)
+
+
+@click.group(
+    cls=Program, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100}
+)
+@click.version_option(bnnedge.__version__, prog_name="bnnedge")
+def main() -> None:
+    """Binarised networks from PyTorch to bit-exact streaming XNOR-popcount accelerators."""
+
+
+class _Command(click.Command):
+    """A command with the options of its verb, which is imported when they are asked for."""
+
+    def __init__(self, *args: Any, declared: Callable[[], Sequence["Declared"]], **more: Any):
+        super().__init__(*args, **more)
+        self._declared = declared
+
+    def get_params(self, ctx: click.Context) -> list[click.Parameter]:
+        """See `click.Command`."""
+        first, *rest = _split(super().get_params(ctx))
+        return [*first, *map(click_option, self._declared()), *rest]
+
+
+def _split(parameters: list[click.Parameter]) -> list[Any]:
+    """Arguments and `-o`, then the others."""
+    own = [p for p in parameters if isinstance(p, click.Argument) or "-o" in p.opts]
+    return [own, *(p for p in parameters if p not in own)]
+
+
+def click_option(declared: "Declared") -> click.Option:
+    """What the command line makes of an option."""
+    said = declared.option
+    plain = any(declared.default is each for each in (None, False, True, dataclasses.MISSING))
+    default: Any = None if declared.default is dataclasses.MISSING else declared.default
+    if isinstance(default, enum.Enum):
+        default = default.value
+    kind: Any = _click_type(declared.type)
+    switch = {"is_flag": True, "flag_value": not default} if kind is bool else {"type": kind}
+    return click.Option(
+        [declared.flag, declared.name],
+        default=default,
+        required=declared.default is dataclasses.MISSING,
+        show_default=not plain,
+        help=said.help,
+        **switch,
+    )
+
+
+def _click_type(kind: Any) -> Any:
+    inner = [each for each in typing.get_args(kind) if each is not type(None)] or [kind]
+    first = inner[0]
+    if isinstance(first, type) and issubclass(first, enum.Enum):
+        return click.Choice([member.value for member in first])
+    return PATH if first is Path else first
+
+
+def command(
+    example: str, *, verb: str | None = None, writes: bool = False, reads: bool = True
+) -> Callable[[Function], click.Command]:
+    """A command whose function returns what `--json` prints, and lines for people.
+
+    Args:
+        example: for its help.
+        verb: the Python function whose options it takes; by default the one of its own name.
+        writes: it writes a folder, and can be told to keep another one beside.
+        reads: it reads what others wrote, and can be told to take it as it is.
+    """
+
+    def decorate(function: Function) -> click.Command:
+        name = function.__name__.rstrip("_")
+
+        def declared() -> Sequence["Declared"]:
+            from bnnedge.artifacts import Permission
+            from bnnedge.options import options_for, options_of
+
+            allowed = {"replace"} if writes else set()
+            allowed |= {"accept_edited"} if reads else set()
+            permissions = (each for each in options_of(Permission) if each.name in allowed)
+            return [*options_for(getattr(bnnedge, verb or name)), *permissions]
+
+        @click.option("--json", "as_json", is_flag=True, help="Print one JSON value instead.")
+        @click.option("--debug", is_flag=True, help="Show a traceback on failure.")
+        @functools.wraps(function)
+        def run(
+            as_json: bool,
+            debug: bool,
+            replace: bool = False,
+            accept_edited: bool = False,
+            **given: Any,
+        ) -> None:
+            def action() -> None:
+                from bnnedge.artifacts import permitting
+
+                chosen = {name: value for name, value in given.items() if value is not None}
+                with permitting(replace=replace, accept_edited=accept_edited):
+                    _print(function(**chosen), as_json)
+
+            _guarded(action, as_json, debug)
+
+        if writes:
+            run = click.option(
+                "-o", "--output", "out", type=FOLDER, required=True, help="Folder to write."
+            )(run)
+        assert function.__doc__ is not None
+        return main.command(
+            name=name,
+            cls=_Command,
+            declared=declared,
+            epilog=f"Example: {example}",
+            help=function.__doc__,
+        )(run)
+
+    return decorate
+
+
+def watched(verb: Function, name: str, *arguments: Any, **given: Any) -> Any:
+    """What a verb returns, its progress being shown."""
+    if "progress" not in inspect.signature(verb).parameters:
+        return verb(*arguments, **given)
+    with ProgressBars() as bars:
+        return verb(*arguments, **given, progress=bars.of(name))
+
+
+def _print(result: tuple[Any, Iterable[str]], as_json: bool) -> None:
+    from bnnedge.artifacts import to_json
+
+    record, lines = result
+    say(json.dumps(to_json(record), indent=1) if as_json else "\n".join(map(printable, lines)))
+
+
+def _quieten() -> None:
+    """Only our own warnings: third parties' are of named tensors, missing CUDA, layouts, …"""
+    warnings.simplefilter("ignore")
+    warnings.simplefilter("default", BnnEdgeWarning)
+    warnings.showwarning = lambda message, *_: tell(f"bnnedge: {message}")
+    logging.disable(logging.WARNING)
+    # TensorBoard writes in a thread; what fails there is raised here, too, by the next call.
+    threading.excepthook = lambda _: None
+
+
+class _Stopped(KeyboardInterrupt):
+    """A signal that asks us to end, and is treated as Ctrl-C is."""
+
+
+@contextlib.contextmanager
+def _stoppable() -> Iterator[None]:
+    """Inside this block SIGTERM and SIGHUP end what is done as Ctrl-C does, unless ignored."""
+
+    def stop(number: int, _: object) -> None:
+        raise _Stopped(signal.Signals(number))
+
+    before = {number: signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGHUP)}
+    for number, handler in before.items():
+        if handler is not signal.SIG_IGN:
+            signal.signal(number, stop)
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+def _guarded(action: Callable[[], None], as_json: bool, debug: bool) -> None:
+    """Run; a failure becomes one line (or one JSON value) and an exit code."""
+    try:
+        with _stoppable(), warnings.catch_warnings():
+            if not debug:
+                _quieten()
+            action()
+        return
+    except BnnEdgeError as error:
+        failure, code = str(error), 1
+        shown: BaseException = error
+    except KeyboardInterrupt as error:
+        number = error.args[0] if isinstance(error, _Stopped) else signal.SIGINT
+        failure = "interrupted" if number == signal.SIGINT else f"stopped by {number.name}"
+        failure, code = f"{failure}; the same command goes on with what is done", 128 + number
+        shown = error
+    except Exception as error:
+        failure, code = of_the_system(error) or "", 1
+        if not failure:
+            failure = f"internal error: {type(error).__name__}: {error} (--debug shows where)"
+            code = 70
+        shown = error
+    if debug:
+        traceback.print_exception(shown)
+    fail(failure, code=code, as_json=as_json)
+
+
+class ProgressBars:
+    """Rich's bars on standard error, a line a stage; only the stages' names off a terminal."""
+
+    def __init__(self) -> None:
+        from rich.console import Console
+        from rich.progress import BarColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
+
+        console = Console(stderr=True)
+        self._plain = not console.is_terminal
+        self._bars = Progress(
+            SpinnerColumn(),
+            TextColumn("{task.fields[stage]:9}"),
+            BarColumn(bar_width=24),
+            TimeElapsedColumn(),
+            TextColumn("{task.description}"),
+            console=console,
+        )
+        self._tasks: dict[str, Any] = {}
+
+    def __enter__(self) -> "ProgressBars":
+        if not self._plain:
+            self._bars.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        if not self._plain:  # else it would print an empty line
+            self._bars.stop()
+
+    def _tell(self, stage: str, what: str, share: float | None = None, /) -> None:
+        if self._plain and share == 0:  # nothing is done yet, and may be refused in one line
+            return
+        if stage not in self._tasks:
+            self._tasks[stage] = self._bars.add_task("", stage=stage, total=None)
+            if self._plain:
+                tell(f"{stage} …")
+        self._bars.update(
+            self._tasks[stage],
+            description=what,
+            total=None if share is None else 1.0,
+            completed=share or 0.0,
+        )
+
+    def of(self, stage: str) -> "Progress":
+        """The progress of one stage."""
+        return functools.partial(self._tell, stage)
