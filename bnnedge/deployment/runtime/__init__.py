@@ -8,14 +8,14 @@ with bnnedge_runtime.load("package", port="/dev/ttyUSB0") as accelerator:  # PYN
 """
 
 from .accelerator import Accelerator
-from .axi import AxiAccelerator
+from .axi import AxiAccelerator, AxiManifest
 from .errors import AcceleratorError, DeviceError, InputError, PackageError
 from .example import examples
 from .host import Host
 from .link import Identity
 from .load import load
-from .manifest import AxiManifest, Manifest, SerialManifest
-from .uart import SerialAccelerator, Throughput
+from .manifest import Manifest
+from .uart import SerialAccelerator, SerialManifest, Throughput
 
 __all__ = [
     "Accelerator",

@@ -1,27 +1,26 @@
-"""The accelerator behind an AXI DMA, on a board that runs PYNQ.
-
-Sizes and steps of a batch are called as in AMD's FINN examples: inputs are *folded* to the elements
-that the network takes, *packed* to bytes, copied to the device; results the other way round.
-"""
+"""The accelerator behind an AXI DMA, on a board that runs PYNQ."""
 
 from __future__ import annotations
 
 import time
 from collections.abc import Callable
+from dataclasses import dataclass
 from enum import IntEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from .accelerator import Accelerator
+from .batches import BatchDriver
 from .errors import DeviceError, InputError
 from .host import Host
-from .manifest import AxiManifest
+from .manifest import Manifest, read_common
+from .record import Record
 
 DMA_NAME = "axi_dma_0"
 DEVICE_NAME = "bnnedge_0"
 DEFAULT_BATCH = 256
+_MOST_IMAGE_BYTES = (1 << 26) - 1  # what a DMA moves at a time
 _FRAME_ERROR = 2  # of STATUS
 _DMA_RESET = 4  # of MM2S_DMACR; resets both channels
 _RESET_S = 0.1
@@ -58,13 +57,62 @@ class Register(IntEnum):
     CYCLES = 0x24
 
 
-class AxiAccelerator(Accelerator):
+@dataclass(frozen=True)
+class AxiManifest(Manifest):
+    """What `manifest.json` says of a device behind an AXI DMA.
+
+    Attributes:
+        map_version: what the register VERSION reads as.
+        input_width_bits: of the stream towards the device.
+        output_width_bits: of the stream from it.
+    """
+
+    interface = "axi"
+
+    map_version: int
+    input_width_bits: int
+    output_width_bits: int
+
+    @classmethod
+    def read(cls, record: Record, device: Record) -> AxiManifest:
+        """See the base class."""
+        common = read_common(record, device, _MOST_IMAGE_BYTES)
+        if not common["bitstream"].endswith(".bit"):
+            raise ValueError(f"bitstream: wanted a .bit, got {common['bitstream']!r}")
+        widths = {}
+        for side in ("input", "output"):
+            width = widths[side] = device.integer(f"{side}_width_bits", 8, 1024)
+            size = common[f"{side}_bytes"]
+            if width % 8 or 8 * size % width:
+                raise ValueError(
+                    f"device.{side}_width_bits: {size} bytes are no whole words of {width} bits"
+                )
+        return cls(
+            **common,
+            map_version=device.word("map_version"),
+            input_width_bits=widths["input"],
+            output_width_bits=widths["output"],
+        )
+
+    @property
+    def bound_images_per_s(self) -> float:
+        """Images/s where the slowest of stream in, network, stream out never waits."""
+        beats_in = 8 * self.input_bytes // self.input_width_bits
+        beats_out = 8 * self.output_bytes // self.output_width_bits
+        return self.clock_hz / max(beats_in, beats_out, self.interval_cycles)
+
+    @property
+    def handoff(self) -> str:
+        """Path of the hardware handoff that belongs to the bitstream."""
+        return self.bitstream[: -len(".bit")] + ".hwh"
+
+
+class AxiAccelerator(BatchDriver):
     """A PYNQ board. Close it, or use it in a `with` statement.
 
     Attributes:
         manifest: the package's.
         overlay: PYNQ's, of the bitstream.
-        obuf_packed: uint8 (batch_size, output_bytes), for `copy_output_data_from_device`.
     """
 
     manifest: AxiManifest
@@ -161,62 +209,12 @@ class AxiAccelerator(Accelerator):
                 f"batch_size: no memory for buffers of {value} images ({error}); take fewer"
             ) from error
 
-    def ishape_normal(self) -> tuple[int, ...]:
-        """(batch_size, *input_shape)."""
-        return (self.batch_size, *self.manifest.input_shape)
-
-    def ishape_folded(self) -> tuple[int, ...]:
-        """(batch_size, F): encoded elements."""
-        return (self.batch_size, self.manifest.input_elements)
-
-    def ishape_packed(self) -> tuple[int, ...]:
-        """(batch_size, input_bytes)."""
-        return (self.batch_size, self.manifest.input_bytes)
-
-    def oshape_packed(self) -> tuple[int, ...]:
-        """(batch_size, output_bytes)."""
-        return (self.batch_size, self.manifest.output_bytes)
-
-    def oshape_folded(self) -> tuple[int, ...]:
-        """(batch_size, K): what the device gives."""
-        return (self.batch_size, self.manifest.output_elements)
-
-    def oshape_normal(self) -> tuple[int, ...]:
-        """Shape of what `execute` gives for a full batch."""
-        one_class = (self.manifest.hardware_classes or self.manifest.host_classes) and (
-            self._host.k == 1
-        )
-        if one_class:
-            return (self.batch_size,)
-        classes = self.manifest.host_classes and not self.manifest.hardware_classes
-        return (self.batch_size, self._host.k if classes else self.manifest.output_elements)
-
-    def fold_input(self, batch: Any) -> np.ndarray[Any, Any]:
-        """Inputs (N, *input_shape) of any real dtype → encoded elements (N, F).
-
-        Raises:
-            InputError: wrong shape, not numbers, or NaN.
-        """
-        return self._host.encode(batch)
-
-    def pack_input(self, elements: np.ndarray[Any, Any]) -> _Bytes:
-        """Encoded elements (N, F) → (N, input_bytes), uint8."""
-        return self._host.pack(elements)
-
-    def unpack_output(self, packed: _Bytes) -> np.ndarray[Any, Any]:
-        """Results (N, output_bytes) → accumulators (N, K) or classes (N, k), int64."""
-        return self._host.decode(packed)
-
-    def unfold_output(self, elements: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
-        """What the device gives → what `execute` gives."""
-        return self._host.result(elements)
-
     def copy_input_data_to_device(self, packed: _Bytes) -> None:
-        """Packed inputs (N, input_bytes) for `execute_on_buffers`, N up to batch_size."""
+        """See the base class."""
         self._fill(0, packed)
 
     def copy_output_data_from_device(self, packed: _Bytes) -> None:
-        """Packed results of `execute_on_buffers` into (N, output_bytes), N up to batch_size."""
+        """See the base class."""
         packed[:] = self._buffers[0][1][: len(packed)]
 
     def execute_on_buffers(self, asynch: bool = False, batch_size: int | None = None) -> None:
@@ -296,46 +294,6 @@ class AxiAccelerator(Accelerator):
         names = (Register.IMAGES_IN, Register.IMAGES_OUT, Register.CYCLES)
         return {name.name.lower(): int(self._device.read(name)) for name in names}
 
-    def throughput_test(self, seed: int = 0) -> dict[str, float]:
-        """Run a full batch of random images and measure, under the names that FINN's driver has.
-
-        Raises:
-            DeviceError: the device does not answer, or not as it should.
-        """
-        folded = self._host.random_elements(self.batch_size, seed)
-        if self.manifest.input_element_bits == 1:
-            folded = folded.astype(np.bool_)  # as `fold_input` gives them
-        packed = self.pack_input(folded)
-        self.copy_input_data_to_device(packed)
-        start = self._clock()
-        self.execute_on_buffers()
-        runtime = self._clock() - start
-        found = {
-            "runtime[ms]": 1000 * runtime,
-            "throughput[images/s]": self.batch_size / runtime,
-            "DRAM_in_bandwidth[MB/s]": packed.nbytes / runtime / 1e6,
-            "DRAM_out_bandwidth[MB/s]": self.obuf_packed.nbytes / runtime / 1e6,
-            "fclk[mhz]": float(self._clocks.fclk0_mhz),
-            "batch_size": self.batch_size,
-        }
-        inputs = np.zeros(self.ishape_normal(), np.uint8)
-        results = self.unpack_output(self._buffers[0][1])
-        steps: dict[str, Callable[[], object]] = {
-            "fold_input[ms]": lambda: self.fold_input(inputs),
-            "pack_input[ms]": lambda: self.pack_input(folded),
-            "copy_input_data_to_device[ms]": lambda: self.copy_input_data_to_device(packed),
-            "copy_output_data_from_device[ms]": lambda: self.copy_output_data_from_device(
-                self.obuf_packed
-            ),
-            "unpack_output[ms]": lambda: self.unpack_output(self.obuf_packed),
-            "unfold_output[ms]": lambda: self.unfold_output(results),
-        }
-        for name, step in steps.items():
-            begun = time.perf_counter()
-            step()
-            found[name] = 1000 * (time.perf_counter() - begun)
-        return found
-
     def _elements(self, batch: Any) -> np.ndarray[Any, Any]:
         batch = self._host.require_batch(batch)
         self.wait_until_finished()
@@ -387,6 +345,16 @@ class AxiAccelerator(Accelerator):
         except RuntimeError as error:
             self.reset()
             raise DeviceError(f"{self.name}: {error}; the device was reset") from error
+
+    def _results(self) -> _Bytes:
+        results: _Bytes = self._buffers[0][1]
+        return results
+
+    def _now(self) -> float:
+        return self._clock()
+
+    def _clock_mhz(self) -> float:
+        return float(self._clocks.fclk0_mhz)
 
     def _problem(self) -> str | None:
         """What has gone wrong with the running transfer, None while nothing has."""

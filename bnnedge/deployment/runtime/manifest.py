@@ -7,7 +7,7 @@ import math
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 from .errors import PackageError
 from .files import is_inside, read_inside
@@ -16,21 +16,18 @@ from .record import Record, require_integer
 MANIFEST_FILE = "manifest.json"
 PACKAGE_FORMAT = "bnnedge-package"
 PACKAGE_VERSION = 4
-FRAME_OVERHEAD_BYTES = 4  # letter, tag and CRC around an image or a result
 _MOST_MANIFEST_BYTES = 1 << 23
 _MOST_FILE_BYTES = 1 << 28
-_MOST_IMAGE_BYTES = (1 << 26) - 1  # what a DMA moves at a time
-_MOST_IMAGE_SERIAL_BYTES = (1 << 16) - 1  # the device's identity has 16 bits for it
 _MOST_INPUTS = 1 << 31
 _LONGEST_S = 600.0  # that an image may take in the network
-_MOST_BAUD_ERROR = 0.05  # of a UART, after which its stop bit is missed
 
 
 @dataclass(frozen=True)
 class Manifest(ABC):
-    """What `manifest.json` says of any device.
+    """What `manifest.json` says of any device. A driver has a class of its own for its link.
 
     Attributes:
+        interface: name of the link.
         network: the original network's name.
         board: the board that the bitstream is for.
         bitstream: path of the bitstream's file relative to the package.
@@ -53,6 +50,8 @@ class Manifest(ABC):
         files: sha256 by path relative to the package.
     """
 
+    interface: ClassVar[str]
+
     network: str
     board: str
     bitstream: str
@@ -74,14 +73,19 @@ class Manifest(ABC):
     host_classes: bool
     files: dict[str, str]
 
+    @classmethod
+    @abstractmethod
+    def read(cls, record: Record, device: Record) -> Manifest:
+        """From the whole record and its part about the device. Raises ValueError."""
+
     @property
     @abstractmethod
     def bound_images_per_s(self) -> float:
         """Images/s that network and connection allow."""
 
     @classmethod
-    def load(cls, package: str | Path) -> SerialManifest | AxiManifest:
-        """Read the manifest.
+    def load(cls, package: str | Path) -> Manifest:
+        """Read the manifest; what it is depends on the device's link.
 
         Raises:
             PackageError: it is missing, damaged, contradicts itself, or is of another version.
@@ -96,11 +100,13 @@ class Manifest(ABC):
                     f" got {found[0]} version {found[1]}; make the package again"
                 )
             device = record.record("device")
+            links = {link.interface: link for link in Manifest.__subclasses__()}
             interface = device.text("interface")
-            if interface not in ("uart", "axi"):
-                raise ValueError(f"device.interface: wanted uart or axi, got {interface!r}")
-            read = _read_axi if interface == "axi" else _read_serial
-            return read(record, device)
+            if interface not in links:
+                raise ValueError(
+                    f"device.interface: wanted {' or '.join(links)}, got {interface!r}"
+                )
+            return links[interface].read(record, device)
         except (OSError, ValueError) as error:
             reason = (error.strerror or error) if isinstance(error, OSError) else error
             raise PackageError(
@@ -130,72 +136,7 @@ class Manifest(ABC):
         return data
 
 
-@dataclass(frozen=True)
-class SerialManifest(Manifest):
-    """What `manifest.json` says of a device on a serial line.
-
-    Attributes:
-        loader_board: what openFPGALoader calls the board.
-        protocol_version: of the UART protocol.
-        clocks_per_bit: divisor of the UART, fixed in the bitstream.
-        baud: what the host sets.
-        quiet_ms: silence after which the device forgets a broken frame.
-        window: images that may be unanswered at a time.
-    """
-
-    loader_board: str
-    protocol_version: int
-    clocks_per_bit: int
-    baud: int
-    quiet_ms: float
-    window: int
-
-    @property
-    def bound_images_per_s(self) -> float:
-        """Images/s where the slowest of line in, network, line out never waits; no USB delays."""
-        result_clocks = 10 * (FRAME_OVERHEAD_BYTES + self.output_bytes) * self.clocks_per_bit
-        return 1 / max(self.image_line_s, max(result_clocks, self.interval_cycles) / self.clock_hz)
-
-    @property
-    def image_line_s(self) -> float:
-        """Seconds that an image takes on the line."""
-        return 10 * (FRAME_OVERHEAD_BYTES + self.input_bytes) / self.baud
-
-    @property
-    def image_s(self) -> float:
-        """Seconds from an image's first bit to its result's last, with nothing in the way."""
-        size = self.input_bytes + self.output_bytes + 2 * FRAME_OVERHEAD_BYTES
-        return (10 * self.clocks_per_bit * size + self.latency_cycles) / self.clock_hz
-
-
-@dataclass(frozen=True)
-class AxiManifest(Manifest):
-    """What `manifest.json` says of a device behind an AXI DMA.
-
-    Attributes:
-        map_version: what the register VERSION reads as.
-        input_width_bits: of the stream towards the device.
-        output_width_bits: of the stream from it.
-    """
-
-    map_version: int
-    input_width_bits: int
-    output_width_bits: int
-
-    @property
-    def bound_images_per_s(self) -> float:
-        """Images/s where the slowest of stream in, network, stream out never waits."""
-        beats_in = 8 * self.input_bytes // self.input_width_bits
-        beats_out = 8 * self.output_bytes // self.output_width_bits
-        return self.clock_hz / max(beats_in, beats_out, self.interval_cycles)
-
-    @property
-    def handoff(self) -> str:
-        """Path of the hardware handoff that belongs to the bitstream."""
-        return self.bitstream[: -len(".bit")] + ".hwh"
-
-
-def _read_common(record: Record, device: Record, most_bytes: int) -> dict[str, Any]:
+def read_common(record: Record, device: Record, most_bytes: int) -> dict[str, Any]:
     """The fields of every manifest. Raises ValueError."""
     given, result = record.record("input"), record.record("output")
     clock_hz = device.integer("clock_hz", 100_000, 10**10)
@@ -270,48 +211,6 @@ def _read_files(record: Record) -> dict[str, str]:
             raise ValueError(f"files: the sha256 of {name} is none")
         files[name] = value
     return files
-
-
-def _read_serial(record: Record, device: Record) -> SerialManifest:
-    common = _read_common(record, device, _MOST_IMAGE_SERIAL_BYTES)
-    loader_board = record.text("loader_board")
-    if loader_board.startswith("-"):
-        raise ValueError(f"loader_board: {loader_board!r} is no board")
-    clocks_per_bit = device.integer("clocks_per_bit", 1, 1 << 24)
-    baud = device.integer("baud", 300, 1 << 28)
-    if abs(baud * clocks_per_bit / common["clock_hz"] - 1) > _MOST_BAUD_ERROR:
-        raise ValueError(
-            f"device.baud: {baud} is not about {common['clock_hz']} Hz / {clocks_per_bit}"
-        )
-    return SerialManifest(
-        **common,
-        loader_board=loader_board,
-        protocol_version=device.integer("protocol_version", 0, 255),
-        clocks_per_bit=clocks_per_bit,
-        baud=baud,
-        quiet_ms=device.number("quiet_ms", 1e-3, 1000.0),
-        window=device.integer("window", 1, 255),
-    )
-
-
-def _read_axi(record: Record, device: Record) -> AxiManifest:
-    common = _read_common(record, device, _MOST_IMAGE_BYTES)
-    if not common["bitstream"].endswith(".bit"):
-        raise ValueError(f"bitstream: wanted a .bit, got {common['bitstream']!r}")
-    widths = {}
-    for side in ("input", "output"):
-        width = widths[side] = device.integer(f"{side}_width_bits", 8, 1024)
-        if width % 8 or 8 * common[f"{side}_bytes"] % width:
-            raise ValueError(
-                f"device.{side}_width_bits: {common[f'{side}_bytes']} bytes are no whole words of"
-                f" {width} bits"
-            )
-    return AxiManifest(
-        **common,
-        map_version=device.word("map_version"),
-        input_width_bits=widths["input"],
-        output_width_bits=widths["output"],
-    )
 
 
 def _one_of(record: Record, key: str, values: tuple[int, ...]) -> int:

@@ -14,12 +14,79 @@ from .accelerator import Accelerator
 from .errors import DeviceError, InputError
 from .host import Host
 from .link import PROTOCOL_VERSION, Identity, LineError, Link, open_port
-from .manifest import SerialManifest
+from .manifest import Manifest, read_common
+from .record import Record
 
+FRAME_OVERHEAD_BYTES = 4  # letter, tag and CRC around an image or a result
+_MOST_IMAGE_BYTES = (1 << 16) - 1  # the device's identity has 16 bits for it
+_MOST_BAUD_ERROR = 0.05  # of a UART, after which its stop bit is missed
 _ATTEMPTS = 4  # without any progress, before the device is given up
 _TAGS = 256
 _DIFFERENT_IMAGES = 1024
 _MOST_STRANGERS = 2 * _TAGS  # results in a row that nobody asked for, before it is given up
+
+
+@dataclass(frozen=True)
+class SerialManifest(Manifest):
+    """What `manifest.json` says of a device on a serial line.
+
+    Attributes:
+        loader_board: what openFPGALoader calls the board.
+        protocol_version: of the UART protocol.
+        clocks_per_bit: divisor of the UART, fixed in the bitstream.
+        baud: what the host sets.
+        quiet_ms: silence after which the device forgets a broken frame.
+        window: images that may be unanswered at a time.
+    """
+
+    interface = "uart"
+
+    loader_board: str
+    protocol_version: int
+    clocks_per_bit: int
+    baud: int
+    quiet_ms: float
+    window: int
+
+    @classmethod
+    def read(cls, record: Record, device: Record) -> SerialManifest:
+        """See the base class."""
+        common = read_common(record, device, _MOST_IMAGE_BYTES)
+        loader_board = record.text("loader_board")
+        if loader_board.startswith("-"):
+            raise ValueError(f"loader_board: {loader_board!r} is no board")
+        clocks_per_bit = device.integer("clocks_per_bit", 1, 1 << 24)
+        baud = device.integer("baud", 300, 1 << 28)
+        if abs(baud * clocks_per_bit / common["clock_hz"] - 1) > _MOST_BAUD_ERROR:
+            raise ValueError(
+                f"device.baud: {baud} is not about {common['clock_hz']} Hz / {clocks_per_bit}"
+            )
+        return cls(
+            **common,
+            loader_board=loader_board,
+            protocol_version=device.integer("protocol_version", 0, 255),
+            clocks_per_bit=clocks_per_bit,
+            baud=baud,
+            quiet_ms=device.number("quiet_ms", 1e-3, 1000.0),
+            window=device.integer("window", 1, 255),
+        )
+
+    @property
+    def bound_images_per_s(self) -> float:
+        """Images/s where the slowest of line in, network, line out never waits; no USB delays."""
+        result_clocks = 10 * (FRAME_OVERHEAD_BYTES + self.output_bytes) * self.clocks_per_bit
+        return 1 / max(self.image_line_s, max(result_clocks, self.interval_cycles) / self.clock_hz)
+
+    @property
+    def image_line_s(self) -> float:
+        """Seconds that an image takes on the line."""
+        return 10 * (FRAME_OVERHEAD_BYTES + self.input_bytes) / self.baud
+
+    @property
+    def image_s(self) -> float:
+        """Seconds from an image's first bit to its result's last, with nothing in the way."""
+        size = self.input_bytes + self.output_bytes + 2 * FRAME_OVERHEAD_BYTES
+        return (10 * self.clocks_per_bit * size + self.latency_cycles) / self.clock_hz
 
 
 @dataclass(frozen=True)
