@@ -1,7 +1,6 @@
 """`deploy`: the packaged driver against the simulated device, or against a board at a port."""
 
 import collections
-import dataclasses
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -14,28 +13,21 @@ from bnnedge.deployment.package import RUNTIME_FOLDER, RUNTIME_NAME
 from bnnedge.deployment.runtime import (
     Accelerator,
     AcceleratorError,
-    AxiManifest,
     Host,
     Manifest,
     SerialAccelerator,
     SerialManifest,
     load,
 )
-from bnnedge.deployment.runtime.link import Link
 from bnnedge.deployment.runtime.validate import validate
-from bnnedge.deployment.simulated import LineFaults, SimulatedSerial
-from bnnedge.deployment.simulated_pynq import SimulatedPynq, open_simulated
-from bnnedge.deployment.sources import simulation_sources
+from bnnedge.deployment.simulated import open_simulated
 from bnnedge.errors import DeploymentError
-from bnnedge.links import UartDevice
+from bnnedge.links.base import SimulatedBoard
+from bnnedge.links.simulated_serial import LineFaults
 from bnnedge.scratch import scratch
 from bnnedge.verilated.axi import AxiTraffic
-from bnnedge.verilated.serial import SerialPorts, compile_serial_model
 
 _PROGRAM_TIMEOUT_S = 600.0
-# In simulation nothing delays a reply but the device; the driver's 0.5 s would be 12 M cycles.
-_SIMULATED_GRACE_BYTES = 40
-_SIMULATED_QUIET_BYTES = 20
 
 
 @checked
@@ -77,18 +69,16 @@ def deploy(
         with scratch() as work:
             # What was checked is what is used, and nothing that the manifest does not list.
             checked = _checked_copy(package, host.manifest, work / "package")
-            if port is None and isinstance(host.manifest, AxiManifest):
-                with open_simulated(checked, host, traffic, rtl=rtl) as (on_board, board):
-                    return _validated(checked, host, on_board, board, images, start)
-            accelerator: Accelerator
             if port is None:
-                accelerator, line = _simulate(checked, host, rtl, clocks_per_bit, faults)
-            else:
-                if program and isinstance(host.manifest, SerialManifest):
-                    _program(checked, host.manifest)
-                accelerator, line = load(package, port=port), None
-            with accelerator:
-                return _validated(checked, host, accelerator, line, images, start)
+                simulated = open_simulated(
+                    checked, host, faults or traffic, clocks_per_bit=clocks_per_bit, rtl=rtl
+                )
+                with simulated as (on_board, board):
+                    return _validated(checked, host, on_board, board, images, start)
+            if program and isinstance(host.manifest, SerialManifest):
+                _program(checked, host.manifest)
+            with load(package, port=port) as accelerator:
+                return _validated(checked, host, accelerator, None, images, start)
     except AcceleratorError as error:
         raise DeploymentError(f"{package}: {error}") from error
 
@@ -97,7 +87,7 @@ def _validated(
     package: Path,
     host: Host,
     accelerator: Accelerator,
-    board: SimulatedSerial | SimulatedPynq | None,
+    board: SimulatedBoard | None,
     images: int | None,
     start: float,
 ) -> Deployment:
@@ -121,65 +111,6 @@ def _validated(
         board_images_per_s=host.manifest.bound_images_per_s,
         cycles=None if board is None else board.cycles,
     )
-
-
-def _simulate(
-    package: Path,
-    host: Host,
-    rtl: Path | None,
-    clocks_per_bit: int | None,
-    faults: LineFaults | None,
-) -> tuple[SerialAccelerator, SimulatedSerial]:
-    """The driver on a Verilator model of the packaged device, its line and its clock."""
-    folder, design, sources = simulation_sources(package, rtl, UartDevice)
-    manifest = host.manifest
-    assert isinstance(manifest, SerialManifest)
-    divisor = clocks_per_bit or manifest.clocks_per_bit
-    # The host's rate is the manifest's, from which the device's divisor may be off a little.
-    baud = round(manifest.clock_hz / divisor) if clocks_per_bit else manifest.baud
-    quiet_clocks = _SIMULATED_QUIET_BYTES * 10 * divisor
-    device = UartDevice(
-        board=manifest.board,
-        loader_board=manifest.loader_board,
-        clock_hz=manifest.clock_hz,
-        clocks_per_bit=divisor,
-        baud=baud,
-        quiet_ms=1000 * quiet_clocks / manifest.clock_hz,
-        window=manifest.window,
-        id_word=manifest.id_word,
-    )
-    library = compile_serial_model(
-        sources=sources,
-        top=device.top,
-        ports=SerialPorts(),
-        parameters=device.parameters(design),
-    )
-    used = dataclasses.replace(
-        manifest,
-        clocks_per_bit=divisor,
-        baud=baud,
-        quiet_ms=device.quiet_ms,
-    )
-    line = SimulatedSerial(
-        library,
-        data_folder=folder,
-        clock_hz=manifest.clock_hz,
-        clocks_per_bit=manifest.clock_hz / used.baud,
-        faults=faults,
-    )
-    link = Link(
-        line,
-        name=line.name,
-        baud=used.baud,
-        quiet_s=used.quiet_ms / 1000,
-        grace_s=_SIMULATED_GRACE_BYTES * 10 * divisor / manifest.clock_hz,
-        clock=lambda: line.seconds,
-    )
-    try:
-        return SerialAccelerator(dataclasses.replace(host, manifest=used), link), line
-    except BaseException:
-        link.close()
-        raise
 
 
 def open_package(package: Path | str) -> Host:

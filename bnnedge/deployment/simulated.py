@@ -1,140 +1,83 @@
-"""A simulated board behind pyserial's interface: the Verilator model of the very `uart_device`.
+"""A package's driver on a simulation of its device, whatever the link between them."""
 
-The runtime's driver reads and writes a `SimulatedSerial` as it does a `serial.Serial`. Time passes
-in `read` and `flush` only and is the device's own: time-outs are simulated seconds, and nothing
-depends on how fast this machine is. Frames can be disturbed on the way, in both directions.
-"""
-
-import math
-from dataclasses import dataclass
+import contextlib
+import dataclasses
+from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
-from bnnedge.verilated.serial import SerialModel
-
-_FRAME_BITS = 10
-
-
-@dataclass(frozen=True, kw_only=True)
-class LineFaults:
-    """What goes wrong on the line; bytes and bits are counted from the first one sent.
-
-    Attributes:
-        flipped_to_device: line bits towards the device that arrive inverted; byte n owns bits
-            10 n (its start bit) to 10 n + 9 (its stop bit).
-        flipped_to_host: data bits towards the host that arrive inverted; byte n owns 8 n to
-            8 n + 7.
-        dropped_to_device: bytes towards the device that never arrive.
-        dropped_to_host: bytes towards the host that never arrive.
-        silent: nothing arrives at the host.
-    """
-
-    flipped_to_device: frozenset[int] = frozenset()
-    flipped_to_host: frozenset[int] = frozenset()
-    dropped_to_device: frozenset[int] = frozenset()
-    dropped_to_host: frozenset[int] = frozenset()
-    silent: bool = False
+from bnnedge.deployment.runtime import Accelerator, Host, Manifest
+from bnnedge.deployment.runtime.axi import DEFAULT_BATCH
+from bnnedge.deployment.runtime.load import DRIVERS
+from bnnedge.deployment.sources import simulation_sources
+from bnnedge.links import LINKS, Device
+from bnnedge.links.base import SimulatedBoard
 
 
-class SimulatedSerial:
-    """The part of `serial.Serial` that the driver uses, on a compiled model of the device.
+def simulated_board(
+    package: Path,
+    manifest: Manifest,
+    disturbed: Any = None,
+    *,
+    clocks_per_bit: int | None = None,
+    rtl: Path | None = None,
+) -> tuple[Device, SimulatedBoard]:
+    """A package's device, as it is simulated, and what a driver finds of it.
 
     Args:
-        library: what `compile_serial_model` made of `uart_device`.
-        data_folder: where the design's memory files are.
-        clock_hz: the device's clock.
-        clocks_per_bit: the host's bit time in device clocks; may be fractional.
-        faults: disturbances, for tests.
+        package: folder written by `package`.
+        manifest: the package's.
+        disturbed: what goes wrong on the way: `LineFaults` or `AxiTraffic`.
+        clocks_per_bit: another divisor of a serial line, to save time.
+        rtl: see `simulation_sources`.
 
-    Attributes:
-        timeout: simulated seconds that `read` waits, as pyserial's.
+    Raises:
+        ToolMissingError: g++ or Verilator is needed and not installed.
+        SimulationError: the simulated device broke one of its own assertions.
     """
+    link = LINKS[manifest.interface]
+    folder, design, sources = simulation_sources(package, rtl, link)
+    device = link.of(manifest).for_simulation(clocks_per_bit)
+    return device, device.simulated(sources, folder, design, disturbed)
 
-    name = "the simulated board"
 
-    def __init__(
-        self,
-        library: Path,
-        *,
-        data_folder: Path,
-        clock_hz: int,
-        clocks_per_bit: float,
-        faults: LineFaults | None = None,
-    ) -> None:
-        self.timeout = 0.0
-        self._clock_hz = clock_hz
-        self._clocks_per_bit = clocks_per_bit
-        self._faults = faults or LineFaults()
-        self._sent = 0
-        self._received = 0
-        self._line_free_at = 0.0
-        self._model = SerialModel(library, clocks_per_bit=clocks_per_bit, data_folder=data_folder)
+@contextlib.contextmanager
+def open_simulated(
+    package: Path,
+    host: Host,
+    disturbed: Any = None,
+    *,
+    clocks_per_bit: int | None = None,
+    batch_size: int = DEFAULT_BATCH,
+    rtl: Path | None = None,
+) -> Iterator[tuple[Accelerator, SimulatedBoard]]:
+    """The driver on a simulation of the packaged device.
 
-    @property
-    def cycles(self) -> int:
-        """Clock cycles since power-on."""
-        return self._model.clocks
+    Args:
+        package, disturbed, clocks_per_bit, rtl: see `simulated_board`.
+        host: of this package.
+        batch_size: most images of a transfer.
 
-    @property
-    def seconds(self) -> float:
-        """Simulated time since power-on."""
-        return self.cycles / self._clock_hz
-
-    def write(self, data: bytes) -> int:
-        """Queue bytes for the device, as pyserial does; returns their number."""
-        faults = self._faults
-        first, self._sent = self._sent, self._sent + len(data)
-        for number, byte in enumerate(data, first):
-            if number in faults.dropped_to_device:
-                self._model.hold(1, _FRAME_BITS * self._clocks_per_bit)
-                continue
-            bits = range(number * _FRAME_BITS, (number + 1) * _FRAME_BITS)
-            if faults.flipped_to_device.isdisjoint(bits):
-                self._model.write(bytes([byte]))
-                continue
-            frame = byte << 1 | 1 << (_FRAME_BITS - 1)
-            for place, bit in enumerate(bits):
-                level = (frame >> place & 1) ^ (bit in faults.flipped_to_device)
-                self._model.hold(level, self._clocks_per_bit)
-        busy = len(data) * _FRAME_BITS * self._clocks_per_bit
-        self._line_free_at = max(self._line_free_at, self.cycles) + busy
-        return len(data)
-
-    def flush(self) -> None:
-        """Let time pass until everything written is on its way."""
-        left = math.ceil(self._line_free_at - self.cycles)
-        if left > 0:
-            self._model.wait(left)
-
-    def read(self, size: int = 1) -> bytes:
-        """At most `size` bytes; fewer, or none, after `timeout` simulated seconds.
-
-        Raises:
-            SimulationError: the device broke one of its own assertions.
-        """
-        deadline = self.cycles + round(self.timeout * self._clock_hz)
-        data = b""
-        while len(data) < size:
-            left = max(0, deadline - self.cycles)
-            arrived = self._model.read(size - len(data), timeout_clocks=left)
-            data += self._disturbed(arrived)
-            if left == 0:
-                break
-        return data
-
-    def close(self) -> None:
-        """Free the model; a second call does nothing."""
-        self._model.close()
-
-    def _disturbed(self, data: bytes) -> bytes:
-        """What arrives of the bytes that come after those received before."""
-        faults = self._faults
-        first, self._received = self._received, self._received + len(data)
-        if faults.silent:
-            return b""
-        arrived = bytearray()
-        for number, byte in enumerate(data, first):
-            if number in faults.dropped_to_host:
-                continue
-            noise = sum(1 << bit for bit in range(8) if 8 * number + bit in faults.flipped_to_host)
-            arrived.append(byte ^ noise)
-        return bytes(arrived)
+    Raises:
+        AcceleratorError: the device is not what the manifest says.
+        ToolMissingError: g++ or Verilator is needed and not installed.
+        SimulationError: the simulated device broke one of its own assertions.
+    """
+    device, board = simulated_board(
+        package, host.manifest, disturbed, clocks_per_bit=clocks_per_bit, rtl=rtl
+    )
+    manifest = dataclasses.replace(host.manifest, **device.settings)
+    used = dataclasses.replace(host, manifest=manifest)
+    with contextlib.closing(board):
+        on_board = DRIVERS[host.manifest.interface].on
+        accelerator = on_board(
+            used,
+            board,
+            package / host.manifest.bitstream,
+            batch_size=batch_size,
+            grace_s=board.grace_s,
+            clock=lambda: board.seconds,
+        )
+        accelerator.name = "the simulated board"
+        with accelerator:
+            yield accelerator, board

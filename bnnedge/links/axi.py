@@ -1,5 +1,6 @@
 """AXI streams and registers: `bnnedge_axi`, behind an AXI DMA (docs/reference/registers.md)."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -8,7 +9,9 @@ from bnnedge.design import Design
 from bnnedge.errors import ConfigError
 from bnnedge.families import Board
 from bnnedge.links.base import MOST, SV_FOLDER, Device, check_range
+from bnnedge.links.simulated_pynq import SimulatedPynq
 from bnnedge.names import check_network_name
+from bnnedge.verilated.axi import compile_axi_model
 
 AXI_TOP_MODULE = "bnnedge_axi"
 AXI_MAP_VERSION = 0x424E4E01  # what the register VERSION reads as
@@ -78,6 +81,15 @@ class AxiDevice(Device):
             "input_width_bits": parameters["IN_WIDTH"],
             "output_width_bits": parameters["OUT_WIDTH"],
         }
+
+    def simulated(
+        self, sources: Sequence[Path], folder: Path, design: Design, disturbed: Any = None
+    ) -> SimulatedPynq:
+        """See the base class; `disturbed` is an `AxiTraffic`."""
+        library = compile_axi_model(
+            sources=sources, top=self.top, parameters=self.parameters(design)
+        )
+        return SimulatedPynq(library, data_folder=folder, clock_hz=self.clock_hz, traffic=disturbed)
 
     def images_per_second(self, design: Design) -> dict[str, float]:
         """See the base class."""

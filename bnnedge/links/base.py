@@ -3,18 +3,69 @@
 import dataclasses
 import json
 from abc import ABC, abstractmethod
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from contextlib import AbstractContextManager
+from dataclasses import fields
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any, ClassVar, Self
 
+import numpy as np
+from numpy.typing import NDArray
+
 from bnnedge.design import Design
-from bnnedge.errors import ConfigError
+from bnnedge.errors import ConfigError, SynthesisError
 from bnnedge.families import Board
+from bnnedge.families.placed import FpgaBoard
 
 DEVICE_FILE = "device.json"
 SV_FOLDER = Path(__file__).parent / "sv"
 MOST = 10**10  # Hz, and what divides them
+
+
+class SimulatedBoard(ABC):
+    """What a driver finds at its end of the link: a model of the device, with its own clock.
+
+    Attributes:
+        grace_s: how long a reply may take beyond what device and link need.
+    """
+
+    grace_s: float
+
+    @property
+    @abstractmethod
+    def cycles(self) -> int:
+        """Clock cycles since power-on."""
+
+    @property
+    @abstractmethod
+    def seconds(self) -> float:
+        """Simulated time since power-on."""
+
+    @abstractmethod
+    def close(self) -> None:
+        """Free the model; a second call does nothing."""
+
+
+class Conversation(ABC):
+    """A netlist with a board's own top, and what speaks to it through its pins."""
+
+    @property
+    @abstractmethod
+    def clocks(self) -> int:
+        """Clock cycles since power-on."""
+
+    @abstractmethod
+    def identify(self) -> None:
+        """Raise MismatchError unless the device is the one that was planned."""
+
+    @abstractmethod
+    def exchange(self, first: int, images: NDArray[Any]) -> NDArray[np.int64]:
+        """Results (N, K) of encoded images (N, …), of which the first has that number.
+
+        Raises:
+            SimulationError: the device does not answer, or answers with a fault.
+        """
 
 
 class Device(ABC):
@@ -81,6 +132,36 @@ class Device(ABC):
         """What a driver must know of the way to the device."""
 
     @abstractmethod
+    def simulated(
+        self, sources: Sequence[Path], folder: Path, design: Design, disturbed: Any = None
+    ) -> SimulatedBoard:
+        """The device as a host finds it.
+
+        Args:
+            sources: files of the device and the network.
+            folder: where the network's memory files are.
+            design: the network.
+            disturbed: what goes wrong on the way; the link's own kind of record.
+
+        Raises:
+            ToolMissingError: g++ or Verilator is needed and not installed.
+        """
+
+    def for_simulation(self, clocks_per_bit: int | None) -> Self:
+        """The same device, where nothing on the way needs time; `clocks_per_bit` is of a line."""
+        return self
+
+    def converse(
+        self, sources: Sequence[Path], top: str, board: FpgaBoard, rtl: Path, cache: Path | None
+    ) -> AbstractContextManager[Conversation]:
+        """The netlist of a board's top, through the pins of the link.
+
+        Raises:
+            SynthesisError: the link has none.
+        """
+        raise SynthesisError(f"{board.name}: there is no conversation with a netlist over its link")
+
+    @abstractmethod
     def images_per_second(self, design: Design) -> dict[str, float]:
         """What the link allows, by its name in facts; nothing where it is never the limit."""
 
@@ -89,10 +170,21 @@ class Device(ABC):
     def title(self) -> str:
         """Link and speed, for people."""
 
+    @classmethod
+    def of(cls, manifest: Any) -> Self:
+        """The device that a package's manifest tells of."""
+        assert dataclasses.is_dataclass(cls)
+        return cls(**{field.name: getattr(manifest, field.name) for field in fields(cls)})
+
+    @property
+    def settings(self) -> dict[str, Any]:
+        """Its fields by name."""
+        assert dataclasses.is_dataclass(self)
+        return {field.name: getattr(self, field.name) for field in fields(self)}
+
     def record(self) -> dict[str, Any]:
         """What `device.json` holds."""
-        assert dataclasses.is_dataclass(self)
-        return dataclasses.asdict(self)
+        return self.settings
 
     def save(self, folder: Path) -> None:
         """Write `device.json` into `folder`."""

@@ -1,17 +1,26 @@
 """A serial line: `uart_device`, in the frames that `links.frames` makes."""
 
+import contextlib
+import dataclasses
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any
 
+import numpy as np
+from numpy.typing import NDArray
+
 from bnnedge.design import Design
-from bnnedge.errors import ConfigError, SynthesisError
+from bnnedge.errors import ConfigError, MismatchError, SimulationError, SynthesisError
 from bnnedge.families import Board
-from bnnedge.families.placed import FpgaBoard
-from bnnedge.links.base import MOST, SV_FOLDER, Device, check_range
+from bnnedge.families.placed import CLOCK_ROLE, FpgaBoard
+from bnnedge.links import frames
+from bnnedge.links.base import MOST, SV_FOLDER, Conversation, Device, check_range
 from bnnedge.links.frames import FRAME_OVERHEAD_BYTES, PROTOCOL_VERSION
+from bnnedge.links.simulated_serial import SimulatedSerial
 from bnnedge.names import check_network_name
+from bnnedge.verilated.serial import SerialModel, SerialPorts, compile_serial_model
 
 TOP_MODULE = "uart_device"
 MODULES = (
@@ -29,6 +38,10 @@ _MOST_BYTES = 65535  # frame_sender tells lengths in 16 bits
 _MIN_CLOCKS_PER_BIT = 8  # uart_rx samples no finer
 _MAX_BAUD_ERROR = 0.015  # half of what one end may be off
 _LINE_BITS = 10  # of a byte, with start and stop bit
+# In simulation nothing delays a reply but the device; the driver's 0.5 s would be 12 M cycles.
+_SIMULATED_GRACE_BYTES = 40
+_SIMULATED_QUIET_BYTES = 20
+_LOCK_CLOCKS = 200  # the PLL's model, then the reset's shift register
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -154,6 +167,57 @@ class UartDevice(Device):
             "window": self.window,
         }
 
+    def for_simulation(self, clocks_per_bit: int | None) -> "UartDevice":
+        """See the base class."""
+        divisor = clocks_per_bit or self.clocks_per_bit
+        return dataclasses.replace(
+            self,
+            clocks_per_bit=divisor,
+            # The host's rate may be off the device's divisor a little, and is as it was.
+            baud=round(self.clock_hz / divisor) if clocks_per_bit else self.baud,
+            quiet_ms=1000 * _SIMULATED_QUIET_BYTES * _LINE_BITS * divisor / self.clock_hz,
+        )
+
+    def simulated(
+        self, sources: Sequence[Path], folder: Path, design: Design, disturbed: Any = None
+    ) -> SimulatedSerial:
+        """See the base class; `disturbed` are `LineFaults`."""
+        library = compile_serial_model(
+            sources=sources,
+            top=self.top,
+            ports=SerialPorts(),
+            parameters=self.parameters(design),
+        )
+        return SimulatedSerial(
+            library,
+            data_folder=folder,
+            clock_hz=self.clock_hz,
+            clocks_per_bit=self.clock_hz / self.baud,
+            grace_s=_SIMULATED_GRACE_BYTES * _LINE_BITS * self.clocks_per_bit / self.clock_hz,
+            faults=disturbed,
+        )
+
+    @contextlib.contextmanager
+    def converse(
+        self, sources: Sequence[Path], top: str, board: FpgaBoard, rtl: Path, cache: Path | None
+    ) -> Iterator[Conversation]:
+        """See the base class: at the line's true rate."""
+        library = compile_serial_model(
+            sources=sources,
+            top=top,
+            ports=SerialPorts(
+                clock=board.port(CLOCK_ROLE),
+                receive=board.port("rx"),
+                transmit=board.port("tx"),
+                reset=None,
+            ),
+            defines={"NO_INCLUDES": "1"},
+            cache=cache,
+        )
+        with SerialModel(library, clocks_per_bit=self.clocks_per_bit, data_folder=rtl) as line:
+            line.wait(_LOCK_CLOCKS)
+            yield _Line(line, self, Design.load(rtl))
+
     def images_per_second(self, design: Design) -> dict[str, float]:
         """The line is full duplex, so the longer frame counts."""
         image = design.input_beats * design.input_width_bits // 8
@@ -165,3 +229,49 @@ class UartDevice(Device):
     def title(self) -> str:
         """See the base class."""
         return f"UART, {self.baud:,} baud"
+
+
+class _Line(Conversation):
+    """Frames over a serial line, one window of images at a time."""
+
+    def __init__(self, line: SerialModel, device: UartDevice, design: Design) -> None:
+        self._line, self._device, self._design = line, device, design
+
+    @property
+    def clocks(self) -> int:
+        return self._line.clocks
+
+    def identify(self) -> None:
+        self._line.write(frames.IDENTIFY)
+        identity = frames.parse_identity(self._read(frames.IDENTITY_BYTES))
+        wanted = (self._device.id_word, self._device.window)
+        if (identity.id_word, identity.window) != wanted:
+            raise MismatchError(
+                f"netlist of {self._design.name}: wanted id and window {wanted}, got"
+                f" {(identity.id_word, identity.window)}"
+            )
+
+    def exchange(self, first: int, images: NDArray[Any]) -> NDArray[np.int64]:
+        design, window = self._design, self._device.window
+        size = frames.result_frame_bytes(design)
+        results = []
+        for start in range(0, len(images), window):
+            part = range(start, min(start + window, len(images)))
+            for index in part:
+                self._line.write(frames.image_frame(first + index, design, images[index]))
+            results += [frames.parse_result(self._read(size), first + i, design) for i in part]
+        return np.array(results)
+
+    def _read(self, size: int) -> bytes:
+        """A reply, allowing for everything that may go over the line before it."""
+        device, design = self._device, self._design
+        frame_bytes = 8 + design.input_beats * design.input_width_bits // 8 + size
+        line_clocks = _LINE_BITS * device.clocks_per_bit * frame_bytes * (device.window + 1)
+        timeout = line_clocks + 20 * design.interval_cycles * (device.window + 1)
+        reply = self._line.read(size, timeout_clocks=timeout)
+        if len(reply) < size:
+            raise SimulationError(
+                f"netlist of {design.name}: wanted a reply of {size} bytes within {timeout} clocks,"
+                f" got {len(reply)}: {reply.hex()}"
+            )
+        return reply

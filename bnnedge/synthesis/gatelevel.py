@@ -16,13 +16,12 @@ from numpy.typing import NDArray
 
 from bnnedge.dataflow import Dataflow
 from bnnedge.design import Design
-from bnnedge.errors import MismatchError, SimulationError, SynthesisError
-from bnnedge.families.placed import CLOCK_ROLE, NETLIST_VERILOG, FpgaBoard
-from bnnedge.links import UartDevice, frames, load_device
+from bnnedge.errors import MismatchError, SynthesisError
+from bnnedge.families.placed import NETLIST_VERILOG, FpgaBoard
+from bnnedge.links import load_device
 from bnnedge.synthesis.top import BOARD_TOP
-from bnnedge.verilated.serial import SerialModel, SerialPorts, compile_serial_model
 
-_LOCK_CLOCKS = 200  # the PLL's model, then the reset's shift register
+_AT_A_TIME = 64  # images, before they are compared
 
 
 def check_netlist(
@@ -54,7 +53,7 @@ def check_netlist(
     """
     device = load_device(synth)
     design = Design.load(rtl)
-    if not isinstance(device, UartDevice) or device.board != board.name:
+    if device.board != board.name:
         raise SynthesisError(f"{synth} is for {device.board}, not for {board.name}")
     if device.id_word != design.id_word:
         raise SynthesisError(
@@ -67,26 +66,21 @@ def check_netlist(
     expected = dataflow.results_of(encoded)
 
     start = time.perf_counter()
-    library = compile_serial_model(
-        sources=board.family.netlist_sources(synth / NETLIST_VERILOG),
-        top=BOARD_TOP,
-        ports=SerialPorts(
-            clock=board.port(CLOCK_ROLE),
-            receive=board.port("rx"),
-            transmit=board.port("tx"),
-            reset=None,
-        ),
-        defines={"NO_INCLUDES": "1"},
-        cache=cache,
-    )
-    compiled = time.perf_counter()
-    with SerialModel(library, clocks_per_bit=device.clocks_per_bit, data_folder=rtl) as line:
-        line.wait(_LOCK_CLOCKS)
-        _check_identity(line, design, device)
-        for first in range(0, images, device.window):
-            last = min(first + device.window, images)
-            _check_window(line, design, device, encoded[first:last], expected[first:last], first)
-        clocks = line.clocks
+    sources = board.family.netlist_sources(synth / NETLIST_VERILOG)
+    with device.converse(sources, BOARD_TOP, board, rtl, cache) as netlist:
+        compiled = time.perf_counter()
+        netlist.identify()
+        for first in range(0, images, _AT_A_TIME):
+            part = slice(first, first + _AT_A_TIME)
+            got = netlist.exchange(first, encoded[part])
+            wrong = np.argwhere(got != expected[part])
+            if wrong.size:
+                image, at = map(int, wrong[0])
+                raise MismatchError(
+                    f"netlist of {design.name}: image {first + image}, element {at}: wanted"
+                    f" {expected[first + image, at]}, got {got[image, at]}"
+                )
+        clocks = netlist.clocks
     return {
         "compared": f"results of the placed netlist of {board.name} at its serial pin",
         "images": images,
@@ -104,51 +98,3 @@ def random_images(dataflow: Dataflow, count: int, seed: int) -> NDArray[Any]:
     dtype = np.uint8 if element.bipolar else np.int32
     shape = (count, *stream.shape)
     return np.random.default_rng(seed).integers(low, high, shape, dtype, endpoint=True)
-
-
-def _check_identity(line: SerialModel, design: Design, device: UartDevice) -> None:
-    line.write(frames.IDENTIFY)
-    reply = _read(line, device, frames.IDENTITY_BYTES, design)
-    identity = frames.parse_identity(reply)
-    wanted = (design.id_word, device.window)
-    if (identity.id_word, identity.window) != wanted:
-        raise MismatchError(
-            f"netlist of {design.name}: wanted id and window {wanted}, got"
-            f" {(identity.id_word, identity.window)}"
-        )
-
-
-def _check_window(
-    line: SerialModel,
-    design: Design,
-    device: UartDevice,
-    encoded: NDArray[Any],
-    expected: NDArray[np.int64],
-    first: int,
-) -> None:
-    for index, image in enumerate(encoded):
-        line.write(frames.image_frame(first + index, design, image))
-    for index, wanted in enumerate(expected, start=first):
-        reply = _read(line, device, frames.result_frame_bytes(design), design)
-        got = frames.parse_result(reply, index, design)
-        wrong = np.flatnonzero(got != wanted)
-        if wrong.size:
-            at = int(wrong[0])
-            raise MismatchError(
-                f"netlist of {design.name}: image {index}, element {at}: wanted {wanted[at]},"
-                f" got {got[at]}"
-            )
-
-
-def _read(line: SerialModel, device: UartDevice, size: int, design: Design) -> bytes:
-    """A reply, allowing for everything that may go over the line before it."""
-    frame_bytes = 8 + design.input_beats * design.input_width_bits // 8 + size
-    line_clocks = 10 * device.clocks_per_bit * frame_bytes * (device.window + 1)
-    timeout = line_clocks + 20 * design.interval_cycles * (device.window + 1)
-    reply = line.read(size, timeout_clocks=timeout)
-    if len(reply) < size:
-        raise SimulationError(
-            f"netlist of {design.name}: wanted a reply of {size} bytes within {timeout} clocks,"
-            f" got {len(reply)}: {reply.hex()}"
-        )
-    return reply

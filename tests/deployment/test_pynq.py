@@ -22,8 +22,9 @@ from bnnedge.deployment.runtime import (
     load,
 )
 from bnnedge.deployment.runtime.axi import Register
-from bnnedge.deployment.simulated_pynq import SimulatedPynq, open_simulated
+from bnnedge.deployment.simulated import open_simulated
 from bnnedge.errors import DeploymentError
+from bnnedge.links.simulated_pynq import SimulatedPynq
 from bnnedge.verilated.axi import AxiTraffic
 from tests.deployment.conftest import make_pynq_package
 from tests.deployment.networks import pooled_sums, real_inputs

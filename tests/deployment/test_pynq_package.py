@@ -23,7 +23,7 @@ from bnnedge.deployment import deploy, package
 from bnnedge.deployment.package import RUNTIME_FOLDER
 from bnnedge.deployment.pynq_files import NOTEBOOK
 from bnnedge.deployment.runtime import Host, PackageError, examples, load
-from bnnedge.deployment.simulated_pynq import open_simulated
+from bnnedge.deployment.simulated import open_simulated
 from bnnedge.design import Design
 from bnnedge.errors import DeploymentError
 from bnnedge.links import AxiDevice
@@ -114,9 +114,11 @@ BOARD = """\
 import os
 from pathlib import Path
 
-from bnnedge.deployment.simulated_pynq import simulated_board
+from bnnedge.deployment.runtime import Manifest
+from bnnedge.deployment.simulated import simulated_board
 
-_board = simulated_board(Path(os.environ["PACKAGE"]), 100_000_000)
+_package = Path(os.environ["PACKAGE"])
+_, _board = simulated_board(_package, Manifest.load(_package))
 Overlay, allocate, Clocks = _board.Overlay, _board.allocate, _board.Clocks
 """
 

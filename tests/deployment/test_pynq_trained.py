@@ -9,7 +9,7 @@ from bnnedge import tools, verbs
 from bnnedge.dataflow import Dataflow
 from bnnedge.deployment import deploy
 from bnnedge.deployment.runtime import Host
-from bnnedge.deployment.simulated_pynq import open_simulated
+from bnnedge.deployment.simulated import open_simulated
 from bnnedge.errors import DataError
 from bnnedge.models import load_pretrained
 from bnnedge.verilated.axi import AxiTraffic

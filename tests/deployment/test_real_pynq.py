@@ -10,9 +10,10 @@ from types import SimpleNamespace
 import pytest
 
 from bnnedge.dataflow import Dataflow
-from bnnedge.deployment.runtime import AxiAccelerator, DeviceError, Host
+from bnnedge.deployment.runtime import AxiAccelerator, DeviceError, Host, Manifest
 from bnnedge.deployment.runtime.axi import DEVICE_NAME, DMA_NAME
-from bnnedge.deployment.simulated_pynq import SimulatedPynq, simulated_board
+from bnnedge.deployment.simulated import simulated_board
+from bnnedge.links.simulated_pynq import SimulatedPynq
 from bnnedge.verilated.axi import AxiTraffic
 from tests.networks import random_inputs
 
@@ -53,6 +54,13 @@ class SimulatedDevice:
             self._model.dma_write(address - DMA_AT, value)
 
 
+def simulated(package: Path, traffic: AxiTraffic | None) -> SimulatedPynq:
+    """The package's board."""
+    _, board = simulated_board(package, Manifest.load(package), traffic)
+    assert isinstance(board, SimulatedPynq)
+    return board
+
+
 def opened(package: Path, board: SimulatedPynq) -> AxiAccelerator:
     device = SimulatedDevice(board)
     common = {"device": device, "addr_range": 0x10000, "interrupts": {}, "gpio": {}}
@@ -83,7 +91,7 @@ def test_batches_give_the_dataflows_results(pynq_package: Path, traffic: AxiTraf
     dataflow = Dataflow.load(pynq_package / "dataflow")
     batch = random_inputs(dataflow, 37)
     with (
-        contextlib.closing(simulated_board(pynq_package, 100_000_000, traffic)) as board,
+        contextlib.closing(simulated(pynq_package, traffic)) as board,
         opened(pynq_package, board) as accelerator,
     ):
         assert (accelerator.execute(batch) == dataflow.run(batch)).all()
@@ -107,7 +115,7 @@ def test_stuck_or_short_transfer_is_an_error_and_no_hang(
 ) -> None:
     dataflow = Dataflow.load(pynq_package / "dataflow")
     with (
-        contextlib.closing(simulated_board(pynq_package, 100_000_000, traffic)) as board,
+        contextlib.closing(simulated(pynq_package, traffic)) as board,
         opened(pynq_package, board) as accelerator,
         pytest.raises(DeviceError, match=text),
     ):

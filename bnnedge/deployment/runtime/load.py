@@ -2,14 +2,30 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 
 from .accelerator import Accelerator
-from .axi import DEFAULT_BATCH, AxiManifest
-from .errors import DeviceError
+from .axi import DEFAULT_BATCH, AxiAccelerator, AxiManifest
 from .host import Host
 from .overlay import open_pynq
-from .uart import open_serial
+from .uart import SerialManifest, on_port, open_serial
+
+
+@dataclass(frozen=True)
+class Driver:
+    """How a board is opened: `open` finds it by itself, `on` is given what stands for it."""
+
+    open: Callable[..., Accelerator]
+    on: Callable[..., Accelerator]
+
+
+DRIVERS = {
+    SerialManifest.interface: Driver(open=open_serial, on=on_port),
+    AxiManifest.interface: Driver(open=open_pynq, on=AxiAccelerator),
+}
+"""By the link that a manifest names."""
 
 
 def load(
@@ -38,15 +54,6 @@ def load(
     """
     folder = Path(package) if package is not None else Path(__file__).resolve().parent.parent
     host = Host.load(folder)
-    if isinstance(host.manifest, AxiManifest):
-        if port is not None:
-            raise DeviceError(
-                f"{folder} is for {host.manifest.board}, which runs it without a serial port:"
-                " copy the package there and run driver/validate.py"
-            )
-        return open_pynq(host, folder, bitfile=bitfile, batch_size=batch_size)
-    if port is None:
-        raise DeviceError(
-            f"{folder} is for {host.manifest.board}: name its serial port, e.g. --port /dev/ttyUSB0"
-        )
-    return open_serial(host, port)
+    return DRIVERS[host.manifest.interface].open(
+        host, folder, port=port, bitfile=bitfile, batch_size=batch_size
+    )

@@ -12,13 +12,14 @@ from .manifest import MANIFEST_FILE
 
 
 def open_pynq(
-    host: Host, package: Path, *, bitfile: str | Path | None, batch_size: int
+    host: Host, package: Path, *, port: str | None, bitfile: str | Path | None, batch_size: int
 ) -> AxiAccelerator:
     """Load a package's bitstream with PYNQ, on the board itself.
 
     Args:
         host: of a package for such a board.
         package: its folder.
+        port: none: the board is the one that this runs on.
         bitfile: another bitstream than the packaged one, loaded as it is.
         batch_size: most images of a transfer.
 
@@ -26,6 +27,11 @@ def open_pynq(
         PackageError: there is no bitstream or no .hwh, or not the packaged one.
         DeviceError: PYNQ is not installed, or the bitstream is not the packaged network's.
     """
+    if port is not None:
+        raise DeviceError(
+            f"{package} is for {host.manifest.board}, which runs it without a serial port:"
+            " copy the package there and run driver/validate.py"
+        )
     manifest = host.manifest
     assert isinstance(manifest, AxiManifest)
     path = Path(bitfile) if bitfile is not None else package / manifest.bitstream

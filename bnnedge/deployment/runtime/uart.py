@@ -6,6 +6,7 @@ import collections
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -20,6 +21,7 @@ from .record import Record
 FRAME_OVERHEAD_BYTES = 4  # letter, tag and CRC around an image or a result
 _MOST_IMAGE_BYTES = (1 << 16) - 1  # the device's identity has 16 bits for it
 _MOST_BAUD_ERROR = 0.05  # of a UART, after which its stop bit is missed
+_GRACE_S = 0.5  # USB, operating system
 _ATTEMPTS = 4  # without any progress, before the device is given up
 _TAGS = 256
 _DIFFERENT_IMAGES = 1024
@@ -251,24 +253,62 @@ class SerialAccelerator(Accelerator):
         return identity
 
 
-def open_serial(host: Host, port: str, grace_s: float = 0.5) -> SerialAccelerator:
+def open_serial(host: Host, package: Path, *, port: str | None, **_: Any) -> SerialAccelerator:
     """Open the packaged network on a board at a serial port.
 
     Args:
         host: of a package for such a board.
+        package: its folder.
         port: the port's name, e.g. "/dev/ttyUSB0" or "COM3".
-        grace_s: how long a reply may take beyond its bits (USB, operating system).
 
     Raises:
         DeviceError: the port cannot be opened, or the device is not the packaged network.
     """
+    if port is None:
+        raise DeviceError(
+            f"{package} is for {host.manifest.board}: name its serial port, e.g."
+            " --port /dev/ttyUSB0"
+        )
     manifest = host.manifest
     assert isinstance(manifest, SerialManifest)
     # A write waits until the operating system has room: for a whole window of images, at worst.
-    write_s = grace_s + manifest.window * manifest.image_line_s
+    write_s = _GRACE_S + manifest.window * manifest.image_line_s
     opened = open_port(port, manifest.baud, write_s)
+    return on_port(host, opened, package, name=port, grace_s=_GRACE_S)
+
+
+def on_port(
+    host: Host,
+    port: Any,
+    package: Path,
+    *,
+    grace_s: float,
+    name: str | None = None,
+    clock: Callable[[], float] = time.monotonic,
+    **_: Any,
+) -> SerialAccelerator:
+    """The packaged network behind what is as a `serial.Serial`; closed where it is not there.
+
+    Args:
+        host: of a package for such a board.
+        port: see `Link`.
+        package: the package, or its bitstream.
+        grace_s: how long a reply may take beyond its bits (USB, operating system).
+        name: what messages call the port; its own name otherwise.
+        clock: gives seconds, the port's.
+
+    Raises:
+        DeviceError: the device is not the packaged network.
+    """
+    manifest = host.manifest
+    assert isinstance(manifest, SerialManifest)
     link = Link(
-        opened, name=port, baud=manifest.baud, quiet_s=manifest.quiet_ms / 1000, grace_s=grace_s
+        port,
+        name=name or port.name,
+        baud=manifest.baud,
+        quiet_s=manifest.quiet_ms / 1000,
+        grace_s=grace_s,
+        clock=clock,
     )
     try:
         return SerialAccelerator(host, link)

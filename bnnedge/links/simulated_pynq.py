@@ -4,9 +4,8 @@ Time is the device's own and passes in accesses to registers. Caches are there: 
 writes reaches the DMA's memory only in `flush`, and the other way round only in `invalidate`.
 """
 
-import contextlib
 import weakref
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from types import SimpleNamespace
@@ -15,13 +14,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from bnnedge.deployment.runtime import AxiAccelerator, Host
-from bnnedge.deployment.runtime.axi import DEFAULT_BATCH, DEVICE_NAME, DMA_NAME
-from bnnedge.deployment.sources import simulation_sources
-from bnnedge.links import AxiDevice
-from bnnedge.links.axi import AXI_TOP_MODULE, axi_parameters
-from bnnedge.verilated.axi import MEMORY_BASE, AxiModel, AxiTraffic, compile_axi_model
+from bnnedge.links.base import SimulatedBoard
+from bnnedge.verilated.axi import MEMORY_BASE, AxiModel, AxiTraffic
 
+DEVICE_NAME, DMA_NAME = "bnnedge_0", "axi_dma_0"  # in the block design
 _PAGE = 4096
 # Instead of the driver's second: nothing delays a transfer here but the device and its memory.
 _GRACE_CYCLES = 20_000
@@ -50,7 +46,7 @@ class SimulatedBuffer(NDArray[Any]):
         self.view(np.ndarray).view(np.uint8).ravel()[:] = self._memory
 
 
-class SimulatedPynq:
+class SimulatedPynq(SimulatedBoard):
     """Stands for the module `pynq` in front of one board.
 
     Args:
@@ -73,6 +69,7 @@ class SimulatedPynq:
     ) -> None:
         self._model = AxiModel(library, data_folder=data_folder, traffic=traffic)
         self._clock_hz = clock_hz
+        self.grace_s = _GRACE_CYCLES / clock_hz
         self._used: dict[int, int] = {}  # offset in memory → bytes
         self.Clocks = SimpleNamespace(fclk0_mhz=clock_hz / 1e6)
 
@@ -194,61 +191,3 @@ class _Channel:
             self._buffer.invalidate()
         self.transferred = self._mmio.read(self._offset + _LENGTH)
         self._buffer = None
-
-
-def simulated_board(
-    package: Path, clock_hz: int, traffic: AxiTraffic | None = None, *, rtl: Path | None = None
-) -> SimulatedPynq:
-    """A board with a package's device; for `rtl` see `simulation_sources`.
-
-    Raises:
-        ToolMissingError: g++ or Verilator is needed and not installed.
-        SimulationError: the simulated device broke one of its own assertions.
-    """
-    folder, design, sources = simulation_sources(package, rtl, AxiDevice)
-    library = compile_axi_model(
-        sources=sources,
-        top=AXI_TOP_MODULE,
-        parameters=axi_parameters(design),
-    )
-    return SimulatedPynq(library, data_folder=folder, clock_hz=clock_hz, traffic=traffic)
-
-
-@contextlib.contextmanager
-def open_simulated(
-    package: Path,
-    host: Host,
-    traffic: AxiTraffic | None = None,
-    *,
-    batch_size: int = DEFAULT_BATCH,
-    rtl: Path | None = None,
-) -> Iterator[tuple[AxiAccelerator, SimulatedPynq]]:
-    """The driver on a simulation of the packaged device.
-
-    Args:
-        package: folder written by `package` for a PYNQ board.
-        host: of this package.
-        traffic: how memory and processor behave, and what goes wrong with them.
-        batch_size: most images of a transfer.
-        rtl: see `simulation_sources`.
-
-    Raises:
-        AcceleratorError: the device is not what the manifest says.
-        ToolMissingError: g++ or Verilator is needed and not installed.
-        SimulationError: the simulated device broke one of its own assertions.
-    """
-    clock_hz = host.manifest.clock_hz
-    board = simulated_board(package, clock_hz, traffic, rtl=rtl)
-    with (
-        contextlib.closing(board),
-        AxiAccelerator(
-            host,
-            board,
-            package / host.manifest.bitstream,
-            batch_size=batch_size,
-            grace_s=_GRACE_CYCLES / clock_hz,
-            clock=lambda: board.seconds,
-        ) as accelerator,
-    ):
-        accelerator.name = "the simulated board"
-        yield accelerator, board
