@@ -176,6 +176,19 @@ def read_npy(path: Path) -> NDArray[Any]:
             raise ArrayError(f"cannot read {path}: {error}") from error
 
 
+def npy_header(path: Path) -> ArrayHeader:
+    """What an `.npy` file says of its array, which is not read.
+
+    Raises:
+        ArrayError: see `read_npy`.
+    """
+    with _opened(path, NPY, _MAGIC) as source:
+        try:
+            return _read_header(source, str(path))
+        except (OSError, EOFError) as error:
+            raise ArrayError(f"cannot read {path}: {error}") from error
+
+
 @contextlib.contextmanager
 def _opened(path: Path, wanted: str, start: bytes) -> Iterator[IO[bytes]]:
     try:

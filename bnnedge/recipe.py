@@ -17,7 +17,7 @@ from bnnedge.config import structure_parts
 from bnnedge.data.config import DataConfig, EncodingKind
 from bnnedge.data.datasets import require_dataset
 from bnnedge.data.encodings import Encoding, IntegerEncoding, QuantileThermometer
-from bnnedge.errors import BnnEdgeError, ConfigError, SynthesisError
+from bnnedge.errors import BnnEdgeError, ConfigError, DataError, SynthesisError
 from bnnedge.files import located, read_toml
 from bnnedge.hardware.config import RtlConfig
 from bnnedge.hardware.folding import load_folding
@@ -225,11 +225,17 @@ def _one_without_the_other(parts: Mapping[str, Any], *, taught: bool) -> Iterato
 def _misfits(parts: Mapping[str, Any]) -> Iterator[str]:
     """What does not go together, of the sections that are right by themselves."""
     data: DataConfig | None = parts.get("data")
-    training: TrainingConfig | None = parts.get("training")
-    teacher: TeacherConfig | None = parts.get("teacher")
     if data is None:
         return
-    shape = data.dataset.input_shape
+    with contextlib.suppress(DataError):  # which is said where files have to be there
+        yield from _misfits_of(parts, data, data.input_shape)
+
+
+def _misfits_of(
+    parts: Mapping[str, Any], data: DataConfig, shape: tuple[int, ...]
+) -> Iterator[str]:
+    training: TrainingConfig | None = parts.get("training")
+    teacher: TeacherConfig | None = parts.get("teacher")
     taught = None if teacher is None else teacher.network
     for where, network, encoding in (
         ("network", parts.get("network"), _encoding(data)),
@@ -256,8 +262,8 @@ def _out_of_reach(
     network: NetworkConfig, data: DataConfig, hardware: HardwareConfig
 ) -> Iterator[str]:
     """Whether the network is slower than its target in any folding, as far as shapes say."""
-    with contextlib.suppress(ConfigError):  # which is said elsewhere
-        shapes = layer_shapes(network, data.dataset.input_shape, _encoding(data), _CLASSES)
+    with contextlib.suppress(ConfigError, DataError):  # which is said elsewhere
+        shapes = layer_shapes(network, data.input_shape, _encoding(data), _CLASSES)
         most_fps = hardware.rtl.clock_mhz * 1e6 / least_cycles(shapes)
         target_fps = hardware.rtl.target_fps
         if target_fps is not None and target_fps > most_fps * (1 + 1e-9):
@@ -281,10 +287,11 @@ def _misfits_of_board(
         return
     if data is not None:
         integers = data.encoding is EncodingKind.INTEGER
-        bits = math.prod(data.dataset.input_shape) * (8 if integers else data.levels or 1)
-        yield from _tried(
-            lambda: link_of(board).require_frame("an image", bits // 8), "hardware.board"
-        )
+        bits = 8 if integers else data.levels or 1
+        with contextlib.suppress(DataError):  # which is said where files have to be there
+            size = math.prod(data.input_shape) * bits // 8
+            frame = functools.partial(link_of(board).require_frame, "an image", size)
+            yield from _tried(frame, "hardware.board")
     if clock_mhz > 0:
         yield from _tried(lambda: require_clock(board, clock_mhz), "hardware.clock_mhz")
 

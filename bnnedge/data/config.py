@@ -5,6 +5,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from bnnedge.data.own import own_shape
 from bnnedge.errors import ConfigError, raise_faults
 
 
@@ -17,10 +18,11 @@ class DatasetName(enum.Enum):
     CIFAR_10 = "cifar-10"
     SVHN = "svhn"
     SPEECH_COMMANDS = "speech-commands"
+    OWN = "own"
 
     @property
     def input_shape(self) -> tuple[int, ...]:
-        """Shape of one input."""
+        """Shape of one input; not of the user's own data, see `DataConfig.input_shape`."""
         return _INPUT_SHAPES[self]
 
     @property
@@ -57,7 +59,8 @@ class DataConfig:
             data, or the 8-bit integers as they are, for networks whose first layer takes those.
         threshold: an element at least this large is 1; for "threshold" only, in raw units.
         levels: bits per element; for "thermometer" only.
-        folder: where the files are, as published; the user's cache if not given.
+        folder: where the files are, as published; the user's cache if not given. For "own" it
+            has to be given, and holds arrays: see `bnnedge.data.own`.
         validation_fraction: share of the training data held out to select on, where the data set
             has no validation data of its own (speech-commands has).
         seed: picks the held-out images.
@@ -106,3 +109,17 @@ class DataConfig:
             yield ConfigError(f"seed wants a number of at least 0, got {self.seed}")
         if self.folder is not None and self.dataset is DatasetName.DIGITS:
             yield ConfigError("digits come with scikit-learn, got folder", remedy="remove folder")
+        if self.folder is None and self.dataset is DatasetName.OWN:
+            yield ConfigError("own data want folder, that of their arrays")
+
+    @property
+    def input_shape(self) -> tuple[int, ...]:
+        """Shape of one input.
+
+        Raises:
+            DataError: of data of the user's own, which are not there.
+        """
+        if self.dataset is DatasetName.OWN:
+            assert self.folder is not None
+            return own_shape(self.folder)
+        return self.dataset.input_shape

@@ -14,6 +14,7 @@ from bnnedge.data.cifar import CLASSES as CIFAR10_CLASSES
 from bnnedge.data.cifar import read_cifar10, require_batches
 from bnnedge.data.config import DatasetName
 from bnnedge.data.idx import read_idx
+from bnnedge.data.own import read_own, require_own
 from bnnedge.data.speech import find_lists, read_speech_commands
 from bnnedge.data.svhn import find_part, read_svhn
 from bnnedge.errors import DataError
@@ -149,6 +150,8 @@ def require_dataset(name: DatasetName, folder: Path | None = None) -> None:
                 find_part(folder, part)
         case DatasetName.SPEECH_COMMANDS:
             find_lists(folder)
+        case DatasetName.OWN:
+            require_own(folder)
         case _:
             assert_never(name)
 
@@ -246,6 +249,12 @@ def _speech_commands(folder: Path) -> Dataset:
     return Dataset(name=DatasetName.SPEECH_COMMANDS, classes=words, input_range=(0, 255), **splits)
 
 
+def _own(folder: Path) -> Dataset:
+    classes, parts = read_own(folder)
+    splits = {part: Split(images=x, labels=labels) for part, (x, labels) in parts.items()}
+    return Dataset(name=DatasetName.OWN, classes=classes, input_range=(0, 255), **splits)
+
+
 _READERS: Mapping[DatasetName, Callable[[Path], Dataset]] = {
     DatasetName.MNIST: _idx_reader(DatasetName.MNIST, tuple("0123456789")),
     DatasetName.FASHION_MNIST: _idx_reader(
@@ -258,4 +267,5 @@ _READERS: Mapping[DatasetName, Callable[[Path], Dataset]] = {
     DatasetName.CIFAR_10: _cifar10,
     DatasetName.SVHN: _svhn,
     DatasetName.SPEECH_COMMANDS: _speech_commands,
+    DatasetName.OWN: _own,
 }  # fmt: skip

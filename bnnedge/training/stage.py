@@ -170,7 +170,7 @@ class _Job:
         """What was asked for, without where the files lie on this machine."""
         return {
             "network": to_json(self.network),
-            "data": to_json(dataclasses.replace(self.data, folder=None)),
+            "data": to_json(self.data) | {"folder": None},
             "training": to_json(self.training),
             "teacher": None if taught_by is None else _teacher_record(taught_by),
         }

@@ -190,8 +190,8 @@ def test_command_says_what_to_run_where_vivado_is(zynq_project: Made, design: Pa
 
 
 def test_unknown_board_writes_nothing(design: Path, tmp_path: Path) -> None:
-    with pytest.raises(SynthesisError, match="board 'ice40' is unknown — choose one of"):
-        synthesise(design, SynthesisConfig(board="ice40"), tmp_path / "synth")
+    with pytest.raises(SynthesisError, match="board 'nexus' is unknown — choose one of"):
+        synthesise(design, SynthesisConfig(board="nexus"), tmp_path / "synth")
     assert not any(tmp_path.iterdir())
 
 

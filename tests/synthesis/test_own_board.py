@@ -95,9 +95,9 @@ def test_own_board_goes_to_a_bitstream_by_path(tmp_path: Path) -> None:
 
 def test_changed_file_is_another_board(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """The record of what was made holds the board itself, not only its file's name."""
+    rtl = emit_mlp(tmp_path)
     seen = []
     monkeypatch.setattr(Stage, "publish", lambda *_, config, **__: seen.append(config["board"]))
-    rtl = emit_mlp(tmp_path)
     synthesise(rtl, SynthesisConfig(board=own(tmp_path)), tmp_path / "synth")
     synthesise(rtl, SynthesisConfig(board=own(tmp_path, '"E3"', '"E4"')), tmp_path / "synth")
     before, after = seen

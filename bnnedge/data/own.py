@@ -1,0 +1,104 @@
+"""A data set of the user's own: a folder with arrays of images and labels.
+
+`x_train.npy`, `x_test.npy` (uint8, (N, *shape)) and `y_train.npy`, `y_test.npy` (integers, (N,),
+from 0 on); where there are data to select on, `x_validation.npy` and `y_validation.npy`; where the
+classes have names, `classes.txt`, a line for each.
+"""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from bnnedge.arrays import npy_header, read_npy
+from bnnedge.errors import DataError
+from bnnedge.files import is_file, read_text_bounded
+from bnnedge.names import check_label
+
+PARTS = ("train", "test", "validation")
+_NAMES = "classes.txt"
+_MOST_CLASSES = 1000
+_MOST_NAMES_BYTES = 1 << 18
+_MOST_VALUES = 1 << 24
+
+
+def own_shape(folder: Path) -> tuple[int, ...]:
+    """Shape of one input, from the header of the training data.
+
+    Raises:
+        DataError: they are missing, or no images of whole bytes.
+    """
+    path = folder / "x_train.npy"
+    header = npy_header(path)
+    shape = header.shape[1:]
+    size = int(np.prod(shape, dtype=np.int64))
+    if header.dtype != np.uint8 or not shape or not 0 < size <= _MOST_VALUES:
+        raise DataError(f"{path}: wanted uint8 (N, *shape), got {header}")
+    return shape
+
+
+def require_own(folder: Path) -> None:
+    """Raise unless the files are there; only one header is read.
+
+    Raises:
+        DataError: names the first one that is missing.
+    """
+    own_shape(folder)
+    for part in _parts(folder):
+        for letter in "xy":
+            if not is_file(folder / f"{letter}_{part}.npy"):
+                raise DataError(f"{letter}_{part}.npy is not in {folder}")
+
+
+def read_own(
+    folder: Path,
+) -> tuple[tuple[str, ...], Mapping[str, tuple[NDArray[np.uint8], NDArray[np.int64]]]]:
+    """Class names, and images and labels by part.
+
+    Raises:
+        DataError: a file is missing or damaged, or is not what it should be.
+    """
+    require_own(folder)
+    shape = own_shape(folder)
+    parts = {part: _part(folder, part, shape) for part in _parts(folder)}
+    classes = 1 + max(int(labels.max()) for _, labels in parts.values())
+    if classes > _MOST_CLASSES or len(np.unique(parts["train"][1])) != classes:
+        raise DataError(
+            f"{folder}: wanted labels from 0 on, without gaps in y_train.npy and at most"
+            f" {_MOST_CLASSES} of them, got {classes - 1} as the largest"
+        )
+    return _names(folder, classes), parts
+
+
+def _parts(folder: Path) -> tuple[str, ...]:
+    validation = any(is_file(folder / f"{letter}_validation.npy") for letter in "xy")
+    return PARTS if validation else PARTS[:2]
+
+
+def _part(folder: Path, part: str, shape: tuple[int, ...]) -> tuple[Any, NDArray[np.int64]]:
+    images, labels = (read_npy(folder / f"{letter}_{part}.npy") for letter in "xy")
+    if images.dtype != np.uint8 or images.shape[1:] != shape or not len(images):
+        raise DataError(
+            f"{folder}: wanted x_{part}.npy of uint8 (N, {', '.join(map(str, shape))}),"
+            f" got {images.dtype} {images.shape}"
+        )
+    if labels.dtype.kind not in "iu" or labels.shape != images.shape[:1] or labels.min() < 0:
+        raise DataError(
+            f"{folder}: wanted y_{part}.npy of {len(images)} integers from 0 on,"
+            f" got {labels.dtype} {labels.shape}"
+        )
+    return images, labels.astype(np.int64)
+
+
+def _names(folder: Path, classes: int) -> tuple[str, ...]:
+    if not is_file(folder / _NAMES):
+        return tuple(map(str, range(classes)))
+    text = read_text_bounded(folder / _NAMES, _MOST_NAMES_BYTES, raises=DataError)
+    names = tuple(text.splitlines())
+    if len(names) != classes or len(set(names)) != classes:
+        raise DataError(f"{folder / _NAMES}: wanted {classes} different names, got {len(names)}")
+    for name in names:
+        check_label(name, what=f"{folder / _NAMES}: a class", raises=DataError)
+    return names

@@ -1,0 +1,114 @@
+"""A data set of the user's own: arrays in a folder, whole, damaged, and through a training."""
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from bnnedge import verbs
+from bnnedge.data.config import DataConfig, DatasetName, EncodingKind
+from bnnedge.data.datasets import load_dataset
+from bnnedge.data.fetch import fetch
+from bnnedge.errors import ConfigError, DataError
+from bnnedge.recipe import Recipe, Use
+
+RECIPE = """\
+name = "mine"
+[network]
+topology = "mlp"
+hidden = [8]
+[data]
+dataset = "own"
+folder = "arrays"
+encoding = "threshold"
+threshold = 100.0
+[training]
+epochs = 2
+batch_size = 30
+learning_rate = 0.02
+"""
+
+
+def write(folder: Path, **instead: Any) -> Path:
+    """Two classes, bright and dark; other arrays, or None, take the place of those."""
+    folder.mkdir()
+    random = np.random.default_rng(0)
+    arrays: dict[str, Any] = {}
+    for part, count in (("train", 90), ("test", 30)):
+        labels = np.arange(count) % 2
+        bright = random.integers(0, 100, (count, 1, 4, 5)) + 120 * labels[:, None, None, None]
+        arrays |= {f"x_{part}": bright.astype(np.uint8), f"y_{part}": labels}
+    for name, array in (arrays | instead).items():
+        if array is not None:
+            np.save(folder / f"{name}.npy", array)
+    return folder
+
+
+def test_arrays_are_a_data_set(tmp_path: Path) -> None:
+    dataset = load_dataset(DatasetName.OWN, write(tmp_path / "arrays"))
+    assert dataset.input_shape == (1, 4, 5) and dataset.classes == ("0", "1")
+    assert (len(dataset.train), len(dataset.test), dataset.validation) == (90, 30, None)
+
+
+def test_classes_may_have_names_and_validation_data_be_there(tmp_path: Path) -> None:
+    more = {"x_validation": np.zeros((2, 1, 4, 5), np.uint8), "y_validation": np.array([0, 1])}
+    folder = write(tmp_path / "arrays", **more)
+    (folder / "classes.txt").write_text("dark\nbright\n")
+    dataset = load_dataset(DatasetName.OWN, folder)
+    assert dataset.classes == ("dark", "bright")
+    assert dataset.validation is not None and len(dataset.validation) == 2
+
+
+@pytest.mark.parametrize(
+    ("instead", "message"),
+    [
+        ({"x_train": None}, "cannot read .*x_train.npy: No such file"),
+        ({"y_test": None}, "y_test.npy is not in"),
+        ({"x_train": np.zeros((90, 4), np.float32)}, r"wanted uint8 \(N, \*shape\), got float32"),
+        ({"x_train": np.zeros(90, np.uint8)}, r"wanted uint8 \(N, \*shape\), got uint8 \(90,\)"),
+        ({"x_test": np.zeros((30, 1, 5, 4), np.uint8)}, r"x_test.npy of uint8 \(N, 1, 4, 5\)"),
+        ({"y_train": np.zeros(89, int)}, "wanted y_train.npy of 90 integers from 0 on"),
+        ({"y_train": np.full(90, -1)}, "wanted y_train.npy of 90 integers from 0 on"),
+        ({"y_train": np.zeros(90)}, "wanted y_train.npy of 90 integers from 0 on, got float64"),
+        ({"y_train": np.arange(90) % 2 * 2}, "labels from 0 on, without gaps"),
+        ({"x_validation": np.zeros((2, 1, 4, 5), np.uint8)}, "y_validation.npy is not in"),
+        ({"y_train": np.array([None] * 90)}, "wanted an array of numbers"),
+    ],
+)
+def test_what_is_wrong_is_said(instead: dict[str, Any], message: str, tmp_path: Path) -> None:
+    folder = write(tmp_path / "arrays", **instead)
+    with pytest.raises(DataError, match=message) as caught:
+        load_dataset(DatasetName.OWN, folder)
+    assert "\n" not in str(caught.value)
+
+
+def test_names_that_do_not_fit_are_refused(tmp_path: Path) -> None:
+    folder = write(tmp_path / "arrays")
+    (folder / "classes.txt").write_text("dark\n")
+    with pytest.raises(DataError, match="wanted 2 different names, got 1"):
+        load_dataset(DatasetName.OWN, folder)
+
+
+def test_recipe_with_own_data_trains(tmp_path: Path) -> None:
+    write(tmp_path / "arrays")
+    (tmp_path / "recipe.toml").write_text(RECIPE)
+    trained = verbs.train(tmp_path / "recipe.toml", tmp_path / "train")
+    assert trained.facts.test_accuracy > 0.9
+
+
+def test_recipe_is_held_against_the_data(tmp_path: Path) -> None:
+    (tmp_path / "recipe.toml").write_text(RECIPE.replace('"mlp"\nhidden = [8]', '"lenet5"'))
+    Recipe.load(tmp_path / "recipe.toml")  # nothing is known of data that are not there
+    with pytest.raises(ConfigError, match="data: cannot read .*x_train.npy"):
+        Recipe.load(tmp_path / "recipe.toml", Use.TRAIN)
+    write(tmp_path / "arrays")
+    with pytest.raises(ConfigError, match="network: "):
+        Recipe.load(tmp_path / "recipe.toml")
+
+
+def test_own_data_want_their_folder(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match="own data want folder"):
+        DataConfig(dataset=DatasetName.OWN, encoding=EncodingKind.INTEGER)
+    with pytest.raises(DataError, match="nothing to fetch"):
+        fetch(DatasetName.OWN)
