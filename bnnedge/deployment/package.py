@@ -14,16 +14,15 @@ from bnnedge.arguments import checked
 from bnnedge.artifacts import Artifact, folder_hashes
 from bnnedge.dataflow import Dataflow, IntegerEncoding, ThresholdEncoding
 from bnnedge.dataflow.graph import GRAPH_FILE, WEIGHTS_FILE
-from bnnedge.deployment import pynq_files
+from bnnedge.deployment import fpga_files, pynq_files
 from bnnedge.deployment.facts import PACKAGE, PackageFacts
 from bnnedge.deployment.ranges import ResultRanges
 from bnnedge.deployment.runtime.example import EXPECTED, INPUTS
 from bnnedge.deployment.runtime.manifest import MANIFEST_FILE, PACKAGE_FORMAT, PACKAGE_VERSION
 from bnnedge.design import DESIGN_FILE, Design
 from bnnedge.errors import DeploymentError, DesignError
-from bnnedge.families import BITSTREAM_SUFFIXES
-from bnnedge.links import DEVICE_FILE, AxiDevice, Device, UartDevice, load_device
-from bnnedge.names import check_inside, inner_file
+from bnnedge.links import DEVICE_FILE, AxiDevice, Device, load_device
+from bnnedge.names import inner_file
 
 RUNTIME_FOLDER = Path(__file__).parent / "runtime"
 RUNTIME_NAME = "bnnedge_runtime"
@@ -32,6 +31,7 @@ DATAFLOW_FOLDER = "dataflow"
 DEVICE_FOLDER = "device"
 _CHOICES = ("folding.json", "fifos.json")  # of an RTL folder
 _EXAMPLE_SEED = 0
+_FILES = {AxiDevice.interface: pynq_files}  # other links are those of an FPGA that stands alone
 
 
 @checked
@@ -64,21 +64,10 @@ def package(
     design = Design.load(rtl)
     dataflow = Dataflow.load(rtl / "dataflow")
     device = load_device(synth)
-    bitstreams = _bitstreams(synth, device)
-    if device.id_word != design.id_word:
-        raise DeploymentError(
-            f"{synth} is of another design: wanted id {design.id_word:#010x},"
-            f" got {device.id_word:#010x}",
-            remedy="run bnnedge synth again",
-        )
-    if inputs is None:
-        inputs = _example_inputs(dataflow.input, max(0, example_images))
-    inputs = np.ascontiguousarray(inputs[:example_images])
-    if len(inputs) < 1 or example_images < 1:
-        raise DeploymentError(
-            f"package: wanted at least one example, got {len(inputs)} inputs, of which"
-            f" {example_images} were asked for"
-        )
+    files = _FILES.get(device.interface, fpga_files)
+    bitstreams = files.find(synth)
+    _require_same(synth, device, design)
+    inputs = _examples(dataflow, inputs, example_images)
     expected = dataflow.run(inputs)
     given = hashlib.sha256(f"{inputs.dtype}{inputs.shape}".encode() + inputs.tobytes())
 
@@ -87,27 +76,15 @@ def package(
         (folder / "example").mkdir()
         np.save(folder / INPUTS, inputs)
         np.save(folder / EXPECTED, expected)
-        if isinstance(device, AxiDevice):
-            bitstream = pynq_files.write(folder, RUNTIME_FOLDER, design, device, bitstreams)
-        else:
-            assert isinstance(device, UartDevice)
-            bitstream = bitstreams[0].name
-            shutil.copyfile(bitstreams[0], folder / bitstream)
-            (folder / "README.txt").write_text(_readme(design, device, bitstream), encoding="utf-8")
+        bitstream = files.write(folder, RUNTIME_FOLDER, design, device, bitstreams)
         (folder / DEVICE_FOLDER).mkdir()
         for source in device.sources(design):
             shutil.copyfile(source, folder / DEVICE_FOLDER / source.name)
         manifest = _manifest(design, dataflow, device, bitstream)
         manifest["files"] = folder_hashes(folder)
         (folder / MANIFEST_FILE).write_text(json.dumps(manifest, indent=1) + "\n", encoding="utf-8")
-        return PackageFacts(
-            board=device.board,
-            bitstream=bitstream if bitstreams else f"still missing, goes to {bitstream}",
-            id_word=f"{design.id_word:#010x}",
-            baud=device.baud if isinstance(device, UartDevice) else None,
-            example_images=len(inputs),
-            bytes=sum(path.stat().st_size for path in folder.rglob("*") if path.is_file()),
-        )
+        place = bitstream if bitstreams else f"still missing, goes to {bitstream}"
+        return _facts(folder, device, place, len(inputs))
 
     return PACKAGE.publish(
         out,
@@ -117,32 +94,36 @@ def package(
     )
 
 
-def _bitstreams(synth: Path, device: Device) -> tuple[Path, ...]:
-    """The bitstream of a synthesis folder; for a Zynq with its hardware handoff, or none yet."""
-    zynq = isinstance(device, AxiDevice)
-    folders = (synth, synth / pynq_files.VIVADO_OUTPUT) if zynq else (synth,)
-    suffixes = {".bit"} if zynq else BITSTREAM_SUFFIXES
-    found = sorted(
-        path for folder in folders for path in folder.glob("*") if path.suffix in suffixes
+def _facts(folder: Path, device: Device, bitstream: str, examples: int) -> PackageFacts:
+    return PackageFacts(
+        board=device.board,
+        bitstream=bitstream,
+        id_word=f"{device.id_word:#010x}",
+        baud=device.settings.get("baud"),
+        example_images=examples,
+        bytes=sum(path.stat().st_size for path in folder.rglob("*") if path.is_file()),
     )
-    if len(found) > 1 or not (found or zynq):
+
+
+def _require_same(synth: Path, device: Device, design: Design) -> None:
+    if device.id_word != design.id_word:
         raise DeploymentError(
-            f"{synth}: wanted one bitstream (*{', *'.join(sorted(suffixes))}), got {len(found)}",
-            remedy="run bnnedge synth for a board that it makes bitstreams for",
+            f"{synth} is of another design: wanted id {design.id_word:#010x},"
+            f" got {device.id_word:#010x}",
+            remedy="run bnnedge synth again",
         )
-    if not zynq:
-        return (inner_file(synth, found[0].name, raises=DeploymentError),)
-    if not found:
-        return ()
-    handoff = found[0].with_suffix(".hwh")
-    if not handoff.is_file():
+
+
+def _examples(dataflow: Dataflow, inputs: NDArray[Any] | None, most: int) -> NDArray[Any]:
+    """The first inputs, or made ones. Raises DeploymentError: there are none."""
+    if inputs is None:
+        inputs = _example_inputs(dataflow.input, max(0, most))
+    if len(inputs[:most]) < 1 or most < 1:
         raise DeploymentError(
-            f"{handoff} is missing: PYNQ needs the hardware handoff beside the bitstream",
-            remedy="take both from Vivado, with one name",
+            f"package: wanted at least one example, got {len(inputs[:most])} inputs, of which"
+            f" {most} were asked for"
         )
-    for path in (found[0], handoff):
-        check_inside(synth, path, raises=DeploymentError)
-    return found[0], handoff
+    return np.ascontiguousarray(inputs[:most])
 
 
 def _example_inputs(
@@ -186,7 +167,7 @@ def _copy_files(rtl: Path, design: Design, folder: Path) -> None:
 
 
 def _manifest(design: Design, dataflow: Dataflow, device: Device, bitstream: str) -> dict[str, Any]:
-    loader = {"loader_board": device.loader_board} if isinstance(device, UartDevice) else {}
+    loader = {name: value for name, value in device.settings.items() if name == "loader_board"}
     possible = ResultRanges.of(dataflow)
     ranges = list(zip(possible.low.tolist(), possible.high.tolist(), strict=True))
     return {
@@ -222,32 +203,3 @@ def _manifest(design: Design, dataflow: Dataflow, device: Device, bitstream: str
             "host_classes": dataflow.output.classes,
         },
     }
-
-
-def _readme(design: Design, device: UartDevice, bitstream: str) -> str:
-    return f"""\
-{design.name} for {device.board}, id {design.id_word:#010x}
-
-On the machine that the board is plugged into (Python 3.8 or later), in this folder.
-Not run here: no board was connected when this package was made.
-Without a board, `bnnedge deploy PACKAGE --simulate` runs the same driver against a simulation of
-the same device.
-
-1. python -m pip install numpy pyserial
-2. openFPGALoader -b {device.loader_board} {bitstream}
-   The network is lost at power-off; add -f to write it to the board's flash instead.
-3. python -m bnnedge_runtime.validate --port /dev/ttyUSB0
-   runs the examples in example/ and compares with the expected results.
-4. python -m bnnedge_runtime --port /dev/ttyUSB0 --inputs example/inputs.npy --outputs results.npy
-   or in Python:
-       import bnnedge_runtime
-       with bnnedge_runtime.load(port="/dev/ttyUSB0") as accelerator:
-           results = accelerator.execute(batch)
-
-The line runs at {device.baud} baud, 8N1; the bitstream fixes it.
-"Permission denied" on Linux: join the port's group (`sudo usermod -aG dialout $USER`, then log in
-again); for openFPGALoader without root, install its 99-openfpgaloader.rules under
-/etc/udev/rules.d and run `sudo udevadm control --reload`.
-Slow replies from an FTDI bridge on Linux: its driver holds short ones back for 16 ms. As root:
-echo 1 > /sys/bus/usb-serial/devices/ttyUSB0/latency_timer
-"""

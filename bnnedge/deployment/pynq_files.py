@@ -9,7 +9,9 @@ from pathlib import Path
 
 import bnnedge
 from bnnedge.design import Design
-from bnnedge.links import AxiDevice
+from bnnedge.errors import DeploymentError
+from bnnedge.links import Device
+from bnnedge.names import check_inside
 
 VIVADO_OUTPUT = Path("vivado", "output")
 """Where the project in a synthesis folder leaves .bit and .hwh."""
@@ -20,8 +22,35 @@ _TEMPLATES = Path(__file__).parent / "templates"
 _WHEEL_DATE = (1980, 1, 1, 0, 0, 0)  # equal contents are equal files
 
 
+def find(synth: Path) -> tuple[Path, ...]:
+    """Bitstream and hardware handoff of a synthesis folder, or nothing where Vivado did not run.
+
+    Raises:
+        DeploymentError: there is more than one bitstream, or one without its handoff.
+    """
+    found = sorted(
+        path for folder in (synth, synth / VIVADO_OUTPUT) for path in folder.glob("*.bit")
+    )
+    if len(found) > 1:
+        raise DeploymentError(
+            f"{synth}: wanted one bitstream (*.bit), got {len(found)}",
+            remedy="run bnnedge synth for a board that it makes bitstreams for",
+        )
+    if not found:
+        return ()
+    handoff = found[0].with_suffix(".hwh")
+    if not handoff.is_file():
+        raise DeploymentError(
+            f"{handoff} is missing: PYNQ needs the hardware handoff beside the bitstream",
+            remedy="take both from Vivado, with one name",
+        )
+    for path in (found[0], handoff):
+        check_inside(synth, path, raises=DeploymentError)
+    return found[0], handoff
+
+
 def write(
-    folder: Path, runtime: Path, design: Design, device: AxiDevice, bitstreams: Sequence[Path]
+    folder: Path, runtime: Path, design: Design, device: Device, bitstreams: Sequence[Path]
 ) -> str:
     """Write into a package.
 

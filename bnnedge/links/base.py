@@ -176,6 +176,10 @@ class Device(ABC):
         assert dataclasses.is_dataclass(cls)
         return cls(**{field.name: getattr(manifest, field.name) for field in fields(cls)})
 
+    def readme(self, network: str, bitstream: str) -> str:
+        """What a package says to those who have the board."""
+        return f"{network} for {self.board}, id {self.id_word:#010x}: {bitstream}\n"
+
     @property
     def settings(self) -> dict[str, Any]:
         """Its fields by name."""

@@ -225,6 +225,35 @@ class UartDevice(Device):
         line_bits = _LINE_BITS * (FRAME_OVERHEAD_BYTES + max(image, result))
         return {"serial_line": round(self.clock_hz / self.clocks_per_bit / line_bits, 1)}
 
+    def readme(self, network: str, bitstream: str) -> str:
+        """See the base class."""
+        return f"""\
+{network} for {self.board}, id {self.id_word:#010x}
+
+On the machine that the board is plugged into (Python 3.8 or later), in this folder.
+Not run here: no board was connected when this package was made.
+Without a board, `bnnedge deploy PACKAGE --simulate` runs the same driver against a simulation of
+the same self.
+
+1. python -m pip install numpy pyserial
+2. openFPGALoader -b {self.loader_board} {bitstream}
+   The network is lost at power-off; add -f to write it to the board's flash instead.
+3. python -m bnnedge_runtime.validate --port /dev/ttyUSB0
+   runs the examples in example/ and compares with the expected results.
+4. python -m bnnedge_runtime --port /dev/ttyUSB0 --inputs example/inputs.npy --outputs results.npy
+   or in Python:
+       import bnnedge_runtime
+       with bnnedge_runtime.load(port="/dev/ttyUSB0") as accelerator:
+           results = accelerator.execute(batch)
+
+The line runs at {self.baud} baud, 8N1; the bitstream fixes it.
+"Permission denied" on Linux: join the port's group (`sudo usermod -aG dialout $USER`, then log in
+again); for openFPGALoader without root, install its 99-openfpgaloader.rules under
+/etc/udev/rules.d and run `sudo udevadm control --reload`.
+Slow replies from an FTDI bridge on Linux: its driver holds short ones back for 16 ms. As root:
+echo 1 > /sys/bus/usb-serial/devices/ttyUSB0/latency_timer
+"""
+
     @property
     def title(self) -> str:
         """See the base class."""
