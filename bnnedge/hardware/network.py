@@ -83,7 +83,7 @@ def build_network(graph: Dataflow, folding: Folding, depths: FifoDepths) -> Netw
     its input it holds one vector, so that the layer before never waits for the replay; a sliding
     window of the same width waits without loss, because it holds its pixels itself.
 
-    Before each operand of an Add or Concat stands a FIFO that holds what comes while the other
+    Before each operand of a join stands a FIFO that holds what comes while the other
     operand is still on its way; see `fifos`.
 
     Args:

@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 
 from bnnedge.dataflow import BIPOLAR, ArgMax, ElementType, OutputTable, ScoreTable, Stream, XnorMvu
-from bnnedge.dataflow.nodes.xnor_mvu import accumulator_type
+from bnnedge.dataflow.streams import signed_type
 from bnnedge.errors import DataflowError
 
 
@@ -40,7 +40,7 @@ def test_threshold_zero_always_fires_and_mw_plus_one_never() -> None:
 
 @pytest.mark.parametrize(("synapses", "width"), [(1, 2), (3, 3), (4, 4), (64, 8), (1024, 12)])
 def test_accumulator_holds_every_dot_product(synapses: int, width: int) -> None:
-    assert accumulator_type(synapses).width_bits == width
+    assert signed_type(synapses).width_bits == width
     assert -(2 ** (width - 1)) <= -synapses and synapses <= 2 ** (width - 1) - 1
 
 

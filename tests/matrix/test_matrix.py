@@ -2,13 +2,16 @@
 
 import importlib
 import pkgutil
+import re
 from collections.abc import Iterator
+from pathlib import Path
 from types import ModuleType
 from typing import get_args
 
 import pytest
 
-from bnnedge.dataflow import Node, nodes
+import bnnedge
+from bnnedge.dataflow import ArgMax, Concat, Crop, Node, PadChannels, ScoreTable, nodes
 from bnnedge.dataflow.nodes.base import BaseNode, ClassNode, MoveNode
 from bnnedge.dataflow.nodes.mvu import Mvu
 from bnnedge.hardware import kernels
@@ -29,6 +32,21 @@ SQUARES = [
 def test_a_square_is_filled(kind: type[Node], square: Square, place: Place) -> None:
     assert kind in CASES, f"{kind.__name__} has no case in tests/matrix/cases.py"
     check(square, CASES[kind], place)
+
+
+@pytest.mark.parametrize("kind", [Concat, Crop, PadChannels, ScoreTable, ArgMax])
+def test_a_node_is_named_in_three_lines_elsewhere(kind: type[Node]) -> None:
+    """Its import, its place in `Node`, and the import of its kernel; lowering and FINN apart."""
+    package = Path(bnnedge.__file__).parent
+    file = re.sub(r"(?<=[a-z])(?=[A-Z])", "_", kind.__name__).lower()
+    lines = [
+        line
+        for path in package.rglob("*.py")
+        if path.stem != file and not {"lowering", "finn_backend"} & {*path.parts}
+        for line in path.read_text(encoding="utf-8").splitlines()
+        if re.search(rf"\b{kind.__name__}(Kernel)?\b", line)
+    ]
+    assert len(lines) == 3, "\n".join(lines)
 
 
 def _classes(package: ModuleType, base: type) -> Iterator[type]:

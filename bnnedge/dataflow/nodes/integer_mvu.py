@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bnnedge.dataflow.nodes.mvu import Mvu
-from bnnedge.dataflow.streams import BIPOLAR, ElementType, Stream, signed_type
+from bnnedge.dataflow.streams import BIPOLAR, Stream, signed_type
 from bnnedge.errors import DataflowError
 
 
@@ -25,10 +25,6 @@ class IntegerMvu(Mvu):
         invert: bool (MH,), or None with `thresholds`. Set where the BatchNorm scale is negative.
         groups: blocks of rows that see their own inputs only.
     """
-
-    def accumulator_limit(self, element: ElementType) -> int:
-        """The largest absolute value that an accumulator of `element` inputs can have."""
-        return self.mw * max(-element.smallest, element.largest)
 
     def output_stream(self, stream: Stream) -> Stream:
         """Type of the output for an input of type `stream`; raises DataflowError if it misfits."""

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from bnnedge.dataflow.arrays import frozen
 from bnnedge.dataflow.encoding import Bits
 from bnnedge.dataflow.nodes.base import BaseNode
-from bnnedge.dataflow.streams import Stream
+from bnnedge.dataflow.streams import ElementType, Stream
 from bnnedge.errors import DataflowError
 
 
@@ -42,6 +42,10 @@ class Mvu(BaseNode):
     def mw(self) -> int:
         """Matrix width: synapses per output channel."""
         return int(self.weights.shape[1])
+
+    def accumulator_limit(self, element: ElementType) -> int:
+        """The largest absolute value that an accumulator of `element` inputs can have."""
+        return self.mw * max(-element.least, element.most)
 
     def _verify(self, stream: Stream) -> None:
         if self.weights.ndim != 2 or 0 in self.weights.shape:

@@ -9,13 +9,8 @@ from numpy.typing import NDArray
 from bnnedge.dataflow.arrays import frozen
 from bnnedge.dataflow.encoding import Bits
 from bnnedge.dataflow.nodes.mvu import Mvu
-from bnnedge.dataflow.streams import BIPOLAR, ElementType, Stream, signed_type
+from bnnedge.dataflow.streams import BIPOLAR, Stream, signed_type
 from bnnedge.errors import DataflowError
-
-
-def accumulator_type(synapses: int) -> ElementType:
-    """The narrowest signed integer that holds every dot product of `synapses` ±1 pairs."""
-    return signed_type(synapses)
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -64,7 +59,7 @@ class XnorMvu(Mvu):
         self._verify_border(stream)
         shape = (*stream.shape[:-1], self.mh)
         if self.thresholds is None:
-            return Stream(shape=shape, element=accumulator_type(self.mw))
+            return Stream(shape=shape, element=signed_type(self.mw))
         wanted = (self.mh,) if self.border is None else (self.classes, self.mh)
         if self.thresholds.shape != wanted:
             raise DataflowError(

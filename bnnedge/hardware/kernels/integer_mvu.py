@@ -1,6 +1,6 @@
 """`integer_mvu`: a matrix-vector unit on integers."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import ClassVar
 
@@ -8,47 +8,19 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bnnedge.cost import Prices, ceil_div
-from bnnedge.dataflow import ElementType, IntegerMvu, Stream
+from bnnedge.dataflow import IntegerMvu
 from bnnedge.dataflow.streams import signed_type
 from bnnedge.hardware.kernels.base import Parameter
 from bnnedge.hardware.kernels.mvu_fold import FOLDED, MvuKernel
-from bnnedge.hardware.kernels.node_kernel import Fold
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class IntegerMvuKernel(MvuKernel[IntegerMvu]):
-    """`integer_mvu`: a Dataflow's `IntegerMvu`, folded.
-
-    Attributes:
-        element: type of the inputs.
-    """
+    """`integer_mvu`: a Dataflow's `IntegerMvu`, folded."""
 
     module: ClassVar[str] = "integer_mvu"
     nodes = (IntegerMvu,)
     submodules: ClassVar[tuple[str, ...]] = ("signed_sum", *FOLDED)
-
-    element: ElementType
-
-    @classmethod
-    def of(
-        cls, node: IntegerMvu, befores: Sequence[Stream], fold: Fold, memory_prefix: str = ""
-    ) -> "IntegerMvuKernel":
-        return cls(
-            node=node,
-            element=befores[0].element,
-            pe=fold.pe,
-            simd=fold.simd,
-            pixels=befores[0].pixels,
-            memory_prefix=memory_prefix,
-        )
-
-    @property
-    def accumulator_bits(self) -> int:
-        return signed_type(self.node.accumulator_limit(self.element)).width_bits
-
-    @property
-    def in_bits(self) -> int:
-        return self.simd * self.element.width_bits
 
     @property
     def parameters(self) -> Mapping[str, Parameter]:

@@ -9,8 +9,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bnnedge.cost import Cost, Prices, index_bits
-from bnnedge.dataflow import Stream
+from bnnedge.dataflow import ElementType, Stream
 from bnnedge.dataflow.nodes.mvu import Mvu
+from bnnedge.dataflow.streams import signed_type
 from bnnedge.hardware.kernels.base import Frame, Parameter, check_divides, divisors
 from bnnedge.hardware.kernels.memory import Memory, file_of, table_bits
 from bnnedge.hardware.kernels.node_kernel import Fold, NodeKernel
@@ -29,6 +30,7 @@ class MvuKernel(NodeKernel[N]):
 
     Attributes:
         node: weights (MH, MW), thresholds.
+        element: type of the inputs.
         pe: rows at a time; divides the rows of a group.
         simd: columns at a time; divides MW.
         pixels: output pixels of an image.
@@ -36,6 +38,7 @@ class MvuKernel(NodeKernel[N]):
     """
 
     node: N
+    element: ElementType
     pe: int
     simd: int
     pixels: int = 1
@@ -50,6 +53,19 @@ class MvuKernel(NodeKernel[N]):
     def folds(cls, node: N, befores: Sequence[Stream]) -> tuple[Fold, ...]:
         rows, columns = divisors(node.mh // node.groups), divisors(node.mw)
         return tuple(Fold(pe=pe, simd=simd) for pe in rows for simd in columns)
+
+    @classmethod
+    def of(
+        cls, node: N, befores: Sequence[Stream], fold: Fold, memory_prefix: str = ""
+    ) -> "MvuKernel[N]":
+        return cls(
+            node=node,
+            element=befores[0].element,
+            pe=fold.pe,
+            simd=fold.simd,
+            pixels=befores[0].pixels,
+            memory_prefix=memory_prefix,
+        )
 
     @property
     def neuron_folds(self) -> int:
@@ -66,9 +82,13 @@ class MvuKernel(NodeKernel[N]):
         return self.synapse_folds if self.neuron_folds > self.node.groups else 0
 
     @property
-    @abstractmethod
+    def in_bits(self) -> int:
+        return self.simd * self.element.width_bits
+
+    @property
     def accumulator_bits(self) -> int:
         """Width of one dot product on the output stream."""
+        return signed_type(self.node.accumulator_limit(self.element)).width_bits
 
     @property
     @abstractmethod

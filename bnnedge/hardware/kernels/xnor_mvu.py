@@ -1,6 +1,6 @@
 """`xnor_mvu`: a matrix-vector unit on ±1."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import ClassVar
 
@@ -8,12 +8,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bnnedge.cost import Prices, index_bits
-from bnnedge.dataflow import Stream, XnorMvu
-from bnnedge.dataflow.nodes.xnor_mvu import accumulator_type
+from bnnedge.dataflow import BIPOLAR, ElementType, XnorMvu
 from bnnedge.hardware.kernels.base import Parameter
 from bnnedge.hardware.kernels.memory import Memory, bits_of, file_of
 from bnnedge.hardware.kernels.mvu_fold import FOLDED, MvuKernel
-from bnnedge.hardware.kernels.node_kernel import Fold
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -24,25 +22,7 @@ class XnorMvuKernel(MvuKernel[XnorMvu]):
     nodes = (XnorMvu,)
     submodules: ClassVar[tuple[str, ...]] = ("popcount", *FOLDED)
 
-    @classmethod
-    def of(
-        cls, node: XnorMvu, befores: Sequence[Stream], fold: Fold, memory_prefix: str = ""
-    ) -> "XnorMvuKernel":
-        return cls(
-            node=node,
-            pe=fold.pe,
-            simd=fold.simd,
-            pixels=befores[0].pixels,
-            memory_prefix=memory_prefix,
-        )
-
-    @property
-    def accumulator_bits(self) -> int:
-        return accumulator_type(self.node.mw).width_bits
-
-    @property
-    def in_bits(self) -> int:
-        return self.simd
+    element: ElementType = BIPOLAR
 
     @property
     def parameters(self) -> Mapping[str, Parameter]:
