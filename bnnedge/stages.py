@@ -155,12 +155,7 @@ class Stage(Generic[Facts]):
 
         with publish(out, keep=keep) as folder:
             facts = self._facts_of(to_json(write(folder)), folder)
-            record = {
-                "kind": self.kind,
-                "bnnedge": bnnedge.__version__,
-                "sources": request.maker,
-                "fingerprint": request.fingerprint(request.maker),
-                "config": request.config,
+            record = request.record | {
                 "edited": sorted({name for item in read for name in item.edited}),
                 "files": folder_hashes(folder),
                 "tools": versions,
@@ -258,6 +253,17 @@ class _Request:
     config: Any
     inputs: Any
     maker: str
+
+    @property
+    def record(self) -> dict[str, Any]:
+        """What `artifact.json` says of it."""
+        return {
+            "kind": self.stage.kind,
+            "bnnedge": bnnedge.__version__,
+            "sources": self.maker,
+            "fingerprint": self.fingerprint(self.maker),
+            "config": self.config,
+        }
 
     def fingerprint(self, maker: str) -> str:
         """sha256 over everything that the output depends on, made by such sources and tools."""

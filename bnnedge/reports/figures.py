@@ -21,6 +21,20 @@ _COLOURS = {
     "#060606": "var(--green)",
 }
 _INK, _MUTED, _LINE, _BLUE, _ORANGE, _GREEN = _COLOURS
+_STYLE = {
+    "svg.fonttype": "none",  # text stays text
+    "svg.hashsalt": "bnnedge",  # ids do not change from run to run
+    "font.family": ["DejaVu Sans"],
+    "font.size": 9.0,
+    "text.color": _INK,
+    "axes.labelcolor": _MUTED,
+    "axes.edgecolor": _LINE,
+    "xtick.color": _MUTED,
+    "ytick.color": _MUTED,
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+    "lines.solid_capstyle": "round",
+}
 
 
 def history_svg(history: tuple[Epoch, ...], selected_epoch: int | None) -> str:
@@ -42,21 +56,7 @@ def history_svg(history: tuple[Epoch, ...], selected_epoch: int | None) -> str:
     ]
     if not panels:
         return ""
-    settings = {
-        "svg.fonttype": "none",  # text stays text
-        "svg.hashsalt": "bnnedge",  # ids do not change from run to run
-        "font.family": ["DejaVu Sans"],
-        "font.size": 9.0,
-        "text.color": _INK,
-        "axes.labelcolor": _MUTED,
-        "axes.edgecolor": _LINE,
-        "xtick.color": _MUTED,
-        "ytick.color": _MUTED,
-        "axes.spines.top": False,
-        "axes.spines.right": False,
-        "lines.solid_capstyle": "round",
-    }
-    with matplotlib.rc_context(settings):
+    with matplotlib.rc_context(_STYLE):
         figure = Figure(figsize=(4.6, 2.15 * len(panels) + 0.25), layout="constrained")
         axes = figure.subplots(len(panels), 1, sharex=True, squeeze=False)[:, 0]
         for axis, panel in zip(axes, panels, strict=True):

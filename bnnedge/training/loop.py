@@ -93,6 +93,16 @@ class _Run:
             self.best_accuracy, self.best_epoch = report.validation_accuracy, report.epoch
             self.best = copy.deepcopy(self.model.state_dict())
 
+    def finished(self, *, norms_retuned: bool) -> Trained:
+        """The network as it is now, trained."""
+        model = self.model.eval()
+        return Trained(
+            model=model.to(memory_format=torch.contiguous_format),  # type: ignore[call-overload]
+            best_epoch=self.best_epoch,
+            history=tuple(self.history),
+            norms_retuned=norms_retuned,
+        )
+
     def state(self, device: torch.device) -> dict[str, Any]:
         """Everything that the next epoch depends on."""
         return {
@@ -167,33 +177,18 @@ def fit(
         ConfigError: the inputs cannot be augmented, or a batch cannot be shared evenly.
     """
     workers = workers or Workers()
-    if config.compute.channels_last:
-        model.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
-    run = _Run(model, config)
-    batch = min(config.batch_size, len(training))
-    if batch % workers.size:
-        raise ConfigError(
-            f"a batch of {batch} cannot be shared by {workers.size} processes",
-            remedy=f"choose a batch_size that {workers.size} divides",
-        )
-    augmentation = Augmentation(config.augment, tuple(training.images.shape[1:]))
     channels_last = config.compute.channels_last
+    if channels_last:
+        model.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+    run, device = _Run(model, config), training.labels.device
+    batch = _batch(config, len(training), workers)
+    augmentation = Augmentation(config.augment, tuple(training.images.shape[1:]))
     inputs = Inputs(model, training, augmentation, teacher, channels_last)
     held_out = Inputs(model, validation, channels_last=channels_last)
-    device = training.labels.device
-    state = workers.tell(work.load() if work is not None and workers.is_leader else None)
-    if state is not None:
-        try:
-            run.restore(state, device)
-        except ValueError as error:  # in every process alike
-            if work is not None and workers.is_leader:
-                work.refuse(error)
+    _go_on(run, work, workers, device)
     steps = len(training) // batch
     classify = torch.compile(model.classify) if config.compute.compile else model.classify
-    with contextlib.ExitStack() as stack:
-        curves = None
-        if work is not None and workers.is_leader:
-            curves = stack.enter_context(work.curves(len(run.history)))
+    with _kept(run, work, workers, device) as keep:
         for epoch in range(len(run.history), config.epochs):
             start = time.perf_counter()
             loss = _epoch(run, classify, inputs, config, epoch, steps, batch, workers)
@@ -206,19 +201,51 @@ def fit(
                 seconds=time.perf_counter() - start,
             )
             run.finish_epoch(report)
-            if work is not None and curves is not None:
-                work.save(run.state(device), run.history)
-                curves.add(report)
+            keep(report)
             if on_epoch is not None and workers.is_leader:
                 on_epoch(report)
     model.load_state_dict(run.best)
     retuned = config.retune_norms and _retune_norms(model, training, held_out, run.best_accuracy)
-    return Trained(
-        model=model.eval().to(memory_format=torch.contiguous_format),  # type: ignore[call-overload]
-        best_epoch=run.best_epoch,
-        history=tuple(run.history),
-        norms_retuned=retuned,
-    )
+    return run.finished(norms_retuned=retuned)
+
+
+def _batch(config: TrainingConfig, images: int, workers: Workers) -> int:
+    """Images per step. Raises ConfigError unless processes can share them evenly."""
+    batch = min(config.batch_size, images)
+    if batch % workers.size:
+        raise ConfigError(
+            f"a batch of {batch} cannot be shared by {workers.size} processes",
+            remedy=f"choose a batch_size that {workers.size} divides",
+        )
+    return batch
+
+
+def _go_on(run: _Run, work: WorkFolder | None, workers: Workers, device: torch.device) -> None:
+    """Take the state of an interrupted training, where there is one that fits."""
+    state = workers.tell(work.load() if work is not None and workers.is_leader else None)
+    if state is not None:
+        try:
+            run.restore(state, device)
+        except ValueError as error:  # in every process alike
+            if work is not None and workers.is_leader:
+                work.refuse(error)
+
+
+@contextlib.contextmanager
+def _kept(
+    run: _Run, work: WorkFolder | None, workers: Workers, device: torch.device
+) -> Iterator[Callable[[EpochReport], None]]:
+    """What keeps the state and the curves after every epoch, in the leading process."""
+    if work is None or not workers.is_leader:
+        yield lambda report: None
+        return
+    with work.curves(len(run.history)) as curves:
+
+        def keep(report: EpochReport) -> None:
+            work.save(run.state(device), run.history)
+            curves.add(report)
+
+        yield keep
 
 
 def _epoch(

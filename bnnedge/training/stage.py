@@ -3,6 +3,7 @@
 import dataclasses
 import logging
 import time
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -193,14 +194,10 @@ class _Job:
         progress: Progress,
     ) -> TrainingFacts:
         """Train; the leader writes into `folder` what a checkpoint consists of."""
-        from bnnedge.models.checkpoint import save_checkpoint
         from bnnedge.models.zoo import build_network
         from bnnedge.training.inputs import Inputs
         from bnnedge.training.loop import accuracy, fit, reproducible
         from bnnedge.training.workers import torch_device
-
-        def report(epoch: EpochReport) -> None:
-            progress(str(epoch), epoch.epoch / epoch.epochs)
 
         start = time.perf_counter()
         dataset = self.dataset
@@ -227,7 +224,7 @@ class _Job:
                 teacher=None if taught_by is None else self._load_teacher(taught_by, device),
                 work=work,
                 workers=group,
-                on_epoch=report,
+                on_epoch=_telling(progress),
             )
             model = trained.model
             metrics = TrainingFacts(
@@ -243,18 +240,23 @@ class _Job:
             )
         _LOG.info("trained %s: %s", self.network.topology.value, metrics)
         if folder is not None:
-            record = {
-                "input_range": list(dataset.input_range),
-                "classes": list(dataset.classes),
-                "dataset": self.identity(),
-                "config": self.config(taught_by),
-                "metrics": to_json(metrics),
-                "history": to_json(trained.history),
-            }
-            images, labels = dataset.test.images, dataset.test.labels
-            save_checkpoint(folder, model.cpu(), record, images, labels)
+            found = {"config": self.config(taught_by), "metrics": to_json(metrics)}
+            self._save(folder, model.cpu(), found | {"history": to_json(trained.history)})
             work.publish(folder)
         return metrics
+
+    def _save(self, folder: Path, model: "Network", found: Mapping[str, Any]) -> None:
+        """Write the checkpoint, with what its record says of network and training."""
+        from bnnedge.models.checkpoint import save_checkpoint
+
+        dataset = self.dataset
+        record = {
+            "input_range": list(dataset.input_range),
+            "classes": list(dataset.classes),
+            "dataset": self.identity(),
+            **found,
+        }
+        save_checkpoint(folder, model, record, dataset.test.images, dataset.test.labels)
 
     def _load_teacher(self, folder: Path, device: "torch.device") -> "Network":
         from bnnedge.models.checkpoint import load_checkpoint
@@ -267,6 +269,11 @@ class _Job:
                 f"classes; the data set has {wanted[0]} and {wanted[1]}"
             )
         return model.to(device)
+
+
+def _telling(progress: Progress) -> Callable[[EpochReport], None]:
+    """What tells of an epoch."""
+    return lambda epoch: progress(str(epoch), epoch.epoch / epoch.epochs)
 
 
 def _examples(split: Split, device: "torch.device") -> "Examples":

@@ -1,5 +1,7 @@
 """The basic block: a binary convolution, its BatchNorm, and what may stand around them."""
 
+from typing import Any
+
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
@@ -137,27 +139,18 @@ class BinaryConvBNReLU(nn.Module):
         before = order is LayerOrder.BN_CONV_RELU
         self.norm = AffineBatchNorm(in_channels if before else out_channels)
         self.conv: nn.Module
+        alike: dict[str, Any] = {
+            "padding_mode": padding_mode,
+            "dilation": dilation,
+            "groups": groups,
+            "binarize": binarize,
+        }
         if reduction is Reduction.FACTORIZED:
-            self.conv = FactorizedConv2d(
-                in_channels,
-                out_channels,
-                kernel_size,
-                padding_mode=padding_mode,
-                dilation=dilation,
-                groups=groups,
-                binarize=binarize,
-            )
+            self.conv = FactorizedConv2d(in_channels, out_channels, kernel_size, **alike)
         else:
+            padding = dilation * (kernel_size - 1) // 2
             self.conv = BinaryConv2d(
-                in_channels,
-                out_channels,
-                kernel_size,
-                stride=stride,
-                padding=dilation * (kernel_size - 1) // 2,
-                padding_mode=padding_mode,
-                dilation=dilation,
-                groups=groups,
-                binarize=binarize,
+                in_channels, out_channels, kernel_size, stride=stride, padding=padding, **alike
             )
         self.shortcut = (
             SkipConnectV2(in_channels, out_channels, stride=stride) if shortcut else None

@@ -76,29 +76,10 @@ class BinaryResNetBlock(nn.Module):
         self.skip: nn.Module
         if stride == 1 and in_channels == out_channels:
             self.skip = nn.Identity()
-        elif downsample is Downsample.CONV:
-            if residual is not None:
-                raise ConfigError(
-                    "BinaryResNetBlock: downsample conv gives no integers, wanted a stream of them",
-                    remedy="choose downsample avgpool, mean or binary_conv",
-                )
-            self.skip = nn.Sequential(
-                nn.Conv2d(in_channels, out_channels, 1, stride=stride, bias=False),
-                AffineBatchNorm(out_channels),
-                nn.ReLU(),
-            )
         elif downsample is Downsample.BINARY_CONV:
             self.skip = binary(in_channels, 3, stride)
-        elif downsample is Downsample.MEAN:
-            self.skip = SkipConnectV2(in_channels, out_channels, stride=stride, residual=residual)
-        elif stride == 2 and out_channels == 2 * in_channels:
-            self.skip = ResNetDownSample()
         else:
-            raise ConfigError(
-                f"BinaryResNetBlock: downsample avgpool wanted stride 2 and {2 * in_channels} "
-                f"output channels, got stride {stride} and {out_channels}",
-                remedy="downsample conv or binary_conv takes any",
-            )
+            self.skip = _real_skip(downsample, in_channels, out_channels, stride, residual)
         self.inner_quant = None if residual is None else ResidualQuantiser(residual)
         self.quant = None if residual is None else ResidualQuantiser(residual)
 
@@ -110,3 +91,37 @@ class BinaryResNetBlock(nn.Module):
             inner = self.inner_quant(inner)
         out: Tensor = self.second(inner) + inner
         return out if self.quant is None else self.quant(out)
+
+
+def _real_skip(
+    downsample: Downsample,
+    in_channels: int,
+    out_channels: int,
+    stride: int,
+    residual: ResidualConfig | None,
+) -> nn.Module:
+    """A shortcut that changes stride or channels, and does not binarise what passes it.
+
+    Raises:
+        ConfigError: it cannot do so.
+    """
+    if downsample is Downsample.CONV:
+        if residual is not None:
+            raise ConfigError(
+                "BinaryResNetBlock: downsample conv gives no integers, wanted a stream of them",
+                remedy="choose downsample avgpool, mean or binary_conv",
+            )
+        return nn.Sequential(
+            nn.Conv2d(in_channels, out_channels, 1, stride=stride, bias=False),
+            AffineBatchNorm(out_channels),
+            nn.ReLU(),
+        )
+    if downsample is Downsample.MEAN:
+        return SkipConnectV2(in_channels, out_channels, stride=stride, residual=residual)
+    if stride == 2 and out_channels == 2 * in_channels:
+        return ResNetDownSample()
+    raise ConfigError(
+        f"BinaryResNetBlock: downsample avgpool wanted stride 2 and {2 * in_channels} "
+        f"output channels, got stride {stride} and {out_channels}",
+        remedy="downsample conv or binary_conv takes any",
+    )
