@@ -6,7 +6,6 @@ so is bash; what stands in `sh` takes minutes, and is run by the slow tests.
 
 import os
 import re
-import shlex
 import shutil
 import subprocess
 import sys
@@ -53,39 +52,37 @@ def write(root: Path, block: Block) -> None:
     path.write_text(text.replace(old, new), encoding="utf-8")
 
 
-def run(argv: list[str], root: Path, environment: Mapping[str, str]) -> None:
-    """Run a command in the copy."""
-    python = [sys.executable] if argv[0] in (".venv/bin/python", "bnnedge") else []
-    module = ["-m", "bnnedge"] if argv[0] == "bnnedge" else []
+def run(script: str, root: Path, environment: Mapping[str, str]) -> None:
+    """Run lines of bash in the copy, with this Python and the copy's package."""
+    path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
     done = subprocess.run(
-        [*python, *module, *argv[len(python) :]],
+        ["bash", "-euo", "pipefail", "-c", script],
         cwd=root,
-        env={**os.environ, **environment},
+        env={**os.environ, "PATH": path, "PYTHONPATH": str(root), **environment},
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         text=True,
     )
-    assert done.returncode == 0, f"{shlex.join(argv)}\n{done.stdout}"
+    assert done.returncode == 0, f"{script}\n{done.stdout}"
 
 
 def follow(page: Path, root: Path, cache: Path, *, slow: bool) -> None:
     """Do what a page says in a copy of the repository, in which a small network became RTL."""
-    for name in ("bnnedge", "tests"):
+    for name in ("bnnedge", "docs", "tests"):
         ignored = shutil.ignore_patterns("__pycache__", "golden")
         shutil.copytree(_ROOT / name, root / name, ignore=ignored)
     shutil.copy(_ROOT / "pyproject.toml", root)
     (root / "out").mkdir()
     emit_mlp(root / "out")
-    environment = {"PYTHONPATH": str(root), "PYTEST_ADDOPTS": f"--compiled={cache}"}
+    environment = {"PYTEST_ADDOPTS": f"--compiled={cache}"}
     for block in blocks(page):
         if block.title:
             write(root, block)
         elif block.language == "python":
             (root / "page.py").write_text(block.text, encoding="utf-8")
-            run([".venv/bin/python", "page.py"], root, environment)
+            run("python page.py", root, environment)
         elif block.language == "bash" or (block.language == "sh" and slow):
-            for line in block.text.splitlines():
-                run(shlex.split(line, comments=True), root, environment)
+            run(block.text, root, environment)
 
 
 @pytest.mark.parametrize("page", _PAGES, ids=lambda page: page.stem)
@@ -113,4 +110,4 @@ def test_a_change_of_what_is_not_there_is_noticed(tmp_path: Path) -> None:
 
 def test_a_command_that_fails_is_shown(tmp_path: Path) -> None:
     with pytest.raises(AssertionError, match="no such test"):
-        run([".venv/bin/python", "-c", "raise SystemExit('no such test')"], tmp_path, {})
+        run("python -c 'raise SystemExit(\"no such test\")' | cat", tmp_path, {})

@@ -100,7 +100,10 @@ class Manifest(ABC):
                     f" got {found[0]} version {found[1]}; make the package again"
                 )
             device = record.record("device")
-            links = {link.interface: link for link in Manifest.__subclasses__()}
+            kinds = Manifest.__subclasses__()
+            for kind in kinds:  # one may build on another
+                kinds += kind.__subclasses__()
+            links = {kind.interface: kind for kind in kinds}
             interface = device.text("interface")
             if interface not in links:
                 raise ValueError(
