@@ -10,11 +10,11 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from bnnedge.cost import ceil_div
-from bnnedge.dataflow import Dataflow, IntegerMvu, Node, SlidingWindow, Stream, XnorMvu
+from bnnedge.dataflow import Dataflow, IntegerMvu, Node, Stream, XnorMvu
 from bnnedge.errors import FoldingError
 from bnnedge.files import load_json
 from bnnedge.hardware.kernels import Fold as Fold
-from bnnedge.hardware.kernels import divisors, kernel_for
+from bnnedge.hardware.kernels import Wanted, divisors, kernel_for
 from bnnedge.names import shown
 
 FOLDING_FILE = "folding.json"
@@ -39,14 +39,12 @@ class Layer:
     Attributes:
         node: its matrix.
         before: its input.
-        window: the sliding window that feeds it, if one does.
-        window_in: that window's input.
+        feeder: what feeds it, with inputs of its own, if that takes as many elements in a word.
     """
 
     node: XnorMvu | IntegerMvu
     before: Stream
-    window: SlidingWindow | None
-    window_in: Stream | None
+    feeder: tuple[Node, Sequence[Stream]] | None
 
     @property
     def rows(self) -> int:
@@ -62,14 +60,14 @@ def layers_of(graph: Dataflow) -> tuple[Layer, ...]:
     """The matrix-vector units of a graph."""
     layers = []
     streams, sources = graph.streams(), graph.sources
-    windows = {node.name: node for node in graph.nodes if isinstance(node, SlidingWindow)}
-    for node in graph.mvus:
-        (source,) = sources[node.name]
-        before, window = streams[source], windows.get(source)
-        window_in = None if window is None else streams[sources[window.name][0]]
-        if window is not None and window_in is not None and window.is_wire(window_in):
-            window, window_in = None, None
-        layers.append(Layer(node=node, before=before, window=window, window_in=window_in))
+    feeders: dict[str, tuple[Node, Sequence[Stream]]] = {}
+    for node in graph.nodes:
+        befores = [streams[name] for name in sources[node.name]]
+        if not node.is_wire(*befores) and kernel_for(node).wanted is Wanted.READER:
+            feeders[node.name] = node, befores
+    for unit in graph.mvus:
+        (source,) = sources[unit.name]
+        layers.append(Layer(node=unit, before=streams[source], feeder=feeders.get(source)))
     return tuple(layers)
 
 
@@ -246,9 +244,9 @@ def _cost(layer: Layer, fold: Fold, interval: int) -> tuple[int, float]:
     """Lanes of the stream into the layer, and LUTs of what is behind it."""
     bits = layer.before.element.width_bits
     cost = _LUTS_PER_SYNAPSE * bits * fold.pe * fold.simd + _LUTS_PER_ROW * fold.pe
-    if layer.window is None or layer.window_in is None:
+    if layer.feeder is None:
         return fold.simd, cost
-    lanes = choose_fold(layer.window, [layer.window_in], fold.simd, interval).simd
+    lanes = choose_fold(*layer.feeder, fold.simd, interval).simd
     return lanes, cost + _converter_luts(lanes * bits, fold.simd * bits)
 
 

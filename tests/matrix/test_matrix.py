@@ -15,7 +15,7 @@ from bnnedge.dataflow import ArgMax, Concat, Crop, Node, PadChannels, ScoreTable
 from bnnedge.dataflow.nodes.base import BaseNode, ClassNode, MoveNode
 from bnnedge.dataflow.nodes.mvu import Mvu
 from bnnedge.hardware import kernels
-from bnnedge.hardware.kernels import NodeKernel
+from bnnedge.hardware.kernels import SV_FOLDER, NodeKernel
 from tests.hls.bench import needs_ap_types
 from tests.matrix.cases import CASES
 from tests.matrix.squares import Place, Square, check
@@ -59,6 +59,15 @@ def _classes(package: ModuleType, base: type) -> Iterator[type]:
 
 def test_every_node_is_in_the_table() -> None:
     assert {*_classes(nodes, BaseNode)} - {MoveNode, ClassNode, Mvu} == {*KINDS}
+
+
+def test_a_kernel_its_module_and_its_file_have_one_name() -> None:
+    for module in pkgutil.iter_modules(kernels.__path__, f"{kernels.__name__}."):
+        for value in vars(importlib.import_module(module.name)).values():
+            if isinstance(value, type) and value.__module__ == module.name:
+                name = getattr(value, "module", module.name.rpartition(".")[2])
+                assert module.name.endswith(f".{name}")
+                assert not hasattr(value, "module") or (SV_FOLDER / f"{name}.sv").is_file()
 
 
 def test_every_node_is_done_by_one_kernel_or_is_a_wire() -> None:

@@ -28,6 +28,7 @@ class BaseNode(ABC):
     since: ClassVar[int] = 2
     follows_last: ClassVar[bool] = False
 
+    # `**_` lets a node take its inputs as arguments of their own.
     @abstractmethod
     def output_stream(self, *streams: Any, **_: Any) -> Stream:
         """Type of the output for `arity` inputs; raises DataflowError if they misfit."""
