@@ -11,7 +11,6 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 from qonnx.core.modelwrapper import ModelWrapper
-from qonnx.core.onnx_exec import execute_onnx
 
 from bnnedge.dataflow import (
     Dataflow,
@@ -27,7 +26,7 @@ from bnnedge.dataflow import (
 )
 from bnnedge.dataflow.encoding import Bits
 from bnnedge.errors import LoweringError, MismatchError
-from bnnedge.lowering.execute import Runner, cause_of
+from bnnedge.lowering.execute import Runner, cause_of, execute_by_qonnx
 from bnnedge.lowering.indexed import IndexedModel
 from bnnedge.lowering.node_checks import class_output
 from bnnedge.lowering.notes import Lift
@@ -316,7 +315,7 @@ def check_batching(original: Original, x: Inputs) -> int:
     name = pure.model.graph.output[0].name
     for index, image in enumerate(x):
         try:
-            single = execute_onnx(pure.model, {pure.structure.source: image[None]})[name]
+            single = _by_qonnx(pure, image[None])[name]
         except Exception as error:
             raise LoweringError(
                 f"qonnx cannot run the graph: {cause_of(error)}",
@@ -327,6 +326,19 @@ def check_batching(original: Original, x: Inputs) -> int:
                 f"tensor {name}: image {index} differs between batch and single run"
             )
     return len(x)
+
+
+def _by_qonnx(original: Original, image: Inputs) -> dict[str, NDArray[Any]]:
+    """Every tensor of the graph for one image, (1, *shape)."""
+    graph = original.model.graph
+    known = {value.name: value for value in (*graph.value_info, *graph.output)}
+    opset = original.model.model.opset_import[0].version
+    values: dict[str, NDArray[Any]] = {**original.model.constants}
+    values[original.structure.source] = image
+    for node in original.structure.nodes:
+        made = execute_by_qonnx(node, values, known, opset)
+        values.update({name: made[name] for name in node.output if name in made})
+    return values
 
 
 def _two_level_mismatch(values: NDArray[Any], bits: NDArray[np.bool_]) -> NDArray[np.bool_]:

@@ -16,6 +16,7 @@ import onnxruntime
 from numpy.typing import NDArray
 from onnx import helper
 from qonnx.core.modelwrapper import ModelWrapper
+from qonnx.core.onnx_exec import execute_node
 from qonnx.custom_op.registry import getCustomOp
 
 from bnnedge.errors import LoweringError
@@ -33,6 +34,34 @@ def cause_of(error: Exception) -> str:
     """The first line of what a runtime says, without its codes; the error's name if that is all."""
     text = _CODES.sub("", str(error)).strip().splitlines()
     return text[0].strip()[:200] if text else type(error).__name__
+
+
+def execute_by_qonnx(
+    node: Any, values: Mapping[str, NDArray[Any]], known: Mapping[str, Any], opset: int
+) -> Tensors:
+    """One node by qonnx's own executor, which searches its graph for every tensor.
+
+    Args:
+        node: to be executed.
+        values: of all its inputs.
+        known: value infos by name; of all its outputs at least.
+        opset: ONNX's.
+    """
+    names = [name for name in dict.fromkeys(node.input) if name and name in values]
+    context = {name: values[name] for name in names}
+    entries = [
+        helper.make_tensor_value_info(
+            name, helper.np_dtype_to_tensor_dtype(values[name].dtype), values[name].shape
+        )
+        for name in names
+    ]
+    results = [known[name] for name in node.output if name in known]
+    for value in results:
+        shape = [dim.dim_value for dim in value.type.tensor_type.shape.dim]
+        context[value.name] = np.zeros(shape, np.float32)
+    graph = helper.make_graph([node], "node", [], [], value_info=[*entries, *results])
+    execute_node(node, context, graph, opset)
+    return context
 
 
 class Runner:

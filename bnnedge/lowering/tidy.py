@@ -1,0 +1,424 @@
+"""A parsed model, made small and static: batch 1, shapes inferred, constants folded.
+
+What qonnx's cleanup passes do, each once and in time linear in the number of nodes; they search
+lists for every tensor, and repeat each other.
+"""
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import onnx
+import onnx.inliner
+from onnx import TensorProto, numpy_helper
+from qonnx.core.datatype import DataType
+from qonnx.core.modelwrapper import ModelWrapper
+from qonnx.custom_op.registry import getCustomOp, is_custom_op
+from qonnx.util.basic import get_by_name
+
+from bnnedge.errors import LoweringError
+from bnnedge.lowering.execute import QONNX_DOMAIN, execute_by_qonnx
+from bnnedge.lowering.fit import check_fit, check_windows
+from bnnedge.lowering.foreign_ops import why_domain_refused
+from bnnedge.lowering.indexed import IndexedModel
+from bnnedge.lowering.limits import check_graph, check_shapes
+from bnnedge.lowering.obstacles import check_network
+from bnnedge.lowering.passes.binarise_input import binarise_input
+from bnnedge.lowering.vocabulary import ELEMENTWISE, RESHAPING, attribute, called
+from bnnedge.lowering.windows import resolve_ceil_mode
+
+INTEGER_KEY = "bnnedge.integer_input"
+_QONNX_ALIASES = {"finn", "finn.custom_op.general", "onnx.brevitas", QONNX_DOMAIN}
+_QONNX_OPS = {
+    *("BipolarQuant", "MultiThreshold", "XnorPopcountMatMul"),
+    *("Quant", "IntQuant", "Trunc", "FloatQuant"),
+}
+_OPSETS = range(7, onnx.defs.onnx_opset_version() + 1)
+_COMMUTATIVE = {"Add", "Mul", "And", "Or", "Xor", "Sum"}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Step:
+    """One change of a graph and why it is where it is.
+
+    Attributes:
+        run: changes the model, or gives another one.
+        why: the reason.
+    """
+
+    run: Callable[[onnx.ModelProto], onnx.ModelProto | None]
+    why: str
+
+
+def clean_up(model: onnx.ModelProto) -> onnx.ModelProto:
+    """A clean copy of a model.
+
+    Raises:
+        LoweringError: names what does not fit, and why.
+    """
+    copy = onnx.ModelProto()
+    copy.CopyFrom(onnx.inliner.inline_local_functions(model) if model.functions else model)
+    check_graph(copy.graph)
+    stored = {tensor.name for tensor in copy.graph.initializer}
+    given = [
+        tuple(dim.dim_value for dim in value.type.tensor_type.shape.dim)
+        for value in copy.graph.input
+        if value.name not in stored
+    ]
+    for step in STEPS:
+        copy = step.run(copy) or copy
+    check_fit(_indexed(copy), given[0])
+    return copy
+
+
+def _graph_step(run: Callable[[Any], None]) -> Callable[[onnx.ModelProto], None]:
+    return lambda model: run(model.graph)
+
+
+def _check_opset(model: onnx.ModelProto) -> None:
+    opsets = {opset.domain: opset.version for opset in model.opset_import}
+    version = opsets.get("", opsets.get("ai.onnx", 0))
+    if version not in _OPSETS:
+        raise LoweringError(
+            f"the graph is of ONNX opset {version}, wanted {_OPSETS.start} to {_OPSETS.stop - 1}",
+            remedy="export it with opset_version=17, or convert it with onnx.version_converter",
+        )
+    # qonnx reads the first entry as ONNX's own.
+    others = [(o.domain, o.version) for o in model.opset_import if o.domain not in ("", "ai.onnx")]
+    del model.opset_import[:]
+    model.opset_import.append(onnx.helper.make_opsetid("", version))
+    for domain, other in others:
+        model.opset_import.append(onnx.helper.make_opsetid(domain, other))
+
+
+def _name_nodes(graph: Any) -> None:
+    """Keep the exporter's node names, which errors cite; name the nameless, split duplicates."""
+    taken: set[str] = set()
+    for index, node in enumerate(graph.node):
+        name = node.name or f"{node.op_type}_{index}"
+        node.name = name if name not in taken else f"{name}_{index}"
+        taken.add(node.name)
+
+
+def _normalise_domains(model: onnx.ModelProto) -> None:
+    for node in model.graph.node:
+        if node.op_type in _QONNX_OPS and node.domain in _QONNX_ALIASES:
+            node.domain = QONNX_DOMAIN
+        elif node.domain == "ai.onnx":
+            node.domain = ""
+        if node.domain not in ("", QONNX_DOMAIN):
+            why, remedy = why_domain_refused(node.domain)
+            raise LoweringError(f"{called(node)}: {why}", remedy=remedy)
+    if QONNX_DOMAIN not in {opset.domain for opset in model.opset_import}:
+        model.opset_import.append(onnx.helper.make_opsetid(QONNX_DOMAIN, 2))
+
+
+def _constants_to_initializers(graph: Any) -> None:
+    """torch's older exporter writes Constant nodes; `_rebatch` looks for initializers."""
+    for node in [node for node in graph.node if node.op_type == "Constant" and node.attribute]:
+        attribute = node.attribute[0]
+        value = onnx.helper.get_attribute_value(attribute)
+        if attribute.name in ("value_float", "value_floats"):
+            value = onnx.numpy_helper.from_array(np.asarray(value, np.float32))
+        elif attribute.name in ("value_int", "value_ints"):
+            value = onnx.numpy_helper.from_array(np.asarray(value, np.int64))
+        elif attribute.name != "value":
+            raise LoweringError(
+                f"{called(node)}: wanted a dense tensor of numbers, got {attribute.name}",
+                remedy="store dense tensors of numbers",
+            )
+        value.name = node.output[0]
+        graph.initializer.append(value)
+        graph.node.remove(node)
+
+
+def _write_kernel_shapes(graph: Any) -> None:
+    """Let every Conv by constants say its kernel's shape: onnx compares it with the data's rank.
+
+    Without it, shape inference reads beyond the data's dimensions.
+    """
+    sizes = {tensor.name: tuple(tensor.dims) for tensor in graph.initializer}
+    for node in graph.node:
+        known = [name for name in node.input if name in sizes]
+        if node.op_type == "Conv" and len(node.input) > 1 and node.input[1] in sizes:
+            size = sizes[node.input[1]]
+            if len(size) < 3:
+                raise LoweringError(
+                    f"{called(node)}: wanted 4 weight dimensions, got {len(size)}",
+                    remedy="wanted kernels (output channels, input channels, H, W)",
+                )
+            if get_by_name(node.attribute, "kernel_shape") is None:
+                node.attribute.append(onnx.helper.make_attribute("kernel_shape", list(size[2:])))
+        elif node.op_type in ELEMENTWISE and known == [name for name in node.input if name]:
+            sizes[node.output[0]] = max((sizes[name] for name in known), key=math.prod)
+
+
+def _fix_batch(model: onnx.ModelProto) -> None:
+    """Set the leading dimension to 1; every other one must be a number."""
+    value = model.graph.input[0]
+    if value.type.tensor_type.elem_type != TensorProto.FLOAT:
+        _cast_input(model)
+    if not value.type.tensor_type.HasField("shape"):
+        raise LoweringError(
+            f"input {value.name}: its shape is not in the file",
+            remedy="export with a fixed input shape (batch, …)",
+        )
+    dims = value.type.tensor_type.shape.dim
+    if len(dims) < 2:
+        raise LoweringError(
+            f"input {value.name}: wanted a leading batch dimension, got rank {len(dims)}",
+            remedy="export with inputs of shape (batch, …)",
+        )
+    for place, dim in enumerate(dims):
+        if place and dim.dim_value < 1:
+            what = "dynamic, only the batch may be"
+            if dim.HasField("dim_value"):
+                what = f"{dim.dim_value}, wanted 1 or more"
+            raise LoweringError(
+                f"input {value.name}: dimension {place} is {what}",
+                remedy="export with a fixed input shape",
+            )
+    if dims[0].dim_value != 1:
+        before = dims[0].dim_value
+        dims[0].dim_value = 1
+        _rebatch(model, before)
+    _forget_shapes(model.graph)
+
+
+def _resolve_ceil_modes(model: onnx.ModelProto) -> onnx.ModelProto:
+    """From the first pool on, for the sizes behind a pool depend on it."""
+    while True:
+        pools = [node for node in model.graph.node if attribute(node, "ceil_mode", 0)]
+        indexed = _indexed(model)
+        shape = indexed.get_tensor_shape(pools[0].input[0]) if pools else None
+        if not pools or not shape or len(shape) != 4:
+            return model
+        resolve_ceil_mode(indexed, pools[0])
+        _forget_shapes(model.graph)
+        model = _infer_shapes(model)
+
+
+def _indexed(model: onnx.ModelProto) -> IndexedModel:
+    return IndexedModel(ModelWrapper(model, fix_missing_initializer_valueinfo=False))
+
+
+def _forget_shapes(graph: Any) -> None:
+    del graph.value_info[:]
+    for output in graph.output:
+        output.type.tensor_type.ClearField("shape")
+
+
+def _infer_shapes(model: onnx.ModelProto) -> onnx.ModelProto:
+    """By onnx, with stand-ins for the nodes of QONNX."""
+    indexed, hidden = _indexed(model), {}
+    for index, node in enumerate(model.graph.node):
+        if node.domain and is_custom_op(node.domain):
+            stand_in = getCustomOp(node).make_shape_compatible_op(indexed)
+            hidden[index] = onnx.NodeProto()
+            hidden[index].CopyFrom(node)
+            node.CopyFrom(stand_in)
+    inferred = onnx.shape_inference.infer_shapes(model)
+    for index, node in hidden.items():
+        inferred.graph.node[index].CopyFrom(node)
+    return inferred
+
+
+def _remove_static_inputs(graph: Any) -> None:
+    stored = {tensor.name for tensor in graph.initializer}
+    kept = [value for value in graph.input if value.name not in stored]
+    del graph.input[:]
+    graph.input.extend(kept)
+
+
+def _sort_by_level(graph: Any) -> None:
+    """By the longest way from the input or a constant, as qonnx's SortGraph: names depend on it."""
+    levels: dict[str, int] = {}
+    keys = []
+    for index, node in enumerate(graph.node):
+        level = max((levels[name] for name in node.input if name in levels), default=-1) + 1
+        levels.update({name: level for name in node.output if name})
+        keys.append((level, index))
+    if keys != sorted(keys):
+        _replace(graph.node, [graph.node[index] for _, index in sorted(keys)])
+
+
+def _fold_constants(model: onnx.ModelProto) -> onnx.ModelProto:
+    """Weights behind a BipolarQuant, a Sign or a Transpose are constants like any other."""
+    while _fold_known(model):
+        _forget_shapes(model.graph)
+        model = _infer_shapes(model)
+        if not any(node.op_type == "Shape" for node in model.graph.node):
+            break  # what is known of a shape may make others known
+    return model
+
+
+def _fold_known(model: onnx.ModelProto) -> bool:
+    """Fold all nodes of known operands; whether there were any."""
+    graph = model.graph
+    shapes = {value.name: value for value in (*graph.value_info, *graph.input, *graph.output)}
+    constants = {tensor.name: numpy_helper.to_array(tensor) for tensor in graph.initializer}
+    kept = []
+    for node in graph.node:
+        known = all(name in constants for name in node.input)
+        data = shapes.get(node.input[0]) if node.input else None
+        if not known and not (node.op_type == "Shape" and _is_static(data)):
+            kept.append(node)
+            continue
+        context = {name: constants[name] for name in node.input if name in constants}
+        if data is not None and not known:
+            dims = [dim.dim_value for dim in data.type.tensor_type.shape.dim]
+            context[node.input[0]] = np.zeros(dims, np.float32)
+        made = execute_by_qonnx(node, context, shapes, model.opset_import[0].version)
+        name = node.output[0]
+        constants[name] = made[name]
+        graph.initializer.append(numpy_helper.from_array(made[name], name))
+    folds = len(kept) < len(graph.node)
+    _replace(graph.node, kept)
+    return folds
+
+
+def _is_static(value: Any) -> bool:
+    if value is None or not value.type.tensor_type.HasField("shape"):
+        return False
+    return all(dim.dim_value > 0 for dim in value.type.tensor_type.shape.dim)
+
+
+def _split_shared_constants(graph: Any) -> None:
+    """A node's constants are its own: they are cut down to one pixel, by name."""
+    stored = {tensor.name: tensor for tensor in graph.initializer}
+    taken = {*stored, *(name for node in graph.node for name in (*node.input, *node.output))}
+    seen: set[str] = set()
+    for node in graph.node:
+        for place, name in enumerate(node.input):
+            if name in stored and name in seen:
+                number = 0
+                while (own := f"{name}_{number}") in taken:
+                    number += 1
+                taken.add(own)
+                copy = graph.initializer.add()
+                copy.CopyFrom(stored[name])
+                copy.name = node.input[place] = own
+            seen.add(name)
+
+
+def _constants_last(graph: Any) -> None:
+    """In operations whose operands commute."""
+    stored = {tensor.name for tensor in graph.initializer}
+    for node in graph.node:
+        if node.op_type in _COMMUTATIVE:
+            node.input[:] = sorted(node.input, key=lambda name: name in stored)
+
+
+def _remove_unused(graph: Any) -> None:
+    """Nodes and constants that the output does not depend on."""
+    needed = {value.name for value in graph.output}
+    kept = []
+    for node in reversed(graph.node):
+        if needed & set(node.output):
+            needed |= set(node.input)
+            kept.append(node)
+    if len(kept) < len(graph.node):
+        _replace(graph.node, kept[::-1])
+    tensors = [tensor for tensor in graph.initializer if tensor.name in needed]
+    made = needed | {name for node in graph.node for name in node.output}
+    values = [value for value in graph.value_info if value.name in made]
+    for field, items in ((graph.initializer, tensors), (graph.value_info, values)):
+        if len(items) < len(field):
+            _replace(field, items)
+
+
+def _replace(field: Any, items: list[Any]) -> None:
+    """Let a repeated field hold some of its items."""
+    copies = []
+    for item in items:
+        copy = type(item)()
+        copy.CopyFrom(item)
+        copies.append(copy)
+    del field[:]
+    field.extend(copies)
+
+
+def _cast_input(model: onnx.ModelProto) -> None:
+    """Make an input of another type, such as the pixels of a uint8 image, a float32 one.
+
+    That changes nothing if the graph, too, casts it to float32 before it computes.
+    """
+    value = model.graph.input[0]
+    kind = TensorProto.DataType.Name(value.type.tensor_type.elem_type)
+    tensors = {value.name}
+    for node in model.graph.node:
+        if not tensors & set(node.input) or node.op_type == "Shape":
+            continue
+        if node.op_type == "Cast" and get_by_name(node.attribute, "to").i == TensorProto.FLOAT:
+            continue
+        if node.op_type not in RESHAPING | {"Identity"}:
+            raise LoweringError(
+                f"input {value.name} is {kind}, and {called(node)} computes with it",
+                remedy="export a float32 input, or cast the input to float32 first",
+            )
+        tensors.update(node.output)
+    value.type.tensor_type.elem_type = TensorProto.FLOAT
+    if kind in ("UINT8", "INT8"):
+        model.graph.metadata_props.add(key=INTEGER_KEY, value=kind)
+    if kind == "BOOL":
+        _indexed(model).set_tensor_datatype(value.name, DataType["BINARY"])
+
+
+def _rebatch(model: onnx.ModelProto, before: int) -> None:
+    """A model exported with a batch of `before` > 1 has it in constants, too: set it to 1 there.
+
+    It is in the shapes of Reshape nodes, and in folded constants such as `torch.ones_like(x)`.
+    """
+    stored = {tensor.name: tensor for tensor in model.graph.initializer}
+    data = {model.graph.input[0].name}  # weights may be reshaped, too, and have `before` rows
+    for node in model.graph.node:
+        if before < 2 or not data & set(node.input):
+            continue
+        data.update(node.output)
+        for name in node.input:
+            if name not in stored:
+                continue
+            value = numpy_helper.to_array(stored[name])
+            if not value.size or value.ndim == 0:
+                continue
+            if node.op_type == "Reshape" and value[0] == before:
+                one = np.array([1, *value[1:]], np.int64)
+                stored[name].CopyFrom(numpy_helper.from_array(one, name))
+                continue
+            rows = node.op_type in ELEMENTWISE and value.ndim > 1 and len(value) == before
+            if rows and (value == value[:1]).all():
+                stored[name].CopyFrom(numpy_helper.from_array(value[:1].copy(), name))
+
+
+def _forget_annotations(graph: Any) -> None:
+    del graph.quantization_annotation[:]
+
+
+def _check_inferred(model: onnx.ModelProto) -> None:
+    check_shapes(model.graph)
+    check_windows(_indexed(model))
+
+
+STEPS = (
+    Step(run=_check_opset, why="what follows asks onnx what the opset has"),
+    Step(run=_graph_step(_name_nodes), why="errors cite names"),
+    Step(run=_normalise_domains, why="one name for QONNX's ops"),
+    Step(run=_graph_step(_constants_to_initializers), why="one form of constants"),
+    Step(run=check_network, why="what no step could do anything with; dead nodes go"),
+    Step(run=_graph_step(_write_kernel_shapes), why="shape inference reads beyond the data"),
+    Step(run=_graph_step(_remove_static_inputs), why="constants are no inputs"),
+    Step(run=_graph_step(_sort_by_level), why="one order, whatever the exporter's"),
+    Step(run=_fix_batch, why="one image; constants that hold the batch follow"),
+    Step(run=_infer_shapes, why="folding needs them"),
+    Step(run=_check_inferred, why="before anything runs"),
+    Step(run=_resolve_ceil_modes, why="a window has one form of padding"),
+    Step(run=_fold_constants, why="what is left works on data"),
+    Step(run=_graph_step(_sort_by_level), why="constants had levels, too"),
+    Step(run=_graph_step(_split_shared_constants), why="regions cut constants down, by name"),
+    Step(run=_graph_step(_constants_last), why="data come first"),
+    Step(run=_graph_step(_remove_unused), why="the constants of what was folded"),
+    Step(run=binarise_input, why="what an annotation says of the input, a node says"),
+    Step(run=_graph_step(_forget_annotations), why="they are claims; what is relied on is derived"),
+)
