@@ -18,6 +18,7 @@ from bnnedge.dataflow import (
     IntegerEncoding,
     IntegerMvu,
     MaxPool,
+    MultiThreshold,
     OutputTable,
     SlidingWindow,
     Threshold,
@@ -294,6 +295,9 @@ def _near(dataflow: Dataflow, trace: Mapping[str, NDArray[Any]], index: int) -> 
                 near = np.abs(plain.run(trace[before]) - node.thresholds) <= 1
             case Threshold():
                 near = np.abs(trace[before] - node.thresholds) <= 2
+            case MultiThreshold():
+                distance = np.abs(trace[before][..., None] - node.thresholds)
+                near = np.asarray((distance <= 2).any(axis=-1))
             case MaxPool():
                 assert near is not None
                 near = np.asarray(node.window.view(near, False).any(axis=(3, 4)))

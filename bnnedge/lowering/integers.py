@@ -5,6 +5,7 @@ is then `code · grid`, exactly, and sums of them do not round; it steps up or d
 rises, and each step is found.
 """
 
+import enum
 from dataclasses import dataclass
 from typing import Any
 
@@ -18,6 +19,21 @@ from bnnedge.lowering.thresholds import Reach
 _MOST_LEVELS = 1 << 12
 _LARGEST_CODE = 1 << 15
 _MANTISSA_BITS = 24
+_TRIED = 16
+_NEAR = 2.0**-20
+
+
+class Scale(enum.Enum):
+    """What integers may be multiplied with.
+
+    EXACT: a power of two, so that their sums do not round.
+    FLOAT: any number of which each value is the rounded multiple.
+    NEAR: the same up to a few roundings, where a layer sums the values up and rounds itself.
+    """
+
+    EXACT = enum.auto()
+    FLOAT = enum.auto()
+    NEAR = enum.auto()
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -26,18 +42,19 @@ class Codes:
 
     Attributes:
         codes: int64 (rows, C).
-        grid: the value of code 1, a power of two.
+        grid: the value of code 1.
     """
 
     codes: NDArray[np.int64]
     grid: float
 
     @classmethod
-    def of(cls, values: NDArray[np.float32], where: str) -> "Codes":
-        """`values` (rows, C) as multiples of the largest power of two that divides them all.
+    def of(cls, values: NDArray[np.float32], where: str, scale: Scale) -> "Codes":
+        """`values` (rows, C) as multiples of one number, the largest that divides them all.
 
         Raises:
-            LoweringError: the multiples are too large, or too many.
+            LoweringError: `scale` does not allow that number; the multiples are too large, or too
+                many.
         """
         if not np.isfinite(values).all():
             raise LoweringError(
@@ -45,10 +62,12 @@ class Codes:
                 remedy="look for a division by 0, or a scale of 0, in front of it",
             )
         levels = np.unique(values).astype(np.float64)
-        grid = _lowest_bit(levels)
-        if len(levels) <= _MOST_LEVELS and np.abs(levels).max() < _LARGEST_CODE * grid:
-            codes = (values.astype(np.float64) / grid).astype(np.int64)
-            return cls(codes=codes, grid=grid)
+        lowest = _lowest_bit(levels)
+        grid: float | None = lowest
+        if len(levels) > _MOST_LEVELS or np.abs(levels).max() >= _LARGEST_CODE * lowest:
+            grid = None if scale is Scale.EXACT else _any_scale(levels, scale)
+        if grid is not None:
+            return cls(codes=np.rint(values / np.float64(grid)).astype(np.int64), grid=grid)
         shown = ", ".join(f"{level:.6g}" for level in levels[:3])
         raise LoweringError(
             f"{where}: takes {len(levels)} values ({shown}, …), which are no small integers times"
@@ -63,6 +82,8 @@ class Codes:
         """The grid on which the codes are the integers of `reach` themselves, if there is one."""
         rows = reach.values
         row = int(np.abs(rows).argmax())
+        if (self.codes == rows[:, None]).all():
+            return self.grid
         grid = self.grid * float(self.codes[row, 0]) / float(rows[row] or 1)
         if grid <= 0 or np.frexp(grid)[0] != 0.5:
             return None
@@ -92,6 +113,22 @@ class Codes:
         numbers = range(1, max(high - low, 1) + 1)
         rows = np.stack([(reached < number).sum(axis=0) for number in numbers], axis=1)
         return reach.low + reach.step * rows, invert, low
+
+
+def _any_scale(levels: NDArray[np.float64], scale: Scale) -> float | None:
+    """A float32 number of which all levels are multiples, as far as `scale` wants; or None."""
+    gap = np.diff(levels).min(initial=np.inf)
+    codes = np.rint(levels / gap)
+    largest = int(np.abs(codes).argmax())
+    if not codes[largest] or np.abs(codes).max() >= _LARGEST_CODE:
+        return None
+    for place in (largest, *np.flatnonzero(codes)[:_TRIED]):
+        grid = np.float32(levels[place] / codes[place])
+        if np.array_equal((codes * np.float64(grid)).astype(np.float32), levels):
+            return float(grid)
+    grid = np.float32(levels[largest] / codes[largest])
+    near = np.abs(codes * np.float64(grid) - levels) <= _NEAR * np.abs(levels)
+    return float(grid) if scale is Scale.NEAR and near.all() else None
 
 
 def _lowest_bit(levels: NDArray[np.float64]) -> float:

@@ -220,34 +220,31 @@ def _without_scale(node: Any, draft: _Draft, remedy: str, notes: Notes) -> Layer
         _refuse(node, kernel.reshape(len(kernel), -1).T, remedy)
     scale = np.abs(kernel).reshape(len(kernel), -1).max(axis=1)
     if (scale != 1).any():
-        if not is_exact_factor(scale):
+        if not is_exact_factor(scale[scale > 0]):
             notes.lifted.append(Lift(layer=node.name, what="weight scale"))
         value = scale[:1] if (scale == scale[0]).all() else scale
         steps = (Step(op=Op.MUL, value=value.astype(np.float32), what="scale"), *steps)
-        kernel = np.sign(kernel).astype(np.float32)
+        kernel = np.where(kernel < 0, np.float32(-1), np.float32(1))
     return Layer(node=node, kernel=kernel, groups=draft.groups, window=draft.window, steps=steps)
 
 
 def _has_bits(kernel: Floats) -> bool:
-    """Whether every row is ±s, s > 0."""
+    """Whether every row is ±s: s = 0 is a dead channel, whose weights do not matter."""
     magnitudes = np.abs(kernel).reshape(len(kernel), -1)
-    return bool((magnitudes == magnitudes[:, :1]).all() and (magnitudes[:, :1] > 0).all())
+    return bool((magnitudes == magnitudes[:, :1]).all() and magnitudes.any())
 
 
 def _refuse(node: Any, weights: NDArray[np.float32], remedy: str) -> None:
     """Say what is wrong with weights (MW, MH) that are not ±s."""
     magnitudes = np.abs(weights)
-    uneven = (magnitudes != magnitudes[:1]).any(axis=0) | (magnitudes[0] == 0)
+    if not weights.any():
+        raise LoweringError(
+            f"{called(node)}: all its weights are 0", remedy="export from an earlier checkpoint"
+        )
+    uneven = (magnitudes != magnitudes[:1]).any(axis=0)
     channel = int(np.flatnonzero(uneven)[0])
     column = magnitudes[:, channel]
     what = f"{called(node)}: weights are not bipolar: output channel {channel}"
-    if not column.any():
-        count = int((~magnitudes.any(axis=0)).sum())
-        raise LoweringError(
-            f"{what} has only zeros, as {count} of {len(uneven)} channels: a dead channel, as of a"
-            " BatchNormalization of scale 0 that the export folded into the layer",
-            remedy="remove the channel, or export without folding BatchNormalization into layers",
-        )
     some = np.sort(column[column > 0])
     usual = some[len(some) // 2]
     row = int(np.flatnonzero(column != usual)[0])

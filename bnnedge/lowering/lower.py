@@ -118,8 +118,9 @@ def lower_model(
         notes.remarks.append(f"{node}: left to the host; the logits are what goes into it")
     progress("finding thresholds", 0.0)
     solution = Solver(original.model, structure, config.sign_zero, notes).solve()
-    if notes.lifted and not structure.is_chain:
-        lift = notes.lifted[0]
+    inner = [lift for lift in notes.lifted if lift.layer != structure.layers[-1].name]
+    if inner and not structure.is_line:
+        lift = inner[0]
         raise LoweringError(
             f"node {lift.layer}: the graph rounds inside its own sums ({lift.what}), and branches"
             " do not let that be followed",

@@ -25,7 +25,7 @@ from bnnedge.lowering.encoding import InputRegion, is_binarised
 from bnnedge.lowering.entries import Entry, entry_of_integers, entry_of_levels
 from bnnedge.lowering.execute import Runner
 from bnnedge.lowering.indexed import IndexedModel
-from bnnedge.lowering.integers import Codes, run_all
+from bnnedge.lowering.integers import Codes, Scale, run_all
 from bnnedge.lowering.joins import Operand, join
 from bnnedge.lowering.layers import Op, Step, read_layers
 from bnnedge.lowering.layout import Layout
@@ -352,7 +352,7 @@ class Solver:
         start, reader = self._starts[region.start.name], region.reader
         assert reader is not None
         parts = chunks(probe, region.start.output[0], reach.values)
-        codes = Codes.of(run_all(parts, region.tensor), where)
+        codes = Codes.of(run_all(parts, region.tensor), where, self._scale_of(region))
         is_quantiser = region.reader_kind is Kind.QUANTISER
         grid = None if is_quantiser else codes.value_of_one(reach)
         made: Levels | Same
@@ -392,6 +392,16 @@ class Solver:
         else:
             self._take(link)
         return link
+
+    def _scale_of(self, region: Region) -> Scale:
+        """Layers scale behind their sums; whatever else adds up numbers wants no rounding."""
+        if region.reader_kind is Kind.LAYER:
+            return Scale.NEAR
+        if region.reader_kind is Kind.QUANTISER:
+            followers = self._structure.behind(region.reader)
+            if all(other.reader_kind is Kind.LAYER for other in followers):
+                return Scale.FLOAT
+        return Scale.EXACT
 
     def _take(self, link: Link) -> None:
         """Give a join or a pool an operand."""

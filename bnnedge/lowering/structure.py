@@ -191,6 +191,14 @@ class Structure:
         """Whether there is nothing but one layer behind the other."""
         return len(self.regions) == len(self.layers)
 
+    @property
+    def is_line(self) -> bool:
+        """Whether there are but layers and quantisers, one behind the other."""
+        single = len(self._behind) == len(self.regions)
+        return single and all(
+            region.kind in (Kind.LAYER, Kind.QUANTISER) for region in self.regions
+        )
+
 
 def find_structure(model: ModelWrapper) -> Structure:
     """Split a tidy graph into its parts.
@@ -386,17 +394,19 @@ class _Parts:
             if self._of[tensor]
         ]
         regions.append(self._region(self.found[0], 0, result))
-        order = {id(part.barrier): index for index, part in enumerate(self.found)}
-        regions.sort(key=lambda region: order[id(region.start)])
-        tail = next(region for region in regions if region.reader is None)
+        tail = regions[-1]
+        while tail.kind is Kind.QUANTISER:  # of the outputs: the table has what it makes of them
+            (before,) = (region for region in regions if region.reader is tail.start)
+            regions = [region for region in regions if region not in (before, tail)]
+            tail = before.joined(tail)
+            regions.append(tail)
         if tail.kind is not Kind.LAYER:
-            remedy = "end in one MatMul or Conv, and sums of what it gives"
-            if tail.kind is Kind.QUANTISER:
-                remedy = "leave out what quantises the outputs: the host takes the logits as floats"
             raise LoweringError(
                 f"{called(tail.start)}: makes the graph's result, wanted a last layer behind it",
-                remedy=remedy,
+                remedy="end in one MatMul or Conv, and sums of what it gives",
             )
+        order = {id(part.barrier): index for index, part in enumerate(self.found)}
+        regions.sort(key=lambda region: order[id(region.start)])
         return tuple(regions)
 
     def _region(self, reader: _Part, operand: int, tensor: str) -> Region:

@@ -388,12 +388,6 @@ def _wrong_domain() -> onnx.ModelProto:
     return _end(graph)
 
 
-def _quantised_outputs() -> onnx.ModelProto:
-    graph = _hidden()
-    graph.add("Quant", ONE, np.zeros(1), 8 * ONE, signed=1, narrow=0, name="odd")
-    return graph.model()
-
-
 def _no_scale() -> onnx.ModelProto:
     graph = _hidden()
     graph.add(
@@ -443,10 +437,6 @@ FIRST = r"channels come first, \(N, C, H, W\): transpose"
         (
             _wrong_domain(),
             r"node odd \(BipolarQuant\): is an op of QONNX, in ONNX's own domain — its",
-        ),
-        (
-            _quantised_outputs(),
-            r"node odd \(Quant\): makes the graph's result.* — leave out what qu",
         ),
         (_foreign_op(), r"node odd \(Relu\): QONNX has no such op .* — wanted one of BipolarQuant"),
         (_odd("Mul", np.ones((4, 3, 5))), r"node odd \(Mul\): wanted one value per output of fc0"),
