@@ -162,11 +162,11 @@ def hls(
     Raises:
         ConfigError, DesignError, MismatchError, ToolMissingError: see `bnnedge.vitis_hls.emit`.
     """
-    from bnnedge.simulation.check import generate_inputs
+    from bnnedge.equality import stimuli
     from bnnedge.vitis_hls import emit
 
     def vectors(graph: Dataflow) -> NDArray[Any]:
-        return generate_inputs(graph, config.images, seed=0)
+        return stimuli(graph, config.images, seed=0)
 
     with own_copy(rtl, trust=trust.trust) as own:
         return emit(own, config, out, vectors=vectors, progress=progress)

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 import bnnedge
 from bnnedge.arguments import checked
 from bnnedge.artifacts import Artifact, folder_hashes
-from bnnedge.dataflow import Dataflow, IntegerEncoding, ThresholdEncoding
+from bnnedge.dataflow import Dataflow
 from bnnedge.dataflow.graph import GRAPH_FILE, WEIGHTS_FILE
 from bnnedge.deployment import fpga_files, pynq_files
 from bnnedge.deployment.facts import PACKAGE, PackageFacts
@@ -20,6 +20,7 @@ from bnnedge.deployment.ranges import ResultRanges
 from bnnedge.deployment.runtime.example import EXPECTED, INPUTS
 from bnnedge.deployment.runtime.manifest import MANIFEST_FILE, PACKAGE_FORMAT, PACKAGE_VERSION
 from bnnedge.design import DESIGN_FILE, Design
+from bnnedge.equality import edge_inputs, inputs_for, stimuli
 from bnnedge.errors import DeploymentError, DesignError
 from bnnedge.links import DEVICE_FILE, AxiDevice, Device, load_device
 from bnnedge.names import inner_file
@@ -51,7 +52,8 @@ def package(
             be missing, where Vivado did not run: it is put into the package later.
         out: folder to publish.
         inputs: (N, *input_shape), real inputs whose first images become the examples; default:
-            both ends of the encoding's range, values right at its thresholds, and random ones.
+            both ends of the encoding's range, values right at its thresholds, random ones, and
+            those of `bnnedge.equality.stimuli`.
         example_images: at most this many.
 
     Raises:
@@ -117,7 +119,7 @@ def _require_same(synth: Path, device: Device, design: Design) -> None:
 def _examples(dataflow: Dataflow, inputs: NDArray[Any] | None, most: int) -> NDArray[Any]:
     """The first inputs, or made ones. Raises DeploymentError: there are none."""
     if inputs is None:
-        inputs = _example_inputs(dataflow.input, max(0, most))
+        inputs = _example_inputs(dataflow, max(0, most))
     if len(inputs[:most]) < 1 or most < 1:
         raise DeploymentError(
             f"package: wanted at least one example, got {len(inputs[:most])} inputs, of which"
@@ -126,27 +128,13 @@ def _examples(dataflow: Dataflow, inputs: NDArray[Any] | None, most: int) -> NDA
     return np.ascontiguousarray(inputs[:most])
 
 
-def _example_inputs(
-    encoding: ThresholdEncoding | IntegerEncoding, count: int
-) -> NDArray[np.float32]:
-    """Inputs (count, *input_shape), float32.
-
-    The first is below all thresholds (or steps), the second above them all. Of the others every
-    second one has each element exactly at a threshold or right below it; the rest are random.
-    """
-    levels = encoding.threshold if isinstance(encoding, ThresholdEncoding) else encoding.steps
-    levels = np.unique(levels[np.isfinite(levels)])
-    if not levels.size:
-        levels = np.zeros(1, np.float32)
-    below = np.nextafter(levels, np.finfo(np.float32).min)
-    low, high = min(levels[0] - 1, below[0]), levels[-1] + 1
-    random = np.random.default_rng(_EXAMPLE_SEED)
-    shape = (count, *encoding.input_shape)
-    inputs = random.uniform(low, high, shape).astype(np.float32)
-    edges = random.choice(np.concatenate([levels, below]), shape)
-    inputs[::2] = edges[::2]
-    inputs[:1], inputs[1:2] = low, high
-    return inputs
+def _example_inputs(dataflow: Dataflow, count: int) -> NDArray[np.float32]:
+    """Inputs (count, *input_shape) at the edges of the encoding, then hard ones for the network."""
+    edges = edge_inputs(dataflow.input, -(-count // 2), _EXAMPLE_SEED)
+    if count < 2:
+        return edges
+    encoded = stimuli(dataflow, count // 2, _EXAMPLE_SEED)
+    return np.concatenate([edges, inputs_for(dataflow.input, encoded)])
 
 
 def _copy_files(rtl: Path, design: Design, folder: Path) -> None:

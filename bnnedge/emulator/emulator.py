@@ -12,13 +12,14 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from bnnedge.dataflow import Dataflow, IntegerEncoding
+from bnnedge.dataflow import Dataflow
 from bnnedge.dataflow.arrays import as_array
 from bnnedge.dataflow.nodes.arg_max import largest_indices
 from bnnedge.emulator import library
 from bnnedge.emulator.library import VARIANTS, Instructions, Variant
 from bnnedge.emulator.packed import PackedInterpreter
 from bnnedge.emulator.plan import ExecutionPlan, counts_fit, executable
+from bnnedge.equality import check_equal, edge_inputs
 from bnnedge.errors import BnnEdgeWarning, ConfigError, MismatchError, ToolMissingError
 
 _CALL_IMAGES = 1 << 16  # between two chances to stop
@@ -153,18 +154,17 @@ class Emulator:
 
     def _check(self) -> None:
         """Compare a few inputs, in every lane, with the interpreter."""
-        probes = _probes(self.dataflow)
+        probes = edge_inputs(self.dataflow.input, _PROBES, seed=0)
         wanted = self.dataflow.accumulators(probes)
         for engine in self._engines:
             times = -(-(engine.lanes + 1) // len(probes))
             got = np.empty((times * len(probes), self._classes), np.int64)
             bad = engine.run(np.tile(probes, (times, *[1] * len(self._shape))), 0, 0, 1, got)
-            if bad >= 0 or not np.array_equal(got, np.tile(wanted, (times, 1))):
-                raise MismatchError(
-                    f"{self.dataflow.name}: the emulator, compiled for"
-                    f" {engine.name}, differs from the Dataflow",
-                    remedy="use Dataflow.run, and another compiler",
-                )
+            subject = f"{self.dataflow.name}: the emulator, compiled for {engine.name},"
+            remedy = "use Dataflow.run, and another compiler"
+            if bad >= 0:
+                raise MismatchError(f"{subject} takes no input {bad}", remedy=remedy)
+            check_equal(np.tile(wanted, (times, 1)), got, subject=subject, remedy=remedy)
 
 
 class _Engine:
@@ -286,24 +286,3 @@ def _say_slow(why: str) -> None:
     warnings.warn(
         f"the emulator runs in numpy, many times slower: {why}", BnnEdgeWarning, stacklevel=2
     )
-
-
-def _probes(dataflow: Dataflow) -> NDArray[np.float32]:
-    """Inputs exactly at thresholds, above all, and at random on either side of them."""
-    encoding = dataflow.input
-    rng = np.random.default_rng(0)
-    probes = np.zeros((_PROBES, encoding.elements), np.float32)
-    if isinstance(encoding, IntegerEncoding):
-        steps = np.where(np.isfinite(encoding.steps), encoding.steps, 0)
-        rows = np.arange(encoding.features) % len(steps)
-        at = steps[rows, rng.integers(0, steps.shape[1], encoding.features)]
-        most = steps.max() + 1
-    else:
-        at = np.where(np.isfinite(encoding.threshold), encoding.threshold, 0)
-        most = at.max()
-    probes[0, encoding.source] = at
-    probes[1] = most
-    for probe in probes[2:]:
-        away = rng.choice(np.array([-np.inf, np.inf], np.float32), at.shape)
-        probe[encoding.source] = np.nextafter(at, away)
-    return probes.reshape(_PROBES, *encoding.input_shape)

@@ -20,6 +20,7 @@ from qonnx.core.modelwrapper import ModelWrapper
 from qonnx.core.onnx_exec import execute_onnx
 from qonnx.transformation.infer_shapes import InferShapes
 
+from bnnedge.equality import first_difference
 from bnnedge.errors import ExportError
 from bnnedge.exporter.onnx_model import INPUT
 from bnnedge.models.layers import WeightedLayer
@@ -86,12 +87,13 @@ def compare_streams(model: Network, graph: onnx.ModelProto, inputs: Floats) -> C
             wanted, got = stream.numpy(), exported[_tensor_of(name, graph)]
             if wanted.shape != got.shape:
                 raise ExportError(f"{name}: wanted shape {wanted.shape}, got {got.shape}")
-            for image, channel, *pixel in np.argwhere(wanted != got)[:1]:
-                place = f"channel {channel}" + (f", pixel {(*map(int, pixel),)}" if pixel else "")
+            found = first_difference(wanted, got, channel_axis=1)
+            if found is not None:
+                pixel = f", pixel {found.pixel}" if found.pixel else ""
+                place = f"channel {found.channel}{pixel}, input {start + found.image}"
                 raise ExportError(
-                    f"{name}, {place}, input {start + image}: PyTorch gives "
-                    f"{wanted[image, channel, *pixel]:.9g}, "
-                    f"the exported graph {got[image, channel, *pixel]:.9g}"
+                    f"{name}, {place}: PyTorch gives {found.wanted:.9g},"
+                    f" the exported graph {found.got:.9g}"
                 )
             numbers += wanted.size
         *_, sums, last = streams.values()

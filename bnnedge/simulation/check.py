@@ -13,10 +13,9 @@ from numpy.typing import NDArray
 from bnnedge import tools
 from bnnedge.arguments import checked
 from bnnedge.artifacts import Artifact, to_json
-from bnnedge.dataflow import Dataflow, SlidingWindow
-from bnnedge.dataflow.streams import Stream
+from bnnedge.dataflow import Dataflow
 from bnnedge.design import Design
-from bnnedge.errors import MismatchError
+from bnnedge.equality import Judge, stimuli
 from bnnedge.progress import Progress, counting, silent
 from bnnedge.simulation.config import SimulationConfig
 from bnnedge.simulation.core import Core
@@ -96,7 +95,7 @@ def check(
     core = Core.load(rtl, cache=cache)
     dataflow = Dataflow.load(rtl / "dataflow")
     images = _images(dataflow, config, inputs)
-    bench = _Bench(core, dataflow, images, config.seed, progress)
+    bench = _Bench(core, Judge(dataflow, images), config.seed, progress)
     start = time.perf_counter()
     core.model.compile()
     compile_s = time.perf_counter() - start
@@ -135,19 +134,10 @@ def check(
 class _Bench:
     """Runs images through a design, compares each result, and keeps what the runs showed."""
 
-    def __init__(
-        self,
-        core: Core,
-        dataflow: Dataflow,
-        images: NDArray[Any],
-        seed: int,
-        progress: Progress,
-    ) -> None:
+    def __init__(self, core: Core, judge: Judge, seed: int, progress: Progress) -> None:
         self.runs: list[StallRun] = []
         self._core = core
-        self._dataflow = dataflow
-        self._images = images
-        self._wanted = dataflow.results_of(images)
+        self._judge = judge
         self._seed = seed
         self._progress = counting(progress, "images")
 
@@ -162,14 +152,19 @@ class _Bench:
     def _run(self, stalls: Stalls, chosen: NDArray[np.intp], before: int, total: int) -> None:
         seed = self._seed + len(self.runs)
         run = self._core.run(
-            self._images[chosen],
+            self._judge.encoded[chosen],
             stalls=stalls,
             seed=seed,
             fifos=self._core.fifo_ends,
             progress=lambda done, _: self._progress(before + done, total),
         )
-        if not np.array_equal(run.values, self._wanted[chosen]):
-            raise self._mismatch(run.values, chosen, stalls, seed)
+        self._judge.check(
+            run.values,
+            subject="simulated hardware",
+            chosen=chosen,
+            at=f" at {stalls.name}",
+            explain=lambda image: locate(self._core, self._judge, image, stalls, seed),
+        )
         self.runs.append(
             StallRun(
                 name=stalls.name,
@@ -186,67 +181,6 @@ class _Bench:
             )
         )
 
-    def _mismatch(
-        self, got: NDArray[np.int64], chosen: NDArray[np.intp], stalls: Stalls, seed: int
-    ) -> MismatchError:
-        design = self._core.design
-        wanted = self._wanted[chosen]
-        wrong = np.flatnonzero((got != wanted).any(axis=1))
-        place = int(wrong[0])
-        image = int(chosen[place])
-        element = int((got[place] != wanted[place]).argmax())
-        ranked = f"class {element + 1} of the top {wanted.shape[1]}"
-        what = f"class {element}" if design.output_signed else ranked
-        where = locate(self._core, self._dataflow, self._images[image], stalls, seed)
-        return MismatchError(
-            f"{design.name}: simulated hardware differs from the Dataflow"
-            f" on {len(wrong)} of {len(chosen)} images at {stalls.name};"
-            f" first: image {image}, {what}: wanted {wanted[place, element]},"
-            f" got {got[place, element]}; {where}"
-        )
-
-
-def generate_inputs(dataflow: Dataflow, count: int, seed: int) -> NDArray[Any]:
-    """Encoded inputs (count, *input.output_shape): hard ones, up to half of them, then random ones.
-
-    Hard are the least and the greatest value everywhere, both alternations of the two, and the
-    signs of the first layer's rows and their opposites, tiled over a feature map, which drive an
-    accumulator to its ends. Integers also come from near zero, where sums of them cancel.
-    """
-    stream = dataflow.input.stream
-    low, high = (
-        (0, 1) if stream.element.bipolar else (stream.element.smallest, stream.element.largest)
-    )
-    flat = (1, stream.elements)
-    zeros = np.zeros(flat, np.uint8)
-    alternating = (np.arange(stream.elements, dtype=np.uint8) % 2)[None]
-    rows = _rows(dataflow, stream)
-    pairs = np.stack([rows, 1 - rows], axis=1).reshape(-1, stream.elements)
-    signs = np.concatenate([zeros, 1 - zeros, alternating, 1 - alternating, pairs])
-    hard = np.where(signs[: max(1, count // 2)], high, low)
-    rng = np.random.default_rng(seed)
-    rest = rng.integers(low, high, (count - len(hard), stream.elements), endpoint=True)
-    if not stream.element.bipolar:
-        rest[::4] = rest[::4].clip(-2, 2)
-    dtype = np.uint8 if stream.element.bipolar else np.int32
-    return np.concatenate([hard, rest]).astype(dtype).reshape(count, *stream.shape)
-
-
-def _rows(dataflow: Dataflow, stream: Stream) -> NDArray[np.uint8]:
-    """Rows of the first layer, as inputs (rows, F); an empty array where they are none."""
-    first, mvu = dataflow.nodes[0], dataflow.mvus[0]
-    weights = mvu.weights
-    if isinstance(first, SlidingWindow) and first.groups == 1 and dataflow.nodes[1] is mvu:
-        patches = weights.reshape(len(weights), *first.window.kernel, stream.channels)
-        height, width = stream.shape[:2]
-        rows = np.arange(height) % first.window.kernel[0]
-        columns = np.arange(width) % first.window.kernel[1]
-        weights = patches[:, rows[:, None], columns]
-    elif mvu is not first or mvu.groups > 1:
-        return np.zeros((0, stream.elements), np.uint8)
-    pixels = stream.elements // weights[0].size
-    return np.tile(weights.reshape(len(weights), -1), (1, pixels))
-
 
 def _fills(design: Design, high_water: Sequence[int]) -> tuple[FifoFill, ...]:
     return tuple(
@@ -259,7 +193,7 @@ def _images(
     dataflow: Dataflow, config: SimulationConfig, inputs: NDArray[Any] | None
 ) -> NDArray[Any]:
     if inputs is None:
-        return generate_inputs(dataflow, config.images or _GENERATED_IMAGES, config.seed)
+        return stimuli(dataflow, config.images or _GENERATED_IMAGES, config.seed)
     return dataflow.encode(np.atleast_1d(inputs)[: config.images])
 
 

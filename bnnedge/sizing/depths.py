@@ -11,13 +11,11 @@ a full FIFO blocks the stream that it waits for.
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-import numpy as np
-
 from bnnedge.dataflow import Dataflow
 from bnnedge.design import LEAST_FIFO_WORDS, Design
+from bnnedge.equality import Judge, stimuli
 from bnnedge.errors import MismatchError
 from bnnedge.progress import Progress, counting, silent
-from bnnedge.simulation.check import generate_inputs
 from bnnedge.simulation.core import Core, CoreRun
 
 _IMAGES = 5
@@ -99,24 +97,20 @@ def confirm(sized: Core, *, seed: int = 0, progress: Progress = silent) -> float
 
 def _run(core: Core, seed: int, progress: Progress, interval_cycles: int | None = None) -> CoreRun:
     dataflow = Dataflow.load(core.folder / "dataflow")
-    encoded = generate_inputs(dataflow, _IMAGES, seed)
+    judge = Judge(dataflow, stimuli(dataflow, _IMAGES, seed))
     run = core.run(
-        encoded,
+        judge.encoded,
         seed=seed,
         interval_cycles=interval_cycles,
         fifos=core.fifo_ends,
         progress=counting(progress, "images"),
     )
-    name = core.design.name
-    if not np.array_equal(run.values, dataflow.results_of(encoded)):
-        raise MismatchError(
-            f"{name}: simulated hardware differs from the Dataflow",
-            remedy="bnnedge simulate says where",
-        )
+    remedy = "bnnedge simulate says where"
+    judge.check(run.values, subject="simulated hardware", remedy=remedy)
     measured, predicted = run.interval_cycles or 0.0, core.design.interval_cycles
     if measured > (1 + _TOLERANCE) * predicted:
         raise MismatchError(
-            f"{name}: predicted {predicted} cycles/image, measured {measured:.1f}",
+            f"{core.design.name}: predicted {predicted} cycles/image, measured {measured:.1f}",
             remedy="another folding",
         )
     return run

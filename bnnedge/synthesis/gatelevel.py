@@ -11,12 +11,10 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-from numpy.typing import NDArray
-
 from bnnedge.dataflow import Dataflow
 from bnnedge.design import Design
-from bnnedge.errors import MismatchError, SynthesisError
+from bnnedge.equality import Judge, stimuli
+from bnnedge.errors import SynthesisError
 from bnnedge.families.placed import NETLIST_VERILOG, FpgaBoard
 from bnnedge.links import load_device
 from bnnedge.synthesis.top import BOARD_TOP
@@ -33,21 +31,21 @@ def check_netlist(
     seed: int = 0,
     cache: Path | None = None,
 ) -> Mapping[str, Any]:
-    """Run random images through the netlist of a bitstream and compare every result.
+    """Run hard and random images through the netlist of a bitstream and compare every result.
 
     Args:
         synth: folder written by `synthesise`.
         rtl: the RTL folder that it was made from; its Dataflow is the judge.
         board: that it was made for.
         images: how many, at least 1.
-        seed: of the random images.
+        seed: of the images.
         cache: of compiled models; default: the user's.
 
     Returns:
         Facts: what was compared, how many images, clocks, seconds for compiling and running.
 
     Raises:
-        MismatchError: a result differs; names image and element.
+        MismatchError: a result differs; names the image and what differs.
         SimulationError: the netlist does not answer, or answers with a fault.
         SynthesisError: `synth` holds no bitstream, or of another design.
     """
@@ -62,8 +60,7 @@ def check_netlist(
             remedy="run bnnedge synth again",
         )
     dataflow = Dataflow.load(rtl / "dataflow")
-    encoded = random_images(dataflow, images, seed)
-    expected = dataflow.results_of(encoded)
+    judge = Judge(dataflow, stimuli(dataflow, images, seed))
 
     start = time.perf_counter()
     sources = board.family.netlist_sources(synth / NETLIST_VERILOG)
@@ -72,14 +69,8 @@ def check_netlist(
         netlist.identify()
         for first in range(0, images, _AT_A_TIME):
             part = slice(first, first + _AT_A_TIME)
-            got = netlist.exchange(first, encoded[part])
-            wrong = np.argwhere(got != expected[part])
-            if wrong.size:
-                image, at = map(int, wrong[0])
-                raise MismatchError(
-                    f"netlist of {design.name}: image {first + image}, element {at}: wanted"
-                    f" {expected[first + image, at]}, got {got[image, at]}"
-                )
+            got = netlist.exchange(first, judge.encoded[part])
+            judge.check(got, subject="placed netlist", chosen=part)
         clocks = netlist.clocks
     return {
         "compared": f"results of the placed netlist of {board.name} at its serial pin",
@@ -88,13 +79,3 @@ def check_netlist(
         "compile_s": round(compiled - start, 1),
         "run_s": round(time.perf_counter() - compiled, 1),
     }
-
-
-def random_images(dataflow: Dataflow, count: int, seed: int) -> NDArray[Any]:
-    """Random encoded inputs (count, *input.output_shape): bits, or integers of the input's type."""
-    stream = dataflow.input.stream
-    element = stream.element
-    low, high = (0, 1) if element.bipolar else (element.smallest, element.largest)
-    dtype = np.uint8 if element.bipolar else np.int32
-    shape = (count, *stream.shape)
-    return np.random.default_rng(seed).integers(low, high, shape, dtype, endpoint=True)

@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import Any
 
 import jinja2
-import numpy as np
 from numpy.typing import NDArray
 
 from bnnedge import tools
@@ -17,7 +16,7 @@ from bnnedge.arguments import checked
 from bnnedge.artifacts import Artifact
 from bnnedge.dataflow import Dataflow
 from bnnedge.design import TOP_MODULE, Design
-from bnnedge.errors import MismatchError
+from bnnedge.equality import Judge
 from bnnedge.hardware.emit import read_network
 from bnnedge.progress import Progress, silent
 from bnnedge.vitis_hls.config import HlsConfig
@@ -70,18 +69,17 @@ def emit(
     """
     design = Design.load(rtl)
     dataflow = Dataflow.load(rtl / "dataflow")
-    encoded = vectors(dataflow)
-    wanted = dataflow.results_of(encoded)
-    inputs = design.pack(encoded)
+    judge = Judge(dataflow, vectors(dataflow))
+    inputs = design.pack(judge.encoded)
 
     def write(folder: Path) -> HlsFacts:
         progress("writing", 0.0)
         facts = _write(design, rtl, config, folder)
         (folder / "inputs.bin").write_bytes(inputs.tobytes())
-        (folder / "expected.bin").write_bytes(design.pack_results(wanted).tobytes())
+        (folder / "expected.bin").write_bytes(design.pack_results(judge.wanted).tobytes())
         if config.check:
             model = CModel(folder=folder, design=design, ap_types=config.ap_types)
-            return _check(model, encoded, wanted, facts, progress)
+            return _check(model, judge, facts, progress)
         return facts
 
     checked = ("g++",) if config.check else ()
@@ -129,32 +127,19 @@ def render(name: str, **values: Any) -> str:
     return environment.get_template(f"{name}.j2").render(values)
 
 
-def _check(
-    model: CModel,
-    encoded: NDArray[Any],
-    wanted: NDArray[np.int64],
-    facts: HlsFacts,
-    progress: Progress,
-) -> HlsFacts:
+def _check(model: CModel, judge: Judge, facts: HlsFacts, progress: Progress) -> HlsFacts:
     """Compile and run; facts with what was measured. Raises MismatchError if a result differs."""
     start = time.perf_counter()
     progress("compiling", 0.1)
     model.compile()
     compiled = time.perf_counter()
-    progress(f"running {len(wanted)} images", 0.8)
-    got = model.run(encoded)
+    progress(f"running {len(judge.wanted)} images", 0.8)
+    got = model.run(judge.encoded)
     done = time.perf_counter()
-    wrong = np.argwhere(got != wanted)
-    if len(wrong):
-        image, element = wrong[0]
-        raise MismatchError(
-            f"{model.design.name}: HLS C++ differs from the Dataflow on"
-            f" {len(np.unique(wrong[:, 0]))} of {len(wanted)} images; first: image {image},"
-            f" result {element}: wanted {wanted[image, element]}, got {got[image, element]}"
-        )
+    judge.check(got, subject="HLS C++")
     return dataclasses.replace(
         facts,
-        checked_images=len(wanted),
+        checked_images=len(judge.wanted),
         compile_s=round(compiled - start, 3),
         run_s=round(done - compiled, 3),
     )

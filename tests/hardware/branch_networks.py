@@ -23,8 +23,8 @@ from bnnedge.dataflow import (
     ThresholdEncoding,
     Window,
 )
+from bnnedge.equality import stimuli
 from bnnedge.hardware.kernels import divisors
-from bnnedge.simulation.check import generate_inputs
 from tests.hardware.conv_networks import (
     ChainMaker,
     bit_encoding,
@@ -244,7 +244,7 @@ def random_branches(seed: int) -> Dataflow:
 
 
 def _tells_apart(dataflow: Dataflow) -> bool:
-    results = dataflow.results_of(generate_inputs(dataflow, 12, seed=1))
+    results = dataflow.results_of(stimuli(dataflow, 12, seed=1))
     return len(np.unique(results, axis=0)) >= 5
 
 

@@ -11,11 +11,11 @@ from hypothesis import strategies as st
 
 from bnnedge.dataflow import Dataflow, ElementType, Window
 from bnnedge.design import TOP_MODULE, Design
+from bnnedge.equality import stimuli
 from bnnedge.errors import FoldingError
 from bnnedge.hardware import RtlConfig, emit
 from bnnedge.hardware.folding import Folding, folding_record
 from bnnedge.simulation import PATTERNS
-from bnnedge.simulation.check import generate_inputs
 from bnnedge.verilated import verilator
 from bnnedge.verilated.stalls import NO_STALLS, Stalls
 from tests.hardware.bench import run_network, steady_intervals
@@ -40,7 +40,7 @@ _WIDE = settings(_SETTINGS, max_examples=200)
 
 def check_network(dataflow: Dataflow, folding: Folding, cache: Path, *, images: int = 12) -> Design:
     """Every result equals the interpreter's, and images come at the predicted rate."""
-    encoded = generate_inputs(dataflow, images, seed=1)
+    encoded = stimuli(dataflow, images, seed=1)
     expected = dataflow.results_of(encoded)
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
@@ -73,7 +73,7 @@ def test_every_kernel_keeps_up_with_the_target(tmp_path: Path, cache: Path) -> N
     assert [layer.name for layer in design.layers if layer.kernel == "wires"] == ["flatten"]
     assert (design.input_elements, design.input_element_bits) == (84, 8)
     verilator.lint([tmp_path / "rtl" / name for name in design.sources], top=TOP_MODULE)
-    encoded = generate_inputs(dataflow, 20, seed=2)
+    encoded = stimuli(dataflow, 20, seed=2)
     for stalls in (NO_STALLS, *PATTERNS):
         run = run_network(tmp_path / "rtl", encoded, cache=cache, stalls=stalls)
         assert (run.values == dataflow.results_of(encoded)).all()
@@ -105,7 +105,7 @@ def test_wires_need_no_kernel(tmp_path: Path, cache: Path) -> None:
     design = emitted(dataflow, RtlConfig(target_fps=1e6), tmp_path)
     windows = [layer for layer in design.layers if layer.name.startswith("window")]
     assert [layer.kernel for layer in windows] == ["wires"] * 3
-    encoded = generate_inputs(dataflow, 20, seed=2)
+    encoded = stimuli(dataflow, 20, seed=2)
     run = run_network(tmp_path / "rtl", encoded, cache=cache, stalls=Stalls.at_ends(0.3))
     assert (run.values == dataflow.results_of(encoded)).all()
 
@@ -118,7 +118,7 @@ def test_scores_of_sums_find_the_class(cache: Path) -> None:
     maker.flatten()
     dataflow = with_class_scales(maker.finish(classes=False), seed=4)
     assert dataflow.output.step == 1
-    encoded = generate_inputs(dataflow, 12, seed=1)
+    encoded = stimuli(dataflow, 12, seed=1)
     assert len(np.unique(dataflow.results_of(encoded))) > 2
     check_network(dataflow, random_folding(dataflow, 3), cache)
 

@@ -22,10 +22,10 @@ from bnnedge.dataflow import (
     Window,
 )
 from bnnedge.design import Design
+from bnnedge.equality import stimuli
 from bnnedge.hardware import RtlConfig, emit
 from bnnedge.hardware.fifos import operand_pixels
 from bnnedge.simulation import PATTERNS
-from bnnedge.simulation.check import generate_inputs
 from bnnedge.verilated.stalls import NO_STALLS
 from bnnedge.verilated.stream import StuckError
 from tests.hardware.bench import run_network
@@ -217,7 +217,7 @@ def test_a_fifo_that_is_too_shallow_sticks(tmp_path: Path, cache: Path) -> None:
     dataflow.save(tmp_path / "dataflow")
     draft = emit(tmp_path / "dataflow", RtlConfig(target_fps=1e5), tmp_path / "draft").folder
     (fifo,) = (one.name for one in Design.load(draft).fifos if one.name.endswith("sum_b_fifo"))
-    encoded = generate_inputs(dataflow, 6, seed=1)
+    encoded = stimuli(dataflow, 6, seed=1)
     for depth in (width, width + 1):
         (tmp_path / "depths.json").write_text(json.dumps({fifo: depth}))
         config = RtlConfig(target_fps=1e5, fifo_depths=tmp_path / "depths.json")

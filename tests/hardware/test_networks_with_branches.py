@@ -8,11 +8,11 @@ import pytest
 from bnnedge import verbs
 from bnnedge.dataflow import INPUT, Add, Dataflow, ElementType
 from bnnedge.design import Design
+from bnnedge.equality import stimuli
 from bnnedge.errors import MismatchError
 from bnnedge.hardware import RtlConfig, emit
 from bnnedge.hardware.folding import folding_record
 from bnnedge.simulation import PATTERNS
-from bnnedge.simulation.check import generate_inputs
 from bnnedge.verilated.stalls import NO_STALLS, Stalls
 from tests.hardware.bench import run_network, steady_intervals
 from tests.hardware.branch_networks import BranchMaker, random_branches
@@ -34,7 +34,7 @@ def emitted(dataflow: Dataflow, seed: int, folder: Path) -> Path:
 def check_branches(dataflow: Dataflow, seed: int, folder: Path, cache: Path) -> None:
     """Results are exact, with and without stalls, at the depths that emission chooses."""
     rtl = emitted(dataflow, seed, folder)
-    encoded = generate_inputs(dataflow, IMAGES, seed=1)
+    encoded = stimuli(dataflow, IMAGES, seed=1)
     expected = dataflow.results_of(encoded)
     for stalls in (NO_STALLS, *PATTERNS):
         run = run_network(rtl, encoded, cache=cache, stalls=stalls)
@@ -84,7 +84,7 @@ def test_sized_fifos_keep_the_predicted_rate(seed: int, tmp_path: Path, cache: P
     config = RtlConfig(folding=rtl / "folding.json", fifo_depths=tmp_path / "fifos" / "fifos.json")
     sized = emit(rtl / "dataflow", config, tmp_path / "sized").folder
     dataflow = Dataflow.load(rtl / "dataflow")
-    encoded = generate_inputs(dataflow, 12, seed=3)
+    encoded = stimuli(dataflow, 12, seed=3)
     for stalls in (Stalls.at_ends(0.3), NO_STALLS):
         run = run_network(sized, encoded, cache=cache, stalls=stalls)
         assert (run.values == dataflow.results_of(encoded)).all()

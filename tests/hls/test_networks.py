@@ -12,11 +12,11 @@ from bnnedge import tools, verbs
 from bnnedge.artifacts import permitting, to_json
 from bnnedge.dataflow import Dataflow
 from bnnedge.design import Design
+from bnnedge.equality import stimuli
 from bnnedge.errors import ConfigError, MismatchError, SimulationError, ToolMissingError
 from bnnedge.hardware import RtlConfig
 from bnnedge.hardware import emit as emit_rtl
 from bnnedge.hardware.folding import folding_record
-from bnnedge.simulation.check import generate_inputs
 from bnnedge.vitis_hls import CModel
 from bnnedge.vitis_hls.csim import STANDARD
 from bnnedge.vitis_hls.emit import WARNINGS
@@ -45,7 +45,7 @@ def check_hls(rtl: Path, folder: Path, *, images: int = 24) -> None:
     dataflow = Dataflow.load(rtl / "dataflow")
     facts = verbs.hls(rtl, folder, check=True, images=images).facts
     assert facts.checked_images == images
-    encoded = generate_inputs(dataflow, 3, seed=7)[1:]
+    encoded = stimuli(dataflow, 3, seed=7)[1:]
     model = CModel(folder=folder, design=Design.load(rtl))
     assert (model.run(encoded) == dataflow.results_of(encoded)).all()
 
@@ -99,7 +99,7 @@ def test_a_difference_names_image_and_result(rtl: Path, tmp_path: Path) -> None:
     path.write_text("\n".join(words))
     with (
         permitting(accept_edited=True),
-        pytest.raises(MismatchError, match=r"random: HLS C\+\+ differs .* first: image \d+, res"),
+        pytest.raises(MismatchError, match=r"random: HLS C\+\+ differs .* first: image \d+, cl"),
     ):
         verbs.hls(wrong, tmp_path / "hls", check=True, trust=True)
     assert not (tmp_path / "hls").exists()
@@ -117,7 +117,7 @@ def test_the_folder_checks_itself_and_missing_words_are_found(rtl: Path, tmp_pat
 
     core = folder / "bnnedge_core.cpp"
     core.write_text(core.read_text().replace("/*Frames=*/1", "/*Frames=*/2", 1))
-    encoded = generate_inputs(Dataflow.load(rtl / "dataflow"), 2, seed=1)
+    encoded = stimuli(Dataflow.load(rtl / "dataflow"), 2, seed=1)
     with pytest.raises(SimulationError, match="WARNING: Hls::stream .* is read while empty"):
         CModel(folder=folder, design=Design.load(rtl)).run(encoded)
 

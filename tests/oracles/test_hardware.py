@@ -17,9 +17,9 @@ import pytest
 
 from bnnedge.arrays import read_npz
 from bnnedge.design import DESIGN_FILE, TOP_MODULE, Design
+from bnnedge.equality import stimuli
 from bnnedge.hardware import RtlConfig, kernels
 from bnnedge.hardware.folding import FOLDING_FILE
-from bnnedge.simulation.check import generate_inputs
 from bnnedge.vitis_hls import HlsConfig
 from bnnedge.vitis_hls import emit as emit_hls
 from tests.oracles.forms import EVERY_FORM, forms_of
@@ -53,7 +53,7 @@ def _hashes(rtl: Path, folder: Path) -> Mapping[str, str]:
         rtl,
         HlsConfig(),
         folder / "hls",
-        vectors=functools.partial(generate_inputs, count=1, seed=0),
+        vectors=functools.partial(stimuli, count=1, seed=0),
     ).folder
     contents |= {f"hls/{name}": (hls / name).read_bytes() for name in _HLS_TEXTS}
     return {name: hashlib.sha256(text).hexdigest()[:16] for name, text in contents.items()}

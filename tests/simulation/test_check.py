@@ -12,11 +12,11 @@ import pytest
 from bnnedge.artifacts import permitting, to_json
 from bnnedge.dataflow import Dataflow, IntegerMvu
 from bnnedge.design import Design, KernelInstance
+from bnnedge.equality import stimuli
 from bnnedge.errors import ConfigError, DataError, MismatchError, SimulationError
 from bnnedge.hardware.config import RtlConfig
 from bnnedge.hardware.emit import emit
 from bnnedge.simulation import PATTERNS, Core, FifoFill, SimulationConfig, check, simulate
-from bnnedge.simulation.check import generate_inputs
 from bnnedge.simulation.deadlock import describe, find_deadlock
 from bnnedge.simulation.patterns import check_pressures, pressures
 from bnnedge.verilated.stream import StreamState
@@ -126,7 +126,7 @@ def test_images_are_paced_and_fifos_measured(rtl: Path, cache: Path) -> None:
 
 def test_results_are_the_accumulators(rtl: Path, cache: Path) -> None:
     dataflow = Dataflow.load(rtl / "dataflow")
-    bits = generate_inputs(dataflow, 10, seed=0)
+    bits = stimuli(dataflow, 10, seed=0)
     values = Core.load(rtl, cache=cache).run(bits).values
     assert values.shape == (10, 3)
     assert (values == dataflow.results_of(bits)).all()
@@ -135,16 +135,16 @@ def test_results_are_the_accumulators(rtl: Path, cache: Path) -> None:
 
 def test_generated_images_reach_both_ends_of_the_popcount() -> None:
     dataflow = random_mlp(WIDTHS, seed=5)
-    bits = generate_inputs(dataflow, 64, seed=3)
+    bits = stimuli(dataflow, 64, seed=3)
     counts = dataflow.mvus[0].popcounts(bits)
     assert bits.shape == (64, 20) and counts.min() == 0 and counts.max() == 20
-    assert (bits == generate_inputs(dataflow, 64, seed=3)).all()
-    assert (bits != generate_inputs(dataflow, 64, seed=4)).any()
+    assert (bits == stimuli(dataflow, 64, seed=3)).all()
+    assert (bits != stimuli(dataflow, 64, seed=4)).any()
 
 
 def test_generated_integers_reach_both_ends_of_the_accumulator() -> None:
     dataflow = random_conv()
-    images = generate_inputs(dataflow, 48, seed=3)
+    images = stimuli(dataflow, 48, seed=3)
     assert images.shape == (48, 7, 6, 2)
     assert (images[0] == 0).all() and (images[1] == 255).all()
     window, mvu = dataflow.nodes[:2]
