@@ -300,8 +300,8 @@ def _missing(parts: Mapping[str, Any], folding: Path | None, folder: Path) -> It
     """Which files are not there, or not what they should be."""
     data: DataConfig | None = parts.get("data")
     if data is not None:
-        dataset, at = data.dataset, data.folder
-        yield from _tried(lambda: require_dataset(dataset, at), "data")
+        own = data
+        yield from _tried(lambda: require_dataset(own.dataset, own.place), "data")
     teacher: TeacherConfig | None = parts.get("teacher")
     if teacher is not None and teacher.checkpoint is not None:
         checkpoint = teacher.checkpoint

@@ -5,7 +5,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from bnnedge.data.own import own_shape
+from bnnedge.data.own import installed_folder, own_shape
 from bnnedge.errors import ConfigError, raise_faults
 
 
@@ -60,7 +60,8 @@ class DataConfig:
         threshold: an element at least this large is 1; for "threshold" only, in raw units.
         levels: bits per element; for "thermometer" only.
         folder: where the files are, as published; the user's cache if not given. For "own" it
-            has to be given, and holds arrays: see `bnnedge.data.own`.
+            holds arrays: see `bnnedge.data.own`.
+        package: for "own" instead of `folder`: what an installed package calls its data set.
         validation_fraction: share of the training data held out to select on, where the data set
             has no validation data of its own (speech-commands has).
         seed: picks the held-out images.
@@ -74,6 +75,7 @@ class DataConfig:
     threshold: float | None = None
     levels: int | None = None
     folder: Path | None = None
+    package: str | None = None
     validation_fraction: float = 0.1
     seed: int = 0
 
@@ -109,8 +111,20 @@ class DataConfig:
             yield ConfigError(f"seed wants a number of at least 0, got {self.seed}")
         if self.folder is not None and self.dataset is DatasetName.DIGITS:
             yield ConfigError("digits come with scikit-learn, got folder", remedy="remove folder")
-        if self.folder is None and self.dataset is DatasetName.OWN:
-            yield ConfigError("own data want folder, that of their arrays")
+        own = self.dataset is DatasetName.OWN
+        if own and (self.folder is None) == (self.package is None):
+            yield ConfigError("own data want folder, that of their arrays, or package")
+        if self.package is not None and not own:
+            yield ConfigError(f"{self.dataset.value} takes no package")
+
+    @property
+    def place(self) -> Path | None:
+        """Where the files are; None: in the user's cache.
+
+        Raises:
+            DataError: no installed package has a data set of that name.
+        """
+        return self.folder if self.package is None else installed_folder(self.package)
 
     @property
     def input_shape(self) -> tuple[int, ...]:
@@ -120,6 +134,6 @@ class DataConfig:
             DataError: of data of the user's own, which are not there.
         """
         if self.dataset is DatasetName.OWN:
-            assert self.folder is not None
-            return own_shape(self.folder)
+            assert self.place is not None
+            return own_shape(self.place)
         return self.dataset.input_shape

@@ -3,8 +3,12 @@
 `x_train.npy`, `x_test.npy` (uint8, (N, *shape)) and `y_train.npy`, `y_test.npy` (integers, (N,),
 from 0 on); where there are data to select on, `x_validation.npy` and `y_validation.npy`; where the
 classes have names, `classes.txt`, a line for each.
+
+Installed packages name such folders in the entry point group `bnnedge.datasets`: a path, or a
+function without arguments that gives one.
 """
 
+import importlib.metadata
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -12,16 +16,34 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from bnnedge.arguments import did_you_mean
 from bnnedge.arrays import npy_header, read_npy
 from bnnedge.errors import DataError
 from bnnedge.files import is_file, read_text_bounded
-from bnnedge.names import check_label
+from bnnedge.names import check_label, shown
 
+ENTRY_POINTS = "bnnedge.datasets"
 PARTS = ("train", "test", "validation")
 _NAMES = "classes.txt"
 _MOST_CLASSES = 1000
 _MOST_NAMES_BYTES = 1 << 18
 _MOST_VALUES = 1 << 24
+
+
+def installed_folder(name: str) -> Path:
+    """The folder that an installed package gives under a name.
+
+    Raises:
+        DataError: there is none of this name.
+    """
+    for entry in importlib.metadata.entry_points(group=ENTRY_POINTS, name=name):
+        given = entry.load()
+        return Path(given() if callable(given) else given)
+    known = sorted(importlib.metadata.entry_points(group=ENTRY_POINTS).names)
+    raise DataError(
+        f"no installed package has a data set {shown(name)}{did_you_mean(name, known)}",
+        remedy=f"wanted one of {', '.join(known)}" if known else "install it, or give its folder",
+    )
 
 
 def own_shape(folder: Path) -> tuple[int, ...]:

@@ -75,7 +75,7 @@ def train(
             + ("[training.distill]" if teacher is None else "[teacher]")
         )
     TRAIN.present(out)  # not only after a teacher's training
-    dataset = load_dataset(data.dataset, data.folder)
+    dataset = load_dataset(data.dataset, data.place)
     job = _Job(network=network, data=data, training=training, dataset=dataset)
     own = None if teacher is None else teacher.training
     devices = [config.compute.device for config in (training, own) if config is not None]
@@ -169,9 +169,11 @@ class _Job:
 
     def config(self, taught_by: Path | None) -> dict[str, Any]:
         """What was asked for, without where the files lie on this machine."""
+        data = to_json(self.data)
+        del data["package"]
         return {
             "network": to_json(self.network),
-            "data": to_json(self.data) | {"folder": None},
+            "data": {**data, "folder": None},
             "training": to_json(self.training),
             "teacher": None if taught_by is None else _teacher_record(taught_by),
         }

@@ -1,6 +1,8 @@
 """A data set of the user's own: arrays in a folder, whole, damaged, and through a training."""
 
+import importlib.metadata
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -108,7 +110,37 @@ def test_recipe_is_held_against_the_data(tmp_path: Path) -> None:
 
 
 def test_own_data_want_their_folder(tmp_path: Path) -> None:
-    with pytest.raises(ConfigError, match="own data want folder"):
+    with pytest.raises(ConfigError, match="own data want folder, that of their arrays, or package"):
         DataConfig(dataset=DatasetName.OWN, encoding=EncodingKind.INTEGER)
     with pytest.raises(DataError, match="nothing to fetch"):
         fetch(DatasetName.OWN)
+
+
+@pytest.mark.parametrize(
+    "given", [lambda path: path, lambda path: str(path), lambda path: lambda: path]
+)
+def test_installed_package_brings_a_data_set(
+    given: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = write(tmp_path / "arrays")
+
+    class Entries(list[Any]):
+        names = frozenset({"theirs"})
+
+    def entry_points(*, group: str, name: str = "theirs") -> Entries:
+        found = (group, name) == ("bnnedge.datasets", "theirs")
+        return Entries([SimpleNamespace(load=lambda: given(folder))] if found else [])
+
+    monkeypatch.setattr(importlib.metadata, "entry_points", entry_points)
+    recipe = RECIPE.replace('folder = "arrays"', 'package = "theirs"')
+    (tmp_path / "recipe.toml").write_text(recipe)
+    data = Recipe.load(tmp_path / "recipe.toml", Use.TRAIN).data
+    assert data.place == folder and data.input_shape == (1, 4, 5)
+    (tmp_path / "recipe.toml").write_text(recipe.replace("theirs", "their"))
+    with pytest.raises(ConfigError, match=r"has a data set 'their' \(did you mean theirs\?\)"):
+        Recipe.load(tmp_path / "recipe.toml", Use.TRAIN)
+
+
+def test_other_data_take_no_package() -> None:
+    with pytest.raises(ConfigError, match="digits takes no package"):
+        DataConfig(dataset=DatasetName.DIGITS, encoding=EncodingKind.INTEGER, package="x")
