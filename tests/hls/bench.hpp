@@ -7,25 +7,7 @@
 #include <string>
 #include <vector>
 
-#include "bnnedge/add.hpp"
-#include "bnnedge/arg_max.hpp"
-#include "bnnedge/code_table.hpp"
-#include "bnnedge/concat.hpp"
-#include "bnnedge/crop.hpp"
-#include "bnnedge/integer_mvu.hpp"
-#include "bnnedge/multi_threshold.hpp"
-#include "bnnedge/pad_channels.hpp"
-#include "bnnedge/pool.hpp"
-#include "bnnedge/pool_window.hpp"
-#include "bnnedge/resize_elements.hpp"
-#include "bnnedge/score_table.hpp"
-#include "bnnedge/sliding_window.hpp"
-#include "bnnedge/stream_fork.hpp"
-#include "bnnedge/stream_last.hpp"
-#include "bnnedge/stream_width_converter.hpp"
-#include "bnnedge/threshold.hpp"
-#include "bnnedge/top_k.hpp"
-#include "bnnedge/xnor_mvu.hpp"
+#include "kernels.hpp"  // all of them, written by the test
 
 // Words of whole bytes each, the lowest first.
 template <int Width>
