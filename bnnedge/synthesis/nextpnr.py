@@ -77,12 +77,23 @@ def run_nextpnr(
 _USAGE_LINE = re.compile(r"^Info:\s+([A-Z0-9_]+):\s*(\d+)/\s*(\d+)\s+\d+%", re.MULTILINE)
 
 
+_BOARD_LINE = re.compile(
+    r"^ERROR: (.*(?:does not exist for package|does not have a pin named|Unsupported package).*)$",
+    re.MULTILINE,
+)
+
+
 def raise_cause(log: str, board: FpgaBoard) -> None:
     """Raise what a failed run's log says is wrong with the design; return if it says nothing.
 
     Raises:
-        SynthesisError: too large, or not routed.
+        SynthesisError: too large, or not routed; or the board has a pin that its FPGA has not.
     """
+    if wrong := _BOARD_LINE.search(log):
+        raise SynthesisError(
+            f"{board.name}: {wrong.group(1).rstrip('.')}",
+            remedy="correct package and pins in the board's file",
+        )
     for kind, used, available in _USAGE_LINE.findall(log):
         if int(used) > int(available):
             raise SynthesisError(

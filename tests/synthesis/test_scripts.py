@@ -174,6 +174,22 @@ def test_design_larger_than_the_fpga_is_named() -> None:
     )
 
 
+@pytest.mark.parametrize(
+    "line",
+    [
+        "IO pin 'clk_in$tr_io' constrained to pin 'Z99', which does not exist for package 'BGA'.",
+        "package does not have a pin named 'Z99' (on line 1)",
+        "Unsupported package 'CABGA999' for 'LFE5U-25F'.",
+    ],
+)
+def test_pin_that_the_fpga_has_not_is_named(line: str) -> None:
+    with pytest.raises(SynthesisError) as caught:
+        nextpnr.raise_cause(f"Info: reading\nERROR: {line}\nERROR: Packing failed.\n", ulx3s())
+    assert str(caught.value) == (
+        f"ulx3s-85f: {line.rstrip('.')} — correct package and pins in the board's file"
+    )
+
+
 def test_unrouted_design_is_named() -> None:
     log = "Info: Device utilisation:\nInfo: Routing..\nERROR: Failed to route arc\n"
     with pytest.raises(SynthesisError, match="fits by count but was not routed"):
