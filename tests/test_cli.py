@@ -17,8 +17,8 @@ from click.testing import CliRunner, Result
 from bnnedge.cli import main
 from bnnedge.design import Design
 from bnnedge.hardware import RtlConfig, emit
-from tests.hardware.branch_networks import one_residual
 from tests.networks import random_inputs, random_mlp
+from tests.networks.branches import one_residual
 from tests.processes import listen_to_ctrl_c
 
 RECIPE = """

@@ -23,8 +23,8 @@ from bnnedge.stages import Stage
 from bnnedge.summary import BuiltStage, report_data
 from bnnedge.synthesis.facts import SYNTH
 from bnnedge.training.facts import TRAIN
-from tests.hardware.conv_networks import ChainMaker, pixel_encoding
 from tests.networks import random_inputs, random_mlp, random_residual
+from tests.networks.chains import ChainMaker, pixel_encoding
 
 
 def _conv(height: int, width: int, channels: int) -> Dataflow:

@@ -11,8 +11,8 @@ from bnnedge.deployment import package
 from bnnedge.design import Design
 from bnnedge.hardware import RtlConfig, emit
 from bnnedge.links import AxiDevice, UartDevice
-from tests.deployment.networks import real_inputs, sums_of_integers
 from tests.networks import random_conv, random_inputs, random_mlp
+from tests.networks.tables import real_inputs, sums_of_integers
 
 
 def make_synthesis(folder: Path, id_word: int) -> Path:

@@ -13,8 +13,8 @@ from bnnedge.dataflow import Dataflow
 from bnnedge.deployment.runtime import DeviceError, Host, InputError, SerialAccelerator, load
 from bnnedge.deployment.runtime.link import Link
 from tests.deployment.fake_device import FakeDevice, dot_products, elements_of, framed
-from tests.deployment.networks import real_inputs
 from tests.networks import random_inputs
+from tests.networks.tables import real_inputs
 
 
 def device_for(package: Path) -> FakeDevice:

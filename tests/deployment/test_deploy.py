@@ -23,9 +23,9 @@ from bnnedge.deployment import LineFaults, deploy
 from bnnedge.deployment.runtime import DeviceError, Host, load
 from bnnedge.errors import BnnEdgeError, DataflowError, DeploymentError, ToolMissingError
 from tests.deployment.conftest import make_package
-from tests.deployment.networks import integer_mlp, integers, pooled_sums, real_inputs
 from tests.deployment.test_accelerator import device_for
 from tests.networks import random_mlp
+from tests.networks.tables import integer_mlp, integers, pooled_sums, real_inputs
 
 IMAGE_BITS = 10 * 8  # of one request frame of these networks: 4 bytes around 4
 FIRST_IMAGE = 1  # number of the first request's first byte: an `I` comes before

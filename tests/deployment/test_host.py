@@ -15,14 +15,14 @@ from bnnedge.deployment.runtime.encoding import BitEncoding, IntegerEncoding
 from bnnedge.design import Design
 from tests.deployment.conftest import make_package
 from tests.deployment.fake_device import elements_of
-from tests.deployment.networks import (
+from tests.networks import random_inputs, random_mlp
+from tests.networks.tables import (
     integer_mlp,
     integers,
     pooled_sums,
     real_inputs,
     sums_of_integers,
 )
-from tests.networks import random_inputs, random_mlp
 
 
 def with_encoding(dataflow: Dataflow, shape: tuple[int, ...], seed: int) -> Dataflow:

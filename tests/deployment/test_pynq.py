@@ -27,8 +27,8 @@ from bnnedge.errors import DeploymentError
 from bnnedge.links.simulated_pynq import SimulatedPynq
 from bnnedge.verilated.axi import AxiTraffic
 from tests.deployment.conftest import make_pynq_package
-from tests.deployment.networks import pooled_sums, real_inputs
 from tests.networks import random_conv, random_inputs, random_mlp, random_residual
+from tests.networks.tables import pooled_sums, real_inputs
 
 
 @pytest.fixture

@@ -7,10 +7,10 @@ import pytest
 
 from bnnedge.dataflow import ArgMax, Dataflow, Flatten, IntegerMvu, XnorMvu
 from bnnedge.deployment.ranges import ResultRanges
-from tests.deployment.networks import integer_mlp, integers, pooled_sums, sums_of_integers
-from tests.hardware.branch_networks import random_branches
-from tests.hardware.conv_networks import random_chain
 from tests.networks import random_conv, random_mlp, random_residual
+from tests.networks.branches import random_branches
+from tests.networks.chains import random_chain
+from tests.networks.tables import integer_mlp, integers, pooled_sums, sums_of_integers
 
 MAKERS: dict[str, Callable[[int], Dataflow]] = {
     "chains": random_chain,

@@ -27,21 +27,21 @@ from bnnedge.errors import (
     ToolFailedError,
     ToolMissingError,
 )
-from tests.emulator.networks import (
-    cnv,
-    forks,
-    inputs_of,
-    padded_conv,
-    quantised_pixels,
-    wide_pixels,
-)
-from tests.hardware.conv_networks import random_chain
 from tests.networks import (
     random_conv,
     random_inputs,
     random_mlp,
     random_residual,
     with_class_scales,
+)
+from tests.networks.chains import random_chain
+from tests.networks.emulated import (
+    cnv,
+    forks,
+    inputs_of,
+    padded_conv,
+    quantised_pixels,
+    wide_pixels,
 )
 
 # A block of AVX2 is 64 images: one more, and three.

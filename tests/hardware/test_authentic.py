@@ -16,8 +16,8 @@ from bnnedge.cli import main
 from bnnedge.design import TOP_MODULE, Design
 from bnnedge.errors import ArtifactError, BnnEdgeError, BnnEdgeWarning, DesignError
 from bnnedge.hardware import RtlConfig, emit, own_copy
-from tests.hardware.branch_networks import one_residual
 from tests.networks import random_mlp
+from tests.networks.branches import one_residual
 
 CORE = f"sv/{TOP_MODULE}.sv"
 

@@ -19,14 +19,14 @@ from bnnedge.simulation import PATTERNS
 from bnnedge.verilated import verilator
 from bnnedge.verilated.stalls import NO_STALLS, Stalls
 from tests.hardware.bench import run_network, steady_intervals
-from tests.hardware.conv_networks import (
+from tests.networks import random_conv, with_class_scales
+from tests.networks.chains import (
     ChainMaker,
     bit_encoding,
     pixel_encoding,
     random_chain,
     random_folding,
 )
-from tests.networks import random_conv, with_class_scales
 
 _SETTINGS = settings(
     max_examples=2,

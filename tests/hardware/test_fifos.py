@@ -29,7 +29,7 @@ from bnnedge.simulation import PATTERNS
 from bnnedge.verilated.stalls import NO_STALLS
 from bnnedge.verilated.stream import StuckError
 from tests.hardware.bench import run_network
-from tests.hardware.branch_networks import one_residual, random_branches
+from tests.networks.branches import one_residual, random_branches
 
 SPARE = 2  # pixels that a FIFO holds beyond what it must
 

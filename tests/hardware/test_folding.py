@@ -20,8 +20,8 @@ from bnnedge.hardware.folding import (
     interval_of,
     read_folding,
 )
-from tests.hardware.conv_networks import ChainMaker, bit_encoding
 from tests.networks import random_mlp, with_class_scales
+from tests.networks.chains import ChainMaker, bit_encoding
 
 
 def graph_of(*widths: int) -> Dataflow:

@@ -15,8 +15,8 @@ from bnnedge.hardware.folding import folding_record
 from bnnedge.simulation import PATTERNS
 from bnnedge.verilated.stalls import NO_STALLS, Stalls
 from tests.hardware.bench import run_network, steady_intervals
-from tests.hardware.branch_networks import BranchMaker, random_branches
-from tests.hardware.conv_networks import pixel_encoding, random_folding
+from tests.networks.branches import BranchMaker, random_branches
+from tests.networks.chains import pixel_encoding, random_folding
 
 IMAGES = 8
 

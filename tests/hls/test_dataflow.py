@@ -10,9 +10,9 @@ import pytest
 from bnnedge import tools, verbs
 from bnnedge.errors import ToolFailedError
 from bnnedge.vitis_hls.csim import STANDARD
-from tests.hardware.branch_networks import one_residual, random_branches
 from tests.hardware.test_networks_with_branches import emitted
 from tests.hls.bench import needs_ap_types
+from tests.networks.branches import one_residual, random_branches
 
 pytestmark = needs_ap_types
 _BOUNDED = Path(__file__).parent / "bounded"

@@ -21,10 +21,10 @@ from bnnedge.vitis_hls import CModel
 from bnnedge.vitis_hls.csim import STANDARD
 from bnnedge.vitis_hls.emit import WARNINGS
 from bnnedge.vitis_hls.facts import HlsFacts
-from tests.hardware.branch_networks import random_branches
-from tests.hardware.conv_networks import random_chain, random_folding
 from tests.hls.bench import needs_ap_types
 from tests.networks import random_conv, random_mlp, random_residual, with_class_scales
+from tests.networks.branches import random_branches
+from tests.networks.chains import random_chain, random_folding
 from tests.test_cli import bnnedge, one_line
 
 SLOW = pytest.mark.slow

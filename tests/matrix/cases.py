@@ -30,8 +30,8 @@ from bnnedge.dataflow import (
     Window,
     XnorMvu,
 )
-from tests.hardware.conv_networks import ChainMaker, bit_encoding, pixel_encoding
 from tests.networks import random_mlp, with_class_scales
+from tests.networks.chains import ChainMaker, bit_encoding, pixel_encoding
 
 INT3 = ElementType(width_bits=3, signed=True)
 

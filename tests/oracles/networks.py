@@ -17,10 +17,10 @@ from bnnedge.models.config import NetworkConfig, Topology
 from bnnedge.models.network import Network
 from bnnedge.models.pretrained.cards import ModelCard, available
 from bnnedge.models.pretrained.load import load_card
-from tests.hardware.branch_networks import random_branches
-from tests.hardware.conv_networks import ChainMaker, pixel_encoding, random_chain, random_folding
 from tests.models.networks import random_network
 from tests.networks import random_conv, random_mlp, random_residual, with_class_scales
+from tests.networks.branches import random_branches
+from tests.networks.chains import ChainMaker, pixel_encoding, random_chain, random_folding
 
 
 def _dilated_pools() -> Dataflow:

@@ -11,8 +11,8 @@ from bnnedge.errors import BnnEdgeError
 from bnnedge.hardware import RtlConfig, emit
 from bnnedge.hardware.kernels import SV_FOLDER
 from bnnedge.simulation import SimulationConfig, check
-from tests.hardware.branch_networks import random_branches
 from tests.networks import random_conv, random_mlp, random_residual
+from tests.networks.branches import random_branches
 from tests.simulation.mutants import EQUIVALENT, MUTANTS, SAMPLE, Mutant
 
 

@@ -11,9 +11,9 @@ import pytest
 from bnnedge.dataflow import Dataflow
 from bnnedge.design import Design
 from bnnedge.hardware import RtlConfig, emit
-from tests.hardware.branch_networks import random_branches
-from tests.hardware.conv_networks import random_chain
 from tests.networks import random_conv, random_mlp, random_residual, with_class_scales
+from tests.networks.branches import random_branches
+from tests.networks.chains import random_chain
 from tests.synthesis.projects import change, project, zynq
 
 NETWORKS: dict[str, Callable[[], Dataflow]] = {

@@ -25,7 +25,7 @@ from bnnedge.dataflow import (
 )
 from bnnedge.equality import stimuli
 from bnnedge.hardware.kernels import divisors
-from tests.hardware.conv_networks import (
+from tests.networks.chains import (
     ChainMaker,
     bit_encoding,
     pixel_encoding,

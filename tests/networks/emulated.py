@@ -22,8 +22,8 @@ from bnnedge.dataflow import (
     Window,
     XnorMvu,
 )
-from tests.hardware.conv_networks import ChainMaker, bit_encoding, pixel_encoding
-from tests.networks import adversarial_thresholds
+from tests.networks.chains import ChainMaker, bit_encoding, pixel_encoding
+from tests.networks.mlp import adversarial_thresholds
 
 _SAME = Window(kernel=(3, 3), padding=(1, 1, 1, 1))
 

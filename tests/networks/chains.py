@@ -24,7 +24,7 @@ from bnnedge.dataflow import (
 )
 from bnnedge.hardware.folding import Fold, Folding, layers_of
 from bnnedge.hardware.kernels import divisors
-from tests.networks import adversarial_thresholds
+from tests.networks.mlp import adversarial_thresholds
 
 _MOST_CYCLES = 4000
 

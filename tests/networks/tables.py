@@ -17,7 +17,7 @@ from bnnedge.dataflow import (
     Window,
     XnorMvu,
 )
-from tests.networks import random_conv
+from tests.networks.conv import random_conv
 
 INPUT_SHAPE = (2, 3, 3)
 FEATURES = 18
