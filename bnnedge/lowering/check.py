@@ -49,11 +49,13 @@ class Original:
         model: tidy, and nothing more.
         structure: its parts.
         signs: see `Notes`.
+        offset: see `Notes`.
     """
 
     model: IndexedModel
     structure: Structure
     signs: Mapping[str, float]
+    offset: NDArray[np.float64] | None = None
 
     @classmethod
     def of(cls, model: ModelWrapper, signs: Mapping[str, float]) -> "Original":
@@ -241,7 +243,10 @@ def _check_chunk(
                 f"{called(layer)}: its input is not what shape inference says",
                 remedy="export it again with fixed shapes",
             )
-        theirs[:, original.places(index)] = made[structure.entry(index)].reshape(len(x), -1)
+        seen = made[structure.entry(index)].reshape(len(x), -1)
+        if index == 0 and original.offset is not None:
+            seen = (seen - original.offset).astype(seen.dtype)
+        theirs[:, original.places(index)] = seen
         bits = streams[name].element.bipolar
         if bits:
             wrong = _two_level_mismatch(theirs, ours.astype(bool))

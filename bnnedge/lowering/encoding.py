@@ -57,7 +57,8 @@ class InputRegion:
 
     Attributes:
         low, high: the two values that the first layer sees; bit 1 stands for `high`.
-        scale: where it sees integers, what they are multiplied with.
+        scale: where it sees integers, what they are multiplied with,
+        offset: and what is added in each channel, float64 (C,); all 0 in front of padding.
     """
 
     def __init__(self, model: ModelWrapper, runner: Runner, structure: Structure) -> None:
@@ -74,6 +75,7 @@ class InputRegion:
         self._quantise = f"{_QUANTISE}{declare}"
         self.low, self.high = 0.0, 0.0
         self.scale = np.float32(1)
+        self.offset: NDArray[np.float64] = np.zeros(1)
 
     def probe(self) -> NDArray[Any]:
         """What the first layer sees of random inputs, (N, F)."""
@@ -149,13 +151,12 @@ class InputRegion:
         channels = entry[1] if is_map else 1
         keys, made = self._staircase(channels)
         levels = np.unique(made).astype(np.float64)
-        self.scale, ints = self._grid(levels, made)
-        stairs = ints[np.searchsorted(levels, made.astype(np.float64))]
+        stairs = self._stairs(levels, made)
         if (source < 0).any() or (np.diff(stairs, axis=0) < 0).any():
             raise LoweringError(f"{self._where}: {_UNQUANTISED}", remedy=self._quantise)
         if (stairs == stairs[:, :1]).all():
             stairs = stairs[:, :1]
-        element = _integer_type(int(ints[0]), int(ints[-1]))
+        element = _integer_type(int(stairs.min()), int(stairs.max()))
         wanted = np.arange(element.smallest + 1, element.largest + 1)
         taken = np.concatenate([[-np.inf], of_key(keys), [np.inf]]).astype(np.float32)
         steps = np.stack([taken[np.searchsorted(stair, wanted)] for stair in stairs.T])
@@ -217,33 +218,64 @@ class InputRegion:
             parts.append(values[:, :, 0])
         return np.concatenate(parts)
 
-    def _grid(
-        self, levels: NDArray[np.float64], made: NDArray[np.float32]
-    ) -> tuple[np.float32, NDArray[np.int64]]:
-        """A scale of which all levels are multiples, and which; `made`: those of each channel."""
+    def _stairs(self, levels: NDArray[np.float64], made: NDArray[np.float32]) -> NDArray[np.int64]:
+        """What `made` (rows, C), whose values are `levels`, are as integers.
+
+        Multiples of one scale if they are that; of half of it, so that x/127.5 − 1 and the 0 of
+        padding are; or, where nothing is padded, multiples and an offset in each channel.
+        """
         if len(levels) < 2:
             raise LoweringError(
                 f"{self._where}: gives one value only",
                 remedy="let the first layer see the input",
             )
-        gap = np.diff(levels).min()
-        ints = np.rint(levels / gap).astype(np.int64)
-        largest = np.abs(ints).argmax()
-        scale = np.float32(levels[largest] / ints[largest]) if ints[largest] else np.float32(gap)
-        wrong = np.abs(ints * np.float64(scale) - levels) > 2.0**-20 * np.abs(levels)
-        if is_exact_factor(np.array([scale])):
-            wrong = ints * np.float64(scale) != levels
-        if wrong.any() or ints[-1] - ints[0] > 255 or np.abs(ints).max() > 255:
-            if all(len(np.unique(channel)) <= 256 for channel in made.T):
-                raise LoweringError(
-                    f"{self._where}: the first layer sees quantised values from {levels[0]:.6g} to"
-                    f" {levels[-1]:.6g}, but with an offset, or with a scale in each channel;"
-                    " wanted integers times one scale",
-                    remedy="leave the normalisation to the BatchNormalization behind the layer, and"
-                    " give the layer x or x / 255 (PixelInput, or Brevitas' QuantIdentity)",
-                )
-            raise LoweringError(f"{self._where}: {_UNQUANTISED}", remedy=self._quantise)
-        return scale, ints
+        gap = float(np.diff(levels).min())
+        ints: NDArray[np.int64]
+        padded = self._is_padded()
+        for step in (gap, gap / 2) if padded else (gap,):
+            ints = np.rint(levels / step).astype(np.int64)
+            largest = np.abs(ints).argmax()
+            scale = (
+                np.float32(levels[largest] / ints[largest]) if ints[largest] else np.float32(gap)
+            )
+            # What was subtracted from, as pixels are, rounds where it comes near 0.
+            size = np.abs(levels) if step == gap else np.abs(levels).max()
+            if _fits(levels, ints, scale, 2.0**-20 * size):
+                self.scale = scale
+                return np.asarray(ints[np.searchsorted(levels, made.astype(np.float64))])
+        if not padded:
+            gaps = np.diff(made.astype(np.float64), axis=0)
+            step = float(gaps[gaps > 0].min(initial=np.inf))
+            lowest = made.min(axis=0).astype(np.float64)
+            ints = np.rint((made - lowest) / step).astype(np.int64)
+            place = np.unravel_index(ints.argmax(), ints.shape)
+            scale = np.float32((made[place] - lowest[place[1]]) / max(1, ints[place]))
+            wrong = np.abs(ints * np.float64(scale) + lowest - made)
+            if ints.max() <= 255 and (wrong <= 2.0**-20 * np.abs(levels).max()).all():
+                self.scale, self.offset = scale, lowest
+                return ints
+        if all(len(np.unique(channel)) <= 256 for channel in made.T):
+            raise LoweringError(
+                f"{self._where}: the first layer sees quantised values from {levels[0]:.6g} to"
+                f" {levels[-1]:.6g}, but with an offset"
+                f"{' in front of padding' if padded else ''}, or with a scale in each channel;"
+                " wanted integers times one scale",
+                remedy="leave the normalisation to the BatchNormalization behind the layer, and"
+                " give the layer x or x / 255 (PixelInput, or Brevitas' QuantIdentity)",
+            )
+        raise LoweringError(f"{self._where}: {_UNQUANTISED}", remedy=self._quantise)
+
+    def _is_padded(self) -> bool:
+        """Whether the first layer sees zeros around its data."""
+        layer = self._structure.layers[0]
+        if self._structure.pads[0] is not None:
+            return True
+        return layer.op_type == "Conv" and any(window_of(self._model, layer).padding)
+
+    def places(self) -> NDArray[np.float64]:
+        """The offset of each element of what the first layer sees."""
+        count = int(np.prod(self._model.get_tensor_shape(self._structure.entry(0))))
+        return np.repeat(self.offset, count // len(self.offset))
 
     def _verify_integers(self, encoding: IntegerEncoding, keys: NDArray[np.int64]) -> None:
         near = np.unique(np.clip(keys[:, None] + np.arange(-2, 3), -_MAX_KEY, _MAX_KEY))
@@ -253,7 +285,8 @@ class InputRegion:
         parts = [of_key(near[i : i + size]) for i in range(0, len(near), size)]
         rows += [np.repeat(part[:, None], self._elements, axis=1) for part in parts]
         for x in rows:
-            values = np.rint(self._values(x) / np.float64(self.scale)).astype(np.int64)
+            values = (self._values(x) - self.places()) / np.float64(self.scale)
+            values = np.rint(values).astype(np.int64)
             got = encoding.encode(x.reshape(-1, *self._shape))
             for window in self._pools:
                 got = MaxPool(name="pool", window=window).run(got)
@@ -387,6 +420,20 @@ class InputRegion:
                 f" (see x = {value:.9g})",
                 remedy="binarise each element by one comparison, of what only rises or only falls",
             )
+
+
+def _fits(
+    levels: NDArray[np.float64],
+    ints: NDArray[np.int64],
+    scale: np.float32,
+    tolerance: NDArray[np.float64],
+) -> bool:
+    """Whether all levels are `ints` · `scale`, in 9 bits with a sign at most."""
+    wrong = np.abs(ints * np.float64(scale) - levels) > tolerance
+    if is_exact_factor(np.array([scale])):
+        wrong = ints * np.float64(scale) != levels
+    few = np.abs(ints).max() <= 255 and len(levels) <= 256
+    return bool(few and not wrong.any())
 
 
 def _check_order(model: ModelWrapper, structure: Structure) -> None:

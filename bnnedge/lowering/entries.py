@@ -93,15 +93,23 @@ def entry_of_integers(
     element: ElementType,
     layout: Layout,
     notes: Notes,
+    offset: NDArray[np.float64] | None = None,
 ) -> Entry:
-    """Of a layer that sees `integers` · `scale`; see `entry_of_levels`."""
+    """Of a layer that sees `integers` · `scale` + `offset`, (C,); see `entry_of_levels`.
+
+    Σw·(k·s + b) = s·Σw·k + b·Σw, the last of which is a constant of the output channel where
+    nothing is padded.
+    """
     values = {float(np.float32(k * np.float64(scale))): float(k) for k in integers}
     window, filler = _padded(model, layer, pad, values)
     steps: list[Step] = []
+    shifts = offset is not None and bool(offset.any())
     if scale != 1:
         steps.append(Step(op=Op.MUL, value=scale.reshape(1), what="level"))
-        if not is_exact_factor(np.array([scale], np.float32)):
-            notes.lifted.append(Lift(layer=layer.name, what="activation scale"))
+    if offset is not None and shifts:
+        steps.append(Step(op=Op.ADD, value=_offset_of(layer, offset), what="offset"))
+    if shifts or (scale != 1 and not is_exact_factor(np.array([scale], np.float32))):
+        notes.lifted.append(Lift(layer=layer.name, what="activation scale"))
     return Entry(
         element=element,
         window=window,
@@ -110,6 +118,17 @@ def entry_of_integers(
         weights=_weights(layer, layout),
         steps=(*steps, *layer.steps),
     )
+
+
+def _offset_of(layer: Layer, offset: NDArray[np.float64]) -> NDArray[np.float32]:
+    """What an offset in each channel of the data adds to the sums, (MH,)."""
+    rows = layer.kernel.astype(np.float64).reshape(len(layer.kernel), layer.kernel.shape[1], -1)
+    per_channel = rows.sum(axis=2)
+    if len(offset) == 1:
+        return np.asarray(per_channel.sum(axis=1) * offset[0], np.float32)
+    blocks = offset.reshape(layer.groups, -1)
+    of_row = np.repeat(blocks, len(rows) // layer.groups, axis=0)
+    return np.asarray((per_channel * of_row).sum(axis=1), np.float32)
 
 
 def _weights(layer: Layer, layout: Layout) -> NDArray[np.float32]:

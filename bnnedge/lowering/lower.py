@@ -118,6 +118,7 @@ def lower_model(
         notes.remarks.append(f"{node}: left to the host; the logits are what goes into it")
     progress("finding thresholds", 0.0)
     solution = Solver(original.model, structure, config.sign_zero, notes).solve()
+    original = dataclasses.replace(original, offset=notes.offset)
     inner = [lift for lift in notes.lifted if lift.layer != structure.layers[-1].name]
     if inner and not structure.is_line:
         lift = inner[0]

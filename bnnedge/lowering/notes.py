@@ -27,15 +27,15 @@ class Notes:
     Attributes:
         lifted: where the original rounds inside its sums, in an order that is the runtime's own;
             only there may it differ from its own exact value, in the last bit.
-        biases: the tensor behind a bias that the original adds inside a sum, by its layer's name.
-            Whether that rounds is known when the layer's input is.
         signs: what the Sign nodes, by name, give for an exact 0 where ONNX's 0 would be no bit.
+        offset: what the graph adds to each element of the integers that the first layer sees,
+            (F,); None where that is nothing.
         remarks: anything else that a user should know, one line each.
     """
 
     lifted: list[Lift] = field(default_factory=list)
-    biases: dict[str, str] = field(default_factory=dict)
     signs: dict[str, float] = field(default_factory=dict)
+    offset: NDArray[np.float64] | None = None
     remarks: list[str] = field(default_factory=list)
 
 

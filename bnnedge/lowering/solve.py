@@ -17,6 +17,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from bnnedge.dataflow import ElementType, ThresholdEncoding
 from bnnedge.errors import LoweringError
@@ -189,7 +190,11 @@ class Solver:
         integers = region.integers()
         element = integers.element
         values = range(element.smallest, element.largest + 1)
-        self._enter_integers(0, region.scale, values, element, layout, is_map=is_map)
+        if region.offset.any():
+            self._notes.offset = region.places()
+        self._enter_integers(
+            0, region.scale, values, element, layout, is_map=is_map, offset=region.offset
+        )
         return integers
 
     def _input_bits(self) -> tuple[InputRegion, ThresholdEncoding]:
@@ -228,10 +233,11 @@ class Solver:
         layout: Layout,
         *,
         is_map: bool,
+        offset: NDArray[np.float64] | None = None,
     ) -> None:
         pad, layer = self._structure.pads[index], self._layers[index]
         entry = entry_of_integers(
-            self._model, layer, pad, scale, values, element, layout, self._notes
+            self._model, layer, pad, scale, values, element, layout, self._notes, offset
         )
         self._enter(index, entry, is_map)
 

@@ -188,13 +188,13 @@ def _swapped() -> Graph:
     return _transposed(0, 1, 3, 2)
 
 
-def _centred_pixels() -> Graph:
-    """What 8-bit pixels become by (x / 255 - 0.5) / 0.5."""
-    graph = Graph((1, 6))
+def _scaled_channels() -> Graph:
+    """What 8-bit pixels become by (x / 255 - mean) / std, with a std in each channel."""
+    graph = Graph((1, 2, 4, 4))
     graph.add("Quant", np.float32(1), np.float32(0), np.float32(8), signed=0, narrow=0)
-    graph.add("Div", np.float32(127.5))
-    graph.add("Sub", np.float32(1), name="centre")
-    graph.add("MatMul", bipolar(RNG, 6, 2))
+    graph.add("Sub", np.float32([[[110]], [[128]]]))
+    graph.add("Div", np.float32([[[57]], [[63]]]), name="normalise")
+    graph.add("Conv", bipolar(RNG, 3, 2, 4, 4))
     return graph
 
 
@@ -252,8 +252,8 @@ def _two_steps() -> Graph:
             r"node turn .*swapping height and width, in front of node conv1 .* — keep \(N, C",
         ),
         (
-            _centred_pixels,
-            r"node centre \(Sub\).*from -1 to 1, but with an offset.* — leave the no",
+            _scaled_channels,
+            r"node normalise \(Div\).*from .*, but with an offset, or with a sc.* — leave the no",
         ),
         (_flattened_batch, r"node flat \(Flatten\): flattens the batch, too — flatten from axis 1"),
         (
