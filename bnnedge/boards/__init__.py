@@ -21,7 +21,7 @@ from bnnedge.names import shown
 
 ENTRY_POINTS = "bnnedge.boards"
 """Installed packages name boards in this group: a `Board`, or the path of a TOML file."""
-_FOLDER = Path(__file__).parent
+BOARDS = Path(__file__).parent
 _SUFFIX = ".toml"
 
 
@@ -29,7 +29,7 @@ def known_boards() -> dict[str, Board]:
     """Every board that comes with bnnedge, by name, in alphabetical order."""
     boards = {
         board.name: board
-        for path in sorted(_FOLDER.glob(f"*{_SUFFIX}"))
+        for path in sorted(BOARDS.glob(f"*{_SUFFIX}"))
         for board in read_boards(path)
     }
     return dict(sorted(boards.items()))

@@ -32,16 +32,21 @@ learning_rate = 0.02
 """
 
 
-def write(folder: Path, **instead: Any) -> Path:
-    """Two classes, bright and dark; other arrays, or None, take the place of those."""
-    folder.mkdir()
+def own_arrays() -> dict[str, Any]:
+    """Two classes, bright and dark."""
     random = np.random.default_rng(0)
     arrays: dict[str, Any] = {}
     for part, count in (("train", 90), ("test", 30)):
         labels = np.arange(count) % 2
         bright = random.integers(0, 100, (count, 1, 4, 5)) + 120 * labels[:, None, None, None]
         arrays |= {f"x_{part}": bright.astype(np.uint8), f"y_{part}": labels}
-    for name, array in (arrays | instead).items():
+    return arrays
+
+
+def write(folder: Path, **instead: Any) -> Path:
+    """A data set; other arrays, or None, take the place of its own."""
+    folder.mkdir()
+    for name, array in (own_arrays() | instead).items():
         if array is not None:
             np.save(folder / f"{name}.npy", array)
     return folder

@@ -18,6 +18,7 @@ from scipy.io import savemat, wavfile
 from bnnedge import artifacts
 from bnnedge.arrays import read_npy, read_npz
 from bnnedge.artifacts import RECORD, check_input
+from bnnedge.boards import BOARDS, find_board
 from bnnedge.data.config import DatasetName
 from bnnedge.data.datasets import load_dataset
 from bnnedge.data.encodings import QuantileThermometer
@@ -41,6 +42,7 @@ from bnnedge.models.pretrained.packing import pack
 from bnnedge.models.record import network_record
 from bnnedge.models.zoo import build_network
 from bnnedge.recipe import Recipe
+from tests.data.test_own import own_arrays
 from tests.deployment.conftest import make_package, make_pynq_package, make_synthesis
 from tests.fuzz import mutations as how
 from tests.fuzz.mutations import BYTES, Mutation
@@ -342,10 +344,25 @@ def _use_arrays(folder: Path) -> None:
     read_npz(folder / "a.npz")
 
 
+def _own(folder: Path) -> None:
+    for name, array in own_arrays().items():
+        np.save(folder / f"{name}.npy", array)
+
+
+def _board(folder: Path) -> None:
+    (folder / "b.toml").write_text((BOARDS / "ice40_hx8k_b_evn.toml").read_text())
+
+
+def _use_board(folder: Path) -> None:
+    find_board(folder / "b.toml")
+
+
 def _npz_or_bytes(member: Mutation) -> tuple[Mutation, ...]:
     return (member,) * len(BYTES) + BYTES
 
 
+TOML = _npz_or_bytes(how.change_toml)
+NPY = _npz_or_bytes(how.change_npy)
 JSON = _npz_or_bytes(how.change_json)
 NPZ = _npz_or_bytes(how.change_npz)
 
@@ -354,7 +371,7 @@ KINDS: tuple[Kind, ...] = (
         name="recipe",
         make=_recipe,
         files=("*.toml",),
-        mutations=_npz_or_bytes(how.change_toml),
+        mutations=TOML,
         read=lambda folder: Recipe.load(folder / "small.toml") and None,
         share=3,
         command=("train", "{}/small.toml", "-o", "{}/out"),
@@ -568,18 +585,13 @@ KINDS: tuple[Kind, ...] = (
         name="npy and npz",
         make=_arrays,
         files=("a.npy",),
-        mutations=_npz_or_bytes(how.change_npy),
+        mutations=NPY,
         read=_use_arrays,
         share=2,
     ),
-    Kind(
-        name="npz",
-        make=_arrays,
-        files=("a.npz",),
-        mutations=NPZ,
-        read=_use_arrays,
-        share=2,
-    ),
+    Kind(name="npz", make=_arrays, files=("a.npz",), mutations=NPZ, read=_use_arrays, share=2),
     Kind(name="model card", make=_card, files=("net.json",), mutations=JSON, read=_use_card),
     Kind(name="pretrained", make=_card, files=("net.npz",), mutations=NPZ, read=_use_card),
+    Kind(name="board", make=_board, files=("*.toml",), mutations=TOML, read=_use_board),
+    Kind(name="own data", make=_own, files=("*",), mutations=NPY, read=_data(DatasetName.OWN)),
 )
