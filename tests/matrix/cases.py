@@ -113,13 +113,13 @@ CASES: Mapping[type[Node], Case] = {
         ),
         Case(
             node=SlidingWindow(
-                name="node", window=Window(kernel=(2, 1), padding=(1, 0, 0, 0)), fill=1
+                name="node", window=Window(kernel=(2, 1), padding=(1, 0, 0, 0)), fill=1, groups=2
             ),
-            shape=(2, 2, 2),
+            shape=(2, 1, 4),
             element=BIPOLAR,
             example=(
-                [[[[0, 1], [1, 1]], [[0, 0], [1, 0]]]],
-                [[[1, 1, 0, 1], [1, 1, 1, 1]], [[0, 1, 0, 0], [1, 1, 1, 0]]],
+                [[[[0, 1, 1, 0]], [[1, 0, 1, 1]]]],
+                [[[1, 1, 0, 1, 1, 1, 1, 0]], [[0, 1, 1, 0, 1, 0, 1, 1]]],
             ),
             finn="there is none: FINN's own ConvolutionInputGenerator_rtl takes any integers",
         ),
@@ -179,11 +179,8 @@ CASES: Mapping[type[Node], Case] = {
         ),
         Case(
             node=PadChannels(name="node", before=2, after=4),
-            shape=(1, 2, 2),
-            example=(
-                [[[[1, -2], [0, 3]]]],
-                [[[0, 0, 1, -2, 0, 0, 0, 0], [0, 0, 0, 3, 0, 0, 0, 0]]],
-            ),
+            shape=(1, 1, 4),
+            example=([[[[1, -2, 0, 3]]]], [[[0, 0, 1, -2, 0, 3, 0, 0, 0, 0]]]),
             finn="there is none: FINN's padding is of rows and columns",
         ),
         Case(

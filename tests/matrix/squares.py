@@ -5,6 +5,7 @@ import dataclasses
 import math
 from collections.abc import Callable, Mapping
 from enum import Enum
+from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
@@ -144,13 +145,20 @@ def _fifo(case: Case, place: Place) -> None:
 
 
 def _folding(case: Case, place: Place) -> None:
-    """Any fold is a kernel of its widths, none faster than the last; cycles are those measured."""
-    rule = kernel_for(case.node)
+    """With any fold, words hold all elements, and none is faster than the last; cycles are true."""
+    rule, after = kernel_for(case.node), case.node.output_stream(*case.befores)
     kernels = {}
     for fold in rule.folds(case.node, case.befores):
-        kernels[fold] = rule.of(case.node, case.befores, fold)
-        bits = [fold.simd * stream.element.width_bits for stream in case.befores]
-        assert all(w >= b for w, b in zip(kernels[fold].widths_in, bits, strict=True))
+        kernel = kernels[fold] = rule.of(case.node, case.befores, fold)
+        frames = set()
+        for stream, width, taken in zip(
+            case.befores, kernel.widths_in, kernel.frame.taken, strict=True
+        ):
+            assert width // fold.simd >= stream.element.width_bits and not width % fold.simd
+            frames.add(Fraction(stream.elements, fold.simd * taken))
+        (count,) = frames
+        bits = count * kernel.frame.given[0] * kernel.widths_out[0]
+        assert bits == after.elements * after.element.width_bits, fold
     assert [*kernels.values()][-1].cycles_per_image == min(
         kernel.cycles_per_image for kernel in kernels.values()
     )

@@ -9,13 +9,20 @@ from typing import Any
 import pytest
 from numpy.typing import NDArray
 
-from bnnedge.dataflow import Stream, record
+from bnnedge.dataflow import PadChannels, SlidingWindow, Stream, record
 from bnnedge.dataflow.nodes.base import BaseNode, MoveNode
 from bnnedge.errors import DesignError
 from bnnedge.hardware import kernels
 from bnnedge.hardware.folding import choose_folding, default_fps
-from bnnedge.hardware.kernels import CropKernel, Fold, Kernel, NodeKernel
-from tests.matrix.cases import Case
+from bnnedge.hardware.kernels import (
+    CropKernel,
+    Fold,
+    Kernel,
+    NodeKernel,
+    PadChannelsKernel,
+    SlidingWindowKernel,
+)
+from tests.matrix.cases import CASES, Case
 from tests.matrix.squares import Place, Square, check
 from tests.matrix.test_matrix import SQUARES
 
@@ -150,6 +157,17 @@ def test_fifo_rule(place: Place) -> None:
             return values[:, :, ::-1]
 
     refused(Square.FIFO, case_of(Turned), place, "assert")
+
+
+@pytest.mark.parametrize(
+    ("kind", "kernel"), [(PadChannels, PadChannelsKernel), (SlidingWindow, SlidingWindowKernel)]
+)
+def test_folding_rule_without_its_own_folds(
+    kind: type[Any], kernel: type[Any], place: Place, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """All divisors of the channels, which these kernels cannot have."""
+    monkeypatch.delattr(kernel, "folds")
+    refused(Square.FOLDING, CASES[kind], place, "")
 
 
 def test_folding_rule(place: Place, monkeypatch: pytest.MonkeyPatch) -> None:
