@@ -89,7 +89,6 @@ def fifos(rtl: Path, out: Path, **options: Any) -> Said:
 @command("bnnedge simulate out/rtl --images 500 --stalls 0.3")
 @click.argument("rtl", type=FOLDER)
 @click.option("--inputs", type=PATH, help=".npy of (N, *input shape); else generated ones.")
-@click.option("--trace", type=PATH, help="Write the waves of a few images as FST.")
 def simulate(rtl: Path, inputs: Path | None = None, **options: Any) -> Said:
     """Simulate an RTL folder cycle by cycle; every result must equal the Dataflow's."""
     from bnnedge.arrays import read_npy
@@ -130,13 +129,6 @@ def emulate(dataflow: Path, inputs: Path, out: Path) -> Said:
 @click.argument("dataflow", type=FOLDER, required=False)
 @_MODEL
 @click.option("--dataset", type=_DATASET, required=True)
-@click.option("--folder", type=FOLDER, help="Where the data set is; the user's cache by default.")
-@click.option(
-    "--backend",
-    type=click.Choice(["reference", "emulator", "rtl"]),
-    help="What runs a DATAFLOW; emulator by default.",
-)
-@click.option("--images", type=int, help="Only the first so many.")
 def evaluate(
     dataset: str, dataflow: Path | None = None, model: str | None = None, **options: Any
 ) -> Said:

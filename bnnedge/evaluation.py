@@ -11,7 +11,8 @@ from numpy.typing import NDArray
 from bnnedge.arguments import checked, member_of
 from bnnedge.artifacts import Artifact, check_input
 from bnnedge.dataflow import Dataflow
-from bnnedge.errors import ConfigError, DataError, MismatchError
+from bnnedge.errors import DataError, MismatchError
+from bnnedge.options import check_bounds, keywords, option
 from bnnedge.progress import Progress, part_of, silent
 from bnnedge.scratch import scratch
 from bnnedge.simulation.config import MOST_IMAGES
@@ -33,9 +34,35 @@ class Backend(enum.Enum):
     RTL = "rtl"
 
 
-def _require_images(images: int | None) -> None:
-    if images is not None and not 1 <= images <= MOST_IMAGES:
-        raise ConfigError(f"images: wanted 1 to {MOST_IMAGES:,}, got {images}")
+@dataclass(frozen=True, kw_only=True)
+class ImagesConfig:
+    """Which test images are taken, and from where.
+
+    Attributes:
+        folder: where the data set's files are; None: the user's cache.
+        images: the first so many; None: all.
+
+    Raises:
+        ConfigError: a number is out of range.
+    """
+
+    folder: Path | None = option(None, help="Where the data set is; the user's cache by default.")
+    images: int | None = option(None, help="Only the first so many.", least=1, most=MOST_IMAGES)
+
+    def __post_init__(self) -> None:
+        check_bounds(self)
+
+
+@dataclass(frozen=True, kw_only=True)
+class EvaluationConfig(ImagesConfig):
+    """What runs a Dataflow on which test images.
+
+    Attributes:
+        backend: REFERENCE runs the Dataflow's interpreter, EMULATOR the bit-packed engine; RTL also
+            simulates the hardware and requires it to answer the same. None: EMULATOR.
+    """
+
+    backend: Backend | None = option(None, help="What runs a DATAFLOW; emulator by default.")
 
 
 @checked
@@ -80,25 +107,15 @@ class Evaluation:
         return self.correct / self.images
 
 
-@checked
+@keywords
 def evaluate(
-    dataflow: Path,
-    dataset: str,
-    *,
-    folder: Path | None = None,
-    backend: str = "emulator",
-    images: int | None = None,
-    progress: Progress = silent,
+    dataflow: Path, dataset: str, config: EvaluationConfig, *, progress: Progress = silent
 ) -> Evaluation:
     """Measure a Dataflow folder on the test set of a data set.
 
     Args:
         dataflow: the folder.
         dataset: a `DatasetName`'s value, e.g. "mnist".
-        folder: where the data set's files are; the user's cache by default.
-        backend: "reference" runs the Dataflow's interpreter, "emulator" the bit-packed engine;
-            "rtl" also simulates the hardware and requires it to answer the same.
-        images: the first so many.
         progress: called now and then.
 
     Raises:
@@ -108,40 +125,32 @@ def evaluate(
     from bnnedge.data.config import DatasetName
     from bnnedge.data.datasets import load_dataset
 
-    _require_images(images)
-    chosen = member_of("evaluate: backend", backend, Backend)
+    backend = config.backend or Backend.EMULATOR
     graph = Dataflow.load(dataflow)
     check_input(dataflow)
-    test = load_dataset(member_of("evaluate: dataset", dataset, DatasetName), folder).test
-    x, labels = test.inputs[:images], test.labels[:images]
-    if chosen is Backend.REFERENCE:
+    test = load_dataset(member_of("evaluate: dataset", dataset, DatasetName), config.folder).test
+    x, labels = test.inputs[: config.images], test.labels[: config.images]
+    if backend is Backend.REFERENCE:
         classes = graph.classify(x)
     else:
         from bnnedge.emulator import Emulator
 
         classes = Emulator(graph).predict(x)
-    if chosen is Backend.RTL:
+    if backend is Backend.RTL:
         _check_default_hardware(dataflow, x, progress)
     correct = int((classes == labels).sum())
-    return Evaluation(dataset=dataset, backend=backend, images=len(labels), correct=correct)
+    return Evaluation(dataset=dataset, backend=backend.value, images=len(labels), correct=correct)
 
 
-@checked
+@keywords
 def evaluate_model(
-    network: str,
-    dataset: str,
-    *,
-    folder: Path | None = None,
-    images: int | None = None,
-    progress: Progress = silent,
+    network: str, dataset: str, config: ImagesConfig, *, progress: Progress = silent
 ) -> tuple[Evaluation, Evaluation]:
     """Measure a pretrained network through PyTorch and, exported and lowered, through its Dataflow.
 
     Args:
         network: its name, e.g. "lenet5".
         dataset: what it was trained on, and is measured on.
-        folder: where the data set's files are; the user's cache by default.
-        images: the first so many.
         progress: called now and then.
 
     Returns:
@@ -154,9 +163,8 @@ def evaluate_model(
         MismatchError: PyTorch and the Dataflow give an image different classes, or the whole test
             set another accuracy than the model card.
     """
-    _require_images(images)
-    card, test = _pretrained(network, dataset, folder)
-    test = test.take(np.arange(len(test))[:images])
+    card, test = _pretrained(network, dataset, config.folder)
+    test = test.take(np.arange(len(test))[: config.images])
     with scratch() as work:
         classes = _both_classes(card, test, work, progress)
     for index in np.flatnonzero(classes["pytorch"] != classes["dataflow"])[:1]:

@@ -25,7 +25,7 @@ from bnnedge.lowering.config import LoweringConfig
 from bnnedge.options import keywords
 from bnnedge.outputs import check_output_file
 from bnnedge.progress import Progress, silent
-from bnnedge.simulation.config import SimulationConfig
+from bnnedge.simulation.config import SimulationConfig, Waves
 from bnnedge.synthesis.config import SynthesisConfig
 from bnnedge.vitis_hls.config import HlsConfig
 
@@ -118,10 +118,10 @@ def fifos(
 def simulate(
     rtl: Path,
     config: SimulationConfig,
+    waves: Waves,
     trust: Trust,
     *,
     inputs: NDArray[Any] | None = None,
-    trace: Path | None = None,
     progress: Progress = silent,
 ) -> "SimulationResult":
     """Simulate an RTL folder without and with stalls, and compare it with its Dataflow.
@@ -132,7 +132,6 @@ def simulate(
     Args:
         rtl: folder written by `rtl`.
         inputs: (N, *input shape); None generates adversarial and random ones.
-        trace: where to write an FST file of the first images.
         progress: called now and then.
 
     Raises:
@@ -141,11 +140,11 @@ def simulate(
     """
     from bnnedge.simulation import check
 
-    if trace is not None:
-        check_output_file(trace, FST)
+    if waves.trace is not None:
+        check_output_file(waves.trace, FST)
         config = config.traced(_TRACED_IMAGES)
     with own_copy(rtl, trust=trust.trust) as own:
-        return check(own, config, inputs=inputs, trace=trace, progress=progress)
+        return check(own, config, inputs=inputs, trace=waves.trace, progress=progress)
 
 
 @keywords

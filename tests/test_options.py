@@ -22,7 +22,18 @@ from bnnedge.recipe import section_keys
 from bnnedge.shell import click_option
 
 ROOT = Path(bnnedge.__file__).parents[1]
-VERBS = ("lower", "rtl", "fifos", "simulate", "hls", "synth", "package", "deploy", "build")
+VERBS = (
+    "lower",
+    "rtl",
+    "fifos",
+    "simulate",
+    "hls",
+    "synth",
+    "package",
+    "deploy",
+    "build",
+    "evaluate",
+)
 
 
 class Colour(enum.Enum):

@@ -2,6 +2,7 @@
 
 import dataclasses
 from dataclasses import dataclass
+from pathlib import Path
 
 from bnnedge.errors import ConfigError
 from bnnedge.options import check_bounds, option
@@ -56,3 +57,10 @@ class SimulationConfig:
     def traced(self, images: int) -> "SimulationConfig":
         """The same with so many images recorded."""
         return dataclasses.replace(self, trace_images=images)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Waves:
+    """Where the waves of the first images are written to, as an FST file."""
+
+    trace: Path | None = option(None, help="Write the waves of a few images as FST.")
