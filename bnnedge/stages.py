@@ -8,13 +8,12 @@ there, another stage's result, or a training. `bnnedge.artifacts.permitting` all
 """
 
 import dataclasses
-import functools
 import hashlib
 import json
 import time
 import typing
 import warnings
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Generic
@@ -34,22 +33,8 @@ from bnnedge.config import structure
 from bnnedge.errors import ArtifactError, BnnEdgeWarning, ConfigError
 from bnnedge.findings import Check, ReportData
 from bnnedge.publishing import check_room, free_name, publish, sweep, writing
+from bnnedge.rooms import source_digest
 
-GROUND = (
-    *("__init__", "arguments", "arrays", "artifacts", "cache", "config", "errors", "filekinds"),
-    *(
-        "files",
-        "names",
-        "options",
-        "outputs",
-        "progress",
-        "publishing",
-        "scratch",
-        "stages",
-        "tools",
-    ),
-)
-"""What every room may stand on; part of every fingerprint."""
 _MOST_SHOWN = 80
 Section = Callable[[ReportData, Artifact[Facts], tuple[Path, ...]], ReportData]
 
@@ -83,8 +68,7 @@ class Stage(Generic[Facts]):
     Attributes:
         kind: its verb, and what its artifacts are called.
         facts: what it finds: a frozen dataclass, which `artifact.json` holds as JSON.
-        rooms: packages and modules of bnnedge, or folders in them, whose sources its output
-            depends on, without `GROUND`.
+        rooms: whose sources its output depends on, with all that they import; see `bnnedge.rooms`.
         precious: its results are too dear to be replaced by others without being asked, or to be
             made anew because sources or tools changed.
         compares: the two sides of what a comparison in it finds to differ.
@@ -219,24 +203,6 @@ class Stage(Generic[Facts]):
                 remedy="choose another -o",
             )
         return present
-
-
-@functools.cache
-def source_digest(rooms: tuple[str, ...]) -> str:
-    """sha256 over the sources of rooms and of the ground: a changed room gives a changed output."""
-    root = Path(bnnedge.__file__).parent
-    digest = hashlib.sha256()
-    for path in sorted(path for room in {*rooms, *GROUND} for path in _files_of(root, room)):
-        digest.update(path.relative_to(root).as_posix().encode() + b"\0" + path.read_bytes())
-    return digest.hexdigest()
-
-
-def _files_of(root: Path, room: str) -> Iterator[Path]:
-    if (root / room).is_dir():
-        found = (root / room).rglob("*")
-        yield from (path for path in found if path.is_file() and "__pycache__" not in path.parts)
-    else:
-        yield root / f"{room}.py"
 
 
 def _maker(rooms: tuple[str, ...], tools: Mapping[str, str]) -> str:

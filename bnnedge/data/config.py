@@ -5,7 +5,6 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from bnnedge.data.own import installed_folder, own_shape
 from bnnedge.errors import ConfigError, raise_faults
 
 
@@ -124,6 +123,8 @@ class DataConfig:
         Raises:
             DataError: no installed package has a data set of that name.
         """
+        from bnnedge.data.own import installed_folder  # numpy, which `bnnedge --help` does without
+
         return self.folder if self.package is None else installed_folder(self.package)
 
     @property
@@ -135,5 +136,7 @@ class DataConfig:
         """
         if self.dataset is DatasetName.OWN:
             assert self.place is not None
+            from bnnedge.data.own import own_shape
+
             return own_shape(self.place)
         return self.dataset.input_shape

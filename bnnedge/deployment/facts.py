@@ -18,10 +18,7 @@ NO_BOARD = NotRun(
 )
 _SIDES = ("Dataflow", "simulated board")
 
-_ROOMS = (
-    *("deployment", "links", "families", "hardware/sv", "verilated"),
-    *("dataflow", "design", "cost", "verilog"),
-)
+_ROOMS = ("deployment", "hardware/sv")
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -52,7 +52,7 @@ def _lines(facts: ExportFacts) -> list[str]:
 EXPORT = Stage(
     kind="export",
     facts=ExportFacts,
-    rooms=("exporter", "models", "ops", "data"),
+    rooms=("exporter",),
     compares=_SIDES,
     checks=_checks,
     lines=_lines,

@@ -56,7 +56,7 @@ def _lines(facts: RtlFacts) -> list[str]:
 RTL = Stage(
     kind="rtl",
     facts=RtlFacts,
-    rooms=("hardware", "families", "dataflow", "design", "cost", "verilog"),
+    rooms=("hardware",),
     section=section,
     lines=_lines,
     shown=("sv/bnnedge_core.sv",),

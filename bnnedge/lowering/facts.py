@@ -160,7 +160,7 @@ def _examples(
 LOWER = Stage(
     kind="lower",
     facts=LoweringFacts,
-    rooms=("lowering", "dataflow"),
+    rooms=("lowering",),
     compares=("QONNX", "Dataflow"),
     checks=_checks,
     section=_section,

@@ -198,7 +198,7 @@ def _lines(facts: SimulationResult) -> list[str]:
 SIMULATE = Stage(
     kind="simulate",
     facts=SimulationResult,
-    rooms=("simulation", "verilated", "dataflow", "design", "verilog"),
+    rooms=("simulation",),
     compares=("Dataflow", "RTL"),
     checks=_checks,
     section=_section,

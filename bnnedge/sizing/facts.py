@@ -50,10 +50,7 @@ def _lines(facts: SizingFacts) -> list[str]:
 FIFOS = Stage(
     kind="fifos",
     facts=SizingFacts,
-    rooms=(
-        *("sizing", "simulation", "verilated"),
-        *("hardware", "families", "dataflow", "design", "cost", "verilog"),
-    ),
+    rooms=("sizing",),
     compares=("Dataflow", "RTL"),
     section=_section,
     lines=_lines,

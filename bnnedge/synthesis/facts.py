@@ -165,10 +165,7 @@ def _synthesis(facts: SynthesisFacts) -> findings.Synthesis:
 SYNTH = Stage(
     kind="synth",
     facts=SynthesisFacts,
-    rooms=(
-        *("synthesis", "boards", "links", "families", "hardware/sv", "verilated"),
-        *("dataflow", "design", "cost", "verilog"),
-    ),
+    rooms=("synthesis", "hardware/sv"),
     compares=_SIDES,
     checks=_checks,
     section=_section,

@@ -64,7 +64,7 @@ def _section(
 TRAIN = Stage(
     kind="train",
     facts=TrainingFacts,
-    rooms=("training", "models", "ops", "data"),
+    rooms=("training",),
     precious=True,
     section=_section,
 )

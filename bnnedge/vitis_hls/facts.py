@@ -29,5 +29,5 @@ class HlsFacts:
 HLS = Stage(
     kind="hls",
     facts=HlsFacts,
-    rooms=("vitis_hls", "hardware", "families", "dataflow", "design", "cost", "verilog"),
+    rooms=("vitis_hls",),
 )
