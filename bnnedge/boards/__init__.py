@@ -130,6 +130,8 @@ def check_board(board: Board) -> None:
     if len(board.links) != 1 or not LINKS.keys() >= board.links.keys():
         got = ", ".join(board.links) or "none"
         faults.append(f"links: wanted one of {', '.join(LINKS)}, got {got}")
+    elif not isinstance(board, link_of(board).board_type):
+        faults.append(f"links: {board.family.title} has no {', '.join(board.links)}")
     elif isinstance(board, FpgaBoard):
         faults += _pin_faults(board)
     if faults:

@@ -158,6 +158,11 @@ class PlacedFamily(Family):
     kinds: ClassVar[Mapping[str, str]]
     cells: ClassVar[Mapping[str, tuple[str, ...]]]
 
+    @property
+    def log(self) -> str:
+        """File with what Yosys' synthesis says."""
+        return f"synth_{self.name}.log"
+
     @abstractmethod
     def check(self, board: FpgaBoard) -> None:
         """Raise unless a board's device is one of the family's.
@@ -221,7 +226,7 @@ class PlacedFamily(Family):
             *read_commands(sources),
             *self.override_commands(),
             f"hierarchy -top {top}",
-            f"tee -q -o synth_{self.name}.log {self.synthesis} -top {top}",
+            f"tee -q -o {self.log} {self.synthesis} -top {top}",
             "delete */t:$scopeinfo",
             f"tee -q -o {STATISTICS} stat -json",
             f"write_json {NETLIST_JSON}",

@@ -13,12 +13,14 @@ from typing import ClassVar
 
 from bnnedge.cost import ceil_div
 from bnnedge.design import TOP_MODULE, Design
-from bnnedge.errors import SynthesisError
+from bnnedge.errors import ConfigError, SynthesisError
 from bnnedge.families.base import Board, Family
 from bnnedge.families.placed import STATISTICS, read_commands, script_text
+from bnnedge.names import check_label, check_network_name, shown
 
 _MOST_DIVISOR = 63  # of each of the two dividers behind a PLL (UG585, UG1085)
 _MIN_CLOCK_MHZ = 10.0
+_MOST = 1 << 20  # MHz and MiB of a board
 # Room that an estimate leaves for DMA, interconnects and registers.
 _AROUND = {"lut": 8_000, "ff": 10_000, "bram36": 8}
 
@@ -53,12 +55,31 @@ class ZynqBoard(Board):
     totals: Mapping[str, int]
     target_fps: Mapping[str, int]
 
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        check_network_name(self.part, what="part", raises=ConfigError)
+        for name in ("memory_mib", "pll_mhz", "max_clock_mhz"):
+            if not 0 < getattr(self, name) <= _MOST:
+                raise ConfigError(
+                    f"{name}: wanted a number above 0 and up to {_MOST:,},"
+                    f" got {getattr(self, name):g}"
+                )
+        for name, count in self.totals.items():
+            if name not in self.family.resources or count < 1:
+                raise ConfigError(
+                    f"totals: wanted 1 or more of {', '.join(self.family.resources)},"
+                    f" got {shown(name)} = {count}"
+                )
+        for name in self.ps_properties:
+            check_label(name, what="ps_properties", raises=ConfigError)
+
 
 class XilinxFamily(Family):
     """A family of Xilinx with a processing system.
 
     Attributes:
-        ps: which one.
+        log: file with what Yosys' synthesis says.
+        ps: which processing system.
     """
 
     board_type = ZynqBoard
@@ -73,6 +94,7 @@ class XilinxFamily(Family):
         "bram36": "BRAM36",
         "dsp": "DSP",
     }
+    log = "synth_xilinx.log"
     ps: ClassVar[ProcessingSystem]
 
     def clock_hz(self, board: Board, wanted_mhz: float | None) -> int:
@@ -102,7 +124,7 @@ class XilinxFamily(Family):
         return script_text(
             *read_commands(sources),
             f"hierarchy -top {TOP_MODULE}",
-            f"tee -q -o synth_xilinx.log synth_xilinx -family {self.name}"
+            f"tee -q -o {self.log} synth_xilinx -family {self.name}"
             f" -flatten -noiopad -top {TOP_MODULE}",
             "delete */t:$scopeinfo",
             f"tee -q -o {STATISTICS} stat -json",

@@ -8,6 +8,7 @@ from typing import Any
 from bnnedge.design import Design
 from bnnedge.errors import ConfigError
 from bnnedge.families import Board
+from bnnedge.families.xilinx import ZynqBoard
 from bnnedge.links.base import MOST, SV_FOLDER, Device, check_range
 from bnnedge.links.simulated_pynq import SimulatedPynq
 from bnnedge.names import check_network_name
@@ -38,6 +39,7 @@ class AxiDevice(Device):
 
     interface = "axi"
     options = AxiOptions
+    board_type = ZynqBoard
     top = AXI_TOP_MODULE
 
     board: str

@@ -74,6 +74,7 @@ class Device(ABC):
     Attributes:
         interface: the link's name.
         options: what a board's file says of the link.
+        board_type: boards that may have it.
         roles: pins that it needs on a board, with the ports of `top` that they go to.
         activity: roles of pins that are low while it receives and sends.
         top: module of the device.
@@ -84,6 +85,7 @@ class Device(ABC):
 
     interface: ClassVar[str]
     options: ClassVar[type[Any]]
+    board_type: ClassVar[type[Board]] = FpgaBoard
     roles: ClassVar[Mapping[str, str]] = MappingProxyType({})
     activity: ClassVar[tuple[str, ...]] = ()
     top: ClassVar[str]

@@ -237,7 +237,8 @@ the same self.
 
 1. python -m pip install numpy pyserial
 2. openFPGALoader -b {self.loader_board} {bitstream}
-   The network is lost at power-off; add -f to write it to the board's flash instead.
+   The network is lost at power-off; add -f to write it to the board's flash instead. (Some boards
+   are always loaded from their flash.)
 3. python -m bnnedge_runtime.validate --port /dev/ttyUSB0
    runs the examples in example/ and compares with the expected results.
 4. python -m bnnedge_runtime --port /dev/ttyUSB0 --inputs example/inputs.npy --outputs results.npy

@@ -37,7 +37,7 @@ def estimate(
         kinds = yosys.run_yosys(
             script, cwd=run.work, log=run.log("yosys"), timeout_s=_YOSYS_TIMEOUT_S
         )
-        run.keep("synth_xilinx.log", LOG_FOLDER)
+        run.keep(board.family.log, LOG_FOLDER)
     estimated = board.family.count(kinds)
     facts = {
         "board": board.name,

@@ -45,7 +45,7 @@ def place(plan: Plan, run: Run, *, seed: int) -> dict[str, Any]:
             plan.texts[SCRIPT], cwd=run.work, log=run.log("yosys"), timeout_s=_YOSYS_TIMEOUT_S
         )
         run.keep(NETLIST_VERILOG)
-        run.keep(f"synth_{family.name}.log", LOG_FOLDER)
+        run.keep(family.log, LOG_FOLDER)
         layers = yosys.cells_by_instance(run.work / NETLIST_JSON, family)
     with run.step(family.place_tool):
         run.keep(family.constraints)

@@ -129,6 +129,7 @@ def test_changed_file_is_another_board(tmp_path: Path, monkeypatch: pytest.Monke
         ("CABGA256", "../x y", "package: wanted 1 to 64 letters"),
         ('"mine"', '"-x"', "loader_board: wanted 1 to 64 letters"),
         ("48.0", "0.0", "clock_input_mhz: wanted a number above 0, got 0"),
+        ("[links.uart]\nbaud = 2_000_000", "[links.axi]", "links: ECP5 has no axi"),
         ("uart", "usb", "links: wanted one of uart, axi, got 'usb'"),
         ("2_000_000", "2", "baud: wanted 300 to 10,000,000,000, got 2"),
         ("[links.uart]", "[boards.a]\n[boards.b]\n[links.uart]", "wanted one board, got a, b"),
@@ -144,6 +145,45 @@ def test_what_is_wrong_with_a_board_is_said_in_one_line(
         find_board(path)
     assert str(caught.value).startswith(str(path)) or "cannot read" in str(caught.value)
     assert str(caught.value).isprintable()
+
+
+OWN_ZYNQ = """\
+family = "xc7"
+device = "XC7Z007S"
+part = "xc7z007sclg400-1"
+memory_mib = 512
+pll_mhz = 1000.0
+max_clock_mhz = 250.0
+default_clock_mhz = 100.0
+links = { axi = {} }
+totals = { lut = 14_400, ff = 28_800, carry4 = 3_600, bram36 = 50, dsp = 66 }
+target_fps = {}
+[ps_properties]
+PCW_CRYSTAL_PERIPHERAL_FREQMHZ = 33.333333
+"""
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "message"),
+    [
+        ("", "", None),
+        ("lut = 14_400", "luts = 14_400", "totals: wanted 1 or more of lut, ff, .*, got 'luts'"),
+        ("lut = 14_400", "lut = 0", "totals: wanted 1 or more of lut, .*, got 'lut' = 0"),
+        ("pll_mhz = 1000.0", "pll_mhz = 0.0", "pll_mhz: wanted a number above 0"),
+        ("xc7z007sclg400-1", "x; exec rm", "part: wanted 1 to 64 letters"),
+        ("axi = {}", "", "links: wanted one of uart, axi, got none"),
+        ("axi = {}", "uart = { baud = 1_000_000 }", "links: 7 series has no uart"),
+        ("memory_mib", "pins = {}\nmemory_mib", "unknown key pins"),
+    ],
+)
+def test_a_zynq_board_of_ones_own(old: str, new: str, message: str | None, tmp_path: Path) -> None:
+    path = tmp_path / "zynq.toml"
+    path.write_text(OWN_ZYNQ.replace(old, new) if old else OWN_ZYNQ)
+    if message is None:
+        assert find_board(path).name == "zynq"
+    else:
+        with pytest.raises(ConfigError, match=message):
+            find_board(path)
 
 
 def test_file_that_is_not_there_is_said(tmp_path: Path) -> None:
