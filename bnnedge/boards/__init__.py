@@ -153,6 +153,8 @@ def _pin_faults(board: FpgaBoard) -> Iterator[str]:
             yield f"pins: unknown role {shown(role)}{near}"
         elif not pins or (role in needed and len(pins) > 1):
             yield f"pins.{role}: wanted {'one pin' if role in needed else 'pins'}, got {len(pins)}"
+        elif any(pin.net for pin in pins[1:]):
+            yield f"pins.{role}: wanted a net at its first pin only: they are a vector"
     for role in needed:
         if role not in board.pins:
             yield f"pins.{role}: is missing"

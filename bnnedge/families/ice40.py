@@ -91,6 +91,9 @@ class Ice40(PlacedFamily):
             )
         if board.speed_grade is not None:
             raise ConfigError(f"speed_grade: wanted none, got {board.speed_grade}")
+        for port, pin in board.ports.items():
+            if pin.pull is Pull.DOWN or pin.drive_ma is not None:
+                raise ConfigError(f"pins: {port}: the FPGA has neither pull-downs nor drive_ma")
 
     def predict(self, design: Design) -> Mapping[str, int]:
         """See the base class: there is no model of this family's cells."""

@@ -1,5 +1,6 @@
 """iCE40: what is passed to the tools, the PLL, and a small network down to its bitstream."""
 
+import dataclasses
 from pathlib import Path
 
 import pytest
@@ -9,9 +10,9 @@ from hypothesis import strategies as st
 from bnnedge import tools
 from bnnedge.boards import find_board
 from bnnedge.deployment import package
-from bnnedge.errors import SynthesisError, ToolMissingError
+from bnnedge.errors import ConfigError, SynthesisError, ToolMissingError
 from bnnedge.families.ice40 import Ice40
-from bnnedge.families.placed import FpgaBoard
+from bnnedge.families.placed import FpgaBoard, Pin, Pull
 from bnnedge.synthesis import SynthesisConfig, synthesise
 from tests.synthesis.projects import emit_mlp
 
@@ -66,6 +67,13 @@ def test_what_the_tools_are_given() -> None:
     text = family.constraints_text(BOARD)
     assert text.startswith("set_io clk_in J3\nset_io -pullup yes rx B10\nset_io tx B12\n")
     assert text.endswith("set_io led[7] C3\nset_frequency clk_in 12\n")
+
+
+@pytest.mark.parametrize("pin", [Pin(site="B5", drive_ma=4), Pin(site="B5", pull=Pull.DOWN)])
+def test_what_its_pins_have_not_is_refused(pin: Pin) -> None:
+    assert isinstance(BOARD, FpgaBoard)
+    with pytest.raises(ConfigError, match="led: the FPGA has neither pull-downs nor drive_ma"):
+        dataclasses.replace(BOARD, pins={**BOARD.pins, "led": (pin,)})
 
 
 def test_missing_tool_names_the_extra(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -124,6 +124,7 @@ def test_changed_file_is_another_board(tmp_path: Path, monkeypatch: pytest.Monke
         ('"C4"', r'"C4\";\nSYSCONFIG"', "site: wanted a pin of the package such as B2 or 35, got"),
         ('"UP"', '"UPP"', r"pull: wanted one of NONE, UP, DOWN, got 'UPP' \(did you mean UP\?"),
         ("drive_ma = 8", "drive_ma = 0", "drive_ma: wanted 1 to 24, got 0"),
+        ('"G2",', '"G2", net = "low_1",', "pins.low: wanted a net at its first pin only"),
         ('"B3",', '"B3", net = "a);b",', "net: wanted a name such as ftdi_txd"),
         ('"B3",', '"B3", net = "always_ff",', "net: wanted a name such as ftdi_txd"),
         ("CABGA256", "../x y", "package: wanted 1 to 64 letters"),
