@@ -30,7 +30,7 @@ LONG_FUNCTIONS = {"simulation/core.py: run"}
 def _watched() -> Iterator[Path]:
     for path in sorted(PACKAGE.rglob("*")):
         name = path.relative_to(PACKAGE).as_posix()
-        if path.suffix in _SOURCES and not name.startswith(("lowering/", *_GENERATED)):
+        if path.suffix in _SOURCES and not name.startswith(_GENERATED):
             yield path
 
 

@@ -36,9 +36,9 @@ from bnnedge.lowering.points import (
     QuantiserPoint,
     Same,
 )
-from bnnedge.lowering.structure import Structure, pad_amounts
+from bnnedge.lowering.structure import Structure
 from bnnedge.lowering.vocabulary import MAX_POOLS, SUMS
-from bnnedge.lowering.windows import slice_of, window_of
+from bnnedge.lowering.windows import pad_amounts, slice_of, window_of
 
 
 class Builder:

@@ -1,7 +1,6 @@
 """The oracles: the Dataflow against the graph it came from, bit by bit and layer by layer."""
 
 import dataclasses
-import itertools
 from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -14,25 +13,21 @@ from qonnx.core.modelwrapper import ModelWrapper
 
 from bnnedge.dataflow import (
     Dataflow,
-    Flatten,
-    IntegerEncoding,
     IntegerMvu,
     MaxPool,
     MultiThreshold,
     OutputTable,
-    SlidingWindow,
     Threshold,
-    ThresholdEncoding,
     XnorMvu,
 )
-from bnnedge.dataflow.encoding import Bits
 from bnnedge.errors import LoweringError, MismatchError
 from bnnedge.lowering.execute import Runner, cause_of, execute_by_qonnx
 from bnnedge.lowering.indexed import IndexedModel
 from bnnedge.lowering.node_checks import class_output
 from bnnedge.lowering.notes import Lift
 from bnnedge.lowering.regions import input_layout, layouts_of, start_layout
-from bnnedge.lowering.structure import Structure, find_structure, logits_of
+from bnnedge.lowering.split import find_structure
+from bnnedge.lowering.structure import Structure, logits_of
 from bnnedge.lowering.table import stream_names
 from bnnedge.lowering.vocabulary import called
 
@@ -95,104 +90,6 @@ class Original:
             weights = self.model.get_initializer(layer.input[1])
             products += weights.size * int(np.prod(shape)) // channels
         return products, sum(sizes)
-
-
-def adversarial_inputs(dataflow: Dataflow, images: int, seed: int) -> Inputs:
-    """Inputs (N, *shape): `images` random ones, then those at which lowerings go wrong.
-
-    Values at the thresholds or steps and one float below and above; inputs that match a row of the
-    first layer everywhere and nowhere; all bits 0, all bits 1 (or the integers' ends).
-    """
-    rng = np.random.default_rng(seed)
-    encoding = dataflow.input
-    thresholds = encoding.threshold if isinstance(encoding, ThresholdEncoding) else encoding.steps
-    finite = thresholds[np.isfinite(thresholds)]
-    low, high = (finite.min(), finite.max()) if finite.size else (0.0, 1.0)
-    spread = max(float(high) - float(low), abs(float(high)), 1e-30)
-    size = (images, encoding.elements)
-    rows: list[NDArray[Any]] = [
-        rng.uniform(0, 1, size)[: images // 4],
-        rng.integers(0, 2, size)[: images // 4],
-        rng.standard_normal(size)[: images // 4],
-        rng.uniform(float(low) - spread, float(high) + spread, size)[: images - 3 * (images // 4)],
-    ]
-    few = min(32, max(2, images // 4))
-    for offset in (-1, 0, 1):
-        if isinstance(encoding, ThresholdEncoding):
-            rows.append(_near_thresholds(encoding, offset, rng))
-        elif finite.size:
-            picked = rng.choice(finite, (4, encoding.elements))
-            rows.append(np.nextafter(picked, np.float32(np.inf * offset)) if offset else picked)
-    targets = _rows_as_inputs(dataflow)[:few]
-    targets = np.concatenate(
-        [targets, 1 - targets, np.zeros_like(targets[:1]), np.ones_like(targets[:1])]
-    )
-    rows.append(inputs_for(encoding, targets))
-    x: Inputs = np.clip(np.concatenate(rows), -3e38, 3e38).astype(np.float32)
-    return x.reshape(-1, *encoding.input_shape)
-
-
-def _rows_as_inputs(dataflow: Dataflow) -> Bits:
-    """Bits (MH, F) that match the rows of the first layer; a kernel is repeated over the image.
-
-    In front of a pool a pixel is what the pixel should be into whose window it falls first.
-    """
-    weights = dataflow.mvus[0].weights
-    leading = itertools.takewhile(lambda node: isinstance(node, MaxPool), dataflow.nodes)
-    pools = [node for node in leading if isinstance(node, MaxPool)]
-    streams = dataflow.streams()
-    shape = streams[pools[-1].name].shape if pools else dataflow.input.output_shape
-    if len(shape) == 1:
-        return weights
-    first = dataflow.nodes[len(pools)]
-    taps = first.window.kernel if isinstance(first, SlidingWindow) else (1, 1)
-    if isinstance(first, Flatten):
-        taps = (shape[0], shape[1])
-    groups = dataflow.mvus[0].groups
-    kernels = weights.reshape(len(weights), *taps, -1)
-    times = (1, -(-shape[0] // taps[0]), -(-shape[1] // taps[1]), groups)
-    tiled = np.tile(kernels[:32], times)[:, : shape[0], : shape[1]]
-    for pool in reversed(pools):
-        height, width = streams[dataflow.sources[pool.name][0]].shape[:2]
-        (stride, step), (top, left, _, _) = pool.window.stride, pool.window.padding
-        rows = np.minimum((np.arange(height) + top) // stride, tiled.shape[1] - 1)
-        columns = np.minimum((np.arange(width) + left) // step, tiled.shape[2] - 1)
-        tiled = tiled[:, rows[:, None], columns]
-    return tiled.reshape(len(tiled), -1)
-
-
-def inputs_for(encoding: ThresholdEncoding | IntegerEncoding, bits: Bits) -> NDArray[np.float32]:
-    """Flat inputs (N, E) that encode to `bits` (N, F), as far as bits of one element agree.
-
-    For integers, bits 1 and 0 stand for the largest and the smallest.
-    """
-    x = np.zeros((len(bits), encoding.elements), np.float32)
-    if isinstance(encoding, IntegerEncoding):
-        finite = encoding.steps[np.isfinite(encoding.steps)]
-        low, high = (finite.min(), finite.max()) if finite.size else (0, 0)
-        below = np.nextafter(low, np.float32(-np.inf))
-        x[:, encoding.source] = np.where(bits, high, below)
-        return x
-    above = (bits.astype(bool)) ^ encoding.invert
-    usable = np.isfinite(encoding.threshold)
-    below = np.nextafter(encoding.threshold, np.float32(-np.inf))
-    values = np.where(above, encoding.threshold, below)
-    x[:, encoding.source[usable]] = values[:, usable]
-    return x
-
-
-def _near_thresholds(
-    encoding: ThresholdEncoding, offset: int, rng: np.random.Generator
-) -> NDArray[np.float32]:
-    usable = np.flatnonzero(np.isfinite(encoding.threshold))
-    x = np.zeros((4, encoding.elements), np.float32)
-    for row in x:
-        picked = rng.permutation(usable)  # the last of several bits of one element wins
-        values = encoding.threshold[picked]
-        if offset:
-            values = np.nextafter(values, np.float32(np.inf * offset))
-        row[encoding.source[picked]] = values
-    return x
 
 
 def check_original(

@@ -7,7 +7,7 @@ steps, which all elements of a channel share.
 """
 
 import dataclasses
-from typing import Any
+from typing import Any, NoReturn
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,25 +15,19 @@ from qonnx.core.modelwrapper import ModelWrapper
 
 from bnnedge.dataflow import ElementType, IntegerEncoding, MaxPool, ThresholdEncoding
 from bnnedge.errors import LoweringError
-from bnnedge.lowering.execute import Runner, Tensors
+from bnnedge.lowering.execute import Runner
+from bnnedge.lowering.float_keys import MAX, MAX_KEY, of_key, to_key
 from bnnedge.lowering.layout import VECTORS, Layout, follow
-from bnnedge.lowering.notes import is_exact_factor
+from bnnedge.lowering.sources import sources_of
+from bnnedge.lowering.staircase import integers_of
 from bnnedge.lowering.structure import Structure
 from bnnedge.lowering.thresholds import two_levels
-from bnnedge.lowering.vocabulary import INPUT_ONLY, MAX_POOLS, RESHAPING, called
+from bnnedge.lowering.vocabulary import called
 from bnnedge.lowering.windows import window_of
 
-_MAX = float(np.finfo(np.float32).max)
-_CONSTANT = -1.0  # the "index" of an element that does not depend on the input
 _PROBES = 128
 _MOST_STEPS = 1024
 _CHUNK_ELEMENTS = 1 << 23
-
-
-def to_key(values: NDArray[np.float32]) -> NDArray[np.int64]:
-    """float32 → integers in the same order, neighbours one apart; −0 and 0 are both 0."""
-    raw = np.ascontiguousarray(values, np.float32).view(np.int32).astype(np.int64)
-    return np.where(raw < 0, -(raw & 0x7FFFFFFF), raw)
 
 
 _UNQUANTISED = "the first layer's input is neither binarised nor quantised to 8 bits or less"
@@ -42,14 +36,6 @@ _QUANTISE = (
     " everywhere, and binarise the weights"
 )
 _DECLARE = "; if the data are ±1 or 0 and 1 already, put a BipolarQuant in front, or annotate them"
-_MAX_KEY = int(to_key(np.array([_MAX], np.float32))[0])
-
-
-def of_key(keys: NDArray[np.int64]) -> NDArray[np.float32]:
-    """The inverse of `to_key`."""
-    raw = np.where(keys < 0, -keys | 0x80000000, keys).astype(np.uint32)
-    floats: NDArray[np.float32] = raw.view(np.float32)
-    return floats
 
 
 class InputRegion:
@@ -94,11 +80,11 @@ class InputRegion:
                 remedy="pool before the data reach the network, or give the first layer integers",
             )
         self.low, self.high = two_levels(self.probe(), self._where)
-        source = self._sources()
+        source = sources_of(self._model, self._runner, self._structure)
         constant = source < 0
         source = np.where(constant, 0, source)
         group = _rank_among_equals(source)
-        low = np.full(len(source), -_MAX_KEY)
+        low = np.full(len(source), -MAX_KEY)
         high = -low
         at_low, at_high = self._bits(source, group, low), self._bits(source, group, high)
         constant |= at_low == at_high
@@ -144,14 +130,23 @@ class InputRegion:
         Raises:
             LoweringError: it is not quantised to 8 bits or less, alike in all places.
         """
-        source = self._sources()
+        source = sources_of(self._model, self._runner, self._structure)
         entry = self._model.get_tensor_shape(self._structure.encoded)
         first = (*self._structure.input_pools, self._structure.layers[0])[0]
         is_map = first.op_type not in VECTORS
         channels = entry[1] if is_map else 1
         keys, made = self._staircase(channels)
         levels = np.unique(made).astype(np.float64)
-        stairs = self._stairs(levels, made)
+        if len(levels) < 2:
+            raise LoweringError(
+                f"{self._where}: gives one value only",
+                remedy="let the first layer see the input",
+            )
+        padded = self._is_padded()
+        found = integers_of(made, padded=padded)
+        if found is None:
+            self._refuse(levels, made, padded=padded)
+        stairs, self.scale, self.offset = found.integers, found.scale, found.offset
         if (source < 0).any() or (np.diff(stairs, axis=0) < 0).any():
             raise LoweringError(f"{self._where}: {_UNQUANTISED}", remedy=self._quantise)
         if (stairs == stairs[:, :1]).all():
@@ -183,7 +178,7 @@ class InputRegion:
             The key of the first float of every step but the lowest (J,), and the values of all
             steps, (J + 1, channels).
         """
-        low, high = np.array([-_MAX_KEY]), np.array([_MAX_KEY])
+        low, high = np.array([-MAX_KEY]), np.array([MAX_KEY])
         bottom, top = self._constant(low, channels), self._constant(high, channels)
         lowest = bottom
         keys: list[NDArray[np.int64]] = []
@@ -218,42 +213,9 @@ class InputRegion:
             parts.append(values[:, :, 0])
         return np.concatenate(parts)
 
-    def _stairs(self, levels: NDArray[np.float64], made: NDArray[np.float32]) -> NDArray[np.int64]:
-        """What `made` (rows, C), whose values are `levels`, are as integers.
-
-        Multiples of one scale if they are that; of half of it, so that x/127.5 − 1 and the 0 of
-        padding are; or, where nothing is padded, multiples and an offset in each channel.
-        """
-        if len(levels) < 2:
-            raise LoweringError(
-                f"{self._where}: gives one value only",
-                remedy="let the first layer see the input",
-            )
-        gap = float(np.diff(levels).min())
-        ints: NDArray[np.int64]
-        padded = self._is_padded()
-        for step in (gap, gap / 2) if padded else (gap,):
-            ints = np.rint(levels / step).astype(np.int64)
-            largest = np.abs(ints).argmax()
-            scale = (
-                np.float32(levels[largest] / ints[largest]) if ints[largest] else np.float32(gap)
-            )
-            # What was subtracted from, as pixels are, rounds where it comes near 0.
-            size = np.abs(levels) if step == gap else np.abs(levels).max()
-            if _fits(levels, ints, scale, 2.0**-20 * size):
-                self.scale = scale
-                return np.asarray(ints[np.searchsorted(levels, made.astype(np.float64))])
-        if not padded:
-            gaps = np.diff(made.astype(np.float64), axis=0)
-            step = float(gaps[gaps > 0].min(initial=np.inf))
-            lowest = made.min(axis=0).astype(np.float64)
-            ints = np.rint((made - lowest) / step).astype(np.int64)
-            place = np.unravel_index(ints.argmax(), ints.shape)
-            scale = np.float32((made[place] - lowest[place[1]]) / max(1, ints[place]))
-            wrong = np.abs(ints * np.float64(scale) + lowest - made)
-            if ints.max() <= 255 and (wrong <= 2.0**-20 * np.abs(levels).max()).all():
-                self.scale, self.offset = scale, lowest
-                return ints
+    def _refuse(
+        self, levels: NDArray[np.float64], made: NDArray[np.float32], *, padded: bool
+    ) -> NoReturn:
         if all(len(np.unique(channel)) <= 256 for channel in made.T):
             raise LoweringError(
                 f"{self._where}: the first layer sees quantised values from {levels[0]:.6g} to"
@@ -278,7 +240,7 @@ class InputRegion:
         return np.repeat(self.offset, count // len(self.offset))
 
     def _verify_integers(self, encoding: IntegerEncoding, keys: NDArray[np.int64]) -> None:
-        near = np.unique(np.clip(keys[:, None] + np.arange(-2, 3), -_MAX_KEY, _MAX_KEY))
+        near = np.unique(np.clip(keys[:, None] + np.arange(-2, 3), -MAX_KEY, MAX_KEY))
         rng = np.random.default_rng(1)
         rows = [self._random_inputs(rng), of_key(rng.choice(near, (16, self._elements)))]
         size = max(1, _CHUNK_ELEMENTS // self._elements)
@@ -338,51 +300,6 @@ class InputRegion:
             )
         return bits
 
-    def _sources(self) -> NDArray[np.int64]:
-        """For each bit the flat index of the input element that it depends on, or −1."""
-        shape = self._model.get_tensor_shape(self._structure.source)
-        at: Tensors = {
-            self._structure.source: np.arange(self._elements, dtype=np.float32).reshape(shape)
-        }
-        for node in self._structure.input:
-            if node.op_type in MAX_POOLS or not any(name in at for name in node.input):
-                continue  # behind what is encoded
-            if node.op_type in RESHAPING | INPUT_ONLY:
-                feeds = {name: at[name] for name in node.input if name in at}
-                if node.op_type == "Concat":
-                    at[node.output[0]] = self._concatenate(node, feeds)
-                    continue
-                made = self._runner.run([node], feeds)
-                at |= {name: made[name] for name in node.output}
-            else:
-                out = self._model.get_tensor_shape(node.output[0])
-                if out is None or out[0] != 1:
-                    raise LoweringError(
-                        f"{called(node)}: mixes the images of a batch",
-                        remedy="keep the batch as the first dimension",
-                    )
-                given = [np.broadcast_to(at[name], out) for name in node.input if name in at]
-                merged = np.maximum.reduce(given)
-                if any(((part != merged) & (part != _CONSTANT)).any() for part in given):
-                    raise LoweringError(
-                        f"{called(node)}: mixes elements of the input",
-                        remedy="do that before the data reach the network",
-                    )
-                at[node.output[0]] = merged
-        bits = at[self._structure.encoded]
-        return bits.reshape(-1).astype(np.int64)
-
-    def _concatenate(self, node: Any, given: Tensors) -> NDArray[Any]:
-        """Indices of a Concat; constants that it joins in depend on no input."""
-        parts = [
-            given[name]
-            if name in given
-            else np.full(self._model.get_initializer(name).shape, _CONSTANT, np.float32)
-            for name in node.input
-        ]
-        axis = next(int(attribute.i) for attribute in node.attribute if attribute.name == "axis")
-        return np.concatenate(parts, axis=axis)
-
     def _random_inputs(self, rng: np.random.Generator) -> NDArray[np.float32]:
         """(N, E): pixels, normal numbers, all magnitudes, and what people feed at the edges."""
         size = (_PROBES // 4, self._elements)
@@ -391,7 +308,7 @@ class InputRegion:
             rng.uniform(-1, 1, size),
             rng.standard_normal(size) * 4,
             rng.choice([-1, 1], size) * 2.0 ** rng.uniform(-140, 120, size),
-            np.array([-_MAX, -1, -0.0, 0, 0.5, 1, 255, _MAX])[:, None] * np.ones(self._elements),
+            np.array([-MAX, -1, -0.0, 0, 0.5, 1, 255, MAX])[:, None] * np.ones(self._elements),
         ]
         return np.concatenate(rows).astype(np.float32)
 
@@ -406,7 +323,7 @@ class InputRegion:
         rows = [self._random_inputs(np.random.default_rng(1))]
         for step in (-2, -1, 0, 1, 2):
             x = np.zeros((int(group.max()) + 1, self._elements), np.float32)
-            x[group, source] = of_key(np.clip(keys + step, -_MAX_KEY, _MAX_KEY))
+            x[group, source] = of_key(np.clip(keys + step, -MAX_KEY, MAX_KEY))
             rows.append(x)
         x = np.concatenate(rows)
         x = x[np.isfinite(x).all(axis=1)]
@@ -420,20 +337,6 @@ class InputRegion:
                 f" (see x = {value:.9g})",
                 remedy="binarise each element by one comparison, of what only rises or only falls",
             )
-
-
-def _fits(
-    levels: NDArray[np.float64],
-    ints: NDArray[np.int64],
-    scale: np.float32,
-    tolerance: NDArray[np.float64],
-) -> bool:
-    """Whether all levels are `ints` · `scale`, in 9 bits with a sign at most."""
-    wrong = np.abs(ints * np.float64(scale) - levels) > tolerance
-    if is_exact_factor(np.array([scale])):
-        wrong = ints * np.float64(scale) != levels
-    few = np.abs(ints).max() <= 255 and len(levels) <= 256
-    return bool(few and not wrong.any())
 
 
 def _check_order(model: ModelWrapper, structure: Structure) -> None:

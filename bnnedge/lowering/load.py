@@ -15,6 +15,7 @@ from qonnx.util.basic import get_by_name
 from bnnedge.errors import LoweringError
 from bnnedge.filekinds import ONNX, refuse_other_file
 from bnnedge.files import read_bytes_bounded
+from bnnedge.lowering.batch import INTEGER_KEY
 from bnnedge.lowering.execute import cause_of
 from bnnedge.lowering.guard import guarded
 from bnnedge.lowering.limits import (
@@ -26,7 +27,7 @@ from bnnedge.lowering.limits import (
 )
 from bnnedge.lowering.passes.binarise_input import DECLARED_INPUT
 from bnnedge.lowering.passes.edit import Inserter
-from bnnedge.lowering.tidy import INTEGER_KEY, clean_up
+from bnnedge.lowering.tidy import clean_up
 from bnnedge.lowering.wire import parsed_bytes
 
 _TIDY_BYTES = 1 << 30  # that cleaning up may take, and as much again for each of

@@ -21,6 +21,9 @@ from bnnedge.progress import Progress, silent
 if TYPE_CHECKING:
     from qonnx.core.modelwrapper import ModelWrapper
 
+    from bnnedge.lowering.check import Original
+    from bnnedge.lowering.notes import Notes
+
 LOWERED_FILE = "lowered.onnx"
 _REFERENCE_ARRAYS = ("inputs", "logits", "accumulators")
 _SINGLE_IMAGES = 2
@@ -91,7 +94,6 @@ def lower_model(
     """Lower a model file in memory; see `lower`."""
     from bnnedge.lowering import check, recipe
     from bnnedge.lowering.encoding import is_binarised
-    from bnnedge.lowering.fusions import fusion_remark
     from bnnedge.lowering.load import (
         declared_integers,
         encoding_name,
@@ -135,13 +137,48 @@ def lower_model(
         encoding=encoding_name(model),
         classify=config.classify,
     )
-    has_images = any(layer.op_type == "Conv" for layer in structure.layers)
     graph = write_finn(dataflow, original.model, structure, solution.tail.steps)
-    if has_images and structure.is_chain:  # FINN's passes give wrong values at forks
+    if structure.has_images and structure.is_chain:  # FINN's passes give wrong values at forks
         graph = recipe.apply(recipe.image_steps(graph), graph)
+    checks = _checked(model_onnx, config, original, dataflow, graph, notes, progress)
+    facts = _facts(dataflow, structure.layers, notes)
+    return Lowered(dataflow=dataflow, graph=graph, facts=facts | {"checks": checks})
+
+
+def _facts(dataflow: Dataflow, layers: tuple[Any, ...], notes: "Notes") -> dict[str, Any]:
+    """What is to know of a lowering, but for its checks; `layers` are the graph's nodes."""
+    return {
+        "layers": [
+            {"name": mvu.name, "node": layer.name, "mh": mvu.mh, "mw": mvu.mw}
+            for mvu, layer in zip(dataflow.mvus, layers, strict=True)
+        ],
+        "encoding": {
+            "name": dataflow.input.name,
+            "element": str(dataflow.input.stream.element),
+            "elements": dataflow.input.features,
+        },
+        "lifted": [dataclasses.asdict(lift) for lift in notes.lifted],
+        "remarks": notes.remarks,
+    }
+
+
+def _checked(
+    model_onnx: Path,
+    config: LoweringConfig,
+    original: "Original",
+    dataflow: Dataflow,
+    graph: "ModelWrapper",
+    notes: "Notes",
+    progress: Progress,
+) -> dict[str, Any]:
+    """Counts of all comparisons, which hold; remarks go to `notes`."""
+    from bnnedge.lowering import check
+    from bnnedge.lowering.fusions import fusion_remark
+    from bnnedge.lowering.stimuli import adversarial_inputs
+
     images = max(_LEAST_IMAGES, min(config.check_images, _PRODUCTS // original.costs()[0]))
-    x = check.adversarial_inputs(dataflow, images, config.seed)
-    finn_images = _CONV_FINN_IMAGES if has_images else _FINN_IMAGES
+    x = adversarial_inputs(dataflow, images, config.seed)
+    finn_images = _CONV_FINN_IMAGES if original.structure.has_images else _FINN_IMAGES
     progress("comparing with the graph", 0.4)
     checks: dict[str, Any] = {
         "original": check.check_original(dataflow, original, notes.lifted, x),
@@ -164,21 +201,7 @@ def lower_model(
                 f"{counts['rounding_images']} of {counts['images']} images ({side} check) met"
                 " rounding inside the original's own sums, and were compared up to there"
             )
-    facts = {
-        "layers": [
-            {"name": mvu.name, "node": layer.name, "mh": mvu.mh, "mw": mvu.mw}
-            for mvu, layer in zip(dataflow.mvus, structure.layers, strict=True)
-        ],
-        "encoding": {
-            "name": dataflow.input.name,
-            "element": str(dataflow.input.stream.element),
-            "elements": dataflow.input.features,
-        },
-        "lifted": [dataclasses.asdict(lift) for lift in notes.lifted],
-        "remarks": notes.remarks,
-        "checks": checks,
-    }
-    return Lowered(dataflow=dataflow, graph=graph, facts=facts)
+    return checks
 
 
 def _reference(path: Path, dataflow: Dataflow) -> dict[str, NDArray[Any]] | None:

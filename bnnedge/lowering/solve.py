@@ -19,7 +19,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from bnnedge.dataflow import ElementType, ThresholdEncoding
+from bnnedge.dataflow import ElementType
 from bnnedge.errors import LoweringError
 from bnnedge.lowering.config import SignZero
 from bnnedge.lowering.encoding import InputRegion, is_binarised
@@ -43,6 +43,7 @@ from bnnedge.lowering.points import (
     Solution,
 )
 from bnnedge.lowering.regions import RegionProbe, input_layout
+from bnnedge.lowering.signs import choose_signs, input_bits
 from bnnedge.lowering.structure import Kind, Region, Structure
 from bnnedge.lowering.thresholds import (
     Reach,
@@ -116,29 +117,28 @@ class Solver:
         nodes = {region.start.name: region.start for region in structure.regions}
         kinds = {region.start.name: region.kind for region in structure.regions}
         points: list[Point] = []
-        waiting = [node for name, node in nodes.items() if kinds[name] is not Kind.QUANTISER]
-        waiting.reverse()
+        waiting = [nodes[name] for name in reversed(nodes) if kinds[name] is not Kind.QUANTISER]
         while waiting:
-            node = waiting.pop()
-            point = self._point(node, kinds[node.name])
-            points.append(point)
+            points.append(point := self._point(node := waiting.pop(), kinds[node.name]))
             # The last of several quantisers comes first.
             waiting += [
                 link.region.reader
                 for link in reversed(point.links)
                 if link.is_quantiser and link.region.reader_kind is Kind.QUANTISER
             ]
-        probe, reach = self._probe(structure.tail, {}, table=True)
-        self._note_roundings(structure.tail, probe, reach)
-        return Solution(encoding=encoding, points=tuple(points), tail=probe, reach=reach)
+        tail, reach = self._probe(structure.tail, {}, table=True)
+        self._note_roundings(structure.tail, tail, reach)
+        return Solution(encoding=encoding, points=tuple(points), tail=tail, reach=reach)
 
     def _point(self, node: Any, kind: Kind) -> Point:
         if kind in (Kind.JOIN, Kind.POOL):
             self._join(node, kind)
         start = self._starts[node.name]
         links = [*self._links(self._structure.behind(node))]
-        behind = [link for link in reversed(links) if link.is_quantiser]
-        ordered = (*behind, *(link for link in links if not link.is_quantiser))
+        ordered = (
+            *(link for link in reversed(links) if link.is_quantiser),
+            *(link for link in links if not link.is_quantiser),
+        )
         if start.entry is not None:
             return LayerPoint(
                 index=start.index,
@@ -182,9 +182,8 @@ class Solver:
         model, structure = self._model, self._structure
         layout, is_map = input_layout(model, structure), bool(structure.input_pools)
         if is_binarised(model, structure):
-            region, encoding = self._input_bits()
-            levels = region.low, region.high
-            self._enter_bits(0, levels, layout, is_map=is_map)
+            region, encoding = input_bits(model, structure, self._sign_zero, self._notes)
+            self._enter_bits(0, (region.low, region.high), layout, is_map=is_map)
             return encoding
         region = InputRegion(model, Runner(model), structure)
         integers = region.integers()
@@ -196,26 +195,6 @@ class Solver:
             0, region.scale, values, element, layout, is_map=is_map, offset=region.offset
         )
         return integers
-
-    def _input_bits(self) -> tuple[InputRegion, ThresholdEncoding]:
-        """By ONNX's own Sign(0) = 0 if that makes bits, else by the user's rule."""
-        model, structure = self._model, self._structure
-        signs = [node for node in structure.input if node.op_type == "Sign"]
-        try:
-            region = InputRegion(model, Runner(model), structure)
-            return region, region.encoding()
-        except LoweringError:
-            if not signs:
-                raise
-        value = -1.0 if self._sign_zero is SignZero.MINUS else 1.0
-        self._notes.signs |= {node.name: value for node in signs}
-        region = InputRegion(model, Runner(model, self._notes.signs), structure)
-        encoding = region.encoding()
-        self._notes.remarks += [
-            f"{node}: an input of exactly {zero:.9g} gives Sign a 0; it counts as {value:+.0f}"
-            for node, zero in region.sign_zeros(encoding).items()
-        ]
-        return region, encoding
 
     def _enter_bits(
         self, index: int, levels: tuple[float, float], layout: Layout, *, is_map: bool
@@ -283,8 +262,8 @@ class Solver:
 
     def _note_roundings(self, region: Region, probe: RegionProbe, reach: Reach) -> None:
         limit = reach.high // (probe.windows[0].taps if probe.sums else 1)
-        lifts = [Lift(layer=region.start.name, what=what) for what in probe.roundings(limit)]
-        self._notes.lifted += [lift for lift in lifts if lift not in self._notes.lifted]
+        for lift in (Lift(layer=region.start.name, what=what) for what in probe.roundings(limit)):
+            self._notes.lifted += [lift] if lift not in self._notes.lifted else []
 
     def _link(self, region: Region) -> Link | None:
         """What a region becomes; None where it ends in a quantiser that takes two values only."""
@@ -305,7 +284,11 @@ class Solver:
         if is_layer or reader.op_type in SUMS:  # the one join that can have an operand of ±1
             tensor = region.start.output[0]
             found = survey(probe, nodes, tensor, region.tensor, reach)
-            if found.codes is None and is_layer and self._choose_signs(nodes, found, reach):
+            if (
+                found.codes is None
+                and is_layer
+                and choose_signs(nodes, found, reach, self._sign_zero, self._notes)
+            ):
                 probe, _ = self._probe(region, self._notes.signs)
                 found = survey(probe, nodes, tensor, region.tensor, reach)
             bits = len(found.levels) <= 2 and (
@@ -350,9 +333,9 @@ class Solver:
     ) -> Link | None:
         for pool in region.pools:
             if pool.op_type in MAX_POOLS:
+                what = f"pools what is no integer, and {called(region.reader)} wants integers of it"
                 raise LoweringError(
-                    f"{called(pool)}: pools what is no integer, and {called(region.reader)} wants"
-                    " integers of it",
+                    f"{called(pool)}: {what}",
                     remedy="quantise in front of the pool",
                 )
         start, reader = self._starts[region.start.name], region.reader
@@ -411,24 +394,7 @@ class Solver:
 
     def _take(self, link: Link) -> None:
         """Give a join or a pool an operand."""
-        region = link.region
-        assert region.reader is not None
+        reader = link.region.reader
+        assert reader is not None
         operand = Operand(element=link.made.element, grid=link.grid)
-        self._operands[region.reader.name, region.operand] = operand
-
-    def _choose_signs(self, nodes: tuple[Any, ...], found: Survey, reach: Reach) -> bool:
-        """Note what an exact 0 at the Signs of `nodes` becomes; False if none is reachable."""
-        for node in nodes:
-            if node.name not in found.zeros:
-                continue
-            count, channel, row = found.zeros[node.name]
-            text = (
-                f"{called(node)}: an exact 0 is reachable in {count} channels"
-                f" (channel {channel} at accumulator {reach.values[row]}), where ONNX's Sign"
-                " gives 0"
-            )
-            if self._sign_zero is SignZero.REFUSE:
-                raise LoweringError(text, remedy="choose --sign-zero plus or --sign-zero minus")
-            self._notes.signs[node.name] = -1.0 if self._sign_zero is SignZero.MINUS else 1.0
-            self._notes.remarks.append(f"{text}; it counts as {self._sign_zero.value} 1")
-        return bool(found.zeros)
+        self._operands[reader.name, link.region.operand] = operand

@@ -12,13 +12,13 @@ from typing import Any
 import numpy as np
 import onnx
 import onnx.inliner
-from onnx import TensorProto, numpy_helper
-from qonnx.core.datatype import DataType
+from onnx import numpy_helper
 from qonnx.core.modelwrapper import ModelWrapper
 from qonnx.custom_op.registry import getCustomOp, is_custom_op
 from qonnx.util.basic import get_by_name
 
 from bnnedge.errors import LoweringError
+from bnnedge.lowering.batch import fix_batch, forget_shapes
 from bnnedge.lowering.execute import QONNX_DOMAIN, execute_by_qonnx
 from bnnedge.lowering.fit import check_fit, check_windows
 from bnnedge.lowering.foreign_ops import why_domain_refused
@@ -26,16 +26,16 @@ from bnnedge.lowering.indexed import IndexedModel
 from bnnedge.lowering.limits import check_graph, check_shapes
 from bnnedge.lowering.obstacles import check_network
 from bnnedge.lowering.passes.binarise_input import binarise_input
-from bnnedge.lowering.vocabulary import ELEMENTWISE, RESHAPING, attribute, called
+from bnnedge.lowering.vocabulary import ELEMENTWISE, attribute, called
 from bnnedge.lowering.windows import resolve_ceil_mode
 
-INTEGER_KEY = "bnnedge.integer_input"
 _QONNX_ALIASES = {"finn", "finn.custom_op.general", "onnx.brevitas", QONNX_DOMAIN}
 _QONNX_OPS = {
     *("BipolarQuant", "MultiThreshold", "XnorPopcountMatMul"),
     *("Quant", "IntQuant", "Trunc", "FloatQuant"),
 }
 _OPSETS = range(7, onnx.defs.onnx_opset_version() + 1)
+_CONSTANTS_ALONE = 4  # the IR version since which constants need not be inputs
 _COMMUTATIVE = {"Add", "Mul", "And", "Or", "Xor", "Sum"}
 
 
@@ -155,38 +155,6 @@ def _write_kernel_shapes(graph: Any) -> None:
             sizes[node.output[0]] = max((sizes[name] for name in known), key=math.prod)
 
 
-def _fix_batch(model: onnx.ModelProto) -> None:
-    """Set the leading dimension to 1; every other one must be a number."""
-    value = model.graph.input[0]
-    if value.type.tensor_type.elem_type != TensorProto.FLOAT:
-        _cast_input(model)
-    if not value.type.tensor_type.HasField("shape"):
-        raise LoweringError(
-            f"input {value.name}: its shape is not in the file",
-            remedy="export with a fixed input shape (batch, …)",
-        )
-    dims = value.type.tensor_type.shape.dim
-    if len(dims) < 2:
-        raise LoweringError(
-            f"input {value.name}: wanted a leading batch dimension, got rank {len(dims)}",
-            remedy="export with inputs of shape (batch, …)",
-        )
-    for place, dim in enumerate(dims):
-        if place and dim.dim_value < 1:
-            what = "dynamic, only the batch may be"
-            if dim.HasField("dim_value"):
-                what = f"{dim.dim_value}, wanted 1 or more"
-            raise LoweringError(
-                f"input {value.name}: dimension {place} is {what}",
-                remedy="export with a fixed input shape",
-            )
-    if dims[0].dim_value != 1:
-        before = dims[0].dim_value
-        dims[0].dim_value = 1
-        _rebatch(model, before)
-    _forget_shapes(model.graph)
-
-
 def _resolve_ceil_modes(model: onnx.ModelProto) -> onnx.ModelProto:
     """From the first pool on, for the sizes behind a pool depend on it."""
     while True:
@@ -196,18 +164,12 @@ def _resolve_ceil_modes(model: onnx.ModelProto) -> onnx.ModelProto:
         if not pools or not shape or len(shape) != 4:
             return model
         resolve_ceil_mode(indexed, pools[0])
-        _forget_shapes(model.graph)
+        forget_shapes(model.graph)
         model = _infer_shapes(model)
 
 
 def _indexed(model: onnx.ModelProto) -> IndexedModel:
     return IndexedModel(ModelWrapper(model, fix_missing_initializer_valueinfo=False))
-
-
-def _forget_shapes(graph: Any) -> None:
-    del graph.value_info[:]
-    for output in graph.output:
-        output.type.tensor_type.ClearField("shape")
 
 
 def _infer_shapes(model: onnx.ModelProto) -> onnx.ModelProto:
@@ -225,11 +187,11 @@ def _infer_shapes(model: onnx.ModelProto) -> onnx.ModelProto:
     return inferred
 
 
-def _remove_static_inputs(graph: Any) -> None:
-    stored = {tensor.name for tensor in graph.initializer}
-    kept = [value for value in graph.input if value.name not in stored]
-    del graph.input[:]
-    graph.input.extend(kept)
+def _remove_static_inputs(model: onnx.ModelProto) -> None:
+    """Constants that are declared as inputs, as they all had to be before IR version 4."""
+    stored = {tensor.name for tensor in model.graph.initializer}
+    _replace(model.graph.input, [one for one in model.graph.input if one.name not in stored])
+    model.ir_version = max(model.ir_version, _CONSTANTS_ALONE)
 
 
 def _sort_by_level(graph: Any) -> None:
@@ -247,7 +209,7 @@ def _sort_by_level(graph: Any) -> None:
 def _fold_constants(model: onnx.ModelProto) -> onnx.ModelProto:
     """Weights behind a BipolarQuant, a Sign or a Transpose are constants like any other."""
     while _fold_known(model):
-        _forget_shapes(model.graph)
+        forget_shapes(model.graph)
         model = _infer_shapes(model)
         if not any(node.op_type == "Shape" for node in model.graph.node):
             break  # what is known of a shape may make others known
@@ -340,58 +302,6 @@ def _replace(field: Any, items: list[Any]) -> None:
     field.extend(copies)
 
 
-def _cast_input(model: onnx.ModelProto) -> None:
-    """Make an input of another type, such as the pixels of a uint8 image, a float32 one.
-
-    That changes nothing if the graph, too, casts it to float32 before it computes.
-    """
-    value = model.graph.input[0]
-    kind = TensorProto.DataType.Name(value.type.tensor_type.elem_type)
-    tensors = {value.name}
-    for node in model.graph.node:
-        if not tensors & set(node.input) or node.op_type == "Shape":
-            continue
-        if node.op_type == "Cast" and get_by_name(node.attribute, "to").i == TensorProto.FLOAT:
-            continue
-        if node.op_type not in RESHAPING | {"Identity"}:
-            raise LoweringError(
-                f"input {value.name} is {kind}, and {called(node)} computes with it",
-                remedy="export a float32 input, or cast the input to float32 first",
-            )
-        tensors.update(node.output)
-    value.type.tensor_type.elem_type = TensorProto.FLOAT
-    if kind in ("UINT8", "INT8"):
-        model.graph.metadata_props.add(key=INTEGER_KEY, value=kind)
-    if kind == "BOOL":
-        _indexed(model).set_tensor_datatype(value.name, DataType["BINARY"])
-
-
-def _rebatch(model: onnx.ModelProto, before: int) -> None:
-    """A model exported with a batch of `before` > 1 has it in constants, too: set it to 1 there.
-
-    It is in the shapes of Reshape nodes, and in folded constants such as `torch.ones_like(x)`.
-    """
-    stored = {tensor.name: tensor for tensor in model.graph.initializer}
-    data = {model.graph.input[0].name}  # weights may be reshaped, too, and have `before` rows
-    for node in model.graph.node:
-        if before < 2 or not data & set(node.input):
-            continue
-        data.update(node.output)
-        for name in node.input:
-            if name not in stored:
-                continue
-            value = numpy_helper.to_array(stored[name])
-            if not value.size or value.ndim == 0:
-                continue
-            if node.op_type == "Reshape" and value[0] == before:
-                one = np.array([1, *value[1:]], np.int64)
-                stored[name].CopyFrom(numpy_helper.from_array(one, name))
-                continue
-            rows = node.op_type in ELEMENTWISE and value.ndim > 1 and len(value) == before
-            if rows and (value == value[:1]).all():
-                stored[name].CopyFrom(numpy_helper.from_array(value[:1].copy(), name))
-
-
 def _forget_annotations(graph: Any) -> None:
     del graph.quantization_annotation[:]
 
@@ -408,9 +318,9 @@ STEPS = (
     Step(run=_graph_step(_constants_to_initializers), why="one form of constants"),
     Step(run=check_network, why="what no step could do anything with; dead nodes go"),
     Step(run=_graph_step(_write_kernel_shapes), why="shape inference reads beyond the data"),
-    Step(run=_graph_step(_remove_static_inputs), why="constants are no inputs"),
+    Step(run=_remove_static_inputs, why="constants are no inputs"),
     Step(run=_graph_step(_sort_by_level), why="one order, whatever the exporter's"),
-    Step(run=_fix_batch, why="one image; constants that hold the batch follow"),
+    Step(run=fix_batch, why="one image; constants that hold the batch follow"),
     Step(run=_infer_shapes, why="folding needs them"),
     Step(run=_check_inferred, why="before anything runs"),
     Step(run=_resolve_ceil_modes, why="a window has one form of padding"),

@@ -3,6 +3,7 @@
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 from onnx import helper
 from qonnx.core.modelwrapper import ModelWrapper
 from qonnx.util.basic import get_by_name
@@ -10,7 +11,6 @@ from qonnx.util.basic import get_by_name
 from bnnedge.dataflow import Window
 from bnnedge.errors import LoweringError
 from bnnedge.lowering.node_checks import check_axes
-from bnnedge.lowering.structure import pad_amounts
 from bnnedge.lowering.vocabulary import attribute, called
 
 Padding = tuple[int, int, int, int]
@@ -148,6 +148,25 @@ def pad_of(model: ModelWrapper, node: Any) -> tuple[Padding, float]:
             remedy="pad by 0 or more; crop with a Slice, or in front of the network",
         )
     return _four(sizes[[2, 3, 6, 7]]), value
+
+
+def pad_amounts(model: ModelWrapper, node: Any) -> NDArray[np.int64] | None:
+    """What a Pad adds before and behind each of four axes, (8,); None where that is not known."""
+    if len(node.input) > 1:
+        amounts = model.get_initializer(node.input[1])
+        axes = model.get_initializer(node.input[3]) if len(node.input) > 3 else None
+    else:  # before opset 11
+        found = get_by_name(node.attribute, "pads")
+        amounts, axes = np.array(() if found is None else found.ints), None
+    if amounts is None:
+        return None
+    amounts = amounts.reshape(-1).astype(np.int64)
+    if axes is not None:
+        spread = np.zeros(8, np.int64)
+        for place, axis in enumerate(axes.reshape(-1) % 4):
+            spread[axis], spread[axis + 4] = amounts[place], amounts[place + axes.size]
+        amounts = spread
+    return amounts if len(amounts) == 8 else None
 
 
 def slice_of(model: ModelWrapper, node: Any) -> tuple[tuple[int, int], tuple[int, int]]:

@@ -22,8 +22,9 @@ from bnnedge.dataflow import (
 )
 from bnnedge.errors import LoweringError, MismatchError
 from bnnedge.lowering import LoweringConfig, lower_model
-from bnnedge.lowering.check import Original, adversarial_inputs, check_original
+from bnnedge.lowering.check import Original, check_original
 from bnnedge.lowering.load import read
+from bnnedge.lowering.stimuli import adversarial_inputs
 from tests.lowering.graphs import Graph, adversarial_norm, bipolar, execute
 
 ONE = np.float32([1])

@@ -11,14 +11,13 @@ from bnnedge.errors import MismatchError
 from bnnedge.lowering import LoweringConfig, lower_model
 from bnnedge.lowering.check import (
     Original,
-    adversarial_inputs,
     check_batching,
     check_finn,
     check_original,
-    inputs_for,
 )
 from bnnedge.lowering.load import read
 from bnnedge.lowering.notes import Lift
+from bnnedge.lowering.stimuli import adversarial_inputs, inputs_for
 from tests.lowering.graphs import Graph, bipolar
 
 ONE = np.float32([1])

@@ -241,3 +241,21 @@ def test_an_input_of_booleans_is_bits(tmp_path: Path) -> None:
     assert np.array_equal(
         lowered.dataflow.logits(x.astype(np.float32)), execute(tmp_path / "m.onnx", x)
     )
+
+
+def test_constants_that_are_declared_as_inputs(tmp_path: Path) -> None:
+    """As every exporter did before IR version 4."""
+    graph = Graph((1, 12))
+    graph.add("Add", np.float32(0.1))
+    model = _network(graph).model(opset=9)
+    model.ir_version = 3
+    for tensor in model.graph.initializer:
+        model.graph.input.append(
+            onnx.helper.make_tensor_value_info(tensor.name, tensor.data_type, tensor.dims)
+        )
+    onnx.save(model, tmp_path / "old.onnx")
+    plain = _network(Graph((1, 12)))
+    x = _pixels(20, 12)
+    wanted = execute(plain.save(tmp_path / "new.onnx"), x + np.float32(0.1))
+    dataflow = lower_model(tmp_path / "old.onnx", LoweringConfig()).dataflow
+    assert np.array_equal(dataflow.logits(x), wanted)

@@ -14,7 +14,7 @@ import pytest
 
 from bnnedge.lowering import LoweringConfig, check, lower_model, solve
 from bnnedge.lowering.load import read
-from bnnedge.lowering.structure import find_structure
+from bnnedge.lowering.split import find_structure
 from bnnedge.lowering.tidy import clean_up
 from tests.lowering.graphs import Graph, bipolar
 

@@ -7,7 +7,7 @@ import pytest
 
 from bnnedge.dataflow import IntegerMvu, MultiThreshold, SumPool
 from bnnedge.lowering import LoweringConfig, lower_model
-from bnnedge.lowering.check import adversarial_inputs
+from bnnedge.lowering.stimuli import adversarial_inputs
 from tests.lowering.graphs import Graph, adversarial_norm, bipolar, execute
 
 ONE, ZERO = np.float32([1]), np.float32(0)

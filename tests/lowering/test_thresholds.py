@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from bnnedge.errors import LoweringError
-from bnnedge.lowering.encoding import of_key, to_key
+from bnnedge.lowering.float_keys import of_key, to_key
 from bnnedge.lowering.thresholds import Reach, threshold_of, two_levels
 
 

@@ -1,0 +1,176 @@
+"""A FINN-ONNX graph under way: nodes, constants, and what is known of every tensor."""
+
+from typing import Any
+
+import numpy as np
+import onnx
+from numpy.typing import NDArray
+from onnx import TensorProto, helper
+from qonnx.core.datatype import DataType
+from qonnx.core.modelwrapper import ModelWrapper
+
+from bnnedge.lowering.execute import QONNX_DOMAIN
+from bnnedge.lowering.indexed import IndexedModel
+
+_QONNX = {"MultiThreshold", "XnorPopcountMatMul"}
+_ATTRIBUTES_BEFORE = 11  # the opset since which a Pad, and 10 a Slice, takes inputs
+
+
+class FinnGraph:
+    """Nodes in the order in which they are added; each is named, and so is what it makes.
+
+    Args:
+        opset: ONNX's.
+        taken: names that are not to be given.
+
+    Attributes:
+        nodes: so far.
+        constants: by name.
+        shapes: of all tensors that are no constants.
+        kinds: QONNX's names for datatypes, where they are known.
+    """
+
+    def __init__(self, opset: int, taken: set[str]) -> None:
+        self.opset, self._taken = opset, taken
+        self.nodes: list[Any] = []
+        self.constants: dict[str, NDArray[Any]] = {}
+        self.shapes: dict[str, list[int]] = {}
+        self.kinds: dict[str, str] = {}
+
+    def model(self, source: str, tail: list[Any], original: IndexedModel) -> ModelWrapper:
+        """The graph, with the `tail` nodes of the original."""
+        graph = original.graph
+        needed = {name for node in tail for name in node.input}
+        nodes = [*self.nodes, *tail]
+        made = {name for node in tail for name in node.output if name}
+        constants = [onnx.numpy_helper.from_array(a, n) for n, a in self.constants.items()]
+        constants += [tensor for tensor in graph.initializer if tensor.name in needed]
+        values = [
+            helper.make_tensor_value_info(name, TensorProto.FLOAT, shape)
+            for name, shape in self.shapes.items()
+            if name not in (source, graph.output[0].name)
+        ]
+        values += [value for value in graph.value_info if value.name in made]
+        entry = helper.make_tensor_value_info(source, TensorProto.FLOAT, self.shapes[source])
+        written = helper.make_graph(nodes, graph.name, [entry], [graph.output[0]], constants)
+        written.value_info.extend(values)
+        for name in {**self.shapes, **self.kinds}:
+            written.quantization_annotation.append(self._annotation(name))
+        model = helper.make_model(
+            written,
+            opset_imports=list(original.model.opset_import),
+            ir_version=original.model.ir_version,
+        )
+        return ModelWrapper(model, fix_missing_initializer_valueinfo=False)
+
+    def _annotation(self, name: str) -> onnx.TensorAnnotation:
+        annotation = onnx.TensorAnnotation(tensor_name=name)
+        layout = {2: ["N", "C"], 4: ["N", "C", "H", "W"]}.get(len(self.shapes.get(name, ())))
+        for key, value in (("finn_datatype", self.kinds.get(name)), ("tensor_layout", layout)):
+            if value is not None:
+                entry = onnx.StringStringEntryProto(key=key, value=str(value))
+                annotation.quant_parameter_tensor_names.append(entry)
+        return annotation
+
+    def _new(self, name: str) -> str:
+        while name in self._taken:
+            name += "_"
+        self._taken.add(name)
+        return name
+
+    def constant(self, name: str, values: NDArray[Any], kind: str | None = None) -> str:
+        name = self._new(name)
+        self.constants[name] = np.ascontiguousarray(values)
+        if kind is not None:
+            self.kinds[name] = kind
+        return name
+
+    def add(
+        self,
+        op: str,
+        inputs: list[Any],
+        name: str,
+        shape: list[int],
+        *,
+        out: str | None = None,
+        **attributes: Any,
+    ) -> str:
+        """Append a node; inputs that are arrays become constants. Returns what it makes."""
+        out = out or self._new(f"{name}_out")
+        names = [
+            one if isinstance(one, str) else self.constant(f"{name}_{place}", one)
+            for place, one in enumerate(inputs)
+        ]
+        domain = QONNX_DOMAIN if op in _QONNX else ""
+        self.nodes.append(
+            helper.make_node(op, names, [out], name=self._new(name), domain=domain, **attributes)
+        )
+        self.shapes[out] = list(shape)
+        return out
+
+    def reshape(self, tensor: str, shape: list[int], name: str) -> str:
+        made = self.add("Reshape", [tensor, np.array(shape, np.int64)], name, shape)
+        if tensor in self.kinds:
+            self.kinds[made] = self.kinds[tensor]
+        return made
+
+    def flip(self, tensor: str, flips: NDArray[np.bool_], name: str) -> str:
+        """Times −1 where `flips`."""
+        if not flips.any():
+            return tensor
+        rank = len(self.shapes[tensor])
+        signs = np.where(flips, np.float32(-1), np.float32(1))
+        signs = signs.reshape((1, -1, 1, 1) if rank == 4 else (1, -1))
+        constant = self.constant(f"{name}_signs", signs, "BIPOLAR")
+        made = self.add("Mul", [tensor, constant], name, self.shapes[tensor])
+        kind = self.kinds.get(tensor)
+        if kind is not None:
+            self.kinds[made] = kind
+        return made
+
+    def threshold(
+        self, tensor: str, rows: NDArray[Any], name: str, kind: str, scale: float, low: float
+    ) -> str:
+        integers = rows.dtype != np.float32
+        values = rows.astype(np.float32)
+        span = type_of(int(rows.min()), int(rows.max())) if integers else None
+        made = self.add(
+            "MultiThreshold",
+            [tensor, self.constant(f"{name}_thresholds", values, span)],
+            name,
+            self.shapes[tensor],
+            out_dtype=kind,
+            out_scale=scale,
+            out_bias=low,
+            data_layout={2: "NC", 4: "NCHW"}[len(self.shapes[tensor])],
+        )
+        self.kinds[made] = kind
+        return made
+
+    def pad(self, tensor: str, sizes: list[int], fill: float, name: str, shape: list[int]) -> str:
+        if self.opset < _ATTRIBUTES_BEFORE:
+            return self.add("Pad", [tensor], name, shape, mode="constant", pads=sizes, value=fill)
+        inputs = [tensor, np.array(sizes, np.int64), np.array(fill, np.float32)]
+        return self.add("Pad", inputs, name, shape, mode="constant")
+
+    def slice(
+        self,
+        tensor: str,
+        first: tuple[int, int],
+        stride: tuple[int, int],
+        name: str,
+        shape: list[int],
+    ) -> str:
+        ends = self.shapes[tensor][2:]
+        arrays = [np.array(one, np.int64) for one in (first, ends, (2, 3), stride)]
+        if self.opset < _ATTRIBUTES_BEFORE - 1:
+            starts = list(first)
+            return self.add("Slice", [tensor], name, shape, starts=starts, ends=ends, axes=[2, 3])
+        return self.add("Slice", [tensor, *arrays], name, shape)
+
+
+def type_of(low: int, high: int) -> str:
+    """QONNX's name for the narrowest integer type that holds both."""
+    if low >= 0:
+        return str(DataType.get_smallest_possible(max(high, 1)).name)
+    return str(DataType.get_smallest_possible(min(low, -high - 1)).name)
