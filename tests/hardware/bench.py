@@ -1,8 +1,10 @@
 """Drives one kernel, or one emitted network, with the stream harness."""
 
+import tempfile
+from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,7 +15,7 @@ from bnnedge.simulation.core import Core, CoreRun
 from bnnedge.verilated.ports import StreamPorts
 from bnnedge.verilated.session import Drive
 from bnnedge.verilated.stalls import NO_STALLS, Hold, Stalls
-from bnnedge.verilated.stream import StreamModel, StreamResult
+from bnnedge.verilated.stream import StreamModel
 from bnnedge.verilog import Direction, Port, Stream, instance, module_text
 from tests.streams import OneWay
 
@@ -50,98 +52,114 @@ def beats_of(values: NDArray[np.int64], bits: int) -> NDArray[np.uint8]:
     return np.packbits(flat.reshape(len(values), -1).astype(np.uint8), axis=1, bitorder="little")
 
 
-def _run(
-    kernel: Kernel,
-    inputs: Sequence[NDArray[np.uint8]],
-    beats: int,
-    *,
-    folder: Path,
-    cache: Path,
-    stalls: Stalls,
-    seed: int,
-) -> StreamResult:
-    for name, text in kernel.memory_texts.items():
-        (folder / name).write_text(text)
-    model = StreamModel(
-        sources=[SV_FOLDER / f"{module}.sv" for module in (kernel.module, *kernel.submodules)],
-        top=kernel.module,
-        ports=StreamPorts.kernel(
-            inputs=dict(zip(kernel.ports_in, kernel.widths_in, strict=True)),
-            outputs=dict(zip(kernel.ports_out, kernel.widths_out, strict=True)),
-        ),
-        parameters=kernel.parameters,
-        data=folder,
-        cache=cache,
-    )
-    return model.run(inputs, [beats] * len(kernel.ports_out), Drive(stalls=stalls), seed=seed)
-
-
-def run_kernel(
-    kernel: Kernel,
-    inputs: NDArray[np.uint8],
-    beats: int,
-    *,
-    folder: Path,
-    cache: Path,
-    stalls: Stalls,
-    seed: int = 0,
-) -> OneWay:
-    """A kernel with one input and one output; memory files go into `folder`.
-
-    Args:
-        kernel: what is compiled.
-        inputs: uint8 (beats, bytes).
-        beats: words of the output.
-        folder: for memory files.
-        cache: of compiled models.
-        stalls: of both streams.
-        seed: of the stalls.
-    """
-    result = _run(kernel, [inputs], beats, folder=folder, cache=cache, stalls=stalls, seed=seed)
-    return OneWay.of(result)
-
-
 def bits_of(values: NDArray[np.int64], bits: int) -> NDArray[np.uint8]:
     """Integers (groups, …) → bits (groups, B), the lowest of each first."""
     flat = (values[..., None] >> np.arange(bits)) & 1
     return flat.reshape(len(values), -1).astype(np.uint8)
 
 
-def run_branches(
-    kernel: Kernel,
-    inputs: Sequence[NDArray[np.uint8]],
-    beats: int,
-    *,
-    folder: Path,
-    cache: Path,
-    stalls: Stalls,
-    seed: int = 1,
-) -> tuple[list[NDArray[np.uint8]], OneWay]:
-    """A kernel with several streams, each of which is held up by itself.
+class KernelBench(ABC):
+    """Runs one kernel between streams; what the kernel is made of is the subclass's.
 
-    Args:
-        kernel: as many words leave each of its outputs.
-        inputs: for every input, bits (groups, words · width) of the words between two points at
-            which the inputs meet.
-        beats: words of an output.
-        folder: for memory files.
-        cache: of compiled models.
-        stalls: of the kernel's streams.
-        seed: of the stalls.
-
-    Returns:
-        For every output, bits (beats, width); and the run.
+    Attributes:
+        stalls: ways to hold up the streams, of which a case tries each.
+        cache: of what was compiled.
     """
-    words = [
-        np.packbits(part.reshape(-1, width), axis=1, bitorder="little")
-        for part, width in zip(inputs, kernel.widths_in, strict=True)
-    ]
-    result = _run(kernel, words, beats, folder=folder, cache=cache, stalls=stalls, seed=seed)
-    bits = [
-        np.unpackbits(side.beats, axis=1, count=width, bitorder="little")
-        for side, width in zip(result.received, kernel.widths_out, strict=True)
-    ]
-    return bits, OneWay.of(result)
+
+    stalls: ClassVar[tuple[Stalls | None, ...]]
+
+    def __init__(self, cache: Path) -> None:
+        self.cache = cache
+
+    @abstractmethod
+    def run(
+        self, kernel: Kernel, inputs: Sequence[NDArray[np.uint8]], beats: int, stalls: Stalls | None
+    ) -> tuple[list[NDArray[np.uint8]], OneWay | None]:
+        """Words (beats, bytes) of every input → those of every output; and the clock cycles."""
+
+    def run_kernel(
+        self, kernel: Kernel, inputs: NDArray[np.uint8], beats: int, *, stalls: Stalls | None
+    ) -> "KernelRun":
+        """A kernel with one input and one output.
+
+        Args:
+            kernel: what is compiled.
+            inputs: uint8 (beats, bytes).
+            beats: words of the output.
+            stalls: of both streams.
+        """
+        (outputs,), run = self.run(kernel, [inputs], beats, stalls)
+        return KernelRun(outputs, run)
+
+    def run_branches(
+        self,
+        kernel: Kernel,
+        inputs: Sequence[NDArray[np.uint8]],
+        beats: int,
+        *,
+        stalls: Stalls | None,
+    ) -> tuple[list[NDArray[np.uint8]], "KernelRun"]:
+        """A kernel with several streams, each of which is held up by itself.
+
+        Args:
+            kernel: as many words leave each of its outputs.
+            inputs: for every input, bits (groups, words · width) of the words between two points
+                at which the inputs meet.
+            beats: words of an output.
+            stalls: of the kernel's streams.
+
+        Returns:
+            For every output, bits (beats, width); and the run.
+        """
+        words = [
+            np.packbits(part.reshape(-1, width), axis=1, bitorder="little")
+            for part, width in zip(inputs, kernel.widths_in, strict=True)
+        ]
+        outputs, run = self.run(kernel, words, beats, stalls)
+        bits = [
+            np.unpackbits(output, axis=1, count=width, bitorder="little")
+            for output, width in zip(outputs, kernel.widths_out, strict=True)
+        ]
+        return bits, KernelRun(outputs[0], run)
+
+
+class KernelRun:
+    """What passed on a kernel's first output, uint8 (beats, bytes), and when, in clock cycles."""
+
+    def __init__(self, outputs: NDArray[np.uint8], run: OneWay | None) -> None:
+        none = np.zeros(0, np.int64)
+        self.outputs = outputs
+        self.in_cycles = run.in_cycles if run else none
+        self.out_cycles = run.out_cycles if run else none
+
+
+class RtlBench(KernelBench):
+    """The SystemVerilog module in Verilator."""
+
+    stalls = STALLS
+
+    def run(
+        self, kernel: Kernel, inputs: Sequence[NDArray[np.uint8]], beats: int, stalls: Stalls | None
+    ) -> tuple[list[NDArray[np.uint8]], OneWay | None]:
+        with tempfile.TemporaryDirectory() as name:
+            folder = Path(name)
+            for file, text in kernel.memory_texts.items():
+                (folder / file).write_text(text)
+            sources = (kernel.module, *kernel.submodules)
+            model = StreamModel(
+                sources=[SV_FOLDER / f"{module}.sv" for module in sources],
+                top=kernel.module,
+                ports=StreamPorts.kernel(
+                    inputs=dict(zip(kernel.ports_in, kernel.widths_in, strict=True)),
+                    outputs=dict(zip(kernel.ports_out, kernel.widths_out, strict=True)),
+                ),
+                parameters=kernel.parameters,
+                data=folder,
+                cache=self.cache,
+            )
+            drive = Drive(stalls=stalls or NO_STALLS)
+            result = model.run(inputs, [beats] * len(kernel.ports_out), drive, seed=1)
+        return [side.beats for side in result.received], OneWay.of(result)
 
 
 def clock_and_reset() -> list[Port]:

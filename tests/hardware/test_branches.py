@@ -24,12 +24,10 @@ from bnnedge.hardware.kernels import (
 from bnnedge.verilated import verilator
 from bnnedge.verilated.stalls import NO_STALLS
 from tests.hardware.bench import (
-    STALLS,
+    KernelBench,
     beats_of,
     bits_of,
     elements_of,
-    run_branches,
-    run_kernel,
     signed,
     steady_intervals,
 )
@@ -49,13 +47,11 @@ def words_of(bits: NDArray[np.uint8], width: int) -> NDArray[np.int64]:
 
 
 @pytest.mark.parametrize("width", [1, 13, 40])
-def test_both_ends_of_a_fork_get_every_word(width: int, tmp_path: Path, cache: Path) -> None:
+def test_both_ends_of_a_fork_get_every_word(width: int, bench: KernelBench) -> None:
     kernel = StreamForkKernel(width_bits=width, image_words=10)
     sent = np.random.default_rng(7).integers(0, 2, (400, width), dtype=np.uint8)
-    for stalls in STALLS:
-        outputs, result = run_branches(
-            kernel, [sent], len(sent), folder=tmp_path, cache=cache, stalls=stalls
-        )
+    for stalls in bench.stalls:
+        outputs, result = bench.run_branches(kernel, [sent], len(sent), stalls=stalls)
         assert len(outputs) == 2
         assert all((output == sent).all() for output in outputs)
         if stalls == NO_STALLS:
@@ -99,8 +95,7 @@ def test_add_is_the_weighted_sum(
     factors: tuple[int, int],
     result_bits: int,
     lanes: int,
-    tmp_path: Path,
-    cache: Path,
+    bench: KernelBench,
 ) -> None:
     kernel = AddKernel(
         a=a, b=b, factors=factors, result_bits=result_bits, lanes=lanes, image_words=20
@@ -108,13 +103,11 @@ def test_add_is_the_weighted_sum(
     rng = np.random.default_rng(8)
     left, right = extremes(a, rng, lanes), extremes(b, rng, lanes)
     expected = factors[0] * numbers(left, a) + factors[1] * numbers(right, b)
-    for stalls in STALLS:
-        outputs, result = run_branches(
+    for stalls in bench.stalls:
+        outputs, result = bench.run_branches(
             kernel,
             [bits_of(left, a.width_bits), bits_of(right, b.width_bits)],
             len(expected),
-            folder=tmp_path,
-            cache=cache,
             stalls=stalls,
         )
         assert (signed(words_of(outputs[0], result_bits), result_bits) == expected).all()
@@ -124,7 +117,7 @@ def test_add_is_the_weighted_sum(
 
 @pytest.mark.parametrize(("a_words", "b_words"), [(1, 1), (4, 1), (2, 3)])
 def test_concat_takes_a_pixel_of_one_and_of_the_other(
-    a_words: int, b_words: int, tmp_path: Path, cache: Path
+    a_words: int, b_words: int, bench: KernelBench
 ) -> None:
     pixels, width = 200, 7
     kernel = ConcatKernel(width_bits=width, a_words=a_words, b_words=b_words, pixels=4)
@@ -133,10 +126,8 @@ def test_concat_takes_a_pixel_of_one_and_of_the_other(
         rng.integers(0, 2, (pixels, words * width), dtype=np.uint8) for words in (a_words, b_words)
     ]
     beats = pixels * (a_words + b_words)
-    for stalls in STALLS:
-        outputs, result = run_branches(
-            kernel, sent, beats, folder=tmp_path, cache=cache, stalls=stalls
-        )
+    for stalls in bench.stalls:
+        outputs, result = bench.run_branches(kernel, sent, beats, stalls=stalls)
         assert (outputs[0].reshape(pixels, -1) == np.concatenate(sent, axis=1)).all()
         if stalls == NO_STALLS:
             intervals = steady_intervals(result.out_cycles, 4 * (a_words + b_words))
@@ -147,7 +138,7 @@ def test_concat_takes_a_pixel_of_one_and_of_the_other(
     ("before", "words", "after", "fill"), [(1, 1, 0, 0), (0, 3, 2, 5), (2, 4, 2, -3), (0, 1, 1, 0)]
 )
 def test_channels_are_padded_on_both_sides(
-    before: int, words: int, after: int, fill: int, tmp_path: Path, cache: Path
+    before: int, words: int, after: int, fill: int, bench: KernelBench
 ) -> None:
     kernel = PadChannelsKernel(
         element_bits=4,
@@ -160,13 +151,11 @@ def test_channels_are_padded_on_both_sides(
     )
     values = np.random.default_rng(10).integers(-8, 8, (100, words, 3))
     expected = np.pad(values, ((0, 0), (before, after), (0, 0)), constant_values=fill)
-    for stalls in STALLS:
-        result = run_kernel(
+    for stalls in bench.stalls:
+        result = bench.run_kernel(
             kernel,
             beats_of(values.reshape(-1, 3), 4),
             expected.size // 3,
-            folder=tmp_path,
-            cache=cache,
             stalls=stalls,
         )
         got = signed(elements_of(result.outputs, 3, 4), 4)
@@ -181,7 +170,7 @@ def test_channels_are_padded_on_both_sides(
     [((4, 5), 2, 1, 1), ((3, 3), 1, 2, 0), ((1, 2), 1, 0, 1)],
 )
 def test_crop_drops_first_rows_and_columns(
-    shape: tuple[int, int], words: int, top: int, left: int, tmp_path: Path, cache: Path
+    shape: tuple[int, int], words: int, top: int, left: int, bench: KernelBench
 ) -> None:
     height, width = shape
     kernel = CropKernel(
@@ -189,13 +178,11 @@ def test_crop_drops_first_rows_and_columns(
     )
     maps = np.random.default_rng(11).integers(0, 1 << 9, (12, height, width, words))
     expected = maps[:, top:, left:]
-    for stalls in STALLS:
-        result = run_kernel(
+    for stalls in bench.stalls:
+        result = bench.run_kernel(
             kernel,
             beats_of(maps.reshape(-1, 1), 9),
             expected.size,
-            folder=tmp_path,
-            cache=cache,
             stalls=stalls,
         )
         assert (elements_of(result.outputs, 1, 9).reshape(expected.shape) == expected).all()
@@ -253,7 +240,7 @@ def multi_threshold(
     ids=lambda k: f"{k.thresholds.shape}-{k.pe}",
 )
 def test_multi_threshold_counts_what_is_reached(
-    kernel: MultiThresholdKernel, tmp_path: Path, cache: Path
+    kernel: MultiThresholdKernel, bench: KernelBench
 ) -> None:
     channels, bits = len(kernel.invert), kernel.element_bits
     every = np.arange(-(1 << (bits - 1)), 1 << (bits - 1))
@@ -264,13 +251,11 @@ def test_multi_threshold_counts_what_is_reached(
     expected = kernel.low + np.where(kernel.invert, levels - count, count)
     width = kernel.result.width_bits
     stages = levels.bit_length()
-    for stalls in STALLS:
-        result = run_kernel(
+    for stalls in bench.stalls:
+        result = bench.run_kernel(
             kernel,
             beats_of(values.reshape(-1, kernel.pe), bits),
             values.size // kernel.pe,
-            folder=tmp_path,
-            cache=cache,
             stalls=stalls,
         )
         got = elements_of(result.outputs, kernel.pe, width).reshape(expected.shape)
@@ -324,8 +309,7 @@ def test_shared_codes_of_few_bits_are_a_table(
     bits: int,
     pe: int,
     thresholds: NDArray[np.int64] | None,
-    tmp_path: Path,
-    cache: Path,
+    bench: KernelBench,
 ) -> None:
     kernel = codes(levels, bits, pe, thresholds=thresholds)
     assert isinstance(kernel, CodeTableKernel)
@@ -333,13 +317,11 @@ def test_shared_codes_of_few_bits_are_a_table(
         thresholds = np.arange(levels) - levels // 2
     values = np.random.default_rng(13).integers(-1 << (bits - 1), 1 << (bits - 1), (200, 4))
     expected = (values[:, :, None] >= thresholds).sum(axis=2) - levels // 2 - 1
-    for stalls in STALLS:
-        result = run_kernel(
+    for stalls in bench.stalls:
+        result = bench.run_kernel(
             kernel,
             beats_of(values.reshape(-1, pe), bits),
             values.size // pe,
-            folder=tmp_path,
-            cache=cache,
             stalls=stalls,
         )
         width = kernel.result.width_bits

@@ -29,7 +29,13 @@ from bnnedge.hardware.kernels import (
 )
 from bnnedge.verilated import verilator
 from bnnedge.verilated.stalls import NO_STALLS
-from tests.hardware.bench import STALLS, beats_of, elements_of, run_kernel, signed, steady_intervals
+from tests.hardware.bench import (
+    KernelBench,
+    beats_of,
+    elements_of,
+    signed,
+    steady_intervals,
+)
 
 # Compiling a model takes a second: few examples, many stimuli in each.
 _SETTINGS = settings(
@@ -42,7 +48,7 @@ _SETTINGS = settings(
 _WIDE = settings(_SETTINGS, max_examples=60)
 
 
-def check_converter(kernel: StreamWidthConverterKernel, cache: Path) -> None:
+def check_converter(kernel: StreamWidthConverterKernel, bench: KernelBench) -> None:
     frames = 12
     rng = np.random.default_rng(2)
     in_beats = -(-kernel.frame_bits // kernel.in_bits)
@@ -52,13 +58,11 @@ def check_converter(kernel: StreamWidthConverterKernel, cache: Path) -> None:
     sent[:, : kernel.frame_bits] = rng.integers(0, 2, (frames, kernel.frame_bits))
     expected = np.zeros((frames, out_beats * kernel.out_bits), np.int64)
     expected[:, : kernel.frame_bits] = sent[:, : kernel.frame_bits]
-    for stalls in STALLS:
-        result = run_kernel(
+    for stalls in bench.stalls:
+        result = bench.run_kernel(
             kernel,
             beats_of(sent.reshape(-1, kernel.in_bits), 1),
             frames * out_beats,
-            folder=cache,
-            cache=cache,
             stalls=stalls,
         )
         got = elements_of(result.outputs, kernel.out_bits, 1).reshape(frames, -1)
@@ -83,12 +87,12 @@ def check_converter(kernel: StreamWidthConverterKernel, cache: Path) -> None:
     ],
 )
 def test_width_converter_repacks_frames(
-    in_bits: int, out_bits: int, frame_bits: int, cache: Path
+    in_bits: int, out_bits: int, frame_bits: int, bench: KernelBench
 ) -> None:
     kernel = StreamWidthConverterKernel(
         input_width_bits=in_bits, output_width_bits=out_bits, frame_bits=frame_bits
     )
-    check_converter(kernel, cache)
+    check_converter(kernel, bench)
 
 
 @pytest.mark.slow
@@ -102,26 +106,24 @@ def test_width_converter_repacks_frames(
 )
 @_WIDE
 def test_width_converter_repacks_any_frames(
-    kernel: StreamWidthConverterKernel, cache: Path
+    kernel: StreamWidthConverterKernel, bench: KernelBench
 ) -> None:
-    check_converter(kernel, cache)
+    check_converter(kernel, bench)
 
 
 @pytest.mark.parametrize("depth", [2, 3, 16])
-def test_fifo_keeps_order_and_full_rate(depth: int, cache: Path) -> None:
+def test_fifo_keeps_order_and_full_rate(depth: int, bench: KernelBench) -> None:
     kernel = StreamFifoKernel(width_bits=13, depth_words=depth, image_words=1)
     values = np.random.default_rng(3).integers(0, 2**13, (300, 1))
-    for stalls in STALLS:
-        result = run_kernel(
-            kernel, beats_of(values, 13), 300, folder=cache, cache=cache, stalls=stalls
-        )
+    for stalls in bench.stalls:
+        result = bench.run_kernel(kernel, beats_of(values, 13), 300, stalls=stalls)
         assert (elements_of(result.outputs, 1, 13) == values).all()
         if stalls == NO_STALLS:
             assert (np.diff(result.out_cycles) == 1).all()
 
 
 @pytest.mark.parametrize(("elements", "pe"), [(10, 1), (10, 5), (10, 10), (6, 3), (1, 1)])
-def test_arg_max_takes_the_lowest_of_ties(elements: int, pe: int, cache: Path) -> None:
+def test_arg_max_takes_the_lowest_of_ties(elements: int, pe: int, bench: KernelBench) -> None:
     bits = 5
     rng = np.random.default_rng(4)
     extremes = np.where(np.eye(elements), 15, -16)
@@ -132,13 +134,11 @@ def test_arg_max_takes_the_lowest_of_ties(elements: int, pe: int, cache: Path) -
     ).astype(np.int64)  # fmt: skip
     kernel = ArgMaxKernel(elements=elements, pe=pe, element_bits=bits)
     expected = ArgMax(name="top").run(values)
-    for stalls in STALLS:
-        result = run_kernel(
+    for stalls in bench.stalls:
+        result = bench.run_kernel(
             kernel,
             beats_of(values.reshape(-1, pe), bits),
             len(values),
-            folder=cache,
-            cache=cache,
             stalls=stalls,
         )
         assert (elements_of(result.outputs, 1, kernel.out_bits) == expected).all()
@@ -149,7 +149,7 @@ def test_arg_max_takes_the_lowest_of_ties(elements: int, pe: int, cache: Path) -
 @pytest.mark.parametrize(
     ("elements", "k", "bits"), [(10, 5, 5), (10, 10, 5), (7, 2, 3), (2, 2, 1), (9, 1, 5)]
 )
-def test_top_k_keeps_equals_in_order(elements: int, k: int, bits: int, cache: Path) -> None:
+def test_top_k_keeps_equals_in_order(elements: int, k: int, bits: int, bench: KernelBench) -> None:
     low, high = -(1 << bits - 1), (1 << bits - 1) - 1
     rng = np.random.default_rng(6)
     rising = np.linspace(low, high, elements).astype(int)
@@ -161,13 +161,11 @@ def test_top_k_keeps_equals_in_order(elements: int, k: int, bits: int, cache: Pa
     ).astype(np.int64)  # fmt: skip
     kernel = TopKKernel(elements=elements, k=k, element_bits=bits)
     expected = ArgMax(name="top", k=k).run(values)
-    for stalls in STALLS:
-        result = run_kernel(
+    for stalls in bench.stalls:
+        result = bench.run_kernel(
             kernel,
             beats_of(values.reshape(-1, 1), bits),
             expected.size,
-            folder=cache,
-            cache=cache,
             stalls=stalls,
         )
         got = elements_of(result.outputs, 1, kernel.out_bits).reshape(expected.shape)
@@ -198,20 +196,18 @@ def score_table(classes: int, reach: int, step: int) -> ScoreTable:
     ],
 )
 def test_score_table_looks_up_every_accumulator(
-    classes: int, pe: int, reach: int, step: int, cache: Path
+    classes: int, pe: int, reach: int, step: int, bench: KernelBench
 ) -> None:
     node = score_table(classes, reach, step)
     kernel = ScoreTableKernel(node=node, element=signed_type(reach), pe=pe)
     every = np.arange(-reach, reach + 1, step)
     rest = np.random.default_rng(5).choice(every, (80, classes))
     values = np.concatenate([np.tile(every[:, None], (1, classes)), rest])
-    for stalls in STALLS:
-        result = run_kernel(
+    for stalls in bench.stalls:
+        result = bench.run_kernel(
             kernel,
             beats_of(values.reshape(-1, pe), kernel.element.width_bits),
             len(values) * kernel.cycles_per_image,
-            folder=cache,
-            cache=cache,
             stalls=stalls,
         )
         bits = node.element.width_bits

@@ -1,7 +1,5 @@
 """Matrix-vector units and thresholds in SystemVerilog against the Dataflow's."""
 
-import tempfile
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -22,7 +20,13 @@ from bnnedge.hardware.kernels import (
     divisors,
 )
 from bnnedge.verilated.stalls import NO_STALLS
-from tests.hardware.bench import STALLS, beats_of, elements_of, run_kernel, signed, steady_intervals
+from tests.hardware.bench import (
+    KernelBench,
+    beats_of,
+    elements_of,
+    signed,
+    steady_intervals,
+)
 from tests.networks import adversarial_thresholds
 
 SLOW = pytest.mark.slow
@@ -113,22 +117,19 @@ def check(
     expected: NDArray[Any],
     bits: tuple[int, int],
     lanes: tuple[int, int],
-    cache: Path,
+    bench: KernelBench,
     *,
     is_signed: bool,
 ) -> None:
     """`inputs` (images, …) and `expected` of the same number; bits and lanes: (in, out)."""
     words = expected[0].size // lanes[1]
-    for stalls in STALLS:
-        with tempfile.TemporaryDirectory() as folder:
-            result = run_kernel(
-                kernel,
-                beats_of(inputs.reshape(-1, lanes[0]), bits[0]),
-                len(inputs) * words,
-                folder=Path(folder),
-                cache=cache,
-                stalls=stalls,
-            )
+    for stalls in bench.stalls:
+        result = bench.run_kernel(
+            kernel,
+            beats_of(inputs.reshape(-1, lanes[0]), bits[0]),
+            len(inputs) * words,
+            stalls=stalls,
+        )
         got = elements_of(result.outputs, lanes[1], bits[1])
         got = signed(got, bits[1]) if is_signed else got
         assert (got.reshape(expected.shape) == expected).all()
@@ -136,7 +137,7 @@ def check(
             assert (steady_intervals(result.out_cycles, words) == kernel.cycles_per_image).all()
 
 
-def check_mvu(kernel: MvuKernel, cache: Path, element: ElementType = BIPOLAR) -> None:
+def check_mvu(kernel: MvuKernel, bench: KernelBench, element: ElementType = BIPOLAR) -> None:
     node, border = kernel.node, getattr(kernel.node, "border", None)
     pixels = (1,) if border is None else border.shape
     images = max(6, 24 // int(np.prod(pixels)))
@@ -153,7 +154,7 @@ def check_mvu(kernel: MvuKernel, cache: Path, element: ElementType = BIPOLAR) ->
         expected,
         (element.width_bits, kernel.out_bits // kernel.pe),
         (kernel.simd, kernel.pe),
-        cache,
+        bench,
         is_signed=not kernel.thresholded,
     )
 
@@ -175,10 +176,10 @@ def check_mvu(kernel: MvuKernel, cache: Path, element: ElementType = BIPOLAR) ->
     ],
 )
 def test_mvu_equals_interpreter(
-    mh: int, mw: int, pe: int, simd: int, thresholded: bool, cache: Path
+    mh: int, mw: int, pe: int, simd: int, thresholded: bool, bench: KernelBench
 ) -> None:
     node = adversarial_mvu(mh, mw, thresholded=thresholded)
-    check_mvu(XnorMvuKernel(node=node, pe=pe, simd=simd), cache)
+    check_mvu(XnorMvuKernel(node=node, pe=pe, simd=simd), bench)
 
 
 # Rows and columns of three classes, of two, of one; a pixel more or less; every pixel its own.
@@ -198,10 +199,10 @@ ALL = np.arange(6).reshape(3, 2)
     ],
 )
 def test_mvu_has_thresholds_and_corrections_by_border_class(
-    border: NDArray[np.int64], thresholded: bool, pe: int, simd: int, cache: Path
+    border: NDArray[np.int64], thresholded: bool, pe: int, simd: int, bench: KernelBench
 ) -> None:
     node = adversarial_mvu(6, 12, thresholded=thresholded, border=border)
-    check_mvu(XnorMvuKernel(node=node, pe=pe, simd=simd, pixels=border.size), cache)
+    check_mvu(XnorMvuKernel(node=node, pe=pe, simd=simd, pixels=border.size), bench)
 
 
 @pytest.mark.parametrize(
@@ -214,10 +215,10 @@ def test_mvu_has_thresholds_and_corrections_by_border_class(
     ],
 )
 def test_a_groups_rows_see_their_own_inputs_only(
-    mh: int, mw: int, groups: int, pe: int, simd: int, thresholded: bool, cache: Path
+    mh: int, mw: int, groups: int, pe: int, simd: int, thresholded: bool, bench: KernelBench
 ) -> None:
     node = adversarial_mvu(mh, mw, thresholded=thresholded, groups=groups)
-    check_mvu(XnorMvuKernel(node=node, pe=pe, simd=simd), cache)
+    check_mvu(XnorMvuKernel(node=node, pe=pe, simd=simd), bench)
 
 
 @pytest.mark.parametrize(
@@ -240,10 +241,10 @@ def test_integer_mvu_equals_interpreter(
     element: ElementType,
     thresholded: bool,
     groups: int,
-    cache: Path,
+    bench: KernelBench,
 ) -> None:
     node = adversarial_integers(mh, mw, element, thresholded=thresholded, groups=groups)
-    check_mvu(IntegerMvuKernel(node=node, element=element, pe=pe, simd=simd), cache, element)
+    check_mvu(IntegerMvuKernel(node=node, element=element, pe=pe, simd=simd), bench, element)
 
 
 @pytest.mark.parametrize(
@@ -251,7 +252,7 @@ def test_integer_mvu_equals_interpreter(
     [(6, 2, INT3), (5, 1, UINT8), pytest.param(1, 1, INT3, marks=SLOW)],
 )
 def test_threshold_equals_interpreter(
-    channels: int, pe: int, element: ElementType, cache: Path
+    channels: int, pe: int, element: ElementType, bench: KernelBench
 ) -> None:
     rng = np.random.default_rng(8)
     edges = [element.smallest - 9, element.smallest, 0, element.largest, element.largest + 1, 999]
@@ -267,7 +268,7 @@ def test_threshold_equals_interpreter(
         node.run(values),
         (element.width_bits, 1),
         (pe, pe),
-        cache,
+        bench,
         is_signed=False,
     )
 
@@ -293,18 +294,18 @@ def mvu_kernels(draw: st.DrawFn) -> tuple[MvuKernel, ElementType]:
 @given(mvu=mvu_kernels())
 @_SETTINGS
 def test_mvu_equals_interpreter_for_any_shape_and_folding(
-    mvu: tuple[MvuKernel, ElementType], cache: Path
+    mvu: tuple[MvuKernel, ElementType], bench: KernelBench
 ) -> None:
-    check_mvu(mvu[0], cache, mvu[1])
+    check_mvu(mvu[0], bench, mvu[1])
 
 
 @pytest.mark.slow
 @given(mvu=mvu_kernels())
 @_WIDE
 def test_mvu_equals_interpreter_for_many_shapes(
-    mvu: tuple[MvuKernel, ElementType], cache: Path
+    mvu: tuple[MvuKernel, ElementType], bench: KernelBench
 ) -> None:
-    check_mvu(mvu[0], cache, mvu[1])
+    check_mvu(mvu[0], bench, mvu[1])
 
 
 def test_threshold_words_hold_invert_above_threshold() -> None:

@@ -1,6 +1,5 @@
 """Windows and pools in SystemVerilog against the Dataflow's, with and without stalls."""
 
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -21,7 +20,13 @@ from bnnedge.hardware.kernels import (
     divisors,
 )
 from bnnedge.verilated.stalls import NO_STALLS
-from tests.hardware.bench import STALLS, beats_of, elements_of, run_kernel, signed, steady_intervals
+from tests.hardware.bench import (
+    KernelBench,
+    beats_of,
+    elements_of,
+    signed,
+    steady_intervals,
+)
 
 # Compiling a model takes a second: of the cases that a whole network also meets, some are slow.
 SLOW = pytest.mark.slow
@@ -53,21 +58,18 @@ def check(
     node: SlidingWindow | MaxPool | SumPool,
     stream: Stream,
     lanes: int,
-    folder: Path,
-    cache: Path,
+    bench: KernelBench,
 ) -> None:
     """`lanes` is what is in a word, of the input and of the output."""
     after = node.output_stream(stream)
     maps = adversarial_maps(stream, 5)
     expected = node.run(maps if stream.element != BIPOLAR else maps.astype(np.uint8))
     words = after.elements // lanes
-    for stalls in STALLS:
-        result = run_kernel(
+    for stalls in bench.stalls:
+        result = bench.run_kernel(
             kernel,
             beats_of(maps.reshape(-1, lanes), stream.element.width_bits),
             len(maps) * words,
-            folder=folder,
-            cache=cache,
             stalls=stalls,
         )
         got = elements_of(result.outputs, lanes, after.element.width_bits)
@@ -82,8 +84,7 @@ def check_window(
     window: Window,
     shape: tuple[int, int, int],
     simd: int,
-    folder: Path,
-    cache: Path,
+    bench: KernelBench,
     *,
     groups: int = 1,
     fill: int = 0,
@@ -100,7 +101,7 @@ def check_window(
         groups=groups,
         fill=fill,
     )
-    check(kernel, node, stream, simd, folder, cache)
+    check(kernel, node, stream, simd, bench)
 
 
 SAME = (1, 1, 1, 1)
@@ -141,19 +142,18 @@ def test_sliding_window_equals_interpreter_at_full_rate(
     shape: tuple[int, int, int],
     simd: int,
     options: dict[str, Any],
-    tmp_path: Path,
-    cache: Path,
+    bench: KernelBench,
 ) -> None:
-    check_window(window, shape, simd, tmp_path, cache, **options)
+    check_window(window, shape, simd, bench, **options)
 
 
-def test_deep_lines_are_in_block_ram(tmp_path: Path, cache: Path) -> None:
+def test_deep_lines_are_in_block_ram(bench: KernelBench) -> None:
     window = Window(kernel=(3, 3), padding=SAME)
     kernel = SlidingWindowKernel(
         name="window", window=window, shape=(6, 20, 64), element_bits=1, simd=32
     )
     assert kernel.parameters["BlockRam"] == 1
-    check_window(window, (6, 20, 64), 32, tmp_path, cache)
+    check_window(window, (6, 20, 64), 32, bench)
 
 
 @st.composite
@@ -192,18 +192,15 @@ def sliding_windows(draw: st.DrawFn) -> dict[str, Any]:
 @pytest.mark.slow
 @given(window=sliding_windows())
 @_WIDE
-def test_any_sliding_window_equals_interpreter(
-    window: dict[str, Any], tmp_path: Path, cache: Path
-) -> None:
-    check_window(folder=tmp_path, cache=cache, **window)
+def test_any_sliding_window_equals_interpreter(window: dict[str, Any], bench: KernelBench) -> None:
+    check_window(bench=bench, **window)
 
 
 def check_pool(
     window: Window,
     shape: tuple[int, int, int],
     lanes: int,
-    folder: Path,
-    cache: Path,
+    bench: KernelBench,
     *,
     kind: PoolKind = PoolKind.BITS,
     conjunction: float = 0.4,
@@ -219,7 +216,7 @@ def check_pool(
         node = MaxPool(name="pool", window=window, conjunction=flags)
     kernel = PoolWindowKernel.of(node, [stream], Fold(pe=lanes, simd=lanes))
     assert kernel.kind is kind
-    check(kernel, node, stream, lanes, folder, cache)
+    check(kernel, node, stream, lanes, bench)
     return kernel
 
 
@@ -276,10 +273,9 @@ def test_pool_equals_interpreter_at_full_rate(
     lanes: int,
     options: dict[str, Any],
     module: str,
-    tmp_path: Path,
-    cache: Path,
+    bench: KernelBench,
 ) -> None:
-    kernel = check_pool(window, shape, lanes, tmp_path, cache, **options)
+    kernel = check_pool(window, shape, lanes, bench, **options)
     assert kernel.module == module
 
 
@@ -290,12 +286,11 @@ def test_any_pool_equals_interpreter(
     window: tuple[Window, tuple[int, int, int]],
     lanes: int,
     kind: PoolKind,
-    tmp_path: Path,
-    cache: Path,
+    bench: KernelBench,
 ) -> None:
     options = divisors(window[1][2])
     try:
-        check_pool(*window, options[lanes % len(options)], tmp_path, cache, kind=kind)
+        check_pool(*window, options[lanes % len(options)], bench, kind=kind)
     except DataflowError as error:  # a window of nothing but padding has no maximum
         assume("nothing but padding" not in str(error))
         raise

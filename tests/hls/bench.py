@@ -1,4 +1,4 @@
-"""Compiles and runs one kernel's HLS twin, in place of the benches of `tests/hardware`."""
+"""Compiles and runs one kernel's HLS twin, as `tests/hardware` does its module."""
 
 import functools
 import shutil
@@ -15,9 +15,12 @@ from bnnedge import tools
 from bnnedge.cache import build_once, digest
 from bnnedge.errors import ToolMissingError
 from bnnedge.hardware.kernels import Kernel
+from bnnedge.verilated.stalls import Stalls
 from bnnedge.vitis_hls.csim import STANDARD
 from bnnedge.vitis_hls.emit import WARNINGS, render
 from bnnedge.vitis_hls.top import INCLUDE_FOLDER, Top, roms_of, template_arguments
+from tests.hardware.bench import KernelBench
+from tests.streams import OneWay
 
 _BENCH = Path(__file__).parent / "bench.hpp"
 _FLAGS = (f"-std={STANDARD}", "-O0", *WARNINGS, "-Werror", "-I", str(INCLUDE_FOLDER))
@@ -54,77 +57,47 @@ def _precompiled(cache: Path) -> Path:
     return build_once(cache, digest(list(_FLAGS), headers, _BENCH), build)
 
 
-def _run(
-    kernel: Kernel, inputs: Sequence[NDArray[np.uint8]], *, cache: Path
-) -> list[NDArray[np.uint8]]:
-    """Words (beats, bytes) of every input → those of every output; nothing may be left over."""
-    frames, rest = divmod(len(inputs[0]), kernel.frame.taken[0])
-    assert not rest
-    arguments = template_arguments(kernel, Frames=1)
-    roms = roms_of(kernel)
-    ports = dict(zip(kernel.ports_in, kernel.widths_in, strict=True))
-    ports |= dict(zip(kernel.ports_out, kernel.widths_out, strict=True))
-    names = [*ports, str(frames), *(rom.name if rom else "bnnedge::no_rom" for rom in roms)]
-    lines = ['#include "bench.hpp"', '#include "memories.hpp"', "int main() {"]
-    lines += [f'hls::stream<ap_uint<{width}>> {port}("{port}");' for port, width in ports.items()]
-    lines += [f'load("{port}.bin", {port});' for port in kernel.ports_in]
-    values = ", ".join(map(str, arguments.values()))
-    lines.append(f"bnnedge::{kernel.module}<{values}>({', '.join(names)});")
-    lines += [f'save({port}, "{port}.bin");' for port in kernel.ports_out]
-    lines.append("}\n")
-    with tempfile.TemporaryDirectory() as name:
-        work = Path(name)
-        top = Top(channels=(), calls=(), roms=tuple(rom for rom in roms if rom))
-        design = SimpleNamespace(name=kernel.module)
-        (work / "memories.hpp").write_text(render("memories.hpp", design=design, top=top))
-        (work / "bench.cpp").write_text("\n".join(lines))
-        for port, words in zip(kernel.ports_in, inputs, strict=True):
-            (work / f"{port}.bin").write_bytes(words.tobytes())
-        _compile(work / "bench.cpp", work / "bench", "-I", _precompiled(cache))
-        log = work / "run.log"
-        tools.run([work / "bench"], cwd=work, log=log, timeout_s=60)
-        assert log.read_text() == ""
-        return [
-            np.frombuffer((work / f"{port}.bin").read_bytes(), np.uint8).reshape(
-                -1, -(-ports[port] // 8)
-            )
-            for port in kernel.ports_out
+class HlsBench(KernelBench):
+    """The kernel's HLS twin, compiled with g++: one run, which has no clock cycles to count."""
+
+    stalls = (None,)
+
+    def run(
+        self, kernel: Kernel, inputs: Sequence[NDArray[np.uint8]], beats: int, stalls: Stalls | None
+    ) -> tuple[list[NDArray[np.uint8]], OneWay | None]:
+        frames, rest = divmod(len(inputs[0]), kernel.frame.taken[0])
+        assert not rest
+        arguments = template_arguments(kernel, Frames=1)
+        roms = roms_of(kernel)
+        ports = dict(zip(kernel.ports_in, kernel.widths_in, strict=True))
+        ports |= dict(zip(kernel.ports_out, kernel.widths_out, strict=True))
+        names = [*ports, str(frames), *(rom.name if rom else "bnnedge::no_rom" for rom in roms)]
+        lines = ['#include "bench.hpp"', '#include "memories.hpp"', "int main() {"]
+        lines += [
+            f'hls::stream<ap_uint<{width}>> {port}("{port}");' for port, width in ports.items()
         ]
-
-
-def run_kernel(
-    kernel: Kernel,
-    inputs: NDArray[np.uint8],
-    beats: int,
-    *,
-    folder: Path,
-    cache: Path,
-    stalls: float,
-) -> SimpleNamespace:
-    """As `tests.hardware.bench.run_kernel`; in C++ there are no stalls."""
-    (outputs,) = _run(kernel, [inputs], cache=cache)
-    assert len(outputs) == beats
-    return SimpleNamespace(outputs=outputs)
-
-
-def run_branches(
-    kernel: Kernel,
-    inputs: Sequence[NDArray[np.uint8]],
-    beats: int,
-    *,
-    folder: Path,
-    cache: Path,
-    stalls: float,
-) -> tuple[list[NDArray[np.uint8]], SimpleNamespace]:
-    """As `tests.hardware.bench.run_branches`; in C++ there are no stalls."""
-    words = [
-        np.packbits(part.reshape(-1, width), axis=1, bitorder="little")
-        for part, width in zip(inputs, kernel.widths_in, strict=True)
-    ]
-    outputs = _run(kernel, words, cache=cache)
-    assert all(len(output) == beats for output in outputs)
-    bits = [
-        np.unpackbits(output, axis=1, count=width, bitorder="little")
-        for output, width in zip(outputs, kernel.widths_out, strict=True)
-    ]
-    return bits, SimpleNamespace()
+        lines += [f'load("{port}.bin", {port});' for port in kernel.ports_in]
+        values = ", ".join(map(str, arguments.values()))
+        lines.append(f"bnnedge::{kernel.module}<{values}>({', '.join(names)});")
+        lines += [f'save({port}, "{port}.bin");' for port in kernel.ports_out]
+        lines.append("}\n")
+        with tempfile.TemporaryDirectory() as name:
+            work = Path(name)
+            top = Top(channels=(), calls=(), roms=tuple(rom for rom in roms if rom))
+            design = SimpleNamespace(name=kernel.module)
+            (work / "memories.hpp").write_text(render("memories.hpp", design=design, top=top))
+            (work / "bench.cpp").write_text("\n".join(lines))
+            for port, words in zip(kernel.ports_in, inputs, strict=True):
+                (work / f"{port}.bin").write_bytes(words.tobytes())
+            _compile(work / "bench.cpp", work / "bench", "-I", _precompiled(self.cache))
+            log = work / "run.log"
+            tools.run([work / "bench"], cwd=work, log=log, timeout_s=60)
+            assert log.read_text() == ""
+            outputs = [
+                np.frombuffer((work / f"{port}.bin").read_bytes(), np.uint8).reshape(
+                    -1, -(-ports[port] // 8)
+                )
+                for port in kernel.ports_out
+            ]
+        assert all(len(output) == beats for output in outputs)
+        return outputs, None

@@ -1,8 +1,12 @@
 """Of the grid that the SystemVerilog kernels share, the default run compiles a part."""
 
 from collections import Counter
+from pathlib import Path
 
 import pytest
+
+from tests.hardware.bench import KernelBench
+from tests.hls.bench import HlsBench
 
 _CASES = 2  # of each test
 
@@ -17,3 +21,8 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
             seen[item.originalname] += 1
             if seen[item.originalname] > _CASES:
                 item.add_marker(pytest.mark.slow)
+
+
+@pytest.fixture(scope="session")
+def bench(cache: Path) -> KernelBench:
+    return HlsBench(cache)

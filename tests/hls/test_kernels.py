@@ -2,9 +2,6 @@
 
 # ruff: noqa: F401 - pytest finds the imported tests here, too
 
-import pytest
-
-from tests.hardware import test_branches, test_kernels, test_mvu, test_windows
 from tests.hardware.test_branches import (
     test_add_is_the_weighted_sum,
     test_both_ends_of_a_fork_get_every_word,
@@ -36,15 +33,6 @@ from tests.hardware.test_windows import (
     test_pool_equals_interpreter_at_full_rate,
     test_sliding_window_equals_interpreter_at_full_rate,
 )
-from tests.hls.bench import needs_ap_types, run_branches, run_kernel
+from tests.hls.bench import needs_ap_types
 
 pytestmark = needs_ap_types
-
-
-@pytest.fixture(autouse=True)
-def hls(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The grid's own tests, of C++: one run, which has no clock cycles to count."""
-    for module in (test_branches, test_kernels, test_mvu, test_windows):
-        monkeypatch.setattr(module, "run_kernel", run_kernel)
-        monkeypatch.setattr(module, "STALLS", (None,))
-    monkeypatch.setattr(test_branches, "run_branches", run_branches)

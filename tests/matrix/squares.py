@@ -7,20 +7,25 @@ from collections.abc import Callable, Mapping
 from enum import Enum
 from fractions import Fraction
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-import tests.hardware.bench as rtl_bench
-import tests.hls.bench as hls_bench
 from bnnedge.dataflow import Dataflow
 from bnnedge.emulator import Emulator
 from bnnedge.emulator.library import supported
 from bnnedge.hardware.fifos import operand_pixels
 from bnnedge.hardware.kernels import Kernel, kernel_for
 from bnnedge.verilated.stalls import NO_STALLS
-from tests.hardware.bench import bits_of, elements_of, signed, steady_intervals
+from tests.hardware.bench import (
+    KernelBench,
+    RtlBench,
+    bits_of,
+    elements_of,
+    signed,
+    steady_intervals,
+)
+from tests.hls.bench import HlsBench
 from tests.matrix.cases import Case
 
 _IMAGES = 40
@@ -99,11 +104,11 @@ def _record(case: Case, place: Place) -> None:
 
 
 def _systemverilog(case: Case, place: Place) -> None:
-    assert np.array_equal(_run(case, rtl_bench, place)[0], _wanted(case))
+    assert np.array_equal(_run(case, RtlBench(place.cache))[0], _wanted(case))
 
 
 def _hls(case: Case, place: Place) -> None:
-    assert np.array_equal(_run(case, hls_bench, place)[0], _wanted(case))
+    assert np.array_equal(_run(case, HlsBench(place.cache))[0], _wanted(case))
 
 
 def _emulator(case: Case, place: Place) -> None:
@@ -163,7 +168,7 @@ def _folding(case: Case, place: Place) -> None:
         kernel.cycles_per_image for kernel in kernels.values()
     )
     kernel = _kernel(case)
-    assert (_run(case, rtl_bench, place)[1] == kernel.cycles_per_image).all()
+    assert (_run(case, RtlBench(place.cache))[1] == kernel.cycles_per_image).all()
 
 
 def _dtype(case: Case) -> type[np.generic]:
@@ -187,7 +192,7 @@ def _kernel(case: Case) -> Kernel:
     return rule.of(case.node, case.befores, folds[len(folds) // 2])
 
 
-def _run(case: Case, bench: Any, place: Place) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+def _run(case: Case, bench: KernelBench) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
     """What the kernel makes of the case's images, and the cycles between images that it took."""
     kernel, after = _kernel(case), case.node.output_stream(*case.befores)
     words = [
@@ -199,13 +204,10 @@ def _run(case: Case, bench: Any, place: Place) -> tuple[NDArray[np.int64], NDArr
     bits = after.element.width_bits
     lanes = kernel.widths_out[0] // bits
     beats = _IMAGES * after.elements // lanes
-    (flat,), result = bench.run_branches(
-        kernel, words, beats, folder=place.folder, cache=place.cache, stalls=NO_STALLS
-    )
+    (flat,), result = bench.run_branches(kernel, words, beats, stalls=NO_STALLS)
     outputs = np.packbits(flat, axis=1, bitorder="little")
     values = elements_of(outputs, lanes, bits).reshape(_IMAGES, *after.shape)
-    cycles = getattr(result, "out_cycles", np.zeros(0, np.int64))
-    intervals = steady_intervals(cycles, beats // _IMAGES)
+    intervals = steady_intervals(result.out_cycles, beats // _IMAGES)
     return signed(values, bits) if after.element.signed else values, intervals
 
 
