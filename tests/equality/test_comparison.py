@@ -22,6 +22,7 @@ def test_the_first_difference_has_a_channel_and_a_pixel() -> None:
     assert first is not None and (first.channel, first.pixel) == (2, (0, 3))
 
 
+@pytest.mark.smoke
 def test_a_wrong_result_is_named_with_its_image_and_both_values() -> None:
     dataflow = random_mlp((20, 12, 6, 3), seed=5)
     judge = Judge(dataflow, stimuli(dataflow, 8, seed=0))
