@@ -93,7 +93,7 @@ def test_every_stage_is_equal(
         logits=compared.logits,
     )
     lowered = lower_model(tmp_path / "model.onnx", LoweringConfig(check_images=64))
-    assert lowered.facts.checks["pytorch"].images == IMAGES
+    assert lowered.facts["checks"]["pytorch"]["images"] == IMAGES
     dataflow = lowered.dataflow
     assert np.array_equal(dataflow.accumulators(x), compared.accumulators)
     assert np.array_equal(dataflow.logits(x), compared.logits)

@@ -32,7 +32,7 @@ def _encoding(recipe: Recipe) -> Encoding:
 @pytest.mark.parametrize("path", _RECIPES, ids=lambda path: path.stem)
 def test_a_recipe_can_be_read_and_its_network_built(path: Path) -> None:
     recipe = Recipe.load(path)
-    board = "" if recipe.hardware is None else "_ulx3s"
+    board = "" if recipe.hardware is None else f"_{recipe.hardware.synth.board.partition('-')[0]}"
     assert path.stem == recipe.name + board
     if recipe.network.topology is not Topology.MLP:
         network, dataset = recipe.network.topology.value, recipe.data.dataset.value
