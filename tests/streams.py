@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from bnnedge.verilated.session import Drive
+from bnnedge.verilated.drive import Drive
 from bnnedge.verilated.stream import StreamModel, StreamResult
 
 

@@ -8,7 +8,8 @@ from numpy.typing import NDArray
 
 from bnnedge.errors import SimulationError
 from bnnedge.verilated import verilator
-from bnnedge.verilated.session import Drive, End, Outcome, Session, Status
+from bnnedge.verilated.drive import Drive
+from bnnedge.verilated.session import End, Outcome, Session, Status
 from bnnedge.verilated.stalls import NO_STALLS, Stalls
 
 _RESET_CYCLES = 16  # as many as FINN's own harness

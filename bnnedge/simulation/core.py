@@ -11,8 +11,8 @@ from numpy.typing import NDArray
 from bnnedge.design import TOP_MODULE, Design
 from bnnedge.errors import SimulationError
 from bnnedge.simulation.deadlock import Wait, describe, find_deadlock
+from bnnedge.verilated.drive import Drive, Pace
 from bnnedge.verilated.ports import StreamPorts
-from bnnedge.verilated.session import Drive, Pace
 from bnnedge.verilated.stalls import NO_STALLS, Stalls
 from bnnedge.verilated.stream import StreamModel, StreamResult, StuckError
 
@@ -110,20 +110,11 @@ class Core:
         design = self.design
         images, beats = len(encoded), design.output_beats
         self._check_inputs(encoded)
-        pace = None
-        if interval_cycles is not None:
-            pace = Pace(image_beats=design.input_beats, interval_cycles=interval_cycles)
-        drive = Drive(
-            stalls=stalls,
-            image_cycles=design.interval_cycles,
-            watchdog_cycles=self._watchdog_cycles,
-            pace=pace,
-        )
         try:
             stream = self.model.run(
                 [design.pack(encoded).reshape(images * design.input_beats, -1)],
                 [images * beats],
-                drive,
+                self._drive(stalls, interval_cycles),
                 seed=seed,
                 fifos=fifos,
                 trace=trace,
@@ -143,6 +134,17 @@ class Core:
             latency_cycles=int(ends[0] - sent.cycles[0]) + 1,
             interval_cycles=float(ends[-1] - ends[0]) / (images - 1) if images > 1 else None,
             stream=stream,
+        )
+
+    def _drive(self, stalls: Stalls, interval_cycles: int | None) -> Drive:
+        pace = None
+        if interval_cycles is not None:
+            pace = Pace(image_beats=self.design.input_beats, interval_cycles=interval_cycles)
+        return Drive(
+            stalls=stalls,
+            image_cycles=self.design.interval_cycles,
+            watchdog_cycles=self._watchdog_cycles,
+            pace=pace,
         )
 
     def _check_inputs(self, encoded: NDArray[Any]) -> None:

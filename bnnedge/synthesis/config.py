@@ -19,7 +19,7 @@ class SynthesisConfig:
         window: images that may be unanswered at a time; a power of two from 2 to 64.
         seed: of the placer. Another one may reach a few MHz more.
         vivado: run Vivado, where it is found, on the project for a Zynq board.
-        gate_level_images: random images for which the placed netlist is compared with the
+        gate_level_images: hard and random ones for which the placed netlist is compared with the
             Dataflow; 0: no check.
     """
 

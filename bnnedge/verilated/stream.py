@@ -11,8 +11,9 @@ import numpy as np
 from bnnedge.errors import SimulationError
 from bnnedge.filekinds import FST, file_kind
 from bnnedge.verilated import verilator
+from bnnedge.verilated.drive import Drive
 from bnnedge.verilated.ports import StreamPort, StreamPorts
-from bnnedge.verilated.session import Bytes, Drive, Outcome, Session, Side, Status, Watch
+from bnnedge.verilated.session import Bytes, Outcome, Session, Side, Status, Watch
 from bnnedge.verilated.stalls import NO_STALLS, Stalls
 
 _NAMED_STREAMS = 8  # in a message

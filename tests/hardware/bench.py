@@ -12,8 +12,8 @@ from numpy.typing import NDArray
 from bnnedge.hardware.kernels import SV_FOLDER, Kernel
 from bnnedge.simulation import PATTERNS
 from bnnedge.simulation.core import Core, CoreRun
+from bnnedge.verilated.drive import Drive
 from bnnedge.verilated.ports import StreamPorts
-from bnnedge.verilated.session import Drive
 from bnnedge.verilated.stalls import NO_STALLS, Hold, Stalls
 from bnnedge.verilated.stream import StreamModel
 from bnnedge.verilog import Direction, Port, Stream, instance, module_text

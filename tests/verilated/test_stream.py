@@ -13,8 +13,9 @@ import pytest
 
 from bnnedge.errors import SimulationError, ToolFailedError
 from bnnedge.verilated import verilator
+from bnnedge.verilated.drive import Drive, Pace
 from bnnedge.verilated.ports import StreamPorts
-from bnnedge.verilated.session import Drive, Pace, Session, Status
+from bnnedge.verilated.session import Session, Status
 from bnnedge.verilated.stalls import Hold, Stalls
 from bnnedge.verilated.stream import StreamModel, StreamState, StuckError
 from tests.processes import listen_to_ctrl_c
@@ -451,7 +452,7 @@ def test_ctrl_c_stops_a_long_simulation(cache: Path) -> None:
 import numpy as np
 from pathlib import Path
 from bnnedge.verilated.ports import StreamPorts
-from bnnedge.verilated.session import Drive
+from bnnedge.verilated.drive import Drive
 from bnnedge.verilated.stalls import Stalls
 from bnnedge.verilated.stream import StreamModel
 
