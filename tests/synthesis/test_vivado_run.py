@@ -210,9 +210,6 @@ def test_old_version_is_refused_before_anything_runs(said: str, rtl: Path, tmp_p
 PROGRAM = """\
 import sys
 from pathlib import Path
-from bnnedge.config import structure
-from bnnedge.files import load_json
-from bnnedge.synthesis.facts import SynthesisFacts
 from bnnedge.synthesis import SynthesisConfig, synthesise
 rtl, out = map(Path, sys.argv[1:])
 def tell(what, share=None):
