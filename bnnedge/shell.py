@@ -159,7 +159,7 @@ def command(
     return decorate
 
 
-def watched(verb: Function, name: str, *arguments: Any, **given: Any) -> Any:
+def watched(verb: Function, name: str, /, *arguments: Any, **given: Any) -> Any:
     """What a verb returns, its progress being shown."""
     if "progress" not in inspect.signature(verb).parameters:
         return verb(*arguments, **given)

@@ -101,6 +101,7 @@ def _rebatch(model: onnx.ModelProto, before: int) -> None:
 
 
 def forget_shapes(graph: Any) -> None:
+    """Let shapes be inferred anew."""
     del graph.value_info[:]
     for output in graph.output:
         output.type.tensor_type.ClearField("shape")

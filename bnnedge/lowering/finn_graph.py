@@ -79,6 +79,7 @@ class FinnGraph:
         return name
 
     def constant(self, name: str, values: NDArray[Any], kind: str | None = None) -> str:
+        """Keep a constant of a datatype, if it is known; returns its name."""
         name = self._new(name)
         self.constants[name] = np.ascontiguousarray(values)
         if kind is not None:
@@ -109,6 +110,7 @@ class FinnGraph:
         return out
 
     def reshape(self, tensor: str, shape: list[int], name: str) -> str:
+        """Append a Reshape."""
         made = self.add("Reshape", [tensor, np.array(shape, np.int64)], name, shape)
         if tensor in self.kinds:
             self.kinds[made] = self.kinds[tensor]
@@ -131,6 +133,7 @@ class FinnGraph:
     def threshold(
         self, tensor: str, rows: NDArray[Any], name: str, kind: str, scale: float, low: float
     ) -> str:
+        """Append `low` + `scale` · how many of its channel's `rows` (C, L) `tensor` reaches."""
         integers = rows.dtype != np.float32
         values = rows.astype(np.float32)
         span = type_of(int(rows.min()), int(rows.max())) if integers else None
@@ -148,6 +151,7 @@ class FinnGraph:
         return made
 
     def pad(self, tensor: str, sizes: list[int], fill: float, name: str, shape: list[int]) -> str:
+        """Append a Pad by `fill`, `sizes` as ONNX has them."""
         if self.opset < _ATTRIBUTES_BEFORE:
             return self.add("Pad", [tensor], name, shape, mode="constant", pads=sizes, value=fill)
         inputs = [tensor, np.array(sizes, np.int64), np.array(fill, np.float32)]
@@ -161,6 +165,7 @@ class FinnGraph:
         name: str,
         shape: list[int],
     ) -> str:
+        """Append a Slice from the first row and column on, in steps."""
         ends = self.shapes[tensor][2:]
         arrays = [np.array(one, np.int64) for one in (first, ends, (2, 3), stride)]
         if self.opset < _ATTRIBUTES_BEFORE - 1:

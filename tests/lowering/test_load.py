@@ -8,7 +8,9 @@ from pathlib import Path
 import numpy as np
 import onnx
 import pytest
+from click.testing import CliRunner
 
+from bnnedge.cli import main
 from bnnedge.dataflow import Dataflow
 from bnnedge.errors import ConfigError, LoweringError, MismatchError
 from bnnedge.lowering import LoweringConfig, lower, lower_model
@@ -221,3 +223,11 @@ def test_finn_leaves_no_litter(tmp_path: Path, graph: Graph) -> None:
     )
     assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
     assert list(home.iterdir()) == []
+
+
+def test_a_network_is_called_as_the_command_line_says(tmp_path: Path, graph: Graph) -> None:
+    path = graph.save(tmp_path / "model.onnx")
+    words = ["lower", str(path), "-o", str(tmp_path / "out"), "--name", "mine"]
+    done = CliRunner().invoke(main, words)
+    assert done.exit_code == 0, done.output
+    assert Dataflow.load(tmp_path / "out").name == "mine"
