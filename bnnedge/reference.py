@@ -25,7 +25,7 @@ target_fps=500_000)`); those with a section are keys of a recipe, too. Every com
 Python, `--replace` and `--accept-edited` are `with bnnedge.permitting(replace=True):`.
 """
 _COLUMNS = ("option", "keyword", "recipe", "default", "")
-_EVERYWHERE = ("as_json", "debug", "help")
+_EVERYWHERE = {"--json", "--debug", "--help"}
 
 
 def page() -> str:
@@ -47,7 +47,7 @@ def _section(name: str) -> Iterator[str]:
     yield f"| {' | '.join(_COLUMNS)} |"
     yield "|---" * len(_COLUMNS) + "|"
     for parameter in parameters:
-        if isinstance(parameter, click.Option) and parameter.name not in _EVERYWHERE:
+        if isinstance(parameter, click.Option) and _EVERYWHERE.isdisjoint(parameter.opts):
             yield _row(parameter, declared.get(str(parameter.name)))
     yield ""
 
