@@ -57,7 +57,7 @@ _Check = Callable[[str, Any], Any]
 def _check_of(annotation: Any) -> _Check | None:
     if isinstance(annotation, types.UnionType):
         kinds = [kind for kind in typing.get_args(annotation) if kind is not types.NoneType]
-        check = _CHECKS.get(kinds[0]) if len(kinds) == 1 else None
+        check = _check_of(kinds[0]) if len(kinds) == 1 else None
         return None if check is None else functools.partial(_optional, check)
     protocol = getattr(annotation, "_is_protocol", False)
     if typing.get_origin(annotation) is Callable or (protocol and "__call__" in vars(annotation)):

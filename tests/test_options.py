@@ -48,6 +48,7 @@ class ToyConfig:
     depth: int = option(3, help="How deep.", least=1, most=9, unit="words", section="toy")
     where: Path | None = option(None, help="Where.", section="toy")
     colour: Colour = option(Colour.RED, help="Which.", section="toy")
+    other: Colour | None = option(None, help="Which else.")
     quick: bool = option(True, help="Take all the time.", section="toy")
     kept: bool = option(False, help="Keep it.")
     wanted: str = option(help="What.")
@@ -69,14 +70,29 @@ def toy(source: Path, config: ToyConfig, *, again: bool = False) -> tuple[Path, 
 def test_a_field_becomes_a_keyword() -> None:
     names = list(inspect.signature(toy).parameters)
     assert names == [
-        *("source", "depth", "where", "colour", "quick", "kept", "wanted", "pair", "again"),
+        *(
+            "source",
+            "depth",
+            "where",
+            "colour",
+            "other",
+            "quick",
+            "kept",
+            "wanted",
+            "pair",
+            "again",
+        ),
     ]
     depth = inspect.signature(toy).parameters["depth"]
     assert (depth.default, depth.annotation, depth.kind) == (3, int, depth.KEYWORD_ONLY)
     assert "depth: How deep." in (inspect.getdoc(toy) or "")
-    source, config, again = toy("a", wanted="x", colour="blue", where="b", pair=1, again=True)
+    source, config, again = toy(
+        "a", wanted="x", colour="blue", other="red", where="b", pair=1, again=True
+    )
     assert (source, again) == (Path("a"), True)
-    assert config == ToyConfig(wanted="x", colour=Colour.BLUE, where=Path("b"), pair=(0.0, 1.0))
+    assert config == ToyConfig(
+        wanted="x", colour=Colour.BLUE, other=Colour.RED, where=Path("b"), pair=(0.0, 1.0)
+    )
 
 
 @pytest.mark.parametrize(
@@ -101,7 +117,7 @@ def test_a_field_becomes_an_option_of_the_command_line() -> None:
     given = command.main(words, standalone_mode=False)
     assert given == {
         **{"wanted": "x", "depth": 4, "quick": False, "kept": True, "colour": "blue"},
-        **{"where": None, "pair": 0.5},
+        **{"where": None, "other": None, "pair": 0.5},
     }
     shown = command.get_help(click.Context(command))
     assert "[default: 3]" in shown and "[required]" in shown and "--no-quick" in shown
