@@ -5,6 +5,7 @@ python -m bnnedge.reference > docs/reference/options.md
 
 import dataclasses
 import enum
+import inspect
 from collections.abc import Iterator
 from typing import Any
 
@@ -42,7 +43,7 @@ def _section(name: str) -> Iterator[str]:
     parameters = command.get_params(context)
     arguments = [p.make_metavar(context) for p in parameters if isinstance(p, click.Argument)]
     yield f"## `bnnedge {' '.join([name, *arguments])}`\n"
-    yield f"{command.help}\n"
+    yield f"{inspect.cleandoc(command.help or '')}\n"
     yield f"{command.epilog}\n".replace("Example: ", "Example: `").replace("\n", "`\n")
     yield f"| {' | '.join(_COLUMNS)} |"
     yield "|---" * len(_COLUMNS) + "|"

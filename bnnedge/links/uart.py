@@ -35,6 +35,7 @@ MODULES = (
 """SystemVerilog files of the device, in compile order."""
 QUIET_MS = 50.0
 _MOST_BYTES = 65535  # frame_sender tells lengths in 16 bits
+_MIN_BAUD = 300
 _MIN_CLOCKS_PER_BIT = 8  # uart_rx samples no finer
 _MAX_BAUD_ERROR = 0.015  # half of what one end may be off
 _LINE_BITS = 10  # of a byte, with start and stop bit
@@ -55,7 +56,7 @@ class UartOptions:
     baud: int
 
     def __post_init__(self) -> None:
-        check_range("baud", self.baud, 300, MOST)
+        check_range("baud", self.baud, _MIN_BAUD, MOST)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -106,6 +107,8 @@ class UartDevice(Device):
         options = board.links[cls.interface]
         assert isinstance(options, UartOptions)
         baud = baud or options.baud
+        if baud < _MIN_BAUD:
+            raise SynthesisError(f"baud: wanted {_MIN_BAUD} or more, got {baud}")
         clocks_per_bit = max(1, round(clock_hz / baud))
         error = abs(clock_hz / clocks_per_bit / baud - 1)
         if clocks_per_bit < _MIN_CLOCKS_PER_BIT or error > _MAX_BAUD_ERROR:

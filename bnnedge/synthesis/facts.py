@@ -8,7 +8,7 @@ from typing import Any
 
 from bnnedge import findings
 from bnnedge.artifacts import Artifact
-from bnnedge.families import FAMILIES
+from bnnedge.families import BITSTREAM_SUFFIXES, FAMILIES
 from bnnedge.findings import Check, ReportData, equal
 from bnnedge.stages import Stage
 from bnnedge.synthesis.nextpnr import Timing
@@ -169,5 +169,9 @@ SYNTH = Stage(
     compares=_SIDES,
     checks=_checks,
     section=_section,
-    shown=("*.bit", "netlist.v", "*bnnedge_core.sv"),
+    shown=(
+        *(f"*{suffix}" for suffix in sorted(BITSTREAM_SUFFIXES)),
+        "netlist.v",
+        "*bnnedge_core.sv",
+    ),
 )

@@ -1,13 +1,15 @@
 """Families: what differs from one FPGA to another is said there, and nowhere else."""
 
+import fnmatch
 import re
 from pathlib import Path
 
 import pytest
 
 import bnnedge
-from bnnedge.families import FAMILIES
+from bnnedge.families import BITSTREAM_SUFFIXES, FAMILIES
 from bnnedge.families.placed import CELL_FOLDER, PlacedFamily
+from bnnedge.synthesis.facts import SYNTH
 
 ROOT = Path(bnnedge.__file__).parent
 # Names of families, of their cells and of their tools.
@@ -53,3 +55,8 @@ def test_family_says_everything(family: PlacedFamily) -> None:
     assert all((CELL_FOLDER / family.name / f"{name}.sv").is_file() for name in family.overrides)
     zeros = family.used_by(dict.fromkeys(("lut4", "carry", "lut_ram", "ff", "bram"), 0))
     assert len(zeros) == len(family.resources)
+
+
+def test_reports_list_every_kind_of_bitstream() -> None:
+    for suffix in BITSTREAM_SUFFIXES:
+        assert any(fnmatch.fnmatch(f"name{suffix}", pattern) for pattern in SYNTH.shown), suffix

@@ -202,6 +202,12 @@ def test_an_image_longer_than_a_frame_is_refused(design: Path) -> None:
         plan_device(large, BOARD, CONFIG)
 
 
+def test_baud_rate_of_no_line_is_refused(design: Path, tmp_path: Path) -> None:
+    config = SynthesisConfig(board="ulx3s-85f", clock_mhz=25, baud=5)
+    with pytest.raises(SynthesisError, match="baud: wanted 300 or more, got 5"):
+        synthesise(design, config, tmp_path / "out")
+
+
 def test_baud_rate_that_does_not_divide_is_refused(design: Path, tmp_path: Path) -> None:
     config = SynthesisConfig(board="ulx3s-85f", clock_mhz=25, baud=2_900_000)
     with pytest.raises(SynthesisError, match="baud: wanted a divisor of 25000000 Hz"):
