@@ -119,7 +119,7 @@ def _section(
         not_run += (findings.NotRun(step="Bitstream, place and route", reason=reason),)
     elif facts.estimate:
         reason = "no open place and route exists for it; Yosys estimates the logic"
-        not_run += (findings.NotRun(step="The XC7Z020 figures in hardware", reason=reason),)
+        not_run += (findings.NotRun(step=f"The {facts.fpga} figures in hardware", reason=reason),)
     return dataclasses.replace(
         report,
         board=report.board or _board(facts),

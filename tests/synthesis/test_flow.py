@@ -208,6 +208,12 @@ def test_baud_rate_of_no_line_is_refused(design: Path, tmp_path: Path) -> None:
         synthesise(design, config, tmp_path / "out")
 
 
+def test_baud_rate_without_a_serial_line_is_refused(design: Path, tmp_path: Path) -> None:
+    config = SynthesisConfig(board="pynq-z2", baud=9600)
+    with pytest.raises(SynthesisError, match=r"baud: pynq-z2 has no serial line, got 9600 — leave"):
+        synthesise(design, config, tmp_path / "out")
+
+
 def test_baud_rate_that_does_not_divide_is_refused(design: Path, tmp_path: Path) -> None:
     config = SynthesisConfig(board="ulx3s-85f", clock_mhz=25, baud=2_900_000)
     with pytest.raises(SynthesisError, match="baud: wanted a divisor of 25000000 Hz"):
