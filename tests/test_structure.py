@@ -12,6 +12,8 @@ import pytest
 
 import bnnedge
 from bnnedge.artifacts import Artifact
+from bnnedge.deployment.runtime import AxiAccelerator, Manifest, SerialAccelerator
+from bnnedge.links import LINKS
 from tests.test_stages import STAGES
 
 ROOT = Path(bnnedge.__file__).parents[1]
@@ -95,6 +97,33 @@ def test_no_modules_import_each_other() -> None:
 def test_a_circle_is_found() -> None:
     imports = {"a": {"b"}, "b": {"c"}, "c": {"a"}, "d": {"a"}, "e": set[str]()}
     assert circles(imports) == [{"a", "b", "c"}]
+
+
+# Where a link is at home, and what is made for one of them.
+_LINKS_HOMES = ("links/", "deployment/runtime/", "synthesis/vivado.py")
+
+
+def links_named(source: str) -> set[str]:
+    """Classes of a single link that a module names."""
+    kinds = (*LINKS.values(), *Manifest.__subclasses__())
+    own = {kind.__name__ for kind in kinds} | {SerialAccelerator.__name__, AxiAccelerator.__name__}
+    names = {node.id for node in ast.walk(ast.parse(source)) if isinstance(node, ast.Name)}
+    return names & own
+
+
+def test_no_link_is_named_outside_its_home() -> None:
+    found = {
+        name: links
+        for path in PACKAGE.rglob("*.py")
+        if not (name := path.relative_to(PACKAGE).as_posix()).startswith(_LINKS_HOMES)
+        and (links := links_named(path.read_text(encoding="utf-8")))
+    }
+    assert not found
+
+
+def test_a_link_that_is_named_is_found() -> None:
+    assert links_named("FILES = {AxiDevice.interface: files}") == {"AxiDevice"}
+    assert links_named("isinstance(manifest, SerialManifest)") == {"SerialManifest"}
 
 
 def test_every_room_has_its_layer() -> None:

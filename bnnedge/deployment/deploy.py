@@ -15,8 +15,6 @@ from bnnedge.deployment.runtime import (
     AcceleratorError,
     Host,
     Manifest,
-    SerialAccelerator,
-    SerialManifest,
     load,
 )
 from bnnedge.deployment.runtime.validate import validate
@@ -75,8 +73,8 @@ def deploy(
                 )
                 with simulated as (on_board, board):
                     return _validated(checked, host, on_board, board, images, start)
-            if program and isinstance(host.manifest, SerialManifest):
-                _program(checked, host.manifest)
+            if program and host.manifest.loader is not None:
+                _program(checked / host.manifest.bitstream, host.manifest.loader)
             with load(package, port=port) as accelerator:
                 return _validated(checked, host, accelerator, None, images, start)
     except AcceleratorError as error:
@@ -96,20 +94,17 @@ def _validated(
     count = validate(package, accelerator, images)
     line_s = clock() - began
     used = accelerator.manifest
-    line = used if isinstance(used, SerialManifest) else None
     return Deployment(
         network=used.network,
         device=accelerator.name,
         id_word=used.id_word,
         images=count,
-        resent=accelerator.resent if isinstance(accelerator, SerialAccelerator) else None,
         wall_s=round(time.perf_counter() - start, 3),
-        clocks_per_bit=line.clocks_per_bit if line else None,
-        quiet_ms=line.quiet_ms if line else None,
         line_s=line_s,
         images_per_s=count / line_s,
         board_images_per_s=host.manifest.bound_images_per_s,
         cycles=None if board is None else board.cycles,
+        **accelerator.found(),
     )
 
 
@@ -150,13 +145,13 @@ def _checked_copy(package: Path, manifest: Manifest, copy: Path) -> Path:
     return copy
 
 
-def _program(package: Path, manifest: SerialManifest) -> None:
+def _program(bitstream: Path, board: str) -> None:
     loader = tools.find("openFPGALoader")
     log = tools.cache_dir() / "openFPGALoader.log"
     log.parent.mkdir(parents=True, exist_ok=True)
     tools.run(
-        [loader, "-b", manifest.loader_board, package / manifest.bitstream],
-        cwd=package,
+        [loader, "-b", board, bitstream],
+        cwd=bitstream.parent,
         log=log,
         timeout_s=_PROGRAM_TIMEOUT_S,
     )

@@ -66,10 +66,10 @@ class Deployment:
     device: str
     id_word: int
     images: int
-    resent: int | None
+    resent: int | None = None
     wall_s: float
-    clocks_per_bit: int | None
-    quiet_ms: float | None
+    clocks_per_bit: int | None = None
+    quiet_ms: float | None = None
     line_s: float
     images_per_s: float
     board_images_per_s: float

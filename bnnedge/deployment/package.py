@@ -22,7 +22,7 @@ from bnnedge.deployment.runtime.manifest import MANIFEST_FILE, PACKAGE_FORMAT, P
 from bnnedge.design import DESIGN_FILE, Design
 from bnnedge.equality import edge_inputs, inputs_for, stimuli
 from bnnedge.errors import DeploymentError, DesignError
-from bnnedge.links import DEVICE_FILE, AxiDevice, Device, load_device
+from bnnedge.links import DEVICE_FILE, Device, load_device
 from bnnedge.names import inner_file
 
 RUNTIME_FOLDER = Path(__file__).parent / "runtime"
@@ -32,7 +32,6 @@ DATAFLOW_FOLDER = "dataflow"
 DEVICE_FOLDER = "device"
 _CHOICES = ("folding.json", "fifos.json")  # of an RTL folder
 _EXAMPLE_SEED = 0
-_FILES = {AxiDevice.interface: pynq_files}  # other links are those of an FPGA that stands alone
 
 
 @checked
@@ -66,7 +65,7 @@ def package(
     design = Design.load(rtl)
     dataflow = Dataflow.load(rtl / "dataflow")
     device = load_device(synth)
-    files = _FILES.get(device.interface, fpga_files)
+    files = pynq_files if device.under_pynq else fpga_files
     bitstreams = files.find(synth)
     _require_same(synth, device, design)
     inputs = _examples(dataflow, inputs, example_images)

@@ -40,6 +40,7 @@ class AxiDevice(Device):
     interface = "axi"
     options = AxiOptions
     board_type = ZynqBoard
+    under_pynq = True
     top = AXI_TOP_MODULE
 
     board: str

@@ -77,6 +77,7 @@ class Device(ABC):
         board_type: boards that may have it.
         roles: pins that it needs on a board, with the ports of `top` that they go to.
         activity: roles of pins that are low while it receives and sends.
+        under_pynq: its host is the processor on the board, which loads the bitstream itself.
         top: module of the device.
         board: the board's name.
         clock_hz: clock of network and device.
@@ -88,6 +89,7 @@ class Device(ABC):
     board_type: ClassVar[type[Board]] = FpgaBoard
     roles: ClassVar[Mapping[str, str]] = MappingProxyType({})
     activity: ClassVar[tuple[str, ...]] = ()
+    under_pynq: ClassVar[bool] = False
     top: ClassVar[str]
     board: str
     clock_hz: int

@@ -38,6 +38,10 @@ class Accelerator(ABC):
     def close(self) -> None:
         """Let go of the board."""
 
+    def found(self) -> dict[str, Any]:
+        """What there is to say of the way to the board, by the names that facts have for it."""
+        return {}
+
     @abstractmethod
     def _elements(self, batch: Any) -> np.ndarray[Any, Any]:
         """A batch → accumulators (N, K) or classes (N, k) as the device gives them, int64."""

@@ -95,6 +95,10 @@ class AxiManifest(Manifest):
         )
 
     @property
+    def loader(self) -> None:
+        """See the base class: PYNQ's overlay does."""
+
+    @property
     def bound_images_per_s(self) -> float:
         """Images/s where the slowest of stream in, network, stream out never waits."""
         beats_in = 8 * self.input_bytes // self.input_width_bits

@@ -80,6 +80,11 @@ class Manifest(ABC):
 
     @property
     @abstractmethod
+    def loader(self) -> str | None:
+        """openFPGALoader's name for the board; None: its driver loads the bitstream itself."""
+
+    @property
+    @abstractmethod
     def bound_images_per_s(self) -> float:
         """Images/s that network and connection allow."""
 

@@ -74,6 +74,11 @@ class SerialManifest(Manifest):
         )
 
     @property
+    def loader(self) -> str:
+        """See the base class."""
+        return self.loader_board
+
+    @property
     def bound_images_per_s(self) -> float:
         """Images/s where the slowest of line in, network, line out never waits; no USB delays."""
         result_clocks = 10 * (FRAME_OVERHEAD_BYTES + self.output_bytes) * self.clocks_per_bit
@@ -139,6 +144,14 @@ class SerialAccelerator(Accelerator):
         self._next_tag = 0
         self._link.be_patient(_ATTEMPTS, 0.0)
         self.identity: Identity = self._identify()
+
+    def found(self) -> dict[str, Any]:
+        """See the base class."""
+        return {
+            "resent": self.resent,
+            "clocks_per_bit": self.manifest.clocks_per_bit,
+            "quiet_ms": self.manifest.quiet_ms,
+        }
 
     def close(self) -> None:
         """Close the port."""
