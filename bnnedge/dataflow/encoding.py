@@ -23,11 +23,6 @@ def bits_of(values: NDArray[Any]) -> Bits:
     return (values >= 0).astype(np.uint8)
 
 
-def bipolar_of(bits: Bits) -> NDArray[np.int8]:
-    """Bits of any shape → ±1 of the same shape."""
-    return (2 * bits.astype(np.int8) - 1).astype(np.int8)
-
-
 def pack(bits: Bits, word_bytes: int) -> Bits:
     """Bits (N, F) → bytes (N, B): bit j is bit j % 8 of byte j // 8, zero padded to whole words.
 

@@ -77,7 +77,6 @@ class SerialModel(verilator.Closeable):
                 ctypes.c_uint64,
             ),
             "serial_clocks": ([ctypes.c_void_p], ctypes.c_uint64),
-            "serial_framing_errors": ([ctypes.c_void_p], ctypes.c_uint64),
             "serial_messages": ([], ctypes.c_char_p),
         }
         self._library = verilator.load_library(library, signatures)
@@ -116,11 +115,6 @@ class SerialModel(verilator.Closeable):
     def clocks(self) -> int:
         """Clock cycles simulated so far."""
         return int(self._library.serial_clocks(self._handle))
-
-    @property
-    def framing_errors(self) -> int:
-        """Bytes from the device whose stop bit was low."""
-        return int(self._library.serial_framing_errors(self._handle))
 
     def _run(self, wanted: int, clocks: int) -> None:
         # In slices, so that Ctrl-C is answered between them.

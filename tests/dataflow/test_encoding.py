@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bnnedge.dataflow.encoding import ThresholdEncoding, bipolar_of, bits_of, pack, unpack
+from bnnedge.dataflow.encoding import ThresholdEncoding, bits_of, pack, unpack
 from bnnedge.errors import DataError, DataflowError
 
 
@@ -14,7 +14,7 @@ def test_sign_of_zero_is_plus_one() -> None:
 
 
 def test_plus_one_is_bit_one() -> None:
-    assert bipolar_of(np.array([0, 1], np.uint8)).tolist() == [-1, 1]
+    assert bits_of(np.array([-1, 1], np.int8)).tolist() == [0, 1]
 
 
 def test_bit_zero_of_a_word_is_channel_zero() -> None:

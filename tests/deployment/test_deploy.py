@@ -27,7 +27,6 @@ from tests.deployment.test_accelerator import device_for
 from tests.networks import random_mlp
 from tests.networks.tables import integer_mlp, integers, pooled_sums, real_inputs
 
-IMAGE_BITS = 10 * 8  # of one request frame of these networks: 4 bytes around 4
 FIRST_IMAGE = 1  # number of the first request's first byte: an `I` comes before
 
 

@@ -10,8 +10,7 @@
 //             follows, with a register after every second level.
 //             Tried in a 16x16 MVU (Yosys, xc7 LUT): groups of three 462, groups of four 558. First
 //             adders as gates instead of carry chains: 559. A register after every level: 1046 FF
-//             for 754. For ECP5 another form takes this module's place in synthesis
-//             (bnnedge/families/cells/ecp5/popcount.sv).
+//             for 754. For ECP5 another form takes this module's place in synthesis.
 module popcount #(
   parameter int unsigned Width   = 16,
   parameter int unsigned SumBits = $clog2(Width + 1)  // at least this
