@@ -202,6 +202,14 @@ def test_zynq_board_that_vivado_has_not_seen(tmp_path: Path) -> None:
     assert "Bitstream, place and route" in {step.step for step in data.not_run}
 
 
+def test_what_the_link_carries_is_found_whatever_its_name(tmp_path: Path) -> None:
+    dataflow = random_mlp((12, 6, 2))
+    rates = {"network": 1000.0, "ethernet": 700.0}
+    later = {SYNTH: _zynq_facts(estimate=True) | {"images_per_second": rates}}
+    data = _report(dataflow, random_inputs(dataflow, 3), tmp_path, later)
+    assert data.board is not None and data.board.link_images_per_second == 700
+
+
 def test_zynq_board_that_vivado_has_built(tmp_path: Path) -> None:
     dataflow = random_mlp((12, 6, 2))
     timing = {"requested_mhz": 125.0, "reached_mhz": 130.0, "critical_path": []}

@@ -48,7 +48,13 @@ class SimulatedBoard(ABC):
 
 
 class Conversation(ABC):
-    """A netlist with a board's own top, and what speaks to it through its pins."""
+    """A netlist with a board's own top, and what speaks to it through its pins.
+
+    Attributes:
+        pins: what they are, for people.
+    """
+
+    pins: ClassVar[str]
 
     @property
     @abstractmethod

@@ -267,6 +267,8 @@ echo 1 > /sys/bus/usb-serial/devices/ttyUSB0/latency_timer
 class _Line(Conversation):
     """Frames over a serial line, one window of images at a time."""
 
+    pins = "serial pin"
+
     def __init__(self, line: SerialModel, device: UartDevice, design: Design) -> None:
         self._line, self._device, self._design = line, device, design
 

@@ -9,6 +9,7 @@ from bnnedge.families.xilinx import ZynqBoard
 from bnnedge.links import Device
 from bnnedge.progress import named
 from bnnedge.synthesis import vivado, yosys
+from bnnedge.synthesis.facts import images_per_second
 from bnnedge.synthesis.plan import SCRIPT
 from bnnedge.synthesis.run import LOG_FOLDER, Run
 
@@ -46,10 +47,7 @@ def estimate(
         "fits": board.family.fits(board, estimated),
         "device": device,
         "link": device.title,
-        "images_per_second": {
-            "network": round(device.clock_hz / design.interval_cycles, 1),
-            **device.images_per_second(design),
-        },
+        "images_per_second": images_per_second(design, device),
     }
     if not with_vivado:
         run.publish_logs()

@@ -8,10 +8,14 @@ from typing import Any
 
 from bnnedge import findings
 from bnnedge.artifacts import Artifact
+from bnnedge.design import Design
 from bnnedge.families import BITSTREAM_SUFFIXES, FAMILIES
 from bnnedge.findings import Check, ReportData, equal
+from bnnedge.links import Device
 from bnnedge.stages import Stage
 from bnnedge.synthesis.nextpnr import Timing
+
+_NETWORK = "network"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -91,6 +95,18 @@ class SynthesisFacts:
         """The highest clock after routing."""
         return None if self.timing is None else self.timing.reached_mhz
 
+    @property
+    def link_images_per_second(self) -> float | None:
+        """What the way to the network allows; None where it is never the limit."""
+        ways = (rate for name, rate in self.images_per_second.items() if name != _NETWORK)
+        return min(ways, default=None)
+
+
+def images_per_second(design: Design, device: Device) -> dict[str, float]:
+    """What the network and the way to it allow, each by its name."""
+    network = round(device.clock_hz / design.interval_cycles, 1)
+    return {_NETWORK: network, **device.images_per_second(design)}
+
 
 _SIDES = ("Dataflow", "netlist")
 
@@ -135,7 +151,7 @@ def _board(facts: SynthesisFacts) -> findings.Board:
         clock_mhz=facts.device["clock_hz"] / 1e6,
         fmax_mhz=facts.fmax_mhz,
         link=facts.link,
-        link_images_per_second=facts.images_per_second.get("serial_line"),
+        link_images_per_second=facts.link_images_per_second,
     )
 
 

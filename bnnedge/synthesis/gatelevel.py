@@ -72,8 +72,9 @@ def check_netlist(
             got = netlist.exchange(first, judge.encoded[part])
             judge.check(got, subject="placed netlist", chosen=part)
         clocks = netlist.clocks
+        compared = f"results of the placed netlist of {board.name} at its {netlist.pins}"
     return {
-        "compared": f"results of the placed netlist of {board.name} at its serial pin",
+        "compared": compared,
         "images": images,
         "clocks": clocks,
         "compile_s": round(compiled - start, 1),

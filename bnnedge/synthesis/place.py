@@ -10,6 +10,7 @@ from bnnedge.errors import SynthesisError
 from bnnedge.families.base import Cells
 from bnnedge.families.placed import NETLIST_JSON, NETLIST_VERILOG
 from bnnedge.synthesis import nextpnr, yosys
+from bnnedge.synthesis.facts import images_per_second
 from bnnedge.synthesis.plan import SCRIPT, Plan
 from bnnedge.synthesis.run import LOG_FOLDER, Run
 
@@ -105,10 +106,7 @@ def _facts(
         "timing": routed.timing,
         "device": device,
         "link": device.title,
-        "images_per_second": {
-            "network": round(device.clock_hz / design.interval_cycles, 1),
-            **device.images_per_second(design),
-        },
+        "images_per_second": images_per_second(design, device),
     }
 
 

@@ -122,6 +122,7 @@ def test_unchanged_design_is_not_built_again(bitstream: Made, design: Path) -> N
 
 def test_netlist_equals_the_dataflow(bitstream: Made, design: Path) -> None:
     assert bitstream.facts.gate_level.images == 10
+    assert bitstream.facts.gate_level.compared.endswith("ulx3s-25f at its serial pin")
     assert check_netlist(bitstream.folder, design, BOARD, images=50, seed=1)["images"] == 50
 
 
