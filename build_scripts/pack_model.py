@@ -24,6 +24,7 @@ from bnnedge.models.pretrained.packing import pack
 from bnnedge.models.record import network_record
 from bnnedge.recipe import Recipe
 
+_PLACES = ("folder", "package")  # where the data lie is not what they are
 _BATCH = 500
 
 
@@ -77,10 +78,10 @@ def pack_model(checkpoint_folder: Path, recipe_path: Path, out: Path = FOLDER) -
 
 def _require_same_recipe(recipe: Recipe, trained: Mapping[str, Any], path: Path) -> None:
     for section in ("network", "data", "training"):
-        wanted = to_json(getattr(recipe, section))
-        wanted.pop("folder", None)
-        given = dict(trained[section])
-        given.pop("folder", None)
+        wanted, given = to_json(getattr(recipe, section)), dict(trained[section])
+        for place in _PLACES:
+            wanted.pop(place, None)
+            given.pop(place, None)
         if wanted != given:
             raise _other(section, path)
     if recipe.teacher is not None and recipe.teacher.checkpoint is not None:
