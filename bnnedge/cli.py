@@ -24,7 +24,7 @@ def train(recipe: Path, out: Path) -> Said:
     """Train the network of a RECIPE into a checkpoint folder."""
     from bnnedge.training.facts import TRAIN
 
-    artifact = watched(bnnedge.train, "train", recipe, out)
+    artifact = watched(bnnedge.train, recipe, out)
     return artifact, [*TRAIN.lines(artifact.facts), f"checkpoint in {out}"]
 
 
@@ -47,9 +47,9 @@ def export(
     from bnnedge.verbs import MODEL_FILE
 
     if model is not None and dataset is not None and checkpoint is None:
-        artifact = watched(bnnedge.export_model, "export", model, dataset, out)
+        artifact = watched(bnnedge.export_model, model, dataset, out)
     elif checkpoint is not None and model is dataset is None:
-        artifact = watched(bnnedge.export, "export", checkpoint, out)
+        artifact = watched(bnnedge.export, checkpoint, out)
     else:
         raise ConfigError("export wants either a CHECKPOINT or --model with --dataset")
     return artifact, [*EXPORT.lines(artifact.facts), f"model in {out / MODEL_FILE}"]
@@ -61,7 +61,7 @@ def lower(model: Path, out: Path, **options: Any) -> Said:
     """Lower an ONNX MODEL (QONNX, FINN-ONNX or plain) to a Dataflow folder, and compare them."""
     from bnnedge.lowering.facts import LOWER
 
-    artifact = watched(bnnedge.lower, "lower", model, out, **options)
+    artifact = watched(bnnedge.lower, model, out, **options)
     return artifact, [*LOWER.lines(artifact.facts), f"Dataflow in {out}"]
 
 
@@ -71,7 +71,7 @@ def rtl(dataflow: Path, out: Path, **options: Any) -> Said:
     """Write the SystemVerilog of a DATAFLOW folder and predict its cycles and its size."""
     from bnnedge.hardware.facts import RTL
 
-    artifact = watched(bnnedge.rtl, "rtl", dataflow, out, **options)
+    artifact = watched(bnnedge.rtl, dataflow, out, **options)
     return artifact, [*RTL.lines(artifact.facts), f"RTL in {out}"]
 
 
@@ -82,7 +82,7 @@ def fifos(rtl: Path, out: Path, **options: Any) -> Said:
     from bnnedge.hardware.fifos import FIFOS_FILE
     from bnnedge.sizing.facts import FIFOS
 
-    artifact = watched(bnnedge.fifos, "fifos", rtl, out, **options)
+    artifact = watched(bnnedge.fifos, rtl, out, **options)
     return artifact, [*FIFOS.lines(artifact.facts), f"depths in {out / FIFOS_FILE}"]
 
 
@@ -95,7 +95,7 @@ def simulate(rtl: Path, inputs: Path | None = None, **options: Any) -> Said:
     from bnnedge.simulation.facts import SIMULATE
 
     array = None if inputs is None else read_npy(inputs)
-    result = watched(bnnedge.simulate, "simulate", rtl, inputs=array, **options)
+    result = watched(bnnedge.simulate, rtl, inputs=array, **options)
     return result, SIMULATE.lines(result)
 
 
@@ -105,7 +105,7 @@ def hls(rtl: Path, out: Path, **options: Any) -> Said:
     """Write the C++ of an RTL folder for Vitis HLS: the same kernels, streams and memories."""
     from bnnedge.vitis_hls.facts import HLS
 
-    artifact = watched(bnnedge.hls, "hls", rtl, out, **options)
+    artifact = watched(bnnedge.hls, rtl, out, **options)
     return artifact, [*HLS.lines(artifact.facts), f"HLS C++ in {out}"]
 
 
@@ -144,7 +144,7 @@ def evaluate(
     if model is not None and "backend" in options:
         raise ConfigError("--backend goes with a DATAFLOW folder, got --model")
     verb = bnnedge.evaluate_model if dataflow is None else bnnedge.evaluate
-    found = watched(verb, "evaluate", model or dataflow, dataset, **options)
+    found = watched(verb, model or dataflow, dataset, **options)
     results = found if isinstance(found, tuple) else (found,)
     records = [{**vars(result), "accuracy": result.accuracy} for result in results]
     lines = [
@@ -165,7 +165,7 @@ def synth(rtl: Path, out: Path, **options: Any) -> Said:
     """
     from bnnedge.synthesis.facts import SYNTH, left_to_do
 
-    artifact = watched(bnnedge.synth, "synth", rtl, out, **options)
+    artifact = watched(bnnedge.synth, rtl, out, **options)
     lines = [*SYNTH.lines(artifact.facts), f"results in {out}"]
     return artifact, [*lines, left_to_do(out)] if artifact.facts.estimate else lines
 
@@ -176,7 +176,7 @@ def package(build: Path, out: Path, **options: Any) -> Said:
     """Pack bitstream, manifest and driver of a BUILD folder (with rtl/ and synth/)."""
     from bnnedge.deployment.facts import PACKAGE
 
-    artifact = watched(bnnedge.package, "package", build, out, **options)
+    artifact = watched(bnnedge.package, build, out, **options)
     return artifact, [*PACKAGE.lines(artifact.facts), f"package in {out}"]
 
 
@@ -190,7 +190,7 @@ def deploy(package: Path, simulate: bool, **options: Any) -> Said:
 
     if simulate == ("port" in options):
         raise ConfigError("deploy wants either --simulate or --port")
-    result = watched(bnnedge.deploy, "deploy", package, **options)
+    result = watched(bnnedge.deploy, package, **options)
     return result, DEPLOY.lines(result)
 
 

@@ -220,13 +220,16 @@ def _both_classes(
 ) -> dict[str, NDArray[np.int64]]:
     """Classes of the test images by backend, "pytorch" first; stages go to `work`."""
     from bnnedge.emulator import Emulator
+    from bnnedge.exporter.facts import EXPORT
     from bnnedge.models.pretrained.load import load_card
 
     # Both stages compare what they do on adversarial inputs; here only few images of the set.
     some = test.take(np.arange(len(test))[:_EXPORTED_IMAGES])
     checkpoint = _checkpoint(card, some, work)
-    export(checkpoint, work / "export", progress=part_of(progress, 0.0, 0.3))
-    lower(work / "export", work / "dataflow", name=card.name, progress=part_of(progress, 0.3, 0.5))
+    export(checkpoint, work / EXPORT.kind, progress=part_of(progress, 0.0, 0.3))
+    lower(
+        work / EXPORT.kind, work / "dataflow", name=card.name, progress=part_of(progress, 0.3, 0.5)
+    )
     progress("running PyTorch", 0.5)
     classes = {"pytorch": load_card(card).predict(test.images)}
     progress("running the Dataflow", 0.6)
@@ -235,7 +238,9 @@ def _both_classes(
 
 
 def _check_default_hardware(dataflow: Path, x: NDArray[Any], progress: Progress) -> None:
+    from bnnedge.hardware.facts import RTL
+
     with scratch() as work:
-        out = work / "rtl"
+        out = work / RTL.kind
         rtl(dataflow, out)
         simulate(out, inputs=x, stalls=0.0, trust=True, progress=progress)

@@ -66,11 +66,7 @@ class HardwareConfig:
     synth: SynthesisConfig
 
 
-_STAGES: Mapping[str, type[Any]] = {
-    "lower": LoweringConfig,
-    "rtl": RtlConfig,
-    "synth": SynthesisConfig,
-}
+_STAGES: Mapping[str, type[Any]] = typing.get_type_hints(HardwareConfig)
 
 
 def section_keys(section: str, *configs: type[Any]) -> type[Any]:

@@ -159,12 +159,14 @@ def command(
     return decorate
 
 
-def watched(verb: Function, name: str, /, *arguments: Any, **given: Any) -> Any:
-    """What a verb returns, its progress being shown."""
+def watched(verb: Function, /, *arguments: Any, **given: Any) -> Any:
+    """What a verb returns, its progress being shown under the command's name."""
     if "progress" not in inspect.signature(verb).parameters:
         return verb(*arguments, **given)
     with ProgressBars() as bars:
-        return verb(*arguments, **given, progress=bars.of(name))
+        return verb(
+            *arguments, **given, progress=bars.of(click.get_current_context().info_name or "")
+        )
 
 
 def _print(result: tuple[Any, Iterable[str]], as_json: bool) -> None:

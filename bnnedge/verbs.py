@@ -205,10 +205,14 @@ def package(build: Path, out: Path, trust: Trust) -> "Artifact[PackageFacts]":
     See `bnnedge.deployment.package`.
     """
     from bnnedge.deployment import package as run
+    from bnnedge.exporter.facts import EXPORT
+    from bnnedge.hardware.facts import RTL
+    from bnnedge.synthesis.facts import SYNTH
 
-    inputs = test_images(build / "export") if (build / "export").is_dir() else None
-    with own_copy(build / "rtl", trust=trust.trust) as own:
-        return run(own, build / "synth", out, inputs=inputs)
+    exported = build / EXPORT.kind
+    inputs = test_images(exported) if exported.is_dir() else None
+    with own_copy(build / RTL.kind, trust=trust.trust) as own:
+        return run(own, build / SYNTH.kind, out, inputs=inputs)
 
 
 @checked

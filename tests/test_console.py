@@ -12,6 +12,8 @@ from click.testing import CliRunner
 
 from bnnedge.cli import main
 from bnnedge.console import Program, of_the_system, say
+from bnnedge.progress import Progress
+from bnnedge.shell import watched
 
 
 @pytest.mark.parametrize(
@@ -123,3 +125,18 @@ def test_a_folder_that_is_gone_is_one_line(tmp_path: Path, monkeypatch: pytest.M
     result = CliRunner().invoke(main, ["emulate", "d", "--inputs", "x.npy", "-o", "y.npy"])
     assert result.exit_code == 1
     assert "the folder that this was started in is gone — change to another" in result.stderr
+
+
+def test_progress_is_shown_under_the_name_of_the_command(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    def half(*, progress: Progress) -> str:
+        progress("half", 0.5)
+        return "done"
+
+    @click.command()
+    def measure() -> None:
+        assert watched(half) == "done"
+
+    measure.main([], standalone_mode=False)
+    assert capsys.readouterr().err == "measure …\n"

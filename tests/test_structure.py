@@ -146,6 +146,9 @@ _OTHERS = {
     ("recipe.py", "clock_mhz"): "a key of a recipe",
     ("data/own.py", "train"): "a part of a data set",
     ("training/stage.py", "package"): "what brings a data set",
+    ("data/datasets.py", "train"): "a part of a data set",
+    ("tools.py", "simulate"): "what pip installs beside the package",
+    ("tools.py", "synth"): "what pip installs beside the package",
     ("finn_backend/specialize_kernels.py", "hls"): "FINN's word for one of its back ends",
 }
 
@@ -181,11 +184,23 @@ def _looked_up(tree: ast.AST) -> Iterator[ast.expr]:
             yield node.value
 
 
+def _named(tree: ast.AST) -> Iterator[ast.expr]:
+    """Steps of paths, and what is given to calls; the command line declares names of its own."""
+    for node in ast.walk(tree):
+        if isinstance(node, ast.BinOp) and isinstance(node.op, ast.Div):
+            yield node.right
+        elif isinstance(node, ast.Call) and ast.unparse(node.func) != "click.argument":
+            yield from node.args
+
+
 def strings_of_others(source: str, room: str, words: Mapping[str, set[str]]) -> Iterator[str]:
-    """Words of other rooms that a module looks up or compares with."""
-    for node in _looked_up(ast.parse(source)):
+    """Words of other rooms that a module looks up or compares with, and kinds that it names."""
+    tree = ast.parse(source)
+    looked_up = dict.fromkeys(_looked_up(tree), True)
+    for node, any_word in (dict.fromkeys(_named(tree), False) | looked_up).items():
         word: Any = node.value if isinstance(node, ast.Constant) else None
-        if isinstance(word, str) and room not in words.get(word, {room}):
+        elsewhere = isinstance(word, str) and room not in words.get(word, {room})
+        if elsewhere and (any_word or word in STAGES):
             yield word
 
 
@@ -212,6 +227,8 @@ def test_no_room_knows_another_by_a_string() -> None:
         ('facts.get("gate_level")', "gate_level"),
         ('artifact.kind == "train"', "train"),
         ('name in ("export", "x")', "export"),
+        ('build / "export" / name', "export"),
+        ('watched(verb, "deploy", out)', "deploy"),
         ('match kind:\n    case "rtl":\n        pass', "rtl"),
     ],
 )

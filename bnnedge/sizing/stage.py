@@ -9,6 +9,7 @@ from bnnedge.artifacts import Artifact
 from bnnedge.dataflow import Dataflow
 from bnnedge.design import Design
 from bnnedge.hardware import RtlConfig, emit
+from bnnedge.hardware.facts import RTL
 from bnnedge.hardware.fifos import FIFOS_FILE, write_depths
 from bnnedge.hardware.folding import FOLDING_FILE
 from bnnedge.progress import Progress, part_of, silent
@@ -48,8 +49,8 @@ def size(rtl: Path, out: Path, *, progress: Progress = silent) -> Artifact[Sizin
         path = folder / FIFOS_FILE
         write_depths(path, depths)
         config = RtlConfig(folding=rtl / FOLDING_FILE, fifo_depths=path)
-        emit(rtl / "dataflow", config, folder / "rtl")
-        return Core.load(folder / "rtl")
+        emit(rtl / "dataflow", config, folder / RTL.kind)
+        return Core.load(folder / RTL.kind)
 
     def write(folder: Path) -> SizingFacts:
         draft = Design.load(rtl)
