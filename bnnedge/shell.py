@@ -165,7 +165,7 @@ def watched(verb: Function, /, *arguments: Any, **given: Any) -> Any:
         return verb(*arguments, **given)
     with ProgressBars() as bars:
         return verb(
-            *arguments, **given, progress=bars.of(click.get_current_context().info_name or "")
+            *arguments, **given, progress=bars.of(click.get_current_context().command.name or "")
         )
 
 
