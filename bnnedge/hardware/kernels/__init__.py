@@ -3,7 +3,8 @@
 Each dataclass mirrors one SystemVerilog module of the same file name; what is legal there is
 checked here first, with the node's name in the message.
 
-The imports are the table of kernels: a node is done by the one whose `nodes` name its type.
+The imports are the table of kernels, in any order: a node is done by the only one whose `nodes`
+name its type.
 """
 
 from typing import Any
