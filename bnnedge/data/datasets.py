@@ -157,8 +157,16 @@ def require_dataset(name: DatasetName, folder: Path | None = None) -> None:
 
 
 def dataset_folder(name: DatasetName) -> Path:
-    """Where `fetch` puts the files of a data set: inside the user's cache."""
-    return cache_dir() / "data" / name.value
+    """Where `fetch` puts the files of a data set: inside the user's cache.
+
+    Raises:
+        DataError: they are the user's own, which are not there.
+    """
+    if name is DatasetName.OWN:
+        raise DataError(
+            "own data want the folder of their arrays, got none", remedy="give --folder"
+        )
+    return cache_dir() / "data" / str(name.value)
 
 
 def _digits() -> Dataset:

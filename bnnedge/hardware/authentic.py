@@ -8,10 +8,11 @@ are data and are verified; everything else is written again from them and compar
 import contextlib
 import json
 import shutil
-from collections.abc import Iterator, Set
+from collections.abc import Collection, Iterator, Set
 from dataclasses import dataclass
 from pathlib import Path
 
+import bnnedge
 from bnnedge.artifacts import RECORD, check_input, folder_hashes
 from bnnedge.dataflow import Dataflow
 from bnnedge.design import DESIGN_FILE, Design
@@ -19,7 +20,7 @@ from bnnedge.errors import ArtifactError, DesignError
 from bnnedge.files import load_json
 from bnnedge.hardware.emit import DATAFLOW_FOLDER, copy_dataflow, read_choices, write_rtl
 from bnnedge.hardware.folding import FOLDING_FILE
-from bnnedge.names import inner_file
+from bnnedge.names import inner_file, shown
 from bnnedge.options import option
 from bnnedge.scratch import scratch
 
@@ -49,8 +50,8 @@ def own_copy(rtl: Path, *, trust: bool = False, dataflow: Path | None = None) ->
 
     Raises:
         ArtifactError: a file was changed since bnnedge wrote it, and that is not permitted.
-        DesignError: a file is not what bnnedge writes for the Dataflow, is missing, or leads out
-            of the folder; or the folder is damaged otherwise.
+        DesignError: a file is not what bnnedge writes for the Dataflow, or not what this version
+            of it does, is missing, or leads out of the folder; or the folder is damaged otherwise.
         DataflowError, FoldingError: the Dataflow or the folding is damaged.
     """
     ours = (rtl / RECORD).is_file()
@@ -63,7 +64,7 @@ def own_copy(rtl: Path, *, trust: bool = False, dataflow: Path | None = None) ->
         _write_again(rtl, dataflow, copy)
         design = Design.load(copy)
         trusted = {*design.sources, *design.memories} if trust else set()
-        _compare(rtl, dataflow, copy, trusted)
+        _compare(rtl, dataflow, copy, trusted, edited)
         for name in trusted:
             shutil.copyfile(inner_file(rtl, name, raises=DesignError), copy / name)
         if ours:
@@ -87,19 +88,37 @@ def _write_again(rtl: Path, dataflow: Path, copy: Path) -> None:
     write_rtl(graph, *read_choices(rtl, graph), copy)
 
 
-def _compare(rtl: Path, dataflow: Path, copy: Path, but: Set[str]) -> None:
-    """Raises DesignError if a file of `copy`, but those, is another one in `rtl`."""
+def _compare(rtl: Path, dataflow: Path, copy: Path, but: Set[str], edited: Collection[str]) -> None:
+    """Raises DesignError if a file of `copy`, but those, is another one in `rtl`.
+
+    Where nobody edited it, the version that wrote it is the cause, if it is another one.
+    """
     for written in sorted(path for path in copy.rglob("*") if path.is_file()):
         name = written.relative_to(copy).as_posix()
         if name in but or name.startswith(f"{DATAFLOW_FOLDER}/"):  # the latter are a copy already
             continue
         found = rtl / name
         if not found.is_file() or not _equal(found, written):
+            version = _written_by(rtl)
+            if version != bnnedge.__version__ and f"{rtl.name}/{name}" not in edited:
+                raise DesignError(
+                    f"{rtl} was written by bnnedge {shown(version)}, this is {bnnedge.__version__},"
+                    f" which writes another {name}",
+                    remedy="run bnnedge rtl again",
+                )
             trusting = "" if name == DESIGN_FILE else ", or give --trust if the change is yours"
             raise DesignError(
                 f"{found} is not what bnnedge writes for the Dataflow in {dataflow}",
                 remedy=f"run bnnedge rtl again{trusting}",
             )
+
+
+def _written_by(rtl: Path) -> str:
+    """The version of bnnedge that an RTL folder's record names; this one where there is none."""
+    if not (rtl / RECORD).is_file():
+        return bnnedge.__version__
+    version = load_json(rtl / RECORD, raises=ArtifactError).get("bnnedge", bnnedge.__version__)
+    return str(version)
 
 
 def _equal(found: Path, written: Path) -> bool:

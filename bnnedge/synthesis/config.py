@@ -33,15 +33,21 @@ class SynthesisConfig:
         None, help="Of a serial line; the board's default where not given.", section="hardware"
     )
     window: int = option(
-        4, help="Images that may be unanswered: a power of two to 64.", section="hardware"
+        4,
+        help="Of a serial line: images that may be unanswered, a power of two to 64.",
+        section="hardware",
     )
-    seed: int = option(1, help="Of placement.", least=0, most=2**31 - 1, section="hardware")
+    seed: int = option(
+        1, help="Of nextpnr's placement.", least=0, most=2**31 - 1, section="hardware"
+    )
     vivado: bool = option(
-        True, help="Only write the project, also where Vivado is.", section="hardware"
+        True,
+        help="For a Zynq board: only write the project, also where Vivado is.",
+        section="hardware",
     )
     gate_level_images: int = option(
         10,
-        help="Images for which the netlist is compared; 0: it is not.",
+        help="Images for which a placed netlist is compared; 0: it is not.",
         least=0,
         most=100_000,
         section="hardware",

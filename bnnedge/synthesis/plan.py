@@ -6,13 +6,21 @@ from pathlib import Path
 
 from bnnedge.boards import link_of
 from bnnedge.design import Design
+from bnnedge.errors import SynthesisError
 from bnnedge.families import Board
 from bnnedge.families.placed import FpgaBoard, Pll
 from bnnedge.links import Device
+from bnnedge.options import options_of
 from bnnedge.synthesis.config import SynthesisConfig
 from bnnedge.synthesis.top import BOARD_TOP, board_top
 
 SCRIPT = "synth.ys"
+_OF_PLACED_BOARDS = {
+    "baud": "has no serial line",
+    "window": "has no serial line",
+    "seed": "is placed by Vivado",
+    "gate_level_images": "has no netlist that is placed here",
+}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -45,8 +53,9 @@ def plan_device(design: Design, board: Board, config: SynthesisConfig) -> Device
 
     Raises:
         SynthesisError: the clock is out of range, or the link does not run at it; or an image or a
-            result is longer than the link carries.
+            result is longer than the link carries; or see `require_effect`.
     """
+    require_effect(board, config)
     link = link_of(board)
     link.require_frame("an image", design.input_beats * design.input_width_bits // 8)
     link.require_frame("a result", design.output_beats * design.output_width_bits // 8)
@@ -85,6 +94,23 @@ def plan_bitstream(design: Design, board: FpgaBoard, config: SynthesisConfig) ->
         },
         bitstream=f"{design.name}{family.bitstream_suffix}",
     )
+
+
+def require_effect(board: Board, config: SynthesisConfig) -> None:
+    """Raise where an option is not as it is by default, and a board has no use for it.
+
+    Raises:
+        SynthesisError: names the first such option.
+    """
+    if isinstance(board, FpgaBoard):
+        return
+    quiet = {"gate_level_images": 0}  # asks for nothing
+    for declared in options_of(SynthesisConfig):
+        why, value = _OF_PLACED_BOARDS.get(declared.name), getattr(config, declared.name)
+        if why is not None and value not in (declared.default, quiet.get(declared.name)):
+            raise SynthesisError(
+                f"{declared.name}: {board.name} {why}, got {value}", remedy="leave it out"
+            )
 
 
 def require_clock(board: Board, clock_mhz: float) -> None:

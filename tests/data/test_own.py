@@ -7,13 +7,16 @@ from typing import Any
 
 import numpy as np
 import pytest
+from click.testing import CliRunner
 
 from bnnedge import verbs
+from bnnedge.cli import main
 from bnnedge.data.config import DataConfig, DatasetName, EncodingKind
 from bnnedge.data.datasets import load_dataset
 from bnnedge.data.fetch import fetch
 from bnnedge.errors import ConfigError, DataError
 from bnnedge.recipe import Recipe, Use
+from tests.networks import random_mlp
 
 RECIPE = """\
 name = "mine"
@@ -119,6 +122,26 @@ def test_own_data_want_their_folder(tmp_path: Path) -> None:
         DataConfig(dataset=DatasetName.OWN, encoding=EncodingKind.INTEGER)
     with pytest.raises(DataError, match="nothing to fetch"):
         fetch(DatasetName.OWN)
+    with pytest.raises(DataError, match="own data want the folder of their arrays, got none"):
+        load_dataset(DatasetName.OWN)
+
+
+@pytest.mark.parametrize(
+    ("command", "code", "words"),
+    [
+        ("fetch own", 2, "'own' is not one of 'digits'"),
+        ("export --model tfc --dataset own -o out", 2, "'own' is not one of 'digits'"),
+        ("evaluate --model tfc --dataset own", 1, "no pretrained network tfc_own, there are: "),
+        ("evaluate DATAFLOW --dataset own", 1, "folder of their arrays, got none — give --folder"),
+    ],
+)
+def test_own_data_on_the_command_line(tmp_path: Path, command: str, code: int, words: str) -> None:
+    (tmp_path / "dataflow").mkdir()
+    random_mlp((20, 3)).save(tmp_path / "dataflow")
+    given = command.replace("DATAFLOW", str(tmp_path / "dataflow"))
+    result = CliRunner().invoke(main, given.split())
+    assert result.exit_code == code and words in result.stderr
+    assert not Path("out").exists()
 
 
 @pytest.mark.parametrize(

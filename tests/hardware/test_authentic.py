@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 from click.testing import CliRunner
 
+import bnnedge
 from bnnedge import artifacts
 from bnnedge.artifacts import folder_hashes, permitting
 from bnnedge.cli import main
@@ -102,6 +103,25 @@ def test_trust_takes_what_is_there(rtl: Path, tmp_path: Path) -> None:
     path = rtl / "design.json"
     path.write_text(path.read_text().replace('"interval_cycles": ', '"interval_cycles": 1'))
     with pytest.raises(DesignError, match="design.json is not what"), own_copy(rtl, trust=True):
+        pass
+
+
+def test_another_version_is_named_as_the_cause(original: Path, tmp_path: Path) -> None:
+    folder = shutil.copytree(original, tmp_path / "older")
+    popcount = folder / "sv" / "popcount.sv"
+    popcount.write_text(popcount.read_text() + "// as it was\n")
+    record = json.loads((folder / "artifact.json").read_text())
+    record |= {"bnnedge": "0.1.7", "files": folder_hashes(folder)}
+    (folder / "artifact.json").write_text(json.dumps(record))
+    with pytest.raises(DesignError) as refused, own_copy(folder):
+        pass
+    assert str(refused.value) == (
+        f"{folder} was written by bnnedge '0.1.7', this is {bnnedge.__version__}, which writes"
+        " another sv/popcount.sv — run bnnedge rtl again"
+    )
+    popcount.write_text(popcount.read_text() + "// mine\n")  # then that is the cause
+    refusal = pytest.raises(DesignError, match="is not what bnnedge writes")
+    with permitting(accept_edited=True), pytest.warns(BnnEdgeWarning), refusal, own_copy(folder):
         pass
 
 

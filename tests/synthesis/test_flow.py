@@ -26,7 +26,7 @@ from bnnedge.synthesis.config import SynthesisConfig
 from bnnedge.synthesis.facts import SynthesisFacts
 from bnnedge.synthesis.flow import synthesise
 from bnnedge.synthesis.gatelevel import check_netlist
-from bnnedge.synthesis.plan import plan_device
+from bnnedge.synthesis.plan import plan_device, require_effect
 
 Made = Artifact[SynthesisFacts]
 CONFIG = SynthesisConfig(board="ulx3s-25f", clock_mhz=50, baud=2_500_000)
@@ -213,6 +213,28 @@ def test_baud_rate_without_a_serial_line_is_refused(design: Path, tmp_path: Path
     config = SynthesisConfig(board="pynq-z2", baud=9600)
     with pytest.raises(SynthesisError, match=r"baud: pynq-z2 has no serial line, got 9600 — leave"):
         synthesise(design, config, tmp_path / "out")
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "message"),
+    [
+        ("window", 8, "window: pynq-z1 has no serial line, got 8 — leave it out"),
+        ("seed", 7, "seed: pynq-z1 is placed by Vivado, got 7 — leave it out"),
+        ("gate_level_images", 50, "gate_level_images: pynq-z1 has no netlist that is placed here"),
+    ],
+)
+def test_an_option_without_effect_is_refused(
+    design: Path, tmp_path: Path, name: str, value: int, message: str
+) -> None:
+    config = dataclasses.replace(ZYNQ_CONFIG, **{name: value})
+    with pytest.raises(SynthesisError, match=message):
+        synthesise(design, config, tmp_path / "synth")
+    assert not any(tmp_path.iterdir())
+
+
+def test_what_asks_for_nothing_is_taken_of_every_board() -> None:
+    require_effect(find_board("pynq-z1"), dataclasses.replace(ZYNQ_CONFIG, gate_level_images=0))
+    require_effect(BOARD, dataclasses.replace(CONFIG, vivado=False, window=8, seed=7))
 
 
 def test_baud_rate_that_does_not_divide_is_refused(design: Path, tmp_path: Path) -> None:
