@@ -94,6 +94,10 @@ class AxiDevice(Device):
         )
         return SimulatedPynq(library, data_folder=folder, clock_hz=self.clock_hz, traffic=disturbed)
 
+    def buffer_words(self, design: Design) -> int:
+        """See the base class: images wait in memory."""
+        return 0
+
     def images_per_second(self, design: Design) -> dict[str, float]:
         """See the base class."""
         return {}

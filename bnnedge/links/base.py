@@ -172,6 +172,10 @@ class Device(ABC):
         raise SynthesisError(f"{board.name}: there is no conversation with a netlist over its link")
 
     @abstractmethod
+    def buffer_words(self, design: Design) -> int:
+        """Words of input that it has room for before the network."""
+
+    @abstractmethod
     def images_per_second(self, design: Design) -> dict[str, float]:
         """What the link allows, by its name in facts; nothing where it is never the limit."""
 

@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from bnnedge.cost import index_bits
 from bnnedge.design import Design
 from bnnedge.errors import ConfigError, MismatchError, SimulationError, SynthesisError
 from bnnedge.families import Board
@@ -220,6 +221,10 @@ class UartDevice(Device):
         with SerialModel(library, clocks_per_bit=self.clocks_per_bit, data_folder=rtl) as line:
             line.wait(_LOCK_CLOCKS)
             yield _Line(line, self, Design.load(rtl))
+
+    def buffer_words(self, design: Design) -> int:
+        """See the base class: a power of two that holds a window of images."""
+        return 1 << index_bits(self.window * design.input_beats)
 
     def images_per_second(self, design: Design) -> dict[str, float]:
         """The line is full duplex, so the longer frame counts."""

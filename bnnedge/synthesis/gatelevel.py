@@ -1,7 +1,7 @@
 """The gate-level check: the netlist that was placed, simulated, against the Dataflow.
 
-What is simulated is the whole board top as it is in the bitstream: device, network, reset, at the
-true baud rate, driven through its serial pin. The cells are Yosys' own models, and the family's
+What is simulated is the whole board top as it is in the bitstream: device, network, reset, driven
+through the pins of its link at their true rate. The cells are Yosys' own models, and the family's
 where those are no good. Not covered: placement, routing, timing, the analogue side of the PLL, and
 the packing of the bitstream.
 """

@@ -5,7 +5,6 @@ from collections.abc import Mapping
 from typing import Any
 
 from bnnedge import tools
-from bnnedge.cost import index_bits
 from bnnedge.errors import SynthesisError
 from bnnedge.families.base import Cells
 from bnnedge.families.placed import NETLIST_JSON, NETLIST_VERILOG
@@ -113,6 +112,5 @@ def _facts(
 def _predicted(plan: Plan) -> Mapping[str, int]:
     """What network and device together were thought to take."""
     design, family = plan.design, plan.board.family
-    window_words = 1 << index_bits(plan.window * design.input_beats)
-    around = family.predict_around(window_words, design.input_width_bits)
+    around = family.predict_around(plan.device.buffer_words(design), design.input_width_bits)
     return {name: count + around[name] for name, count in family.predict(design).items()}

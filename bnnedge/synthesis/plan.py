@@ -32,7 +32,6 @@ class Plan:
         board: what it is for.
         device: around the network.
         pll: its clock.
-        window: images that it has room for.
         sources: files of the device, to be copied beside those of the design.
         texts: what is written, by file: the top module, constraints, Yosys' script.
         bitstream: file that comes of it.
@@ -42,7 +41,6 @@ class Plan:
     board: FpgaBoard
     device: Device
     pll: Pll
-    window: int
     sources: tuple[Path, ...]
     texts: Mapping[str, str]
     bitstream: str
@@ -85,7 +83,6 @@ def plan_bitstream(design: Design, board: FpgaBoard, config: SynthesisConfig) ->
         board=board,
         device=device,
         pll=pll,
-        window=config.window,
         sources=sources,
         texts={
             top: board_top(board, pll, device, design),

@@ -209,6 +209,16 @@ def test_baud_rate_of_no_line_is_refused(design: Path, tmp_path: Path) -> None:
         synthesise(design, config, tmp_path / "out")
 
 
+@pytest.mark.parametrize("window", [2, 16])
+def test_a_link_says_what_it_buffers(design: Path, window: int) -> None:
+    loaded = Design.load(design)
+    serial = plan_device(loaded, BOARD, dataclasses.replace(CONFIG, window=window))
+    beats = window * loaded.input_beats
+    assert beats <= serial.buffer_words(loaded) < 2 * beats
+    axi = plan_device(loaded, find_board("pynq-z1"), ZYNQ_CONFIG)
+    assert axi.buffer_words(loaded) == 0
+
+
 def test_baud_rate_without_a_serial_line_is_refused(design: Path, tmp_path: Path) -> None:
     config = SynthesisConfig(board="pynq-z2", baud=9600)
     with pytest.raises(SynthesisError, match=r"baud: pynq-z2 has no serial line, got 9600 — leave"):
