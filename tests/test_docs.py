@@ -164,7 +164,7 @@ def test_missing_docstrings_are_found() -> None:
 
 @pytest.mark.slow
 def test_pages_are_built_without_a_warning(tmp_path: Path) -> None:
-    pytest.importorskip("mkdocs")
+    pytest.importorskip("mkdocs")  # the extra `docs`, which the set-up leaves out
     argv = [sys.executable, "-m", "mkdocs", "build", "--strict", "-q", "-d", str(tmp_path / "site")]
     argv += ["-f", str(_ROOT / "build_scripts/mkdocs.yml")]
     subprocess.run(argv, check=True, cwd=tmp_path)
