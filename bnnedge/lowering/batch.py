@@ -10,9 +10,8 @@ from qonnx.core.modelwrapper import ModelWrapper
 from qonnx.util.basic import get_by_name
 
 from bnnedge.errors import LoweringError
+from bnnedge.lowering.passes.declare_input import note_integers
 from bnnedge.lowering.vocabulary import ELEMENTWISE, RESHAPING, called
-
-INTEGER_KEY = "bnnedge.integer_input"
 
 
 def fix_batch(model: onnx.ModelProto) -> None:
@@ -68,7 +67,7 @@ def _cast_input(model: onnx.ModelProto) -> None:
         tensors.update(node.output)
     value.type.tensor_type.elem_type = TensorProto.FLOAT
     if kind in ("UINT8", "INT8"):
-        model.graph.metadata_props.add(key=INTEGER_KEY, value=kind)
+        note_integers(model, kind)
     if kind == "BOOL":
         wrapper = ModelWrapper(model, fix_missing_initializer_valueinfo=False)
         wrapper.set_tensor_datatype(value.name, DataType["BINARY"])

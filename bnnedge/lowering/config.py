@@ -22,6 +22,18 @@ class SignZero(Enum):
     MINUS = "minus"
 
 
+class InputKind(Enum):
+    """What the values of the network's input are, where the file does not say it.
+
+    UINT8, INT8: integers of 8 bits, such as pixels.
+    BIPOLAR: −1 and +1.
+    """
+
+    UINT8 = "uint8"
+    INT8 = "int8"
+    BIPOLAR = "bipolar"
+
+
 @dataclass(frozen=True, kw_only=True)
 class LoweringConfig:
     """Choices of a lowering.
@@ -30,6 +42,7 @@ class LoweringConfig:
         name: of the network, see `bnnedge.names`; None makes one of the file's name.
         classify: end in an arg-max in hardware even where the graph ends in logits.
         sign_zero: what an exact 0 at a `Sign` means.
+        input: what the input holds; None: what the file says.
         check_images: random inputs to check against the original graph, beside adversarial ones.
         seed: of those inputs.
     """
@@ -38,6 +51,9 @@ class LoweringConfig:
     classify: bool = option(False, help="End in an arg-max in hardware.", section="hardware")
     sign_zero: SignZero = option(
         SignZero.REFUSE, help="What an exact 0 at an ONNX Sign becomes: an error, +1 or -1."
+    )
+    input: InputKind | None = option(
+        None, help="What the input holds, where the file does not say it.", section="hardware"
     )
     check_images: int = 256
     seed: int = 0

@@ -27,6 +27,7 @@ from bnnedge.lowering.windows import window_of
 
 _PROBES = 128
 _MOST_STEPS = 1024
+MOST_INTEGERS = 256
 _CHUNK_ELEMENTS = 1 << 23
 
 
@@ -35,7 +36,10 @@ _QUANTISE = (
     "quantise the input to 8 bits or less (PixelInput, or Brevitas' QuantIdentity), in the same way"
     " everywhere, and binarise the weights"
 )
-_DECLARE = "; if the data are ±1 or 0 and 1 already, put a BipolarQuant in front, or annotate them"
+_DECLARE = (
+    "; if the data are ±1 or 8-bit integers already, say so (--input bipolar, uint8 or int8), or"
+    " put a BipolarQuant in front"
+)
 
 
 class InputRegion:
@@ -56,9 +60,7 @@ class InputRegion:
         self._elements = int(np.prod(self._shape))
         where = called(structure.input[-1]) if structure.input else f"input {structure.source}"
         self._where = f"{where}, before {called(structure.layers[0])}"
-        # Nothing in the file says that data which enter a layer as they are have two values.
-        declare = "" if structure.input else _DECLARE
-        self._quantise = f"{_QUANTISE}{declare}"
+        self._quantise = f"{_QUANTISE}{_DECLARE}"
         self.low, self.high = 0.0, 0.0
         self.scale = np.float32(1)
         self.offset: NDArray[np.float64] = np.zeros(1)
@@ -216,7 +218,7 @@ class InputRegion:
     def _refuse(
         self, levels: NDArray[np.float64], made: NDArray[np.float32], *, padded: bool
     ) -> NoReturn:
-        if all(len(np.unique(channel)) <= 256 for channel in made.T):
+        if all(len(np.unique(channel)) <= MOST_INTEGERS for channel in made.T):
             raise LoweringError(
                 f"{self._where}: the first layer sees quantised values from {levels[0]:.6g} to"
                 f" {levels[-1]:.6g}, but with an offset"
@@ -362,11 +364,16 @@ def _check_order(model: ModelWrapper, structure: Structure) -> None:
             )
 
 
-def is_binarised(model: ModelWrapper, structure: Structure) -> bool:
-    """Whether the first layer sees bits: two values, or what a Sign makes of the input."""
+def levels_of_input(model: ModelWrapper, structure: Structure) -> int:
+    """How many values the first layer sees of random inputs; of what a Sign makes there are 2."""
     if any(node.op_type == "Sign" for node in structure.input):
-        return True
-    return len(np.unique(InputRegion(model, Runner(model), structure).probe())) <= 2
+        return 2
+    return len(np.unique(InputRegion(model, Runner(model), structure).probe()))
+
+
+def is_binarised(model: ModelWrapper, structure: Structure) -> bool:
+    """Whether the first layer sees bits."""
+    return levels_of_input(model, structure) <= 2
 
 
 def _integer_type(smallest: int, largest: int) -> ElementType:

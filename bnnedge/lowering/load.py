@@ -2,7 +2,6 @@
 
 from pathlib import Path
 
-import numpy as np
 import onnx
 import onnx.inliner
 from onnx.external_data_helper import (
@@ -10,12 +9,11 @@ from onnx.external_data_helper import (
     load_external_data_for_model,
 )
 from qonnx.core.modelwrapper import ModelWrapper
-from qonnx.util.basic import get_by_name
 
 from bnnedge.errors import LoweringError
 from bnnedge.filekinds import ONNX, refuse_other_file
 from bnnedge.files import read_bytes_bounded
-from bnnedge.lowering.batch import INTEGER_KEY
+from bnnedge.lowering.config import InputKind
 from bnnedge.lowering.execute import cause_of
 from bnnedge.lowering.guard import guarded
 from bnnedge.lowering.limits import (
@@ -25,8 +23,7 @@ from bnnedge.lowering.limits import (
     check_shapes,
     external_tensors,
 )
-from bnnedge.lowering.passes.binarise_input import DECLARED_INPUT
-from bnnedge.lowering.passes.edit import Inserter
+from bnnedge.lowering.passes.declare_input import declare
 from bnnedge.lowering.tidy import clean_up
 from bnnedge.lowering.wire import parsed_bytes
 
@@ -59,14 +56,21 @@ def _parse_file(path: Path) -> onnx.ModelProto:
     return onnx.load_from_string(content)
 
 
-def read(path: Path) -> ModelWrapper:
-    """The graph in a file, cleaned up by qonnx: batch 1, shapes inferred, constants folded.
+def read(path: Path, declared: InputKind | None = None) -> ModelWrapper:
+    """The graph in a file, cleaned up: batch 1, shapes inferred, constants folded.
+
+    Args:
+        path: of the file.
+        declared: what the user says of the input.
 
     Raises:
         LoweringError: the file is missing, truncated, too large, not ONNX, of an unknown opset, or
             has no static shapes.
     """
-    return tidy(_parse(path))
+    model = _parse(path)
+    if declared is not None:
+        declare(model, declared)
+    return tidy(model)
 
 
 def _parse(path: Path) -> onnx.ModelProto:
@@ -106,16 +110,6 @@ def _parse(path: Path) -> onnx.ModelProto:
     return model
 
 
-def input_remarks(model: ModelWrapper) -> list[str]:
-    """What a user should know about the graph's input."""
-    for node in model.graph.node:
-        if node.name == DECLARED_INPUT:
-            kind = get_by_name(node.attribute, "out_dtype").s.decode()
-            at = model.get_initializer(node.input[1]).item()
-            return [f"input {node.input[0]} is declared {kind}: x >= {at:g} is bit 1"]
-    return []
-
-
 def encoding_name(model: ModelWrapper) -> str | None:
     """What the exporter calls the input encoding, if it says so in the file's metadata."""
     for entry in model.model.metadata_props:
@@ -149,35 +143,6 @@ def _tidied(model: onnx.ModelProto) -> bytes:
             f"the graph is not valid ONNX: {_line(error)}",
             remedy="export it again; onnx.checker may say what is wrong with it",
         ) from error
-
-
-def declared_integers(model: ModelWrapper) -> str | None:
-    """UINT8 or INT8 where the file declares the input to be that; else None."""
-    kind = model.get_metadata_prop(INTEGER_KEY)
-    return None if kind is None else str(kind)
-
-
-def round_integer_input(model: ModelWrapper) -> None:
-    """Put a quantiser behind an input that the file declares to be 8-bit integers.
-
-    It changes nothing for these integers, and says of the float32 input what it may be.
-    """
-    kind = declared_integers(model)
-    source = model.graph.input[0].name
-    inserter = Inserter(model, 0)
-    rounded = inserter.tensor(list(model.get_tensor_shape(source)))
-    for node in model.find_consumers(source) or []:
-        node.input[:] = [rounded if name == source else name for name in node.input]
-    parameters = [inserter.constant(np.array(value, np.float32)) for value in (1, 0, 8)]
-    inserter.node(
-        "Quant",
-        [source, *parameters],
-        rounded,
-        "integer_input",
-        signed=int(kind == "INT8"),
-        narrow=0,
-        rounding_mode="ROUND",
-    )
 
 
 def _line(error: Exception) -> str:

@@ -93,27 +93,18 @@ def lower_model(
 ) -> Lowered:
     """Lower a model file in memory; see `lower`."""
     from bnnedge.lowering import check, recipe
-    from bnnedge.lowering.encoding import is_binarised
-    from bnnedge.lowering.load import (
-        declared_integers,
-        encoding_name,
-        input_remarks,
-        read,
-        round_integer_input,
-    )
+    from bnnedge.lowering.load import encoding_name, read
     from bnnedge.lowering.notes import Notes
+    from bnnedge.lowering.passes.declare_input import input_remarks
     from bnnedge.lowering.solve import Solver
     from bnnedge.lowering.table import dataflow_of
     from bnnedge.lowering.vocabulary import called
     from bnnedge.lowering.write_finn import write_finn
 
     progress("reading the graph", 0.0)
-    model = read(model_onnx)
+    model = read(model_onnx, config.input)
     notes = Notes(remarks=input_remarks(model))
-    original = check.Original.of(model, notes.signs)
-    if declared_integers(model) and not is_binarised(original.model, original.structure):
-        round_integer_input(model)
-        original = check.Original.of(model, notes.signs)
+    original = _of_integers(model, check.Original.of(model, notes.signs))
     structure = original.structure
     if structure.softmax is not None:
         node = called(structure.softmax)
@@ -143,6 +134,30 @@ def lower_model(
     checks = _checked(model_onnx, config, original, dataflow, graph, notes, progress)
     facts = _facts(dataflow, structure.layers, notes)
     return Lowered(dataflow=dataflow, graph=graph, facts=facts | {"checks": checks})
+
+
+def _of_integers(model: "ModelWrapper", original: "Original") -> "Original":
+    """The graph with a quantiser of the input where that is said to hold integers.
+
+    Where an annotation alone says so, only if the graph itself does not quantise.
+    """
+    from bnnedge.lowering import check
+    from bnnedge.lowering.encoding import MOST_INTEGERS, levels_of_input
+    from bnnedge.lowering.passes.declare_input import (
+        integers_annotated,
+        integers_declared,
+        round_input,
+    )
+
+    declared, annotated = integers_declared(model), integers_annotated(model)
+    kind = declared or annotated
+    if kind is None:
+        return original
+    levels = levels_of_input(original.model, original.structure)
+    if levels <= (2 if declared else MOST_INTEGERS):
+        return original
+    round_input(model, kind)
+    return check.Original.of(model, original.signs)
 
 
 def _facts(dataflow: Dataflow, layers: tuple[Any, ...], notes: "Notes") -> dict[str, Any]:

@@ -25,7 +25,7 @@ from bnnedge.lowering.foreign_ops import why_domain_refused
 from bnnedge.lowering.indexed import IndexedModel
 from bnnedge.lowering.limits import check_graph, check_shapes
 from bnnedge.lowering.obstacles import check_network
-from bnnedge.lowering.passes.binarise_input import binarise_input
+from bnnedge.lowering.passes.declare_input import declare_input
 from bnnedge.lowering.vocabulary import ELEMENTWISE, attribute, called
 from bnnedge.lowering.windows import resolve_ceil_mode
 
@@ -329,6 +329,6 @@ STEPS = (
     Step(run=_graph_step(_split_shared_constants), why="regions cut constants down, by name"),
     Step(run=_graph_step(_constants_last), why="data come first"),
     Step(run=_graph_step(_remove_unused), why="the constants of what was folded"),
-    Step(run=binarise_input, why="what an annotation says of the input, a node says"),
+    Step(run=declare_input, why="what an annotation says of the input, a node says"),
     Step(run=_graph_step(_forget_annotations), why="they are claims; what is relied on is derived"),
 )
