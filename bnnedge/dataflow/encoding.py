@@ -48,12 +48,14 @@ class _Encoding:
         input_shape: shape of one input, without the batch.
         output_shape: shape of the stream that comes out: (F,), or (H, W, C).
         source: int32 (F,), index into the flattened input, for the outputs in stream order.
+        declared: what the user says that inputs hold: others are refused; None: any real numbers.
     """
 
     name: str
     input_shape: tuple[int, ...]
     output_shape: tuple[int, ...]
     source: NDArray[np.int32]
+    declared: ElementType | None = None
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "source", frozen(self.source, np.int32))
@@ -85,8 +87,20 @@ class _Encoding:
                 f"input: source index outside the {self.elements} elements of {self.input_shape}"
             )
 
-    def _gather(self, x: NDArray[Any]) -> NDArray[np.float32]:
-        """Inputs (N, *input_shape) → the element behind each output (N, F)."""
+    def allowed(self, x: NDArray[np.float32]) -> NDArray[np.float32]:
+        """The nearest inputs that are as declared; they are encoded alike."""
+        if self.declared is None:
+            return x
+        if self.declared.bipolar:
+            return np.where(x >= 0, np.float32(1), np.float32(-1))
+        return np.asarray(np.rint(x.clip(self.declared.least, self.declared.most)), np.float32)
+
+    def check(self, x: NDArray[Any]) -> NDArray[np.float32]:
+        """A batch (N, *input_shape) of any real dtype → float32 (N, elements).
+
+        Raises:
+            DataError: wrong shape, not numbers, NaN, or other values than declared.
+        """
         x = as_array(x)
         if x.shape[1:] != self.input_shape or x.ndim != len(self.input_shape) + 1:
             raise DataError(
@@ -97,7 +111,18 @@ class _Encoding:
         flat = x.reshape(len(x), self.elements).astype(np.float32)
         if np.isnan(flat).any():
             raise DataError("input: holds NaN")
-        gathered: NDArray[np.float32] = flat[:, self.source]
+        if self.declared is not None and (wrong := flat != self.allowed(flat)).any():
+            image, place = (int(index) for index in np.argwhere(wrong)[0])
+            raise DataError(
+                f"input: holds {flat[image, place]:g} in image {image}, and was declared to hold"
+                f" {self.declared}",
+                remedy="give such values, or lower the network with another --input",
+            )
+        return flat
+
+    def _gather(self, x: NDArray[Any]) -> NDArray[np.float32]:
+        """Inputs (N, *input_shape) → the element behind each output (N, F)."""
+        gathered: NDArray[np.float32] = self.check(x)[:, self.source]
         return gathered
 
 
@@ -143,7 +168,7 @@ class ThresholdEncoding(_Encoding):
         """Inputs (N, *input_shape) of any real dtype → bits (N, *output_shape), uint8.
 
         Raises:
-            DataError: wrong shape, not numbers, or NaN.
+            DataError: see `check`.
         """
         bits = ((self._gather(x) >= self.threshold) ^ self.invert).astype(np.uint8)
         return bits.reshape(len(bits), *self.output_shape)
@@ -197,7 +222,7 @@ class IntegerEncoding(_Encoding):
         """Inputs (N, *input_shape) of any real dtype → integers (N, *output_shape), int32.
 
         Raises:
-            DataError: wrong shape, not numbers, or NaN.
+            DataError: see `check`.
         """
         values = self._gather(x)
         rows = len(self.steps)

@@ -116,6 +116,8 @@ class Emulator:
             x = as_array(x)
         if x.shape[1:] != self._shape or x.ndim == 0 or x.dtype.kind not in "biuf":
             self.dataflow.encode(x)  # raises
+        if self.dataflow.input.declared is not None:
+            self.dataflow.input.check(x)
         if not self._engines:
             accumulators = self._interpreter.accumulators(x)
             if not top:

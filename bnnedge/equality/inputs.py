@@ -31,7 +31,7 @@ def edge_inputs(encoding: Encoding, count: int, seed: int) -> NDArray[np.float32
         which = rng.integers(0, 3, len(at)) * (index > 2)
         x[index, sources] = nearby[which, np.arange(len(at))]
     x[:1], x[1:2] = low, high
-    return x.reshape(count, *encoding.input_shape)
+    return encoding.allowed(x.reshape(count, *encoding.input_shape))
 
 
 def _levels(
@@ -65,7 +65,7 @@ def inputs_for(encoding: Encoding, encoded: NDArray[np.integer]) -> NDArray[np.f
         above = flat.astype(bool) ^ encoding.invert
         values = np.where(above, encoding.threshold, below)
         x[:, encoding.source[usable]] = values[:, usable]
-        return x.reshape(-1, *encoding.input_shape)
+        return encoding.allowed(x.reshape(-1, *encoding.input_shape))
     for row, steps in enumerate(encoding.steps):
         finite = steps[np.isfinite(steps)]
         if not finite.size:
@@ -78,4 +78,4 @@ def inputs_for(encoding: Encoding, encoded: NDArray[np.integer]) -> NDArray[np.f
         # Every second one from the other end of what is encoded the same.
         values[:, 1::2] = np.concatenate([below, finite[-1:]])[part][:, 1::2]
         x[:, encoding.source[row :: len(encoding.steps)]] = values
-    return x.reshape(-1, *encoding.input_shape)
+    return encoding.allowed(x.reshape(-1, *encoding.input_shape))

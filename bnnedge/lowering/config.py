@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 from enum import Enum
 
+from bnnedge.dataflow.streams import BIPOLAR, ElementType
 from bnnedge.errors import ConfigError
 from bnnedge.names import check_network_name
 from bnnedge.options import option
@@ -32,6 +33,13 @@ class InputKind(Enum):
     UINT8 = "uint8"
     INT8 = "int8"
     BIPOLAR = "bipolar"
+
+    @property
+    def element(self) -> ElementType:
+        """Of the values."""
+        if self is InputKind.BIPOLAR:
+            return BIPOLAR
+        return ElementType(width_bits=8, signed=self is InputKind.INT8)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -128,6 +128,9 @@ def lower_model(
         encoding=encoding_name(model),
         classify=config.classify,
     )
+    if config.input is not None:
+        takes = dataclasses.replace(dataflow.input, declared=config.input.element)
+        dataflow = dataclasses.replace(dataflow, input=takes)
     graph = write_finn(dataflow, original.model, structure, solution.tail.steps)
     if structure.has_images and structure.is_chain:  # FINN's passes give wrong values at forks
         graph = recipe.apply(recipe.image_steps(graph), graph)

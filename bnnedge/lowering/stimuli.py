@@ -51,7 +51,7 @@ def adversarial_inputs(dataflow: Dataflow, images: int, seed: int) -> Inputs:
     )
     rows.append(inputs_for(encoding, targets))
     x: Inputs = np.clip(np.concatenate(rows), -3e38, 3e38).astype(np.float32)
-    return x.reshape(-1, *encoding.input_shape)
+    return encoding.allowed(x.reshape(-1, *encoding.input_shape))
 
 
 def _rows_as_inputs(dataflow: Dataflow) -> Bits:

@@ -8,7 +8,9 @@ from onnx import TensorProto
 from qonnx.core.datatype import DataType
 from qonnx.core.modelwrapper import ModelWrapper
 
-from bnnedge.errors import LoweringError
+from bnnedge.dataflow import Dataflow
+from bnnedge.emulator import Emulator
+from bnnedge.errors import DataError, LoweringError
 from bnnedge.lowering import InputKind, LoweringConfig, lower_model
 from tests.lowering.graphs import Graph, bipolar, execute
 
@@ -52,6 +54,8 @@ def test_the_user_says_it(tmp_path: Path, graph: Graph, kind: InputKind) -> None
 
     assert str(dataflow.input.stream.element) == kind.name
     assert np.array_equal(dataflow.logits(x), execute(path, x))
+    dataflow.save(tmp_path)
+    assert Dataflow.load(tmp_path).input.declared == dataflow.input.stream.element
     with pytest.raises(LoweringError, match="--input bipolar, uint8 or int8"):
         lower_model(path, LoweringConfig())
 
@@ -97,3 +101,24 @@ def test_file_and_user_do_not_agree(tmp_path: Path, held: str, kind: InputKind) 
     path = graph.save(tmp_path / "net.onnx")
     with pytest.raises(LoweringError, match=f"input x: .*{held}, --input {kind.value} — leave out"):
         lower_model(path, LoweringConfig(input=kind))
+
+
+@pytest.mark.parametrize("kind", InputKind)
+def test_other_data_are_refused(tmp_path: Path, kind: InputKind) -> None:
+    path = _vectors().save(tmp_path / "net.onnx")
+    dataflow = lower_model(path, LoweringConfig(input=kind)).dataflow
+    x = np.ones((3, 12), np.float32)
+    emulator = Emulator(dataflow)
+    assert np.array_equal(emulator.accumulators(x), dataflow.accumulators(x))
+    x[2, 5] = 0.5
+    for run in (dataflow.run, emulator):
+        with pytest.raises(DataError, match=f"holds 0.5 in image 2, .* hold {kind.name} — give"):
+            run(x)
+
+
+def test_other_reference_inputs_are_refused(tmp_path: Path) -> None:
+    path = _vectors().save(tmp_path / "net.onnx")
+    x = np.full((2, 12), 0.5, np.float32)
+    np.savez(tmp_path / "reference.npz", inputs=x, logits=execute(path, x))
+    with pytest.raises(DataError, match="declared to hold BIPOLAR"):
+        lower_model(path, LoweringConfig(input=InputKind.BIPOLAR))
