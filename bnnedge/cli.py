@@ -6,7 +6,9 @@ from typing import TYPE_CHECKING, Any
 import click
 
 import bnnedge
+from bnnedge.console import tell
 from bnnedge.data.config import DatasetName
+from bnnedge.names import printable
 from bnnedge.shell import FOLDER, PATH, ProgressBars, command, main, watched
 
 if TYPE_CHECKING:
@@ -60,10 +62,18 @@ def export(
 @click.argument("model", type=PATH)
 def lower(model: Path, out: Path, **options: Any) -> Said:
     """Lower an ONNX MODEL (QONNX, FINN-ONNX or plain) to a Dataflow folder, and compare them."""
-    from bnnedge.lowering.facts import LOWER
+    from bnnedge.lowering.facts import LOWER, UNTIL
+    from bnnedge.lowering.fates import RefusedError, lines_of
 
-    artifact = watched(bnnedge.lower, model, out, **options)
-    return artifact, [*LOWER.lines(artifact.facts), f"Dataflow in {out}"]
+    try:
+        artifact = watched(bnnedge.lower, model, out, **options)
+    except RefusedError as error:
+        tell("\n".join(map(printable, lines_of(error.fates))))
+        raise
+    lines = lines_of(artifact.facts.fates) if "explain" in options else []
+    if "until" in options:
+        return artifact, [*lines, *UNTIL.lines(artifact.facts), f"graph in {out}"]
+    return artifact, [*lines, *LOWER.lines(artifact.facts), f"Dataflow in {out}"]
 
 
 @command("bnnedge rtl out/dataflow --target-fps 500000 -o out/rtl", writes=True)

@@ -21,7 +21,7 @@ from bnnedge.filekinds import FST
 from bnnedge.files import is_file
 from bnnedge.hardware.authentic import Trust, own_copy
 from bnnedge.hardware.config import RtlConfig
-from bnnedge.lowering.config import LoweringConfig
+from bnnedge.lowering.config import Look, LoweringConfig
 from bnnedge.options import keywords
 from bnnedge.outputs import check_output_file
 from bnnedge.progress import Progress, silent
@@ -34,7 +34,7 @@ if TYPE_CHECKING:
     from bnnedge.deployment.facts import Deployment, PackageFacts
     from bnnedge.exporter.facts import ExportFacts
     from bnnedge.hardware.facts import RtlFacts
-    from bnnedge.lowering.facts import LoweringFacts
+    from bnnedge.lowering.facts import GraphFacts, LoweringFacts
     from bnnedge.recipe import Recipe
     from bnnedge.simulation.facts import SimulationResult
     from bnnedge.sizing.facts import SizingFacts
@@ -81,15 +81,19 @@ def export(checkpoint: Path, out: Path, *, progress: Progress = silent) -> "Arti
 
 @keywords
 def lower(
-    model: Path, out: Path, config: LoweringConfig, *, progress: Progress = silent
-) -> "Artifact[LoweringFacts]":
+    model: Path, out: Path, config: LoweringConfig, look: Look, *, progress: Progress = silent
+) -> "Artifact[LoweringFacts] | Artifact[GraphFacts]":
     """Lower an ONNX file (or a folder that holds `model.onnx`) to a Dataflow.
 
-    See `bnnedge.lowering.lower`.
+    See `bnnedge.lowering.lower` and, for `until`, `bnnedge.lowering.write_graph`.
     """
     from bnnedge.lowering import lower as run
+    from bnnedge.lowering import write_graph
 
-    return run(model / MODEL_FILE if model.is_dir() else model, config, out, progress=progress)
+    file = model / MODEL_FILE if model.is_dir() else model
+    if look.until is None:
+        return run(file, config, out, explain=look.explain, progress=progress)
+    return write_graph(file, config, look.until, out, explain=look.explain, progress=progress)
 
 
 @keywords

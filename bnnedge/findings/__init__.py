@@ -16,7 +16,15 @@ from bnnedge.findings.hardware import (
     Storage,
     StreamActivity,
 )
-from bnnedge.findings.report import Command, FileDigest, NotRun, ReportData, StageTime, Tool
+from bnnedge.findings.report import (
+    Command,
+    FileDigest,
+    NodeFate,
+    NotRun,
+    ReportData,
+    StageTime,
+    Tool,
+)
 from bnnedge.findings.synthesis import Board, LayerResources, ResourceUse, Synthesis
 
 __all__ = [
@@ -33,6 +41,7 @@ __all__ = [
     "LayerResources",
     "Link",
     "Mismatch",
+    "NodeFate",
     "NotRun",
     "Pipeline",
     "ReportData",

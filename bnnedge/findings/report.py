@@ -51,6 +51,15 @@ class NotRun:
 
 
 @dataclass(frozen=True, kw_only=True)
+class NodeFate:
+    """A node of the graph that was lowered: name, type, and what became of it."""
+
+    node: str
+    op: str
+    fate: str
+
+
+@dataclass(frozen=True, kw_only=True)
 class ReportData:
     """Everything that a report can show; only `network` is needed.
 
@@ -67,6 +76,7 @@ class ReportData:
     dataset: str | None = None
     version: str | None = None
     board: Board | None = None
+    nodes: tuple[NodeFate, ...] = ()
     pipeline: Pipeline | None = None
     accuracy: Accuracy | None = None
     checks: tuple[Check, ...] = ()

@@ -1,6 +1,15 @@
 """ONNX in three dialects → Dataflow. Importing this package imports neither onnx nor FINN."""
 
-from bnnedge.lowering.config import InputKind, LoweringConfig, SignZero
-from bnnedge.lowering.lower import Lowered, lower, lower_model
+from bnnedge.lowering.config import InputKind, Look, LoweringConfig, SignZero
+from bnnedge.lowering.lower import Lowered, lower, lower_model, write_graph
 
-__all__ = ["InputKind", "Lowered", "LoweringConfig", "SignZero", "lower", "lower_model"]
+__all__ = [
+    "InputKind",
+    "Look",
+    "Lowered",
+    "LoweringConfig",
+    "SignZero",
+    "lower",
+    "lower_model",
+    "write_graph",
+]

@@ -25,6 +25,8 @@ from bnnedge.dataflow import (
     XnorMvu,
 )
 from bnnedge.lowering.border import Border
+from bnnedge.lowering.explain import Marks
+from bnnedge.lowering.fates import Became
 from bnnedge.lowering.indexed import IndexedModel
 from bnnedge.lowering.points import (
     Bits,
@@ -36,7 +38,7 @@ from bnnedge.lowering.points import (
     QuantiserPoint,
     Same,
 )
-from bnnedge.lowering.structure import Structure
+from bnnedge.lowering.structure import Region, Structure
 from bnnedge.lowering.vocabulary import MAX_POOLS, SUMS
 from bnnedge.lowering.windows import pad_amounts, slice_of, window_of
 
@@ -47,12 +49,14 @@ class Builder:
     Attributes:
         nodes: in an order in which they can run.
         inputs: as a Dataflow has them.
+        marks: what became of the graph's nodes.
     """
 
     def __init__(self, model: IndexedModel, structure: Structure) -> None:
         self._model, self._structure = model, structure
         self.nodes: list[Node] = []
         self.inputs: dict[str, tuple[str, ...]] = {}
+        self.marks = Marks()
         self._sources: dict[tuple[str, int], str] = {}
         self._signs: dict[tuple[str, bytes, bytes], str] = {}
         self._counts: dict[str, int] = {}
@@ -67,6 +71,7 @@ class Builder:
         for number, pool in enumerate(structure.input_pools):
             window = window_of(self._model, pool)
             made = self._add(MaxPool(name=f"input_pool_{number}", window=window), made)
+            self.marks.mark(Became.NODE, made, pool)
         self._sources[structure.layers[0].name, 0] = made
         for point in points:
             match point:
@@ -77,6 +82,7 @@ class Builder:
                     made = self._sources[point.node.name, 0]
                 case JoinPoint():
                     made = self._join(point)
+                    self.marks.mark(Became.NODE, made, point.node)
                 case _:
                     assert_never(point)
             for link in point.links:
@@ -111,6 +117,9 @@ class Builder:
                 ),
                 made,
             )
+            self.marks.mark(Became.NODE, made, layer.node)
+            if (pad := self._structure.pads[index]) is not None:
+                self.marks.mark(Became.WINDOW, made, pad)
         weights = entry.weights
         unit = _Unit(
             name=f"mvu_{index}", weights=(weights > 0).astype(np.uint8), groups=layer.groups
@@ -127,8 +136,11 @@ class Builder:
             made = self._add(unit.xnor(bits, border), made)
         else:
             made = self._add(unit.integer(bits), made)
+        self.marks.mark(Became.NODE, made, layer.node)
         if bits is not None:
-            self._connect(point.links[0], self._max_pools(bits, index, made))
+            (link,) = point.links
+            self.marks.enumerated(link.region, made)
+            self._connect(link, self._max_pools(link.region, bits, index, made))
         elif point.links:
             alone = index if len(point.links) == 1 else None
             for link in point.links:
@@ -142,6 +154,7 @@ class Builder:
         if tail.sums:
             window = window_of(self._model, tail.pools[0])
             made = self._add(SumPool(name=f"sum_{index}", window=window), made)
+            self.marks.mark(Became.NODE, made, tail.pools[0])
         if self._structure.layers[index].op_type == "Conv":
             self._add(Flatten(name=f"flatten_{index + 1}"), made)
 
@@ -154,9 +167,11 @@ class Builder:
             index: of the layer, behind one.
             alone: the same where nothing else is behind it.
         """
+        region = link.region
         if link.sum_window is not None:
             name = self._called("sum") if alone is None else f"sum_{alone}"
             made = self._add(SumPool(name=name, window=link.sum_window), made)
+            self.marks.mark(Became.NODE, made, region.pools[0])
         match link.made:
             case Bits(threshold=rows, invert=invert):
                 same = made, rows.tobytes(), invert.tobytes()
@@ -164,7 +179,8 @@ class Builder:
                     name = self._called("sign") if alone is None else f"threshold_{alone}"
                     node = Threshold(name=name, thresholds=rows.astype(np.int32), invert=invert)
                     self._signs[same] = self._add(node, made)
-                made = self._max_pools(link.made, index, self._signs[same])
+                self.marks.enumerated(region, self._signs[same])
+                made = self._max_pools(region, link.made, index, self._signs[same])
             case Levels(thresholds=rows, invert=invert, low=low):
                 levels = MultiThreshold(
                     name=self._called("quantise"),
@@ -173,8 +189,9 @@ class Builder:
                     low=low,
                 )
                 made = self._add(levels, made)
+                self.marks.enumerated(region, made)
             case Same():
-                pass
+                self.marks.mark(Became.SAME, None, *region)
             case _:
                 assert_never(link.made)
         self._connect(link, made)
@@ -241,12 +258,14 @@ class Builder:
         alone = before.op_type == "Slice" and len(structure.behind(before)) == 1
         return alone and self.nodes[-1].name == self._sources[node.name, 0]
 
-    def _max_pools(self, bits: Bits, index: int | None, made: str) -> str:
+    def _max_pools(self, region: Region, bits: Bits, index: int | None, made: str) -> str:
         """The pools of bits behind a threshold."""
-        for number, (window, conjunction) in enumerate(bits.pools):
+        pools = region.pools[1:] if region.sums else region.pools
+        for number, (pool, (window, conjunction)) in enumerate(zip(pools, bits.pools, strict=True)):
             suffix = f"_{number}" if number else ""
             name = self._called("pool_of_bits") if index is None else f"pool_{index}{suffix}"
             made = self._add(MaxPool(name=name, window=window, conjunction=conjunction), made)
+            self.marks.mark(Became.NODE, made, pool)
         return made
 
 

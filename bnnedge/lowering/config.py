@@ -71,3 +71,20 @@ class LoweringConfig:
             check_network_name(self.name, raises=ConfigError)
         if self.check_images < 1:
             raise ConfigError(f"check_images: wanted at least 1, got {self.check_images}")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Look:
+    """What a user can ask to see of a lowering.
+
+    Attributes:
+        explain: where the network is refused, the error says of every node of the graph what became
+            of it (`bnnedge.lowering.fates.RefusedError`), as the facts do of one that is lowered.
+        until: the last step to do on the graph, which is then written in place of a Dataflow;
+            `lowered`: all of them, but no comparison.
+    """
+
+    explain: bool = option(False, help="Tell what became of every node, refused or not.")
+    until: str | None = option(
+        None, help="Write the graph as it is behind this step, and no Dataflow: fold_constants, …"
+    )

@@ -13,7 +13,8 @@ from numpy.typing import NDArray
 from bnnedge.arrays import read_npz
 from bnnedge.artifacts import Artifact, to_json
 from bnnedge.dataflow import Dataflow
-from bnnedge.findings import Check, Example, ReportData, equal
+from bnnedge.findings import Check, Example, NodeFate, ReportData, equal
+from bnnedge.lowering.fates import Fate
 from bnnedge.lowering.notes import Lift
 from bnnedge.stages import Stage
 
@@ -74,6 +75,7 @@ class LoweringFacts:
         lifted: float factors and biases taken out of sums.
         remarks: what a user should know.
         checks: what was compared, by the other side's name.
+        fates: what became of every node of the graph.
     """
 
     layers: tuple[LoweredLayer, ...]
@@ -81,6 +83,22 @@ class LoweringFacts:
     lifted: tuple[Lift, ...]
     remarks: tuple[str, ...]
     checks: Mapping[str, Counts]
+    fates: tuple[Fate, ...] = ()
+
+
+@dataclass(frozen=True, kw_only=True)
+class GraphFacts:
+    """A graph on its way to a Dataflow.
+
+    Attributes:
+        step: the last one that was done.
+        nodes: of the graph behind it.
+        fates: what became of every node of the file.
+    """
+
+    step: str
+    nodes: int
+    fates: tuple[Fate, ...]
 
 
 def _checks(facts: LoweringFacts) -> tuple[Check, ...]:
@@ -124,6 +142,9 @@ def _section(
     return dataclasses.replace(
         report,
         topology=_topology(dataflow),
+        nodes=tuple(
+            NodeFate(node=fate.node, op=fate.op, fate=fate.text) for fate in artifact.facts.fates
+        ),
         accuracy=accuracy,
         examples=_examples(dataflow, inputs[:_EXAMPLES], labels[:_EXAMPLES], classes),
     )
@@ -166,4 +187,12 @@ LOWER = Stage(
     section=_section,
     lines=_lines,
     shown=("*.onnx", "dataflow.json", "weights.npz"),
+)
+
+UNTIL = Stage(
+    kind="lower --until",
+    facts=GraphFacts,
+    rooms=("lowering",),
+    lines=lambda facts: [f"{facts.nodes} nodes behind {facts.step}"],
+    shown=("*.onnx",),
 )

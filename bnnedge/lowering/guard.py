@@ -9,21 +9,23 @@ import signal
 import sys
 from collections.abc import Callable
 from pathlib import Path
-from typing import NoReturn
+from typing import NoReturn, TypeVar
 
 from bnnedge.errors import LoweringError
 
 _GIB = 1 << 30
 _SET_PARENT_DEATH_SIGNAL = 1
+_Made = TypeVar("_Made")
 
 
-def guarded(work: Callable[[], bytes], *, most_bytes: int, most_seconds: int, what: str) -> bytes:
+def guarded(work: Callable[[], _Made], *, most_bytes: int, most_seconds: int, what: str) -> _Made:
     """What `work` returns, which runs in a forked child.
 
     Where there is no fork, it runs here, without limits.
 
     Args:
-        work: touches nothing but memory; raises LoweringError or MemoryError.
+        work: touches nothing but memory, and returns what can be pickled; raises LoweringError or
+            MemoryError.
         most_bytes: of memory that it may take beyond what this process has.
         most_seconds: of processor time.
         what: it works on, for errors.
@@ -48,9 +50,10 @@ def guarded(work: Callable[[], bytes], *, most_bytes: int, most_seconds: int, wh
         _, status = os.waitpid(child, 0)
     code = os.waitstatus_to_exitcode(status)
     if code == 0:
+        made: _Made
         made, message, remedy = pickle.loads(answer)
         if message is None:
-            return bytes(made)
+            return made
         raise LoweringError(message, remedy=remedy)
     if code == -signal.SIGXCPU:
         raise LoweringError(f"{what} takes more than {most_seconds} s of processor time to read")
@@ -62,10 +65,10 @@ def guarded(work: Callable[[], bytes], *, most_bytes: int, most_seconds: int, wh
 
 
 def _serve(
-    work: Callable[[], bytes], writer: int, most_bytes: int, most_seconds: int, what: str
+    work: Callable[[], object], writer: int, most_bytes: int, most_seconds: int, what: str
 ) -> NoReturn:
     """In the child: never returns to the caller's code."""
-    answer: tuple[bytes | None, str | None, str | None]
+    answer: tuple[object, str | None, str | None]
     try:
         faulthandler.disable()
         ctypes.CDLL(None).prctl(_SET_PARENT_DEATH_SIGNAL, signal.SIGKILL)

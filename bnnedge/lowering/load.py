@@ -23,6 +23,7 @@ from bnnedge.lowering.limits import (
     check_shapes,
     external_tensors,
 )
+from bnnedge.lowering.origins import Origins
 from bnnedge.lowering.passes.declare_input import declare
 from bnnedge.lowering.tidy import clean_up
 from bnnedge.lowering.wire import parsed_bytes
@@ -67,10 +68,15 @@ def read(path: Path, declared: InputKind | None = None) -> ModelWrapper:
         LoweringError: the file is missing, truncated, too large, not ONNX, of an unknown opset, or
             has no static shapes.
     """
+    return tidy(parse(path, declared))
+
+
+def parse(path: Path, declared: InputKind | None = None) -> onnx.ModelProto:
+    """The model in a file, as it is; see `read`."""
     model = _parse(path)
     if declared is not None:
         declare(model, declared)
-    return tidy(model)
+    return model
 
 
 def _parse(path: Path) -> onnx.ModelProto:
@@ -120,21 +126,33 @@ def encoding_name(model: ModelWrapper) -> str | None:
 
 def tidy(model: onnx.ModelProto) -> ModelWrapper:
     """Clean up a parsed model; see `read`. `model` is not changed."""
+    return follow(model)[0]
+
+
+def follow(model: onnx.ModelProto, until: str | None = None) -> tuple[ModelWrapper, Origins]:
+    """Clean up a parsed model, as `tidy` does, and tell where its nodes are.
+
+    Args:
+        model: not changed.
+        until: the last step to do; None does all.
+    """
     check_functions(model)
-    tidied = guarded(
-        lambda: _tidied(model),
+    tidied, origins = guarded(
+        lambda: _tidied(model, until),
         most_bytes=_TIDY_BYTES + _TIDY_COPIES * model.ByteSize(),
         most_seconds=_TIDY_SECONDS,
         what="the graph",
     )
     wrapper = ModelWrapper(onnx.load_from_string(tidied), fix_missing_initializer_valueinfo=False)
-    check_shapes(wrapper.graph)
-    return wrapper
+    if until is None:
+        check_shapes(wrapper.graph)
+    return wrapper, origins
 
 
-def _tidied(model: onnx.ModelProto) -> bytes:
+def _tidied(model: onnx.ModelProto, until: str | None) -> tuple[bytes, Origins]:
     try:
-        return bytes(clean_up(model).SerializeToString())
+        made, origins = clean_up(model, until)
+        return bytes(made.SerializeToString()), origins
     except (LoweringError, MemoryError):
         raise
     except Exception as error:

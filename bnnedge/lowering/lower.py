@@ -10,21 +10,20 @@ from numpy.typing import NDArray
 
 from bnnedge.arguments import checked
 from bnnedge.arrays import open_npz
-from bnnedge.artifacts import Artifact
+from bnnedge.artifacts import Artifact, to_json
 from bnnedge.dataflow import Dataflow
-from bnnedge.errors import ArrayError, LoweringError
+from bnnedge.errors import ArrayError, ConfigError, LoweringError
 from bnnedge.lowering.config import LoweringConfig
-from bnnedge.lowering.facts import LOWER, REFERENCE_FILE, LoweringFacts
-from bnnedge.names import network_name
+from bnnedge.lowering.facts import LOWER, REFERENCE_FILE, UNTIL, GraphFacts, LoweringFacts
 from bnnedge.progress import Progress, silent
 
 if TYPE_CHECKING:
     from qonnx.core.modelwrapper import ModelWrapper
 
-    from bnnedge.lowering.check import Original
-    from bnnedge.lowering.notes import Notes
+    from bnnedge.lowering.draft import Draft
 
-LOWERED_FILE = "lowered.onnx"
+LOWERED = "lowered"
+LOWERED_FILE = f"{LOWERED}.onnx"
 _REFERENCE_ARRAYS = ("inputs", "logits", "accumulators")
 _SINGLE_IMAGES = 2
 _LEAST_IMAGES = 16
@@ -52,7 +51,12 @@ class Lowered:
 
 @checked
 def lower(
-    model_onnx: Path, config: LoweringConfig, out: Path, *, progress: Progress = silent
+    model_onnx: Path,
+    config: LoweringConfig,
+    out: Path,
+    *,
+    explain: bool = False,
+    progress: Progress = silent,
 ) -> Artifact[LoweringFacts]:
     """Lower a model file into the folder `out`: dataflow.json, weights.npz, lowered.onnx.
 
@@ -62,20 +66,17 @@ def lower(
             maybe `accumulators`) is checked, too.
         config: the user's choices.
         out: folder to publish.
+        explain: see `lower_model`.
         progress: called at each step.
 
     Raises:
         LoweringError: the file cannot be read or lowered; the node is named.
         MismatchError: the Dataflow is not the graph; node, channel and image are named.
     """
-    if not model_onnx.is_file():
-        raise LoweringError(
-            f"{model_onnx}: no such file",
-            remedy="give an ONNX file, or the folder that `bnnedge export` wrote",
-        )
+    _check_file(model_onnx)
 
     def write(folder: Path) -> Mapping[str, Any]:
-        lowered = lower_model(model_onnx, config, progress=progress)
+        lowered = lower_model(model_onnx, config, explain=explain, progress=progress)
         lowered.dataflow.save(folder)
         lowered.graph.save(str(folder / LOWERED_FILE))
         return lowered.facts
@@ -88,83 +89,83 @@ def lower(
     return LOWER.publish(out, write, config=config, inputs=inputs, tools=versions)
 
 
-def lower_model(
-    model_onnx: Path, config: LoweringConfig, *, progress: Progress = silent
-) -> Lowered:
-    """Lower a model file in memory; see `lower`."""
-    from bnnedge.lowering import check, recipe
-    from bnnedge.lowering.load import encoding_name, read
-    from bnnedge.lowering.notes import Notes
-    from bnnedge.lowering.passes.declare_input import input_remarks
-    from bnnedge.lowering.solve import Solver
-    from bnnedge.lowering.table import dataflow_of
-    from bnnedge.lowering.vocabulary import called
-    from bnnedge.lowering.write_finn import write_finn
+def write_graph(
+    model_onnx: Path,
+    config: LoweringConfig,
+    until: str,
+    out: Path,
+    *,
+    explain: bool = False,
+    progress: Progress = silent,
+) -> Artifact[GraphFacts]:
+    """Write the graph as it is behind a step into the folder `out`, as `<step>.onnx`.
 
-    progress("reading the graph", 0.0)
-    model = read(model_onnx, config.input)
-    notes = Notes(remarks=input_remarks(model))
-    original = _of_integers(model, check.Original.of(model, notes.signs))
-    structure = original.structure
-    if structure.softmax is not None:
-        node = called(structure.softmax)
-        notes.remarks.append(f"{node}: left to the host; the logits are what goes into it")
-    progress("finding thresholds", 0.0)
-    solution = Solver(original.model, structure, config.sign_zero, notes).solve()
-    original = dataclasses.replace(original, offset=notes.offset)
-    inner = [lift for lift in notes.lifted if lift.layer != structure.layers[-1].name]
-    if inner and not structure.is_line:
-        lift = inner[0]
-        raise LoweringError(
-            f"node {lift.layer}: the graph rounds inside its own sums ({lift.what}), and branches"
-            " do not let that be followed",
-            remedy="use scales that are powers of two, or scale behind the sum",
-        )
-    dataflow = dataflow_of(
-        original.model,
-        structure,
-        solution,
-        name=config.name or network_name(model_onnx.stem),
-        encoding=encoding_name(model),
-        classify=config.classify,
-    )
-    if config.input is not None:
-        takes = dataclasses.replace(dataflow.input, declared=config.input.element)
-        dataflow = dataclasses.replace(dataflow, input=takes)
-    graph = write_finn(dataflow, original.model, structure, solution.tail.steps)
-    if structure.has_images and structure.is_chain:  # FINN's passes give wrong values at forks
-        graph = recipe.apply(recipe.image_steps(graph), graph)
-    checks = _checked(model_onnx, config, original, dataflow, graph, notes, progress)
-    facts = _facts(dataflow, structure.layers, notes)
-    return Lowered(dataflow=dataflow, graph=graph, facts=facts | {"checks": checks})
+    Args:
+        model_onnx: see `lower`.
+        config: see `lower`.
+        until: name of a step of tidying up, or `lowered`.
+        out: folder to publish.
+        explain: see `lower_model`.
+        progress: called at each step.
 
-
-def _of_integers(model: "ModelWrapper", original: "Original") -> "Original":
-    """The graph with a quantiser of the input where that is said to hold integers.
-
-    Where an annotation alone says so, only if the graph itself does not quantise.
+    Raises:
+        ConfigError: there is no such step.
+        LoweringError: see `lower`.
     """
-    from bnnedge.lowering import check
-    from bnnedge.lowering.encoding import MOST_INTEGERS, levels_of_input
-    from bnnedge.lowering.passes.declare_input import (
-        integers_annotated,
-        integers_declared,
-        round_input,
-    )
+    _check_file(model_onnx)
+    from bnnedge.lowering.draft import draft, tidied
+    from bnnedge.lowering.finn import versions
+    from bnnedge.lowering.load import external_files
+    from bnnedge.lowering.tidy import STEPS
 
-    declared, annotated = integers_declared(model), integers_annotated(model)
-    kind = declared or annotated
-    if kind is None:
-        return original
-    levels = levels_of_input(original.model, original.structure)
-    if levels <= (2 if declared else MOST_INTEGERS):
-        return original
-    round_input(model, kind)
-    return check.Original.of(model, original.signs)
+    names = [*dict.fromkeys(step.name for step in STEPS), LOWERED]
+    if until not in names:
+        raise ConfigError(f"until: wanted one of {', '.join(names)}, got {until!r}")
+
+    def write(folder: Path) -> GraphFacts:
+        if until == LOWERED:
+            found = draft(model_onnx, config, explain=explain, progress=progress)
+            graph, fates = found.graph, found.fates
+        else:
+            graph, fates = tidied(model_onnx, config, until, explain=explain)
+        graph.save(str(folder / f"{until}.onnx"))
+        return GraphFacts(step=until, nodes=len(graph.graph.node), fates=fates)
+
+    inputs = (model_onnx, *external_files(model_onnx))
+    request = {"lowering": config, "until": until}
+    return UNTIL.publish(out, write, config=request, inputs=inputs, tools=versions)
 
 
-def _facts(dataflow: Dataflow, layers: tuple[Any, ...], notes: "Notes") -> dict[str, Any]:
-    """What is to know of a lowering, but for its checks; `layers` are the graph's nodes."""
+def _check_file(model_onnx: Path) -> None:
+    if not model_onnx.is_file():
+        raise LoweringError(
+            f"{model_onnx}: no such file",
+            remedy="give an ONNX file, or the folder that `bnnedge export` wrote",
+        )
+
+
+def lower_model(
+    model_onnx: Path, config: LoweringConfig, *, explain: bool = False, progress: Progress = silent
+) -> Lowered:
+    """Lower a model file in memory; see `lower`.
+
+    Args:
+        model_onnx: the file.
+        config: the user's choices.
+        explain: raise `bnnedge.lowering.fates.RefusedError` where the graph cannot be lowered.
+        progress: called at each step.
+    """
+    from bnnedge.lowering.draft import draft
+
+    found = draft(model_onnx, config, explain=explain, progress=progress)
+    checks = _checked(model_onnx, config, found, progress)
+    facts = _facts(found) | {"checks": checks}
+    return Lowered(dataflow=found.dataflow, graph=found.graph, facts=facts)
+
+
+def _facts(found: "Draft") -> dict[str, Any]:
+    """What is to know of a lowering, but for its checks."""
+    dataflow, notes, layers = found.dataflow, found.notes, found.original.structure.layers
     return {
         "layers": [
             {"name": mvu.name, "node": layer.name, "mh": mvu.mh, "mw": mvu.mw}
@@ -177,30 +178,29 @@ def _facts(dataflow: Dataflow, layers: tuple[Any, ...], notes: "Notes") -> dict[
         },
         "lifted": [dataclasses.asdict(lift) for lift in notes.lifted],
         "remarks": notes.remarks,
+        "fates": to_json(found.fates),
     }
 
 
 def _checked(
     model_onnx: Path,
     config: LoweringConfig,
-    original: "Original",
-    dataflow: Dataflow,
-    graph: "ModelWrapper",
-    notes: "Notes",
+    found: "Draft",
     progress: Progress,
 ) -> dict[str, Any]:
-    """Counts of all comparisons, which hold; remarks go to `notes`."""
+    """Counts of all comparisons, which hold; remarks go to the notes."""
     from bnnedge.lowering import check
     from bnnedge.lowering.fusions import fusion_remark
     from bnnedge.lowering.stimuli import adversarial_inputs
 
+    original, dataflow, notes = found.original, found.dataflow, found.notes
     images = max(_LEAST_IMAGES, min(config.check_images, _PRODUCTS // original.costs()[0]))
     x = adversarial_inputs(dataflow, images, config.seed)
     finn_images = _CONV_FINN_IMAGES if original.structure.has_images else _FINN_IMAGES
     progress("comparing with the graph", 0.4)
     checks: dict[str, Any] = {
         "original": check.check_original(dataflow, original, notes.lifted, x),
-        "finn": {"images": check.check_finn(dataflow, graph, x[-finn_images:])},
+        "finn": {"images": check.check_finn(dataflow, found.graph, x[-finn_images:])},
     }
     if not notes.lifted:  # inexact sums depend on the batch, too
         few = x[:: max(1, len(x) // _SINGLE_IMAGES)][:_SINGLE_IMAGES]

@@ -8,6 +8,7 @@ from numpy.typing import NDArray
 from bnnedge.dataflow import ArgMax, Dataflow, Flatten, Node, OutputTable, ScoreTable, SlidingWindow
 from bnnedge.errors import LoweringError
 from bnnedge.lowering.build import Builder
+from bnnedge.lowering.explain import Marks
 from bnnedge.lowering.indexed import IndexedModel
 from bnnedge.lowering.integers import run_all
 from bnnedge.lowering.points import Solution
@@ -28,8 +29,8 @@ def dataflow_of(
     name: str,
     encoding: str | None,
     classify: bool,
-) -> Dataflow:
-    """The Dataflow of a solved graph.
+) -> tuple[Dataflow, Marks]:
+    """The Dataflow of a solved graph, and what became of the nodes of that.
 
     Args:
         model: tidy.
@@ -58,7 +59,7 @@ def dataflow_of(
         inputs=builder.inputs,
     )
     dataflow.verify()
-    return dataflow
+    return dataflow, builder.marks
 
 
 def _class_nodes(table: OutputTable, layer: str, classify: bool) -> list[Node]:

@@ -4,6 +4,7 @@ What qonnx's cleanup passes do, each once and in time linear in the number of no
 lists for every tensor, and repeat each other.
 """
 
+import functools
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -25,6 +26,7 @@ from bnnedge.lowering.foreign_ops import why_domain_refused
 from bnnedge.lowering.indexed import IndexedModel
 from bnnedge.lowering.limits import check_graph, check_shapes
 from bnnedge.lowering.obstacles import check_network
+from bnnedge.lowering.origins import Origins, names_of
 from bnnedge.lowering.passes.declare_input import declare_input
 from bnnedge.lowering.vocabulary import ELEMENTWISE, attribute, called
 from bnnedge.lowering.windows import resolve_ceil_mode
@@ -51,9 +53,18 @@ class Step:
     run: Callable[[onnx.ModelProto], onnx.ModelProto | None]
     why: str
 
+    @property
+    def name(self) -> str:
+        """What it does, in a word."""
+        return self.run.__name__.lstrip("_")
 
-def clean_up(model: onnx.ModelProto) -> onnx.ModelProto:
-    """A clean copy of a model.
+
+def clean_up(model: onnx.ModelProto, until: str | None = None) -> tuple[onnx.ModelProto, Origins]:
+    """A clean copy of a model, and where its nodes are.
+
+    Args:
+        model: as it was read.
+        until: the last step to do; None does all.
 
     Raises:
         LoweringError: names what does not fit, and why.
@@ -61,6 +72,7 @@ def clean_up(model: onnx.ModelProto) -> onnx.ModelProto:
     copy = onnx.ModelProto()
     copy.CopyFrom(onnx.inliner.inline_local_functions(model) if model.functions else model)
     check_graph(copy.graph)
+    origins = Origins.of(copy.graph.node)
     stored = {tensor.name for tensor in copy.graph.initializer}
     given = [
         tuple(dim.dim_value for dim in value.type.tensor_type.shape.dim)
@@ -69,12 +81,19 @@ def clean_up(model: onnx.ModelProto) -> onnx.ModelProto:
     ]
     for step in STEPS:
         copy = step.run(copy) or copy
+        origins.follow(step.name, copy.graph.node)
+        if step.name == until:
+            return copy, origins
     check_fit(_indexed(copy), given[0])
-    return copy
+    return copy, origins
 
 
 def _graph_step(run: Callable[[Any], None]) -> Callable[[onnx.ModelProto], None]:
-    return lambda model: run(model.graph)
+    @functools.wraps(run)
+    def step(model: onnx.ModelProto) -> None:
+        run(model.graph)
+
+    return step
 
 
 def _check_opset(model: onnx.ModelProto) -> None:
@@ -94,12 +113,8 @@ def _check_opset(model: onnx.ModelProto) -> None:
 
 
 def _name_nodes(graph: Any) -> None:
-    """Keep the exporter's node names, which errors cite; name the nameless, split duplicates."""
-    taken: set[str] = set()
-    for index, node in enumerate(graph.node):
-        name = node.name or f"{node.op_type}_{index}"
-        node.name = name if name not in taken else f"{name}_{index}"
-        taken.add(node.name)
+    for node, name in zip(graph.node, names_of(graph.node), strict=True):
+        node.name = name
 
 
 def _normalise_domains(model: onnx.ModelProto) -> None:
@@ -204,6 +219,10 @@ def _sort_by_level(graph: Any) -> None:
         keys.append((level, index))
     if keys != sorted(keys):
         _replace(graph.node, [graph.node[index] for _, index in sorted(keys)])
+
+
+def _sort_again(graph: Any) -> None:
+    _sort_by_level(graph)
 
 
 def _fold_constants(model: onnx.ModelProto) -> onnx.ModelProto:
@@ -312,8 +331,8 @@ def _check_inferred(model: onnx.ModelProto) -> None:
 
 
 STEPS = (
-    Step(run=_check_opset, why="what follows asks onnx what the opset has"),
     Step(run=_graph_step(_name_nodes), why="errors cite names"),
+    Step(run=_check_opset, why="what follows asks onnx what the opset has"),
     Step(run=_normalise_domains, why="one name for QONNX's ops"),
     Step(run=_graph_step(_constants_to_initializers), why="one form of constants"),
     Step(run=check_network, why="what no step could do anything with; dead nodes go"),
@@ -325,7 +344,7 @@ STEPS = (
     Step(run=_check_inferred, why="before anything runs"),
     Step(run=_resolve_ceil_modes, why="a window has one form of padding"),
     Step(run=_fold_constants, why="what is left works on data"),
-    Step(run=_graph_step(_sort_by_level), why="constants had levels, too"),
+    Step(run=_graph_step(_sort_again), why="constants had levels, too"),
     Step(run=_graph_step(_split_shared_constants), why="regions cut constants down, by name"),
     Step(run=_graph_step(_constants_last), why="data come first"),
     Step(run=_graph_step(_remove_unused), why="the constants of what was folded"),

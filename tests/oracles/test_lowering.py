@@ -12,11 +12,14 @@ import json
 from pathlib import Path
 from typing import Any
 
+import onnx
 import pytest
 
 from bnnedge.arrays import read_npz
 from bnnedge.lowering import LoweringConfig, SignZero
+from bnnedge.lowering.fates import Became
 from bnnedge.lowering.lower import lower_model
+from bnnedge.lowering.tidy import STEPS
 from tests.oracles.lowered_networks import EXPORTED, SEEDED
 
 GOLDEN = Path(__file__).parent / "lowering.json"
@@ -31,6 +34,11 @@ def _found(path: Path, folder: Path) -> dict[str, Any]:
     for name, array in read_npz(folder / "weights.npz").items():
         contents[f"array {name}"] = f"{array.dtype.str} {array.shape} ".encode() + array.tobytes()
     hashes = {name: hashlib.sha256(text).hexdigest()[:16] for name, text in contents.items()}
+    nodes = onnx.load(path).graph.node  # each of them once, and what became of it
+    assert [fate["node"] for fate in lowered.facts["fates"]] == [node.name for node in nodes]
+    made = {node.name for node in lowered.dataflow.nodes} | {step.name for step in STEPS}
+    assert made >= {place for fate in lowered.facts["fates"] for place in fate["places"]}
+    assert Became.LEFT.value not in {fate["became"] for fate in lowered.facts["fates"]}
     facts = {key: lowered.facts[key] for key in ("layers", "encoding", "lifted", "remarks")}
     return hashes | json.loads(json.dumps(facts))
 

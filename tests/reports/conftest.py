@@ -18,6 +18,7 @@ from bnnedge.findings import (
     LayerResources,
     Link,
     Mismatch,
+    NodeFate,
     NotRun,
     Pipeline,
     ReportData,
@@ -162,6 +163,10 @@ def full_report() -> ReportData:
             fmax_mhz=131.4,
             link="UART at 3 Mbaud",
             link_images_per_second=9090.0,
+        ),
+        nodes=(
+            NodeFate(node="MatMul_0", op="MatMul", fate="becomes mvu0"),
+            NodeFate(node="<b>", op="Sign", fate="in the thresholds of mvu0"),
         ),
         pipeline=_pipeline(),
         accuracy=_accuracy(),

@@ -178,6 +178,7 @@ def test_what_was_not_measured_is_absent() -> None:
         ("synthesis", "Where the logic goes"),
         ("checks", "What was checked"),
         ("not_run", "Not run here"),
+        ("nodes", "What became of the model's nodes"),
         ("board", "BoardULX3S-85F"),
     ],
 )
@@ -186,6 +187,12 @@ def test_an_absent_part_leaves_the_rest(full_report: ReportData, part: str, titl
     without = _text(render(dataclasses.replace(full_report, **{part: empty})))
     assert title not in without
     assert "Make it again" in without
+
+
+def test_nodes_are_told_with_what_became_of_them(full_report: ReportData) -> None:
+    text = _text(render(full_report))
+    assert "2 nodes of the graph, in the order of the file" in text
+    assert "MatMul_0MatMulbecomes mvu0 <b>Signin the thresholds of mvu0" in text
 
 
 def test_a_history_without_figures_draws_nothing(full_report: ReportData) -> None:
