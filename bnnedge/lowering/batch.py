@@ -1,7 +1,5 @@
 """One image of float32 at the graph's input, whatever batch and type were baked in."""
 
-from typing import Any
-
 import numpy as np
 import onnx
 from onnx import TensorProto, numpy_helper
@@ -99,7 +97,7 @@ def _rebatch(model: onnx.ModelProto, before: int) -> None:
                 stored[name].CopyFrom(numpy_helper.from_array(value[:1].copy(), name))
 
 
-def forget_shapes(graph: Any) -> None:
+def forget_shapes(graph: onnx.GraphProto) -> None:
     """Let shapes be inferred anew."""
     del graph.value_info[:]
     for output in graph.output:

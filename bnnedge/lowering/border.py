@@ -1,12 +1,12 @@
 """Padding by an exact zero, for which there is no bit: pixels in classes of the same padding."""
 
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from bnnedge.dataflow import Window
+from bnnedge.lowering.indexed import Array
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -24,7 +24,7 @@ class Border:
     correction: NDArray[np.int64]
 
     @classmethod
-    def of(cls, window: Window, weights: NDArray[Any], height: int, width: int) -> "Border | None":
+    def of(cls, window: Window, weights: Array, height: int, width: int) -> "Border | None":
         """Of ±1 weights (MH, MW) on maps of that size; None where no window is padded."""
         inside = window.inside(height, width)
         if inside.all():

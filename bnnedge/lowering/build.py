@@ -2,7 +2,7 @@
 
 import dataclasses
 from dataclasses import dataclass
-from typing import Any, assert_never
+from typing import assert_never
 
 import numpy as np
 from numpy.typing import NDArray
@@ -27,7 +27,7 @@ from bnnedge.dataflow import (
 from bnnedge.lowering.border import Border
 from bnnedge.lowering.explain import Marks
 from bnnedge.lowering.fates import Became
-from bnnedge.lowering.indexed import IndexedModel
+from bnnedge.lowering.indexed import GraphNode, IndexedModel
 from bnnedge.lowering.points import (
     Bits,
     JoinPoint,
@@ -131,7 +131,7 @@ class Builder:
         if entry.element.bipolar:
             border: Border | None = None
             if entry.is_exact and entry.window is not None:
-                _, _, height, width = self._model.get_tensor_shape(self._structure.entry(index))
+                _, _, height, width = self._model.shape(self._structure.entry(index))
                 border = Border.of(entry.window, weights, height, width)
             made = self._add(unit.xnor(bits, border), made)
         else:
@@ -197,9 +197,7 @@ class Builder:
         self._connect(link, made)
 
     def _connect(self, link: Link, made: str) -> None:
-        reader = link.region.reader
-        assert reader is not None
-        self._sources[reader.name, link.region.operand] = made
+        self._sources[link.region.sink.name, link.region.operand] = made
 
     def _join(self, point: JoinPoint) -> str:
         """A join or a pool of integers."""
@@ -229,7 +227,7 @@ class Builder:
             return self._add(MaxPool(name=self._called("max"), window=window), *sources)
         return self._add(SumPool(name=self._called("sum"), window=window), *sources)
 
-    def _slice(self, node: Any, made: str) -> str:
+    def _slice(self, node: GraphNode, made: str) -> str:
         """Every n-th row and column, from the first or a later one on."""
         (top, left), stride = slice_of(self._model, node)
         last = self.nodes[-1]
@@ -251,7 +249,7 @@ class Builder:
         window = Window(kernel=(1, 1), stride=stride)
         return self._add(SlidingWindow(name=self._called("pixels"), window=window), made)
 
-    def _extends_slice(self, node: Any) -> bool:
+    def _extends_slice(self, node: GraphNode) -> bool:
         """Whether a Slice is all that reads another one, which was read last."""
         structure = self._structure
         before = structure.into(node).start

@@ -5,9 +5,9 @@ from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any
 
 import numpy as np
+import onnx
 from numpy.typing import NDArray
 from qonnx.core.modelwrapper import ModelWrapper
 
@@ -22,7 +22,7 @@ from bnnedge.dataflow import (
 )
 from bnnedge.errors import LoweringError, MismatchError
 from bnnedge.lowering.execute import Runner, cause_of, execute_by_qonnx
-from bnnedge.lowering.indexed import IndexedModel
+from bnnedge.lowering.indexed import Array, GraphNode, IndexedModel
 from bnnedge.lowering.node_checks import class_output
 from bnnedge.lowering.notes import Lift
 from bnnedge.lowering.regions import input_layout, layouts_of, start_layout
@@ -53,16 +53,16 @@ class Original:
     offset: NDArray[np.float64] | None = None
 
     @classmethod
-    def of(cls, model: ModelWrapper, signs: Mapping[str, float]) -> "Original":
+    def of(cls, model: onnx.ModelProto, signs: Mapping[str, float]) -> "Original":
         """`model` is tidy, and nothing more."""
-        indexed = IndexedModel(model)
+        indexed = IndexedModel(proto=model)
         return cls(model=indexed, structure=find_structure(indexed), signs=signs)
 
     @cached_property
     def _runner(self) -> Runner:
         return Runner(self.model, self.signs)
 
-    def run(self, x: Inputs) -> dict[str, NDArray[Any]]:
+    def run(self, x: Inputs) -> dict[str, Array]:
         """Inputs (N, *shape) → every tensor by name."""
         return self._runner.run(self.structure.nodes, {self.structure.source: x})
 
@@ -77,19 +77,19 @@ class Original:
 
     def costs(self) -> tuple[int, int]:
         """Multiplications, and floats of all tensors, per image."""
-        sizes = [
-            int(np.prod(self.model.get_tensor_shape(name)))
+        shapes = [
+            self.model.known_shape(name)
             for node in self.structure.nodes
             for name in node.output
-            if name and self.model.get_tensor_shape(name)
+            if name
         ]
         products = 0
         for layer in self.structure.layers:
-            shape = self.model.get_tensor_shape(layer.output[0])
+            shape = self.model.shape(layer.output[0])
             channels = shape[1] if layer.op_type == "Conv" else shape[-1]
-            weights = self.model.get_initializer(layer.input[1])
+            weights = self.model.floats(layer, 1)
             products += weights.size * int(np.prod(shape)) // channels
-        return products, sum(sizes)
+        return products, sum(int(np.prod(shape)) for shape in shapes if shape)
 
 
 def check_original(
@@ -134,15 +134,15 @@ def _check_chunk(
     names, streams = stream_names(dataflow), dataflow.streams()
     for index, (layer, name) in enumerate(zip(structure.layers, names, strict=True)):
         ours = trace[name].reshape(len(x), -1)
-        theirs = np.empty_like(made[structure.entry(index)].reshape(len(x), -1))
+        seen = np.asarray(made[structure.entry(index)].reshape(len(x), -1), np.float32)
+        theirs = np.empty_like(seen)
         if theirs.shape != ours.shape:
             raise LoweringError(
                 f"{called(layer)}: its input is not what shape inference says",
                 remedy="export it again with fixed shapes",
             )
-        seen = made[structure.entry(index)].reshape(len(x), -1)
         if index == 0 and original.offset is not None:
-            seen = (seen - original.offset).astype(seen.dtype)
+            seen = (seen - original.offset).astype(np.float32)
         theirs[:, original.places(index)] = seen
         bits = streams[name].element.bipolar
         if bits:
@@ -173,12 +173,12 @@ def _check_chunk(
     }
 
 
-def _accumulators(dataflow: Dataflow, trace: Mapping[str, NDArray[Any]]) -> NDArray[np.int64]:
+def _accumulators(dataflow: Dataflow, trace: Mapping[str, Array]) -> NDArray[np.int64]:
     """What the output table is looked up with, (N, K)."""
-    return trace[dataflow.nodes[-1 - len(dataflow.class_nodes)].name]
+    return trace[dataflow.nodes[-1 - len(dataflow.class_nodes)].name].astype(np.int64)
 
 
-def _near(dataflow: Dataflow, trace: Mapping[str, NDArray[Any]], index: int) -> NDArray[np.bool_]:
+def _near(dataflow: Dataflow, trace: Mapping[str, Array], index: int) -> NDArray[np.bool_]:
     """Which bits that reach layer `index` + 1 depend on an accumulator next to its threshold."""
     unit = dataflow.mvus[index]
     start = dataflow.nodes.index(unit)
@@ -218,7 +218,7 @@ def check_batching(original: Original, x: Inputs) -> int:
     """
     pure = dataclasses.replace(original, signs={})
     batched = pure.run(x)
-    name = pure.model.graph.output[0].name
+    name = pure.model.result
     for index, image in enumerate(x):
         try:
             single = _by_qonnx(pure, image[None])[name]
@@ -234,20 +234,20 @@ def check_batching(original: Original, x: Inputs) -> int:
     return len(x)
 
 
-def _by_qonnx(original: Original, image: Inputs) -> dict[str, NDArray[Any]]:
+def _by_qonnx(original: Original, image: Inputs) -> dict[str, Array]:
     """Every tensor of the graph for one image, (1, *shape)."""
-    graph = original.model.graph
+    graph = original.model.proto.graph
     known = {value.name: value for value in (*graph.value_info, *graph.output)}
-    opset = original.model.model.opset_import[0].version
-    values: dict[str, NDArray[Any]] = {**original.model.constants}
+    opset = original.model.opset
+    values: dict[str, Array] = {**original.model.constants}
     values[original.structure.source] = image
     for node in original.structure.nodes:
-        made = execute_by_qonnx(node, values, known, opset)
+        made = execute_by_qonnx(node.proto, values, known, opset)
         values.update({name: made[name] for name in node.output if name in made})
     return values
 
 
-def _two_level_mismatch(values: NDArray[Any], bits: NDArray[np.bool_]) -> NDArray[np.bool_]:
+def _two_level_mismatch(values: Inputs, bits: NDArray[np.bool_]) -> NDArray[np.bool_]:
     """Where `values` is not the same one of two levels for the same bit."""
     ones, zeros = values[bits], values[~bits]
     high = np.median(ones) if ones.size else np.float32(0)
@@ -256,7 +256,7 @@ def _two_level_mismatch(values: NDArray[Any], bits: NDArray[np.bool_]) -> NDArra
     return wrong if low != high or not (ones.size and zeros.size) else np.ones_like(wrong)
 
 
-def _scale_mismatch(values: NDArray[Any], integers: NDArray[Any]) -> NDArray[np.bool_]:
+def _scale_mismatch(values: Inputs, integers: Array) -> NDArray[np.bool_]:
     """Where `values` is not the same multiple, up to float32's rounding, of `integers`."""
     largest = np.abs(integers).argmax()
     integer = integers.reshape(-1)[largest]
@@ -268,8 +268,8 @@ def _scale_mismatch(values: NDArray[Any], integers: NDArray[Any]) -> NDArray[np.
 def _check_output(
     dataflow: Dataflow,
     original: Original,
-    made: Mapping[str, NDArray[Any]],
-    trace: Mapping[str, NDArray[Any]],
+    made: Mapping[str, Array],
+    trace: Mapping[str, Array],
     alive: "_Alive",
     exact: bool,
 ) -> None:
@@ -281,7 +281,7 @@ def _check_output(
     if given.ndim == 4 and layer.op_type == "Conv":
         given = np.moveaxis(given, 1, 3)
     integers = given.reshape(len(accumulators), -1)
-    weights = original.model.get_initializer(layer.input[1])
+    weights = original.model.floats(layer, 1)
     if (
         exact
         and layer.op_type in ("MatMul", "Conv")
@@ -303,14 +303,14 @@ def _check_output(
 
 
 def _check_classes(
-    top_k: Any,
-    made: Mapping[str, NDArray[Any]],
+    top_k: GraphNode,
+    made: Mapping[str, Array],
     logits: NDArray[np.float32],
     ours: NDArray[np.int64],
     alive: "_Alive",
     tolerance: float,
 ) -> None:
-    theirs = made[class_output(top_k)].reshape(len(logits), -1)
+    theirs = made[class_output(top_k)].reshape(len(logits), -1).astype(np.int64)
     if ours.shape != theirs.shape:
         raise MismatchError(
             f"class: {ours.shape[1]} of an image, {called(top_k)} gives {theirs.shape[1]}"
@@ -339,9 +339,9 @@ def _raise_if(wrong: NDArray[np.bool_], alive: _Alive, ours: str, theirs: str) -
 
 def check_finn(dataflow: Dataflow, lowered: ModelWrapper, x: Inputs) -> int:
     """The lowered FINN graph, run by qonnx, gives the same logits; returns the image count."""
-    source, result = lowered.graph.input[0].name, logits_of(lowered)
-    runner, nodes = Runner(lowered), lowered.graph.node
-    made = [runner.run(nodes, {source: image[None]})[result] for image in x]
+    model = IndexedModel(proto=lowered.model)
+    runner, result = Runner(model), logits_of(model)
+    made = [runner.run(model.nodes, {model.source: image[None]})[result] for image in x]
     got = np.concatenate(made).reshape(len(x), -1)
     alive = _Alive(mask=np.ones(len(x), np.bool_))
     _raise_if(got != dataflow.logits(x), alive, "output", "the lowered FINN graph")
@@ -349,7 +349,7 @@ def check_finn(dataflow: Dataflow, lowered: ModelWrapper, x: Inputs) -> int:
 
 
 def check_reference(
-    dataflow: Dataflow, reference: Mapping[str, NDArray[Any]], lifted: bool
+    dataflow: Dataflow, reference: Mapping[str, Array], lifted: bool
 ) -> dict[str, int]:
     """PyTorch's own results against the Dataflow's.
 

@@ -4,6 +4,7 @@ import dataclasses
 from dataclasses import dataclass
 from pathlib import Path
 
+import onnx
 from qonnx.core.modelwrapper import ModelWrapper
 
 from bnnedge.dataflow import Dataflow
@@ -82,11 +83,12 @@ def tidied(
         if explain:
             raise refused(error, Origins.of(file.graph.node)) from error
         raise
-    return model, fates_in(origins, {})
+    wrapper = ModelWrapper(model, fix_missing_initializer_valueinfo=False)
+    return wrapper, fates_in(origins, {})
 
 
 def _draft(
-    model: ModelWrapper, origins: Origins, config: LoweringConfig, stem: str, progress: Progress
+    model: onnx.ModelProto, origins: Origins, config: LoweringConfig, stem: str, progress: Progress
 ) -> Draft:
     notes = Notes(remarks=input_remarks(model))
     original = _of_integers(model, Original.of(model, notes.signs))
@@ -128,7 +130,7 @@ def _draft(
     )
 
 
-def _of_integers(model: ModelWrapper, original: Original) -> Original:
+def _of_integers(model: onnx.ModelProto, original: Original) -> Original:
     """The graph with a quantiser of the input where that is said to hold integers.
 
     Where an annotation alone says so, only if the graph itself does not quantise.

@@ -7,16 +7,16 @@ steps, which all elements of a channel share.
 """
 
 import dataclasses
-from typing import Any, NoReturn
+from typing import NoReturn
 
 import numpy as np
 from numpy.typing import NDArray
-from qonnx.core.modelwrapper import ModelWrapper
 
 from bnnedge.dataflow import ElementType, IntegerEncoding, MaxPool, ThresholdEncoding
 from bnnedge.errors import LoweringError
 from bnnedge.lowering.execute import Runner
 from bnnedge.lowering.float_keys import MAX, MAX_KEY, of_key, to_key
+from bnnedge.lowering.indexed import Array, IndexedModel
 from bnnedge.lowering.layout import VECTORS, Layout, follow
 from bnnedge.lowering.sources import sources_of
 from bnnedge.lowering.staircase import integers_of
@@ -51,12 +51,12 @@ class InputRegion:
         offset: and what is added in each channel, float64 (C,); all 0 in front of padding.
     """
 
-    def __init__(self, model: ModelWrapper, runner: Runner, structure: Structure) -> None:
+    def __init__(self, model: IndexedModel, runner: Runner, structure: Structure) -> None:
         self._model, self._runner, self._structure = model, runner, structure
         self._pools = [window_of(model, pool) for pool in structure.input_pools]
         if structure.input_pools:
             _check_order(model, structure)
-        self._shape = tuple(model.get_tensor_shape(structure.source)[1:])
+        self._shape = tuple(model.shape(structure.source)[1:])
         self._elements = int(np.prod(self._shape))
         where = called(structure.input[-1]) if structure.input else f"input {structure.source}"
         self._where = f"{where}, before {called(structure.layers[0])}"
@@ -65,7 +65,7 @@ class InputRegion:
         self.scale = np.float32(1)
         self.offset: NDArray[np.float64] = np.zeros(1)
 
-    def probe(self) -> NDArray[Any]:
+    def probe(self) -> Array:
         """What the first layer sees of random inputs, (N, F)."""
         return self._values(self._random_inputs(np.random.default_rng(0)))
 
@@ -115,7 +115,7 @@ class InputRegion:
         threshold = np.where(zero, np.float32(-0.0), encoding.threshold)
         order, shape = np.arange(encoding.features), encoding.output_shape
         if self._structure.layers[0].op_type == "Conv":
-            _, channels, height, width = self._model.get_tensor_shape(self._structure.encoded)
+            _, channels, height, width = self._model.shape(self._structure.encoded)
             order = order.reshape(channels, height, width).transpose(1, 2, 0).reshape(-1)
             shape = (height, width, channels)
         return dataclasses.replace(
@@ -133,7 +133,7 @@ class InputRegion:
             LoweringError: it is not quantised to 8 bits or less, alike in all places.
         """
         source = sources_of(self._model, self._runner, self._structure)
-        entry = self._model.get_tensor_shape(self._structure.encoded)
+        entry = self._model.shape(self._structure.encoded)
         first = (*self._structure.input_pools, self._structure.layers[0])[0]
         is_map = first.op_type not in VECTORS
         channels = entry[1] if is_map else 1
@@ -212,7 +212,7 @@ class InputRegion:
                 raise LoweringError(
                     f"{self._where}: {_UNQUANTISED} (its places differ)", remedy=self._quantise
                 )
-            parts.append(values[:, :, 0])
+            parts.append(np.asarray(values[:, :, 0], np.float32))
         return np.concatenate(parts)
 
     def _refuse(
@@ -238,7 +238,7 @@ class InputRegion:
 
     def places(self) -> NDArray[np.float64]:
         """The offset of each element of what the first layer sees."""
-        count = int(np.prod(self._model.get_tensor_shape(self._structure.entry(0))))
+        count = int(np.prod(self._model.shape(self._structure.entry(0))))
         return np.repeat(self.offset, count // len(self.offset))
 
     def _verify_integers(self, encoding: IntegerEncoding, keys: NDArray[np.int64]) -> None:
@@ -278,7 +278,7 @@ class InputRegion:
                 found[called(node)] = float(values[zero.argmax()])
         return found
 
-    def _values(self, x: NDArray[np.float32]) -> NDArray[Any]:
+    def _values(self, x: NDArray[np.float32]) -> Array:
         """Inputs (N, E) → what the first layer sees (N, F)."""
         feeds = {self._structure.source: x.reshape(-1, *self._shape)}
         made = self._runner.run(self._structure.input, feeds)
@@ -341,21 +341,20 @@ class InputRegion:
             )
 
 
-def _check_order(model: ModelWrapper, structure: Structure) -> None:
+def _check_order(model: IndexedModel, structure: Structure) -> None:
     """Maps stay (N, C, H, W) from the first input pool on, but for flattening at the end."""
     runner, pools = Runner(model), structure.input_pools
     layouts: dict[str, Layout] = {}
     for number, pool in enumerate(pools):
         if number and not layouts[pool.input[0]].is_map:
             layouts[pool.input[0]].refuse(pool)
-        tensor = str(pool.output[0])
-        start = Layout.behind(pool, model.get_tensor_shape(tensor))
-        stop = pools[number + 1] if number + 1 < len(pools) else None
-        nodes = structure.input[
-            structure.input.index(pool) + 1 : stop and structure.input.index(stop)
-        ]
+        tensor = pool.output[0]
+        start = Layout.behind(pool, model.shape(tensor))
+        is_last = number + 1 == len(pools)
+        stop = None if is_last else structure.input.index(pools[number + 1])
+        nodes = structure.input[structure.input.index(pool) + 1 : stop]
         layouts = follow(start, runner, nodes, tensor)
-        if stop is None and not np.array_equal(
+        if is_last and not np.array_equal(
             layouts[structure.entry(0)].at.reshape(-1), start.at.reshape(-1)
         ):
             raise LoweringError(
@@ -364,14 +363,14 @@ def _check_order(model: ModelWrapper, structure: Structure) -> None:
             )
 
 
-def levels_of_input(model: ModelWrapper, structure: Structure) -> int:
+def levels_of_input(model: IndexedModel, structure: Structure) -> int:
     """How many values the first layer sees of random inputs; of what a Sign makes there are 2."""
     if any(node.op_type == "Sign" for node in structure.input):
         return 2
     return len(np.unique(InputRegion(model, Runner(model), structure).probe()))
 
 
-def is_binarised(model: ModelWrapper, structure: Structure) -> bool:
+def is_binarised(model: IndexedModel, structure: Structure) -> bool:
     """Whether the first layer sees bits."""
     return levels_of_input(model, structure) <= 2
 

@@ -9,7 +9,6 @@ with integers. What a Conv is padded with goes the same way: to −1 or +1, or i
 import dataclasses
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,7 +16,7 @@ from numpy.typing import NDArray
 from bnnedge.dataflow import ElementType, Window
 from bnnedge.dataflow.streams import BIPOLAR
 from bnnedge.errors import LoweringError
-from bnnedge.lowering.indexed import IndexedModel
+from bnnedge.lowering.indexed import GraphNode, IndexedModel
 from bnnedge.lowering.layers import Layer, Op, Step
 from bnnedge.lowering.layout import Layout
 from bnnedge.lowering.notes import Lift, Notes, is_exact_factor
@@ -49,7 +48,7 @@ class Entry:
 def entry_of_levels(
     model: IndexedModel,
     layer: Layer,
-    pad: Any | None,
+    pad: GraphNode | None,
     levels: tuple[float, float],
     layout: Layout,
     notes: Notes,
@@ -87,7 +86,7 @@ def entry_of_levels(
 def entry_of_integers(
     model: IndexedModel,
     layer: Layer,
-    pad: Any | None,
+    pad: GraphNode | None,
     scale: np.float32,
     integers: range,
     element: ElementType,
@@ -146,7 +145,7 @@ def _weights(layer: Layer, layout: Layout) -> NDArray[np.float32]:
 
 
 def _padded(
-    model: IndexedModel, layer: Layer, pad: Any | None, values: Mapping[float, float]
+    model: IndexedModel, layer: Layer, pad: GraphNode | None, values: Mapping[float, float]
 ) -> tuple[Window | None, float]:
     """The window with all padding, and `values[v]` where it pads with v; NaN where nothing does."""
     if layer.window is None:

@@ -8,22 +8,19 @@ by giving every input N rows, and by replacing the 1 that exporters bake into Re
 import re
 from collections import ChainMap
 from collections.abc import Iterable, Mapping, MutableMapping
-from typing import Any
 
 import numpy as np
 import onnx
 import onnxruntime
-from numpy.typing import NDArray
 from onnx import helper
-from qonnx.core.modelwrapper import ModelWrapper
 from qonnx.core.onnx_exec import execute_node
 from qonnx.custom_op.registry import getCustomOp
 
 from bnnedge.errors import LoweringError
-from bnnedge.lowering.indexed import IndexedModel
+from bnnedge.lowering.indexed import Array, GraphNode, IndexedModel
 
 QONNX_DOMAIN = "qonnx.custom_op.general"
-Tensors = dict[str, NDArray[Any]]
+Tensors = dict[str, Array]
 _CODES = re.compile(
     r"\[ONNXRuntimeError\] : \d+ : \w+ : |This is an invalid model\. |\[\w+InferenceError\] "
 )
@@ -37,7 +34,10 @@ def cause_of(error: Exception) -> str:
 
 
 def execute_by_qonnx(
-    node: Any, values: Mapping[str, NDArray[Any]], known: Mapping[str, Any], opset: int
+    node: onnx.NodeProto,
+    values: Mapping[str, Array],
+    known: Mapping[str, onnx.ValueInfoProto],
+    opset: int,
 ) -> Tensors:
     """One node by qonnx's own executor, which searches its graph for every tensor.
 
@@ -75,19 +75,17 @@ class Runner:
 
     def __init__(
         self,
-        model: ModelWrapper,
+        model: IndexedModel,
         signs: Mapping[str, float] | None = None,
-        constants: Mapping[str, NDArray[Any]] | None = None,
+        constants: Mapping[str, Array] | None = None,
     ) -> None:
-        if not isinstance(model, IndexedModel):
-            model = IndexedModel(model)
-        self._constants = ChainMap(dict(constants or {}), model.constants)
-        self._model, self._graph = model, model.graph
-        self._opsets = list(model.model.opset_import)
+        self._constants = ChainMap(dict(constants or {}), dict(model.constants))
+        self._model, self._graph = model, model.proto.graph
+        self._opsets = list(model.proto.opset_import)
         self._signs = signs or {}
-        self._sessions: dict[tuple[str, int], Any] = {}
+        self._sessions: dict[tuple[str, int], onnxruntime.InferenceSession] = {}
 
-    def run(self, nodes: Iterable[Any], feeds: Mapping[str, NDArray[Any]]) -> Tensors:
+    def run(self, nodes: Iterable[GraphNode], feeds: Mapping[str, Array]) -> Tensors:
         """Execute `nodes`, in order, from `feeds`: every tensor that was fed or made, by name."""
         context = self._constants.new_child(dict(feeds))
         batch = len(next(iter(feeds.values())))
@@ -98,13 +96,13 @@ class Runner:
             made.update({name: context[name] for name in node.output if name})
         return made
 
-    def _execute(self, node: Any, context: MutableMapping[str, NDArray[Any]], batch: int) -> None:
+    def _execute(self, node: GraphNode, context: MutableMapping[str, Array], batch: int) -> None:
         try:
             if node.domain == QONNX_DOMAIN:
                 if node.op_type == "MaxPoolNHWC":  # reads the shape off its output
-                    shape = self._model.get_tensor_shape(node.output[0])
+                    shape = self._model.shape(node.output[0])
                     context[node.output[0]] = np.zeros(shape, np.float32)
-                getCustomOp(node).execute_node(context, self._graph)
+                getCustomOp(node.proto).execute_node(context, self._graph)
                 return
             session = self._session(node, context, batch)
             feeds = {value.name: context[value.name] for value in session.get_inputs()}
@@ -123,7 +121,9 @@ class Runner:
                 value.dtype
             )
 
-    def _session(self, node: Any, context: Mapping[str, NDArray[Any]], batch: int) -> Any:
+    def _session(
+        self, node: GraphNode, context: Mapping[str, Array], batch: int
+    ) -> onnxruntime.InferenceSession:
         key = (node.output[0], batch if node.op_type in _WITH_BATCH else 0)
         if key not in self._sessions:
             data = [name for name in dict.fromkeys(node.input) if name]
@@ -134,7 +134,7 @@ class Runner:
             elif node.op_type in _WITH_BATCH and node.input[1] in values:
                 values[node.input[1]] = _with_batch(values[node.input[1]], batch)
             graph = helper.make_graph(
-                [node],
+                [node.proto],
                 "node",
                 [
                     helper.make_tensor_value_info(
@@ -157,7 +157,7 @@ class Runner:
         return self._sessions[key]
 
 
-def _with_batch(shape: NDArray[Any], batch: int) -> NDArray[Any]:
+def _with_batch(shape: Array, batch: int) -> Array:
     shape = shape.copy()
     if shape.size and shape[0] == 1:
         shape[0] = batch

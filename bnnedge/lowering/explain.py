@@ -1,11 +1,11 @@
 """From what the nodes of a Dataflow were made of to what became of the nodes of a graph."""
 
 import itertools
-from typing import Any
 
 from bnnedge.dataflow import ArgMax, Dataflow
 from bnnedge.errors import LoweringError
 from bnnedge.lowering.fates import Became, Fate, RefusedError, fates_in
+from bnnedge.lowering.indexed import GraphNode
 from bnnedge.lowering.origins import Origins
 from bnnedge.lowering.structure import Region, Structure
 from bnnedge.lowering.vocabulary import RESHAPING
@@ -18,7 +18,7 @@ class Marks:
         self._became: dict[str, Became] = {}
         self._places: dict[str, dict[str, None]] = {}
 
-    def mark(self, became: Became, place: str | None, *nodes: Any) -> None:
+    def mark(self, became: Became, place: str | None, *nodes: GraphNode) -> None:
         """Say what became of nodes; what was said of them before stays, and places are added."""
         for node in nodes:
             said = self._became.setdefault(node.name, became)
@@ -50,7 +50,7 @@ class Marks:
 
     def _follow_readers(self, structure: Structure) -> None:
         """What changes nothing for a reader is where that one is, and so is all that is left."""
-        readers: dict[str, Any] = {}
+        readers: dict[str, GraphNode] = {}
         for node in reversed(structure.nodes):
             reader = next((readers[name] for name in node.output if name in readers), None)
             if reader is not None and self._became.get(node.name) in (None, Became.SAME):

@@ -1,6 +1,6 @@
 """A FINN-ONNX graph under way: nodes, constants, and what is known of every tensor."""
 
-from typing import Any
+from collections.abc import Sequence
 
 import numpy as np
 import onnx
@@ -10,7 +10,7 @@ from qonnx.core.datatype import DataType
 from qonnx.core.modelwrapper import ModelWrapper
 
 from bnnedge.lowering.execute import QONNX_DOMAIN
-from bnnedge.lowering.indexed import IndexedModel
+from bnnedge.lowering.indexed import Array, GraphNode, IndexedModel
 
 _QONNX = {"MultiThreshold", "XnorPopcountMatMul"}
 _ATTRIBUTES_BEFORE = 11  # the opset since which a Pad, and 10 a Slice, takes inputs
@@ -32,16 +32,16 @@ class FinnGraph:
 
     def __init__(self, opset: int, taken: set[str]) -> None:
         self.opset, self._taken = opset, taken
-        self.nodes: list[Any] = []
-        self.constants: dict[str, NDArray[Any]] = {}
+        self.nodes: list[onnx.NodeProto] = []
+        self.constants: dict[str, Array] = {}
         self.shapes: dict[str, list[int]] = {}
         self.kinds: dict[str, str] = {}
 
-    def model(self, source: str, tail: list[Any], original: IndexedModel) -> ModelWrapper:
+    def model(self, source: str, tail: list[GraphNode], original: IndexedModel) -> ModelWrapper:
         """The graph, with the `tail` nodes of the original."""
-        graph = original.graph
+        graph = original.proto.graph
         needed = {name for node in tail for name in node.input}
-        nodes = [*self.nodes, *tail]
+        nodes = [*self.nodes, *(node.proto for node in tail)]
         made = {name for node in tail for name in node.output if name}
         constants = [onnx.numpy_helper.from_array(a, n) for n, a in self.constants.items()]
         constants += [tensor for tensor in graph.initializer if tensor.name in needed]
@@ -58,8 +58,8 @@ class FinnGraph:
             written.quantization_annotation.append(self._annotation(name))
         model = helper.make_model(
             written,
-            opset_imports=list(original.model.opset_import),
-            ir_version=original.model.ir_version,
+            opset_imports=list(original.proto.opset_import),
+            ir_version=original.proto.ir_version,
         )
         return ModelWrapper(model, fix_missing_initializer_valueinfo=False)
 
@@ -78,7 +78,7 @@ class FinnGraph:
         self._taken.add(name)
         return name
 
-    def constant(self, name: str, values: NDArray[Any], kind: str | None = None) -> str:
+    def constant(self, name: str, values: Array, kind: str | None = None) -> str:
         """Keep a constant of a datatype, if it is known; returns its name."""
         name = self._new(name)
         self.constants[name] = np.ascontiguousarray(values)
@@ -89,12 +89,12 @@ class FinnGraph:
     def add(
         self,
         op: str,
-        inputs: list[Any],
+        inputs: Sequence[str | Array],
         name: str,
         shape: list[int],
         *,
         out: str | None = None,
-        **attributes: Any,
+        **attributes: int | float | str | list[int],
     ) -> str:
         """Append a node; inputs that are arrays become constants. Returns what it makes."""
         out = out or self._new(f"{name}_out")
@@ -103,9 +103,11 @@ class FinnGraph:
             for place, one in enumerate(inputs)
         ]
         domain = QONNX_DOMAIN if op in _QONNX else ""
-        self.nodes.append(
-            helper.make_node(op, names, [out], name=self._new(name), domain=domain, **attributes)
+        node = helper.make_node(op, names, [out], name=self._new(name), domain=domain)
+        node.attribute.extend(
+            helper.make_attribute(key, value) for key, value in sorted(attributes.items())
         )
+        self.nodes.append(node)
         self.shapes[out] = list(shape)
         return out
 
@@ -131,7 +133,7 @@ class FinnGraph:
         return made
 
     def threshold(
-        self, tensor: str, rows: NDArray[Any], name: str, kind: str, scale: float, low: float
+        self, tensor: str, rows: Array, name: str, kind: str, scale: float, low: float
     ) -> str:
         """Append `low` + `scale` · how many of its channel's `rows` (C, L) `tensor` reaches."""
         integers = rows.dtype != np.float32
@@ -154,7 +156,7 @@ class FinnGraph:
         """Append a Pad by `fill`, `sizes` as ONNX has them."""
         if self.opset < _ATTRIBUTES_BEFORE:
             return self.add("Pad", [tensor], name, shape, mode="constant", pads=sizes, value=fill)
-        inputs = [tensor, np.array(sizes, np.int64), np.array(fill, np.float32)]
+        inputs: list[str | Array] = [tensor, np.array(sizes, np.int64), np.array(fill, np.float32)]
         return self.add("Pad", inputs, name, shape, mode="constant")
 
     def slice(

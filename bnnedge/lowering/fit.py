@@ -2,7 +2,6 @@
 
 import math
 from collections.abc import Iterable
-from typing import Any
 
 import onnx
 
@@ -10,10 +9,10 @@ from bnnedge.errors import LoweringError
 from bnnedge.lowering.vocabulary import RESHAPING, TOP_K, attribute, called
 
 
-def check_windows(model: Any) -> None:
+def check_windows(graph: onnx.GraphProto) -> None:
     """Refuse a node that gives no elements, as where a window is larger than its data."""
-    shapes = _shapes(model.graph)
-    for node in model.graph.node:
+    shapes = _shapes(graph)
+    for node in graph.node:
         if any(min(shapes.get(name) or (0,)) < 0 for name in node.output):
             raise LoweringError(
                 f"{called(node)}: its window is larger than its data, {shapes.get(node.input[0])}",
@@ -21,7 +20,7 @@ def check_windows(model: Any) -> None:
             )
 
 
-def check_fit(model: Any, given: tuple[int, ...]) -> None:
+def check_fit(model: onnx.ModelProto, given: tuple[int, ...]) -> None:
     """Refuse layers that do not fit their data, and nodes whose output has no static shape.
 
     Args:
@@ -55,7 +54,7 @@ def check_fit(model: Any, given: tuple[int, ...]) -> None:
             )
 
 
-def _shapes(graph: Any) -> dict[str, tuple[int, ...]]:
+def _shapes(graph: onnx.GraphProto) -> dict[str, tuple[int, ...]]:
     """What was inferred, by tensor; () for an output that is declared with another type."""
     return {
         value.name: tuple(dim.dim_value for dim in value.type.tensor_type.shape.dim)
@@ -65,7 +64,7 @@ def _shapes(graph: Any) -> dict[str, tuple[int, ...]]:
 
 
 def _check_layer(
-    node: Any, shape: tuple[int, ...], weights: tuple[int, ...], given: tuple[int, ...]
+    node: onnx.NodeProto, shape: tuple[int, ...], weights: tuple[int, ...], given: tuple[int, ...]
 ) -> None:
     """Ranks and channels of the data and the weights of a layer."""
     fits = True
@@ -98,7 +97,7 @@ def _check_layer(
     )
 
 
-def _check_thresholds(node: Any, shape: tuple[int, ...], rows: int) -> None:
+def _check_thresholds(node: onnx.NodeProto, shape: tuple[int, ...], rows: int) -> None:
     if rows not in (1, shape[1 % len(shape)], shape[-1]):
         raise LoweringError(
             f"{called(node)}: has thresholds for {rows} channels, its data have shape {shape}",
@@ -106,7 +105,7 @@ def _check_thresholds(node: Any, shape: tuple[int, ...], rows: int) -> None:
         )
 
 
-def _check_bias(node: Any, weights: tuple[int, ...], bias: tuple[int, ...]) -> None:
+def _check_bias(node: onnx.NodeProto, weights: tuple[int, ...], bias: tuple[int, ...]) -> None:
     transposed = node.op_type == "Conv" or attribute(node, "transB", 0)
     rows = weights[0] if transposed else weights[-1]
     shapes = [(rows,)] if node.op_type == "Conv" else [(), (1,), (1, 1), (rows,), (1, rows)]
@@ -127,7 +126,9 @@ def _remedy(given: tuple[int, ...]) -> str | None:
     )
 
 
-def _refuse_unknown(node: Any, inputs: Iterable[tuple[int, ...] | None], model: Any) -> None:
+def _refuse_unknown(
+    node: onnx.NodeProto, inputs: Iterable[tuple[int, ...] | None], model: onnx.ModelProto
+) -> None:
     shapes = ", ".join(map(str, inputs))
     raise LoweringError(
         f"{called(node)}: its output shape is not known, from data {shapes}{_why(node, model)}",
@@ -135,15 +136,14 @@ def _refuse_unknown(node: Any, inputs: Iterable[tuple[int, ...] | None], model: 
     )
 
 
-def _why(node: Any, model: Any) -> str:
+def _why(node: onnx.NodeProto, model: onnx.ModelProto) -> str:
     """What onnx says of a node alone; its inference on a graph keeps it to itself."""
     names = [name for name in node.input if name]
     constants = [tensor for tensor in model.graph.initializer if tensor.name in names]
-    values = [model.get_tensor_valueinfo(name) for name in names]
-    graph = onnx.helper.make_graph(
-        [node], "node", [value for value in values if value is not None], [], constants
-    )
-    alone = onnx.helper.make_model(graph, opset_imports=list(model.model.opset_import))
+    known = (*model.graph.input, *model.graph.output, *model.graph.value_info)
+    values = [value for value in known if value.name in names]
+    graph = onnx.helper.make_graph([node], "node", values, [], constants)
+    alone = onnx.helper.make_model(graph, opset_imports=list(model.opset_import))
     try:
         onnx.shape_inference.infer_shapes(alone, strict_mode=True)
     except onnx.shape_inference.InferenceError as error:

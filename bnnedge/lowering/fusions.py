@@ -22,8 +22,8 @@ def fusion_remark(original: Original, x: NDArray[np.float32]) -> str | None:
         x: inputs (N, *shape); some are tried.
     """
     model, source = original.model, original.structure.source
-    is_plain = all(node.domain in ("", "ai.onnx") for node in model.graph.node)
-    if not is_plain or original.signs or model.graph.input[0].name != source:
+    is_plain = all(node.domain in ("", "ai.onnx") for node in model.nodes)
+    if not is_plain or original.signs or model.source != source:
         return None
     images = min(_MOST_IMAGES, max(1, _PRODUCTS // max(1, original.costs()[0])))
     x = x[:: -(-len(x) // images)]
@@ -34,7 +34,7 @@ def fusion_remark(original: Original, x: NDArray[np.float32]) -> str | None:
     wanted = original.run(x)[result].reshape(len(x), -1)
     try:
         session = onnxruntime.InferenceSession(
-            model.model.SerializeToString(), options, providers=["CPUExecutionProvider"]
+            model.proto.SerializeToString(), options, providers=["CPUExecutionProvider"]
         )
         names = [value.name for value in session.get_outputs()]
         if result not in names:

@@ -6,15 +6,15 @@ rises, and each step is found.
 """
 
 import enum
+from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from bnnedge.dataflow.nodes.multi_threshold import MOST_THRESHOLDS
 from bnnedge.errors import LoweringError
-from bnnedge.lowering.thresholds import Reach
+from bnnedge.lowering.thresholds import Chunk, Reach
 
 _MOST_LEVELS = 1 << 12
 _LARGEST_CODE = 1 << 15
@@ -139,8 +139,7 @@ def _lowest_bit(levels: NDArray[np.float64]) -> float:
     return float(lowest.min(initial=np.inf)) if lowest.size else 1.0
 
 
-def run_all(parts: Any, result: str) -> NDArray[np.float32]:
-    """`result` (rows, C) of the chunks that `thresholds.chunks` gives."""
-    made = [tensors[result].reshape(rows, -1) for _, rows, _, tensors in parts]
-    values: NDArray[np.float32] = np.concatenate(made)
+def run_all(chunks: Iterable[Chunk], result: str) -> NDArray[np.float32]:
+    """`result` (rows, C) of all chunks of a region."""
+    values: NDArray[np.float32] = np.concatenate([chunk.flat(result) for chunk in chunks])
     return values

@@ -5,7 +5,6 @@ divided as the original divides.
 """
 
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,7 +12,7 @@ from numpy.typing import NDArray
 from bnnedge.dataflow import ElementType, Window
 from bnnedge.errors import LoweringError
 from bnnedge.lowering.execute import Runner
-from bnnedge.lowering.indexed import IndexedModel
+from bnnedge.lowering.indexed import GraphNode, IndexedModel
 from bnnedge.lowering.layers import Op, Step
 from bnnedge.lowering.notes import is_exact_factor
 from bnnedge.lowering.regions import one_window
@@ -52,7 +51,7 @@ class Joined:
     factors: tuple[int, ...] = ()
 
 
-def join(model: IndexedModel, node: Any, operands: list[Operand]) -> Joined:
+def join(model: IndexedModel, node: GraphNode, operands: list[Operand]) -> Joined:
     """What a join or a pool, `node`, makes of integers.
 
     Raises:
@@ -89,7 +88,7 @@ def _scales(operands: list[Operand]) -> str:
     return " and ".join(f"{operand.grid:.6g}" for operand in operands)
 
 
-def _sum(node: Any, operands: list[Operand], grid: float) -> Joined:
+def _sum(node: GraphNode, operands: list[Operand], grid: float) -> Joined:
     if len(node.input) != 2:
         raise LoweringError(
             f"{called(node)}: wanted two operands, got {len(node.input)}", remedy="add in pairs"
@@ -116,11 +115,11 @@ def _sum(node: Any, operands: list[Operand], grid: float) -> Joined:
 
 
 def _divided(
-    model: IndexedModel, node: Any, grid: float, sums: NDArray[np.int64], window: Window
+    model: IndexedModel, node: GraphNode, grid: float, sums: NDArray[np.int64], window: Window
 ) -> Step | None:
     """What makes of a sum what the original node makes of it; None for nothing."""
     if node.op_type == "Conv":
-        weights = np.unique(model.get_initializer(node.input[1]))
+        weights = np.unique(model.floats(node, 1))
         if len(weights) > 1 or not is_exact_factor(weights):
             raise LoweringError(
                 f"{called(node)}: wanted sums over a window, got weights"
@@ -150,7 +149,7 @@ def _divided(
     )
 
 
-def _check_exact(node: Any, largest: int) -> None:
+def _check_exact(node: GraphNode, largest: int) -> None:
     """Sums of multiples of a power of two are exact in float32, in any order."""
     if largest >= LARGEST_SUM:
         raise LoweringError(

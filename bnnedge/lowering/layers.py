@@ -9,18 +9,17 @@ the weights.
 import enum
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, assert_never
+from typing import assert_never
 
 import numpy as np
 from numpy.typing import NDArray
-from qonnx.util.basic import get_by_name
 
 from bnnedge.dataflow import Window
 from bnnedge.errors import LoweringError
-from bnnedge.lowering.indexed import IndexedModel
+from bnnedge.lowering.indexed import Array, GraphNode, IndexedModel
 from bnnedge.lowering.notes import Lift, Notes, is_exact_factor
 from bnnedge.lowering.structure import Structure
-from bnnedge.lowering.vocabulary import attribute, called
+from bnnedge.lowering.vocabulary import called
 from bnnedge.lowering.windows import window_of
 
 Floats = NDArray[np.float32]
@@ -58,7 +57,7 @@ class Step:
     what: str
     is_bias: bool = False
 
-    def run(self, values: NDArray[Any]) -> Floats:
+    def run(self, values: Array) -> Floats:
         """(rows, C) → float32 (rows, C)."""
         match self.op:
             case Op.MUL:
@@ -84,7 +83,7 @@ class Layer:
         steps: what the sums go through first: scale, correction, bias.
     """
 
-    node: Any
+    node: GraphNode
     kernel: Floats
     groups: int
     window: Window | None
@@ -93,7 +92,7 @@ class Layer:
     @property
     def name(self) -> str:
         """The node's."""
-        return str(self.node.name)
+        return self.node.name
 
     @property
     def synapses(self) -> int:
@@ -143,40 +142,36 @@ def read_layers(model: IndexedModel, structure: Structure, notes: Notes) -> tupl
     )
 
 
-def _read_gemm(model: IndexedModel, node: Any, notes: Notes) -> _Draft:
+def _read_gemm(model: IndexedModel, node: GraphNode, notes: Notes) -> _Draft:
     """alpha·x·W + beta·b."""
-
-    def value_of(name: str, kind: str, default: Any) -> Any:
-        found = get_by_name(node.attribute, name)
-        return default if found is None else getattr(found, kind)
-
-    if value_of("transA", "i", 0):
+    if node.integer("transA", 0):
         raise LoweringError(
             f"{called(node)}: transA mixes images", remedy="wanted x·W: export with transA = 0"
         )
-    weights = model.get_initializer(node.input[1])
-    alpha, beta = (np.float32(value_of(name, "f", 1.0)) for name in ("alpha", "beta"))
-    bias = model.get_initializer(node.input[2]) if len(node.input) > 2 else None
+    weights = model.floats(node, 1)
+    alpha, beta = (np.float32(node.real(name, 1.0)) for name in ("alpha", "beta"))
+    value = np.zeros(1, np.float32)
+    if model.constant(node, 2) is not None:
+        value = model.floats(node, 2).reshape(-1) * beta
     steps = []
     if alpha != 1:
         steps.append(Step(op=Op.MUL, value=alpha.reshape(1), what="alpha"))
-    if bias is not None and (bias * beta).any():
-        value = (bias * beta).astype(np.float32).reshape(-1)
+    if value.any():
         steps.append(Step(op=Op.ADD, value=value, what="bias", is_bias=bool(alpha == 1)))
         if alpha != 1:
             notes.lifted.append(Lift(layer=node.name, what="bias"))
     if alpha != 1:
         notes.lifted.append(Lift(layer=node.name, what="alpha"))
-    return _Draft(kernel=weights if value_of("transB", "i", 0) else weights.T, steps=steps)
+    return _Draft(kernel=weights if node.integer("transB", 0) else weights.T, steps=steps)
 
 
-def _read_matmul(model: IndexedModel, node: Any, notes: Notes) -> _Draft:
-    return _Draft(kernel=model.get_initializer(node.input[1]).T, steps=[])
+def _read_matmul(model: IndexedModel, node: GraphNode, notes: Notes) -> _Draft:
+    return _Draft(kernel=model.floats(node, 1).T, steps=[])
 
 
-def _read_xnor(model: IndexedModel, node: Any, notes: Notes) -> _Draft:
+def _read_xnor(model: IndexedModel, node: GraphNode, notes: Notes) -> _Draft:
     """popcount(x XNOR w) = Σ x·(2w − 1) + MW − Σ w for x, w in {0, 1}."""
-    weights = model.get_initializer(node.input[1])
+    weights = model.floats(node, 1)
     if not np.isin(weights, (0, 1)).all():
         raise LoweringError(
             f"{called(node)}: wanted weights 0 and 1",
@@ -187,25 +182,21 @@ def _read_xnor(model: IndexedModel, node: Any, notes: Notes) -> _Draft:
     return _Draft(kernel=(2 * weights - 1).astype(np.float32).T, steps=[step])
 
 
-def _read_conv(model: IndexedModel, node: Any, notes: Notes) -> _Draft:
+def _read_conv(model: IndexedModel, node: GraphNode, notes: Notes) -> _Draft:
     steps = []
     if len(node.input) > 2 and node.input[2]:
-        bias = model.get_initializer(node.input[2])
-        if bias is None:
-            raise LoweringError(
-                f"{called(node)}: wanted a constant bias", remedy="store the bias in the file"
-            )
+        bias = model.floats(node, 2)
         if bias.any():
             steps.append(Step(op=Op.ADD, value=bias, what="bias", is_bias=True))
     return _Draft(
-        kernel=model.get_initializer(node.input[1]),
+        kernel=model.floats(node, 1),
         steps=steps,
-        groups=attribute(node, "group", 1),
+        groups=node.integer("group", 1),
         window=window_of(model, node),
     )
 
 
-_READERS: dict[str, Callable[[IndexedModel, Any, Notes], _Draft]] = {
+_READERS: dict[str, Callable[[IndexedModel, GraphNode, Notes], _Draft]] = {
     "Gemm": _read_gemm,
     "MatMul": _read_matmul,
     "XnorPopcountMatMul": _read_xnor,
@@ -213,7 +204,7 @@ _READERS: dict[str, Callable[[IndexedModel, Any, Notes], _Draft]] = {
 }
 
 
-def _without_scale(node: Any, draft: _Draft, remedy: str, notes: Notes) -> Layer:
+def _without_scale(node: GraphNode, draft: _Draft, remedy: str, notes: Notes) -> Layer:
     """The layer with ±1 weights, and their scale as its first step."""
     kernel, steps = draft.kernel, tuple(draft.steps)
     if not _has_bits(kernel):
@@ -234,7 +225,7 @@ def _has_bits(kernel: Floats) -> bool:
     return bool((magnitudes == magnitudes[:, :1]).all() and magnitudes.any())
 
 
-def _refuse(node: Any, weights: NDArray[np.float32], remedy: str) -> None:
+def _refuse(node: GraphNode, weights: NDArray[np.float32], remedy: str) -> None:
     """Say what is wrong with weights (MW, MH) that are not ±s."""
     magnitudes = np.abs(weights)
     if not weights.any():

@@ -5,13 +5,14 @@ ONNX has (N, C, H, W), and exporters flatten that, or transpose it first.
 """
 
 from dataclasses import dataclass
-from typing import Any, NoReturn
+from typing import NoReturn
 
 import numpy as np
 from numpy.typing import NDArray
 
 from bnnedge.errors import LoweringError
 from bnnedge.lowering.execute import Runner
+from bnnedge.lowering.indexed import Array, GraphNode
 from bnnedge.lowering.vocabulary import LINEAR, RESHAPING, called
 
 VECTORS = LINEAR - {"Conv"}
@@ -33,7 +34,7 @@ class Layout:
     moved_by: str = ""
 
     @classmethod
-    def behind(cls, node: Any, shape: list[int]) -> "Layout":
+    def behind(cls, node: GraphNode, shape: list[int]) -> "Layout":
         """What a layer or pool gives: (1, C, H, W), or a vector, (1, …, C)."""
         count = int(np.prod(shape))
         if node.op_type in VECTORS or len(shape) != 4:
@@ -48,7 +49,7 @@ class Layout:
             len(shape) == 4 and shape[1] == self.channels and np.array_equal(self.at, _map(shape))
         )
 
-    def after(self, runner: Runner, node: Any) -> "Layout":
+    def after(self, runner: Runner, node: GraphNode) -> "Layout":
         """The layout behind a reshaping node."""
         made = runner.run([node], {node.input[0]: self.at.astype(np.float32)})
         moved_by = called(node) if node.op_type == "Transpose" or not self.moved_by else ""
@@ -58,7 +59,7 @@ class Layout:
             moved_by=moved_by or self.moved_by,
         )
 
-    def refuse(self, reader: Any | None) -> NoReturn:
+    def refuse(self, reader: GraphNode | None) -> NoReturn:
         """Say how the elements lie, which `reader` (None: what follows) cannot take.
 
         Raises:
@@ -68,7 +69,7 @@ class Layout:
         where = "between layers" if reader is None else f"in front of {called(reader)}"
         raise LoweringError(f"{self.moved_by or 'the graph'}: {what} {where}", remedy=remedy)
 
-    def kept(self, node: Any | None) -> Kept:
+    def kept(self, node: GraphNode | None) -> Kept:
         """Per axis, the indices that keep one pixel: its channels, in order.
 
         Raises:
@@ -84,7 +85,7 @@ class Layout:
             self.refuse(node)
         return kept
 
-    def along(self, node: Any, constant: NDArray[Any], axis: int | None) -> NDArray[Any]:
+    def along(self, node: GraphNode, constant: Array, axis: int | None) -> Array:
         """A constant of `node`, which has this output layout, cut down to one pixel.
 
         Args:
@@ -121,7 +122,7 @@ class Layout:
             indices if size > 1 else np.zeros(1, np.int64)
             for size, indices in zip(constant.shape, kept[self.at.ndim - rank :], strict=True)
         ]
-        cut: NDArray[Any] = constant[np.ix_(*chosen)]
+        cut: Array = constant[np.ix_(*chosen)]
         one = np.broadcast_to(cut, [len(indices) for indices in kept]).reshape(-1)
         if not np.array_equal(
             np.broadcast_to(constant, self.at.shape), one[self.at % self.channels]
@@ -163,7 +164,7 @@ def _map(shape: list[int]) -> NDArray[np.int64]:
 
 
 def follow(
-    layout: Layout, runner: Runner, nodes: tuple[Any, ...], tensor: str
+    layout: Layout, runner: Runner, nodes: tuple[GraphNode, ...], tensor: str
 ) -> dict[str, Layout]:
     """Layouts of all tensors that `nodes` make from `tensor`, by name.
 

@@ -8,7 +8,6 @@ import math
 from collections import Counter
 from collections.abc import Iterable, Iterator
 from pathlib import Path
-from typing import Any
 
 import onnx
 from onnx import TensorProto
@@ -44,7 +43,7 @@ _TYPED = ("float_data", "int32_data", "int64_data", "double_data", "uint64_data"
 def external_tensors(model: onnx.ModelProto) -> Iterator[TensorProto]:
     """All tensors whose data lies in other files: onnx reads those of nodes, too."""
 
-    def tensors_of(nodes: Iterable[Any]) -> Iterator[TensorProto]:
+    def tensors_of(nodes: Iterable[onnx.NodeProto]) -> Iterator[TensorProto]:
         for node in nodes:
             for given in node.attribute:
                 yield from (given.t, *given.tensors)
@@ -101,7 +100,7 @@ def check_functions(model: onnx.ModelProto) -> None:
         raise LoweringError("the graph has two functions of one name")
     sizes: dict[tuple[str, str, str], int] = {}  # of a body when all is inlined; 0: under way
 
-    def size_of(nodes: Iterable[Any]) -> int:
+    def size_of(nodes: Iterable[onnx.NodeProto]) -> int:
         total = 0
         for node in nodes:
             key = (node.domain, node.op_type, node.overload)
@@ -221,7 +220,7 @@ def _check_tensor(tensor: TensorProto, what: str) -> None:
         )
 
 
-def _check_nodes(nodes: Iterable[Any]) -> None:
+def _check_nodes(nodes: Iterable[onnx.NodeProto]) -> None:
     for count, node in enumerate(nodes):
         if count >= MOST_NODES:
             raise LoweringError(f"the graph has more than {MOST_NODES} nodes")
@@ -238,7 +237,7 @@ def _check_nodes(nodes: Iterable[Any]) -> None:
             _check_attribute(node, given)
 
 
-def _check_attribute(node: Any, given: onnx.AttributeProto) -> None:
+def _check_attribute(node: onnx.NodeProto, given: onnx.AttributeProto) -> None:
     _check_name(given.name)
     what = f"{called(node)}: {given.name}"
     if given.type == onnx.AttributeProto.UNDEFINED or not _has_own_type(node, given):
@@ -269,12 +268,13 @@ def _check_attribute(node: Any, given: onnx.AttributeProto) -> None:
         )
 
 
-def _has_own_type(node: Any, given: onnx.AttributeProto) -> bool:
+def _has_own_type(node: onnx.NodeProto, given: onnx.AttributeProto) -> bool:
     """Whether an attribute has the type that ONNX gives it, where it knows the attribute."""
     if node.domain not in ("", "ai.onnx") or not onnx.defs.has(node.op_type):
         return True
-    known: Any = onnx.defs.get_schema(node.op_type).attributes.get(given.name)
-    return known is None or bool(known.type.value == given.type)
+    known = onnx.defs.get_schema(node.op_type).attributes.get(given.name)
+    wanted: object = None if known is None else known.type
+    return wanted in (None, given.type)
 
 
 def _check_name(name: str | bytes) -> None:

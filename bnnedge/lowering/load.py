@@ -8,7 +8,6 @@ from onnx.external_data_helper import (
     ExternalDataInfo,
     load_external_data_for_model,
 )
-from qonnx.core.modelwrapper import ModelWrapper
 
 from bnnedge.errors import LoweringError
 from bnnedge.filekinds import ONNX, refuse_other_file
@@ -57,7 +56,7 @@ def _parse_file(path: Path) -> onnx.ModelProto:
     return onnx.load_from_string(content)
 
 
-def read(path: Path, declared: InputKind | None = None) -> ModelWrapper:
+def read(path: Path, declared: InputKind | None = None) -> onnx.ModelProto:
     """The graph in a file, cleaned up: batch 1, shapes inferred, constants folded.
 
     Args:
@@ -116,20 +115,20 @@ def _parse(path: Path) -> onnx.ModelProto:
     return model
 
 
-def encoding_name(model: ModelWrapper) -> str | None:
+def encoding_name(model: onnx.ModelProto) -> str | None:
     """What the exporter calls the input encoding, if it says so in the file's metadata."""
-    for entry in model.model.metadata_props:
+    for entry in model.metadata_props:
         if entry.key == ENCODING_KEY:
             return str(entry.value)
     return None
 
 
-def tidy(model: onnx.ModelProto) -> ModelWrapper:
+def tidy(model: onnx.ModelProto) -> onnx.ModelProto:
     """Clean up a parsed model; see `read`. `model` is not changed."""
     return follow(model)[0]
 
 
-def follow(model: onnx.ModelProto, until: str | None = None) -> tuple[ModelWrapper, Origins]:
+def follow(model: onnx.ModelProto, until: str | None = None) -> tuple[onnx.ModelProto, Origins]:
     """Clean up a parsed model, as `tidy` does, and tell where its nodes are.
 
     Args:
@@ -143,10 +142,10 @@ def follow(model: onnx.ModelProto, until: str | None = None) -> tuple[ModelWrapp
         most_seconds=_TIDY_SECONDS,
         what="the graph",
     )
-    wrapper = ModelWrapper(onnx.load_from_string(tidied), fix_missing_initializer_valueinfo=False)
+    clean = onnx.load_from_string(tidied)
     if until is None:
-        check_shapes(wrapper.graph)
-    return wrapper, origins
+        check_shapes(clean.graph)
+    return clean, origins
 
 
 def _tidied(model: onnx.ModelProto, until: str | None) -> tuple[bytes, Origins]:

@@ -1,73 +1,71 @@
 """What each node of a network must be, whatever it stands beside."""
 
-from typing import Any
-
 import numpy as np
-from qonnx.core.modelwrapper import ModelWrapper
-from qonnx.util.basic import get_by_name
 
 from bnnedge.errors import LoweringError
-from bnnedge.lowering.vocabulary import BRANCHES, ELEMENTWISE, INPUT_ONLY, LINEAR, attribute, called
+from bnnedge.lowering.indexed import GraphNode, IndexedModel
+from bnnedge.lowering.vocabulary import BRANCHES, ELEMENTWISE, INPUT_ONLY, LINEAR, called
 
 _WITH_PARAMETERS = {
     *("Quant", "IntQuant", "BipolarQuant", "MultiThreshold", "BatchNormalization"),
 }
 
 
-def check_channel_axis(model: ModelWrapper, node: Any) -> None:
+def check_channel_axis(model: IndexedModel, node: GraphNode) -> None:
     """A TopK or ArgMax is over the classes. Raises LoweringError if it is not."""
-    shape = model.get_tensor_shape(node.input[0])
+    shape = model.known_shape(node.input[0])
     default = 0 if node.op_type == "ArgMax" else -1
-    axis = attribute(node, "axis", default)
+    axis = node.integer("axis", default)
     position = axis % len(shape) if shape else 0
-    if not position or shape[position] != np.prod(shape):
+    if not shape or not position or shape[position] != np.prod(shape):
         raise LoweringError(
-            f"{called(node)}: wanted the channel axis, got axis {axis} of shape {tuple(shape)}",
+            f"{called(node)}: wanted the channel axis, got axis {axis} of shape"
+            f" {tuple(shape or ())}",
             remedy="take it over the classes (axis 1 of logits (N, classes))",
         )
 
 
-def class_output(node: Any) -> str:
+def class_output(node: GraphNode) -> str:
     """Name of the tensor with the classes that a TopK or ArgMax finds."""
-    return str(node.output[1] if node.op_type == "TopK" else node.output[0])
+    return node.output[1] if node.op_type == "TopK" else node.output[0]
 
 
-def classes_found(model: ModelWrapper, node: Any) -> int:
+def classes_found(model: IndexedModel, node: GraphNode) -> int:
     """The k of a TopK or ArgMax; 0 if it is no constant."""
     if node.op_type == "ArgMax":
         return 1
     if len(node.input) == 1:  # before opset 10
-        return attribute(node, "k", 0)
-    constant = model.get_initializer(node.input[1])
-    return int(constant.item()) if constant is not None and constant.size == 1 else 0
+        return node.integer("k", 0)
+    constant = model.integers(node, 1)
+    return int(constant[0]) if constant is not None and constant.size == 1 else 0
 
 
-def check_top_k(model: ModelWrapper, node: Any) -> None:
+def check_top_k(model: IndexedModel, node: GraphNode) -> None:
     """A TopK gives the k largest classes in falling order. Raises LoweringError if it does not."""
-    if attribute(node, "select_last_index", 0):
+    if node.integer("select_last_index", 0):
         raise LoweringError(
             f"{called(node)}: ties go to the lowest class, not to the last",
             remedy="export with select_last_index = 0",
         )
-    if not attribute(node, "largest", 1):
+    if not node.integer("largest", 1):
         raise LoweringError(
             f"{called(node)}: wanted the largest, got the smallest",
             remedy="end the graph before it, or take the largest",
         )
-    k, classes = classes_found(model, node), int(np.prod(model.get_tensor_shape(node.input[0])))
+    k, classes = classes_found(model, node), int(np.prod(model.shape(node.input[0])))
     if not 1 <= k <= classes:
         raise LoweringError(
             f"{called(node)}: wanted a constant k from 1 to the {classes} classes, got"
             f" {k or 'none'}",
             remedy="give TopK a constant k",
         )
-    if k > 1 and not attribute(node, "sorted", 1):
+    if k > 1 and not node.integer("sorted", 1):
         raise LoweringError(
             f"{called(node)}: gives {k} classes in no order", remedy="export with sorted = 1"
         )
 
 
-def check_op(model: ModelWrapper, node: Any, inputs: list[str]) -> None:
+def check_op(model: IndexedModel, node: GraphNode, inputs: list[str]) -> None:
     """`inputs`, a node's data, are where data may be. Raises LoweringError if they are not."""
     if not inputs:
         raise LoweringError(
@@ -79,7 +77,7 @@ def check_op(model: ModelWrapper, node: Any, inputs: list[str]) -> None:
             f"{called(node)}: takes data ({', '.join(inputs[1:])}) where a constant belongs",
             remedy="wanted one input of data; weights, biases and parameters as constants",
         )
-    if node.op_type == "Flatten" and attribute(node, "axis", 1) == 0:
+    if node.op_type == "Flatten" and node.integer("axis", 1) == 0:
         raise LoweringError(
             f"{called(node)}: flattens the batch, too", remedy="flatten from axis 1 on"
         )
@@ -88,7 +86,7 @@ def check_op(model: ModelWrapper, node: Any, inputs: list[str]) -> None:
             f"{called(node)}: joins two branches ({', '.join(inputs)})", remedy=BRANCHES
         )
     if node.op_type == "MultiThreshold":
-        thresholds = model.get_initializer(node.input[1])
+        thresholds = model.constant(node, 1)
         if thresholds is None or thresholds.ndim != 2:
             raise LoweringError(
                 f"{called(node)}: wanted constant thresholds (channels, steps)",
@@ -96,9 +94,9 @@ def check_op(model: ModelWrapper, node: Any, inputs: list[str]) -> None:
             )
 
 
-def check_layer(model: ModelWrapper, node: Any) -> None:
+def check_layer(model: IndexedModel, node: GraphNode) -> None:
     """A layer has constant float32 weights and known shapes. Raises LoweringError if it has not."""
-    weights = model.get_initializer(node.input[1]) if len(node.input) > 1 else None
+    weights = model.constant(node, 1)
     if weights is None:
         raise LoweringError(
             f"{called(node)}: wanted data @ constant weights, in this order",
@@ -121,8 +119,8 @@ def check_layer(model: ModelWrapper, node: Any) -> None:
             f"{called(node)}: wanted {wanted} weight dimensions, got {weights.ndim}",
             remedy=remedy,
         )
-    shape = model.get_tensor_shape(node.input[0])
-    if not shape or not model.get_tensor_shape(node.output[0]):
+    shape = model.known_shape(node.input[0])
+    if not shape or not model.known_shape(node.output[0]):
         raise LoweringError(
             f"{called(node)}: the shapes of its input and output are not known",
             remedy="export with fixed shapes",
@@ -135,21 +133,20 @@ def check_layer(model: ModelWrapper, node: Any) -> None:
         )
 
 
-def check_pad(model: ModelWrapper, node: Any) -> None:
+def check_pad(model: IndexedModel, node: GraphNode) -> None:
     """A Pad is right before a Conv. Raises LoweringError if it is not."""
-    consumers = model.find_consumers(node.output[0]) or []
-    if {consumer.op_type for consumer in consumers} != {"Conv"}:
+    if {reader.op_type for reader in model.readers(node.output[0])} != {"Conv"}:
         raise LoweringError(
             f"{called(node)}: wanted an explicit Pad right before a Conv",
             remedy="let a pool pad itself (pads, which for a MaxPool never win)",
         )
 
 
-def check_pool(model: ModelWrapper, node: Any) -> None:
+def check_pool(model: IndexedModel, node: GraphNode) -> None:
     """A pool is over height and width of images. Raises LoweringError if it is not."""
     check_axes(model, node)
-    shape = model.get_tensor_shape(node.input[0])
-    if not shape or len(shape) != 4 or not model.get_tensor_shape(node.output[0]):
+    shape = model.known_shape(node.input[0])
+    if not shape or len(shape) != 4 or not model.known_shape(node.output[0]):
         raise LoweringError(
             f"{called(node)}: wanted to pool data of shape (N, C, H, W), got {tuple(shape or ())}",
             remedy="give data of one dimension a height of 1: (N, C, 1, L)",
@@ -161,7 +158,7 @@ def check_pool(model: ModelWrapper, node: Any) -> None:
         )
 
 
-def check_axes(model: ModelWrapper, node: Any) -> None:
+def check_axes(model: IndexedModel, node: GraphNode) -> None:
     """A ReduceMean or ReduceSum is over height and width, both in one node.
 
     Raises:
@@ -169,12 +166,11 @@ def check_axes(model: ModelWrapper, node: Any) -> None:
     """
     if node.op_type not in ("ReduceMean", "ReduceSum"):
         return
-    found = get_by_name(node.attribute, "axes")
-    axes = list(found.ints) if found else None
-    if axes is None and len(node.input) > 1:
-        constant = model.get_initializer(node.input[1])
-        axes = None if constant is None else constant.reshape(-1).tolist()
-    if axes is None or sorted(int(axis) % 4 for axis in axes) != [2, 3]:
+    constant = model.integers(node, 1)
+    axes = None if constant is None else constant.tolist()
+    if node.has("axes"):  # before opset 18, of a ReduceSum 13
+        axes = list(node.integers("axes"))
+    if axes is None or sorted(axis % 4 for axis in axes) != [2, 3]:
         raise LoweringError(
             f"{called(node)}: wanted to reduce height and width, got axes {axes}",
             remedy="reduce axes 2 and 3 of (N, C, H, W) in one node, as x.mean((2, 3)) does, or use"
@@ -182,7 +178,7 @@ def check_axes(model: ModelWrapper, node: Any) -> None:
         )
 
 
-def check_channels(model: ModelWrapper, barrier: Any, node: Any) -> None:
+def check_channels(model: IndexedModel, barrier: GraphNode, node: GraphNode) -> None:
     """What `node` makes must have as many values as what the layer or pool gives."""
     if node.op_type in INPUT_ONLY:
         raise LoweringError(
@@ -190,11 +186,8 @@ def check_channels(model: ModelWrapper, barrier: Any, node: Any) -> None:
             remedy="put the order of the channels into the weights of the layers before and behind"
             " it; branches meet in a Concat of integers",
         )
-    before = model.get_tensor_shape(barrier.output[0])
-    after = model.get_tensor_shape(node.output[0])
-    output = model.graph.output[0]
-    undeclared = output.name == node.output[0] and not output.type.tensor_type.HasField("shape")
-    if after is None or undeclared:
+    before, after = model.shape(barrier.output[0]), model.known_shape(node.output[0])
+    if after is None or (node.output[0] == model.result and not model.declares_result):
         raise LoweringError(
             f"{called(node)}: its output shape is not known",
             remedy="export with fixed shapes, and declare the graph's output with the type it has",

@@ -4,8 +4,6 @@ onnx, onnxruntime and qonnx trip over such graphs in ways that name something el
 process. Here each is a line that names the node or tensor, and the way out.
 """
 
-from typing import Any
-
 import numpy as np
 import onnx
 from onnx import TensorProto
@@ -76,14 +74,14 @@ def check_network(model: onnx.ModelProto) -> None:
     _check_numbers(graph)
 
 
-def _check_op(node: Any, opset: int) -> None:
+def _check_op(node: onnx.NodeProto, opset: int) -> None:
     """Refuse an op that works on data and that the lowering does not know."""
     if node.op_type not in KNOWN_OPS:
         why, remedy = why_refused(node.op_type, opset, KNOWN_OPS)
         raise LoweringError(f"{called(node)}: {why}", remedy=remedy)
 
 
-def _check_domain(node: Any) -> None:
+def _check_domain(node: onnx.NodeProto) -> None:
     if node.domain and not is_custom_op(node.domain, node.op_type):
         raise LoweringError(
             f"{called(node)}: QONNX has no such op ({node.domain})",
@@ -91,7 +89,7 @@ def _check_domain(node: Any) -> None:
         )
 
 
-def _check_order(node: Any, data: set[str]) -> None:
+def _check_order(node: onnx.NodeProto, data: set[str]) -> None:
     if node.op_type in LINEAR and node.input[0] not in data:
         raise LoweringError(
             f"{called(node)}: wanted data @ constant weights, in this order",
@@ -99,7 +97,7 @@ def _check_order(node: Any, data: set[str]) -> None:
         )
 
 
-def _check_mode(node: Any, opset: int, constants: dict[str, TensorProto]) -> None:
+def _check_mode(node: onnx.NodeProto, opset: int, constants: dict[str, TensorProto]) -> None:
     """Refuse what works only in a training, or at random."""
     if node.op_type in RANDOM:
         why, remedy = why_refused(node.op_type, opset, KNOWN_OPS)
@@ -119,7 +117,7 @@ def _check_mode(node: Any, opset: int, constants: dict[str, TensorProto]) -> Non
         raise LoweringError(f"{called(node)}: {training}", remedy=_EVALUATE)
 
 
-def _check_ends(graph: Any) -> str:
+def _check_ends(graph: onnx.GraphProto) -> str:
     """The name of the one input; there is one output, and both are tensors of numbers."""
     stored = {tensor.name for tensor in graph.initializer}
     inputs = [value for value in graph.input if value.name not in stored]
@@ -158,7 +156,7 @@ def _check_ends(graph: Any) -> str:
     return str(inputs[0].name)
 
 
-def _refuse_inputs(graph: Any, inputs: list[Any]) -> None:
+def _refuse_inputs(graph: onnx.GraphProto, inputs: list[onnx.ValueInfoProto]) -> None:
     names = ", ".join(value.name for value in inputs)
     what = f"wanted one graph input, got {len(inputs)} ({names})"
     for value in inputs:
@@ -177,7 +175,7 @@ def _refuse_inputs(graph: Any, inputs: list[Any]) -> None:
     )
 
 
-def _sorted(graph: Any) -> list[Any]:
+def _sorted(graph: onnx.GraphProto) -> list[onnx.NodeProto]:
     """The nodes in an order in which they can run; every tensor is made once."""
     makers: dict[str, str] = {}
     for value in (*graph.input, *graph.initializer):
@@ -205,7 +203,7 @@ def _sorted(graph: Any) -> list[Any]:
     return _in_order(graph)
 
 
-def _in_order(graph: Any) -> list[Any]:
+def _in_order(graph: onnx.GraphProto) -> list[onnx.NodeProto]:
     """Topological order, stable; linear in the number of nodes."""
     makers = {name: index for index, node in enumerate(graph.node) for name in node.output if name}
     waiting = [{makers[name] for name in node.input if name in makers} for node in graph.node]
@@ -233,7 +231,7 @@ def _in_order(graph: Any) -> list[Any]:
     return [graph.node[index] for index in order]
 
 
-def _needed(nodes: list[Any], output: str) -> list[Any]:
+def _needed(nodes: list[onnx.NodeProto], output: str) -> list[onnx.NodeProto]:
     """Copies of the nodes that a tensor depends on, in their order."""
     needed, live = {output}, []
     for node in reversed(nodes):
@@ -245,7 +243,7 @@ def _needed(nodes: list[Any], output: str) -> list[Any]:
     return live[::-1]
 
 
-def _check_signature(node: Any, opset: int) -> None:
+def _check_signature(node: onnx.NodeProto, opset: int) -> None:
     """As many inputs and outputs as the op has, and its attributes."""
     given = len(node.input)
     while given and not node.input[given - 1]:
@@ -291,7 +289,7 @@ def _span(numbers: range) -> str:
     return str(numbers[0]) if len(numbers) == 1 else f"{numbers[0]} to {numbers[-1]}"
 
 
-def _check_cast(node: Any) -> None:
+def _check_cast(node: onnx.NodeProto) -> None:
     for given in node.attribute:
         if node.op_type == "Cast" and given.name == "to" and given.i in _NO_NUMBERS:
             raise LoweringError(
@@ -299,7 +297,7 @@ def _check_cast(node: Any) -> None:
             )
 
 
-def _check_quantiser(node: Any, constants: dict[str, TensorProto]) -> None:
+def _check_quantiser(node: onnx.NodeProto, constants: dict[str, TensorProto]) -> None:
     """A quantiser divides by its scale, and has bits."""
     if node.op_type not in ("Quant", "IntQuant"):
         return
@@ -315,7 +313,7 @@ def _check_quantiser(node: Any, constants: dict[str, TensorProto]) -> None:
             )
 
 
-def _check_numbers(graph: Any) -> None:
+def _check_numbers(graph: onnx.GraphProto) -> None:
     """No constant is NaN, none infinite but bounds, and no variance is negative."""
     stored = {tensor.name: tensor for tensor in graph.initializer}
     done: set[str] = set()
@@ -339,7 +337,7 @@ def _check_numbers(graph: Any) -> None:
                     )
 
 
-def _check_finite(node: Any, name: str, tensor: TensorProto) -> None:
+def _check_finite(node: onnx.NodeProto, name: str, tensor: TensorProto) -> None:
     values = onnx.numpy_helper.to_array(tensor)
     wrong = np.isnan(values)
     if node.op_type not in _MAY_BE_INFINITE:

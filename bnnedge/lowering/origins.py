@@ -2,7 +2,8 @@
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+
+import onnx
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -18,7 +19,7 @@ class Origin:
     op: str
 
 
-def names_of(nodes: Sequence[Any]) -> list[str]:
+def names_of(nodes: Sequence[onnx.NodeProto]) -> list[str]:
     """The exporter's names, which errors cite; for the nameless, and duplicates, names of ours."""
     taken: set[str] = set()
     names = []
@@ -50,7 +51,7 @@ class Origins:
     _outputs: dict[str, tuple[str, ...]]
 
     @classmethod
-    def of(cls, nodes: Sequence[Any]) -> "Origins":
+    def of(cls, nodes: Sequence[onnx.NodeProto]) -> "Origins":
         """Of the nodes of a file."""
         names = names_of(nodes)
         pairs = list(zip(names, nodes, strict=True))
@@ -60,7 +61,7 @@ class Origins:
             _outputs={name: tuple(node.output) for name, node in pairs},
         )
 
-    def follow(self, step: str, nodes: Iterable[Any]) -> None:
+    def follow(self, step: str, nodes: Iterable[onnx.NodeProto]) -> None:
         """Take note of what a step has made of the graph."""
         outputs = {node.name: tuple(node.output) for node in nodes}
         makers = {tensor: name for name, made in outputs.items() for tensor in made if tensor}

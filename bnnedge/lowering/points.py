@@ -1,7 +1,6 @@
 """What the solver finds, as typed values: points where integers are, and what becomes of them."""
 
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -9,6 +8,7 @@ from numpy.typing import NDArray
 from bnnedge.dataflow import ElementType, IntegerEncoding, ThresholdEncoding, Window
 from bnnedge.dataflow.streams import BIPOLAR
 from bnnedge.lowering.entries import Entry
+from bnnedge.lowering.indexed import GraphNode
 from bnnedge.lowering.layers import Layer
 from bnnedge.lowering.regions import RegionProbe
 from bnnedge.lowering.structure import Region
@@ -117,7 +117,7 @@ class JoinPoint:
         links: as of a `LayerPoint`.
     """
 
-    node: Any
+    node: GraphNode
     factors: tuple[int, ...]
     links: tuple[Link, ...]
 
@@ -131,7 +131,7 @@ class QuantiserPoint:
         links: as of a `LayerPoint`.
     """
 
-    node: Any
+    node: GraphNode
     links: tuple[Link, ...]
 
 

@@ -19,9 +19,9 @@ from qonnx.transformation.general import (
 from qonnx.transformation.infer_data_layouts import InferDataLayouts
 
 from bnnedge.lowering.finn import finn
+from bnnedge.lowering.indexed import IndexedModel
 from bnnedge.lowering.passes.annotate_integers import AnnotateIntegers
 from bnnedge.lowering.passes.annotate_moves import AnnotateMoves
-from bnnedge.lowering.vocabulary import attribute
 from bnnedge.lowering.windows import window_of
 
 
@@ -39,11 +39,12 @@ def image_steps(model: ModelWrapper) -> list[Step]:
     The weights stay ±1: Im2Col pads with 0, and as an XNOR's bit that 0 would be a −1. Empty where
     the passes do not know what the network has: groups, pools that are dilated or padded unevenly.
     """
-    for node in model.graph.node:
-        if node.op_type == "Conv" and attribute(node, "group", 1) != 1:
+    indexed = IndexedModel(proto=model.model)
+    for node in indexed.nodes:
+        if node.op_type == "Conv" and node.integer("group", 1) != 1:
             return []
         if node.op_type == "MaxPool":
-            window = window_of(model, node)
+            window = window_of(indexed, node)
             top, left, bottom, right = window.padding
             if (top, left) != (bottom, right) or window.dilation != (1, 1):
                 return []

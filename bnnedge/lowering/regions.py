@@ -6,17 +6,14 @@ is a choice among accumulators, so it needs no run; a sum is run on a window tha
 
 import itertools
 from collections.abc import Mapping
-from typing import Any
 
 import numpy as np
-import onnx
 from numpy.typing import NDArray
-from qonnx.util.basic import get_by_name
 
 from bnnedge.dataflow import Window
 from bnnedge.errors import LoweringError
 from bnnedge.lowering.execute import Runner, Tensors
-from bnnedge.lowering.indexed import IndexedModel
+from bnnedge.lowering.indexed import Array, GraphNode, IndexedModel
 from bnnedge.lowering.layers import Op, Step
 from bnnedge.lowering.layout import Layout, follow
 from bnnedge.lowering.rounding import Grid
@@ -57,7 +54,7 @@ class RegionProbe:
         self._model, self._region, self.steps = model, region, steps
         self.windows = [window_of(model, pool) for pool in region.pools]
         self.layouts = layouts_of(model, region, start)
-        constants: dict[str, NDArray[Any]] = {}
+        constants: dict[str, Array] = {}
         for node in itertools.chain.from_iterable(region.sections):
             constants |= self._cut(node)
         self._constants = constants
@@ -94,7 +91,7 @@ class RegionProbe:
             return found
         pool = self._region.pools[0]
         if pool.op_type == "Conv":
-            grid = grid.scaled(self._model.get_initializer(pool.input[1])[:, 0, 0, 0])
+            grid = grid.scaled(self._model.floats(pool, 1)[:, 0, 0, 0].astype(np.float64))
             lost = lost or ("" if grid.is_exact else "scale")
         summed = grid.summed(self.windows[0].taps)
         if (shift.any() or (scale != 1).any()) and not summed.is_exact:
@@ -130,11 +127,11 @@ class RegionProbe:
             if index == 0 and self.sums:
                 continue
             if index == 1 and self.sums:
-                tensor = str(self._region.pools[0].output[0])
+                tensor = self._region.pools[0].output[0]
             elif index:
                 pool = self._region.pools[index - 1]
-                values = made[pool.input[0]].reshape(len(values), -1)
-                tensor = str(pool.output[0])
+                values = np.asarray(made[pool.input[0]].reshape(len(values), -1), np.float32)
+                tensor = pool.output[0]
                 pooled.append(values)
             elif not index:
                 for step in self.steps:
@@ -167,7 +164,7 @@ class RegionProbe:
                 is_factor = step.op is Op.MUL
                 factor, added = (value, np.zeros(1)) if is_factor else (np.ones(1), value)
                 scale, shift = scale * factor, shift * factor + added
-            else:
+            elif node is not None:
                 raise LoweringError(
                     f"{called(pool)}: sums up what {called(node)} makes, wanted sums of"
                     " accumulators, scaled at most",
@@ -179,29 +176,30 @@ class RegionProbe:
             )
         return scale, shift
 
-    def _step(self, node: Any) -> Step | None:
+    def _step(self, node: GraphNode) -> Step | None:
         """A Mul or Add by a constant, (C,) or one; None for another node."""
         if node.op_type == "Identity":
             return Step(op=Op.ADD, value=np.zeros(1, np.float32), what="identity")
         constants = [self._constants[name] for name in node.input if name in self._constants]
         if node.op_type not in ("Mul", "Add") or len(constants) != 1:
             return None
-        return Step(op=Op(node.op_type), value=constants[0].reshape(-1), what="")
+        value = np.asarray(constants[0].reshape(-1), np.float32)
+        return Step(op=Op(node.op_type), value=value, what="")
 
-    def _one_pixel(self, tensor: str, section: tuple[Any, ...]) -> list[int]:
+    def _one_pixel(self, tensor: str, section: tuple[GraphNode, ...]) -> list[int]:
         layout = self.layouts[tensor]
         if not section and not self._region.pools:
             return [layout.channels, *([1] * (layout.at.ndim - 2))]
         return [len(indices) for indices in layout.kept(None)[1:]]
 
-    def _cut(self, node: Any) -> dict[str, NDArray[Any]]:
+    def _cut(self, node: GraphNode) -> dict[str, Array]:
         """The constants of an elementwise node for one pixel, by name."""
         if node.op_type in RESHAPING:
             return {}
         layout = self.layouts[node.output[0]]
         cut = {}
         for name in node.input:
-            constant = self._model.get_initializer(name) if name else None
+            constant = self._model.constants.get(name)
             if constant is not None:
                 cut[name] = layout.along(node, constant, _axis(node, name, layout))
         return cut
@@ -216,55 +214,48 @@ def layouts_of(model: IndexedModel, region: Region, start: Layout) -> dict[str, 
     runner = Runner(model)
     layouts: dict[str, Layout] = {}
     for barrier, section in zip((region.start, *region.pools), region.sections, strict=True):
-        tensor, layout = str(barrier.output[0]), start
+        tensor, layout = barrier.output[0], start
         if barrier is not region.start:
             if not layouts[barrier.input[0]].is_map:
                 layouts[barrier.input[0]].refuse(barrier)
-            layout = Layout.behind(barrier, model.get_tensor_shape(tensor))
+            layout = Layout.behind(barrier, model.shape(tensor))
         layouts |= follow(layout, runner, section, tensor)
     return layouts
 
 
 def start_layout(model: IndexedModel, structure: Structure, region: Region) -> Layout:
     """How the point that a region begins behind arranges what it makes."""
-    tensor = str(region.start.output[0])
+    tensor = region.start.output[0]
     if region.kind is Kind.QUANTISER:
         before = structure.into(region.start)
         return layouts_of(model, before, start_layout(model, structure, before))[before.tensor]
-    return Layout.behind(region.start, model.get_tensor_shape(tensor))
+    return Layout.behind(region.start, model.shape(tensor))
 
 
 def input_layout(model: IndexedModel, structure: Structure) -> Layout:
     """How the first layer's data are arranged."""
     if structure.input_pools:
         last = structure.input_pools[-1]
-        return Layout.behind(last, model.get_tensor_shape(last.output[0]))
-    return Layout.behind(structure.layers[0], model.get_tensor_shape(structure.entry(0)))
+        return Layout.behind(last, model.shape(last.output[0]))
+    return Layout.behind(structure.layers[0], model.shape(structure.entry(0)))
 
 
-def one_window(runner: Runner, pool: Any, window: Window, sums: Floats) -> Floats:
+def one_window(runner: Runner, pool: GraphNode, window: Window, sums: Floats) -> Floats:
     """What a sum or average `pool` gives (rows, C) for windows with these sums (rows, C).
 
     That is for one value and zeros.
     """
     data = np.zeros((*sums.shape, *window.span), np.float32)
     data[:, :, 0, 0] = sums
-    alone = onnx.NodeProto()
-    alone.CopyFrom(pool)
-    for name in ("pads", "auto_pad", "ceil_mode"):
-        found = get_by_name(alone.attribute, name)
-        if found is not None:
-            alone.attribute.remove(found)
+    alone = pool.without("pads", "auto_pad", "ceil_mode")
     made = runner.run([alone], {pool.input[0]: data})
-    return made[pool.output[0]].reshape(sums.shape)
+    return np.asarray(made[pool.output[0]].reshape(sums.shape), np.float32)
 
 
-def _axis(node: Any, name: str, layout: Layout) -> int | None:
+def _axis(node: GraphNode, name: str, layout: Layout) -> int | None:
     """The axis along which a constant is given, where it is not broadcast."""
     if node.op_type == "BatchNormalization":
         return 1
     if node.op_type == "MultiThreshold":
-        found = get_by_name(node.attribute, "data_layout")
-        last = found is not None and found.s.decode().endswith("C")
-        return layout.at.ndim - 1 if last else 1
+        return layout.at.ndim - 1 if node.text("data_layout", "").endswith("C") else 1
     return None

@@ -1,13 +1,11 @@
 """What an exact 0 at a Sign becomes, where ONNX's 0 would be no bit."""
 
-from typing import Any
-
 from bnnedge.dataflow import ThresholdEncoding
 from bnnedge.errors import LoweringError
 from bnnedge.lowering.config import SignZero
 from bnnedge.lowering.encoding import InputRegion
 from bnnedge.lowering.execute import Runner
-from bnnedge.lowering.indexed import IndexedModel
+from bnnedge.lowering.indexed import GraphNode, IndexedModel
 from bnnedge.lowering.notes import Notes
 from bnnedge.lowering.structure import Structure
 from bnnedge.lowering.thresholds import Reach, Survey
@@ -37,7 +35,7 @@ def input_bits(
 
 
 def choose_signs(
-    nodes: tuple[Any, ...], found: Survey, reach: Reach, sign_zero: SignZero, notes: Notes
+    nodes: tuple[GraphNode, ...], found: Survey, reach: Reach, sign_zero: SignZero, notes: Notes
 ) -> bool:
     """Note what an exact 0 at the Signs of `nodes` becomes; False if none is reachable."""
     for node in nodes:

@@ -14,18 +14,17 @@ power of two, and their sum one of integers times the finer grid.
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from bnnedge.dataflow import ElementType
+from bnnedge.dataflow import ElementType, IntegerEncoding, ThresholdEncoding
 from bnnedge.errors import LoweringError
 from bnnedge.lowering.config import SignZero
 from bnnedge.lowering.encoding import InputRegion, is_binarised
 from bnnedge.lowering.entries import Entry, entry_of_integers, entry_of_levels
 from bnnedge.lowering.execute import Runner
-from bnnedge.lowering.indexed import IndexedModel
+from bnnedge.lowering.indexed import GraphNode, IndexedModel
 from bnnedge.lowering.integers import Codes, Scale, run_all
 from bnnedge.lowering.joins import Operand, join
 from bnnedge.lowering.layers import Op, Step, read_layers
@@ -122,7 +121,7 @@ class Solver:
             points.append(point := self._point(node := waiting.pop(), kinds[node.name]))
             # The last of several quantisers comes first.
             waiting += [
-                link.region.reader
+                link.region.sink
                 for link in reversed(point.links)
                 if link.is_quantiser and link.region.reader_kind is Kind.QUANTISER
             ]
@@ -130,7 +129,7 @@ class Solver:
         self._note_roundings(structure.tail, tail, reach)
         return Solution(encoding=encoding, points=tuple(points), tail=tail, reach=reach)
 
-    def _point(self, node: Any, kind: Kind) -> Point:
+    def _point(self, node: GraphNode, kind: Kind) -> Point:
         if kind in (Kind.JOIN, Kind.POOL):
             self._join(node, kind)
         start = self._starts[node.name]
@@ -157,17 +156,17 @@ class Solver:
                 continue
             link = self._link(region)
             if link is None:  # a quantiser that takes two values only is no point
-                followers = self._structure.behind(region.reader)
+                followers = self._structure.behind(region.sink)
                 yield from self._links(tuple(region.joined(other) for other in followers))
             else:
                 yield link
 
-    def _join(self, node: Any, kind: Kind) -> None:
+    def _join(self, node: GraphNode, kind: Kind) -> None:
         operands: list[Operand] = []
         while (node.name, len(operands)) in self._operands:
             operands.append(self._operands[node.name, len(operands)])
         made = join(self._model, node, operands)
-        shape = self._model.get_tensor_shape(node.output[0])
+        shape = self._model.shape(node.output[0])
         self._starts[node.name] = _Start(
             kind=kind,
             element=made.element,
@@ -177,7 +176,7 @@ class Solver:
             factors=made.factors,
         )
 
-    def _input(self) -> Any:
+    def _input(self) -> ThresholdEncoding | IntegerEncoding:
         """The encoding, and what the first layer sees."""
         model, structure = self._model, self._structure
         layout, is_map = input_layout(model, structure), bool(structure.input_pools)
@@ -222,7 +221,7 @@ class Solver:
 
     def _enter(self, index: int, entry: Entry, is_map: bool) -> None:
         node = self._structure.layers[index]
-        shape = self._model.get_tensor_shape(node.output[0])
+        shape = self._model.shape(node.output[0])
         self._starts[node.name] = _Start(
             kind=Kind.LAYER,
             entry=entry,
@@ -267,8 +266,7 @@ class Solver:
 
     def _link(self, region: Region) -> Link | None:
         """What a region becomes; None where it ends in a quantiser that takes two values only."""
-        nodes, reader, start = tuple(region), region.reader, self._starts[region.start.name]
-        assert reader is not None
+        nodes, reader, start = tuple(region), region.sink, self._starts[region.start.name]
         is_layer = region.reader_kind is Kind.LAYER
         if not nodes and not start.steps and region.kind is Kind.LAYER and is_layer:
             raise LoweringError(
@@ -321,7 +319,7 @@ class Solver:
             grid=high,
         )
         if region.reader_kind is Kind.LAYER:
-            index = self._structure.index_of(region.reader)
+            index = self._structure.index_of(region.sink)
             is_map = self._starts[region.start.name].is_map
             self._enter_bits(index, (low, high), probe.layouts[region.tensor], is_map=is_map)
         else:
@@ -333,13 +331,12 @@ class Solver:
     ) -> Link | None:
         for pool in region.pools:
             if pool.op_type in MAX_POOLS:
-                what = f"pools what is no integer, and {called(region.reader)} wants integers of it"
+                what = f"pools what is no integer, and {called(region.sink)} wants integers of it"
                 raise LoweringError(
                     f"{called(pool)}: {what}",
                     remedy="quantise in front of the pool",
                 )
-        start, reader = self._starts[region.start.name], region.reader
-        assert reader is not None
+        start, reader = self._starts[region.start.name], region.sink
         parts = chunks(probe, region.start.output[0], reach.values)
         codes = Codes.of(run_all(parts, region.tensor), where, self._scale_of(region))
         is_quantiser = region.reader_kind is Kind.QUANTISER
@@ -387,14 +384,12 @@ class Solver:
         if region.reader_kind is Kind.LAYER:
             return Scale.NEAR
         if region.reader_kind is Kind.QUANTISER:
-            followers = self._structure.behind(region.reader)
+            followers = self._structure.behind(region.sink)
             if all(other.reader_kind is Kind.LAYER for other in followers):
                 return Scale.FLOAT
         return Scale.EXACT
 
     def _take(self, link: Link) -> None:
         """Give a join or a pool an operand."""
-        reader = link.region.reader
-        assert reader is not None
         operand = Operand(element=link.made.element, grid=link.grid)
-        self._operands[reader.name, link.region.operand] = operand
+        self._operands[link.region.sink.name, link.region.operand] = operand

@@ -1,13 +1,11 @@
 """Which element of the graph's input each element of the first layer's data depends on."""
 
-from typing import Any
-
 import numpy as np
 from numpy.typing import NDArray
 
 from bnnedge.errors import LoweringError
 from bnnedge.lowering.execute import Runner, Tensors
-from bnnedge.lowering.indexed import IndexedModel
+from bnnedge.lowering.indexed import Array, GraphNode, IndexedModel
 from bnnedge.lowering.structure import Structure
 from bnnedge.lowering.vocabulary import INPUT_ONLY, MAX_POOLS, RESHAPING, called
 
@@ -16,7 +14,7 @@ _CONSTANT = -1.0  # the "index" of an element that does not depend on the input
 
 def sources_of(model: IndexedModel, runner: Runner, structure: Structure) -> NDArray[np.int64]:
     """For each bit the flat index of the input element that it depends on, or −1."""
-    shape = model.get_tensor_shape(structure.source)
+    shape = model.shape(structure.source)
     elements = int(np.prod(shape))
     at: Tensors = {structure.source: np.arange(elements, dtype=np.float32).reshape(shape)}
     for node in structure.input:
@@ -30,7 +28,7 @@ def sources_of(model: IndexedModel, runner: Runner, structure: Structure) -> NDA
             made = runner.run([node], feeds)
             at |= {name: made[name] for name in node.output}
         else:
-            out = model.get_tensor_shape(node.output[0])
+            out = model.known_shape(node.output[0])
             if out is None or out[0] != 1:
                 raise LoweringError(
                     f"{called(node)}: mixes the images of a batch",
@@ -48,13 +46,10 @@ def sources_of(model: IndexedModel, runner: Runner, structure: Structure) -> NDA
     return bits.reshape(-1).astype(np.int64)
 
 
-def _concatenate(model: IndexedModel, node: Any, given: Tensors) -> NDArray[Any]:
+def _concatenate(model: IndexedModel, node: GraphNode, given: Tensors) -> Array:
     """Indices of a Concat; constants that it joins in depend on no input."""
     parts = [
-        given[name]
-        if name in given
-        else np.full(model.get_initializer(name).shape, _CONSTANT, np.float32)
+        given[name] if name in given else np.full(model.shape(name), _CONSTANT, np.float32)
         for name in node.input
     ]
-    axis = next(int(attribute.i) for attribute in node.attribute if attribute.name == "axis")
-    return np.concatenate(parts, axis=axis)
+    return np.concatenate(parts, axis=node.integer("axis", 1))

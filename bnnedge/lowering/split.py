@@ -7,12 +7,11 @@ computes does not matter here, because it is enumerated. Everything else is refu
 """
 
 from dataclasses import dataclass, field
-from typing import Any
 
 import numpy as np
-from qonnx.core.modelwrapper import ModelWrapper
 
 from bnnedge.errors import LoweringError
+from bnnedge.lowering.indexed import GraphNode, IndexedModel
 from bnnedge.lowering.node_checks import (
     check_channel_axis,
     check_channels,
@@ -34,13 +33,12 @@ from bnnedge.lowering.vocabulary import (
     SUM_POOLS,
     SUMS,
     TOP_K,
-    attribute,
     called,
 )
 from bnnedge.lowering.windows import pad_amounts
 
 
-def find_structure(model: ModelWrapper) -> Structure:
+def find_structure(model: IndexedModel) -> Structure:
     """Split a tidy graph into its parts.
 
     A node belongs to the part behind the last layer, join or pool that it depends on. Within a part
@@ -50,12 +48,11 @@ def find_structure(model: ModelWrapper) -> Structure:
     Raises:
         LoweringError: names the node that does not fit, and why.
     """
-    graph = model.graph
-    source = graph.input[0].name
+    source = model.source
     parts = _Parts(model, source)
-    for node in graph.node:
+    for node in model.nodes:
         parts.add(node)
-    layers = [part.barrier for part in parts.found if part.kind is Kind.LAYER]
+    layers = [part.point for part in parts.found if part.kind is Kind.LAYER]
     if not layers:
         raise LoweringError(
             "the graph has no MatMul, Gemm or Conv that works on its input",
@@ -64,11 +61,11 @@ def find_structure(model: ModelWrapper) -> Structure:
     softmax, top_k, ending, result = _split_tail(model, [part.nodes for part in parts.found])
     for part in parts.found[1:]:
         if part.kind is Kind.LAYER:
-            check_layer(model, part.barrier)
+            check_layer(model, part.point)
         elif part.kind in (Kind.POOL, Kind.INNER_POOL):
-            check_pool(model, part.barrier)
+            check_pool(model, part.point)
         for node in part.nodes:
-            check_channels(model, part.barrier, node)
+            check_channels(model, part.point, node)
     return Structure(
         input=tuple(parts.found[0].nodes),
         input_pools=tuple(parts.input_pools),
@@ -81,7 +78,7 @@ def find_structure(model: ModelWrapper) -> Structure:
         ending=ending,
         source=source,
         result=result,
-        nodes=tuple(graph.node),
+        nodes=model.nodes,
     )
 
 
@@ -97,23 +94,29 @@ class _Part:
     """
 
     kind: Kind
-    barrier: Any | None
+    barrier: GraphNode | None
     operands: tuple[str, ...]
-    nodes: list[Any] = field(default_factory=list)
+    nodes: list[GraphNode] = field(default_factory=list)
+
+    @property
+    def point(self) -> GraphNode:
+        """The barrier of any part but the input."""
+        assert self.barrier is not None
+        return self.barrier
 
 
 class _Parts:
     """The parts of a graph, node by node in topological order."""
 
-    def __init__(self, model: ModelWrapper, source: str) -> None:
+    def __init__(self, model: IndexedModel, source: str) -> None:
         self._model = model
         self.found = [_Part(kind=Kind.INPUT, barrier=None, operands=())]
-        self._pads: dict[str, Any] = {}  # by the tensor that they make
-        self.input_pools: list[Any] = []
+        self._pads: dict[str, GraphNode] = {}  # by the tensor that they make
+        self.input_pools: list[GraphNode] = []
         self._of = {source: 0}  # the part of every tensor that depends on the input
         self._pooled = {source: 0}  # how many input pools are in front of a tensor of part 0
 
-    def add(self, node: Any) -> None:
+    def add(self, node: GraphNode) -> None:
         """Find a node's part, or begin one behind it."""
         inputs = [name for name in node.input if name in self._of]
         check_op(self._model, node, inputs)
@@ -140,7 +143,7 @@ class _Parts:
             index = len(self.found) - 1
         self._of.update(dict.fromkeys(node.output, index))
 
-    def _check_pooled(self, node: Any, depths: set[int]) -> None:
+    def _check_pooled(self, node: GraphNode, depths: set[int]) -> None:
         """A node in front of the first layer, `depths` of its inputs in the chain of max-pools."""
         barrier = node.op_type in LINEAR | MAX_POOLS
         if len(depths) > 1 or (barrier and max(depths) < len(self.input_pools)):
@@ -152,11 +155,11 @@ class _Parts:
         if max(depths) and not barrier and node.op_type not in SUM_POOLS | {"Pad"}:
             check_channels(self._model, self.input_pools[max(depths) - 1], node)
 
-    def pad(self, layer: Any) -> Any | None:
+    def pad(self, layer: GraphNode) -> GraphNode | None:
         """The explicit Pad in front of a layer."""
         return self._pads.get(layer.input[0])
 
-    def _kind(self, node: Any, inputs: list[str], indices: set[int]) -> Kind | None:
+    def _kind(self, node: GraphNode, inputs: list[str], indices: set[int]) -> Kind | None:
         """What a node begins; None for one that acts on each channel by itself, and for a Pad."""
         at_input = 0 in indices
         if len(indices) > 1 and (at_input or node.op_type not in SUMS | {"Concat"}):
@@ -166,7 +169,7 @@ class _Parts:
         if node.op_type in LINEAR and not self._is_sum(node, inputs[0]):
             if at_input and len(self.found) > 1:
                 raise LoweringError(
-                    f"{called(node)}: works on the same data as {called(self.found[1].barrier)}",
+                    f"{called(node)}: works on the same data as {called(self.found[1].point)}",
                     remedy=BRANCHES,
                 )
             return Kind.LAYER
@@ -188,20 +191,20 @@ class _Parts:
             return Kind.JOIN
         return Kind.QUANTISER if _quantised_bits(self._model, node) > 1 else None
 
-    def _pool_kind(self, node: Any, tensor: str) -> Kind:
+    def _pool_kind(self, node: GraphNode, tensor: str) -> Kind:
         """A sum of bits is one of integers; a maximum of them stays with the bits."""
         before, section = self.found[self._of[tensor]], self._section(tensor)
         bits = any(_quantised_bits(self._model, other) for other in section)
         own = before.kind in INTEGERS or (bits and node.op_type not in MAX_POOLS)
         return Kind.POOL if own else Kind.INNER_POOL
 
-    def _is_sum(self, node: Any, tensor: str) -> bool:
+    def _is_sum(self, node: GraphNode, tensor: str) -> bool:
         """A depthwise Conv by one constant per channel, on what is not ±1: a sum over a window."""
-        weights = self._model.get_initializer(node.input[1]) if len(node.input) > 1 else None
+        weights = self._model.constant(node, 1)
         if node.op_type != "Conv" or weights is None or weights.ndim != 4 or weights.shape[1] != 1:
             return False
         before, section = self.found[self._of[tensor]], self._section(tensor)
-        if tensor in self._pads or attribute(node, "group", 1) != len(weights):
+        if tensor in self._pads or node.integer("group", 1) != len(weights):
             return False
         if any(other.op_type not in ("Mul", "Add") for other in section):
             return False
@@ -213,9 +216,9 @@ class _Parts:
         return bool((weights == weights[:, :, :1, :1]).all())
 
     def _unpadded(self, tensor: str) -> str:
-        return str(self._pads[tensor].input[0]) if tensor in self._pads else tensor
+        return self._pads[tensor].input[0] if tensor in self._pads else tensor
 
-    def _section(self, tensor: str) -> tuple[Any, ...]:
+    def _section(self, tensor: str) -> tuple[GraphNode, ...]:
         """The nodes of its part that a tensor depends on, in their order."""
         needed, section = {self._unpadded(tensor)}, []
         for node in reversed(self.found[self._of[tensor]].nodes):
@@ -251,19 +254,18 @@ class _Parts:
 
     def _region(self, reader: _Part, operand: int, tensor: str) -> Region:
         sections, index = [self._section(tensor)], self._of[tensor]
-        pools: list[Any] = []
+        pools: list[GraphNode] = []
         if reader.kind is Kind.QUANTISER:
-            sections[0] += (reader.barrier,)
-            assert reader.barrier is not None
-            tensor = str(reader.barrier.output[0])
+            sections[0] += (reader.point,)
+            tensor = reader.point.output[0]
         while self.found[index].kind is Kind.INNER_POOL:
             part = self.found[index]
             (before,) = part.operands
-            pools.insert(0, part.barrier)
+            pools.insert(0, part.point)
             sections.insert(0, self._section(before))
             index = self._of[before]
         return Region(
-            start=self.found[index].barrier,
+            start=self.found[index].point,
             kind=self.found[index].kind,
             sections=tuple(sections),
             pools=tuple(pools),
@@ -274,22 +276,22 @@ class _Parts:
         )
 
 
-def _quantised_bits(model: ModelWrapper, node: Any) -> int:
+def _quantised_bits(model: IndexedModel, node: GraphNode) -> int:
     """1 for what binarises, more for a quantiser to k bits, 0 for other nodes."""
     match node.op_type:
         case "Sign" | "BipolarQuant":
             return 1
         case "MultiThreshold":
-            thresholds = model.get_initializer(node.input[1])
+            thresholds = model.constant(node, 1)
             return 1 if thresholds is None else int(thresholds.shape[1]).bit_length()
         case "Quant" | "IntQuant":
-            bits = model.get_initializer(node.input[3])
+            bits = model.constant(node, 3)
             return 0 if bits is None else int(bits.max())
         case _:
             return 0
 
 
-def _pads_channels(model: ModelWrapper, node: Any) -> bool:
+def _pads_channels(model: IndexedModel, node: GraphNode) -> bool:
     """A Pad of the second of four axes, and of no other."""
     if node.op_type != "Pad":
         return False
@@ -298,8 +300,8 @@ def _pads_channels(model: ModelWrapper, node: Any) -> bool:
 
 
 def _split_tail(
-    model: ModelWrapper, parts: list[list[Any]]
-) -> tuple[Any | None, Any | None, tuple[Any, ...], str]:
+    model: IndexedModel, parts: list[list[GraphNode]]
+) -> tuple[GraphNode | None, GraphNode | None, tuple[GraphNode, ...], str]:
     """Take Softmax, top-k and what follows them off the last part; see `Structure`."""
     for region in parts[1:-1]:
         for node in region:
@@ -310,12 +312,11 @@ def _split_tail(
                 )
     tail = parts[-1]
     first = next((i for i, node in enumerate(tail) if node.op_type in SOFTMAX | TOP_K), None)
-    output = model.graph.output[0].name
     if first is None:
-        return None, None, (), str(output)
+        return None, None, (), model.result
     ending, tail[first:] = tuple(tail[first:]), []
-    softmax: Any | None = None
-    top_k: Any | None = None
+    softmax: GraphNode | None = None
+    top_k: GraphNode | None = None
     tensor = ending[0].input[0]
     for node in ending:
         if node.input[0] != tensor or node.op_type not in MAY_END:
@@ -335,15 +336,16 @@ def _split_tail(
             check_top_k(model, node)
             top_k, tensor = node, class_output(node)
         elif node.op_type in SOFTMAX:
-            if softmax is not None or top_k is not None:
+            last = softmax or top_k
+            if last is not None:
                 raise LoweringError(
-                    f"{called(node)}: nothing may follow {called(softmax or top_k)}",
+                    f"{called(node)}: nothing may follow {called(last)}",
                     remedy="end in the logits, a Softmax, or the class",
                 )
             softmax = node
-    if tensor != output:
+    if tensor != model.result:
         raise LoweringError(
-            f"{called(ending[-1])}: its class should be the graph's output, not {output}",
+            f"{called(ending[-1])}: its class should be the graph's output, not {model.result}",
             remedy="end in the class, or in the logits",
         )
-    return softmax, top_k, ending, str(ending[0].input[0])
+    return softmax, top_k, ending, ending[0].input[0]

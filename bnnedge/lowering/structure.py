@@ -5,10 +5,8 @@ import enum
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any
 
-from qonnx.core.modelwrapper import ModelWrapper
-
+from bnnedge.lowering.indexed import GraphNode, IndexedModel
 from bnnedge.lowering.vocabulary import MAX_POOLS, SOFTMAX, TOP_K
 
 
@@ -42,11 +40,11 @@ class Region:
         tensor: what the region makes, before explicit padding.
     """
 
-    start: Any
+    start: GraphNode
     kind: Kind
-    sections: tuple[tuple[Any, ...], ...]
-    pools: tuple[Any, ...]
-    reader: Any | None
+    sections: tuple[tuple[GraphNode, ...], ...]
+    pools: tuple[GraphNode, ...]
+    reader: GraphNode | None
     reader_kind: Kind
     operand: int
     tensor: str
@@ -55,6 +53,12 @@ class Region:
     def has_integers(self) -> bool:
         """Whether it begins with integers that are no accumulators."""
         return self.kind in INTEGERS
+
+    @property
+    def sink(self) -> GraphNode:
+        """The reader of any region but the tail."""
+        assert self.reader is not None
+        return self.reader
 
     @property
     def sums(self) -> bool:
@@ -73,7 +77,7 @@ class Region:
             pools=(*self.pools, *other.pools),
         )
 
-    def __iter__(self) -> Iterator[Any]:
+    def __iter__(self) -> Iterator[GraphNode]:
         yield from self.sections[0]
         for pool, section in zip(self.pools, self.sections[1:], strict=True):
             yield pool
@@ -99,37 +103,37 @@ class Structure:
         nodes: all nodes, in an order in which they can run.
     """
 
-    input: tuple[Any, ...]
-    input_pools: tuple[Any, ...]
-    layers: tuple[Any, ...]
-    pads: tuple[Any | None, ...]
+    input: tuple[GraphNode, ...]
+    input_pools: tuple[GraphNode, ...]
+    layers: tuple[GraphNode, ...]
+    pads: tuple[GraphNode | None, ...]
     regions: tuple[Region, ...]
-    softmax: Any | None
-    top_k: Any | None
+    softmax: GraphNode | None
+    top_k: GraphNode | None
     k: int
-    ending: tuple[Any, ...]
+    ending: tuple[GraphNode, ...]
     source: str
     result: str
-    nodes: tuple[Any, ...]
+    nodes: tuple[GraphNode, ...]
 
     def entry(self, index: int) -> str:
         """Name of the tensor that layer `index` sees, before it is padded."""
-        return str((self.pads[index] or self.layers[index]).input[0])
+        return (self.pads[index] or self.layers[index]).input[0]
 
     @property
     def encoded(self) -> str:
         """Name of the tensor in the place of which the host's encoding stands."""
-        return str(self.input_pools[0].input[0]) if self.input_pools else self.entry(0)
+        return self.input_pools[0].input[0] if self.input_pools else self.entry(0)
 
-    def into(self, node: Any) -> Region:
+    def into(self, node: GraphNode) -> Region:
         """The region that ends before a layer that is not the first, or with a quantiser."""
         return self._into[node.name]
 
-    def behind(self, node: Any) -> tuple[Region, ...]:
+    def behind(self, node: GraphNode) -> tuple[Region, ...]:
         """The regions that begin behind a point."""
         return self._behind.get(node.name, ())
 
-    def index_of(self, layer: Any) -> int:
+    def index_of(self, layer: GraphNode) -> int:
         """Which one of the layers it is."""
         return self._indices[layer.name]
 
@@ -173,9 +177,9 @@ class Structure:
         )
 
 
-def logits_of(model: ModelWrapper) -> str:
+def logits_of(model: IndexedModel) -> str:
     """Name of the tensor with the logits, in a graph that could be split or that came of one."""
-    for node in model.graph.node:
+    for node in model.nodes:
         if node.op_type in SOFTMAX | TOP_K:
-            return str(node.input[0])
-    return str(model.graph.output[0].name)
+            return node.input[0]
+    return model.result

@@ -4,8 +4,8 @@ The original float nodes are run on every accumulator that can occur, in float32
 Whatever they round, the threshold that comes out is theirs.
 """
 
+from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,6 +14,7 @@ from bnnedge.dataflow import ElementType, Window
 from bnnedge.errors import LoweringError
 from bnnedge.lowering.entries import Entry
 from bnnedge.lowering.execute import Tensors
+from bnnedge.lowering.indexed import Array, GraphNode
 from bnnedge.lowering.layers import Layer
 from bnnedge.lowering.regions import RegionProbe
 from bnnedge.lowering.vocabulary import called
@@ -58,12 +59,14 @@ def reach_of_layer(layer: Layer, entry: Entry, window: Window | None, table: boo
     return _reach(layer.node, low, high, window, odd_and_even)
 
 
-def reach_of_range(node: Any, element: ElementType, window: Window | None) -> Reach:
+def reach_of_range(node: GraphNode, element: ElementType, window: Window | None) -> Reach:
     """The same of what any other point, `node`, makes: all integers of a type."""
     return _reach(node, element.least, element.most, window, True)
 
 
-def _reach(node: Any, low: int, high: int, window: Window | None, odd_and_even: bool) -> Reach:
+def _reach(
+    node: GraphNode, low: int, high: int, window: Window | None, odd_and_even: bool
+) -> Reach:
     if window is not None:
         low, high = low * window.taps, high * window.taps
         odd_and_even |= any(window.padding)
@@ -88,7 +91,7 @@ class Survey:
         zeros: per Sign node that sees an exact 0: the channels, the first channel and its row.
     """
 
-    levels: NDArray[Any]
+    levels: Array
     codes: NDArray[np.bool_] | None
     falling: NDArray[np.bool_]
     uneven: tuple[int, int] | None
@@ -96,7 +99,7 @@ class Survey:
 
 
 def survey(
-    probe: RegionProbe, nodes: tuple[Any, ...], tensor: str, result: str, reach: Reach
+    probe: RegionProbe, nodes: tuple[GraphNode, ...], tensor: str, result: str, reach: Reach
 ) -> Survey:
     """Run a region, `nodes`, on every accumulator, in chunks.
 
@@ -110,19 +113,19 @@ def survey(
             remedy="make the layer narrower, or its input of fewer bits",
         )
     pieces: list[NDArray[np.bool_]] = []
-    first: Any = None
-    levels: NDArray[Any] = np.zeros(0, np.float32)
+    first: Array | None = None
+    levels: Array = np.zeros(0, np.float32)
     rises: list[NDArray[np.bool_]] = []
     falls: list[NDArray[np.bool_]] = []
-    last: list[NDArray[Any]] = []
+    last: list[Array] = []
     zeros: dict[str, tuple[NDArray[np.bool_], int, int]] = {}
-    for start, rows, pooled, made in chunks(probe, tensor, values):
-        part = made[result].reshape(rows, -1)
+    for chunk in chunks(probe, tensor, values):
+        start, part = chunk.start, chunk.flat(result)
         levels = np.unique(np.concatenate([levels, np.unique(part)]))[:_MOST_LEVELS]
-        first = part[0, 0] if first is None else first
+        first = part[:1, :1] if first is None else first
         if len(levels) <= 2:
             pieces.append(part == first)
-        for index, entering in enumerate(pooled):
+        for index, entering in enumerate(chunk.pooled):
             joined = np.concatenate([last[index], entering]) if start else entering
             up = np.asarray((joined[1:] >= joined[:-1]).all(axis=0))
             down = np.asarray((joined[1:] <= joined[:-1]).all(axis=0))
@@ -133,7 +136,7 @@ def survey(
                 rises, falls, last = [*rises, up], [*falls, down], [*last, entering[-1:]]
         for node in nodes:
             if node.op_type == "Sign":
-                _note_zeros(zeros, node.name, made[node.input[0]].reshape(rows, -1) == 0, start)
+                _note_zeros(zeros, node.name, chunk.flat(node.input[0]) == 0, start)
     uneven = None
     if rises:
         wrong = np.argwhere(~(np.array(rises) | np.array(falls)))
@@ -152,17 +155,36 @@ def survey(
     )
 
 
-def chunks(probe: RegionProbe, tensor: str, values: NDArray[np.int64]) -> Any:
-    """Run a region on `values` in all channels: (start, rows, entering max-pools, tensors)."""
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Chunk:
+    """What a region makes of some of the integers.
+
+    Attributes:
+        start: the number of the first one.
+        rows: how many they are.
+        pooled: what enters each max-pool, (rows, C).
+        made: every tensor by name, (rows, …).
+    """
+
+    start: int
+    rows: int
+    pooled: list[NDArray[np.float32]]
+    made: Tensors
+
+    def flat(self, tensor: str) -> Array:
+        """A tensor as (rows, C)."""
+        return self.made[tensor].reshape(self.rows, -1)
+
+
+def chunks(probe: RegionProbe, tensor: str, values: NDArray[np.int64]) -> Iterator[Chunk]:
+    """Run a region on `values` in all channels, some at a time."""
     channels = probe.layouts[tensor].channels
     size = max(1, CHUNK_ELEMENTS // (channels * probe.elements()))
     for start in range(0, len(values), size):
         part = values[start : start + size].astype(np.float32)
         grid = np.repeat(part[:, None], channels, axis=1)
-        pooled: list[NDArray[Any]]
-        made: Tensors
         pooled, made = probe.run(tensor, grid)
-        yield start, len(part), pooled, made
+        yield Chunk(start=start, rows=len(part), pooled=pooled, made=made)
 
 
 def _note_zeros(
@@ -178,7 +200,7 @@ def _note_zeros(
     zeros[name] = (seen | zero.any(axis=0), first, at)
 
 
-def two_levels(values: NDArray[Any], where: str) -> tuple[float, float]:
+def two_levels(values: Array, where: str) -> tuple[float, float]:
     """The two values that a binarised tensor takes, lower first.
 
     Raises:

@@ -23,7 +23,7 @@ from bnnedge.lowering.batch import fix_batch, forget_shapes
 from bnnedge.lowering.execute import QONNX_DOMAIN, execute_by_qonnx
 from bnnedge.lowering.fit import check_fit, check_windows
 from bnnedge.lowering.foreign_ops import why_domain_refused
-from bnnedge.lowering.indexed import IndexedModel
+from bnnedge.lowering.indexed import Array, IndexedModel
 from bnnedge.lowering.limits import check_graph, check_shapes
 from bnnedge.lowering.obstacles import check_network
 from bnnedge.lowering.origins import Origins, names_of
@@ -84,11 +84,11 @@ def clean_up(model: onnx.ModelProto, until: str | None = None) -> tuple[onnx.Mod
         origins.follow(step.name, copy.graph.node)
         if step.name == until:
             return copy, origins
-    check_fit(_indexed(copy), given[0])
+    check_fit(copy, given[0])
     return copy, origins
 
 
-def _graph_step(run: Callable[[Any], None]) -> Callable[[onnx.ModelProto], None]:
+def _graph_step(run: Callable[[onnx.GraphProto], None]) -> Callable[[onnx.ModelProto], None]:
     @functools.wraps(run)
     def step(model: onnx.ModelProto) -> None:
         run(model.graph)
@@ -112,7 +112,7 @@ def _check_opset(model: onnx.ModelProto) -> None:
         model.opset_import.append(onnx.helper.make_opsetid(domain, other))
 
 
-def _name_nodes(graph: Any) -> None:
+def _name_nodes(graph: onnx.GraphProto) -> None:
     for node, name in zip(graph.node, names_of(graph.node), strict=True):
         node.name = name
 
@@ -130,7 +130,7 @@ def _normalise_domains(model: onnx.ModelProto) -> None:
         model.opset_import.append(onnx.helper.make_opsetid(QONNX_DOMAIN, 2))
 
 
-def _constants_to_initializers(graph: Any) -> None:
+def _constants_to_initializers(graph: onnx.GraphProto) -> None:
     """torch's older exporter writes Constant nodes; `_rebatch` looks for initializers."""
     for node in [node for node in graph.node if node.op_type == "Constant" and node.attribute]:
         attribute = node.attribute[0]
@@ -149,7 +149,7 @@ def _constants_to_initializers(graph: Any) -> None:
         graph.node.remove(node)
 
 
-def _write_kernel_shapes(graph: Any) -> None:
+def _write_kernel_shapes(graph: onnx.GraphProto) -> None:
     """Let every Conv by constants say its kernel's shape: onnx compares it with the data's rank.
 
     Without it, shape inference reads beyond the data's dimensions.
@@ -175,7 +175,7 @@ def _resolve_ceil_modes(model: onnx.ModelProto) -> onnx.ModelProto:
     while True:
         pools = [node for node in model.graph.node if attribute(node, "ceil_mode", 0)]
         indexed = _indexed(model)
-        shape = indexed.get_tensor_shape(pools[0].input[0]) if pools else None
+        shape = indexed.known_shape(pools[0].input[0]) if pools else None
         if not pools or not shape or len(shape) != 4:
             return model
         resolve_ceil_mode(indexed, pools[0])
@@ -184,15 +184,33 @@ def _resolve_ceil_modes(model: onnx.ModelProto) -> onnx.ModelProto:
 
 
 def _indexed(model: onnx.ModelProto) -> IndexedModel:
-    return IndexedModel(ModelWrapper(model, fix_missing_initializer_valueinfo=False))
+    return IndexedModel(proto=model)
+
+
+class _Wrapped(ModelWrapper):  # type: ignore[misc]
+    """A model as qonnx's nodes want it, to say what shapes they give; constants are looked up."""
+
+    def __init__(self, model: onnx.ModelProto) -> None:
+        super().__init__(model, fix_missing_initializer_valueinfo=False)
+        self._indexed = IndexedModel(proto=model)
+
+    def get_tensor_shape(
+        self, tensor_name: str, fix_missing_init_shape: bool = False
+    ) -> list[int] | None:
+        """The shape of a tensor, or None."""
+        return self._indexed.known_shape(tensor_name)
+
+    def get_initializer(self, tensor_name: str) -> Array | None:
+        """The constant of that name, or None."""
+        return self._indexed.constants.get(tensor_name)
 
 
 def _infer_shapes(model: onnx.ModelProto) -> onnx.ModelProto:
     """By onnx, with stand-ins for the nodes of QONNX."""
-    indexed, hidden = _indexed(model), {}
+    wrapped, hidden = _Wrapped(model), {}
     for index, node in enumerate(model.graph.node):
         if node.domain and is_custom_op(node.domain):
-            stand_in = getCustomOp(node).make_shape_compatible_op(indexed)
+            stand_in = getCustomOp(node).make_shape_compatible_op(wrapped)
             hidden[index] = onnx.NodeProto()
             hidden[index].CopyFrom(node)
             node.CopyFrom(stand_in)
@@ -209,7 +227,7 @@ def _remove_static_inputs(model: onnx.ModelProto) -> None:
     model.ir_version = max(model.ir_version, _CONSTANTS_ALONE)
 
 
-def _sort_by_level(graph: Any) -> None:
+def _sort_by_level(graph: onnx.GraphProto) -> None:
     """By the longest way from the input or a constant, as qonnx's SortGraph: names depend on it."""
     levels: dict[str, int] = {}
     keys = []
@@ -221,7 +239,7 @@ def _sort_by_level(graph: Any) -> None:
         _replace(graph.node, [graph.node[index] for _, index in sorted(keys)])
 
 
-def _sort_again(graph: Any) -> None:
+def _sort_again(graph: onnx.GraphProto) -> None:
     _sort_by_level(graph)
 
 
@@ -260,13 +278,13 @@ def _fold_known(model: onnx.ModelProto) -> bool:
     return folds
 
 
-def _is_static(value: Any) -> bool:
+def _is_static(value: onnx.ValueInfoProto | None) -> bool:
     if value is None or not value.type.tensor_type.HasField("shape"):
         return False
     return all(dim.dim_value > 0 for dim in value.type.tensor_type.shape.dim)
 
 
-def _split_shared_constants(graph: Any) -> None:
+def _split_shared_constants(graph: onnx.GraphProto) -> None:
     """A node's constants are its own: they are cut down to one pixel, by name."""
     stored = {tensor.name: tensor for tensor in graph.initializer}
     taken = {*stored, *(name for node in graph.node for name in (*node.input, *node.output))}
@@ -284,7 +302,7 @@ def _split_shared_constants(graph: Any) -> None:
             seen.add(name)
 
 
-def _constants_last(graph: Any) -> None:
+def _constants_last(graph: onnx.GraphProto) -> None:
     """In operations whose operands commute."""
     stored = {tensor.name for tensor in graph.initializer}
     for node in graph.node:
@@ -292,7 +310,7 @@ def _constants_last(graph: Any) -> None:
             node.input[:] = sorted(node.input, key=lambda name: name in stored)
 
 
-def _remove_unused(graph: Any) -> None:
+def _remove_unused(graph: onnx.GraphProto) -> None:
     """Nodes and constants that the output does not depend on."""
     needed = {value.name for value in graph.output}
     kept = []
@@ -321,13 +339,13 @@ def _replace(field: Any, items: list[Any]) -> None:
     field.extend(copies)
 
 
-def _forget_annotations(graph: Any) -> None:
+def _forget_annotations(graph: onnx.GraphProto) -> None:
     del graph.quantization_annotation[:]
 
 
 def _check_inferred(model: onnx.ModelProto) -> None:
     check_shapes(model.graph)
-    check_windows(_indexed(model))
+    check_windows(model.graph)
 
 
 STEPS = (

@@ -1,8 +1,8 @@
 """The ops that can be lowered, by what they do, and how a node is called."""
 
-from typing import Any
+import onnx
 
-from qonnx.util.basic import get_by_name
+from bnnedge.lowering.indexed import GraphNode
 
 LINEAR = {"MatMul", "Gemm", "XnorPopcountMatMul", "Conv"}
 MAX_POOLS = {"MaxPool", "GlobalMaxPool"}
@@ -31,13 +31,12 @@ BRANCHES = (
 )
 
 
-def called(node: Any) -> str:
+def called(node: GraphNode | onnx.NodeProto) -> str:
     """A node as errors name it."""
     name = node.name or f"that makes {', '.join(node.output) or 'nothing'}"
     return f"node {name} ({node.op_type})"
 
 
-def attribute(node: Any, name: str, default: int) -> int:
-    """An integer attribute of a node."""
-    found = get_by_name(node.attribute, name)
-    return default if found is None else int(found.i)
+def attribute(node: onnx.NodeProto, name: str, default: int) -> int:
+    """An integer attribute of a node that is still to be read."""
+    return GraphNode.of(node).integer(name, default)

@@ -1,23 +1,24 @@
 """The windows of Conv, pools and Pad, as a Dataflow describes them."""
 
-from typing import Any
+from collections.abc import Iterable
+from typing import TypedDict
 
 import numpy as np
+import onnx
 from numpy.typing import NDArray
 from onnx import helper
-from qonnx.core.modelwrapper import ModelWrapper
-from qonnx.util.basic import get_by_name
 
 from bnnedge.dataflow import Window
 from bnnedge.errors import LoweringError
+from bnnedge.lowering.indexed import GraphNode, IndexedModel
 from bnnedge.lowering.node_checks import check_axes
-from bnnedge.lowering.vocabulary import attribute, called
+from bnnedge.lowering.vocabulary import called
 
 Padding = tuple[int, int, int, int]
 _GLOBAL = {"GlobalMaxPool", "GlobalAveragePool", "ReduceMean", "ReduceSum"}
 
 
-def window_of(model: ModelWrapper, node: Any) -> Window:
+def window_of(model: IndexedModel, node: GraphNode) -> Window:
     """The window of a Conv or a pool on data (N, C, H, W).
 
     `auto_pad` is resolved; `ceil_mode` has been, see `resolve_ceil_mode`.
@@ -25,24 +26,23 @@ def window_of(model: ModelWrapper, node: Any) -> Window:
     Raises:
         LoweringError: the node reduces other axes, or pads an average by what it then leaves out.
     """
-    height, width = (int(size) for size in model.get_tensor_shape(node.input[0])[2:])
+    height, width = model.shape(node.input[0])[2:]
     if node.op_type in _GLOBAL:
         check_axes(model, node)
         return Window(kernel=(height, width))
     if node.op_type == "Conv":
-        kernel = tuple(int(size) for size in model.get_initializer(node.input[1]).shape[2:])
+        kernel = model.floats(node, 1).shape[2:]
     else:
-        kernel = _ints(node, "kernel_shape", ())
-    stride, dilation = _ints(node, "strides", (1, 1)), _ints(node, "dilations", (1, 1))
-    padding = list(_ints(node, "pads", (0, 0, 0, 0)))
+        kernel = node.integers("kernel_shape")
+    stride, dilation = node.integers("strides", (1, 1)), node.integers("dilations", (1, 1))
+    padding = list(node.integers("pads", (0, 0, 0, 0)))
     if (len(kernel), len(stride), len(dilation), len(padding)) != (2, 2, 2, 4):
         raise LoweringError(
             f"{called(node)}: wanted a window on height and width, got kernel {kernel}, strides"
             f" {stride}, dilations {dilation} and pads {tuple(padding)}"
         )
     span = [(taps - 1) * step + 1 for taps, step in zip(kernel, dilation, strict=True)]
-    found = get_by_name(node.attribute, "auto_pad")
-    auto_pad = found.s.decode() if found else "NOTSET"
+    auto_pad = node.text("auto_pad", "NOTSET")
     if auto_pad != "NOTSET":
         padding = [0, 0, 0, 0]
     if auto_pad in ("SAME_UPPER", "SAME_LOWER"):
@@ -52,7 +52,7 @@ def window_of(model: ModelWrapper, node: Any) -> Window:
             small, large = total // 2, total - total // 2
             first, last = (small, large) if auto_pad == "SAME_UPPER" else (large, small)
             padding[axis], padding[axis + 2] = first, last
-    included = attribute(node, "count_include_pad", 0)
+    included = node.integer("count_include_pad", 0)
     if node.op_type == "AveragePool" and any(padding) and not included:
         raise LoweringError(
             f"{called(node)}: its divisor depends on the place, for padding does not count",
@@ -63,7 +63,7 @@ def window_of(model: ModelWrapper, node: Any) -> Window:
     )
 
 
-def resolve_ceil_mode(model: ModelWrapper, node: Any) -> None:
+def resolve_ceil_mode(model: IndexedModel, node: onnx.NodeProto) -> None:
     """What `ceil_mode` adds at the end of a pool becomes padding.
 
     The last window must begin inside the image or its leading padding, as in PyTorch and
@@ -72,9 +72,9 @@ def resolve_ceil_mode(model: ModelWrapper, node: Any) -> None:
     Raises:
         LoweringError: the padding would count in an average, or be as large as the kernel.
     """
-    height, width = (int(size) for size in model.get_tensor_shape(node.input[0])[2:])
+    height, width = model.shape(node.input[0])[2:]
     set_attributes(node, ceil_mode=0)
-    window = window_of(model, node)
+    window = window_of(model, GraphNode.of(node))
     padding = list(window.padding)
     for axis, size in enumerate((height, width)):
         stride, span = window.stride[axis], window.span[axis]
@@ -93,7 +93,7 @@ def resolve_ceil_mode(model: ModelWrapper, node: Any) -> None:
     set_attributes(node, pads=padding)
 
 
-def set_attributes(node: Any, **attributes: Any) -> None:
+def set_attributes(node: onnx.NodeProto, **attributes: int | list[int]) -> None:
     """Replace attributes of a node."""
     kept = [attribute for attribute in node.attribute if attribute.name not in attributes]
     del node.attribute[:]
@@ -101,7 +101,16 @@ def set_attributes(node: Any, **attributes: Any) -> None:
     node.attribute.extend(helper.make_attribute(key, value) for key, value in attributes.items())
 
 
-def window_attributes(window: Window) -> dict[str, Any]:
+class WindowAttributes(TypedDict, total=False):
+    """Those that ONNX has."""
+
+    kernel_shape: list[int]
+    strides: list[int]
+    dilations: list[int]
+    pads: list[int]
+
+
+def window_attributes(window: Window) -> WindowAttributes:
     """The ONNX attributes of a window."""
     return {
         "kernel_shape": list(window.kernel),
@@ -111,7 +120,7 @@ def window_attributes(window: Window) -> dict[str, Any]:
     }
 
 
-def pool_attributes(window: Window) -> dict[str, Any]:
+def pool_attributes(window: Window) -> WindowAttributes:
     """The same of a pool, whose dilations ONNX knows since opset 10."""
     attributes = window_attributes(window)
     if window.dilation == (1, 1):
@@ -119,29 +128,28 @@ def pool_attributes(window: Window) -> dict[str, Any]:
     return attributes
 
 
-def pad_of(model: ModelWrapper, node: Any) -> tuple[Padding, float]:
+def pad_of(model: IndexedModel, node: GraphNode) -> tuple[Padding, float]:
     """What an explicit Pad adds, and its value.
 
     Raises:
         LoweringError: it does not pad with a constant, crops, or pads other axes.
     """
-    mode = get_by_name(node.attribute, "mode")
-    if mode is not None and mode.s.decode() != "constant":
+    mode = node.text("mode", "constant")
+    if mode != "constant":
         raise LoweringError(
-            f"{called(node)}: mode {mode.s.decode()}, wanted constant",
+            f"{called(node)}: mode {mode}, wanted constant",
             remedy="pad with -1, +1 or 0",
         )
-    found = get_by_name(node.attribute, "value")  # before opset 11
-    given: Any = np.float32(found.f if found else 0)
+    value: float | None = node.real("value", 0.0)  # before opset 11
     if len(node.input) > 2 and node.input[2]:
-        given = model.get_initializer(node.input[2])
+        given = model.constant(node, 2)
+        value = None if given is None else float(given.reshape(-1)[0])
     sizes = pad_amounts(model, node)
-    if sizes is None or given is None:
+    if sizes is None or value is None:
         raise LoweringError(
             f"{called(node)}: wanted constant amounts and a constant value",
             remedy="export with fixed shapes",
         )
-    value = float(np.asarray(given).reshape(-1)[0])
     if any(sizes[i] for i in (0, 1, 4, 5)) or min(sizes) < 0:
         raise LoweringError(
             f"{called(node)}: wanted to pad height and width only, got {sizes.tolist()}",
@@ -150,40 +158,30 @@ def pad_of(model: ModelWrapper, node: Any) -> tuple[Padding, float]:
     return _four(sizes[[2, 3, 6, 7]]), value
 
 
-def pad_amounts(model: ModelWrapper, node: Any) -> NDArray[np.int64] | None:
+def pad_amounts(model: IndexedModel, node: GraphNode) -> NDArray[np.int64] | None:
     """What a Pad adds before and behind each of four axes, (8,); None where that is not known."""
-    if len(node.input) > 1:
-        amounts = model.get_initializer(node.input[1])
-        axes = model.get_initializer(node.input[3]) if len(node.input) > 3 else None
-    else:  # before opset 11
-        found = get_by_name(node.attribute, "pads")
-        amounts, axes = np.array(() if found is None else found.ints), None
+    amounts, axes = model.integers(node, 1), model.integers(node, 3)
+    if len(node.input) == 1:  # before opset 11
+        amounts = np.array(node.integers("pads"), np.int64)
     if amounts is None:
         return None
-    amounts = amounts.reshape(-1).astype(np.int64)
     if axes is not None:
         spread = np.zeros(8, np.int64)
-        for place, axis in enumerate(axes.reshape(-1) % 4):
+        for place, axis in enumerate(axes % 4):
             spread[axis], spread[axis + 4] = amounts[place], amounts[place + axes.size]
         amounts = spread
     return amounts if len(amounts) == 8 else None
 
 
-def slice_of(model: ModelWrapper, node: Any) -> tuple[tuple[int, int], tuple[int, int]]:
+def slice_of(model: IndexedModel, node: GraphNode) -> tuple[tuple[int, int], tuple[int, int]]:
     """The first row and column that a Slice of (N, C, H, W) keeps, and its (vertical, horizontal)
     steps.
 
     Raises:
         LoweringError: it leaves out channels, or rows or columns at the end.
     """
-    shape = model.get_tensor_shape(node.input[0])
-    given = [
-        None
-        if len(node.input) <= place or not node.input[place]
-        else model.get_initializer(node.input[place])
-        for place in range(1, 5)
-    ]
-    starts, ends, axes, steps = given
+    shape = model.shape(node.input[0])
+    starts, ends, axes, steps = (model.integers(node, place) for place in range(1, 5))
     if len(shape) == 4 and starts is not None and ends is not None:
         axes = np.arange(len(starts)) if axes is None else axes % 4
         steps = np.ones(len(starts), np.int64) if steps is None else steps
@@ -200,16 +198,11 @@ def slice_of(model: ModelWrapper, node: Any) -> tuple[tuple[int, int], tuple[int
     )
 
 
-def _ints(node: Any, name: str, default: tuple[int, ...]) -> tuple[int, ...]:
-    found = get_by_name(node.attribute, name)
-    return default if found is None else tuple(helper.get_attribute_value(found))
-
-
-def _two(values: Any) -> tuple[int, int]:
+def _two(values: Iterable[int]) -> tuple[int, int]:
     first, second = (int(value) for value in values)
     return first, second
 
 
-def _four(values: Any) -> Padding:
+def _four(values: Iterable[int]) -> Padding:
     top, left, bottom, right = (int(value) for value in values)
     return top, left, bottom, right

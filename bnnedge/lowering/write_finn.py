@@ -5,7 +5,7 @@ Fully connected chains are XNOR-popcounts of BINARY; whatever has images or bran
 graph's own: a Dataflow has a table of it only.
 """
 
-from typing import Any, assert_never
+from typing import assert_never
 
 import numpy as np
 from numpy.typing import NDArray
@@ -37,7 +37,7 @@ from bnnedge.dataflow import (
 )
 from bnnedge.lowering.border import Border
 from bnnedge.lowering.finn_graph import FinnGraph, type_of
-from bnnedge.lowering.indexed import IndexedModel
+from bnnedge.lowering.indexed import Array, IndexedModel
 from bnnedge.lowering.layers import Step
 from bnnedge.lowering.structure import Structure
 from bnnedge.lowering.windows import pool_attributes, window_attributes
@@ -56,7 +56,7 @@ def write_finn(
     """
     writer = _Writer(
         dataflow=dataflow,
-        opset=model.model.opset_import[0].version,
+        opset=model.opset,
         xnor=structure.is_chain and not structure.has_images,
         taken={
             name
@@ -72,7 +72,7 @@ def write_finn(
         if node.name == last:
             break
     tail = structure.layers[-1].output[0]
-    writer.end(last, steps, tail, model.get_tensor_shape(tail))
+    writer.end(last, steps, tail, model.shape(tail))
     nodes = [*structure.tail, *structure.ending]
     return writer.model(structure.source, nodes, model)
 
@@ -178,7 +178,7 @@ class _Writer(FinnGraph):
     def end(self, last: str, steps: tuple[Step, ...], tail: str, shape: list[int]) -> None:
         """What the graph does with the last sums before anything else; makes the tensor `tail`."""
         tensor, unit = self._made[last], self.dataflow.mvus[-1]
-        todo: list[tuple[str, Any, str]] = []
+        todo: list[tuple[str, Array | None, str]] = []
         if self.nodes[-1].op_type == "XnorPopcountMatMul":  # 2p − MW
             todo = [
                 ("Mul", np.array([2], np.float32), "double"),
@@ -186,14 +186,14 @@ class _Writer(FinnGraph):
             ]
         rank = self.shapes[tensor]
         for step in steps:
-            value = step.value.reshape(-1, 1, 1) if len(rank) == 4 else step.value
-            todo.append((step.op.value, value, step.what))
+            factor = step.value.reshape(-1, 1, 1) if len(rank) == 4 else step.value
+            todo.append((step.op.value, factor, step.what))
         if rank != shape:
             todo.append(("Reshape", np.array(shape, np.int64), "reshape"))
         if not todo:
             todo = [("Identity", None, "sum")]
         for number, (op, value, what) in enumerate(todo):
-            inputs = [tensor] if value is None else [tensor, value]
+            inputs: list[str | Array] = [tensor] if value is None else [tensor, value]
             made = shape if op == "Reshape" else self.shapes[tensor]
             out = tail if number == len(todo) - 1 else None
             tensor = self.add(op, inputs, f"{last}_{what}", made, out=out)
@@ -210,12 +210,12 @@ class _Writer(FinnGraph):
         self.kinds[made] = type_of(*ends)
         return made
 
-    def _bits(self, tensor: str, rows: NDArray[Any], name: str) -> str:
+    def _bits(self, tensor: str, rows: Array, name: str) -> str:
         """A bit where `tensor` reaches its channel's threshold."""
         scale, low, kind = (1.0, 0.0, "BINARY") if self.xnor else (2.0, -1.0, "BIPOLAR")
         return self.threshold(tensor, rows.reshape(-1, 1), name, kind, scale, low)
 
-    def _levels(self, tensor: str, rows: NDArray[Any], name: str, low: int, kind: str) -> str:
+    def _levels(self, tensor: str, rows: Array, name: str, low: int, kind: str) -> str:
         """`low` + how many of its channel's thresholds `tensor` reaches."""
         return self.threshold(tensor, rows, name, kind, 1.0, float(low))
 
@@ -307,8 +307,14 @@ class _Writer(FinnGraph):
                     kernel=window.kernel, stride=window.stride, dilation=window.dilation
                 )
         weights = self.constant(f"{node.name}_weights", kernel, "BIPOLAR")
-        attributes = window_attributes(window) | {"group": node.groups}
-        made = self.add("Conv", [tensor, weights], node.name, out, **attributes)
+        made = self.add(
+            "Conv",
+            [tensor, weights],
+            node.name,
+            out,
+            group=node.groups,
+            **window_attributes(window),
+        )
         limit = node.mw
         if isinstance(node, IntegerMvu):
             source = self._sources[node.name][0]
@@ -336,8 +342,8 @@ class _Writer(FinnGraph):
         """A depthwise Conv by ones: exact on integers."""
         channels = shape[1]
         ones = np.ones((channels, 1, *node.window.kernel), np.float32)
-        attributes = window_attributes(node.window) | {"group": channels}
-        return self.add("Conv", [tensor, ones], node.name, shape, **attributes)
+        attributes = window_attributes(node.window)
+        return self.add("Conv", [tensor, ones], node.name, shape, group=channels, **attributes)
 
     def _strided(self, source: str, tensor: str) -> str:
         """A window of one tap that no layer reads is a choice of pixels."""

@@ -13,6 +13,7 @@ import onnx
 import pytest
 
 from bnnedge.lowering import LoweringConfig, check, lower_model, solve
+from bnnedge.lowering.indexed import IndexedModel
 from bnnedge.lowering.load import read
 from bnnedge.lowering.split import find_structure
 from bnnedge.lowering.tidy import clean_up
@@ -53,7 +54,7 @@ def test_a_graph_is_split_once_and_a_region_probed_once(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, residual: bool
 ) -> None:
     path = chain(9, residual=residual).save(tmp_path / "net.onnx")
-    regions = find_structure(read(path)).regions
+    regions = find_structure(IndexedModel(proto=read(path))).regions
     calls: Counter[str] = Counter()
     counted(calls, check, "find_structure", monkeypatch)
     counted(calls, solve, "RegionProbe", monkeypatch)

@@ -9,10 +9,10 @@ import onnx
 from onnx import TensorProto
 from qonnx.core.datatype import DataType
 from qonnx.core.modelwrapper import ModelWrapper
-from qonnx.util.basic import get_by_name
 
 from bnnedge.errors import LoweringError
 from bnnedge.lowering.config import InputKind
+from bnnedge.lowering.indexed import IndexedModel
 from bnnedge.lowering.passes.edit import Inserter
 
 _INTEGER_KEY = "bnnedge.integer_input"
@@ -56,18 +56,16 @@ def note_integers(model: onnx.ModelProto, kind: str) -> None:
 
 def declare_input(model: onnx.ModelProto) -> None:
     """A binariser of what is annotated as bits; of integers, note what is annotated."""
-    wrapper = _wrapped(model)
-    source = wrapper.graph.input[0].name
+    source = model.graph.input[0].name
     kind = _annotated(model, source)
     if kind in _INTEGERS:
         model.graph.metadata_props.add(key=_ANNOTATED_KEY, value=kind)
     if kind not in _BITS:
         return
     threshold, scale, bias = _BITS[kind]
-    inserter = Inserter(wrapper, 0)
-    readers = wrapper.find_consumers(source) or []
-    bits = inserter.tensor(list(wrapper.get_tensor_shape(source)))
-    for node in readers:
+    inserter = Inserter(_wrapped(model), 0)
+    bits = inserter.tensor(IndexedModel(proto=model).shape(source))
+    for node in model.graph.node:
         node.input[:] = [bits if name == source else name for name in node.input]
     inserter.node(
         "MultiThreshold",
@@ -80,25 +78,25 @@ def declare_input(model: onnx.ModelProto) -> None:
     )
 
 
-def integers_declared(model: ModelWrapper) -> str | None:
+def integers_declared(model: onnx.ModelProto) -> str | None:
     """UINT8 or INT8 where the input is that by the file's type or by the user's word; else None."""
     return _noted(model, _INTEGER_KEY)
 
 
-def integers_annotated(model: ModelWrapper) -> str | None:
+def integers_annotated(model: onnx.ModelProto) -> str | None:
     """QONNX's name of the integers that an annotation says the input to hold; else None."""
     return _noted(model, _ANNOTATED_KEY)
 
 
-def round_input(model: ModelWrapper, kind: str) -> None:
+def round_input(model: onnx.ModelProto, kind: str) -> None:
     """Put a quantiser to such integers behind the input.
 
     It says of the float32 input what it may be.
     """
     source = model.graph.input[0].name
-    inserter = Inserter(model, 0)
-    rounded = inserter.tensor(list(model.get_tensor_shape(source)))
-    for node in model.find_consumers(source) or []:
+    inserter = Inserter(_wrapped(model), 0)
+    rounded = inserter.tensor(IndexedModel(proto=model).shape(source))
+    for node in model.graph.node:
         node.input[:] = [rounded if name == source else name for name in node.input]
     bits = DataType[kind].bitwidth()
     parameters = [inserter.constant(np.array(value, np.float32)) for value in (1, 0, bits)]
@@ -113,12 +111,12 @@ def round_input(model: ModelWrapper, kind: str) -> None:
     )
 
 
-def input_remarks(model: ModelWrapper) -> list[str]:
+def input_remarks(model: onnx.ModelProto) -> list[str]:
     """What a user should know about the graph's input."""
-    for node in model.graph.node:
+    indexed = IndexedModel(proto=model)
+    for node in indexed.nodes:
         if node.name == _DECLARED_INPUT:
-            kind = get_by_name(node.attribute, "out_dtype").s.decode()
-            at = model.get_initializer(node.input[1]).item()
+            kind, at = node.text("out_dtype", ""), indexed.floats(node, 1).item()
             return [f"input {node.input[0]} is declared {kind}: x >= {at:g} is bit 1"]
     return []
 
@@ -132,6 +130,6 @@ def _annotated(model: onnx.ModelProto, tensor: str) -> str:
     return str(_wrapped(model).get_tensor_datatype(tensor))
 
 
-def _noted(model: ModelWrapper, key: str) -> str | None:
-    kind = model.get_metadata_prop(key)
+def _noted(model: onnx.ModelProto, key: str) -> str | None:
+    kind = next((one.value for one in model.graph.metadata_props if one.key == key), None)
     return kind if kind in _INTEGERS else None
