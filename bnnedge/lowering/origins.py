@@ -2,8 +2,10 @@
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 
-import onnx
+if TYPE_CHECKING:
+    import onnx
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -19,7 +21,7 @@ class Origin:
     op: str
 
 
-def names_of(nodes: Sequence[onnx.NodeProto]) -> list[str]:
+def names_of(nodes: "Sequence[onnx.NodeProto]") -> list[str]:
     """The exporter's names, which errors cite; for the nameless, and duplicates, names of ours."""
     taken: set[str] = set()
     names = []
@@ -51,7 +53,7 @@ class Origins:
     _outputs: dict[str, tuple[str, ...]]
 
     @classmethod
-    def of(cls, nodes: Sequence[onnx.NodeProto]) -> "Origins":
+    def of(cls, nodes: "Sequence[onnx.NodeProto]") -> "Origins":
         """Of the nodes of a file."""
         names = names_of(nodes)
         pairs = list(zip(names, nodes, strict=True))
@@ -61,7 +63,7 @@ class Origins:
             _outputs={name: tuple(node.output) for name, node in pairs},
         )
 
-    def follow(self, step: str, nodes: Iterable[onnx.NodeProto]) -> None:
+    def follow(self, step: str, nodes: "Iterable[onnx.NodeProto]") -> None:
         """Take note of what a step has made of the graph."""
         outputs = {node.name: tuple(node.output) for node in nodes}
         makers = {tensor: name for name, made in outputs.items() for tensor in made if tensor}
