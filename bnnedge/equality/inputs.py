@@ -34,6 +34,20 @@ def edge_inputs(encoding: Encoding, count: int, seed: int) -> NDArray[np.float32
     return encoding.allowed(x.reshape(count, *encoding.input_shape))
 
 
+def inputs_at_levels(
+    encoding: Encoding, count: int, beside: int, rng: np.random.Generator
+) -> NDArray[np.float32]:
+    """Inputs (count, *input_shape), each element at one of its own thresholds (or steps).
+
+    Or, where `beside` is −1 or 1, one float below or above it.
+    """
+    x = np.zeros((count, encoding.elements), np.float32)
+    for row in x:
+        at, sources = _levels(encoding, rng)
+        row[sources] = np.nextafter(at, np.float32(beside * _LARGEST)) if beside else at
+    return encoding.allowed(x.reshape(count, *encoding.input_shape))
+
+
 def _levels(
     encoding: Encoding, rng: np.random.Generator
 ) -> tuple[NDArray[np.float32], NDArray[np.int32]]:

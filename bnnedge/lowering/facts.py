@@ -5,7 +5,6 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -157,7 +156,10 @@ def _topology(dataflow: Dataflow) -> str:
 
 
 def _examples(
-    dataflow: Dataflow, inputs: NDArray[Any], labels: NDArray[Any], classes: Sequence[str]
+    dataflow: Dataflow,
+    inputs: NDArray[np.float32],
+    labels: NDArray[np.int64],
+    classes: Sequence[str],
 ) -> tuple[Example, ...]:
     """Test images, where an input is a grey picture, or a row that can be a square."""
     sizes = [size for size in dataflow.input.input_shape if size > 1]

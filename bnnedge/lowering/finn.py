@@ -8,11 +8,10 @@ import functools
 import logging
 from importlib.metadata import version
 from types import SimpleNamespace
-from typing import Any
 
 
 @functools.cache
-def finn() -> Any:
+def finn() -> SimpleNamespace:
     """FINN's transformations that the recipe uses, as attributes named as FINN names them."""
     from finn.transformation.streamline import absorb, reorder
     from qonnx.transformation.lower_convs_to_matmul import LowerConvsToMatMul

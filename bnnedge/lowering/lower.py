@@ -3,10 +3,9 @@
 import dataclasses
 from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
-from numpy.typing import NDArray
 
 from bnnedge.arguments import checked
 from bnnedge.arrays import open_npz
@@ -21,6 +20,7 @@ if TYPE_CHECKING:
     from qonnx.core.modelwrapper import ModelWrapper
 
     from bnnedge.lowering.draft import Draft
+    from bnnedge.lowering.indexed import Array
 
 LOWERED = "lowered"
 LOWERED_FILE = f"{LOWERED}.onnx"
@@ -46,7 +46,7 @@ class Lowered:
 
     dataflow: Dataflow
     graph: "ModelWrapper"
-    facts: Mapping[str, Any]
+    facts: Mapping[str, object]
 
 
 @checked
@@ -75,7 +75,7 @@ def lower(
     """
     _check_file(model_onnx)
 
-    def write(folder: Path) -> Mapping[str, Any]:
+    def write(folder: Path) -> Mapping[str, object]:
         lowered = lower_model(model_onnx, config, explain=explain, progress=progress)
         lowered.dataflow.save(folder)
         lowered.graph.save(str(folder / LOWERED_FILE))
@@ -163,7 +163,7 @@ def lower_model(
     return Lowered(dataflow=found.dataflow, graph=found.graph, facts=facts)
 
 
-def _facts(found: "Draft") -> dict[str, Any]:
+def _facts(found: "Draft") -> dict[str, object]:
     """What is to know of a lowering, but for its checks."""
     dataflow, notes, layers = found.dataflow, found.notes, found.original.structure.layers
     return {
@@ -187,7 +187,7 @@ def _checked(
     config: LoweringConfig,
     found: "Draft",
     progress: Progress,
-) -> dict[str, Any]:
+) -> dict[str, Mapping[str, int]]:
     """Counts of all comparisons, which hold; remarks go to the notes."""
     from bnnedge.lowering import check
     from bnnedge.lowering.fusions import fusion_remark
@@ -198,7 +198,7 @@ def _checked(
     x = adversarial_inputs(dataflow, images, config.seed)
     finn_images = _CONV_FINN_IMAGES if original.structure.has_images else _FINN_IMAGES
     progress("comparing with the graph", 0.4)
-    checks: dict[str, Any] = {
+    checks: dict[str, Mapping[str, int]] = {
         "original": check.check_original(dataflow, original, notes.lifted, x),
         "finn": {"images": check.check_finn(dataflow, found.graph, x[-finn_images:])},
     }
@@ -208,7 +208,7 @@ def _checked(
     reference = _reference(model_onnx.parent / REFERENCE_FILE, dataflow)
     if reference is not None:
         progress("comparing with PyTorch", 0.7)
-        inputs = reference["inputs"]
+        inputs = np.asarray(reference["inputs"], np.float32)
         checks["reference"] = check.check_original(dataflow, original, notes.lifted, inputs)
         checks["pytorch"] = check.check_reference(dataflow, reference, bool(notes.lifted))
     notes.remarks += filter(None, [fusion_remark(original, x)])
@@ -222,7 +222,7 @@ def _checked(
     return checks
 
 
-def _reference(path: Path, dataflow: Dataflow) -> dict[str, NDArray[Any]] | None:
+def _reference(path: Path, dataflow: Dataflow) -> "dict[str, Array] | None":
     """The arrays that the exporter left; None where there is no file."""
     if not path.exists():
         return None

@@ -1,7 +1,6 @@
 """Inputs of a graph at which lowerings go wrong, made of what the Dataflow says of them."""
 
 import itertools
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,6 +14,7 @@ from bnnedge.dataflow import (
     ThresholdEncoding,
 )
 from bnnedge.dataflow.encoding import Bits
+from bnnedge.equality import inputs_at_levels, inputs_for
 
 Inputs = NDArray[np.float32]
 
@@ -32,24 +32,22 @@ def adversarial_inputs(dataflow: Dataflow, images: int, seed: int) -> Inputs:
     low, high = (finite.min(), finite.max()) if finite.size else (0.0, 1.0)
     spread = max(float(high) - float(low), abs(float(high)), 1e-30)
     size = (images, encoding.elements)
-    rows: list[NDArray[Any]] = [
+    rows: list[NDArray[np.floating | np.integer]] = [
         rng.uniform(0, 1, size)[: images // 4],
         rng.integers(0, 2, size)[: images // 4],
         rng.standard_normal(size)[: images // 4],
         rng.uniform(float(low) - spread, float(high) + spread, size)[: images - 3 * (images // 4)],
     ]
     few = min(32, max(2, images // 4))
-    for offset in (-1, 0, 1):
-        if isinstance(encoding, ThresholdEncoding):
-            rows.append(_near_thresholds(encoding, offset, rng))
-        elif finite.size:
-            picked = rng.choice(finite, (4, encoding.elements))
-            rows.append(np.nextafter(picked, np.float32(np.inf * offset)) if offset else picked)
+    rows += [_flat(inputs_at_levels(encoding, 4, beside, rng)) for beside in (-1, 0, 1)]
     targets = _rows_as_inputs(dataflow)[:few]
     targets = np.concatenate(
         [targets, 1 - targets, np.zeros_like(targets[:1]), np.ones_like(targets[:1])]
     )
-    rows.append(inputs_for(encoding, targets))
+    if isinstance(encoding, IntegerEncoding):
+        element = encoding.element
+        targets = np.where(targets, element.largest, element.smallest)
+    rows.append(_flat(inputs_for(encoding, targets)))
     x: Inputs = np.clip(np.concatenate(rows), -3e38, 3e38).astype(np.float32)
     return encoding.allowed(x.reshape(-1, *encoding.input_shape))
 
@@ -83,35 +81,5 @@ def _rows_as_inputs(dataflow: Dataflow) -> Bits:
     return tiled.reshape(len(tiled), -1)
 
 
-def inputs_for(encoding: ThresholdEncoding | IntegerEncoding, bits: Bits) -> NDArray[np.float32]:
-    """Flat inputs (N, E) that encode to `bits` (N, F), as far as bits of one element agree.
-
-    For integers, bits 1 and 0 stand for the largest and the smallest.
-    """
-    x = np.zeros((len(bits), encoding.elements), np.float32)
-    if isinstance(encoding, IntegerEncoding):
-        finite = encoding.steps[np.isfinite(encoding.steps)]
-        low, high = (finite.min(), finite.max()) if finite.size else (0, 0)
-        below = np.nextafter(low, np.float32(-np.inf))
-        x[:, encoding.source] = np.where(bits, high, below)
-        return x
-    above = (bits.astype(bool)) ^ encoding.invert
-    usable = np.isfinite(encoding.threshold)
-    below = np.nextafter(encoding.threshold, np.float32(-np.inf))
-    values = np.where(above, encoding.threshold, below)
-    x[:, encoding.source[usable]] = values[:, usable]
-    return x
-
-
-def _near_thresholds(
-    encoding: ThresholdEncoding, offset: int, rng: np.random.Generator
-) -> NDArray[np.float32]:
-    usable = np.flatnonzero(np.isfinite(encoding.threshold))
-    x = np.zeros((4, encoding.elements), np.float32)
-    for row in x:
-        picked = rng.permutation(usable)  # the last of several bits of one element wins
-        values = encoding.threshold[picked]
-        if offset:
-            values = np.nextafter(values, np.float32(np.inf * offset))
-        row[encoding.source[picked]] = values
-    return x
+def _flat(x: Inputs) -> Inputs:
+    return x.reshape(len(x), -1)

@@ -6,9 +6,9 @@ lists for every tensor, and repeat each other.
 
 import functools
 import math
-from collections.abc import Callable
+from collections.abc import Callable, MutableSequence
 from dataclasses import dataclass
-from typing import Any
+from typing import TypeVar
 
 import numpy as np
 import onnx
@@ -28,8 +28,8 @@ from bnnedge.lowering.limits import check_graph, check_shapes
 from bnnedge.lowering.obstacles import check_network
 from bnnedge.lowering.origins import Origins, names_of
 from bnnedge.lowering.passes.declare_input import declare_input
+from bnnedge.lowering.passes.resolve_ceil_mode import resolve_ceil_mode
 from bnnedge.lowering.vocabulary import ELEMENTWISE, attribute, called
-from bnnedge.lowering.windows import resolve_ceil_mode
 
 _QONNX_ALIASES = {"finn", "finn.custom_op.general", "onnx.brevitas", QONNX_DOMAIN}
 _QONNX_OPS = {
@@ -328,7 +328,10 @@ def _remove_unused(graph: onnx.GraphProto) -> None:
             _replace(field, items)
 
 
-def _replace(field: Any, items: list[Any]) -> None:
+_Message = TypeVar("_Message", onnx.NodeProto, onnx.TensorProto, onnx.ValueInfoProto)
+
+
+def _replace(field: MutableSequence[_Message], items: list[_Message]) -> None:
     """Let a repeated field hold some of its items."""
     copies = []
     for item in items:

@@ -3,14 +3,31 @@
 An empty message takes two bytes of a file and hundreds of memory, so a small file can take all.
 """
 
-from typing import Any
+from collections.abc import Mapping
+from typing import Protocol
 
 _MESSAGE_BYTES = 2048  # with what Python keeps of it
 _STRING_BYTES = 256
 _NUMBER_BYTES = 8
 
 
-def parsed_bytes(content: memoryview, descriptor: Any, *, most: int) -> int:
+class FieldDescriptor(Protocol):
+    """What protobuf says of a field."""
+
+    message_type: "Descriptor | None"
+    cpp_type: int
+    CPPTYPE_STRING: int
+    CPPTYPE_FLOAT: int
+    CPPTYPE_DOUBLE: int
+
+
+class Descriptor(Protocol):
+    """What protobuf says of a message."""
+
+    fields_by_number: Mapping[int, FieldDescriptor]
+
+
+def parsed_bytes(content: memoryview, descriptor: Descriptor, *, most: int) -> int:
     """About how many bytes a parser takes for `content`; counting ends beyond `most`.
 
     Args:
@@ -57,7 +74,7 @@ def parsed_bytes(content: memoryview, descriptor: Any, *, most: int) -> int:
     return total
 
 
-def _packed_bytes(field: Any, length: int) -> int:
+def _packed_bytes(field: FieldDescriptor, length: int) -> int:
     """Of numbers in a row: floats as they are, integers from a byte on each."""
     fixed = field.cpp_type in (field.CPPTYPE_FLOAT, field.CPPTYPE_DOUBLE)
     return length if fixed else length * _NUMBER_BYTES

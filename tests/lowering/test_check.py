@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 
 from bnnedge.dataflow import Dataflow, XnorMvu
+from bnnedge.equality import inputs_for
 from bnnedge.errors import MismatchError
 from bnnedge.lowering import LoweringConfig, lower_model
 from bnnedge.lowering.check import (
@@ -17,7 +18,7 @@ from bnnedge.lowering.check import (
 )
 from bnnedge.lowering.load import read
 from bnnedge.lowering.notes import Lift
-from bnnedge.lowering.stimuli import adversarial_inputs, inputs_for
+from bnnedge.lowering.stimuli import adversarial_inputs
 from tests.lowering.graphs import Graph, bipolar
 
 ONE = np.float32([1])
@@ -164,5 +165,5 @@ def test_batching_is_what_qonnx_computes(path: Path) -> None:
 def test_inputs_reach_the_bits_that_are_asked_for(path: Path) -> None:
     dataflow = lower_model(path, LoweringConfig()).dataflow
     bits = np.random.default_rng(2).integers(0, 2, (20, 16)).astype(np.uint8)
-    x = inputs_for(dataflow.input, bits).reshape(-1, 2, 8)
+    x = inputs_for(dataflow.input, bits)
     assert np.array_equal(dataflow.encode(x), bits)
