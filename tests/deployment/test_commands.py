@@ -21,11 +21,18 @@ from bnnedge.deployment.runtime.commands import run
 from bnnedge.deployment.runtime.errors import InputError
 from bnnedge.deployment.runtime.files import read_batch, require_writable, write_results
 from tests.deployment.test_deploy import standalone
+from tests.processes import listen_to_ctrl_c
 
 
 @pytest.fixture
 def handlers() -> Iterator[None]:
-    before = [(name, signal.getsignal(name)) for name in (signal.SIGINT, signal.SIGTERM)]
+    before = [
+        (name, signal.signal(name, default))
+        for name, default in (
+            (signal.SIGINT, signal.default_int_handler),
+            (signal.SIGTERM, signal.SIG_DFL),
+        )
+    ]
     yield
     for name, handler in before:
         signal.signal(name, handler)
@@ -101,6 +108,7 @@ def test_signal_ends_a_driver_that_waits(logits_package: Path, name: signal.Sign
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
+        preexec_fn=listen_to_ctrl_c,
     )
     try:
         assert select.select([ours], [], [], 30)[0]  # it asks who the device is
