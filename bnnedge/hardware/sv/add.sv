@@ -81,12 +81,12 @@ module add #(
 
 `ifndef SYNTHESIS
   stream_contract #(
-    .Width(Lanes * ABits)
+    .Width(Lanes * ABits), .Given(1'b1)
   ) i_a_contract (
     .clk_i, .rst_ni, .valid_i(a_valid_i), .ready_i(a_ready_o), .data_i(a_data_i)
   );
   stream_contract #(
-    .Width(Lanes * BBits)
+    .Width(Lanes * BBits), .Given(1'b1)
   ) i_b_contract (
     .clk_i, .rst_ni, .valid_i(b_valid_i), .ready_i(b_ready_o), .data_i(b_data_i)
   );

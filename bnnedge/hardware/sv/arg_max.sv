@@ -109,7 +109,7 @@ module arg_max #(
 
 `ifndef SYNTHESIS
   stream_contract #(
-    .Width(Pe * ElementBits)
+    .Width(Pe * ElementBits), .Given(1'b1)
   ) i_in_contract (
     .clk_i, .rst_ni, .valid_i(in_valid_i), .ready_i(in_ready_o), .data_i(in_data_i)
   );

@@ -41,7 +41,7 @@ module code_table #(
 
 `ifndef SYNTHESIS
   stream_contract #(
-    .Width(Pe * InBits)
+    .Width(Pe * InBits), .Given(1'b1)
   ) i_in_contract (
     .clk_i, .rst_ni, .valid_i(in_valid_i), .ready_i(in_ready_o), .data_i(in_data_i)
   );

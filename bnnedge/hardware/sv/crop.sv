@@ -50,7 +50,7 @@ module crop #(
 
 `ifndef SYNTHESIS
   stream_contract #(
-    .Width(WordBits)
+    .Width(WordBits), .Given(1'b1)
   ) i_in_contract (
     .clk_i, .rst_ni, .valid_i(in_valid_i), .ready_i(in_ready_o), .data_i(in_data_i)
   );

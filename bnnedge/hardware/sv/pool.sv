@@ -142,7 +142,7 @@ module pool #(
 
 `ifndef SYNTHESIS
   stream_contract #(
-    .Width(Lanes * ElementBits)
+    .Width(Lanes * ElementBits), .Given(1'b1)
   ) i_in_contract (
     .clk_i, .rst_ni, .valid_i(in_valid_i), .ready_i(in_ready_o), .data_i(in_data_i)
   );

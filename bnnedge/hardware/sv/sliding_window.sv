@@ -78,7 +78,7 @@ module sliding_window #(
 
 `ifndef SYNTHESIS
   stream_contract #(
-    .Width(Simd * ElementBits)
+    .Width(Simd * ElementBits), .Given(1'b1)
   ) i_in_contract (
     .clk_i, .rst_ni, .valid_i(in_valid_i), .ready_i(in_ready_o), .data_i(in_data_i)
   );

@@ -70,7 +70,7 @@ module stream_fifo #(
 
 `ifndef SYNTHESIS
   stream_contract #(
-    .Width(Width)
+    .Width(Width), .Given(1'b1)
   ) i_in_contract (
     .clk_i, .rst_ni, .valid_i(in_valid_i), .ready_i(in_ready_o), .data_i(in_data_i)
   );

@@ -1,0 +1,56 @@
+  // Words leave in the order in which they came, and none is lost: any word that comes is followed
+  // until it leaves, behind exactly those that were there before it.
+  (* anyseq *) logic          follow;
+  logic                       followed_q;
+  logic [Width-1:0]           word_q;
+  logic [$clog2(Depth+1)-1:0] count_q, ahead_q;
+
+  always_ff @(posedge clk_i) begin
+    if (!rst_ni) begin
+      count_q    <= '0;
+      followed_q <= 1'b0;
+    end else begin
+      count_q <= count_q + $bits(count_q)'(push) - $bits(count_q)'(pop);
+      if (!followed_q) begin
+        followed_q <= push & follow;
+        word_q     <= in_data_i;
+        ahead_q    <= count_q - $bits(count_q)'(pop);
+      end else if (pop) begin
+        followed_q <= ahead_q != '0;
+        ahead_q    <= ahead_q - 1'b1;
+      end
+    end
+  end
+
+  always_ff @(posedge clk_i) begin
+    if (rst_ni) begin
+      count_is_bounded:   assert (count_q <= Depth);
+      full_as_counted:    assert (full_q == (count_q == Depth));
+      empty_as_counted:   assert (empty_q == (count_q == 0));
+      followed_is_within: assert (!followed_q || ahead_q < count_q);
+      order_is_kept:      assert (!followed_q || ahead_q != '0 || out_data_o == word_q);
+      followed_leaves:    cover (followed_q && ahead_q == '0 && full_q && pop);
+    end
+  end
+
+  if (Depth == 2) begin : gen_registers_hold
+    always_ff @(posedge clk_i) begin
+      if (rst_ni) tail_is_followed:
+        assert (!followed_q || ahead_q == '0 || gen_registers.tail_q == word_q);
+    end
+  end else begin : gen_memory_holds
+    logic [PTR_BITS+1:0] place, behind;
+    assign place  = gen_memory.read_q + ahead_q;
+    assign behind = gen_memory.read_q + count_q;
+    always_ff @(posedge clk_i) begin
+      if (rst_ni) begin
+        pointers_are_within:
+          assert (gen_memory.read_q < Depth && gen_memory.write_q < Depth);
+        pointers_as_counted:
+          assert (gen_memory.write_q == (behind < Depth ? behind : behind - Depth));
+        memory_is_followed:
+          assert (!followed_q
+                  || gen_memory.memory[place < Depth ? place : place - Depth] == word_q);
+      end
+    end
+  end

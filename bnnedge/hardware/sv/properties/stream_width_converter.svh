@@ -1,0 +1,65 @@
+  // Bit `place` of a frame leaves as it came, and those behind the frame's last one as 0: any bit is
+  // followed, by the beats that came and left.
+  localparam int unsigned PLACES     = OUT_BEATS * OutBits;
+  localparam int unsigned PLACE_BITS = $clog2((PLACES > IN_BEATS * InBits ? PLACES : IN_BEATS * InBits)
+                                              + CAPACITY * UNIT + 1) + 1;
+  (* anyconst *) logic [PLACE_BITS-1:0] place;
+  (* anyseq *)   logic                  follow;
+  logic [PLACE_BITS-1:0] came_q, left_q;  // bits of a frame
+  logic [PLACE_BITS-1:0] in_at, out_at;
+  logic                  comes, leaves, comes_here, leaves_here;
+  logic                  behind_q, followed_q, bit_q;  // behind: a frame has come whole
+  assign comes  = in_valid_i & in_ready_o;
+  assign leaves = out_valid_o & out_ready_i;
+  assign in_at  = place - came_q;
+  assign out_at = place - left_q;
+  assign comes_here  = comes && follow && place < FrameBits && in_at < PLACE_BITS'(InBits);
+  assign leaves_here = leaves && out_at < PLACE_BITS'(OutBits);
+`ifdef FORMAL
+  always_comb assume (place < PLACES);
+`endif
+
+  always_ff @(posedge clk_i) begin
+    if (!rst_ni) begin
+      came_q     <= '0;
+      left_q     <= '0;
+      behind_q   <= 1'b0;
+      followed_q <= 1'b0;
+    end else begin
+      if (comes) came_q <= came_q == PLACE_BITS'((IN_BEATS - 1) * InBits) ? '0
+          : came_q + PLACE_BITS'(InBits);
+      if (leaves) left_q <= left_q == PLACE_BITS'(PLACES - OutBits) ? '0
+          : left_q + PLACE_BITS'(OutBits);
+      if (comes && came_q == PLACE_BITS'((IN_BEATS - 1) * InBits)) behind_q <= 1'b1;
+      else if (leaves && left_q == PLACE_BITS'(PLACES - OutBits)) behind_q <= 1'b0;
+      if (comes_here) followed_q <= 1'b1;
+      else if (leaves_here) followed_q <= 1'b0;
+    end
+    if (comes_here) bit_q <= in_data_i[in_at];
+  end
+
+  if (IN_BEATS > 1) begin : gen_counts_beats
+    always_ff @(posedge clk_i) begin
+      if (rst_ni) beats_as_counted: assert (came_q == PLACE_BITS'(gen_beats.beat_q) * InBits);
+    end
+  end
+  always_ff @(posedge clk_i) begin
+    if (rst_ni) begin
+      behind_is_whole:   assert (!behind_q || came_q == '0);
+      fill_as_counted:   assert (came_q <= PLACE_BITS'((IN_BEATS - 1) * InBits)
+          && left_q <= PLACE_BITS'(PLACES - OutBits) && left_q % PLACE_BITS'(OutBits) == '0
+          && PLACE_BITS'(fill_q) * UNIT == (behind_q ? PLACE_BITS'(PLACES) : '0) + came_q - left_q);
+      above_is_zero:     assert (buffer_q >> (PLACE_BITS'(fill_q) * UNIT) == '0);
+      followed_is_kept:  assert (!followed_q || (out_at < PLACE_BITS'(fill_q) * UNIT
+                                                 && buffer_q[out_at] == bit_q));
+      left_before_next:  assert (!(comes_here && followed_q) || leaves_here);
+      leaves_as_it_came: assert (!(followed_q && out_valid_o && out_at < PLACE_BITS'(OutBits))
+                                 || out_data_o[out_at] == bit_q);
+      behind_is_zero:    assert (!(out_valid_o && place >= FrameBits
+                                   && out_at < PLACE_BITS'(OutBits))
+                                 || out_data_o[out_at] == 1'b0);
+      padding_is_zero:   assert (!(place >= FrameBits && out_at < CAPACITY * UNIT)
+                                 || buffer_q[out_at] == 1'b0);
+      followed_leaves:   cover (followed_q && leaves_here);
+    end
+  end

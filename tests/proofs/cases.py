@@ -1,0 +1,199 @@
+"""What is proven of every kernel, with which parameters, and which faults make a property fail."""
+
+from dataclasses import dataclass
+
+from tests.proofs.prover import Proof
+
+_FILE = '"any"'  # a memory's; what it holds is free
+
+
+def _of(module: str, *shapes: dict[str, int | str], quick: int = 1, **how: int) -> list[Proof]:
+    """Proofs of a module; the default tests do the first `quick` ones."""
+    return [
+        Proof(module=module, parameters=shape, quick=place < quick, **how)
+        for place, shape in enumerate(shapes)
+    ]
+
+
+def _converter(in_bits: int, out_bits: int, frame_bits: int) -> dict[str, int | str]:
+    return {"InBits": in_bits, "OutBits": out_bits, "FrameBits": frame_bits}
+
+
+def _pad(before: int, own: int, after: int, fill: int) -> dict[str, int | str]:
+    words: dict[str, int | str] = {"BeforeWords": before, "InWords": own, "AfterWords": after}
+    return words | {"Lanes": 2, "ElementBits": 2, "Fill": fill}
+
+
+def _crop(height: int, width: int, words: int, top: int, left: int) -> dict[str, int | str]:
+    size: dict[str, int | str] = {"Height": height, "Width": width, "PixelWords": words}
+    return size | {"WordBits": 3, "Top": top, "Left": left}
+
+
+def _mvu(width: int, height: int, pe: int, simd: int, **more: int | str) -> dict[str, int | str]:
+    shape: dict[str, int | str] = {"MatrixWidth": width, "MatrixHeight": height}
+    return shape | {"Pe": pe, "Simd": simd} | more
+
+
+def _window(size: int, kernel: int, depth: int, **more: int | str) -> dict[str, int | str]:
+    """Square ones of a channel."""
+    shape: dict[str, int | str] = {"InHeight": size, "InWidth": size, "Channels": 1}
+    return shape | {"KernelHeight": kernel, "KernelWidth": kernel, "Depth": depth} | more
+
+
+PROOFS = (
+    *_of(
+        "add",
+        {},
+        {"Lanes": 2, "ABits": 1, "ABipolar": 1, "AFactor": 3, "BFactor": 2, "OutBits": 6},
+    ),
+    *_of(
+        "arg_max",
+        {"Elements": 4, "Pe": 2, "ElementBits": 3},
+        {"Elements": 3, "Pe": 1, "ElementBits": 3},
+        {"Elements": 3, "Pe": 3, "ElementBits": 2},
+        {"Elements": 10, "Pe": 5, "ElementBits": 4},
+        {"Elements": 1, "Pe": 1, "ElementBits": 3},
+    ),
+    *_of(
+        "code_table",
+        {"Pe": 2, "InBits": 3, "OutBits": 2, "TableFile": _FILE},
+        {"Pe": 4, "InBits": 5, "OutBits": 4, "TableFile": _FILE},
+    ),
+    *_of(
+        "concat",
+        {"Width": 3, "AWords": 2, "BWords": 3},
+        {"AWords": 1, "BWords": 1},
+        {"AWords": 7, "BWords": 1},
+    ),
+    *_of("crop", _crop(2, 2, 2, 1, 1), _crop(2, 3, 1, 0, 2), reach=16),
+    *_of("crop", _crop(5, 1, 3, 2, 0), _crop(9, 7, 2, 2, 3), quick=0, reach=0),
+    *_of(
+        "integer_mvu",
+        _mvu(4, 2, 1, 2, ElementBits=2, WeightFile=_FILE, TableFile=_FILE),
+        _mvu(4, 4, 2, 4, ElementBits=3, WeightFile=_FILE, TableFile=_FILE, Thresholded=0),
+        depth=4,
+    ),
+    *_of(
+        "multi_threshold",
+        {"Channels": 4, "Pe": 2, "InBits": 4, "ThresholdBits": 5, "TableFile": _FILE},
+        {"Channels": 8, "Pe": 1, "Thresholds": 7, "OutBits": 3, "TableFile": _FILE},
+        {"Shared": 1, "InvertFile": _FILE, "TableFile": _FILE, "Thresholds": 5, "OutBits": 4},
+    ),
+    *_of("pad_channels", _pad(2, 2, 3, 1), _pad(0, 2, 1, 0), _pad(1, 1, 0, 3)),
+    *_of(
+        "pool",
+        {"InHeight": 4, "InWidth": 4, "ConjunctionFile": _FILE},
+        {"Sum": 1, "ElementBits": 3, "ResultBits": 5, "Channels": 2, "Lanes": 1},
+        {"Max": 1, "ElementBits": 3, "ResultBits": 3, "Channels": 2, "Lanes": 2, "Signed": 1},
+    ),
+    *_of(
+        "pool_window",
+        _window(2, 2, 8, Lanes=1, StrideHeight=1, StrideWidth=1, ConjunctionFile=_FILE),
+        reach=34,
+    ),
+    *_of("pool_window", {"Max": 1, "ElementBits": 3, "ResultBits": 3}, quick=0, reach=0),
+    *_of(
+        "score_table",
+        {"Elements": 4, "Pe": 2, "ElementBits": 4, "Reach": 4, "TableFile": _FILE},
+        {"Elements": 3, "Pe": 1, "ElementBits": 5, "Reach": 7, "TableFile": _FILE},
+    ),
+    *_of("sliding_window", _window(2, 2, 4, Simd=1), reach=34),
+    *_of("sliding_window", {}, {"PadTop": 1, "PadLeft": 1, "BlockRam": 1}, quick=0, reach=0),
+    *_of("stream_fifo", *({"Width": 4, "Depth": depth} for depth in (3, 2, 4, 5)), quick=2),
+    *_of("stream_fifo", *({"Depth": depth} for depth in (64, 1000)), quick=0, reach=0),
+    *_of("stream_fork", {"Width": 4}, {"Width": 32}),
+    *_of(
+        "stream_width_converter",
+        *(_converter(*shape) for shape in ((3, 2, 7), (8, 3, 10), (2, 6, 11), (6, 2, 11))),
+        *(_converter(*shape) for shape in ((3, 3, 3), (4, 32, 37), (64, 16, 784))),
+        quick=2,
+    ),
+    *_of(
+        "threshold",
+        {"Channels": 4, "Pe": 2, "ElementBits": 3, "TableFile": _FILE},
+        {"Channels": 3, "Pe": 3, "ElementBits": 5, "Signed": 0, "TableFile": _FILE},
+    ),
+    *_of("top_k", {"Elements": 3, "K": 2, "ElementBits": 2}, {"Elements": 4, "K": 4}),
+    *_of(
+        "xnor_mvu",
+        _mvu(4, 2, 1, 2, WeightFile=_FILE, TableFile=_FILE),
+        _mvu(4, 4, 2, 4, WeightFile=_FILE, TableFile=_FILE, Thresholded=1),
+        _mvu(6, 4, 2, 3, WeightFile=_FILE, TableFile=_FILE, Thresholded=1, BlockRom=1),
+        _mvu(4, 4, 1, 2, WeightFile=_FILE, TableFile=_FILE, Corrected=1, Groups=2),
+        depth=5,
+    ),
+)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Fault:
+    """An edit of a kernel after which some of its properties fail.
+
+    Attributes:
+        module: whose text is edited.
+        old: a piece that occurs once.
+        new: what stands in its place.
+    """
+
+    module: str
+    old: str
+    new: str
+
+
+def _faults(module: str, *edits: tuple[str, str]) -> tuple[Fault, ...]:
+    return tuple(Fault(module=module, old=old, new=new) for old, new in edits)
+
+
+FAULTS = (
+    *_faults(
+        "stream_fifo",
+        ("if (push) memory[write_q]", "if (push) memory[read_q]"),
+        ("push & (write_d == read_q)", "1'b0"),
+        ("pop & (read_d == write_q)", "1'b0"),
+        ("if (pop) read_q", "if (out_ready_i) read_q"),
+        ("write_q == PTR_BITS'(Depth - 1) ? '0", "1'b0 ? '0"),
+        ("= in_valid_i & ~full_q", "= in_valid_i"),
+        ("if (push) tail_q", "if (in_valid_i) tail_q"),
+    ),
+    *_faults(
+        "stream_fork",
+        ("out0_valid_o = in_valid_i & ~done0_q", "out0_valid_o = in_valid_i"),
+        ("in_ready_o = taken0 & taken1", "in_ready_o = taken0"),
+        ("done0_q <= taken0 & ~taken1", "done0_q <= taken0"),
+        ("out1_data_o  = in_data_i", "out1_data_o  = ~in_data_i"),
+        ("out1_valid_o = in_valid_i & ~done1_q", "out1_valid_o = 1'b1"),
+    ),
+    *_faults(
+        "crop",
+        (".Size(Width), .Skip(Left)", ".Size(Width), .Skip(0)"),
+        (".Size(Width), .Skip(Left)", ".Size(2 * Width), .Skip(Left)"),
+        ("in_ready_o  = out_ready_i | ~keep", "in_ready_o  = out_ready_i"),
+        ("out_data_o  = in_data_i", "out_data_o  = ~in_data_i"),
+        (".step_i(take & pixel_end), ", ".step_i(take), "),
+    ),
+    *(
+        fault
+        for module in ("pad_channels", "concat")
+        for fault in _faults(
+            module,
+            ("if (valid) word_q", "word_q"),
+            ("WORD_BITS'(WORDS - 1) ? '0", "WORD_BITS'(WORDS) ? '0"),
+            ("en          = ~out_valid_q | out_ready_i", "en          = 1'b1"),
+        )
+    ),
+    *_faults("pad_channels", ("in_ready_o  = en & passing", "in_ready_o  = en")),
+    *_faults("concat", ("from_b ? b_data_i : a_data_i", "a_data_i")),
+    *_faults(
+        "stream_width_converter",
+        ("buffer_q >> OutBits", "buffer_q >> 1"),
+        ("{(InBits - LAST_BITS){~last}}", "{(InBits - LAST_BITS){1'b1}}"),
+        ("if (!take) fill_q <= left", "if (!take) fill_q <= fill_q"),
+        ("last ? '0 : beat_q + 1'b1", "last ? '1 : beat_q + 1'b1"),
+        ("left < FILL_BITS'(OUT_UNITS)", "1'b1"),
+    ),
+    *_faults(
+        "add",
+        ("if (en) sum_q", "sum_q"),
+        ("out_valid_o = out_valid_q", "out_valid_o = out_valid_q & ~a_valid_i"),
+    ),
+)

