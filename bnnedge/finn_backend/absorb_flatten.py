@@ -4,6 +4,7 @@ from typing import Any
 
 import numpy as np
 from onnx import NodeProto
+from qonnx.core import data_layout
 from qonnx.core.modelwrapper import ModelWrapper
 from qonnx.custom_op.registry import getCustomOp
 from qonnx.transformation.base import Transformation
@@ -13,7 +14,8 @@ from qonnx.util.basic import get_by_name
 class AbsorbFlatten(Transformation):
     """Transpose to NCHW, then Flatten or Reshape to a vector, then XnorMVAU: the XnorMVAU alone.
 
-    FINN's RemoveCNVtoFCFlatten does so for its own MVAU.
+    Without a Transpose, channels being last, the weights stay as they are. FINN's
+    RemoveCNVtoFCFlatten does so for its own MVAU.
     """
 
     def apply(self, model: ModelWrapper) -> tuple[ModelWrapper, bool]:
@@ -29,6 +31,11 @@ def _absorb(model: ModelWrapper, mvau: NodeProto) -> None:
     if flatten is None or flatten.op_type not in ("Flatten", "Reshape"):
         return
     transpose = model.find_producer(flatten.input[0])
+    if model.get_tensor_layout(flatten.input[0]) == data_layout.NHWC:
+        if len(model.get_tensor_shape(flatten.output[0])) == 2:
+            mvau.input[0] = flatten.input[0]
+            _remove(model, flatten)
+        return
     if transpose is None or transpose.op_type != "Transpose":
         return
     batch, height, width, channels = model.get_tensor_shape(transpose.input[0])
@@ -46,6 +53,11 @@ def _absorb(model: ModelWrapper, mvau: NodeProto) -> None:
     )
     model.set_tensor_datatype(mvau.input[1], datatype)
     mvau.input[0] = transpose.input[0]
-    for node in (flatten, transpose):
+    _remove(model, flatten, transpose)
+
+
+def _remove(model: ModelWrapper, *nodes: NodeProto) -> None:
+    """Each that nothing reads."""
+    for node in nodes:
         if not model.find_consumers(node.output[0]):
             model.graph.node.remove(node)

@@ -17,47 +17,39 @@ from finn.transformation.fpgadataflow.convert_to_hw.quantized_matrix_vector_acti
     InferQuantizedMatrixVectorActivation,
 )
 from finn.transformation.move_reshape import RemoveCNVtoFCFlatten
-from finn.transformation.streamline import Streamline, absorb
-from finn.transformation.streamline.reorder import MakeMaxPoolNHWC
+from finn.transformation.streamline import absorb
 from qonnx.core.modelwrapper import ModelWrapper
+from qonnx.transformation.base import Transformation
 from qonnx.transformation.general import GiveUniqueNodeNames, RemoveUnusedTensors
 from qonnx.transformation.infer_data_layouts import InferDataLayouts
 from qonnx.transformation.infer_datatypes import InferDataTypes
 from qonnx.transformation.infer_shapes import InferShapes
-from qonnx.transformation.lower_convs_to_matmul import LowerConvsToMatMul
 
 from bnnedge.finn_backend.absorb_flatten import AbsorbFlatten
+from bnnedge.finn_backend.convert_xnor_popcount_to_bipolar import ConvertXnorPopcountToBipolar
 from bnnedge.finn_backend.infer_bipolar_padding import InferBipolarPadding
 from bnnedge.finn_backend.infer_integer_thresholding import InferIntegerThresholding
 from bnnedge.finn_backend.infer_xnor_mvau import InferXnorMVAU
+from bnnedge.finn_backend.passes.round_thresholds import RoundThresholds
 from bnnedge.finn_backend.set_join_fifo_depths import SetJoinFIFODepths
 from bnnedge.finn_backend.set_kernel_folding import SetKernelFolding
 from bnnedge.finn_backend.specialize_kernels import SpecializeKernels
 from bnnedge.finn_backend.stitch_verilog import StitchVerilog
+from bnnedge.finn_backend.streamline import streamline
 
 
 def step_streamline_bits(model: ModelWrapper, cfg: DataflowBuildConfig) -> ModelWrapper:
-    """In the place of step_streamline: the same without ConvertBipolarMatMulToXnorPopcount."""
-    model = model.transform(absorb.AbsorbScalarBiasIntoMultiThreshold())
-    model = model.transform(Streamline())
-    if model.get_nodes_by_op_type("Conv"):
-        model = model.transform(LowerConvsToMatMul())
-        model = model.transform(MakeMaxPoolNHWC())
-        model = model.transform(absorb.AbsorbTransposeIntoMultiThreshold())
-        model = model.transform(MakeMaxPoolNHWC())
-        model = model.transform(absorb.AbsorbConsecutiveTransposes())
-        model = model.transform(Streamline())
+    """In the place of step_streamline: no ConvertBipolarMatMulToXnorPopcount, two passes mended."""
+    model = streamline(model)
     model = model.transform(absorb.AbsorbScalarMulAddIntoTopK())
     model = model.transform(InferDataLayouts())
     return model.transform(RemoveUnusedTensors())
 
 
-def step_convert_bits_to_hw(model: ModelWrapper, cfg: DataflowBuildConfig) -> ModelWrapper:
-    """In the place of step_convert_to_hw: integers and ±1 become hardware, real numbers stay out.
-
-    So the quantiser of the input and the scale of the output are left to the host.
-    """
-    for transformation in (
+def conversions() -> tuple[Transformation, ...]:
+    """What makes hardware of a streamlined graph, and of what `bnnedge.lower` writes, in order."""
+    return (
+        ConvertXnorPopcountToBipolar(),
         InferXnorMVAU(),
         InferQuantizedMatrixVectorActivation(),
         InferLabelSelectLayer(),
@@ -74,8 +66,17 @@ def step_convert_bits_to_hw(model: ModelWrapper, cfg: DataflowBuildConfig) -> Mo
         GiveUniqueNodeNames(),
         InferDataLayouts(),
         InferDataTypes(),
+        RoundThresholds(),
         InferShapes(),
-    ):
+    )
+
+
+def step_convert_bits_to_hw(model: ModelWrapper, cfg: DataflowBuildConfig) -> ModelWrapper:
+    """In the place of step_convert_to_hw: integers and ±1 become hardware, real numbers stay out.
+
+    So the quantiser of the input and the scale of the output are left to the host.
+    """
+    for transformation in conversions():
         model = model.transform(transformation)
     return model
 

@@ -9,7 +9,6 @@ from qonnx.core.modelwrapper import ModelWrapper
 
 from bnnedge.dataflow import Dataflow
 from bnnedge.errors import LoweringError
-from bnnedge.lowering import recipe
 from bnnedge.lowering.check import Original
 from bnnedge.lowering.config import LoweringConfig
 from bnnedge.lowering.encoding import MOST_INTEGERS, levels_of_input
@@ -119,8 +118,6 @@ def _draft(
         takes = dataclasses.replace(dataflow.input, declared=config.input.element)
         dataflow = dataclasses.replace(dataflow, input=takes)
     graph = write_finn(dataflow, original.model, structure, solution.tail.steps)
-    if structure.has_images and structure.is_chain:  # FINN's passes give wrong values at forks
-        graph = recipe.apply(recipe.image_steps(graph), graph)
     return Draft(
         original=original,
         dataflow=dataflow,

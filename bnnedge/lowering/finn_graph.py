@@ -1,4 +1,7 @@
-"""A FINN-ONNX graph under way: nodes, constants, and what is known of every tensor."""
+"""A FINN-ONNX graph under way: nodes, constants, and what is known of every tensor.
+
+Feature maps have channels last, (1, H, W, C), but for those in `channels_first`.
+"""
 
 from collections.abc import Sequence
 
@@ -9,10 +12,12 @@ from onnx import TensorProto, helper
 from qonnx.core.datatype import DataType
 from qonnx.core.modelwrapper import ModelWrapper
 
+from bnnedge.dataflow import Window
 from bnnedge.lowering.execute import QONNX_DOMAIN
 from bnnedge.lowering.indexed import Array, GraphNode, IndexedModel
+from bnnedge.lowering.windows import pool_attributes, window_attributes
 
-_QONNX = {"MultiThreshold", "XnorPopcountMatMul"}
+_QONNX = {"MultiThreshold", "XnorPopcountMatMul", "Im2Col", "MaxPoolNHWC"}
 _ATTRIBUTES_BEFORE = 11  # the opset since which a Pad, and 10 a Slice, takes inputs
 
 
@@ -28,6 +33,7 @@ class FinnGraph:
         constants: by name.
         shapes: of all tensors that are no constants.
         kinds: QONNX's names for datatypes, where they are known.
+        channels_first: feature maps (1, C, H, W).
     """
 
     def __init__(self, opset: int, taken: set[str]) -> None:
@@ -36,6 +42,7 @@ class FinnGraph:
         self.constants: dict[str, Array] = {}
         self.shapes: dict[str, list[int]] = {}
         self.kinds: dict[str, str] = {}
+        self.channels_first: set[str] = set()
 
     def model(self, source: str, tail: list[GraphNode], original: IndexedModel) -> ModelWrapper:
         """The graph, with the `tail` nodes of the original."""
@@ -65,7 +72,8 @@ class FinnGraph:
 
     def _annotation(self, name: str) -> onnx.TensorAnnotation:
         annotation = onnx.TensorAnnotation(tensor_name=name)
-        layout = {2: ["N", "C"], 4: ["N", "C", "H", "W"]}.get(len(self.shapes.get(name, ())))
+        maps = "NCHW" if name in self.channels_first else "NHWC"
+        layout = {2: ["N", "C"], 4: [*maps]}.get(len(self.shapes.get(name, ())))
         for key, value in (("finn_datatype", self.kinds.get(name)), ("tensor_layout", layout)):
             if value is not None:
                 entry = onnx.StringStringEntryProto(key=key, value=str(value))
@@ -122,14 +130,14 @@ class FinnGraph:
         """Times −1 where `flips`."""
         if not flips.any():
             return tensor
-        rank = len(self.shapes[tensor])
         signs = np.where(flips, np.float32(-1), np.float32(1))
-        signs = signs.reshape((1, -1, 1, 1) if rank == 4 else (1, -1))
+        signs = signs.reshape(*[1] * (len(self.shapes[tensor]) - 1), -1)
         constant = self.constant(f"{name}_signs", signs, "BIPOLAR")
         made = self.add("Mul", [tensor, constant], name, self.shapes[tensor])
         kind = self.kinds.get(tensor)
         if kind is not None:
-            self.kinds[made] = kind
+            most = int(max(-DataType[kind].min(), DataType[kind].max()))
+            self.kinds[made] = kind if kind == "BIPOLAR" else type_of(-most, most)
         return made
 
     def threshold(
@@ -147,7 +155,7 @@ class FinnGraph:
             out_dtype=kind,
             out_scale=scale,
             out_bias=low,
-            data_layout={2: "NC", 4: "NCHW"}[len(self.shapes[tensor])],
+            data_layout={2: "NC", 4: "NHWC"}[len(self.shapes[tensor])],
         )
         self.kinds[made] = kind
         return made
@@ -159,21 +167,74 @@ class FinnGraph:
         inputs: list[str | Array] = [tensor, np.array(sizes, np.int64), np.array(fill, np.float32)]
         return self.add("Pad", inputs, name, shape, mode="constant")
 
-    def slice(
-        self,
-        tensor: str,
-        first: tuple[int, int],
-        stride: tuple[int, int],
-        name: str,
-        shape: list[int],
-    ) -> str:
-        """Append a Slice from the first row and column on, in steps."""
-        ends = self.shapes[tensor][2:]
-        arrays = [np.array(one, np.int64) for one in (first, ends, (2, 3), stride)]
+    def crop(self, tensor: str, first: tuple[int, int], name: str, shape: list[int]) -> str:
+        """Append a Slice from the first row and column on."""
+        ends = self.shapes[tensor][1:3]
         if self.opset < _ATTRIBUTES_BEFORE - 1:
             starts = list(first)
-            return self.add("Slice", [tensor], name, shape, starts=starts, ends=ends, axes=[2, 3])
+            return self.add("Slice", [tensor], name, shape, starts=starts, ends=ends, axes=[1, 2])
+        arrays = [np.array(one, np.int64) for one in (first, ends, (1, 2))]
         return self.add("Slice", [tensor, *arrays], name, shape)
+
+    def transpose(self, tensor: str, name: str, *, out: str | None = None) -> str:
+        """Append a Transpose, from channels last to channels first or the other way."""
+        one, *rest = self.shapes[tensor]
+        to_first = tensor not in self.channels_first
+        shape = [one, rest[2], *rest[:2]] if to_first else [one, *rest[1:], rest[0]]
+        perm = [0, 3, 1, 2] if to_first else [0, 2, 3, 1]
+        made = self.add("Transpose", [tensor], name, shape, out=out, perm=perm)
+        self.channels_first |= {made} if to_first else set()
+        if tensor in self.kinds:
+            self.kinds[made] = self.kinds[tensor]
+        return made
+
+    def windows(self, tensor: str, window: Window, name: str) -> str:
+        """Append an Im2Col: each window of pixels as one pixel, (1, OH, OW, taps · C)."""
+        _, height, width, channels = self.shapes[tensor]
+        made = self.add(
+            "Im2Col",
+            [tensor],
+            name,
+            [1, *window.output_size(height, width), window.taps * channels],
+            kernel_size=list(window.kernel),
+            stride=list(window.stride),
+            dilations=list(window.dilation),
+            pad_amount=list(window.padding),
+            input_shape=f"(1,{height},{width},{channels})",
+        )
+        self.kinds[made] = self.kinds[tensor]
+        return made
+
+    def convolution(
+        self, tensor: str, kernel: NDArray[np.float32], window: Window, groups: int, name: str
+    ) -> str:
+        """Append a Conv, between Transposes; `kernel` is (MH, KH, KW, C / groups)."""
+        _, height, width, _ = self.shapes[tensor]
+        planes = self.transpose(tensor, f"{name}_first")
+        weights = self.constant(f"{name}_weights", kernel.transpose(0, 3, 1, 2), "BIPOLAR")
+        shape = [1, len(kernel), *window.output_size(height, width)]
+        attributes = window_attributes(window)
+        made = self.add("Conv", [planes, weights], name, shape, group=groups, **attributes)
+        self.channels_first.add(made)
+        return self.transpose(made, f"{name}_last")
+
+    def max_pool(self, tensor: str, window: Window, name: str, shape: list[int]) -> str:
+        """Append a MaxPool, between Transposes where QONNX has none with channels last."""
+        top, left, bottom, right = window.padding
+        attributes = pool_attributes(window)
+        if (top, left) == (bottom, right) and window.dilation == (1, 1):
+            attributes.pop("dilations", None)
+            made = self.add("MaxPoolNHWC", [tensor], name, shape, ceil_mode=0, **attributes)
+        else:
+            planes = self.transpose(tensor, f"{name}_first")
+            one, height, width, channels = shape
+            size = [one, channels, height, width]
+            pooled = self.add("MaxPool", [planes], name, size, **attributes)
+            self.channels_first.add(pooled)
+            made = self.transpose(pooled, f"{name}_last")
+        if tensor in self.kinds:
+            self.kinds[made] = self.kinds[tensor]
+        return made
 
 
 def type_of(low: int, high: int) -> str:

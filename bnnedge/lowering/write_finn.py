@@ -1,10 +1,13 @@
 """A Dataflow as a FINN-ONNX graph: what the host computes, integer layers, and the float tail.
 
 Fully connected chains are XNOR-popcounts of BINARY; whatever has images or branches is a network of
-±1 and integers, channels first. Inverted channels become flipped weights. The float tail is the
-graph's own: a Dataflow has a table of it only.
+±1 and integers, channels last: windows are Im2Col, whose order of weights is the Dataflow's. Where
+QONNX has no such node (groups, sums, pools that are dilated or padded unevenly), a Conv or MaxPool
+stands between Transposes. Inverted channels become flipped weights. The float tail is the graph's
+own: a Dataflow has a table of it only.
 """
 
+import dataclasses
 from typing import assert_never
 
 import numpy as np
@@ -40,7 +43,6 @@ from bnnedge.lowering.finn_graph import FinnGraph, type_of
 from bnnedge.lowering.indexed import Array, IndexedModel
 from bnnedge.lowering.layers import Step
 from bnnedge.lowering.structure import Structure
-from bnnedge.lowering.windows import pool_attributes, window_attributes
 
 
 def write_finn(
@@ -94,25 +96,25 @@ class _Writer(FinnGraph):
         self._windows: dict[str, SlidingWindow] = {}  # not written yet
         self._streams, self._sources = self.dataflow.streams(), self.dataflow.sources
         self._by_name = {node.name: node for node in self.dataflow.nodes}
+        self._readers: dict[str, list[Node]] = {}
+        for node in self.dataflow.nodes:
+            for name in self._sources[node.name]:
+                self._readers.setdefault(name, []).append(node)
 
     def encode(self, source: str) -> None:
         """What the host computes: each element of the stream, compared."""
         encoding = self.dataflow.input
         tensor = source
         self.shapes[source] = [1, *encoding.input_shape]
-        order, shape = np.arange(encoding.features), [1, encoding.features]
-        if len(encoding.output_shape) == 3:
-            height, width, channels = encoding.output_shape
-            order = order.reshape(height, width, channels).transpose(2, 0, 1).reshape(-1)
-            shape = [1, channels, height, width]
-        flat = [1, encoding.features]
+        self.channels_first.add(source)
+        shape, flat = [1, *encoding.output_shape], [1, encoding.features]
         if len(encoding.input_shape) > 1:
             tensor = self.add("Flatten", [tensor], "encode_flatten", [1, encoding.elements], axis=1)
-        if not np.array_equal(encoding.source[order], np.arange(encoding.elements)):
-            indices = encoding.source[order].astype(np.int64)
+        if not np.array_equal(encoding.source, np.arange(encoding.elements)):
+            indices = encoding.source.astype(np.int64)
             tensor = self.add("Gather", [tensor, indices], "encode_gather", flat, axis=1)
         if isinstance(encoding, ThresholdEncoding):
-            threshold, invert = encoding.threshold[order], encoding.invert[order]
+            threshold, invert = encoding.threshold, encoding.invert
             # x < t is −x >= the float after −t; of −inf it is "never".
             rows = np.where(invert, np.nextafter(-threshold, np.float32(np.inf)), threshold)
             tensor = self.flip(tensor, invert, "encode_flip")
@@ -142,16 +144,19 @@ class _Writer(FinnGraph):
             case Threshold():
                 # x < t is −x >= 1 − t
                 rows = np.where(node.invert, 1 - node.thresholds, node.thresholds)
-                made = self._bits(self.flip(tensor, node.invert, f"{name}_flip"), rows, name)
+                made = self._bits(self._flipped(node, tensor), rows, name)
             case MultiThreshold():
                 reversed_rows = 1 - node.thresholds[:, ::-1]
                 rows = np.where(node.invert[:, None], reversed_rows, node.thresholds)
-                flipped = self.flip(tensor, node.invert, f"{name}_flip")
-                made = self._levels(flipped, rows, name, node.low, str(node.element))
+                flipped = self._flipped(node, tensor)
+                if _is_binariser(node):
+                    made = self._bits(flipped, rows[:, 0], name)
+                else:
+                    made = self._levels(flipped, rows, name, node.low, str(node.element))
             case MaxPool():
                 made = self._max_pool(node, tensor, shape)
             case SumPool():
-                made = self._sum_pool(node, tensor, shape)
+                made = self._sum_pool(node, tensor)
             case Add():
                 scaled = [
                     self._factor(one, factor, f"{name}_factor_{place}")
@@ -159,14 +164,16 @@ class _Writer(FinnGraph):
                 ]
                 made = self.add("Add", scaled, name, shape)
             case Concat():
-                made = self.add("Concat", tensors, name, shape, axis=1)
+                made = self.add("Concat", tensors, name, shape, axis=len(shape) - 1)
+                if all(self.kinds[one] == "BIPOLAR" for one in tensors):
+                    self.kinds[made] = "BIPOLAR"
             case PadChannels():
-                sizes = [0, node.before, 0, 0, 0, node.after, 0, 0]
+                sizes = [0, 0, 0, node.before, 0, 0, 0, node.after]
                 made = self.pad(tensor, sizes, 0.0, name, shape)
             case Crop():
-                made = self.slice(tensor, (node.top, node.left), (1, 1), name, shape)
+                made = self.crop(tensor, (node.top, node.left), name, shape)
             case Flatten():
-                made = self.reshape(tensor, [1, int(np.prod(shape))], name)
+                made = self.reshape(tensor, shape, name)
             case ScoreTable() | ArgMax():
                 raise AssertionError("the tail finds the classes")
             case _:
@@ -184,19 +191,19 @@ class _Writer(FinnGraph):
                 ("Mul", np.array([2], np.float32), "double"),
                 ("Add", np.array([-unit.mw], np.float32), "centre"),
             ]
-        rank = self.shapes[tensor]
-        for step in steps:
-            factor = step.value.reshape(-1, 1, 1) if len(rank) == 4 else step.value
-            todo.append((step.op.value, factor, step.what))
-        if rank != shape:
+        todo += [(step.op.value, step.value, step.what) for step in steps]
+        is_map = len(self.shapes[tensor]) == 4
+        if not is_map and shape != self.shapes[tensor]:
             todo.append(("Reshape", np.array(shape, np.int64), "reshape"))
-        if not todo:
+        if not todo and not is_map:
             todo = [("Identity", None, "sum")]
         for number, (op, value, what) in enumerate(todo):
             inputs: list[str | Array] = [tensor] if value is None else [tensor, value]
             made = shape if op == "Reshape" else self.shapes[tensor]
-            out = tail if number == len(todo) - 1 else None
+            out = tail if number == len(todo) - 1 and not is_map else None
             tensor = self.add(op, inputs, f"{last}_{what}", made, out=out)
+        if is_map:
+            self.transpose(tensor, f"{last}_first", out=tail)
 
     def _kind(self, stream: Stream) -> str:
         return "BINARY" if stream.element.bipolar and self.xnor else str(stream.element)
@@ -222,6 +229,8 @@ class _Writer(FinnGraph):
     def _layer(self, node: XnorMvu | IntegerMvu, source: str, tensor: str) -> str:
         """A layer, and the thresholds behind it; inverted rows are those of flipped weights."""
         signs = np.where(node.weights, np.float32(1), np.float32(-1))
+        if (inverts := self._inverts_behind(node)) is not None:
+            signs = np.where(inverts[:, None], -signs, signs)
         rows = self._accumulators(node, source, signs)
         if rows is not None and node.invert is not None:
             signs = np.where(node.invert[:, None], -signs, signs)
@@ -258,103 +267,106 @@ class _Writer(FinnGraph):
         beyond = (dots - 1).max(axis=0)
         return np.asarray(np.where(never.all(axis=0), beyond, least), np.int64)
 
+    def _inverts_behind(self, node: XnorMvu | IntegerMvu) -> NDArray[np.bool_] | None:
+        """The inverted channels of the thresholds that alone read a layer's sums."""
+        readers = self._readers.get(node.name, [])
+        match readers:
+            case [Threshold() | MultiThreshold() as reader]:
+                return reader.invert
+            case _:
+                return None
+
+    def _flipped(self, node: Threshold | MultiThreshold, tensor: str) -> str:
+        """What inverted thresholds compare: a layer has flipped its weights already."""
+        (source,) = self._sources[node.name]
+        before = self._by_name.get(source)
+        if isinstance(before, XnorMvu | IntegerMvu) and len(self._readers[source]) == 1:
+            return tensor
+        return self.flip(tensor, node.invert, f"{node.name}_flip")
+
     def _dots(
         self, node: XnorMvu | IntegerMvu, source: str, tensor: str, signs: NDArray[np.float32]
     ) -> str:
-        shape = self.shapes[tensor]
         slider = self._windows.get(source)
-        if len(shape) == 4:
-            made = self._convolved(node, slider, tensor, signs)
-        else:
-            if isinstance(self._by_name.get(source), Flatten):
-                signs = self._as_planes(signs, source)
-            is_xnor = self.xnor and isinstance(node, XnorMvu)
-            weights = (signs.T + 1) / 2 if is_xnor else signs.T
-            kind = "BINARY" if is_xnor else "BIPOLAR"
-            constant = self.constant(f"{node.name}_weights", weights, kind)
-            op = "XnorPopcountMatMul" if is_xnor else "MatMul"
-            made = self.add(op, [tensor, constant], node.name, [1, node.mh])
-            limit = node.mw
-            if isinstance(node, IntegerMvu):
-                limit = node.accumulator_limit(self._streams[source].element)
-            self.kinds[made] = type_of(0 if is_xnor else -limit - 1, limit)
-        return made
-
-    def _convolved(
-        self,
-        node: XnorMvu | IntegerMvu,
-        slider: SlidingWindow | None,
-        tensor: str,
-        signs: NDArray[np.float32],
-    ) -> str:
         window = Window(kernel=(1, 1)) if slider is None else slider.window
-        _, channels, height, width = self.shapes[tensor]
-        kernel = signs.reshape(len(signs), *window.kernel, -1).transpose(0, 3, 1, 2)
-        out = [1, node.mh, *window.output_size(height, width)]
-        exact = isinstance(node, XnorMvu) and node.border is not None
-        if slider is not None and any(window.padding) and not exact:
-            fill = float(slider.fill)
-            if isinstance(node, XnorMvu):
-                fill = 2 * fill - 1
-            if fill:
-                top, left, bottom, right = window.padding
-                size = [1, channels, height + top + bottom, width + left + right]
-                sizes = [0, 0, top, left, 0, 0, bottom, right]
-                kind = self.kinds[tensor]
-                tensor = self.pad(tensor, sizes, fill, f"{node.name}_pad", size)
-                self.kinds[tensor] = kind
-                window = Window(
-                    kernel=window.kernel, stride=window.stride, dilation=window.dilation
-                )
-        weights = self.constant(f"{node.name}_weights", kernel, "BIPOLAR")
-        made = self.add(
-            "Conv",
-            [tensor, weights],
-            node.name,
-            out,
-            group=node.groups,
-            **window_attributes(window),
-        )
+        if slider is not None and any(window.padding):
+            exact = isinstance(node, XnorMvu) and node.border is not None
+            fill = 2 * slider.fill - 1 if isinstance(node, XnorMvu) else slider.fill
+            if exact:  # an Im2Col checks that its input's type has what it pads with
+                self.kinds[tensor] = "TERNARY"
+            elif fill:
+                tensor = self._padded(tensor, window, fill, f"{node.name}_pad")
+                window = dataclasses.replace(window, padding=(0, 0, 0, 0))
+        if len(self.shapes[tensor]) == 4 and (node.groups > 1 or self._is_thin(tensor, window)):
+            kernel = signs.reshape(len(signs), *window.kernel, -1)
+            made = self.convolution(tensor, kernel, window, node.groups, node.name)
+        else:
+            if window != Window(kernel=(1, 1)):
+                tensor = self.windows(tensor, window, f"{node.name}_windows")
+            made = self._product(node, tensor, signs)
         limit = node.mw
-        if isinstance(node, IntegerMvu):
-            source = self._sources[node.name][0]
-            limit = node.accumulator_limit(self._streams[source].element)
-        self.kinds[made] = type_of(-limit - 1, limit)
+        if isinstance(node, IntegerMvu) and self.kinds[tensor] != "BIPOLAR":
+            (before,) = self._sources[node.name]
+            limit = node.accumulator_limit(self._streams[before].element)
+        is_xnor = self.nodes[-1].op_type == "XnorPopcountMatMul"
+        self.kinds[made] = type_of(0 if is_xnor else -limit - 1, limit)
         return made
 
-    def _as_planes(self, signs: NDArray[np.float32], source: str) -> NDArray[np.float32]:
-        """Columns in the order (C, H, W) of what a Flatten makes here."""
-        height, width, channels = self._streams[self._sources[source][0]].shape
-        planes = signs.reshape(len(signs), height, width, channels).transpose(0, 3, 1, 2)
-        return planes.reshape(len(signs), -1)
+    def _product(self, node: XnorMvu | IntegerMvu, tensor: str, signs: NDArray[np.float32]) -> str:
+        is_xnor = self.xnor and isinstance(node, XnorMvu)
+        weights = (signs.T + 1) / 2 if is_xnor else signs.T
+        constant = self.constant(
+            f"{node.name}_weights", weights, "BINARY" if is_xnor else "BIPOLAR"
+        )
+        shape = [*self.shapes[tensor][:-1], node.mh]
+        op = "XnorPopcountMatMul" if is_xnor else "MatMul"
+        return self.add(op, [tensor, constant], node.name, shape)
+
+    def _is_thin(self, tensor: str, window: Window) -> bool:
+        """Whether a map of one row or column has windows that QONNX's Im2Col refuses."""
+        _, *sizes, _ = self.shapes[tensor]
+        ends = zip(window.padding[:2], window.padding[2:], strict=True)
+        return any(
+            size == 1 and (taps > 1 or any(pads))
+            for size, taps, pads in zip(sizes, window.kernel, ends, strict=True)
+        )
+
+    def _padded(self, tensor: str, window: Window, fill: int, name: str) -> str:
+        top, left, bottom, right = window.padding
+        _, height, width, channels = self.shapes[tensor]
+        size = [1, height + top + bottom, width + left + right, channels]
+        made = self.pad(tensor, [0, top, left, 0, 0, bottom, right, 0], float(fill), name, size)
+        self.kinds[made] = self.kinds[tensor]
+        return made
 
     def _max_pool(self, node: MaxPool, tensor: str, shape: list[int]) -> str:
         """OR is a maximum of ±1, AND one of the negated, negated."""
         flips = node.conjunction
         if flips is not None:
             tensor = self.flip(tensor, flips, f"{node.name}_flip")
-        made = self.add("MaxPool", [tensor], node.name, shape, **pool_attributes(node.window))
-        if tensor in self.kinds:
-            self.kinds[made] = self.kinds[tensor]
+        made = self.max_pool(tensor, node.window, node.name, shape)
         return made if flips is None else self.flip(made, flips, f"{node.name}_unflip")
 
-    def _sum_pool(self, node: SumPool, tensor: str, shape: list[int]) -> str:
+    def _sum_pool(self, node: SumPool, tensor: str) -> str:
         """A depthwise Conv by ones: exact on integers."""
-        channels = shape[1]
-        ones = np.ones((channels, 1, *node.window.kernel), np.float32)
-        attributes = window_attributes(node.window)
-        return self.add("Conv", [tensor, ones], node.name, shape, group=channels, **attributes)
+        channels = self.shapes[tensor][-1]
+        ones = np.ones((channels, *node.window.kernel, 1), np.float32)
+        return self.convolution(tensor, ones, node.window, channels, node.name)
 
     def _strided(self, source: str, tensor: str) -> str:
         """A window of one tap that no layer reads is a choice of pixels."""
         slider = self._windows.pop(source, None)
         if slider is None:
             return tensor
-        shape = _shape(self._streams[source])
-        made = self.slice(tensor, (0, 0), slider.window.stride, source, shape)
+        made = self.windows(tensor, slider.window, source)
         self._made[source] = made
-        self.kinds[made] = self.kinds[tensor]
         return made
+
+
+def _is_binariser(node: MultiThreshold) -> bool:
+    """Whether it steps from −1 to 1 at once, for a join that takes integers."""
+    rows = node.thresholds
+    return node.low == -1 and rows.shape[1] == 2 and bool((rows[:, 0] == rows[:, 1]).all())
 
 
 def _one(value: int) -> NDArray[np.float32]:
@@ -362,6 +374,5 @@ def _one(value: int) -> NDArray[np.float32]:
 
 
 def _shape(stream: Stream) -> list[int]:
-    """As the graph has it: with a batch of 1, and channels first."""
-    *pixels, channels = stream.shape
-    return [1, channels, *pixels]
+    """As the graph has it: with a batch of 1."""
+    return [1, *stream.shape]

@@ -99,6 +99,33 @@ def fork_net() -> nn.Sequential:
     return _random(nn.Sequential(Sign(), Fork(12), Linear(24, 5)))
 
 
+def branches() -> nn.Sequential:
+    """A fork, a sum and a concatenation behind a layer; for (12,)."""
+    front = [Sign(), Linear(12, 12), nn.BatchNorm1d(12), Sign()]
+    return _random(nn.Sequential(*front, Fork(12), Linear(24, 5)))
+
+
+class ForkedMaps(nn.Module):
+    """A feature map that two convolutions read; both results side by side."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        pad = nn.ConstantPad2d(1, -1.0)
+        self.left = nn.Sequential(Conv(4, 3, 1), nn.BatchNorm2d(3), Sign())
+        self.right = nn.Sequential(pad, Conv(4, 5, 3), nn.BatchNorm2d(5), Sign())
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(N, 4, H, W) → (N, 8, H, W)."""
+        return torch.cat([self.left(x), self.right(x)], dim=1)
+
+
+def joined_maps() -> nn.Sequential:
+    """A fork of a feature map, and a concatenation in front of a max-pool; for (2, 6, 6)."""
+    front = [Sign(), nn.ConstantPad2d(1, -1.0), Conv(2, 4, 3), nn.BatchNorm2d(4), Sign()]
+    back = [nn.MaxPool2d(2), Conv(8, 6, 3), nn.BatchNorm2d(6), Sign(), nn.Flatten()]
+    return _random(nn.Sequential(*front, ForkedMaps(), *back, Linear(6, 5)))
+
+
 def _random(network: nn.Sequential) -> nn.Sequential:
     """Weights ±1, all equal in a row here and there; BatchNorms of both signs, off the integers."""
     generator = torch.Generator().manual_seed(1)

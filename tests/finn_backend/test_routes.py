@@ -1,5 +1,6 @@
 """Two ways to FINN's hardware nodes give the same ones: the Dataflow's graph, and streamlining."""
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -10,16 +11,23 @@ from brevitas.export import export_qonnx
 from finn.core.onnx_exec import execute_onnx
 from finn.transformation.qonnx.convert_qonnx_to_finn import ConvertQONNXtoFINN
 from numpy.typing import NDArray
+from onnx import NodeProto
+from qonnx.core.datatype import DataType
 from qonnx.core.modelwrapper import ModelWrapper
 from qonnx.custom_op.registry import getCustomOp
 from qonnx.transformation.infer_datatypes import InferDataTypes
 from qonnx.util.cleanup import cleanup_model
+from torch import nn
 
 from bnnedge.finn_backend.steps import step_convert_bits_to_hw, step_streamline_bits
 from bnnedge.lowering import LoweringConfig, lower_model
-from tests.finn_backend.networks import conv_net, mlp
+from tests.brevitas_cnv import brevitas_cnv
+from tests.finn_backend.networks import branches, conv_net, joined_maps, mlp
+from tests.lowering.test_brevitas import bnn_pynq
 
-HOST = {"Flatten", "MultiThreshold", "Reshape", "Transpose", "Mul", "Add", "Identity"}
+DOMAIN = "finn.custom_op.fpgadataflow"
+NAMES = {"preferred_impl_style", "backend"}
+"""Attributes that are no part of what hardware does."""
 
 
 def streamlined(path: Path) -> ModelWrapper:
@@ -29,39 +37,112 @@ def streamlined(path: Path) -> ModelWrapper:
     return step_convert_bits_to_hw(model, None)
 
 
-def layer(model: ModelWrapper, node: Any) -> tuple[NDArray[Any], NDArray[Any]]:
-    """Weight bits, and thresholds on popcounts, whether the node has BINARY or BIPOLAR inputs."""
-    weights, *thresholds = (model.get_initializer(name) for name in node.input[1:])
-    rows = thresholds[0] if thresholds else np.zeros((0, 1))
-    if getCustomOp(node).get_nodeattr("inputDataType") == "BIPOLAR":
-        rows = (rows + len(weights)) / 2
-    return weights > 0, np.clip(np.ceil(rows), 0, len(weights) + 1)
+def last_hardware_node(model: ModelWrapper) -> NodeProto:
+    return [node for node in model.graph.node if node.domain == DOMAIN][-1]
+
+
+def attributes(node: NodeProto) -> dict[str, str]:
+    instance = getCustomOp(node)
+    names = {*instance.get_nodeattr_types()} - NAMES
+    return {name: str(instance.get_nodeattr(name)) for name in sorted(names)}
+
+
+def tensors(model: ModelWrapper, node: NodeProto) -> list[tuple[DataType, list[int]]]:
+    names = [*node.input, *node.output]
+    return [(model.get_tensor_datatype(name), model.get_tensor_shape(name)) for name in names]
+
+
+def decides(thresholds: NDArray[Any], node: NodeProto) -> NDArray[np.bool_]:
+    """The rows whose result depends on the sum: of others the weights do not matter."""
+    instance = getCustomOp(node)
+    largest = DataType[instance.get_nodeattr("inputDataType")]
+    limit = instance.get_nodeattr("MW") * max(-largest.min(), largest.max())
+    return np.asarray(((thresholds > -limit) & (thresholds <= limit)).any(axis=1))
+
+
+class Pairs:
+    """The hardware nodes of two graphs, against the streams, from the last ones."""
+
+    def __init__(self, first: ModelWrapper, second: ModelWrapper) -> None:
+        self.models = first, second
+        self.seen: dict[str, str] = {}
+        self.compare(last_hardware_node(first), last_hardware_node(second))
+
+    def compare(self, one: NodeProto, other: NodeProto) -> None:
+        if one.name in self.seen:  # both ways through a fork end at the same node
+            assert self.seen[one.name] == other.name
+            return
+        self.seen[one.name] = other.name
+        first, second = self.models
+        assert (one.op_type, attributes(one)) == (other.op_type, attributes(other)), one.name
+        assert tensors(first, one) == tensors(second, other), one.name
+        constants = [
+            [model.get_initializer(name) for name in node.input]
+            for model, node in zip(self.models, (one, other), strict=True)
+        ]
+        matters: Any = slice(None)
+        if one.op_type == "XnorMVAU" and len(one.input) > 2:
+            matters = decides(constants[0][2], one)
+            assert matters.mean() > 0.25
+        for place, (mine, theirs) in enumerate(zip(*constants, strict=True)):
+            assert (mine is None) == (theirs is None)
+            if mine is None:
+                self.follow(one.input[place], other.input[place])
+            elif place == 1 and one.op_type == "XnorMVAU":
+                assert np.array_equal(mine[:, matters], theirs[:, matters]), one.name
+            else:
+                assert np.array_equal(mine, theirs), one.name
+
+    def follow(self, one: str, other: str) -> None:
+        """From two streams to what makes them, up to the host."""
+        makers = [
+            model.find_producer(name) for model, name in zip(self.models, (one, other), strict=True)
+        ]
+        hardware = [maker is not None and maker.domain == DOMAIN for maker in makers]
+        assert hardware[0] == hardware[1], (one, other)
+        if hardware[0]:
+            assert [*makers[0].output].index(one) == [*makers[1].output].index(other)
+            self.compare(*makers)
+
+
+def both_ways(network: nn.Module, shape: tuple[int, ...], folder: Path) -> None:
+    """Compare all hardware nodes, and run what is written of the Dataflow."""
+    path = folder / "network.onnx"
+    export_qonnx(network.eval(), torch.zeros(1, *shape), str(path))
+    lowered = lower_model(path, LoweringConfig(check_images=16))
+    written = step_convert_bits_to_hw(lowered.graph, None)
+    route = streamlined(path)
+    pairs = Pairs(written, route)
+    for model, names in ((written, {*pairs.seen}), (route, {*pairs.seen.values()})):
+        assert names == {node.name for node in model.graph.node if node.domain == DOMAIN}
+    source, result = written.graph.input[0].name, written.graph.output[0].name
+    x = np.random.default_rng(0).random((2, *shape), np.float32)
+    got = [execute_onnx(written, {source: image[None]})[result].reshape(-1) for image in x]
+    assert np.array_equal(got, lowered.dataflow.logits(x))
+
+
+SLOW = pytest.mark.slow
+Network = Callable[[], nn.Module]
 
 
 @pytest.mark.parametrize(
-    ("name", "shape", "layers"), [("mlp", (16,), 3), ("conv_net", (2, 6, 6), 3)]
+    ("network", "shape"),
+    [
+        pytest.param(lambda: mlp((16, 12, 8, 4)), (16,), id="mlp"),
+        pytest.param(conv_net, (2, 6, 6), id="conv"),
+        pytest.param(branches, (12,), id="sum and concatenation"),
+        pytest.param(joined_maps, (2, 6, 6), id="concatenated maps"),
+        pytest.param(
+            lambda: bnn_pynq("tfc_1w1a", seed=3, hostile=False), (1, 28, 28), id="tfc_1w1a"
+        ),
+        pytest.param(
+            lambda: bnn_pynq("tfc_1w2a", seed=3, hostile=False), (1, 28, 28), id="tfc_1w2a"
+        ),
+        pytest.param(lambda: brevitas_cnv(hostile=False), (3, 32, 32), id="cnv", marks=SLOW),
+    ],
 )
 def test_both_ways_give_the_same_hardware_nodes(
-    tmp_path: Path, name: str, shape: tuple[int, ...], layers: int
+    tmp_path: Path, network: Network, shape: tuple[int, ...]
 ) -> None:
-    network = mlp((16, 12, 8, 4)) if name == "mlp" else conv_net()
-    path = tmp_path / "network.onnx"
-    export_qonnx(network.eval(), torch.zeros(1, *shape), str(path))
-    lowered = lower_model(path, LoweringConfig(check_images=16))
-
-    written = step_convert_bits_to_hw(lowered.graph, None)
-    route = streamlined(path)
-
-    first, second = (
-        [node.op_type for node in model.graph.node if node.op_type not in HOST]
-        for model in (written, route)
-    )
-    assert first == second and first.count("XnorMVAU") == layers
-    pairs = zip(*(m.get_nodes_by_op_type("XnorMVAU") for m in (written, route)), strict=True)
-    for ours, theirs in pairs:
-        for one, other in zip(layer(written, ours), layer(route, theirs), strict=True):
-            assert np.array_equal(one, other), ours.name
-    source, result = written.graph.input[0].name, written.graph.output[0].name
-    x = np.random.default_rng(0).standard_normal((2, *shape)).astype(np.float32)
-    got = [execute_onnx(written, {source: image[None]})[result].reshape(-1) for image in x]
-    assert np.array_equal(got, lowered.dataflow.logits(x))
+    """Types, shapes, attributes, weights and thresholds; scales of 0 and below among them."""
+    both_ways(network(), shape, tmp_path)
