@@ -1,5 +1,6 @@
 """MultiThresholds of integers become FINN's Thresholding, ±1 outputs among them."""
 
+import numpy as np
 from finn.transformation.fpgadataflow.convert_to_hw.thresholding import nchw_to_nhwc
 from onnx import NodeProto, helper
 from qonnx.core.modelwrapper import ModelWrapper
@@ -47,6 +48,11 @@ def _replace(model: ModelWrapper, node: NodeProto) -> None:
         index += 1
     shape = model.get_tensor_shape(x)
     threshold_type = model.get_tensor_datatype(thresholds)
+    rows = model.get_initializer(thresholds)
+    if len(rows) == 1:  # a row for each channel, whoever wrote the graph
+        thresholds = model.make_new_valueinfo_name()
+        model.set_initializer(thresholds, np.repeat(rows, shape[-1], axis=0))
+        model.set_tensor_datatype(thresholds, threshold_type)
     thresholding = helper.make_node(
         "Thresholding",
         [x, thresholds],

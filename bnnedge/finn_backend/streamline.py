@@ -21,8 +21,13 @@ from qonnx.transformation.infer_datatypes import InferDataTypes
 from qonnx.transformation.lower_convs_to_matmul import LowerConvsToMatMul
 from qonnx.transformation.remove import RemoveIdentityOps
 
+from bnnedge.finn_backend.make_channels_last import MakeChannelsLast
 from bnnedge.finn_backend.passes.absorb_mul_into_multi_threshold import AbsorbMulIntoMultiThreshold
+from bnnedge.finn_backend.passes.align_channel_constants import AlignChannelConstants
 from bnnedge.finn_backend.passes.factor_out_mul_sign_magnitude import FactorOutMulSignMagnitude
+from bnnedge.finn_backend.passes.move_scalar_mul_past_pad import MoveScalarMulPastPad
+from bnnedge.finn_backend.passes.move_transpose_past_join_add import MoveTransposePastJoinAdd
+from bnnedge.finn_backend.passes.move_transpose_past_join_concat import MoveTransposePastJoinConcat
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -34,6 +39,7 @@ class Pass:
 
 
 _AFFINE = (
+    Pass(make=AlignChannelConstants, why="constants have one form"),
     Pass(make=ConvertSubToAdd, why="one form of shifts"),
     Pass(make=ConvertDivToMul, why="one form of scales"),
     Pass(make=BatchNormToAffine, why="Mul and Add move, a BatchNormalization does not"),
@@ -41,7 +47,10 @@ _AFFINE = (
     Pass(make=reorder.MoveMulPastMaxPool, why="scales go to the thresholds"),
     Pass(make=absorb.AbsorbScalarBiasIntoMultiThreshold, why="levels of a quantiser are integers"),
     Pass(make=reorder.MoveScalesPastIm2Col, why="scales go to the thresholds"),
+    Pass(make=reorder.MoveScalarLinearPastFork, why="each branch has one of its own"),
     Pass(make=reorder.MoveScalarLinearPastInvariants, why="the same past pools and reshapes"),
+    Pass(make=MoveScalarMulPastPad, why="the same past channels of zeros"),
+    Pass(make=reorder.MoveMulPastJoinAdd, why="the same past sums"),
     Pass(make=reorder.MoveAddPastMul, why="scales first, then shifts"),
     Pass(make=reorder.MoveScalarAddPastMatMul, why="shifts go behind the layer"),
     Pass(make=reorder.MoveAddPastConv, why="the same"),
@@ -57,13 +66,16 @@ _AFFINE = (
     Pass(make=absorb.Absorb1BitMulIntoMatMul, why="signs go into the weights"),
     Pass(make=absorb.Absorb1BitMulIntoConv, why="the same"),
 )
-_IMAGES = (Pass(make=LowerConvsToMatMul, why="hardware has windows and products"),)
+_IMAGES = (
+    Pass(make=LowerConvsToMatMul, why="hardware has windows and products"),
+    Pass(make=MakeChannelsLast, why="the rest has channels last, too"),
+)
 _TRANSPOSES = (
     Pass(make=reorder.MakeMaxPoolNHWC, why="hardware has channels last"),
     Pass(make=absorb.AbsorbTransposeIntoMultiThreshold, why="thresholds with channels last"),
     Pass(make=reorder.MoveTransposePastFork, why="each branch has one of its own"),
-    Pass(make=reorder.MoveTransposePastJoinAdd, why="sums with channels last"),
-    Pass(make=reorder.MoveTransposePastJoinConcat, why="joins with channels last"),
+    Pass(make=MoveTransposePastJoinAdd, why="sums with channels last"),
+    Pass(make=MoveTransposePastJoinConcat, why="joins with channels last"),
     Pass(make=absorb.AbsorbConsecutiveTransposes, why="what then cancels"),
 )
 TIDY = (

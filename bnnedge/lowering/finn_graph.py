@@ -18,6 +18,7 @@ from bnnedge.lowering.indexed import Array, GraphNode, IndexedModel
 from bnnedge.lowering.windows import pool_attributes, window_attributes
 
 _QONNX = {"MultiThreshold", "XnorPopcountMatMul", "Im2Col", "MaxPoolNHWC"}
+_SUM_ATTRIBUTES_BEFORE = 13
 _ATTRIBUTES_BEFORE = 11  # the opset since which a Pad, and 10 a Slice, takes inputs
 
 
@@ -135,9 +136,11 @@ class FinnGraph:
         constant = self.constant(f"{name}_signs", signs, "BIPOLAR")
         made = self.add("Mul", [tensor, constant], name, self.shapes[tensor])
         kind = self.kinds.get(tensor)
-        if kind is not None:
+        if kind is not None and kind not in ("BIPOLAR", "FLOAT32"):
             most = int(max(-DataType[kind].min(), DataType[kind].max()))
-            self.kinds[made] = kind if kind == "BIPOLAR" else type_of(-most, most)
+            kind = type_of(-most, most)
+        if kind is not None:
+            self.kinds[made] = kind
         return made
 
     def threshold(
@@ -217,6 +220,17 @@ class FinnGraph:
         made = self.add("Conv", [planes, weights], name, shape, group=groups, **attributes)
         self.channels_first.add(made)
         return self.transpose(made, f"{name}_last")
+
+    def sum_of_pixels(self, tensor: str, name: str) -> str:
+        """Append a ReduceSum, (1, 1, 1, C); FINN has no type for it, nor hardware."""
+        shape = [1, 1, 1, self.shapes[tensor][-1]]
+        if self.opset < _SUM_ATTRIBUTES_BEFORE:
+            made = self.add("ReduceSum", [tensor], name, shape, axes=[1, 2], keepdims=1)
+        else:
+            axes = np.array([1, 2], np.int64)
+            made = self.add("ReduceSum", [tensor, axes], name, shape, keepdims=1)
+        self.kinds[made] = "FLOAT32"
+        return made
 
     def max_pool(self, tensor: str, window: Window, name: str, shape: list[int]) -> str:
         """Append a MaxPool, between Transposes where QONNX has none with channels last."""

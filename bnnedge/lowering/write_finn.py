@@ -348,8 +348,10 @@ class _Writer(FinnGraph):
         return made if flips is None else self.flip(made, flips, f"{node.name}_unflip")
 
     def _sum_pool(self, node: SumPool, tensor: str) -> str:
-        """A depthwise Conv by ones: exact on integers."""
-        channels = self.shapes[tensor][-1]
+        """A depthwise Conv by ones: exact on integers. Of all pixels, a ReduceSum."""
+        _, *sizes, channels = self.shapes[tensor]
+        if node.window == Window(kernel=(sizes[0], sizes[1])):
+            return self.sum_of_pixels(tensor, node.name)
         ones = np.ones((channels, *node.window.kernel, 1), np.float32)
         return self.convolution(tensor, ones, node.window, channels, node.name)
 

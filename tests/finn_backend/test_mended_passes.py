@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import pytest
 from finn.transformation.fpgadataflow.minimize_accumulator_width import MinimizeAccumulatorWidth
-from finn.transformation.streamline import absorb
+from finn.transformation.streamline import absorb, reorder
 from finn.transformation.streamline.round_thresholds import RoundAndClipThresholds
 from numpy.typing import NDArray
 from onnx import helper
@@ -17,7 +17,11 @@ from qonnx.core.onnx_exec import execute_onnx
 
 from bnnedge.finn_backend import passes
 from bnnedge.finn_backend.passes.absorb_mul_into_multi_threshold import AbsorbMulIntoMultiThreshold
+from bnnedge.finn_backend.passes.align_channel_constants import AlignChannelConstants
 from bnnedge.finn_backend.passes.factor_out_mul_sign_magnitude import FactorOutMulSignMagnitude
+from bnnedge.finn_backend.passes.move_scalar_mul_past_pad import MoveScalarMulPastPad
+from bnnedge.finn_backend.passes.move_transpose_past_join_add import MoveTransposePastJoinAdd
+from bnnedge.finn_backend.passes.move_transpose_past_join_concat import MoveTransposePastJoinConcat
 from bnnedge.finn_backend.passes.round_thresholds import RoundThresholds
 from bnnedge.finn_backend.steps import conversions
 from bnnedge.finn_backend.streamline import PASSES, TIDY
@@ -116,9 +120,105 @@ def test_thresholds_are_clipped_to_what_a_sum_can_be() -> None:
     assert ours.get_tensor_datatype("t") == DataType["UINT10"]
 
 
-def test_mended_passes_import_no_more_than_qonnx() -> None:
+def joined(op: str, perms: tuple[list[int], list[int]]) -> ModelWrapper:
+    """x (1, 4, 4, 4), turned in two ways, and joined → y."""
+    nodes = [
+        helper.make_node("Mul", ["x", "two"], ["double"]),
+        *(
+            helper.make_node("Transpose", [data], [f"turned_{data}"], perm=perm)
+            for data, perm in zip(("double", "triple"), perms, strict=True)
+        ),
+        helper.make_node(op, ["turned_double", "turned_triple"], ["y"]),
+    ]
+    nodes.insert(1, helper.make_node("Mul", ["x", "three"], ["triple"]))
+    if op == "Concat":
+        nodes[-1].attribute.append(helper.make_attribute("axis", 1))
+    constants = {"two": ("UINT2", np.array(2.0)), "three": ("UINT2", np.array(3.0))}
+    shape = (1, 8 if op == "Concat" else 4, 4, 4)
+    return graph_of(nodes, ("INT4", (1, 4, 4, 4)), {"y": shape}, constants, {})
+
+
+@pytest.mark.parametrize(
+    ("op", "stock", "ours"),
+    [
+        ("Add", reorder.MoveTransposePastJoinAdd, MoveTransposePastJoinAdd),
+        ("Concat", reorder.MoveTransposePastJoinConcat, MoveTransposePastJoinConcat),
+    ],
+)
+def test_operands_that_are_turned_in_different_ways_stay(op: str, stock: Any, ours: Any) -> None:
+    """FINN's takes the second for turned as the first is."""
+    x = np.random.default_rng(1).integers(-8, 8, (1, 4, 4, 4)).astype(np.float32)
+    first, last = [0, 3, 1, 2], [0, 2, 3, 1]
+    for perms, moves in (((first, last), False), ((first, first), True)):
+        model = joined(op, perms)
+        wanted = execute_onnx(model, {"x": x})["y"]
+        assert np.array_equal(wanted, execute_onnx(model.transform(ours()), {"x": x})["y"])
+        moved = execute_onnx(model.transform(stock()), {"x": x})["y"]
+        assert np.array_equal(wanted, moved) == moves
+        turns = len(model.transform(ours()).get_nodes_by_op_type("Transpose"))
+        assert turns == (1 if moves else 2)
+
+
+def shifted() -> ModelWrapper:
+    """x (1, 3, 2, 2) → Add of (3, 1, 1) → MultiThreshold → y."""
+    threshold = helper.make_node(
+        "MultiThreshold", ["moved", "t"], ["y"], domain=QONNX, out_dtype="UINT2"
+    )
+    return graph_of(
+        [helper.make_node("Add", ["x", "shift"], ["moved"]), threshold],
+        ("INT4", (1, 3, 2, 2)),
+        {"y": (1, 3, 2, 2)},
+        {
+            "shift": ("FLOAT32", np.array([1, -2, 0.5]).reshape(3, 1, 1)),
+            "t": ("FLOAT32", np.array([[0.5, 2, 4]])),
+        },
+        {"y": "UINT2"},
+    )
+
+
+def test_a_constant_of_three_axes_is_of_channels() -> None:
+    """FINN's takes the last of them for the channels, and leaves the node."""
+    x = np.random.default_rng(2).integers(-8, 8, (1, 3, 2, 2)).astype(np.float32)
+    stock = shifted().transform(absorb.AbsorbAddIntoMultiThreshold())
+    assert [node.op_type for node in stock.graph.node] == ["Add", "MultiThreshold"]
+    ours = shifted().transform(AlignChannelConstants())
+    ours = ours.transform(absorb.AbsorbAddIntoMultiThreshold())
+    assert [node.op_type for node in ours.graph.node] == ["MultiThreshold"]
+    wanted = execute_onnx(shifted(), {"x": x})["y"]
+    assert np.array_equal(execute_onnx(ours, {"x": x})["y"], wanted)
+
+
+@pytest.mark.parametrize("value", [0.0, 1.0])
+def test_a_scale_moves_past_padding_with_zeros(value: float) -> None:
+    """FINN's leaves it in front, where it is between two layers' integers."""
+    model = graph_of(
+        [
+            helper.make_node("Mul", ["x", "s"], ["scaled"]),
+            helper.make_node("Pad", ["scaled", "edges", "value"], ["y"]),
+        ],
+        ("INT4", (1, 2, 3, 3)),
+        {"y": (1, 4, 3, 3)},
+        {"s": ("FLOAT32", np.array(0.25))},
+        {},
+    )
+    model.set_initializer("edges", np.array([0, 1, 0, 0, 0, 1, 0, 0], np.int64))
+    model.set_initializer("value", np.array(value, np.float32))
+    x = np.random.default_rng(3).integers(-8, 8, (1, 2, 3, 3)).astype(np.float32)
+    stock = model.transform(reorder.MoveScalarLinearPastInvariants())
+    ours = model.transform(MoveScalarMulPastPad())
+    orders = [[node.op_type for node in one.graph.node] for one in (stock, ours)]
+    assert orders == [["Mul", "Pad"], ["Mul", "Pad"] if value else ["Pad", "Mul"]]
+    wanted = execute_onnx(model, {"x": x})["y"]
+    assert np.array_equal(execute_onnx(ours, {"x": x})["y"], wanted)
+    assert (
+        ours.get_tensor_datatype(ours.graph.node[1].input[0])
+        == DataType["FLOAT32" if value else "INT4"]
+    )
+
+
+def test_mended_passes_import_no_more_than_finn() -> None:
     """So that they can be offered to FINN as they are."""
-    allowed = {"numpy", "onnx", "qonnx", "typing"}
+    allowed = {"numpy", "onnx", "qonnx", "typing", "finn"}
     for path in FOLDER.glob("*.py"):
         tree = ast.walk(ast.parse(path.read_text(encoding="utf-8")))
         roots = {

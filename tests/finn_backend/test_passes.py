@@ -25,8 +25,10 @@ from bnnedge.finn_backend import (
     use_verilator,
 )
 from bnnedge.finn_backend.absorb_flatten import AbsorbFlatten
+from bnnedge.finn_backend.convert_xnor_popcount_to_bipolar import ConvertXnorPopcountToBipolar
 from bnnedge.finn_backend.infer_bipolar_padding import InferBipolarPadding
 from bnnedge.finn_backend.infer_integer_thresholding import InferIntegerThresholding
+from bnnedge.finn_backend.make_channels_last import MakeChannelsLast
 from tests.finn_backend.designs import DOMAIN, Tensor, one_node, to_rtl
 
 QONNX = "qonnx.custom_op.general"
@@ -377,3 +379,108 @@ def test_joins_get_fifos_for_an_image() -> None:
     )
     model = model.transform(SetJoinFIFODepths())
     assert getCustomOp(model.graph.node[0]).get_nodeattr("inFIFODepths") == [14, 14]
+
+
+def channels_first(op: str, x: tuple[int, ...], y: tuple[int, ...], *arrays: Any) -> ModelWrapper:
+    names = [f"a{place}" for place in range(len(arrays))]
+    model = graph_of(
+        [helper.make_node(op, ["x", *names], ["y"], name="node")], ("INT4", x), {"y": y}, {}, {}
+    )
+    model.model.opset_import[0].version = 13
+    for name, array in zip(names, arrays, strict=True):
+        model.set_initializer(name, np.array(array, np.int64))
+    if op == "ReduceSum":
+        model.graph.node[0].attribute.append(helper.make_attribute("keepdims", int(len(y) == 4)))
+    return model
+
+
+@pytest.mark.parametrize(
+    ("model", "ops"),
+    [
+        (
+            channels_first("Slice", (1, 2, 5, 6), (1, 2, 3, 2), [0, 0], [9, 6], [2, 3], [2, 3]),
+            ["Transpose", "Im2Col", "Transpose"],
+        ),
+        (
+            channels_first("Slice", (1, 2, 5, 6), (1, 2, 4, 6), [1], [5], [2], [1]),
+            ["Slice"],
+        ),
+        (
+            channels_first("Pad", (1, 2, 3, 3), (1, 7, 3, 3), [0, 1, 0, 0, 0, 4, 0, 0]),
+            ["Transpose", "Pad", "Transpose"],
+        ),
+        (
+            channels_first("Pad", (1, 2, 3, 3), (1, 2, 4, 3), [0, 0, 1, 0, 0, 0, 0, 0]),
+            ["Pad"],
+        ),
+        (
+            channels_first("ReduceSum", (1, 2, 3, 3), (1, 2), [2, 3]),
+            ["Transpose", "ReduceSum", "Reshape"],
+        ),
+        (
+            channels_first("ReduceSum", (1, 2, 3, 3), (1, 2, 1, 1), [-1, -2]),
+            ["Transpose", "ReduceSum", "Transpose"],
+        ),
+        (channels_first("ReduceSum", (1, 2, 3, 3), (1, 3), [1, 2]), ["ReduceSum"]),
+    ],
+)
+def test_what_has_channels_first_gets_them_last(model: ModelWrapper, ops: list[str]) -> None:
+    shape = model.get_tensor_shape("x")
+    x = np.random.default_rng(6).integers(-8, 8, shape).astype(np.float32)
+    wanted = execute_onnx(model, {"x": x})["y"]
+    model = model.transform(MakeChannelsLast())
+    assert [node.op_type for node in model.graph.node] == ops
+    assert np.array_equal(execute_onnx(model, {"x": x})["y"], wanted)
+    again = model.transform(MakeChannelsLast())
+    assert len(again.graph.node) == len(ops)
+
+
+def test_slices_of_rows_and_of_columns_are_one_window() -> None:
+    model = channels_first("Slice", (1, 2, 5, 6), (1, 2, 3, 6), [0], [5], [2], [2])
+    constants = [name for name in model.graph.node[0].input[1:]]
+    model.graph.node[0].output[0] = "rows"
+    model.graph.node.append(
+        helper.make_node("Slice", ["rows", *constants[:2], "columns", constants[3]], ["y"])
+    )
+    model.set_initializer("a1", np.array([6], np.int64))
+    model.set_initializer("columns", np.array([3], np.int64))
+    model.set_tensor_shape("rows", [1, 2, 3, 6])
+    model.set_tensor_shape("y", [1, 2, 3, 3])
+    x = np.random.default_rng(7).integers(-8, 8, (1, 2, 5, 6)).astype(np.float32)
+    model = model.transform(MakeChannelsLast())
+    assert [node.op_type for node in model.graph.node] == ["Transpose", "Im2Col", "Transpose"]
+    assert np.array_equal(execute_onnx(model, {"x": x})["y"], x[:, :, ::2, ::2])
+
+
+def bits_of_vectors() -> ModelWrapper:
+    """x (1, 9) → bits → two layers of XNOR and popcount → products y (1, 3)."""
+    popcount = {"domain": QONNX}
+    threshold = {"domain": QONNX, "out_dtype": "BINARY"}
+    nodes = [
+        helper.make_node("MultiThreshold", ["x", "t0"], ["b0"], **threshold),
+        helper.make_node("XnorPopcountMatMul", ["b0", "w0"], ["p0"], **popcount),
+        helper.make_node("MultiThreshold", ["p0", "t1"], ["b1"], **threshold),
+        helper.make_node("XnorPopcountMatMul", ["b1", "w1"], ["p1"], **popcount),
+        helper.make_node("Mul", ["p1", "two"], ["double"]),
+        helper.make_node("Add", ["double", "centre"], ["y"]),
+    ]
+    weights = {f"w{i}": (bits(i, *size) > 0) * 1.0 for i, size in enumerate([(9, 4), (4, 3)])}
+    constants = {name: ("BINARY", value) for name, value in weights.items()}
+    constants |= {
+        "t0": ("FLOAT32", np.linspace(-1, 1, 9)[:, None]),
+        "t1": ("UINT4", np.array([[3], [5], [0], [10]])),
+        "two": ("UINT2", np.array([2.0])),
+        "centre": ("INT4", np.array([-4.0])),
+    }
+    types = {"b0": "BINARY", "p0": "UINT4", "b1": "BINARY", "p1": "UINT3"}
+    return graph_of(nodes, ("FLOAT32", (1, 9)), {"y": (1, 3)}, constants, types)
+
+
+def test_popcounts_of_bits_become_products_of_signs() -> None:
+    model = bits_of_vectors()
+    x = np.random.default_rng(8).standard_normal((1, 9)).astype(np.float32)
+    wanted = execute_onnx(model, {"x": x})["y"]
+    model = model.transform(ConvertXnorPopcountToBipolar())
+    assert [node.op_type for node in model.graph.node] == ["MultiThreshold", "MatMul"] * 2
+    assert model.get_initializer("t1").reshape(-1).tolist() == [-3, 1, -9, 11]
+    assert np.array_equal(execute_onnx(model, {"x": x})[model.graph.output[0].name], wanted)
