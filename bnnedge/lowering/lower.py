@@ -2,6 +2,7 @@
 
 import dataclasses
 from collections.abc import Mapping
+from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -81,12 +82,11 @@ def lower(
         lowered.graph.save(str(folder / LOWERED_FILE))
         return lowered.facts
 
-    from bnnedge.lowering.finn import versions
     from bnnedge.lowering.load import external_files
 
     reference = model_onnx.parent / REFERENCE_FILE
     inputs = (model_onnx, *external_files(model_onnx), *([reference] if reference.exists() else []))
-    return LOWER.publish(out, write, config=config, inputs=inputs, tools=versions)
+    return LOWER.publish(out, write, config=config, inputs=inputs, tools=_versions)
 
 
 def write_graph(
@@ -114,7 +114,6 @@ def write_graph(
     """
     _check_file(model_onnx)
     from bnnedge.lowering.draft import draft, tidied
-    from bnnedge.lowering.finn import versions
     from bnnedge.lowering.load import external_files
     from bnnedge.lowering.tidy import STEPS
 
@@ -133,7 +132,12 @@ def write_graph(
 
     inputs = (model_onnx, *external_files(model_onnx))
     request = {"lowering": config, "until": until}
-    return UNTIL.publish(out, write, config=request, inputs=inputs, tools=versions)
+    return UNTIL.publish(out, write, config=request, inputs=inputs, tools=_versions)
+
+
+def _versions() -> dict[str, str]:
+    """Of the packages that take part."""
+    return {name: version(name) for name in ("qonnx", "onnx", "onnxruntime", "numpy")}
 
 
 def _check_file(model_onnx: Path) -> None:

@@ -12,7 +12,7 @@ FOLDER = Path(bnnedge.lowering.__file__).parent
 READS = {"batch", "draft", "fit", "foreign_ops", "indexed", "limits", "load", "obstacles"}
 READS |= {"origins", "tidy", "vocabulary"}
 RUNS = {"check", "execute", "fusions"}
-WRITES = {"finn", "finn_graph", "lower", "write_finn"}
+WRITES = {"finn_graph", "lower", "write_finn"}
 UNTYPED = {"onnx", "onnxruntime", "qonnx", "finn"}
 
 
