@@ -3,6 +3,7 @@
 import itertools
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -175,17 +176,27 @@ def build(
     network: nn.Module, shape: tuple[int, ...], folder: Path, *, target_fps: int = 1_000_000
 ) -> Built:
     """Through FINN's builder, from the QONNX file of inputs (1, *shape) to a stitched design."""
+    path = folder / "network.onnx"
+    export_qonnx(network, torch.zeros(1, *shape), str(path))
+    front = ["step_qonnx_to_finn", "step_tidy_up", step_streamline_bits]
+    return _build(path, front, folder, target_fps)
+
+
+def build_lowered(graph: ModelWrapper, folder: Path, *, target_fps: int = 1_000_000) -> Built:
+    """The same, from hardware conversion on: of a graph that was written from a Dataflow."""
+    path = folder / "lowered.onnx"
+    graph.save(str(path))
+    return _build(path, [], folder, target_fps)
+
+
+def _build(path: Path, front: list[Any], folder: Path, target_fps: int) -> Built:
     use_verilator()  # FINN's builder wants a simulator when it is imported
     from finn.builder.build_dataflow import build_dataflow_cfg
 
-    path = folder / "network.onnx"
-    export_qonnx(network, torch.zeros(1, *shape), str(path))
     config = DataflowBuildConfig(
         output_dir=str(folder / "build"),
         steps=[
-            "step_qonnx_to_finn",
-            "step_tidy_up",
-            step_streamline_bits,
+            *front,
             step_convert_bits_to_hw,
             "step_create_dataflow_partition",
             step_specialize_kernels,

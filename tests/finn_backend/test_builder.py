@@ -1,10 +1,12 @@
 """Networks through FINN's builder: rtlsim of nodes and of the stitched design equals PyTorch."""
 
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
+from brevitas.export import export_qonnx
 from brevitas.nn import QuantLinear
 from finn.core.onnx_exec import execute_onnx
 from finn.transformation.fpgadataflow.prepare_rtlsim import PrepareRTLSim
@@ -12,8 +14,18 @@ from finn.transformation.fpgadataflow.set_exec_mode import SetExecMode
 from torch import nn
 
 from bnnedge.finn_backend import rtlsim, use_verilator
+from bnnedge.lowering import LoweringConfig, lower_model
 from tests.brevitas_cnv import brevitas_cnv
-from tests.finn_backend.networks import Built, build, conv_net, fork_net, mlp
+from tests.finn_backend.networks import (
+    Built,
+    branches,
+    build,
+    build_lowered,
+    conv_net,
+    fork_net,
+    joined_maps,
+    mlp,
+)
 
 SLOW = pytest.mark.slow
 MLP_NODES = {"XnorMVAU_rtl", "StreamingFIFO_rtl", "StreamingDataWidthConverter_rtl"}
@@ -76,6 +88,31 @@ def test_small_networks(cache: Path, tmp_path: Path, name: str, by_node: bool) -
     assert nodes <= {node.op_type for node in built.design.graph.node}
     x = torch.randn(12, *shape, generator=torch.Generator().manual_seed(2))
     check(built, network, x, cache=cache, node_images=3 if by_node else 0)
+
+
+@pytest.mark.parametrize(
+    ("make", "shape"),
+    [
+        pytest.param(joined_maps, (2, 6, 6), id="maps", marks=SLOW),
+        pytest.param(lambda: mlp((24, 16, 12, 6)), (24,), id="mlp"),
+        pytest.param(conv_net, (2, 6, 6), id="conv", marks=SLOW),
+        pytest.param(branches, (12,), id="vectors", marks=SLOW),
+    ],
+)
+def test_what_is_lowered_is_built(
+    cache: Path, tmp_path: Path, make: Callable[[], nn.Module], shape: tuple[int, ...]
+) -> None:
+    """From hardware conversion on; against the Dataflow's accumulators."""
+    path = tmp_path / "network.onnx"
+    export_qonnx(make().eval(), torch.zeros(1, *shape), str(path))
+    lowered = lower_model(path, LoweringConfig(check_images=16))
+    built = build_lowered(lowered.graph, tmp_path)
+    x = np.random.default_rng(5).standard_normal((12, *shape)).astype(np.float32)
+    wanted = lowered.dataflow.trace(x)[lowered.dataflow.mvus[-1].name].reshape(len(x), -1)
+    inputs = built.hardware_inputs(x)
+    for stall in (0.0, 0.6):
+        use_verilator(stall_in=stall, stall_out=stall, seed=7, cache=cache)
+        assert np.array_equal(rtlsim(built.design, inputs).reshape(wanted.shape), wanted)
 
 
 @SLOW

@@ -10,6 +10,7 @@ from finn.transformation.fpgadataflow.convert_to_hw.thresholding import InferThr
 from finn.util.exception import FINNUserError
 from numpy.typing import NDArray
 from onnx import TensorProto, helper
+from qonnx.core import data_layout
 from qonnx.core.datatype import DataType
 from qonnx.core.modelwrapper import ModelWrapper
 from qonnx.custom_op.registry import getCustomOp
@@ -233,6 +234,24 @@ def test_padding_with_minus_one_becomes_hardware(cache: Path) -> None:
     assert np.array_equal(execute_onnx(to_rtl(model), {"x": x})["y"], wanted)
 
 
+def test_padding_with_channels_last_needs_no_transpose() -> None:
+    model = graph_of(
+        [helper.make_node("Pad", ["x", "edges", "value"], ["y"], name="pad")],
+        ("BIPOLAR", (1, 3, 4, 2)),
+        {"y": (1, 4, 9, 2)},
+        {},
+        {"y": "BIPOLAR"},
+    )
+    model.set_initializer("edges", np.array([0, 1, 2, 0, 0, 0, 3, 0], np.int64))
+    model.set_initializer("value", np.array(-1, np.float32))
+    model.set_tensor_layout("x", data_layout.NHWC)
+    x = bits(5, 1, 3, 4, 2)
+    wanted = execute_onnx(model, {"x": x})["y"]
+    model = model.transform(InferBipolarPadding())
+    assert [node.op_type for node in model.graph.node] == ["BipolarFMPadding"]
+    assert np.array_equal(execute_onnx(model, {"x": x})["y"], wanted)
+
+
 @pytest.mark.parametrize("value", [0.0, 1.0, None])
 def test_other_padding_of_bits_is_refused(value: float | None) -> None:
     with pytest.raises(LoweringError, match=rf"^pad: padding of ±1 with {value or 0:g}: one bit"):
@@ -325,6 +344,23 @@ def test_flattening_goes_into_the_weights_of_its_reader_only() -> None:
     assert model.get_nodes_by_op_type("XnorMVAU")[0].input[0] == "x"
     result = execute_onnx(model, {"x": x})
     assert np.array_equal(result["y"], wanted) and np.array_equal(result["z"], wanted)
+
+
+def test_a_map_with_channels_last_is_flattened_as_it_streams() -> None:
+    shape = (1, 2, 3, 4)
+    weights = bits(0, 24, 5)
+    model = graph_of(
+        [helper.make_node("Flatten", ["x"], ["flat"]), xnor_mvau("fc", "flat", "y", 24, 5)],
+        ("BIPOLAR", shape),
+        {"y": (1, 5)},
+        {"fc_w": ("BIPOLAR", weights)},
+        {"y": "INT8"},
+    )
+    model.set_tensor_layout("x", data_layout.NHWC)
+    x = bits(1, *shape)
+    model = model.transform(AbsorbFlatten())
+    assert [node.op_type for node in model.graph.node] == ["XnorMVAU"]
+    assert np.array_equal(execute_onnx(model, {"x": x})["y"], x.reshape(1, -1) @ weights)
 
 
 @pytest.mark.parametrize(
