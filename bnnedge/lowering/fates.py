@@ -9,7 +9,7 @@ from bnnedge.lowering.origins import Origins
 
 
 class Became(enum.Enum):
-    """What a node of a graph became; the value says it, {} being the places.
+    """What a node of a graph became.
 
     NODE: it is a node of the Dataflow: a layer, a join, a pool, an arg-max.
     THRESHOLDS: what it computes was enumerated.
@@ -23,16 +23,31 @@ class Became(enum.Enum):
     LEFT: nothing yet.
     """
 
-    NODE = "becomes {}"
-    THRESHOLDS = "in the thresholds of {}"
-    SAME = "changes no integer that {} takes"
-    WINDOW = "in the window of {}"
-    ENCODING = "on the host, in the encoding of the input"
-    TABLE = "on the host, in the table of the outputs"
-    HOST = "left to the host"
-    REMOVED = "removed by {}"
+    NODE = "node"
+    THRESHOLDS = "thresholds"
+    SAME = "same"
+    WINDOW = "window"
+    ENCODING = "encoding"
+    TABLE = "table"
+    HOST = "host"
+    REMOVED = "removed"
     REFUSED = "refused"
-    LEFT = "not lowered"
+    LEFT = "left"
+
+
+_TEXTS = {
+    Became.NODE: "becomes {}",
+    Became.THRESHOLDS: "in the thresholds of {}",
+    Became.SAME: "changes no integer that {} takes",
+    Became.WINDOW: "in the window of {}",
+    Became.ENCODING: "on the host, in the encoding of the input",
+    Became.TABLE: "on the host, in the table of the outputs",
+    Became.HOST: "left to the host",
+    Became.REMOVED: "removed by {}",
+    Became.REFUSED: "refused",
+    Became.LEFT: "not lowered",
+}
+"""{} being the places."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -43,7 +58,7 @@ class Fate:
         node: its name, as errors cite it.
         op: its type in the file.
         became: what.
-        places: nodes of the Dataflow, or the step of tidying up; empty where `became` names none.
+        places: nodes of the Dataflow, or the step of tidying up; none for what the host does.
     """
 
     node: str
@@ -54,7 +69,7 @@ class Fate:
     @property
     def text(self) -> str:
         """What became of it, e.g. "in the thresholds of mvu_0"."""
-        return self.became.value.format(" and ".join(self.places))
+        return _TEXTS[self.became].format(" and ".join(self.places))
 
 
 Said = tuple[Became, tuple[str, ...]]
