@@ -70,7 +70,7 @@ def lower(model: Path, out: Path, **options: Any) -> Said:
     except RefusedError as error:
         tell("\n".join(map(printable, lines_of(error.fates))))
         raise
-    lines = lines_of(artifact.facts.fates) if "explain" in options else []
+    lines = lines_of(artifact.facts.fates) if options.get("explain") else []
     if "until" in options:
         return artifact, [*lines, *UNTIL.lines(artifact.facts), f"graph in {out}"]
     return artifact, [*lines, *LOWER.lines(artifact.facts), f"Dataflow in {out}"]

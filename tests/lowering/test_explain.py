@@ -139,6 +139,10 @@ def test_the_command_explains(tmp_path: Path) -> None:
     found = CliRunner().invoke(main, ["lower", str(path), "-o", str(tmp_path / "out"), "--explain"])
     assert found.exit_code == 0, found.output
     assert found.stdout.splitlines()[: len(EXPLAINED)] == EXPLAINED
+    for options in ([], ["--until", "fold_constants"]):
+        out = str(tmp_path / f"{len(options)}")
+        silent = CliRunner().invoke(main, ["lower", str(path), "-o", out, *options])
+        assert silent.exit_code == 0 and "dense (MatMul)" not in silent.stdout, silent.output
 
 
 def test_the_command_explains_a_refusal(tmp_path: Path) -> None:
