@@ -8,6 +8,7 @@ from qonnx.core.modelwrapper import ModelWrapper
 from qonnx.util.basic import get_by_name
 
 from bnnedge.errors import LoweringError
+from bnnedge.lowering.infer_shapes import forget_shapes
 from bnnedge.lowering.passes.declare_input import note_integers
 from bnnedge.lowering.vocabulary import ELEMENTWISE, RESHAPING, called
 
@@ -95,10 +96,3 @@ def _rebatch(model: onnx.ModelProto, before: int) -> None:
             rows = node.op_type in ELEMENTWISE and value.ndim > 1 and len(value) == before
             if rows and (value == value[:1]).all():
                 stored[name].CopyFrom(numpy_helper.from_array(value[:1].copy(), name))
-
-
-def forget_shapes(graph: onnx.GraphProto) -> None:
-    """Let shapes be inferred anew."""
-    del graph.value_info[:]
-    for output in graph.output:
-        output.type.tensor_type.ClearField("shape")

@@ -23,6 +23,7 @@ from bnnedge.lowering.passes.declare_input import (
     integers_declared,
     round_input,
 )
+from bnnedge.lowering.passes.rewriter import remarks_of
 from bnnedge.lowering.solve import Solver
 from bnnedge.lowering.table import dataflow_of
 from bnnedge.lowering.vocabulary import called
@@ -89,7 +90,7 @@ def tidied(
 def _draft(
     model: onnx.ModelProto, origins: Origins, config: LoweringConfig, stem: str, progress: Progress
 ) -> Draft:
-    notes = Notes(remarks=input_remarks(model))
+    notes = Notes(remarks=[*input_remarks(model), *remarks_of(model)])
     original = _of_integers(model, Original.of(model, notes.signs))
     structure = original.structure
     if structure.softmax is not None:

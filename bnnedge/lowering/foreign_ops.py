@@ -60,14 +60,6 @@ _GROUPS: tuple[tuple[Collection[str], Reason], ...] = (
         ("gives random numbers", "export in evaluation mode: call model.eval() before the export"),
     ),
     (
-        ("QuantizeLinear", "DequantizeLinear"),
-        (
-            "quantises in the QCDQ form, which has no single bits",
-            "export QONNX instead (Brevitas' export_qonnx), or convert the file with qonnx's"
-            " QCDQToQuant",
-        ),
-    ),
-    (
         (
             *("QLinearConv", "QLinearMatMul", "MatMulInteger", "ConvInteger"),
             "DynamicQuantizeLinear",
@@ -119,14 +111,6 @@ _GROUPS: tuple[tuple[Collection[str], Reason], ...] = (
         ("ArgMin", "Hardmax"),
         ("is no way to end a network", "end in the logits, a Softmax, an ArgMax or a TopK"),
     ),
-    (
-        ("Trunc",),
-        (
-            "cuts bits off a sum, which cannot be lowered",
-            "wanted a Quant in its place: Brevitas' AvgPool2d and QuantIdentity instead of"
-            " TruncAvgPool2d",
-        ),
-    ),
     (("FloatQuant",), ("quantises to small floats, wanted bits or integers", _OWN_QUANTISER)),
     (
         ("QuantAvgPool2d",),
@@ -137,13 +121,6 @@ _GROUPS: tuple[tuple[Collection[str], Reason], ...] = (
         (
             "is half of a convolution that was made a MatMul",
             "lower the model from before LowerConvsToMatMul, with its Conv",
-        ),
-    ),
-    (
-        ("MaxPoolNHWC",),
-        (
-            "is in QONNX's channels-last form",
-            "lower the model with channels first, (N, C, H, W), from before MakeMaxPoolNHWC",
         ),
     ),
     (

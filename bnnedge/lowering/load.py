@@ -73,6 +73,7 @@ def read(path: Path, declared: InputKind | None = None) -> onnx.ModelProto:
 def parse(path: Path, declared: InputKind | None = None) -> onnx.ModelProto:
     """The model in a file, as it is; see `read`."""
     model = _parse(path)
+    del model.graph.metadata_props[:]  # what passes tell each other
     if declared is not None:
         declare(model, declared)
     return model

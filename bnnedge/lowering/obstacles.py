@@ -11,7 +11,7 @@ from qonnx.custom_op.registry import getCustomOp, is_custom_op
 
 from bnnedge.errors import LoweringError
 from bnnedge.lowering.foreign_ops import RANDOM, why_refused
-from bnnedge.lowering.vocabulary import KNOWN_OPS, LINEAR, attribute, called
+from bnnedge.lowering.vocabulary import KNOWN_OPS, LINEAR, REWRITTEN_OPS, attribute, called
 
 QONNX_INPUTS = {
     "BipolarQuant": 2,
@@ -64,7 +64,8 @@ def check_network(model: onnx.ModelProto) -> None:
     for node in graph.node:
         _check_mode(node, opset, constants)
         if data & set(node.input) and node.op_type not in ("Shape", "Size"):
-            _check_op(node, opset)
+            if node.op_type not in REWRITTEN_OPS:
+                _check_op(node, opset)
             _check_order(node, data)
             data.update(node.output)
         _check_domain(node)
@@ -72,6 +73,13 @@ def check_network(model: onnx.ModelProto) -> None:
         _check_cast(node)
         _check_quantiser(node, constants)
     _check_numbers(graph)
+
+
+def check_ops(model: onnx.ModelProto) -> None:
+    """Refuse what works on data and is still of the ops that only passes know."""
+    for node in model.graph.node:
+        if node.op_type in REWRITTEN_OPS:
+            _check_op(node, model.opset_import[0].version)
 
 
 def _check_op(node: onnx.NodeProto, opset: int) -> None:

@@ -14,20 +14,25 @@ import numpy as np
 import onnx
 import onnx.inliner
 from onnx import numpy_helper
-from qonnx.core.modelwrapper import ModelWrapper
-from qonnx.custom_op.registry import getCustomOp, is_custom_op
 from qonnx.util.basic import get_by_name
 
 from bnnedge.errors import LoweringError
-from bnnedge.lowering.batch import fix_batch, forget_shapes
+from bnnedge.lowering.batch import fix_batch
 from bnnedge.lowering.execute import QONNX_DOMAIN, execute_by_qonnx
 from bnnedge.lowering.fit import check_fit, check_windows
 from bnnedge.lowering.foreign_ops import why_domain_refused
-from bnnedge.lowering.indexed import Array, IndexedModel
+from bnnedge.lowering.indexed import IndexedModel
+from bnnedge.lowering.infer_shapes import infer_anew, infer_shapes
 from bnnedge.lowering.limits import check_graph, check_shapes
-from bnnedge.lowering.obstacles import check_network
+from bnnedge.lowering.obstacles import check_network, check_ops
 from bnnedge.lowering.origins import Origins, names_of
+from bnnedge.lowering.passes.absorb_pads import absorb_pads
+from bnnedge.lowering.passes.channels_first import put_channels_first, read_channels_last
 from bnnedge.lowering.passes.declare_input import declare_input
+from bnnedge.lowering.passes.drop_straight_through import drop_straight_through
+from bnnedge.lowering.passes.merge_reductions import merge_reductions, read_maxima
+from bnnedge.lowering.passes.read_qcdq import read_qcdq
+from bnnedge.lowering.passes.read_trunc import read_trunc
 from bnnedge.lowering.passes.resolve_ceil_mode import resolve_ceil_mode
 from bnnedge.lowering.vocabulary import ELEMENTWISE, attribute, called
 
@@ -174,50 +179,12 @@ def _resolve_ceil_modes(model: onnx.ModelProto) -> onnx.ModelProto:
     """From the first pool on, for the sizes behind a pool depend on it."""
     while True:
         pools = [node for node in model.graph.node if attribute(node, "ceil_mode", 0)]
-        indexed = _indexed(model)
+        indexed = IndexedModel(proto=model)
         shape = indexed.known_shape(pools[0].input[0]) if pools else None
         if not pools or not shape or len(shape) != 4:
             return model
         resolve_ceil_mode(indexed, pools[0])
-        forget_shapes(model.graph)
-        model = _infer_shapes(model)
-
-
-def _indexed(model: onnx.ModelProto) -> IndexedModel:
-    return IndexedModel(proto=model)
-
-
-class _Wrapped(ModelWrapper):  # type: ignore[misc]
-    """A model as qonnx's nodes want it, to say what shapes they give; constants are looked up."""
-
-    def __init__(self, model: onnx.ModelProto) -> None:
-        super().__init__(model, fix_missing_initializer_valueinfo=False)
-        self._indexed = IndexedModel(proto=model)
-
-    def get_tensor_shape(
-        self, tensor_name: str, fix_missing_init_shape: bool = False
-    ) -> list[int] | None:
-        """The shape of a tensor, or None."""
-        return self._indexed.known_shape(tensor_name)
-
-    def get_initializer(self, tensor_name: str) -> Array | None:
-        """The constant of that name, or None."""
-        return self._indexed.constants.get(tensor_name)
-
-
-def _infer_shapes(model: onnx.ModelProto) -> onnx.ModelProto:
-    """By onnx, with stand-ins for the nodes of QONNX."""
-    wrapped, hidden = _Wrapped(model), {}
-    for index, node in enumerate(model.graph.node):
-        if node.domain and is_custom_op(node.domain):
-            stand_in = getCustomOp(node).make_shape_compatible_op(wrapped)
-            hidden[index] = onnx.NodeProto()
-            hidden[index].CopyFrom(node)
-            node.CopyFrom(stand_in)
-    inferred = onnx.shape_inference.infer_shapes(model)
-    for index, node in hidden.items():
-        inferred.graph.node[index].CopyFrom(node)
-    return inferred
+        model = infer_anew(model)
 
 
 def _remove_static_inputs(model: onnx.ModelProto) -> None:
@@ -246,8 +213,7 @@ def _sort_again(graph: onnx.GraphProto) -> None:
 def _fold_constants(model: onnx.ModelProto) -> onnx.ModelProto:
     """Weights behind a BipolarQuant, a Sign or a Transpose are constants like any other."""
     while _fold_known(model):
-        forget_shapes(model.graph)
-        model = _infer_shapes(model)
+        model = infer_anew(model)
         if not any(node.op_type == "Shape" for node in model.graph.node):
             break  # what is known of a shape may make others known
     return model
@@ -346,6 +312,30 @@ def _forget_annotations(graph: onnx.GraphProto) -> None:
     del graph.quantization_annotation[:]
 
 
+def _rewriting(run: Callable[[onnx.ModelProto], bool]) -> Callable[..., onnx.ModelProto | None]:
+    """A pass that needs shapes, and after which they are inferred anew."""
+
+    @functools.wraps(run)
+    def step(model: onnx.ModelProto) -> onnx.ModelProto | None:
+        if not run(model):
+            return None
+        _remove_unused(model.graph)
+        return infer_anew(model)
+
+    return step
+
+
+def _wiring(run: Callable[[onnx.ModelProto], bool]) -> Callable[[onnx.ModelProto], None]:
+    """A pass that needs none, before they are inferred."""
+
+    @functools.wraps(run)
+    def step(model: onnx.ModelProto) -> None:
+        if run(model):
+            _remove_unused(model.graph)
+
+    return step
+
+
 def _check_inferred(model: onnx.ModelProto) -> None:
     check_shapes(model.graph)
     check_windows(model.graph)
@@ -354,17 +344,26 @@ def _check_inferred(model: onnx.ModelProto) -> None:
 STEPS = (
     Step(run=_graph_step(_name_nodes), why="errors cite names"),
     Step(run=_check_opset, why="what follows asks onnx what the opset has"),
+    Step(run=_wiring(read_channels_last), why="one domain less, and one layout"),
     Step(run=_normalise_domains, why="one name for QONNX's ops"),
     Step(run=_graph_step(_constants_to_initializers), why="one form of constants"),
     Step(run=check_network, why="what no step could do anything with; dead nodes go"),
+    Step(run=_wiring(read_qcdq), why="quantisers have one form, and give floats"),
+    Step(run=_wiring(read_trunc), why="the same"),
+    Step(run=_wiring(drop_straight_through), why="weights have it, too, and are folded"),
     Step(run=_graph_step(_write_kernel_shapes), why="shape inference reads beyond the data"),
     Step(run=_remove_static_inputs, why="constants are no inputs"),
     Step(run=_graph_step(_sort_by_level), why="one order, whatever the exporter's"),
     Step(run=fix_batch, why="one image; constants that hold the batch follow"),
-    Step(run=_infer_shapes, why="folding needs them"),
+    Step(run=infer_shapes, why="folding needs them"),
     Step(run=_check_inferred, why="before anything runs"),
     Step(run=_resolve_ceil_modes, why="a window has one form of padding"),
     Step(run=_fold_constants, why="what is left works on data"),
+    Step(run=_rewriting(merge_reductions), why="pools work on height and width at once"),
+    Step(run=_rewriting(put_channels_first), why="and have channels first"),
+    Step(run=_rewriting(read_maxima), why="a maximum of all pixels is a pool"),
+    Step(run=_rewriting(absorb_pads), why="a window has one form of padding"),
+    Step(run=check_ops, why="what no pass could read"),
     Step(run=_graph_step(_sort_again), why="constants had levels, too"),
     Step(run=_graph_step(_split_shared_constants), why="regions cut constants down, by name"),
     Step(run=_graph_step(_constants_last), why="data come first"),

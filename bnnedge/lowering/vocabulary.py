@@ -24,6 +24,7 @@ KNOWN_OPS = {
     *(LINEAR | MAX_POOLS | SUM_POOLS | ELEMENTWISE | RESHAPING | INPUT_ONLY | SOFTMAX | TOP_K),
     "Pad",
 }
+REWRITTEN_OPS = {"QuantizeLinear", "DequantizeLinear", "Trunc", "ReduceMax"}
 MAY_END = SOFTMAX | TOP_K | RESHAPING | {"Cast", "Identity"}
 SUMS = {"Add", "Sub", "Sum"}
 BRANCHES = (

@@ -49,16 +49,6 @@ def _values_of_topk() -> Graph:
     return graph
 
 
-def _straight_through() -> Graph:
-    """x + (sign(x) − x), as a training graph says it: in float32 that is not always ±1."""
-    graph = Graph((1, 6))
-    graph.add("Sign")
-    graph.add("Sub", "x")
-    graph.add("Add", "x", name="straight_through")
-    graph.add("MatMul", bipolar(RNG, 6, 2))
-    return graph
-
-
 def _relu_only() -> Graph:
     graph = _hidden()
     graph.add("Relu", name="relu0")
@@ -326,7 +316,6 @@ def _data_as_weights() -> Graph:
         (_softmax, r"node percent \(Mul\): does not fit behind node probabilities \(Softmax\)"),
         (_softmax_between, r"node attention \(Softmax\): mixes channels between layers"),
         (_values_of_topk, r"node top1 \(TopK\): its class should be the graph's output"),
-        (_straight_through, r"node straight_through \(Add\).*not binarised.*put one binariser"),
         (_relu_only, r"node relu0 \(Relu\), before node fc1.*not binarised.*put one binariser"),
         (_float_weights, r"node fc_float.*not bipolar: output channel 2 has 0\.25 at input 3"),
         (_half_precision, r"node fc_half \(MatMul\): wanted float32 weights, got float16"),

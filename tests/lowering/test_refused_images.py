@@ -212,13 +212,6 @@ def _mean_of_channels() -> Graph:
     return _ended(graph, 16)
 
 
-def _two_steps() -> Graph:
-    graph = _images()
-    graph.add("ReduceMean", axes=[-1], keepdims=0, name="rows")
-    graph.add("ReduceMean", axes=[-1], keepdims=0)
-    return graph
-
-
 @pytest.mark.parametrize(
     ("build", "message"),
     [
@@ -260,7 +253,6 @@ def _two_steps() -> Graph:
             _mean_of_channels,
             r"node mean .*height and width, got axes \[1\] — .*x\.mean\(\(2, 3\)\)",
         ),
-        (_two_steps, r"node rows .*height and width, got axes \[-1\] — reduce axes 2 and 3"),
         (_several_outputs, r"node conv0 \(Conv\): gives 16 pixels of 2 channels, wanted one"),
         (_maximum_of_outputs, r"node loudest.*a maximum of the outputs cannot be lowered"),
         (_norm_per_pixel, r"node bias_map \(Add\): its constants differ from pixel to pixel"),
