@@ -19,7 +19,6 @@ from torch.utils.tensorboard import SummaryWriter  # noqa: F401
 
 import bnnedge.exporter.check
 import bnnedge.lowering.check
-import bnnedge.lowering.recipe
 import bnnedge.training.loop  # noqa: F401
 from bnnedge.cli import main
 

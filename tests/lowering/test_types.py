@@ -9,7 +9,17 @@ import pytest
 import bnnedge.lowering
 
 FOLDER = Path(bnnedge.lowering.__file__).parent
-READS = {"batch", "draft", "fit", "foreign_ops", "indexed", "limits", "load", "obstacles"}
+READS = {
+    "batch",
+    "draft",
+    "fit",
+    "foreign_ops",
+    "indexed",
+    "infer_shapes",
+    "limits",
+    "load",
+    "obstacles",
+}
 READS |= {"origins", "tidy", "vocabulary"}
 RUNS = {"check", "execute", "fusions"}
 WRITES = {"finn_graph", "lower", "write_finn"}

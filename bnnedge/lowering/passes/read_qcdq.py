@@ -5,14 +5,13 @@ the start, and what only moves or picks values stays as it is.
 """
 
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 import onnx
 
 from bnnedge.errors import LoweringError
 from bnnedge.lowering.indexed import Array, GraphNode
-from bnnedge.lowering.passes.rewriter import Rewriter
+from bnnedge.lowering.passes.rewriter import Attribute, Rewriter
 from bnnedge.lowering.vocabulary import MAX_POOLS, RESHAPING, called
 
 _MOVES = RESHAPING | MAX_POOLS | {"Identity", "Slice", "Gather", "Expand", "Tile"}
@@ -84,7 +83,7 @@ def _quantise(rewriter: Rewriter, node: GraphNode) -> _Grid:
         low, high = max(low, least - grid.zero), min(high, most - grid.zero)
     bits, signed, narrow = _range(low, high)
     values = [rewriter.constant(value, node.output[0]) for value in (grid.scale, 0, bits)]
-    attributes: dict[str, Any] = {
+    attributes: dict[str, Attribute] = {
         "signed": signed,
         "narrow": narrow,
         "rounding_mode": "ROUND",

@@ -1,7 +1,6 @@
 """Rewriting a parsed model node by node, in time linear in their number."""
 
 from collections.abc import Sequence
-from typing import Any
 
 import numpy as np
 import onnx
@@ -96,7 +95,7 @@ class Rewriter:
         node: GraphNode,
         *,
         output: str | None = None,
-        **given: Any,
+        **given: Attribute,
     ) -> str:
         """Make a node in the place of `node`, of whose name it is; returns what it gives.
 
@@ -122,7 +121,7 @@ class Rewriter:
         made.attribute.extend(helper.make_attribute(key, value) for key, value in others.items())
 
     def over_axes(
-        self, op: str, tensor: str, axes: list[int], node: GraphNode, **given: Any
+        self, op: str, tensor: str, axes: list[int], node: GraphNode, **given: Attribute
     ) -> str:
         """`make` of a node whose axes were an attribute, and are an input in newer opsets."""
         if self.read.opset < _AXES_ARE_INPUTS[op]:
