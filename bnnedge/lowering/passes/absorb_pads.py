@@ -29,7 +29,7 @@ def absorb_pads(model: onnx.ModelProto) -> bool:
         given: dict[str, Attribute] = {"pads": amounts}
         if node.op_type == "AveragePool":
             given["count_include_pad"] = 1
-        rewriter.make(node.op_type, [pad.input[0]], node, output=node.output[0])
+        rewriter.make(node.op_type, [pad.input[0]], node, node.output[0])
         rewriter.copy_attributes(node, **given)
     return rewriter.finish()
 

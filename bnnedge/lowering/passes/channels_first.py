@@ -38,7 +38,7 @@ def read_channels_last(model: onnx.ModelProto) -> bool:
             op = node.op_type.removesuffix("NHWC")
             made = rewriter.make(op, inputs, node)
             rewriter.copy_attributes(node)
-            rewriter.make("Transpose", [made], node, output=node.output[0], perm=_TO_LAST)
+            rewriter.make("Transpose", [made], node, node.output[0], perm=_TO_LAST)
         else:
             rewriter.keep(node)
     for opset in [opset for opset in model.opset_import if opset.domain == _DOMAIN]:
@@ -120,7 +120,7 @@ class _First:
     def _last(self, node: GraphNode, made: str) -> None:
         """What `node` gave, from `made` with channels first."""
         self._twins[node.output[0]] = made
-        self._rewriter.make("Transpose", [made], node, output=node.output[0], perm=_TO_LAST)
+        self._rewriter.make("Transpose", [made], node, node.output[0], perm=_TO_LAST)
 
     def _along(self, node: GraphNode, given: list[str], axes: list[int]) -> None:
         """A node that works along axes of channels last."""
@@ -131,12 +131,12 @@ class _First:
         if node.op_type in REDUCTIONS:
             keeps = node.integer("keepdims", 1)
             if not keeps and sorted(first) == [2, 3]:
-                rewriter.over_axes(node.op_type, inputs[0], [2, 3], node, keepdims=0, output=output)
+                rewriter.over_axes(node.op_type, inputs[0], [2, 3], node, output, keepdims=0)
                 return
             made = rewriter.over_axes(node.op_type, inputs[0], sorted(first), node, keepdims=1)
             if not keeps:
                 made = rewriter.make("Transpose", [made], node, perm=_TO_LAST)
-                rewriter.over_axes("Squeeze", made, axes, node, output=output)
+                rewriter.over_axes("Squeeze", made, axes, node, output)
                 return
         elif node.op_type == "Concat":
             made = rewriter.make("Concat", inputs, node, axis=first[0])

@@ -28,7 +28,7 @@ def drop_straight_through(model: onnx.ModelProto) -> bool:
             rewriter.keep(node)
         else:
             dropped.append(node)
-            rewriter.make("Identity", [kept], node, output=node.output[0])
+            rewriter.make("Identity", [kept], node, node.output[0])
     if dropped:
         others = f", and {len(dropped) - 1} more" if len(dropped) > 1 else ""
         rewriter.remark(

@@ -29,13 +29,13 @@ def merge_reductions(model: onnx.ModelProto) -> bool:
         tensor, axes = found
         shape, output = rewriter.shape(node.output[0]), node.output[0]
         if len(shape) == 4:
-            rewriter.over_axes(node.op_type, tensor, axes, node, keepdims=1, output=output)
+            rewriter.over_axes(node.op_type, tensor, axes, node, output, keepdims=1)
         elif len(shape) == 2:
-            rewriter.over_axes(node.op_type, tensor, axes, node, keepdims=0, output=output)
+            rewriter.over_axes(node.op_type, tensor, axes, node, output, keepdims=0)
         else:
             made = rewriter.over_axes(node.op_type, tensor, axes, node, keepdims=0)
             wanted = rewriter.constant(np.array(shape, np.int64), output)
-            rewriter.make("Reshape", [made, wanted], node, output=output)
+            rewriter.make("Reshape", [made, wanted], node, output)
     return rewriter.finish()
 
 
@@ -46,10 +46,10 @@ def read_maxima(model: onnx.ModelProto) -> bool:
         is_max = node.op_type == "ReduceMax"
         if is_max and _reduced(rewriter, node, _rank(rewriter, node)) == [2, 3]:
             keeps = node.integer("keepdims", 1)
-            output = {"output": node.output[0]}
-            made = rewriter.make("GlobalMaxPool", [node.input[0]], node, **output if keeps else {})
+            output = node.output[0]
+            made = rewriter.make("GlobalMaxPool", node.input[:1], node, output if keeps else None)
             if not keeps:
-                rewriter.over_axes("Squeeze", made, [2, 3], node, **output)
+                rewriter.over_axes("Squeeze", made, [2, 3], node, output)
         else:
             rewriter.keep(node)
     return rewriter.finish()

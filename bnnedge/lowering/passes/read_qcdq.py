@@ -91,7 +91,7 @@ def _quantise(rewriter: Rewriter, node: GraphNode) -> _Grid:
     largest = (1 << bits - signed) - 1
     whole = (-largest - 1 + narrow) * signed, largest - (narrow and not signed)
     if whole == (low, high):
-        rewriter.make("Quant", [node.input[0], *values], node, output=node.output[0], **attributes)
+        rewriter.make("Quant", [node.input[0], *values], node, node.output[0], **attributes)
     else:
         made = rewriter.make("Quant", [node.input[0], *values], node, **attributes)
         scale = np.float32(grid.scale)
@@ -114,9 +114,9 @@ def _dequantise(rewriter: Rewriter, node: GraphNode, grid: _Grid | None) -> None
             zero = rewriter.constant(wanted.zero, node.output[0])
             tensor = rewriter.make("Sub", [tensor, zero], node)
         scale = rewriter.constant(wanted.scale, node.output[0])
-        rewriter.make("Mul", [tensor, scale], node, output=node.output[0])
+        rewriter.make("Mul", [tensor, scale], node, node.output[0])
     elif grid == wanted:
-        rewriter.make("Identity", [node.input[0]], node, output=node.output[0])
+        rewriter.make("Identity", [node.input[0]], node, node.output[0])
     else:
         raise LoweringError(
             f"{called(node)}: dequantises by scale {wanted.scale:g} and zero point {wanted.zero}"

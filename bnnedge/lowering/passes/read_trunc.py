@@ -75,7 +75,7 @@ def _rewrite(rewriter: Rewriter, node: GraphNode) -> None:
     tensor = _rounded(rewriter, node, _ROUNDINGS[mode.upper()], tensor)
     tensor = step("Sub", tensor, made_zero) if made_zero else tensor
     factor = rewriter.constant(made_scale, like)
-    rewriter.make("Mul", [tensor, factor], node, output=like)
+    rewriter.make("Mul", [tensor, factor], node, like)
 
 
 def _rounded(rewriter: Rewriter, node: GraphNode, op: str, tensor: str) -> str:

@@ -93,8 +93,8 @@ class Rewriter:
         op: str,
         inputs: Sequence[str],
         node: GraphNode,
-        *,
         output: str | None = None,
+        /,
         **given: Attribute,
     ) -> str:
         """Make a node in the place of `node`, of whose name it is; returns what it gives.
@@ -109,7 +109,8 @@ class Rewriter:
         self.is_changed = True
         output = output or self.name(node.output[0])
         domain = QONNX_DOMAIN if op in _QONNX else ""
-        made = helper.make_node(op, inputs, [output], name=node.name, domain=domain, **given)
+        made = helper.make_node(op, inputs, [output], name=node.name, domain=domain)
+        made.attribute.extend(helper.make_attribute(key, value) for key, value in given.items())
         self._made.append(made)
         self._makers[output] = GraphNode.of(made)
         return output
@@ -121,22 +122,29 @@ class Rewriter:
         made.attribute.extend(helper.make_attribute(key, value) for key, value in others.items())
 
     def over_axes(
-        self, op: str, tensor: str, axes: list[int], node: GraphNode, **given: Attribute
+        self,
+        op: str,
+        tensor: str,
+        axes: list[int],
+        node: GraphNode,
+        output: str | None = None,
+        /,
+        **given: Attribute,
     ) -> str:
         """`make` of a node whose axes were an attribute, and are an input in newer opsets."""
         if self.read.opset < _AXES_ARE_INPUTS[op]:
-            return self.make(op, [tensor], node, axes=axes, **given)
+            return self.make(op, [tensor], node, output, axes=axes, **given)
         constant = self.constant(np.array(axes, np.int64), node.output[0])
-        return self.make(op, [tensor, constant], node, **given)
+        return self.make(op, [tensor, constant], node, output, **given)
 
     def clip(
         self, tensor: str, low: float, high: float, node: GraphNode, output: str | None = None
     ) -> str:
         """`make` of a Clip."""
         if self.read.opset < _CLIP_TAKES_INPUTS:
-            return self.make("Clip", [tensor], node, output=output, min=low, max=high)
+            return self.make("Clip", [tensor], node, output, min=low, max=high)
         bounds = [self.constant(np.float32(one), node.output[0]) for one in (low, high)]
-        return self.make("Clip", [tensor, *bounds], node, output=output)
+        return self.make("Clip", [tensor, *bounds], node, output)
 
     def remark(self, text: str) -> None:
         """Tell the user something; see `remarks_of`."""
