@@ -1,10 +1,17 @@
 """What is proven of every kernel, with which parameters, and which faults make a property fail."""
 
 from dataclasses import dataclass
+from pathlib import Path
 
+from bnnedge import tools
+from bnnedge.families.ecp5 import Ecp5
+from bnnedge.families.placed import CELL_FOLDER
+from bnnedge.hardware.kernels import SV_FOLDER
 from tests.proofs.prover import Proof
 
 _FILE = '"any"'  # a memory's; what it holds is free
+_COUNTED = (8, 16, 25, 32, 64, 100, 128)  # widths of popcounts
+_ECP5 = CELL_FOLDER / Ecp5.name
 
 
 def _of(module: str, *shapes: dict[str, int | str], quick: int = 1, **how: int) -> list[Proof]:
@@ -50,9 +57,15 @@ PROOFS = (
         "arg_max",
         {"Elements": 4, "Pe": 2, "ElementBits": 3},
         {"Elements": 3, "Pe": 1, "ElementBits": 3},
-        {"Elements": 3, "Pe": 3, "ElementBits": 2},
         {"Elements": 10, "Pe": 5, "ElementBits": 4},
+        quick=2,
+    ),
+    *_of(
+        "arg_max",
+        {"Elements": 3, "Pe": 3, "ElementBits": 2},
         {"Elements": 1, "Pe": 1, "ElementBits": 3},
+        quick=0,
+        reach=0,  # one beat: no tie of two
     ),
     *_of(
         "code_table",
@@ -113,7 +126,25 @@ PROOFS = (
         {"Channels": 4, "Pe": 2, "ElementBits": 3, "TableFile": _FILE},
         {"Channels": 3, "Pe": 3, "ElementBits": 5, "Signed": 0, "TableFile": _FILE},
     ),
-    *_of("top_k", {"Elements": 3, "K": 2, "ElementBits": 2}, {"Elements": 4, "K": 4}),
+    *_of("popcount", *({"Width": width} for width in _COUNTED), quick=2, reach=9),
+    *(
+        Proof(
+            module="popcount",
+            parameters={"Width": width},
+            reach=9,
+            quick=width == _COUNTED[0],
+            folder=_ECP5,
+            library=tuple(tools.yosys_models("lattice") / name for name in Ecp5.models[0]),
+        )
+        for width in _COUNTED
+    ),
+    *_of(
+        "top_k",
+        {"Elements": 3, "K": 2, "ElementBits": 2},
+        {"Elements": 2, "K": 1, "ElementBits": 3},
+        {"Elements": 4, "K": 4, "ElementBits": 2},
+    ),
+    *_of("top_k", {"Elements": 5, "K": 3, "ElementBits": 3}, quick=0, reach=0),
     *_of(
         "xnor_mvu",
         _mvu(4, 2, 1, 2, WeightFile=_FILE, TableFile=_FILE),
@@ -133,15 +164,17 @@ class Fault:
         module: whose text is edited.
         old: a piece that occurs once.
         new: what stands in its place.
+        folder: of the module.
     """
 
     module: str
     old: str
     new: str
+    folder: Path
 
 
-def _faults(module: str, *edits: tuple[str, str]) -> tuple[Fault, ...]:
-    return tuple(Fault(module=module, old=old, new=new) for old, new in edits)
+def _faults(module: str, *edits: tuple[str, str], folder: Path = SV_FOLDER) -> tuple[Fault, ...]:
+    return tuple(Fault(module=module, old=old, new=new, folder=folder) for old, new in edits)
 
 
 FAULTS = (
@@ -190,6 +223,40 @@ FAULTS = (
         ("if (!take) fill_q <= left", "if (!take) fill_q <= fill_q"),
         ("last ? '0 : beat_q + 1'b1", "last ? '1 : beat_q + 1'b1"),
         ("left < FILL_BITS'(OUT_UNITS)", "1'b1"),
+    ),
+    *_faults(
+        "arg_max",
+        ("> $signed(low[ElementBits-1:0])", ">= $signed(low[ElementBits-1:0])"),
+        ("$signed(value) > $signed(best_q)", "$signed(value) >= $signed(best_q)"),
+        ("if (better) best_q", "best_q"),
+        ("if (last) out_q <= winner", "if (last) out_q <= index"),
+        ("en     = ~(valid & last & out_valid_q & ~out_ready_i)", "en     = 1'b1"),
+        ("if (en && valid) beat_q", "if (en) beat_q"),
+        ("(valid & last) | (out_valid_q", "valid | (out_valid_q"),
+    ),
+    *_faults(
+        "top_k",
+        ("$signed(value_q) > $signed(best_q)", "$signed(value_q) >= $signed(best_q)"),
+        ("? {gen_place[i-1].best_q, gen_place[i-1].best_index_q}", "? {value_q, index_q}"),
+        ("filled_q <= ~first_q & gen_place[i-1].filled_q", "filled_q <= gen_place[i-1].filled_q"),
+        ("else if (out_ready_i) out_q <= behind", "else out_q <= behind"),
+        ("else if (out_ready_i) left_q", "else left_q"),
+        ("whole_q <= valid_q & last", "whole_q <= valid_q"),
+        ("index_q <= last ? '0 : index_q + 1'b1", "index_q <= index_q + 1'b1"),
+    ),
+    *_faults(
+        "popcount",
+        ("(a & b) | (c & (a | b))", "(a & b) | (c & (a & b))"),
+        ("if (en_i) sum_q <= sum_d", "sum_q <= sum_d"),
+        ("base_i + SumBits'", "SumBits'"),
+        ("agree  = a_i ~^ b_i", "agree  = a_i ^ b_i"),
+    ),
+    *_faults(
+        "popcount",
+        ("{sum_q, a_q, b_q} <= {sum_d, a_d, b_d}", "{sum_q, a_q, b_q} <= {sum_d, b_d, a_q}"),
+        ("c_i      (SumBits'(BITS'('1)))", "c_i      ('0)"),
+        ("{1'b1, gen_level[l-1]", "{1'b0, gen_level[l-1]"),
+        folder=_ECP5,
     ),
     *_faults(
         "add",

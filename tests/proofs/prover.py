@@ -16,7 +16,6 @@ from pathlib import Path
 from bnnedge import tools
 from bnnedge.hardware.kernels import SV_FOLDER
 
-PROPERTIES = SV_FOLDER / "properties"
 _BIN = Path(sys.executable).parent
 _READMEM = re.compile(r"initial \$readmemh\([^;]*\);")
 _INNER = re.compile(r"assign (\w+) = (i_\w+(?:\.\w+)+);")
@@ -150,7 +149,8 @@ def write_smt(
         (folder / path.name).write_text(for_yosys(text), encoding="utf-8")
         names.append(path.name)
     for path in proof.library:
-        shutil.copyfile(path, folder / path.name)
+        for other in path.parent.glob("*.vh"):  # it may include them
+            shutil.copyfile(other, folder / other.name)
         names.append(path.name)
     parameters = "".join(f" -set {name} {value}" for name, value in proof.parameters.items())
     script = (

@@ -13,7 +13,7 @@ import pytest
 
 from bnnedge.hardware.kernels import SV_FOLDER
 from tests.proofs.cases import FAULTS, PROOFS
-from tests.proofs.prover import PROPERTIES, Proof, prove, refutes, with_properties
+from tests.proofs.prover import Proof, prove, refutes, with_properties
 
 QUICK = [proof for proof in PROOFS if proof.quick]
 SLOW = [proof for proof in PROOFS if not proof.quick]
@@ -49,11 +49,6 @@ def test_a_kernel_without_a_proof_is_named(tmp_path: Path) -> None:
     assert without_proof(tmp_path, PROOFS) == {"subtract"}
 
 
-def test_every_property_belongs_to_a_module() -> None:
-    names = {path.stem for path in PROPERTIES.glob("*.svh")}
-    assert names <= {path.stem for path in SV_FOLDER.glob("*.sv")}
-
-
 @pytest.mark.parametrize("proof", QUICK, ids=str)
 def test_it_is_proven(proof: Proof, tmp_path: Path) -> None:
     holds(proof, tmp_path)
@@ -65,32 +60,30 @@ def test_it_is_proven_with_other_parameters(proof: Proof, tmp_path: Path) -> Non
     holds(proof, tmp_path)
 
 
-def properties(module: str) -> list[str]:
+def properties(module: str, folder: Path = SV_FOLDER) -> list[str]:
     """Labels of the assertions of a module's own; where it has none, those of the contract."""
-    path = PROPERTIES / f"{module}.svh"
+    path = folder / "properties" / f"{module}.svh"
     if not path.is_file():
         path = SV_FOLDER / "stream_contract.sv"
     return re.findall(r"(\w+):\s+assert", path.read_text(encoding="utf-8"))
 
 
-def fails(module: str, label: str, folder: Path) -> bool:
+def fails(module: str, label: str, place: Path, folder: Path = SV_FOLDER) -> bool:
     """Whether one of the faults makes a property fail, all the others being left out."""
-    proofs = [proof for proof in PROOFS if proof.module == module and proof.reach]
-    for fault, proof in itertools.product(FAULTS, proofs):
-        if fault.module == module:
-            place = Path(tempfile.mkdtemp(dir=folder))
-            text = (SV_FOLDER / f"{module}.sv").read_text(encoding="utf-8")
+    text = (folder / f"{module}.sv").read_text(encoding="utf-8")
+    for fault, proof in itertools.product(FAULTS, PROOFS):
+        if (fault.module, fault.folder) == (proof.module, proof.folder) == (module, folder):
             assert text.count(fault.old) == 1, fault
             texts = {module: text.replace(fault.old, fault.new)}
-            if refutes(proof, place, texts, label):
+            if proof.reach and refutes(proof, Path(tempfile.mkdtemp(dir=place)), texts, label):
                 return True
     return False
 
 
 FAULTY = [
-    pytest.param(module, label, id=f"{module}-{label}")
-    for module in dict.fromkeys(fault.module for fault in FAULTS)
-    for label in properties(module)
+    pytest.param(module, folder, label, id=f"{folder.name}-{module}-{label}")
+    for module, folder in dict.fromkeys((fault.module, fault.folder) for fault in FAULTS)
+    for label in properties(module, folder)
 ]
 
 
@@ -99,13 +92,16 @@ def test_a_property_can_fail(tmp_path: Path) -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize(("module", "label"), FAULTY)
-def test_every_property_can_fail(module: str, label: str, tmp_path: Path) -> None:
-    assert fails(module, label, tmp_path)
+@pytest.mark.parametrize(("module", "folder", "label"), FAULTY)
+def test_every_property_can_fail(module: str, folder: Path, label: str, tmp_path: Path) -> None:
+    assert fails(module, label, tmp_path, folder)
 
 
 def test_every_module_with_properties_has_faults() -> None:
-    assert {path.stem for path in PROPERTIES.glob("*.svh")} <= {fault.module for fault in FAULTS}
+    faulty = {(fault.folder, fault.module) for fault in FAULTS}
+    for folder in {proof.folder for proof in PROOFS}:
+        for path in (folder / "properties").glob("*.svh"):
+            assert (folder, path.stem) in faulty
 
 
 def test_properties_are_text_of_their_module() -> None:
