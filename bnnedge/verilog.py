@@ -6,10 +6,18 @@ What is written is plain Verilog but for the word `logic`, which `module_text` t
 import enum
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Literal
+from typing import Literal, NamedTuple
 
 from bnnedge.errors import DesignError
 from bnnedge.names import shown
+
+
+class Bits(NamedTuple):
+    """A number of so many bits."""
+
+    value: int
+    width_bits: int
+
 
 Parameter = int | str
 """Value of a parameter; a string is written as a literal."""
@@ -121,7 +129,7 @@ def instance(
     name: str,
     ports: Mapping[str, str],
     *,
-    parameters: Mapping[str, Parameter] | None = None,
+    parameters: Mapping[str, Parameter | Bits] | None = None,
     attributes: Mapping[str, str] | None = None,
 ) -> list[str]:
     """Lines that instantiate `module` as `i_<name>`.
@@ -139,7 +147,7 @@ def instance(
     return ["", *before, *(head if values else [f"  {module} i_{name} ("]), _bound(ports), "  );"]
 
 
-def literal(value: Parameter) -> str:
+def literal(value: Parameter | Bits) -> str:
     """A parameter's value as Verilog reads it.
 
     Raises:
@@ -147,6 +155,8 @@ def literal(value: Parameter) -> str:
     """
     if isinstance(value, int):
         return str(value)
+    if isinstance(value, Bits):
+        return f"{value.width_bits}'h{value.value:x}"
     if not value.isprintable():
         raise DesignError(f"wanted a path of printable characters, got {shown(value)}")
     return '"' + value.replace("\\", "\\\\").replace('"', '\\"') + '"'

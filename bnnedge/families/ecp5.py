@@ -20,9 +20,11 @@ from bnnedge.design import Design
 from bnnedge.errors import ConfigError, SynthesisError
 from bnnedge.families.placed import (
     CLOCK_ROLE,
+    DELAYS,
     NETLIST_JSON,
     REPORT,
     ROUTED,
+    ROUTED_JSON,
     FpgaBoard,
     PlacedFamily,
     Pll,
@@ -235,6 +237,8 @@ class Ecp5(PlacedFamily):
             *("--seed", str(seed)),
             *("--textcfg", ROUTED),
             *("--report", REPORT),
+            *("--write", ROUTED_JSON),
+            *("--sdf", DELAYS),
             "--timing-allow-fail",
         ]
 

@@ -55,11 +55,11 @@ def read_netlist(
             raise SynthesisError(f"bitstream: {site} is read, and is no pin of {board.name}")
         reader.cells[site] = cell
     _read_quadrants(reader)
-    read = {
-        cell.parameters["WID"] for cell in reader.cells.values() if cell.kind == "DP16KD"
-    }
+    read = {cell.parameters["WID"] for cell in reader.cells.values() if cell.kind == "DP16KD"}
     if other := set(configuration.memories) - read:
-        raise SynthesisError(f"bitstream: contents {min(other)} belong to no block RAM that is read")
+        raise SynthesisError(
+            f"bitstream: contents {min(other)} belong to no block RAM that is read"
+        )
     fabric.require_all_read(base)
     return Netlist(cells=reader.cells, inputs=inputs, outputs=outputs), fabric
 

@@ -256,9 +256,7 @@ def _pll(record: Mapping[str, Any], pins: Mapping[str, Signal]) -> Cell:
     values = {name: _value(value) for name, value in given.items()}
     feedback = str(values.get("FEEDBK_PATH"))
     values["FEEDBK_PATH"] = _SAME_FEEDBACK.get(feedback, feedback)
-    return Cell(
-        kind="EHXPLLL", parameters={**_PLL_DEFAULTS, **values}, inputs=pins, outputs=()
-    )
+    return Cell(kind="EHXPLLL", parameters={**_PLL_DEFAULTS, **values}, inputs=pins, outputs=())
 
 
 _FILTER = ("ICP_CURRENT", "LPF_RESISTOR", "MFG_ENABLE_FILTEROPAMP", "MFG_GMCREF_SEL")
@@ -266,7 +264,7 @@ _BITS = re.compile(r"[01x]{32}")
 
 
 def _value(text: str) -> str | int:
-    """A parameter: bits, a decimal number (Yosys ends those of bits' letters by a space), or a word."""
+    """A parameter: bits, a decimal number, or a word; Yosys may put a space behind one."""
     if _BITS.fullmatch(text):
         return _number(text)
     plain = text.strip()

@@ -107,7 +107,7 @@ class Fabric:
                 return 0, 0, f"G_{quadrant}PCLK{int(near[1])}"
             spine = grid["spines"].get(f"{quadrant}{column}")
             place = None if spine is None else (spine["y"], spine["x"])
-            return None if place in (None, (row, column)) else (*place, wire)  # type: ignore[misc]
+            return None if place in (None, (row, column)) else (*place, wire)
         if near := _BUFFER.fullmatch(wire):
             end, routed = self.end_of((0, 0, f"G_JCE_{near[1]}"))
             if routed or self.constant(end) is not True:

@@ -21,6 +21,8 @@ class SynthesisConfig:
         vivado: run Vivado, where it is found, on the project for a Zynq board.
         gate_level_images: hard and random ones for which the placed netlist is compared with the
             Dataflow; 0: no check.
+        read_back: read the bitstream back, where its family can be, and compare it with the placed
+            netlist and, simulated, with the Dataflow.
     """
 
     board: str | Path | Board = option(
@@ -50,6 +52,11 @@ class SynthesisConfig:
         help="Images for which a placed netlist is compared; 0: it is not.",
         least=0,
         most=100_000,
+        section="hardware",
+    )
+    read_back: bool = option(
+        True,
+        help="Trust placement, routing and packing: the bitstream is not read back and compared.",
         section="hardware",
     )
 

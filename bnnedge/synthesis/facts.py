@@ -12,6 +12,7 @@ from bnnedge.design import Design
 from bnnedge.families import BITSTREAM_SUFFIXES, FAMILIES
 from bnnedge.findings import Check, ReportData, equal
 from bnnedge.links import Device
+from bnnedge.readback.readers import FAMILIES_READ
 from bnnedge.stages import Stage
 from bnnedge.synthesis.nextpnr import Timing
 
@@ -44,6 +45,36 @@ class GateLevel:
 
 
 @dataclass(frozen=True, kw_only=True)
+class BitsCheck:
+    """The check of a bitstream that was read back.
+
+    Attributes:
+        compared: with the netlist: how many of each class of things, all of which are equal.
+        trusted: what the comparison takes as it is.
+        simulated: the check of what was read back against the Dataflow.
+    """
+
+    compared: Mapping[str, int]
+    trusted: tuple[str, ...]
+    simulated: GateLevel
+
+    @property
+    def checks(self) -> tuple[Check, ...]:
+        """What it established."""
+        each = ", ".join(f"{count:,} {what}" for what, count in self.compared.items())
+        return (
+            equal(
+                "netlist",
+                "bits",
+                each,
+                values=sum(self.compared.values()),
+                reason=f"for all inputs; trusted: {' and '.join(self.trusted)}",
+            ),
+            equal("Dataflow", "bits", self.simulated.compared, images=self.simulated.images),
+        )
+
+
+@dataclass(frozen=True, kw_only=True)
 class SynthesisFacts:
     """A bitstream, or an estimate.
 
@@ -62,6 +93,7 @@ class SynthesisFacts:
         timing: after routing.
         cells_by_instance: mapped cells of each kernel.
         gate_level: the check of the netlist.
+        bits: the check of the bitstream, read back.
         fits: an estimate leaves room for what goes around the network.
         critical_warnings: of Vivado.
         note: on an estimate.
@@ -81,6 +113,7 @@ class SynthesisFacts:
     timing: Timing | None = None
     cells_by_instance: Mapping[str, Mapping[str, int]] | None = None
     gate_level: GateLevel | None = None
+    bits: BitsCheck | None = None
     fits: bool | None = None
     critical_warnings: tuple[str, ...] | None = None
     note: str | None = None
@@ -121,7 +154,8 @@ def left_to_do(synth: Path) -> str:
 
 def _checks(facts: SynthesisFacts) -> tuple[Check, ...]:
     gate = facts.gate_level
-    return () if gate is None else (equal(*_SIDES, gate.compared, images=gate.images),)
+    first = () if gate is None else (equal(*_SIDES, gate.compared, images=gate.images),)
+    return first if facts.bits is None else (*first, *facts.bits.checks)
 
 
 def _section(
@@ -136,6 +170,11 @@ def _section(
     elif facts.estimate:
         reason = "no open place and route exists for it; Yosys estimates the logic"
         not_run += (findings.NotRun(step=f"The {facts.fpga} figures in hardware", reason=reason),)
+    elif facts.bits is None:
+        known = facts.family in FAMILIES_READ
+        reason = "it was left out" if known else "there is no reader for this family's bitstreams"
+        reason += "; the chain of equalities ends at the netlist"
+        not_run += (findings.NotRun(step="Bitstream read back", reason=reason),)
     return dataclasses.replace(
         report,
         board=report.board or _board(facts),
@@ -181,7 +220,7 @@ def _synthesis(facts: SynthesisFacts) -> findings.Synthesis:
 SYNTH = Stage(
     kind="synth",
     facts=SynthesisFacts,
-    rooms=("synthesis", "hardware/sv"),
+    rooms=("synthesis", "hardware/sv", "readback"),
     compares=_SIDES,
     checks=_checks,
     section=_section,

@@ -18,8 +18,10 @@ from bnnedge.families import Board
 from bnnedge.families.placed import FpgaBoard
 from bnnedge.families.xilinx import ZynqBoard
 from bnnedge.progress import Progress, silent
+from bnnedge.readback.readers import FAMILIES_READ, READ_WITH
 from bnnedge.scratch import scratch
 from bnnedge.synthesis import vivado
+from bnnedge.synthesis.bits import check_bits
 from bnnedge.synthesis.config import SynthesisConfig
 from bnnedge.synthesis.estimate import estimate
 from bnnedge.synthesis.facts import SYNTH, SynthesisFacts
@@ -42,8 +44,9 @@ def synthesise(
     For an FPGA that the open tools know the folder holds the bitstream, `netlist.v` (the very
     netlist that was placed, for the gate-level check), `device.json` (clock, baud rate, window:
     what a host must know), pins, `synth.ys`, `resources.json` and `logs/`; it is published only if
-    the netlist equals the Dataflow on the config's images. For a Zynq: `vivado/` (the project),
-    `device.json`, `resources.json` (Yosys' estimate), `synth.ys`, `logs/`; where Vivado is found,
+    the netlist equals the Dataflow on the config's images, and the bitstream, read back, equals
+    both. For a Zynq: `vivado/` (the project), `device.json`, `resources.json` (Yosys' estimate),
+    `synth.ys`, `logs/`; where Vivado is found,
     and unless the config forbids it, also `vivado/output/` with `<name>.bit`, `<name>.hwh` and
     reports, whose figures then are those of `resources.json`.
 
@@ -67,6 +70,7 @@ def synthesise(
     if isinstance(board, ZynqBoard):
         config = dataclasses.replace(config, vivado=config.vivado and _has_vivado())
         used += ["vivado"] if config.vivado else []
+    used += READ_WITH if _reads_back(board, config) else ()
     for name in used:
         tools.find(name)  # a missing tool is said now, not after minutes
     protect_tools()
@@ -91,6 +95,10 @@ def _has_vivado() -> bool:
     return True
 
 
+def _reads_back(board: Board, config: SynthesisConfig) -> bool:
+    return config.read_back and board.family.name in FAMILIES_READ
+
+
 def _write(
     design: Design,
     board: Board,
@@ -109,12 +117,15 @@ def _write(
             facts = estimate(design, board, device, rtl, run, with_vivado=config.vivado)
         else:
             assert isinstance(board, FpgaBoard)
-            facts = place(plan_bitstream(design, board, config), run, seed=config.seed)
+            plan = plan_bitstream(design, board, config)
+            facts = place(plan, run, seed=config.seed)
             if config.gate_level_images:
                 with run.step("gate-level check"):
                     facts["gate_level"] = check_netlist(
                         folder, rtl, board, images=config.gate_level_images
                     )
+            if _reads_back(board, config):
+                facts["bits"] = check_bits(plan.bitstream, plan.device, board, rtl, run)
     facts["seconds"] = run.seconds
     (folder / RESOURCES_FILE).write_text(
         json.dumps(to_json(facts), indent=1) + "\n", encoding="utf-8"

@@ -6,6 +6,7 @@ where those are no good. Not covered: placement, routing, timing, the analogue s
 the packing of the bitstream.
 """
 
+import math
 import time
 from collections.abc import Mapping
 from pathlib import Path
@@ -16,7 +17,7 @@ from bnnedge.design import Design
 from bnnedge.equality import Judge, stimuli
 from bnnedge.errors import SynthesisError
 from bnnedge.families.placed import NETLIST_VERILOG, FpgaBoard
-from bnnedge.links import load_device
+from bnnedge.links import Device, load_device
 from bnnedge.synthesis.top import BOARD_TOP
 
 _AT_A_TIME = 64  # images, before they are compared
@@ -59,20 +60,62 @@ def check_netlist(
             f" {design.id_word:#010x}",
             remedy="run bnnedge synth again",
         )
-    dataflow = Dataflow.load(rtl / "dataflow")
-    judge = Judge(dataflow, stimuli(dataflow, images, seed))
+    judge = judge_of(rtl, images, seed)
+    return simulate_netlist(
+        synth / NETLIST_VERILOG, device, rtl, board, judge, subject="placed netlist", cache=cache
+    )
 
+
+def judge_of(rtl: Path, images: int, seed: int = 0) -> Judge:
+    """What the Dataflow of an RTL folder answers to hard and random images."""
+    dataflow = Dataflow.load(rtl / "dataflow")
+    return Judge(dataflow, stimuli(dataflow, images, seed))
+
+
+def simulate_netlist(
+    netlist: Path,
+    device: Device,
+    rtl: Path,
+    board: FpgaBoard,
+    judge: Judge,
+    *,
+    subject: str,
+    cache: Path | None = None,
+    least: int = _AT_A_TIME,
+    budget_s: float = math.inf,
+) -> Mapping[str, Any]:
+    """Run images through the Verilog of a board's top.
+
+    Args:
+        netlist: Verilog of the family's cells.
+        device: in it.
+        rtl: folder of the network.
+        board: that it is for.
+        judge: the images, and what is right.
+        subject: what it is called in errors and facts.
+        cache: of compiled models; default: the user's.
+        least: images at a time.
+        budget_s: seconds after which no further ones are begun.
+
+    Returns:
+        Facts, see `check_netlist`.
+
+    Raises:
+        MismatchError, SimulationError: see `check_netlist`.
+    """
     start = time.perf_counter()
-    sources = board.family.netlist_sources(synth / NETLIST_VERILOG)
-    with device.converse(sources, BOARD_TOP, board, rtl, cache) as netlist:
+    sources = board.family.netlist_sources(netlist)
+    images = 0
+    with device.converse(sources, BOARD_TOP, board, rtl, cache) as line:
         compiled = time.perf_counter()
-        netlist.identify()
-        for first in range(0, images, _AT_A_TIME):
-            part = slice(first, first + _AT_A_TIME)
-            got = netlist.exchange(first, judge.encoded[part])
-            judge.check(got, subject="placed netlist", chosen=part)
-        clocks = netlist.clocks
-        compared = f"results of the placed netlist of {board.name} at its {netlist.pins}"
+        line.identify()
+        while images < len(judge.wanted) and time.perf_counter() < compiled + budget_s:
+            part = slice(images, images + least)
+            got = line.exchange(images, judge.encoded[part])
+            judge.check(got, subject=subject, chosen=part)
+            images += len(got)
+        clocks = line.clocks
+        compared = f"results of the {subject} of {board.name} at its {line.pins}"
     return {
         "compared": compared,
         "images": images,

@@ -29,6 +29,7 @@ from bnnedge.synthesis.gatelevel import check_netlist
 from bnnedge.synthesis.plan import plan_device, require_effect
 
 Made = Artifact[SynthesisFacts]
+READ_BACK = ["read back", "simulation of the bitstream"]
 CONFIG = SynthesisConfig(board="ulx3s-25f", clock_mhz=50, baud=2_500_000)
 BOARD = find_board("ulx3s-25f")
 assert isinstance(BOARD, FpgaBoard)
@@ -83,7 +84,7 @@ def bitstream(design: Path, tmp_path_factory: pytest.TempPathFactory) -> Made:
     out = tmp_path_factory.mktemp("synth") / "synth"
     steps: list[str] = []
     artifact = synthesise(design, CONFIG, out, progress=steps.append)
-    assert steps == ["yosys", "nextpnr-ecp5", "ecppack", "gate-level check"]
+    assert steps == ["yosys", "nextpnr-ecp5", "ecppack", "gate-level check", *READ_BACK]
     return artifact
 
 
@@ -109,7 +110,7 @@ def test_bitstream_comes_with_what_a_host_and_a_report_need(
     total = sum(cells["ff"] for cells in instances.values())
     assert total == facts.resources["ff"].used
     assert structure(load_json(folder / "resources.json"), SynthesisFacts, source="") == facts
-    assert set(bitstream.tools) == {"yosys", "nextpnr-ecp5", "ecppack"}
+    assert set(bitstream.tools) == {"yosys", "nextpnr-ecp5", "ecppack", "ecpunpack"}
     assert not any(path.name.startswith("work-") for path in folder.iterdir())
 
 
@@ -123,6 +124,9 @@ def test_unchanged_design_is_not_built_again(bitstream: Made, design: Path) -> N
 def test_netlist_equals_the_dataflow(bitstream: Made, design: Path) -> None:
     assert bitstream.facts.gate_level.images == 10
     assert bitstream.facts.gate_level.compared.endswith("ulx3s-25f at its serial pin")
+    assert bitstream.facts.bits is not None
+    assert bitstream.facts.bits.simulated.images == 32
+    assert bitstream.facts.bits.compared["flip-flops"] == bitstream.facts.resources["ff"].used
     assert check_netlist(bitstream.folder, design, BOARD, images=50, seed=1)["images"] == 50
 
 

@@ -1,0 +1,82 @@
+"""Reading a bitstream back, by family: file in, netlist out, and compared with what was placed."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from bnnedge.errors import SynthesisError
+from bnnedge.families.ecp5 import Ecp5
+from bnnedge.families.placed import FpgaBoard
+from bnnedge.readback.ecp5 import read_netlist
+from bnnedge.readback.expected import placed_netlist
+from bnnedge.readback.fabric import Fabric
+from bnnedge.readback.netlist import Netlist
+from bnnedge.readback.routes import compare_routes
+from bnnedge.readback.structure import Comparison
+from bnnedge.readback.trellis import Device
+from bnnedge.readback.unpack import empty_configuration, unpack
+
+FAMILIES_READ = (Ecp5.name,)
+"""Families whose bitstreams can be read back."""
+READ_WITH = ("ecpunpack",)
+"""Tools that are needed to, beside those that make a bitstream."""
+TRUSTED = ("ecpunpack", "the tile database of Project Trellis")
+"""What the comparison takes as it is."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class ReadBack:
+    """A bitstream that was read back.
+
+    Attributes:
+        netlist: what it is.
+        fabric: its wires.
+    """
+
+    netlist: Netlist
+    fabric: Fabric
+
+    def compare(
+        self, synthesised: Mapping[str, Any], routed: Mapping[str, Any]
+    ) -> Mapping[str, int]:
+        """Compare it with the netlist that was placed, and its wires with those that were routed.
+
+        Args:
+            synthesised: the netlist as Yosys wrote it and the family has prepared it (JSON).
+            routed: nextpnr's JSON.
+
+        Returns:
+            How many of each class of things were compared.
+
+        Raises:
+            MismatchError: names the first difference.
+            SynthesisError: the netlist has something that is not known here.
+        """
+        counts = Comparison(self.netlist, placed_netlist(synthesised, routed)).run()
+        return {**counts, **compare_routes(self.fabric, routed)}
+
+
+def read_back(bitstream: Path, board: FpgaBoard, work: Path, logs: Path) -> ReadBack:
+    """Read the bitstream of a board.
+
+    Args:
+        bitstream: the file.
+        board: whose pins it has; of a family in `FAMILIES_READ`.
+        work: an empty folder for what the tools write.
+        logs: folder for their logs.
+
+    Raises:
+        SynthesisError: it is none, or for another device, or has something that is not understood;
+            or there is no reader for the family.
+        ToolMissingError, ToolFailedError: of ecpunpack and nextpnr.
+    """
+    if board.family.name not in FAMILIES_READ:
+        raise SynthesisError(
+            f"{board.name}: bitstreams of {board.family.title} are not read back, only those of"
+            f" {', '.join(FAMILIES_READ)}"
+        )
+    configuration = unpack(bitstream, work, logs / "ecpunpack.log")
+    base = empty_configuration(board, work, logs / "nextpnr-empty.log")
+    netlist, fabric = read_netlist(configuration, base, board, Device(board.device))
+    return ReadBack(netlist=netlist, fabric=fabric)

@@ -1,0 +1,65 @@
+"""The last check: the bitstream file, read back, against the netlist and against the Dataflow."""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from bnnedge.families.placed import NETLIST_JSON, ROUTED_JSON, FpgaBoard
+from bnnedge.files import load_json
+from bnnedge.links import Device
+from bnnedge.readback.readers import TRUSTED, ReadBack, read_back
+from bnnedge.readback.verilog import verilog_text
+from bnnedge.scratch import scratch
+from bnnedge.synthesis.gatelevel import judge_of, simulate_netlist
+from bnnedge.synthesis.run import Run
+from bnnedge.synthesis.top import BOARD_TOP
+
+_IMAGES = 32
+_AT_A_TIME = 2
+_BUDGET_S = 60.0
+_SUBJECT = "netlist read back from the bitstream"
+
+
+def check_bits(bitstream: str, device: Device, board: FpgaBoard, rtl: Path, run: Run) -> Any:
+    """Read a bitstream back and compare it, once as a structure and once by what it answers.
+
+    Args:
+        bitstream: its name in the folder of `run`.
+        device: that is in it.
+        board: that it is for, of a family that is read back.
+        rtl: folder that it was made from.
+        run: its work folder is that in which the bitstream was made.
+
+    Returns:
+        Facts, as of `BitsCheck`.
+
+    Raises:
+        MismatchError: it is not the netlist that was placed, or answers otherwise.
+        SimulationError: it does not answer.
+        SynthesisError: it has something that is not understood.
+    """
+    with run.step("read back"), scratch(run.work) as work:
+        found = read_back(run.folder / bitstream, board, work, work)
+        synthesised = load_json(run.work / NETLIST_JSON)
+        compared = found.compare(synthesised, load_json(run.work / ROUTED_JSON))
+    with run.step("simulation of the bitstream"):
+        simulated = simulate_bits(found, device, rtl, board, run.work)
+    return {"compared": compared, "trusted": TRUSTED, "simulated": simulated}
+
+
+def simulate_bits(
+    found: ReadBack, device: Device, rtl: Path, board: FpgaBoard, folder: Path
+) -> Mapping[str, Any]:
+    """What a network that was read back answers, see `simulate_netlist`."""
+    path = folder / "read_back.v"
+    path.write_text(verilog_text(found.netlist, BOARD_TOP), encoding="utf-8")
+    return simulate_netlist(
+        path,
+        device,
+        rtl,
+        board,
+        judge_of(rtl, _IMAGES),
+        subject=_SUBJECT,
+        least=_AT_A_TIME,
+        budget_s=_BUDGET_S,
+    )
