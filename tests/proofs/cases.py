@@ -187,6 +187,7 @@ FAULTS = (
         ("write_q == PTR_BITS'(Depth - 1) ? '0", "1'b0 ? '0"),
         ("= in_valid_i & ~full_q", "= in_valid_i"),
         ("if (push) tail_q", "if (in_valid_i) tail_q"),
+        ("in_ready_o  = ~full_q", "in_ready_o  = 1'b1"),
     ),
     *_faults(
         "stream_fork",
@@ -223,12 +224,14 @@ FAULTS = (
         ("if (!take) fill_q <= left", "if (!take) fill_q <= fill_q"),
         ("last ? '0 : beat_q + 1'b1", "last ? '1 : beat_q + 1'b1"),
         ("left < FILL_BITS'(OUT_UNITS)", "1'b1"),
+        ("fill_q >= FILL_BITS'(OUT_UNITS)", "fill_q > FILL_BITS'(OUT_UNITS)"),
     ),
     *_faults(
         "arg_max",
         ("> $signed(low[ElementBits-1:0])", ">= $signed(low[ElementBits-1:0])"),
         ("$signed(value) > $signed(best_q)", "$signed(value) >= $signed(best_q)"),
         ("if (better) best_q", "best_q"),
+        ("else if (en) valid_q <= in_valid_i", "else valid_q <= in_valid_i"),
         ("if (last) out_q <= winner", "if (last) out_q <= index"),
         ("en     = ~(valid & last & out_valid_q & ~out_ready_i)", "en     = 1'b1"),
         ("if (en && valid) beat_q", "if (en) beat_q"),
@@ -242,6 +245,8 @@ FAULTS = (
         ("else if (out_ready_i) out_q <= behind", "else out_q <= behind"),
         ("else if (out_ready_i) left_q", "else left_q"),
         ("whole_q <= valid_q & last", "whole_q <= valid_q"),
+        ("valid_q <= in_valid_i", "valid_q <= 1'b1"),
+        ("~(whole_q & left_q[0] & ~(", "~(whole_q & left_q[0] | ~("),
         ("index_q <= last ? '0 : index_q + 1'b1", "index_q <= index_q + 1'b1"),
     ),
     *_faults(

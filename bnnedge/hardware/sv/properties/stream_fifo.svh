@@ -1,21 +1,23 @@
   // Words leave in the order in which they came, and none is lost: any word that comes is followed
   // until it leaves, behind exactly those that were there before it.
   (* anyseq *) logic          follow;
-  logic                       followed_q;
+  logic                       comes, leaves, followed_q;
   logic [Width-1:0]           word_q;
   logic [$clog2(Depth+1)-1:0] count_q, ahead_q;
+  assign comes  = in_valid_i & in_ready_o;
+  assign leaves = out_valid_o & out_ready_i;
 
   always_ff @(posedge clk_i) begin
     if (!rst_ni) begin
       count_q    <= '0;
       followed_q <= 1'b0;
     end else begin
-      count_q <= count_q + $bits(count_q)'(push) - $bits(count_q)'(pop);
+      count_q <= count_q + $bits(count_q)'(comes) - $bits(count_q)'(leaves);
       if (!followed_q) begin
-        followed_q <= push & follow;
+        followed_q <= comes & follow;
         word_q     <= in_data_i;
-        ahead_q    <= count_q - $bits(count_q)'(pop);
-      end else if (pop) begin
+        ahead_q    <= count_q - $bits(count_q)'(leaves);
+      end else if (leaves) begin
         followed_q <= ahead_q != '0;
         ahead_q    <= ahead_q - 1'b1;
       end
@@ -25,11 +27,11 @@
   always_ff @(posedge clk_i) begin
     if (rst_ni) begin
       count_is_bounded:   assert (count_q <= Depth);
-      full_as_counted:    assert (full_q == (count_q == Depth));
-      empty_as_counted:   assert (empty_q == (count_q == 0));
+      full_as_counted:    assert (full_q == (count_q == Depth) && in_ready_o == ~full_q);
+      empty_as_counted:   assert (empty_q == (count_q == 0) && out_valid_o == ~empty_q);
       followed_is_within: assert (!followed_q || ahead_q < count_q);
       order_is_kept:      assert (!followed_q || ahead_q != '0 || out_data_o == word_q);
-      followed_leaves:    cover (followed_q && ahead_q == '0 && full_q && pop);
+      followed_leaves:    cover (followed_q && ahead_q == '0 && full_q && leaves);
     end
   end
 

@@ -49,6 +49,8 @@
       fill_as_counted:   assert (came_q <= PLACE_BITS'((IN_BEATS - 1) * InBits)
           && left_q <= PLACE_BITS'(PLACES - OutBits) && left_q % PLACE_BITS'(OutBits) == '0
           && PLACE_BITS'(fill_q) * UNIT == (behind_q ? PLACE_BITS'(PLACES) : '0) + came_q - left_q);
+      offered_if_whole:  assert (out_valid_o == ((behind_q ? PLACE_BITS'(PLACES) : '0) + came_q - left_q
+                                                  >= PLACE_BITS'(OutBits)));
       above_is_zero:     assert (buffer_q >> (PLACE_BITS'(fill_q) * UNIT) == '0);
       followed_is_kept:  assert (!followed_q || (out_at < PLACE_BITS'(fill_q) * UNIT
                                                  && buffer_q[out_at] == bit_q));

@@ -4,7 +4,8 @@
   logic [Elements*ElementBits-1:0] seen_q;
   logic [PLACES-1:0]               count_q, given_q;
   logic [K*INDEX_BITS-1:0]         wanted, wanted_q;
-  logic                            waits_q;
+  logic                            waits_q, came_q, complete_q;
+  logic [ElementBits-1:0]          latest_q;
 
   // ---- the elements so far, in their order
   always_comb begin
@@ -26,13 +27,20 @@
   end
   always_ff @(posedge clk_i) begin
     if (!rst_ni) begin
-      count_q <= '0;
-      waits_q <= 1'b0;
+      count_q    <= '0;
+      waits_q    <= 1'b0;
+      came_q     <= 1'b0;
+      complete_q <= 1'b0;
     end else begin
       if (en && valid_q) count_q <= count_q == Elements ? PLACES'(1) : count_q + 1'b1;
+      if (in_ready_o) begin
+        came_q     <= in_valid_i;
+        complete_q <= came_q && count_q % Elements == Elements - 1;
+      end
       if (en && whole_q) waits_q <= 1'b1;
       else if (out_ready_i && given_q == K - 1) waits_q <= 1'b0;
     end
+    if (in_ready_o) latest_q <= in_data_i;
     if (en && valid_q) begin
       if (count_q == Elements) seen_q[0+:ElementBits] <= value_q;
       else seen_q[count_q*ElementBits+:ElementBits] <= value_q;
@@ -66,7 +74,10 @@
       count_as_index:    assert (count_q <= Elements
           && index_q == (count_q == Elements ? '0 : INDEX_BITS'(count_q))
           && first_q == (count_q == '0 || count_q == Elements));
-      whole_as_counted:  assert (!whole_q || count_q == Elements);
+      latest_as_came:    assert (valid_q == came_q && (!came_q || value_q == latest_q));
+      whole_as_counted:  assert (whole_q == complete_q && (!whole_q || count_q == Elements));
+      waits_for_room:    assert (in_ready_o
+          == !(whole_q && waits_q && !(out_ready_i && given_q == K - 1)));
       leaves_in_order:   assert (!out_valid_o
           || out_data_o == wanted_q[given_q*INDEX_BITS+:INDEX_BITS]);
       offered_till_left: assert (out_valid_o == waits_q && (!waits_q || given_q < K));

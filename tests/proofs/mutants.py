@@ -1,0 +1,164 @@
+"""Faults that a seeded generator makes in the kernels whose function is proven.
+
+    python -m tests.proofs.mutants 200    # the score, and what survives: minutes
+
+A mutant is one edit of a module's text: an operator, a constant, a condition or an index. It is
+killed if it is no legal module any more, if a proof fails, or if it has a lint warning, as no
+kernel may have. One that survives has all properties
+with all parameters that are tried.
+"""
+
+import random
+import re
+import sys
+import tempfile
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from bnnedge.errors import BnnEdgeError
+from bnnedge.hardware.kernels import SV_FOLDER
+from bnnedge.verilated.verilator import lint
+from tests.proofs.cases import PROOFS
+from tests.proofs.prover import Proof, holds_at_all, sources
+
+MODULES = (
+    "arg_max",
+    "concat",
+    "crop",
+    "crop_axis",
+    "loop_counter",
+    "pad_channels",
+    "popcount",
+    "stream_fifo",
+    "stream_fork",
+    "stream_width_converter",
+    "top_k",
+)
+SEED = 7
+_EDITS = (
+    (r"(?<![&])&(?![&])", "|"),
+    (r"(?<![|&^])\|(?![|])", "&"),
+    (r"&&", "||"),
+    (r"\|\|", "&&"),
+    (r"~(?!\^)", ""),
+    (r"==", "!="),
+    (r"!=", "=="),
+    (r" < ", " <= "),
+    (r" >= ", " > "),
+    (r" > ", " >= "),
+    (r" \+ 1'b1", ""),
+    (r" \+ ", " - "),
+    (r" - 1\b", ""),
+    (r" - ", " + "),
+    (r"'0\b", "'1"),
+    (r"1'b0", "1'b1"),
+    (r"1'b1", "1'b0"),
+    (r"\? (\S+) : (\S+);", r"? \2 : \1;"),
+    (r"if \((?!!rst_ni)([^()]+)\)(?= \w+ <=| \w+\[| begin\n)", "if (1'b1)"),
+    (r"if \((?!!rst_ni)([^()]+)\)(?= \w+ <=| \w+\[)", "if (1'b0)"),
+)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Mutant:
+    """A module with one edit.
+
+    Attributes:
+        module: its name.
+        line: number of the edited line.
+        old: that line.
+        new: what it became.
+        text: of the whole module.
+    """
+
+    module: str
+    line: int
+    old: str
+    new: str
+    text: str
+
+    def __str__(self) -> str:
+        return f"{self.module}:{self.line}: {self.old} -> {self.new}"
+
+
+def _mutants(module: str) -> Iterator[Mutant]:
+    """All of a module: what says how it behaves is behind its ports and in front of its checks."""
+    text = (SV_FOLDER / f"{module}.sv").read_text(encoding="utf-8")
+    first, last = text.index("\n);\n"), (text + "`ifndef").index("`ifndef")
+    for pattern, new in _EDITS:
+        for found in re.compile(pattern).finditer(text, first + 1, last):
+            start = text.rindex("\n", 0, found.start()) + 1
+            old_line = text[start : text.index("\n", found.end() - 1)]
+            ignored = ("//", "$error", "localparam", "genvar", "gen_bad", "unused")
+            if any(word in old_line for word in ignored):
+                continue
+            changed = text[: found.start()] + found.expand(new) + text[found.end() :]
+            yield Mutant(
+                module=module,
+                line=text.count("\n", 0, start) + 1,
+                old=old_line.strip(),
+                new=changed[start : changed.index("\n", start)].strip(),
+                text=changed,
+            )
+
+
+def chosen(count: int) -> list[Mutant]:
+    """So many, of all modules, the same ones each time."""
+    everything = [mutant for module in MODULES for mutant in _mutants(module)]
+    return random.Random(SEED).sample(everything, min(count, len(everything)))
+
+
+def killer(mutant: Mutant, folder: Path) -> Proof | None:
+    """The proof that a mutant fails, or None."""
+    for number, proof in enumerate(PROOFS):
+        size = max(int(proof.parameters.get(name, 0)) for name in ("Width", "Depth"))
+        small = proof.folder == SV_FOLDER and size < 32
+        names = [path.stem for path in sources(proof.module, proof.folder)]
+        if small and mutant.module in names and proof.module in MODULES:
+            place = folder / str(number)
+            place.mkdir()
+            try:
+                if not holds_at_all(proof, place, {mutant.module: mutant.text}):
+                    return proof
+            except (AssertionError, BnnEdgeError):
+                return proof  # no legal module
+            try:
+                lint(_written(proof, place, mutant), top=proof.module, parameters=_unquoted(proof))
+            except BnnEdgeError:
+                return proof
+    return None
+
+
+def _written(proof: Proof, place: Path, mutant: Mutant) -> list[Path]:
+    """Sources without properties, one of them edited."""
+    (place / "edited").mkdir()
+    edited = place / "edited" / f"{mutant.module}.sv"
+    edited.write_text(mutant.text, encoding="utf-8")
+    return [
+        edited if path.stem == mutant.module else path
+        for path in sources(proof.module, proof.folder)
+    ]
+
+
+def _unquoted(proof: Proof) -> dict[str, int | str]:
+    return {
+        name: value.strip('"') if isinstance(value, str) else value
+        for name, value in proof.parameters.items()
+    }
+
+
+def survivors(count: int) -> list[Mutant]:
+    """Those of the chosen mutants that no proof kills."""
+    left = []
+    for mutant in chosen(count):
+        with tempfile.TemporaryDirectory() as folder:
+            if killer(mutant, Path(folder)) is None:
+                left.append(mutant)
+    return left
+
+
+if __name__ == "__main__":
+    number = int(sys.argv[1]) if len(sys.argv) > 1 else 200
+    print(*(left := survivors(number)), sep="\n")
+    print(f"{len(chosen(number)) - len(left)} of {len(chosen(number))} killed")
