@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 
 from bnnedge.errors import SynthesisError
 from bnnedge.readback.fabric import Fabric
-from bnnedge.readback.netlist import Cell, Signal, inverted
+from bnnedge.readback.netlist import Cell, Signal, inverted, used_address
 from bnnedge.readback.reader import Reader
 
 _PINS = (
@@ -61,18 +61,20 @@ def read_block(reader: Reader, site: str, row: int, column: int) -> Cell:
     content = fabric.configuration.memories.get(number, (0,) * (2 * _WORDS))
     if len(content) != 2 * _WORDS:
         raise SynthesisError(f"bitstream: {site}: contents of {len(content)} words")
-    widths = (_WIDE, int(found["PDPW16KD.DATA_WIDTH_R"])) if simple else None
+    if simple:
+        widths = {"A": _WIDE, "B": int(found["PDPW16KD.DATA_WIDTH_R"])}
+    else:
+        widths = {port: int(found[f"DP16KD.DATA_WIDTH_{port}"]) for port in "AB"}
     return Cell(
         kind="DP16KD",
         parameters={
-            "DATA_WIDTH_A": widths[0] if widths else int(found["DP16KD.DATA_WIDTH_A"]),
-            "DATA_WIDTH_B": widths[1] if widths else int(found["DP16KD.DATA_WIDTH_B"]),
+            **{f"DATA_WIDTH_{port}": width for port, width in widths.items()},
             **({} if simple else {f"WRITEMODE_{p}": found[f"DP16KD.WRITEMODE_{p}"] for p in "AB"}),
             **{each: found[each] for each in _OF_BOTH},
             "INIT": tuple(content[2 * n] | content[2 * n + 1] << 9 for n in range(_WORDS)),
             "WID": number,
         },
-        inputs=inputs,
+        inputs=used_address(inputs, widths),
         outputs=_OUTPUTS,
     )
 

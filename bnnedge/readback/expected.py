@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from bnnedge.errors import SynthesisError
-from bnnedge.readback.netlist import Cell, Net, Netlist, Signal, inverted
+from bnnedge.readback.netlist import Cell, Net, Netlist, Signal, inverted, used_address
 
 _PLL = re.compile(r"EHXPLL_..")
 # What nextpnr gives a PLL where the netlist says nothing.
@@ -27,6 +27,7 @@ _PLL_DEFAULTS: Mapping[str, str | int] = {
     "SYNC_ENABLE": "DISABLED",
     "MFG_GMC_TEST": 14,
 }
+_PLL_ENABLES = dict.fromkeys(("ENCLKOS", "ENCLKOS2", "ENCLKOS3"), True)
 # Both mean the wire that comes from the fabric; the database has the same bits for them.
 _SAME_FEEDBACK = {"CLKOP": "USERCLOCK"}
 _WORD_BITS = 18
@@ -46,13 +47,13 @@ class Placed:
     names: Mapping[str, str]
 
 
-def placed_netlist(synthesised: Mapping[str, Any], routed: Mapping[str, Any]) -> Placed:
-    """Put the cells of a netlist (Yosys' JSON) where those of nextpnr's JSON are.
+def placed_netlist(synthesised: Mapping[str, Any], routed: Mapping[str, Any] | None) -> Placed:
+    """Put the cells of a netlist (Yosys' JSON) where those of nextpnr's JSON are; None: anywhere.
 
     Raises:
         SynthesisError: nextpnr has no cell of a name, or a cell is of a type not known here.
     """
-    top, sites = _top(synthesised), _sites(_top(routed))
+    top, sites = _top(synthesised), None if routed is None else _sites(_top(routed))
     nets: dict[int, Net] = {}
     placed = {name: list(_parts(name, record, sites)) for name, record in top["cells"].items()}
     for name, parts in placed.items():
@@ -109,7 +110,9 @@ def _sites(top: Mapping[str, Any]) -> dict[str, str]:
     }
 
 
-def _site(sites: Mapping[str, str], name: str) -> str:
+def _site(sites: Mapping[str, str] | None, name: str) -> str:
+    if sites is None:
+        return name
     if not sites.get(name):
         raise SynthesisError(f"routed design: it has no placed cell {name[:80]}")
     return sites[name]
@@ -126,7 +129,7 @@ Ports = Mapping[str, tuple[str, int]]
 
 
 def _parts(
-    name: str, record: Mapping[str, Any], sites: Mapping[str, str]
+    name: str, record: Mapping[str, Any], sites: Mapping[str, str] | None
 ) -> Iterator[tuple[str, Ports]]:
     """The sites of a cell, with the outputs there: port and bit of the cell."""
     match record["type"]:
@@ -171,7 +174,7 @@ def _cell(record: Mapping[str, Any], pins: Mapping[str, Signal], number: int) ->
 
 
 def _register(parameters: Mapping[str, str], pins: Mapping[str, Signal]) -> Cell:
-    enable: Signal = pins.get("CE")
+    enable: Signal = pins.get("CE", True)
     match parameters.get("CEMUX", "1"):
         case "0" | "1" as level:
             enable = level == "1"
@@ -243,7 +246,7 @@ def _block(parameters: Mapping[str, str], pins: Mapping[str, Signal]) -> Cell:
             "GSR": parameters.get("GSR", "ENABLED"),
             "INIT": tuple(row >> _STRIDE * word & mask for row in rows for word in range(16)),
         },
-        inputs=inputs,
+        inputs=used_address(inputs, {port: widths[f"DATA_WIDTH_{port}"] for port in "AB"}),
         outputs=(),
     )
 
@@ -256,7 +259,12 @@ def _pll(record: Mapping[str, Any], pins: Mapping[str, Signal]) -> Cell:
     values = {name: _value(value) for name, value in given.items()}
     feedback = str(values.get("FEEDBK_PATH"))
     values["FEEDBK_PATH"] = _SAME_FEEDBACK.get(feedback, feedback)
-    return Cell(kind="EHXPLLL", parameters={**_PLL_DEFAULTS, **values}, inputs=pins, outputs=())
+    return Cell(
+        kind="EHXPLLL",
+        parameters={**_PLL_DEFAULTS, **values},
+        inputs={**_PLL_ENABLES, **pins},
+        outputs=(),
+    )
 
 
 _FILTER = ("ICP_CURRENT", "LPF_RESISTOR", "MFG_ENABLE_FILTEROPAMP", "MFG_GMCREF_SEL")

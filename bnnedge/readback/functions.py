@@ -43,6 +43,19 @@ class Variables:
                 return key._replace(inverted=table != own)
         return None
 
+    def needed(self, table: int) -> tuple[tuple[object, ...], int]:
+        """The variables that a table depends on, and the table over these alone."""
+        needed = [
+            (key, 1 << number)
+            for number, (key, own) in enumerate(self._tables.items())
+            if (table & own) >> (1 << number) != table & (own ^ self.all)
+        ]
+        reduced = 0
+        for entry in range(1 << len(needed)):
+            place = sum(weight for bit, (_, weight) in enumerate(needed) if entry >> bit & 1)
+            reduced |= (table >> place & 1) << entry
+        return tuple(key for key, _ in needed), reduced
+
 
 def _key(place: object, signal: Signal) -> object:
     """What makes a signal a variable; None: it is a constant."""

@@ -42,6 +42,18 @@ class Cell:
     outputs: tuple[str, ...]
 
 
+def used_address(inputs: Mapping[str, Signal], widths: Mapping[str, int]) -> dict[str, Signal]:
+    """Inputs of a block RAM, with 0 at bit 4 of the address of a port of 36 bits.
+
+    It has no effect: bits 3 to 0 enable bytes, 13 to 5 are the address.
+
+    Args:
+        inputs: by pin.
+        widths: in bits, by port, A or B.
+    """
+    return {**inputs, **{f"AD{port}4": False for port, width in widths.items() if width == 36}}
+
+
 @dataclass(frozen=True, kw_only=True)
 class Netlist:
     """Cells by their sites.

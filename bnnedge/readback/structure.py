@@ -23,7 +23,6 @@ _CLASSES = {
     "DP16KD": "block RAMs",
     "EHXPLLL": "PLLs",
 }
-_UNUSED_ADDRESS = (36, "4")  # bit 4 of a port of 36 bits: 3 to 0 enable bytes, 13 to 5 address
 _NOT_COMPARED = ("WID",)  # the number that joins a block RAM and its contents
 
 
@@ -107,8 +106,6 @@ class Comparison:
     def _compare_inputs(self, site: str, found: Cell, expected: Cell) -> None:
         for pin, signal in found.inputs.items():
             got, wanted = self._resolved(signal), expected.inputs.get(pin)
-            if (expected.parameters.get(f"DATA_WIDTH_{pin[2:3]}"), pin[3:]) == _UNUSED_ADDRESS:
-                continue
             if wanted is None and isinstance(got, bool):
                 continue  # unconnected, or unknown: any constant will do
             if got != wanted:

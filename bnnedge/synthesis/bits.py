@@ -1,11 +1,11 @@
 """The last check: the bitstream file, read back, against the netlist and against the Dataflow."""
 
+import json
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from bnnedge.families.placed import NETLIST_JSON, ROUTED_JSON, FpgaBoard
-from bnnedge.files import load_json
 from bnnedge.links import Device
 from bnnedge.readback.readers import TRUSTED, ReadBack, read_back
 from bnnedge.readback.verilog import verilog_text
@@ -40,11 +40,15 @@ def check_bits(bitstream: str, device: Device, board: FpgaBoard, rtl: Path, run:
     """
     with run.step("read back"), scratch(run.work) as work:
         found = read_back(run.folder / bitstream, board, work, work)
-        synthesised = load_json(run.work / NETLIST_JSON)
-        compared = found.compare(synthesised, load_json(run.work / ROUTED_JSON))
+        compared = found.compare(_json(run.work / NETLIST_JSON), _json(run.work / ROUTED_JSON))
     with run.step("simulation of the bitstream"):
         simulated = simulate_bits(found, device, rtl, board, run.work)
     return {"compared": compared, "trusted": TRUSTED, "simulated": simulated}
+
+
+def _json(path: Path) -> Any:
+    """What a tool has written, of any size."""
+    return json.loads(path.read_text(encoding="utf-8"))
 
 
 def simulate_bits(
