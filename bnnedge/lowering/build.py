@@ -72,7 +72,8 @@ class Builder:
             window = window_of(self._model, pool)
             made = self._add(MaxPool(name=f"input_pool_{number}", window=window), made)
             self.marks.mark(Became.NODE, made, pool)
-        self._sources[structure.layers[0].name, 0] = made
+        for index in structure.first:
+            self._sources[structure.layers[index].name, 0] = made
         for point in points:
             match point:
                 case LayerPoint():

@@ -69,7 +69,7 @@ class Original:
     def places(self, index: int) -> NDArray[np.int64]:
         """For each element of what layer `index` sees, its place in the Dataflow's stream."""
         structure = self.structure
-        if not index:
+        if index in structure.first:
             return input_layout(self.model, structure).at.reshape(-1)
         region = structure.into(structure.layers[index])
         start = start_layout(self.model, structure, region)
@@ -141,7 +141,7 @@ def _check_chunk(
                 f"{called(layer)}: its input is not what shape inference says",
                 remedy="export it again with fixed shapes",
             )
-        if index == 0 and original.offset is not None:
+        if index in structure.first and original.offset is not None:
             seen = (seen - original.offset).astype(np.float32)
         theirs[:, original.places(index)] = seen
         bits = streams[name].element.bipolar
@@ -150,7 +150,8 @@ def _check_chunk(
         else:
             wrong = _scale_mismatch(theirs, ours)
         wrong &= alive[:, None]
-        if index and wrong.any() and structure.layers[index - 1].name in inexact:
+        follows = index not in structure.first
+        if follows and wrong.any() and structure.layers[index - 1].name in inexact:
             near = _near(dataflow, trace, index - 1).reshape(len(x), -1)
             alive &= ~(wrong & near).any(axis=1)
             wrong &= ~near & alive[:, None]

@@ -230,11 +230,15 @@ class InputRegion:
         raise LoweringError(f"{self._where}: {_UNQUANTISED}", remedy=self._quantise)
 
     def _is_padded(self) -> bool:
-        """Whether the first layer sees zeros around its data."""
-        layer = self._structure.layers[0]
-        if self._structure.pads[0] is not None:
+        """Whether a first layer sees zeros around its data."""
+        structure = self._structure
+        if any(structure.pads[index] is not None for index in structure.first):
             return True
-        return layer.op_type == "Conv" and any(window_of(self._model, layer).padding)
+        layers = (structure.layers[index] for index in structure.first)
+        return any(
+            layer.op_type == "Conv" and any(window_of(self._model, layer).padding)
+            for layer in layers
+        )
 
     def places(self) -> NDArray[np.float64]:
         """The offset of each element of what the first layer sees."""

@@ -177,12 +177,13 @@ class Solver:
         )
 
     def _input(self) -> ThresholdEncoding | IntegerEncoding:
-        """The encoding, and what the first layer sees."""
+        """The encoding, and what the first layers see."""
         model, structure = self._model, self._structure
         layout, is_map = input_layout(model, structure), bool(structure.input_pools)
         if is_binarised(model, structure):
             region, encoding = input_bits(model, structure, self._sign_zero, self._notes)
-            self._enter_bits(0, (region.low, region.high), layout, is_map=is_map)
+            for index in structure.first:
+                self._enter_bits(index, (region.low, region.high), layout, is_map=is_map)
             return encoding
         region = InputRegion(model, Runner(model), structure)
         integers = region.integers()
@@ -190,9 +191,10 @@ class Solver:
         values = range(element.smallest, element.largest + 1)
         if region.offset.any():
             self._notes.offset = region.places()
-        self._enter_integers(
-            0, region.scale, values, element, layout, is_map=is_map, offset=region.offset
-        )
+        for index in structure.first:
+            self._enter_integers(
+                index, region.scale, values, element, layout, is_map=is_map, offset=region.offset
+            )
         return integers
 
     def _enter_bits(

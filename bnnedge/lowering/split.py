@@ -168,10 +168,13 @@ class _Parts:
             )
         if node.op_type in LINEAR and not self._is_sum(node, inputs[0]):
             if at_input and len(self.found) > 1:
-                raise LoweringError(
-                    f"{called(node)}: works on the same data as {called(self.found[1].point)}",
-                    remedy=BRANCHES,
-                )
+                first = self.found[1]
+                if (self._unpadded(inputs[0]),) != first.operands:
+                    raise LoweringError(
+                        f"{called(node)}: works on the same data as {called(first.point)}, made"
+                        " ready in another way",
+                        remedy="give both the same tensor",
+                    )
             return Kind.LAYER
         if node.op_type in MAX_POOLS and at_input:
             check_pool(self._model, node)

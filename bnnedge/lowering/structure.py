@@ -120,13 +120,19 @@ class Structure:
         """Name of the tensor that layer `index` sees, before it is padded."""
         return (self.pads[index] or self.layers[index]).input[0]
 
+    @cached_property
+    def first(self) -> tuple[int, ...]:
+        """Which layers see the network's input."""
+        (entry, *_) = entries = [self.entry(index) for index in range(len(self.layers))]
+        return tuple(index for index, tensor in enumerate(entries) if tensor == entry)
+
     @property
     def encoded(self) -> str:
         """Name of the tensor in the place of which the host's encoding stands."""
         return self.input_pools[0].input[0] if self.input_pools else self.entry(0)
 
     def into(self, node: GraphNode) -> Region:
-        """The region that ends before a layer that is not the first, or with a quantiser."""
+        """The region that ends before a layer behind the first ones, or with a quantiser."""
         return self._into[node.name]
 
     def behind(self, node: GraphNode) -> tuple[Region, ...]:
@@ -161,7 +167,7 @@ class Structure:
     @property
     def is_chain(self) -> bool:
         """Whether there is nothing but one layer behind the other."""
-        return len(self.regions) == len(self.layers)
+        return len(self.regions) == len(self.layers) and len(self.first) == 1
 
     @property
     def has_images(self) -> bool:
@@ -171,7 +177,7 @@ class Structure:
     @property
     def is_line(self) -> bool:
         """Whether there are but layers and quantisers, one behind the other."""
-        single = len(self._behind) == len(self.regions)
+        single = len(self._behind) == len(self.regions) and len(self.first) == 1
         return single and all(
             region.kind in (Kind.LAYER, Kind.QUANTISER) for region in self.regions
         )

@@ -27,9 +27,7 @@ KNOWN_OPS = {
 REWRITTEN_OPS = {"QuantizeLinear", "DequantizeLinear", "Trunc", "ReduceMax"}
 MAY_END = SOFTMAX | TOP_K | RESHAPING | {"Cast", "Identity"}
 SUMS = {"Add", "Sub", "Sum"}
-BRANCHES = (
-    "branches meet in an Add, a Sub or a Concat of integers; the input goes to one layer only"
-)
+BRANCHES = "branches meet in an Add, a Sub or a Concat of integers"
 
 
 def called(node: GraphNode | onnx.NodeProto) -> str:

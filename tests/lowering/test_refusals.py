@@ -334,7 +334,7 @@ def _data_as_weights() -> Graph:
         (_unsorted, r"node topk \(TopK\): gives 2 classes in no order"),
         (_top2_of_softmax, r"node probabilities.*round different logits to one.*TopK of the logi"),
         (_residual, r"node residual \(Add\): makes the graph's result, wanted a last layer"),
-        (_fork, r"node fc2 \(MatMul\): works on the same data as node fc1"),
+        (_fork, r"node both \(Concat\): makes the graph.s result, wanted a last layer"),
         (_dynamic, r"input x: dimension 1 is dynamic"),
         (_not_monotone, r"node sign_of_abs.*channel 0 is not monotone.*accumulators -2, 4"),
         (_abs_of_input, r"node sign_of_abs.*is not one threshold of input element 0"),
