@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 
 from bnnedge.dataflow import Window
 from bnnedge.errors import LoweringError
+from bnnedge.lowering.gather import Gather
 from bnnedge.lowering.indexed import Array, GraphNode, IndexedModel
 from bnnedge.lowering.notes import Lift, Notes, is_exact_factor
 from bnnedge.lowering.structure import Structure
@@ -120,14 +121,14 @@ def read_layers(model: IndexedModel, structure: Structure, notes: Notes) -> tupl
     """All layers of a graph, in their order.
 
     Raises:
-        LoweringError: a layer's weights are not ±s, or its parameters no constants; names it.
+        LoweringError: weights of layers are not ±s, or parameters no constants; names all of them.
     """
     drafts: dict[str, _Draft] = {}
-    # Kind by kind, so that of several mistakes the same one is named whatever their order.
-    for op, read in _READERS.items():
-        for node in structure.layers:
-            if node.op_type == op:
-                drafts[node.name] = read(model, node, notes)
+    gather = Gather()
+    for node in structure.layers:
+        with gather.each():
+            drafts[node.name] = _READERS[node.op_type](model, node, notes)
+    gather.tell()
     real = [node for node in structure.layers if not _has_bits(drafts[node.name].kernel)]
     if len(real) == len(structure.layers) > 1:
         raise LoweringError(
@@ -136,10 +137,13 @@ def read_layers(model: IndexedModel, structure: Structure, notes: Notes) -> tupl
             remedy="train it with binary layers (BinaryConv2d and BinaryLinear of bnnedge.ops,"
             " or Brevitas' 1-bit layers); the lowering does not quantise",
         )
-    return tuple(
-        _without_scale(node, drafts[node.name], _OTHER if number else _FIRST, notes)
-        for number, node in enumerate(structure.layers)
-    )
+    layers: list[Layer] = []
+    for number, node in enumerate(structure.layers):
+        with gather.each():
+            remedy = _OTHER if number else _FIRST
+            layers.append(_without_scale(node, drafts[node.name], remedy, notes))
+    gather.tell()
+    return tuple(layers)
 
 
 def _read_gemm(model: IndexedModel, node: GraphNode, notes: Notes) -> _Draft:

@@ -11,6 +11,7 @@ from qonnx.custom_op.registry import getCustomOp, is_custom_op
 
 from bnnedge.errors import LoweringError
 from bnnedge.lowering.foreign_ops import RANDOM, why_refused
+from bnnedge.lowering.gather import Gather
 from bnnedge.lowering.vocabulary import KNOWN_OPS, LINEAR, REWRITTEN_OPS, attribute, called
 
 QONNX_INPUTS = {
@@ -50,7 +51,7 @@ def check_network(model: onnx.ModelProto) -> None:
     called "", and no Constant nodes.
 
     Raises:
-        LoweringError: names the node or tensor.
+        LoweringError: names the node or tensor, and all such nodes.
     """
     graph = model.graph
     opset = model.opset_import[0].version
@@ -61,25 +62,33 @@ def check_network(model: onnx.ModelProto) -> None:
     graph.node.extend(live)
     constants = {tensor.name: tensor for tensor in graph.initializer}
     data = {source}
+    gather = Gather()
     for node in graph.node:
-        _check_mode(node, opset, constants)
-        if data & set(node.input) and node.op_type not in ("Shape", "Size"):
-            if node.op_type not in REWRITTEN_OPS:
-                _check_op(node, opset)
-            _check_order(node, data)
+        is_of_data = data & set(node.input) and node.op_type not in ("Shape", "Size")
+        with gather.each():
+            _check_mode(node, opset, constants)
+            if is_of_data:
+                if node.op_type not in REWRITTEN_OPS:
+                    _check_op(node, opset)
+                _check_order(node, data)
+            _check_domain(node)
+            _check_signature(node, opset)
+            _check_cast(node)
+            _check_quantiser(node, constants)
+        if is_of_data:
             data.update(node.output)
-        _check_domain(node)
-        _check_signature(node, opset)
-        _check_cast(node)
-        _check_quantiser(node, constants)
+    gather.tell()
     _check_numbers(graph)
 
 
 def check_ops(model: onnx.ModelProto) -> None:
     """Refuse what works on data and is still of the ops that only passes know."""
+    gather = Gather()
     for node in model.graph.node:
         if node.op_type in REWRITTEN_OPS:
-            _check_op(node, model.opset_import[0].version)
+            with gather.each():
+                _check_op(node, model.opset_import[0].version)
+    gather.tell()
 
 
 def _check_op(node: onnx.NodeProto, opset: int) -> None:

@@ -456,3 +456,26 @@ def test_what_nothing_needs_is_no_obstacle(tmp_path: Path) -> None:
     graph.last = last
     onnx.save(_end(graph), tmp_path / "m.onnx")
     lower_model(tmp_path / "m.onnx", LoweringConfig())
+
+
+def test_all_obstacles_are_told_together(tmp_path: Path) -> None:
+    rng = np.random.default_rng(1)
+    graph = Graph((1, 9))
+    for number, (inputs, outputs) in enumerate(((9, 7), (7, 6), (6, 5))):
+        graph.add("BipolarQuant", np.float32(1))
+        real = rng.normal(0, 1, (inputs, outputs))
+        weights = bipolar(rng, inputs, outputs) if number == 1 else real
+        graph.add("MatMul", weights, name=f"fc{number}")
+    with pytest.raises(
+        LoweringError, match=r"^2 obstacles: node fc0 .* — .*; node fc2 .* — "
+    ) as got:
+        lower_model(graph.save(tmp_path / "net.onnx"), LoweringConfig())
+    assert "fc1" not in str(got.value) and "\n" not in str(got.value)
+
+
+def test_of_many_obstacles_the_first_are_told(tmp_path: Path) -> None:
+    graph = Graph((1, 9))
+    for number in range(14):
+        graph.add("NonZero", name=f"odd{number}")
+    with pytest.raises(LoweringError, match=r"^14 obstacles: node odd0 .*odd9.*; and 4 more$"):
+        lower_model(graph.save(tmp_path / "net.onnx"), LoweringConfig())

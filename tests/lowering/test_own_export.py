@@ -153,7 +153,8 @@ def test_float_ends_are_refused(
     onnx.save(to_qonnx(model), path)
     with pytest.raises(
         LoweringError,
-        match=r"^node hidden\.0\.conv \(Conv\): weights are not bipolar: output channel 0 .*"
+        match=r"^2 obstacles: node hidden\.0\.conv \(Conv\): weights are not bipolar: output "
+        r"channel 0 .*"
         r'BinaryConv2d.*first_last = "binary" in a recipe',
     ):
         lower_model(path, LoweringConfig())
