@@ -25,6 +25,7 @@ if TYPE_CHECKING:
         simulate,
         synth,
         train,
+        verify_bits,
     )
 
 __version__ = "0.2.0.dev0"
@@ -48,6 +49,7 @@ __all__ = [
     "simulate",
     "synth",
     "train",
+    "verify_bits",
 ]
 
 

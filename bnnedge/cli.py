@@ -186,6 +186,15 @@ def synth(rtl: Path, out: Path, **options: Any) -> Said:
     return artifact, [*lines, left_to_do(out)] if artifact.facts.estimate else lines
 
 
+@command("bnnedge verify-bits out/synth/digits.bit out/rtl")
+@click.argument("bitstream", metavar="FILE", type=PATH)
+@click.argument("rtl", type=FOLDER)
+def verify_bits(bitstream: Path, rtl: Path, **options: Any) -> Said:
+    """Read a bitstream FILE back: it must be the RTL folder's network, and answer like it."""
+    found = watched(bnnedge.verify_bits, bitstream, rtl, **options)
+    return found, found.lines
+
+
 @command("bnnedge package build/digits -o out/package", writes=True)
 @click.argument("build", type=FOLDER)
 def package(build: Path, out: Path, **options: Any) -> Said:

@@ -113,7 +113,7 @@ def command(
     """
 
     def decorate(function: Function) -> click.Command:
-        name = function.__name__.rstrip("_")
+        name = function.__name__.rstrip("_").replace("_", "-")
 
         def declared() -> Sequence["Declared"]:
             from bnnedge.artifacts import Permission
@@ -122,7 +122,10 @@ def command(
             allowed = {"replace"} if writes else set()
             allowed |= {"accept_edited"} if reads else set()
             permissions = (each for each in options_of(Permission) if each.name in allowed)
-            return [*options_for(getattr(bnnedge, verb or name)), *permissions]
+            return [
+                *options_for(getattr(bnnedge, verb or function.__name__.rstrip("_"))),
+                *permissions,
+            ]
 
         @click.option("--json", "as_json", is_flag=True, help="Print one JSON value instead.")
         @click.option("--debug", is_flag=True, help="Show a traceback on failure.")

@@ -26,7 +26,7 @@ from bnnedge.options import keywords
 from bnnedge.outputs import check_output_file
 from bnnedge.progress import Progress, silent
 from bnnedge.simulation.config import SimulationConfig, Waves
-from bnnedge.synthesis.config import SynthesisConfig
+from bnnedge.synthesis.config import SynthesisConfig, VerifyConfig
 from bnnedge.vitis_hls.config import HlsConfig
 
 if TYPE_CHECKING:
@@ -38,7 +38,7 @@ if TYPE_CHECKING:
     from bnnedge.recipe import Recipe
     from bnnedge.simulation.facts import SimulationResult
     from bnnedge.sizing.facts import SizingFacts
-    from bnnedge.synthesis.facts import SynthesisFacts
+    from bnnedge.synthesis.facts import BitsCheck, SynthesisFacts
     from bnnedge.training.facts import TrainingFacts
     from bnnedge.vitis_hls.facts import HlsFacts
 
@@ -200,6 +200,25 @@ def synth(
 
     with own_copy(rtl, trust=trust.trust) as own:
         return synthesise(own, config, out, progress=progress)
+
+
+@keywords
+def verify_bits(
+    bitstream: Path,
+    rtl: Path,
+    config: VerifyConfig,
+    trust: Trust,
+    *,
+    progress: Progress = silent,
+) -> "BitsCheck":
+    """Compare a bitstream file, read back, with what an RTL folder is.
+
+    See `bnnedge.synthesis.verify_bits`.
+    """
+    from bnnedge.synthesis import verify_bits as run
+
+    with own_copy(rtl, trust=trust.trust) as own:
+        return run(bitstream, own, config, progress=progress)
 
 
 @keywords

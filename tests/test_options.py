@@ -29,6 +29,7 @@ VERBS = (
     "simulate",
     "hls",
     "synth",
+    "verify_bits",
     "package",
     "deploy",
     "build",
@@ -148,7 +149,7 @@ def test_the_reference_is_the_one_in_the_docs() -> None:
 
 @pytest.mark.parametrize("verb", VERBS)
 def test_every_option_is_in_command_signature_and_documentation(verb: str) -> None:
-    function, command = getattr(bnnedge, verb), main.commands[verb]
+    function, command = getattr(bnnedge, verb), main.commands[verb.replace("_", "-")]
     parameters = inspect.signature(function).parameters
     flags = {p.name: p for p in command.get_params(click.Context(command))}
     declared = options_for(function)

@@ -9,6 +9,7 @@ from bnnedge.errors import SynthesisError
 from bnnedge.families.ecp5 import Ecp5
 from bnnedge.families.placed import FpgaBoard
 from bnnedge.readback.ecp5 import read_netlist
+from bnnedge.readback.equivalence import require_equivalent
 from bnnedge.readback.expected import placed_netlist
 from bnnedge.readback.fabric import Fabric
 from bnnedge.readback.netlist import Netlist
@@ -55,6 +56,18 @@ class ReadBack:
         """
         counts = Comparison(self.netlist, placed_netlist(synthesised, routed)).run()
         return {**counts, **compare_routes(self.fabric, routed)}
+
+    def require_equivalent(self, synthesised: Mapping[str, Any]) -> Mapping[str, int]:
+        """Compare it with a netlist (Yosys' JSON) that may be placed elsewhere.
+
+        Returns:
+            How many of each class of things were compared.
+
+        Raises:
+            MismatchError: names a cell that has no equal, or a pin.
+            SynthesisError: the netlist has something that is not known here.
+        """
+        return require_equivalent(self.netlist, placed_netlist(synthesised, None).netlist)
 
 
 def read_back(bitstream: Path, board: FpgaBoard, work: Path, logs: Path) -> ReadBack:

@@ -40,13 +40,15 @@ def check_bits(bitstream: str, device: Device, board: FpgaBoard, rtl: Path, run:
     """
     with run.step("read back"), scratch(run.work) as work:
         found = read_back(run.folder / bitstream, board, work, work)
-        compared = found.compare(_json(run.work / NETLIST_JSON), _json(run.work / ROUTED_JSON))
+        compared = found.compare(
+            read_json(run.work / NETLIST_JSON), read_json(run.work / ROUTED_JSON)
+        )
     with run.step("simulation of the bitstream"):
         simulated = simulate_bits(found, device, rtl, board, run.work)
     return {"compared": compared, "trusted": TRUSTED, "simulated": simulated}
 
 
-def _json(path: Path) -> Any:
+def read_json(path: Path) -> Any:
     """What a tool has written, of any size."""
     return json.loads(path.read_text(encoding="utf-8"))
 

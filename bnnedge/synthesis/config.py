@@ -9,6 +9,25 @@ from bnnedge.options import check_bounds, option
 
 
 @dataclass(frozen=True, kw_only=True)
+class VerifyConfig:
+    """What a bitstream from elsewhere is said to be; without a board, `device.json` beside it says.
+
+    Attributes:
+        board: see `SynthesisConfig`.
+        clock_mhz: likewise.
+        baud: likewise.
+        window: likewise.
+    """
+
+    board: str | Path | Board | None = option(
+        None, help="What it is for; where not given, device.json beside the file says all."
+    )
+    clock_mhz: float | None = option(None, help="The board's default where not given.", unit="MHz")
+    baud: int | None = option(None, help="Of a serial line; the board's default where not given.")
+    window: int = option(4, help="Of a serial line: images that may be unanswered.")
+
+
+@dataclass(frozen=True, kw_only=True)
 class SynthesisConfig:
     """One run of the synthesis tools.
 

@@ -73,6 +73,14 @@ class BitsCheck:
             equal("Dataflow", "bits", self.simulated.compared, images=self.simulated.images),
         )
 
+    @property
+    def lines(self) -> list[str]:
+        """What people are told."""
+        counts = [f"  {count:,} {what}" for what, count in self.compared.items()]
+        answers = f"Dataflow == bits: {self.simulated.images} images"
+        trusted = f"trusted: {', '.join(self.trusted)}"
+        return ["netlist == bits, for all inputs:", *counts, answers, trusted]
+
 
 @dataclass(frozen=True, kw_only=True)
 class SynthesisFacts:

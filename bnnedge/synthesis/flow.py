@@ -2,7 +2,6 @@
 
 import dataclasses
 import json
-import shutil
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -26,7 +25,7 @@ from bnnedge.synthesis.config import SynthesisConfig
 from bnnedge.synthesis.estimate import estimate
 from bnnedge.synthesis.facts import SYNTH, SynthesisFacts
 from bnnedge.synthesis.gatelevel import check_netlist
-from bnnedge.synthesis.place import place
+from bnnedge.synthesis.place import copy_design, place
 from bnnedge.synthesis.plan import plan_bitstream, plan_device
 from bnnedge.synthesis.run import Run
 
@@ -108,9 +107,7 @@ def _write(
     progress: Progress,
 ) -> Mapping[str, Any]:
     with scratch(folder) as work:
-        for source in (*design.sources, *design.memories):
-            (work / source).parent.mkdir(parents=True, exist_ok=True)
-            shutil.copyfile(rtl / source, work / source)
+        copy_design(design, rtl, work)
         run = Run(work, folder, progress)
         if isinstance(board, ZynqBoard):
             device = plan_device(design, board, config)

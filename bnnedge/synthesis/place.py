@@ -2,9 +2,11 @@
 
 import shutil
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 from bnnedge import tools
+from bnnedge.design import Design
 from bnnedge.errors import SynthesisError
 from bnnedge.families.base import Cells
 from bnnedge.families.placed import NETLIST_JSON, NETLIST_VERILOG
@@ -34,16 +36,9 @@ def place(plan: Plan, run: Run, *, seed: int) -> dict[str, Any]:
         ToolFailedError: a tool failed.
     """
     family = plan.board.family
-    for source in plan.sources:
-        shutil.copyfile(source, run.work / source.name)
-    family.write_overrides(run.work)
-    for name, text in plan.texts.items():
-        (run.work / name).write_text(text, encoding="utf-8")
     with run.step("yosys"):
+        make_netlist(plan, run.work, run.log("yosys"))
         run.keep(SCRIPT)
-        yosys.run_yosys(
-            plan.texts[SCRIPT], cwd=run.work, log=run.log("yosys"), timeout_s=_YOSYS_TIMEOUT_S
-        )
         run.keep(NETLIST_VERILOG)
         run.keep(family.log, LOG_FOLDER)
         layers = yosys.cells_by_instance(run.work / NETLIST_JSON, family)
@@ -69,6 +64,27 @@ def place(plan: Plan, run: Run, *, seed: int) -> dict[str, Any]:
     run.publish_logs()
     plan.device.save(run.folder)
     return _facts(plan, seed, layers, routed)
+
+
+def copy_design(design: Design, rtl: Path, work: Path) -> None:
+    """Copy a design's own files into the folder in which tools run."""
+    for source in (*design.sources, *design.memories):
+        (work / source).parent.mkdir(parents=True, exist_ok=True)
+        shutil.copyfile(rtl / source, work / source)
+
+
+def make_netlist(plan: Plan, work: Path, log: Path) -> None:
+    """Run Yosys on a plan, in a folder with the design's own files.
+
+    Raises:
+        ToolMissingError, ToolFailedError: of Yosys.
+    """
+    for source in plan.sources:
+        shutil.copyfile(source, work / source.name)
+    plan.board.family.write_overrides(work)
+    for name, text in plan.texts.items():
+        (work / name).write_text(text, encoding="utf-8")
+    yosys.run_yosys(plan.texts[SCRIPT], cwd=work, log=log, timeout_s=_YOSYS_TIMEOUT_S)
 
 
 def _require_clock(plan: Plan, timing: nextpnr.Timing) -> None:

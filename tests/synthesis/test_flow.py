@@ -22,11 +22,12 @@ from bnnedge.files import load_json
 from bnnedge.hardware import emit
 from bnnedge.hardware.config import RtlConfig
 from bnnedge.links import UartDevice, load_device
-from bnnedge.synthesis.config import SynthesisConfig
+from bnnedge.synthesis.config import SynthesisConfig, VerifyConfig
 from bnnedge.synthesis.facts import SynthesisFacts
 from bnnedge.synthesis.flow import synthesise
 from bnnedge.synthesis.gatelevel import check_netlist
 from bnnedge.synthesis.plan import plan_device, require_effect
+from bnnedge.synthesis.verify import verify_bits
 
 Made = Artifact[SynthesisFacts]
 READ_BACK = ["read back", "simulation of the bitstream"]
@@ -128,6 +129,19 @@ def test_netlist_equals_the_dataflow(bitstream: Made, design: Path) -> None:
     assert bitstream.facts.bits.simulated.images == 32
     assert bitstream.facts.bits.compared["flip-flops"] == bitstream.facts.resources["ff"].used
     assert check_netlist(bitstream.folder, design, BOARD, images=50, seed=1)["images"] == 50
+
+
+def test_a_bitstream_is_verified_without_its_placement(
+    bitstream: Made, design: Path, tmp_path: Path
+) -> None:
+    file = bitstream.folder / "tiny.bit"
+    found = verify_bits(file, design, VerifyConfig())
+    assert found.simulated.images == 32
+    assert found.compared["cells TRELLIS_FF"] == bitstream.facts.resources["ff"].used
+    (tmp_path / "tiny.bit").write_bytes(file.read_bytes())
+    other = VerifyConfig(board="ulx3s-25f", clock_mhz=50, baud=2_500_000, window=8)
+    with pytest.raises(MismatchError, match="differs from the netlist"):
+        verify_bits(tmp_path / "tiny.bit", design, other)
 
 
 def test_netlist_of_other_weights_is_a_mismatch(

@@ -1,0 +1,88 @@
+"""A bitstream file from elsewhere: whether it is an RTL folder's design, wherever it was placed."""
+
+from pathlib import Path
+
+from bnnedge import tools
+from bnnedge.boards import find_board
+from bnnedge.config import structure
+from bnnedge.design import Design
+from bnnedge.errors import SynthesisError
+from bnnedge.families.placed import NETLIST_JSON, FpgaBoard
+from bnnedge.links import load_device
+from bnnedge.progress import Progress, silent
+from bnnedge.readback.readers import FAMILIES_READ, READ_WITH, TRUSTED, read_back
+from bnnedge.scratch import scratch
+from bnnedge.synthesis.bits import read_json, simulate_bits
+from bnnedge.synthesis.config import SynthesisConfig, VerifyConfig
+from bnnedge.synthesis.facts import BitsCheck
+from bnnedge.synthesis.place import copy_design, make_netlist
+from bnnedge.synthesis.plan import Plan, plan_bitstream
+
+
+def verify_bits(
+    bitstream: Path, rtl: Path, config: VerifyConfig, *, progress: Progress = silent
+) -> BitsCheck:
+    """Read a bitstream back, and compare it with what Yosys makes of an RTL folder.
+
+    The file may be placed and routed in any way, by anyone. What Yosys makes has to be the netlist
+    that it was placed from: another version may map the same design to other cells.
+
+    Args:
+        bitstream: the file.
+        rtl: folder written by `bnnedge rtl`; its Dataflow is the judge of what is simulated.
+        config: board, clock and line that the file is for.
+        progress: called with the name of each step as it begins.
+
+    Raises:
+        MismatchError: it is not the same network, or answers otherwise.
+        SimulationError: it does not answer.
+        SynthesisError: it is no bitstream, has something that is not understood, or there is no
+            reader for the board's family.
+        ToolMissingError, ToolFailedError: of the tools.
+    """
+    design = Design.load(rtl)
+    if not bitstream.is_file():
+        raise SynthesisError(f"{bitstream}: wanted a bitstream, there is no such file")
+    plan = _plan(bitstream, design, config)
+    board = plan.board
+    for name in (*board.family.tools, *READ_WITH):
+        tools.find(name)
+    with scratch() as work:
+        made = work / "made"
+        made.mkdir()
+        copy_design(design, rtl, made)
+        progress("read back")
+        found = read_back(bitstream, board, work, work)
+        progress("yosys")
+        make_netlist(plan, made, work / "yosys.log")
+        board.family.prepare(made / NETLIST_JSON)
+        progress("comparison")
+        compared = found.require_equivalent(read_json(made / NETLIST_JSON))
+        progress("simulation of the bitstream")
+        simulated = simulate_bits(found, plan.device, rtl, board, work)
+    record = {"compared": compared, "trusted": [*TRUSTED, "Yosys"], "simulated": simulated}
+    return structure(record, BitsCheck, source="verify-bits")
+
+
+def _plan(bitstream: Path, design: Design, config: VerifyConfig) -> Plan:
+    """What the file should be."""
+    if config.board is None:
+        device = load_device(bitstream.parent)
+        said = device.settings
+        board = find_board(device.board)
+        wanted = SynthesisConfig(
+            board=board,
+            clock_mhz=device.clock_hz / 1e6,
+            **{name: said[name] for name in ("baud", "window") if name in said},
+        )
+    else:
+        board = find_board(config.board)
+        wanted = SynthesisConfig(
+            board=board, clock_mhz=config.clock_mhz, baud=config.baud, window=config.window
+        )
+    if not isinstance(board, FpgaBoard) or board.family.name not in FAMILIES_READ:
+        raise SynthesisError(
+            f"{board.name}: bitstreams of {board.family.title} are not read back, only those of"
+            f" {', '.join(FAMILIES_READ)}; its chain of equalities ends at the netlist"
+        )
+    return plan_bitstream(design, board, wanted)
