@@ -7,11 +7,10 @@ by partition refinement, Paige and Tarjan 1987). Functions of lookup tables and 
 taken as truth tables over classes, so that pins may be permuted and wires may pass through cells.
 """
 
-import dataclasses
 from collections.abc import Iterator, Mapping
 
 from bnnedge.errors import MismatchError, SynthesisError
-from bnnedge.readback.functions import Variables, tables
+from bnnedge.readback.functions import Variables, for_output, tables
 from bnnedge.readback.netlist import Cell, Net, Netlist, Signal, inverted
 
 _LOGIC = ("LUT4", "CCU2C")
@@ -164,7 +163,7 @@ def _in_order(netlist: Netlist) -> dict[Place, Cell]:
     Their cells are given with 0 at pins that the output does not depend on.
     """
     every = {
-        (site, port): _for_output(cell, port)
+        (site, port): cell if cell.kind == "LUTRAM" else for_output(cell, port)
         for site, cell in netlist.cells.items()
         if cell.kind in (*_LOGIC, "LUTRAM")
         for port in cell.outputs
@@ -185,29 +184,6 @@ def _in_order(netlist: Netlist) -> dict[Place, Cell]:
                 opened.add(following)
                 waiting.append((following, _read_at_once(every, following)))
     return done
-
-
-def _for_output(cell: Cell, port: str) -> Cell:
-    if cell.kind == "LUTRAM":
-        return cell
-    free = {
-        pin: signal if isinstance(signal, bool) else Net(pin, "")
-        for pin, signal in cell.inputs.items()
-    }
-    variables = Variables(list(free.items()))
-    keys, _ = variables.needed(
-        tables(dataclasses.replace(cell, inputs=free), _same, variables)[port]
-    )
-    kept = {key.cell for key in keys if isinstance(key, Net)}
-    inputs = {
-        pin: signal if pin in kept or isinstance(signal, bool) else False
-        for pin, signal in cell.inputs.items()
-    }
-    return dataclasses.replace(cell, inputs=inputs)
-
-
-def _same(signal: Signal) -> Signal:
-    return signal
 
 
 def _read_at_once(every: Mapping[Place, Cell], place: Place) -> Iterator[Place]:

@@ -1,5 +1,6 @@
 """What cells compute, as truth tables: whole numbers whose bit i is the value at assignment i."""
 
+import dataclasses
 from collections.abc import Callable, Mapping, Sequence
 
 from bnnedge.readback.netlist import Cell, Net, Signal
@@ -84,6 +85,28 @@ def tables(cell: Cell, resolved: Callable[[Signal], Signal], variables: Variable
         found[f"S{half}"] = four if injected else four ^ carry
         carry = ((four ^ variables.all) & (0 if injected else two)) | (four & carry)
     return found | {"COUT": carry}
+
+
+def for_output(cell: Cell, port: str) -> Cell:
+    """A LUT4 or CCU2C with 0 at the pins that an output does not depend on."""
+    free = {
+        pin: signal if isinstance(signal, bool) else Net(pin, "")
+        for pin, signal in cell.inputs.items()
+    }
+    variables = Variables(list(free.items()))
+    keys, _ = variables.needed(
+        tables(dataclasses.replace(cell, inputs=free), _same, variables)[port]
+    )
+    kept = {key.cell for key in keys if isinstance(key, Net)}
+    inputs = {
+        pin: signal if pin in kept or isinstance(signal, bool) else False
+        for pin, signal in cell.inputs.items()
+    }
+    return dataclasses.replace(cell, inputs=inputs)
+
+
+def _same(signal: Signal) -> Signal:
+    return signal
 
 
 def _lookup(init: object, pins: Sequence[int], all_: int) -> int:

@@ -11,7 +11,7 @@ from collections.abc import Iterator, Mapping
 
 from bnnedge.errors import MismatchError
 from bnnedge.readback.expected import Placed
-from bnnedge.readback.functions import Variables, tables
+from bnnedge.readback.functions import Variables, for_output, tables
 from bnnedge.readback.netlist import Cell, Net, Netlist, Signal
 
 _LOGIC = ("LUT4", "CCU2C")
@@ -37,6 +37,7 @@ class Comparison:
     def __init__(self, found: Netlist, placed: Placed) -> None:
         self.found, self.expected, self.names = found, placed.netlist, placed.names
         self.counts: Counter[str] = Counter()
+        self._open: set[tuple[str, ...]] = set()  # cells being resolved
         self._read = {signal[:2] for signal in self.expected.signals if isinstance(signal, Net)}
         self._resolve = functools.cache(self._resolve_net)
 
@@ -133,8 +134,13 @@ class Comparison:
         cell = self.found.cells.get(net.cell)
         if net.cell in self.expected.cells or cell is None:
             return net
+        if net[:2] in self._open:
+            self._fail(net.cell, "is in a circle")
+        self._open.add(net[:2])
+        cell = for_output(cell, net.port)
         variables = Variables([(p, self._resolved(s)) for p, s in cell.inputs.items()])
         table = tables(cell, self._resolved, variables)[net.port]
+        self._open.discard(net[:2])
         found = variables.nets(table ^ variables.all if net.inverted else table)
         if found is None:
             self._fail(net.cell, "is more than a wire, and not in the netlist")
