@@ -64,6 +64,5 @@
     levels_are_all:  assert (&levels_add_up);
     sum_is_all:      assert (!came_q[(LEVELS+2)/2-1]
         || sum_o == SumBits'(base_i + gen_lemma[LEVELS].here));
-    all_agree:       cover (came_q[(LEVELS+2)/2-1]
-        && gen_lemma[LEVELS].here == WIDE'(Width) && base_i != '0);
+    all_agree:       cover (came_q[(LEVELS+2)/2-1] && gen_lemma[LEVELS].here == WIDE'(Width));
   end
