@@ -210,6 +210,17 @@ def _dequantised(graph: Graph, weights: Any) -> Any:
     return helper.make_node("DequantizeLinear", names, ["weights"], name="weights")
 
 
+@pytest.mark.parametrize("kind", [TensorProto.INT8, TensorProto.UINT8, None])
+def test_qcdq_whose_type_is_an_attribute(tmp_path: Path, kind: int | None) -> None:
+    graph = Graph((1, 12))
+    given = {} if kind is None else {"output_dtype": kind}
+    graph.add("QuantizeLinear", np.float32(0.5), **given)
+    graph.add("DequantizeLinear", np.float32(0.5))
+    graph.add("MatMul", bipolar(RNG, 12, 3))
+    x = np.concatenate([RNG.normal(0, 2, (20, 12)), RNG.normal(0, 99, (20, 12))])
+    _same(tmp_path / "net.onnx", graph, 21, x.astype(np.float32))
+
+
 def test_qcdq_of_maps_and_integers(tmp_path: Path) -> None:
     """A uint8 input that is dequantised, and a pool between the quantiser and its end."""
     graph = Graph((1, 2, 8, 8))

@@ -67,8 +67,7 @@ def read_qcdq(model: onnx.ModelProto) -> bool:
 
 def _quantise(rewriter: Rewriter, node: GraphNode) -> _Grid:
     grid = _grid(rewriter, node)
-    zero = rewriter.read.constant(node, 2)
-    kind = "uint8" if zero is None else zero.dtype.name
+    kind = _type(rewriter, node)
     if kind not in ("uint8", "int8", "uint4", "int4"):
         raise LoweringError(
             f"{called(node)}: quantises to {kind}, wanted 8 bits or less",
@@ -97,6 +96,15 @@ def _quantise(rewriter: Rewriter, node: GraphNode) -> _Grid:
         scale = np.float32(grid.scale)
         rewriter.clip(made, float(low * scale), float(high * scale), node, node.output[0])
     return grid
+
+
+def _type(rewriter: Rewriter, node: GraphNode) -> str:
+    """Of the integers: as the zero point, else as `output_dtype` says (opset 21), or uint8."""
+    zero = rewriter.read.constant(node, 2)
+    if zero is not None:
+        return zero.dtype.name
+    said = node.integer("output_dtype", 0) or onnx.TensorProto.UINT8
+    return str(onnx.TensorProto.DataType.Name(said)).lower()
 
 
 def _range(low: int, high: int) -> tuple[int, int, int]:
