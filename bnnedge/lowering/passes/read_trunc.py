@@ -55,7 +55,8 @@ def _rewrite(rewriter: Rewriter, node: GraphNode) -> None:
         made_zero = zero
     else:
         made_scale = rest[0]
-        cut = np.float32(2) ** np.round(np.log2(made_scale / scale))
+        mantissa, exponent = np.frexp(made_scale / scale)  # the nearest power of two
+        cut = np.ldexp(np.float32(1), exponent - int(mantissa < 0.7071068))
         made_zero = zero / cut
     like = node.output[0]
 
