@@ -116,9 +116,19 @@ class Codes:
 
 
 def _any_scale(levels: NDArray[np.float64], scale: Scale) -> float | None:
-    """A float32 number of which all levels are multiples, as far as `scale` wants; or None."""
+    """A float32 number of which all levels are multiples, as far as `scale` wants; or None.
+
+    Where only some of a quantiser's values can occur it may be a part of the smallest gap.
+    """
     gap = np.diff(levels).min(initial=np.inf)
-    codes = np.rint(levels / gap)
+    parts = range(1, MOST_THRESHOLDS + 1)
+    spans = (part for part in parts if part == 1 or np.ptp(levels) / gap * part < parts.stop)
+    return next(filter(None, (_scale_of(levels, gap / part, scale) for part in spans)), None)
+
+
+def _scale_of(levels: NDArray[np.float64], step: float, scale: Scale) -> float | None:
+    """`_any_scale` of about `step`."""
+    codes = np.rint(levels / step)
     largest = int(np.abs(codes).argmax())
     if not codes[largest] or np.abs(codes).max() >= _LARGEST_CODE:
         return None

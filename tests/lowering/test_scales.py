@@ -105,3 +105,19 @@ def test_a_mean_of_49_pixels_in_front_of_the_last_layer(tmp_path: Path, op: str)
     x = rng.standard_normal((20, 2, 9, 9)).astype(np.float32)
     logits, wanted = lowered.dataflow.logits(x), execute(path, x)
     assert np.abs(logits - wanted).max() < 1e-5 and logits.any()
+
+
+@pytest.mark.parametrize("padding", [0, 1])
+def test_a_scale_of_which_few_multiples_occur(tmp_path: Path, padding: int) -> None:
+    """Sums in twos, rounded to a grid of 0.3: gaps of six and of seven steps."""
+    rng = np.random.default_rng(1)
+    graph = Graph((1, 2, 6, 6))
+    graph.add("BipolarQuant", np.float32(1))
+    graph.add("Conv", bipolar(rng, 4, 2, 3, 3), pads=[padding] * 4)
+    graph.add("Quant", np.float32(0.3), np.float32(0), np.float32(8), signed=1, narrow=0)
+    graph.add("Flatten")
+    graph.add("MatMul", bipolar(rng, 4 * (4 + 2 * padding) ** 2, 3))
+    path = graph.save(tmp_path / "net.onnx")
+    x = rng.normal(0, 1, (20, 2, 6, 6)).astype(np.float32)
+    found = lower_model(path, LoweringConfig()).dataflow.logits(x)
+    assert np.allclose(found, execute(path, x), rtol=1e-5, atol=1e-4)
