@@ -20,7 +20,6 @@ _DUAL = ("DP16KD.DATA_WIDTH_A", "DP16KD.DATA_WIDTH_B", "DP16KD.WRITEMODE_A", "DP
 _SIMPLE = ("PDPW16KD.DATA_WIDTH_R",)
 _WORDS = 1024  # of 18 bits
 _WIDE = 36
-_WID_BITS = 9
 
 
 def read_block(reader: Reader, site: str, row: int, column: int) -> Cell:

@@ -168,16 +168,12 @@ class Fabric:
         """All bits of a tile that are set."""
         return bits_of(self.device, tile, self.tile(tile))
 
-    def require_all_read(self, base: Configuration) -> int:
+    def require_all_read(self, base: Configuration) -> None:
         """Raise unless every bit was claimed or is the base's, and every one of those is there.
-
-        Returns:
-            How many bits are the base's alone.
 
         Raises:
             SynthesisError: names the first bit that is not understood, or missing.
         """
-        alone = 0
         for name in sorted({*self.configuration.tiles, *base.tiles, *self._claimed}):
             there = self.bits(name)
             expected = bits_of(self.device, name, base.tiles.get(name) or Tile())
@@ -191,8 +187,6 @@ class Fabric:
                 raise SynthesisError(
                     f"bitstream: {name}: not understood: {'; '.join(sorted(words)[:3])}"
                 )
-            alone += len(there - claimed)
-        return alone
 
 
 def bits_of(device: Device, name: str, tile: Tile) -> frozenset[str]:

@@ -7,7 +7,7 @@ which bring constants, or a carry chain in and out, must be plain wires, by exha
 
 import functools
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 
 from bnnedge.errors import MismatchError
 from bnnedge.readback.expected import Placed
@@ -155,9 +155,3 @@ class Comparison:
     def _fail(self, site: str, what: str) -> None:
         name = f"{self.names[site]} at " if site in self.names else ""
         raise MismatchError(f"bitstream differs from the netlist: {name}{site} {what}")
-
-
-def unread(netlist: Netlist) -> Iterator[str]:
-    """Cells whose outputs nothing reads."""
-    read = {signal.cell for signal in netlist.signals if isinstance(signal, Net)}
-    yield from (site for site in netlist.cells if site not in read)

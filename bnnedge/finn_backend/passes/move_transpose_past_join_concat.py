@@ -8,7 +8,7 @@ from qonnx.util.basic import get_by_name
 
 
 class MoveTransposePastJoinConcat(reorder.MoveTransposePastJoinConcat):
-    """The same Transpose in front of each operand of an Concat: the Concat, then one Transpose.
+    """The same Transpose in front of each operand of a Concat: the Concat, then one Transpose.
 
     FINN's compares the permutations and forgets to return what it finds (`False` in the place of
     `return False`): operands that were turned in different ways are taken for turned in one way.
