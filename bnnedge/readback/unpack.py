@@ -1,6 +1,7 @@
 """An ECP5's bitstream file as a text configuration, and that of a design with nothing in it."""
 
 import json
+import shutil
 from pathlib import Path
 
 from bnnedge import tools
@@ -9,6 +10,7 @@ from bnnedge.families.placed import NETLIST_JSON, ROUTED, FpgaBoard
 from bnnedge.readback.trellis import Configuration, read_configuration
 
 _TIMEOUT_S = 600.0
+_BITSTREAM = "unpacked.bit"
 _TEXT = "unpacked.config"
 _EMPTY = {"modules": {"empty": {"attributes": {"top": "1"}, "ports": {}, "cells": {}}}}
 
@@ -26,7 +28,9 @@ def unpack(bitstream: Path, work: Path, log: Path) -> Configuration:
         ToolMissingError, ToolFailedError: of ecpunpack.
     """
     unpacker = tools.find("ecpunpack")
-    arguments = ["--input", str(bitstream.resolve()), "--textcfg", _TEXT]
+    # Of the files below /tmp the tool sees those only that are below its folder.
+    shutil.copyfile(bitstream, work / _BITSTREAM)
+    arguments = ["--input", _BITSTREAM, "--textcfg", _TEXT]
     try:
         tools.run([unpacker, *arguments], cwd=work, log=log, timeout_s=_TIMEOUT_S)
     except ToolFailedError as error:
