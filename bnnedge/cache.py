@@ -45,8 +45,11 @@ def build_once(folder: Path, key: str, build: Callable[[Path, Path, Path], None]
             entry.touch()  # the oldest are dropped first
             return entry
         check_room(folder, _ROOM_MIB)
-        log = folder / f"{key}.log"
         with scratch(folder) as work:
+            for old in folder.glob(f"{key}.*.log"):
+                if not (folder / old.name.split(".")[-2]).exists():  # nobody writes it any more
+                    old.unlink(missing_ok=True)
+            log = folder / f"{key}.{work.name}.log"
             done = work / "done"
             done.mkdir()
             build(work, done, log)

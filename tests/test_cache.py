@@ -63,7 +63,7 @@ def test_only_entries_are_thrown_away_and_links_are_not_followed(tmp_path: Path)
     folder = tmp_path / "cache"
     folder.mkdir()
     (folder / "my.thesis").mkdir()
-    (folder / "key.log").symlink_to(work)
+    (folder / "key.of.log").symlink_to(work)
     (folder / f"key.{'0' * 32}").symlink_to(work.parent)
     folder.chmod(0o777)
     (tmp_path / "link").symlink_to(folder)
@@ -111,9 +111,26 @@ def test_a_failed_build_leaves_only_its_log(tmp_path: Path) -> None:
         log.write_text("why")
         raise BnnEdgeError("it does not compile")
 
-    with pytest.raises(BnnEdgeError, match="it does not compile"):
-        build_once(tmp_path, "key", build)
-    assert [path.name for path in tmp_path.iterdir()] == ["key.log"]
+    for _ in range(2):
+        with pytest.raises(BnnEdgeError, match="it does not compile"):
+            build_once(tmp_path, "key", build)
+        (left,) = tmp_path.iterdir()
+        assert left.name.startswith("key.") and left.read_text() == "why"
+
+
+def test_one_that_is_done_first_leaves_the_others_log(tmp_path: Path) -> None:
+    def quick(_: Path, done: Path, log: Path) -> None:
+        log.write_text("quick")
+        (done / "engine.so").touch()
+
+    def slow(_: Path, done: Path, log: Path) -> None:
+        log.write_text("slow")
+        build_once(tmp_path, "key", quick)
+        assert log.read_text() == "slow"
+        (done / "engine.so").touch()
+
+    entry = build_once(tmp_path, "key", slow)
+    assert list(tmp_path.iterdir()) == [entry]
 
 
 def test_names_of_any_bytes_have_a_digest(tmp_path: Path) -> None:
