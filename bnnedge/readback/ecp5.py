@@ -1,4 +1,8 @@
-"""The netlist of an ECP5's bitstream, from its output pins backwards."""
+"""The netlist of an ECP5's bitstream, from its output pins backwards.
+
+Then from what is left over: logic on which no output depends is read, too, so that what it is can
+be compared, or seen to be read by nothing.
+"""
 
 import re
 
@@ -38,6 +42,21 @@ def read_netlist(
     reader = Reader(fabric)
     inputs, places = read_pads(reader, board)
     outputs = {port: read_output(reader, *place) for port, place in places.items()}
+    _read_cells(reader)
+    while _meet_unread(reader):
+        _read_cells(reader)
+    _read_quadrants(reader)
+    read = {cell.parameters["WID"] for cell in reader.cells.values() if cell.kind == "DP16KD"}
+    if other := set(configuration.memories) - read:
+        raise SynthesisError(
+            f"bitstream: contents {min(other)} belong to no block RAM that is read"
+        )
+    fabric.require_all_read(base)
+    return Netlist(cells=reader.cells, inputs=inputs, outputs=outputs), fabric
+
+
+def _read_cells(reader: Reader) -> None:
+    """Read the cells that were met, and those that are met by it."""
     while reader.waiting:
         site, (row, column) = reader.waiting.popitem()
         part = site.rsplit("/", 1)[1]
@@ -52,16 +71,20 @@ def read_netlist(
         elif part.startswith("SLICE"):
             cell = read_carry(reader, site, row, column)
         else:
-            raise SynthesisError(f"bitstream: {site} is read, and is no pin of {board.name}")
+            raise SynthesisError(f"bitstream: {site} is read, and is no pin of the board's")
         reader.cells[site] = cell
-    _read_quadrants(reader)
-    read = {cell.parameters["WID"] for cell in reader.cells.values() if cell.kind == "DP16KD"}
-    if other := set(configuration.memories) - read:
-        raise SynthesisError(
-            f"bitstream: contents {min(other)} belong to no block RAM that is read"
-        )
-    fabric.require_all_read(base)
-    return Netlist(cells=reader.cells, inputs=inputs, outputs=outputs), fabric
+
+
+_PIN = re.compile(r"[ABCD]([0-7])")
+
+
+def _meet_unread(reader: Reader) -> bool:
+    """Let the tables be read to whose pins something was routed; whether there were any."""
+    fabric = reader.fabric
+    for row, column, wire in fabric.chosen.keys() - fabric.read:
+        if found := _PIN.fullmatch(wire):
+            reader.meet_table(row, column, int(found[1]))
+    return bool(reader.waiting)
 
 
 _QUADRANT = re.compile(r"G_[UL][LR]PCLK\d+")

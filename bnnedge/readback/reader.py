@@ -58,6 +58,19 @@ class Reader:
             self.met.add(site)
             self.waiting[site] = at[:2]
 
+    def meet_table(self, row: int, column: int, number: int) -> None:
+        """Let a table 0 to 7 be read, or the cell that it is a part of.
+
+        A RAM is four columns, of which some may be read by nothing, and a port that writes them.
+        """
+        name, mode = SLICES[number // 2], self.mode(row, column, number // 2)
+        if mode in ("DPRAM", "RAMW"):
+            parts = [f"SLICE{each}.K{half}" for each in "AB" for half in (0, 1)]
+        else:
+            parts = [f"SLICE{name}" if mode == "CCU2" else f"SLICE{name}.K{number % 2}"]
+        for part in parts:
+            self.meet(f"X{column}/Y{row}/{part}", (row, column, ""))
+
     def output(self, node: Node) -> Net | None:
         """The net of a wire that is the output of a cell; None: it is none."""
         row, column, wire = node

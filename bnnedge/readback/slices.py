@@ -29,6 +29,7 @@ def read_table(reader: Reader, site: str, row: int, column: int) -> Cell:
     if mode != "DPRAM" or reader.mode(row, column, _PORT) != "RAMW":
         raise SynthesisError(f"bitstream: {site}: a table in mode {mode} is not understood")
     number = 2 * index + half
+    reader.meet_table(row, column, number)
     data = _WRITE_DATA[number]
     inputs = {f"RAD[{bit}]": pins[pin] for bit, pin in enumerate(_READ_ADDRESS)}
     for bit, pin in enumerate(_WRITE_ADDRESS):
