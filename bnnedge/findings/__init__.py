@@ -25,18 +25,27 @@ from bnnedge.findings.report import (
     StageTime,
     Tool,
 )
-from bnnedge.findings.synthesis import Board, LayerResources, ResourceUse, Synthesis
+from bnnedge.findings.synthesis import (
+    Board,
+    ClockDomain,
+    Hold,
+    LayerResources,
+    ResourceUse,
+    Synthesis,
+)
 
 __all__ = [
     "Accuracy",
     "Board",
     "Check",
+    "ClockDomain",
     "Command",
     "Epoch",
     "Example",
     "Fifo",
     "FileDigest",
     "HighWater",
+    "Hold",
     "Layer",
     "LayerResources",
     "Link",

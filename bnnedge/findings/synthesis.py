@@ -52,6 +52,51 @@ class LayerResources:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Hold:
+    """The least hold margin of a clock.
+
+    Attributes:
+        margin_ps: where it is negative, a register may take the value that comes next.
+        path_from: output of the register at the start of that path, cell/port.
+        path_to: input of the one at its end.
+        checked: inputs of registers that a path of this clock leads to.
+    """
+
+    margin_ps: float
+    path_from: str
+    path_to: str
+    checked: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class ClockDomain:
+    """One clock after place and route.
+
+    Attributes:
+        name: of its net, as the tool calls it.
+        wanted_mhz: that it has to run at.
+        reached_mhz: that setup times allow.
+        hold: its least hold margin, where that is known.
+    """
+
+    name: str
+    wanted_mhz: float
+    reached_mhz: float
+    hold: Hold | None = None
+
+    @property
+    def line(self) -> str:
+        """What people are told."""
+        clock = (
+            f"clock {self.name}: wanted {self.wanted_mhz:g} MHz, reached {self.reached_mhz:g} MHz"
+        )
+        if self.hold is None:
+            return clock
+        ends = f"from {self.hold.path_from} to {self.hold.path_to}"
+        return f"{clock}, least hold margin {self.hold.margin_ps:g} ps {ends}"
+
+
+@dataclass(frozen=True, kw_only=True)
 class Synthesis:
     """One synthesis result.
 
@@ -61,6 +106,7 @@ class Synthesis:
         totals: of the whole design.
         estimate: before place and route, so an estimate.
         fmax_mhz: after place and route.
+        clocks: after place and route, where each is known.
         layers: per-layer counts, where known.
     """
 
@@ -69,6 +115,7 @@ class Synthesis:
     totals: tuple[ResourceUse, ...]
     estimate: bool = False
     fmax_mhz: float | None = None
+    clocks: tuple[ClockDomain, ...] = ()
     layers: tuple[LayerResources, ...] = ()
 
     def __post_init__(self) -> None:

@@ -10,10 +10,10 @@ from bnnedge import findings
 from bnnedge.artifacts import Artifact
 from bnnedge.design import Design
 from bnnedge.families import BITSTREAM_SUFFIXES, FAMILIES
-from bnnedge.findings import Check, ReportData, equal
+from bnnedge.findings import Check, ClockDomain, ReportData, equal
 from bnnedge.links import Device
 from bnnedge.readback.readers import FAMILIES_READ
-from bnnedge.stages import Stage
+from bnnedge.stages import Stage, figures
 from bnnedge.synthesis.nextpnr import Timing
 
 _NETWORK = "network"
@@ -99,6 +99,7 @@ class SynthesisFacts:
         bitstream: its file.
         seed: of placement.
         timing: after routing.
+        clocks: every one after routing, where nextpnr has routed it.
         cells_by_instance: mapped cells of each kernel.
         gate_level: the check of the netlist.
         bits: the check of the bitstream, read back.
@@ -119,6 +120,7 @@ class SynthesisFacts:
     bitstream: str | None = None
     seed: int | None = None
     timing: Timing | None = None
+    clocks: tuple[ClockDomain, ...] | None = None
     cells_by_instance: Mapping[str, Mapping[str, int]] | None = None
     gate_level: GateLevel | None = None
     bits: BitsCheck | None = None
@@ -220,11 +222,16 @@ def _synthesis(facts: SynthesisFacts) -> findings.Synthesis:
         ),
         estimate=facts.estimate,
         fmax_mhz=facts.fmax_mhz,
+        clocks=facts.clocks or (),
         layers=tuple(
             findings.LayerResources(layer=layer, used=tuple(family.used_by(cells)))
             for layer, cells in (facts.cells_by_instance or {}).items()
         ),
     )
+
+
+def _lines(facts: SynthesisFacts) -> list[str]:
+    return [*figures(facts), *(clock.line for clock in facts.clocks or ())]
 
 
 SYNTH = Stage(
@@ -234,6 +241,7 @@ SYNTH = Stage(
     compares=_SIDES,
     checks=_checks,
     section=_section,
+    lines=_lines,
     shown=(
         *(f"*{suffix}" for suffix in sorted(BITSTREAM_SUFFIXES)),
         "netlist.v",

@@ -9,7 +9,9 @@ from typing import Any
 
 from bnnedge import tools
 from bnnedge.errors import SynthesisError, ToolFailedError
-from bnnedge.families.placed import NETLIST_JSON, REPORT, FpgaBoard
+from bnnedge.families.placed import DELAYS, NETLIST_JSON, REPORT, ROUTED_JSON, FpgaBoard
+from bnnedge.findings import ClockDomain, Hold
+from bnnedge.synthesis.hold import hold_margins, read_delays
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -43,10 +45,11 @@ class Timing:
 
 @dataclass(frozen=True, kw_only=True)
 class Routed:
-    """What nextpnr reports."""
+    """What nextpnr reports; `timing` is of the network's clock, `clocks` has every one."""
 
     usage: Mapping[str, Usage]
     timing: Timing
+    clocks: tuple[ClockDomain, ...]
 
 
 def run_nextpnr(
@@ -71,7 +74,25 @@ def run_nextpnr(
     except ToolFailedError:
         raise_cause(log.read_text(errors="replace", encoding="utf-8"), board)
         raise
-    return read_report(json.loads((cwd / REPORT).read_text(encoding="utf-8")), clock_mhz=clock_mhz)
+    report = json.loads((cwd / REPORT).read_text(encoding="utf-8"))
+    holds = read_holds(cwd) if (cwd / DELAYS).is_file() else {}
+    return read_report(report, clock_mhz=clock_mhz, holds=holds)
+
+
+def read_holds(cwd: Path) -> Mapping[str, Hold]:
+    """The least hold margin of each clock, by its net, of the delays and the design in a folder.
+
+    Raises:
+        SynthesisError: the delays are not understood.
+    """
+    margins = hold_margins(read_delays((cwd / DELAYS).read_text(encoding="utf-8")))
+    modules = json.loads((cwd / ROUTED_JSON).read_text(encoding="utf-8"))["modules"]
+    top = max(modules.values(), key=lambda module: len(module["cells"]))
+    names = {bit: name for name, net in top["netnames"].items() for bit in net["bits"]}
+    return {
+        names[top["cells"][cell]["connections"][port][0]]: hold
+        for (cell, port), hold in margins.items()
+    }
 
 
 _USAGE_LINE = re.compile(r"^Info:\s+([A-Z0-9_]+):\s*(\d+)/\s*(\d+)\s+\d+%", re.MULTILINE)
@@ -107,16 +128,27 @@ def raise_cause(log: str, board: FpgaBoard) -> None:
         )
 
 
-def read_report(report: Mapping[str, Any], *, clock_mhz: float) -> Routed:
+def read_report(
+    report: Mapping[str, Any], *, clock_mhz: float, holds: Mapping[str, Hold]
+) -> Routed:
     """Interpret nextpnr's JSON report.
+
+    Args:
+        report: the JSON.
+        clock_mhz: of the network; its clock is the one with the constraint nearest to that.
+        holds: by clocks' names.
 
     Raises:
         SynthesisError: it has no clock.
     """
-    clocks = report.get("fmax", {})
+    clocks: Mapping[str, Mapping[str, float]] = report.get("fmax", {})
     if not clocks:
         raise SynthesisError("the routed design has no clock")
-    name, slowest = min(clocks.items(), key=lambda item: item[1]["achieved"])
+
+    def distance(name: str) -> tuple[float, float]:
+        return abs(clocks[name]["constraint"] - clock_mhz), clocks[name]["achieved"]
+
+    own = min(clocks, key=distance)
     return Routed(
         usage={
             kind: Usage(used=record["used"], available=record["available"])
@@ -124,8 +156,17 @@ def read_report(report: Mapping[str, Any], *, clock_mhz: float) -> Routed:
         },
         timing=Timing(
             requested_mhz=clock_mhz,
-            reached_mhz=round(slowest["achieved"], 2),
-            critical_path=_critical_path(report, name),
+            reached_mhz=round(clocks[own]["achieved"], 2),
+            critical_path=_critical_path(report, own),
+        ),
+        clocks=tuple(
+            ClockDomain(
+                name=name,
+                wanted_mhz=clock_mhz if name == own else round(clock["constraint"], 2),
+                reached_mhz=round(clock["achieved"], 2),
+                hold=holds.get(name),
+            )
+            for name, clock in sorted(clocks.items())
         ),
     )
 

@@ -1,13 +1,14 @@
 """Carrying out a plan with the open tools, from Yosys to the bitstream."""
 
 import shutil
+import warnings
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from bnnedge import tools
 from bnnedge.design import Design
-from bnnedge.errors import SynthesisError
+from bnnedge.errors import BnnEdgeWarning, SynthesisError
 from bnnedge.families.base import Cells
 from bnnedge.families.placed import NETLIST_JSON, NETLIST_VERILOG
 from bnnedge.synthesis import nextpnr, yosys
@@ -52,7 +53,7 @@ def place(plan: Plan, run: Run, *, seed: int) -> dict[str, Any]:
             log=run.log("nextpnr"),
             timeout_s=_NEXTPNR_TIMEOUT_S,
         )
-    _require_clock(plan, routed.timing)
+    require_timing(plan.board.name, routed)
     with run.step(family.pack_tool):
         tools.run(
             [tools.find(family.pack_tool), *family.pack_arguments(plan.bitstream)],
@@ -87,13 +88,32 @@ def make_netlist(plan: Plan, work: Path, log: Path) -> None:
     yosys.run_yosys(plan.texts[SCRIPT], cwd=work, log=log, timeout_s=_YOSYS_TIMEOUT_S)
 
 
-def _require_clock(plan: Plan, timing: nextpnr.Timing) -> None:
+def require_timing(name: str, routed: nextpnr.Routed) -> None:
+    """Raise where a clock is missed, and warn where a hold time is.
+
+    Args:
+        name: of the board.
+        routed: what nextpnr reports.
+
+    Raises:
+        SynthesisError: a clock is missed.
+    """
+    timing = routed.timing
     if timing.reached_mhz < timing.requested_mhz:
         raise SynthesisError(
-            f"{plan.board.name}: wanted {timing.requested_mhz:g} MHz, the routed design reaches"
+            f"{name}: wanted {timing.requested_mhz:g} MHz, the routed design reaches"
             f" {timing.reached_mhz:g} MHz",
             remedy=f"--clock-mhz {int(timing.reached_mhz * 0.95)}, or try another --seed",
         )
+    for clock in routed.clocks:
+        if clock.reached_mhz < clock.wanted_mhz:
+            raise SynthesisError(
+                f"{name}: wanted {clock.wanted_mhz:g} MHz of clock {clock.name}, the routed design"
+                f" reaches {clock.reached_mhz:g} MHz",
+                remedy="try another --seed",
+            )
+        if clock.hold is not None and clock.hold.margin_ps < 0:
+            warnings.warn(f"{name}: {clock.line}", BnnEdgeWarning, stacklevel=2)
 
 
 def _facts(
@@ -119,6 +139,7 @@ def _facts(
         },
         "cells_by_instance": layers,
         "timing": routed.timing,
+        "clocks": routed.clocks,
         "device": device,
         "link": device.title,
         "images_per_second": images_per_second(design, device),

@@ -76,6 +76,13 @@ def test_hostile_names_are_text(full_report: ReportData, mismatch: Mismatch) -> 
     assert "{{ 7 * 7 }}" in page
 
 
+def test_every_clock_is_shown_with_its_margins(full_report: ReportData) -> None:
+    page = render(full_report)
+    rows = [list(row) for row in ElementTree.fromstring(page).iter("tr") if row[0].text == "rx"]
+    assert [cell.text for cell in rows[0]] == ["rx", "125", "140.5", None, None]
+    assert '<td class="num bad">-12</td><td>a/Q and &lt;b&gt;/DI</td>' in page
+
+
 def test_all_passed_is_said_with_its_number(full_report: ReportData) -> None:
     text = _text(render(full_report))
     assert "Every check passed: 5 of 5" in text

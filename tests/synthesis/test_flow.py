@@ -23,7 +23,7 @@ from bnnedge.hardware import emit
 from bnnedge.hardware.config import RtlConfig
 from bnnedge.links import UartDevice, load_device
 from bnnedge.synthesis.config import SynthesisConfig, VerifyConfig
-from bnnedge.synthesis.facts import SynthesisFacts
+from bnnedge.synthesis.facts import SYNTH, SynthesisFacts
 from bnnedge.synthesis.flow import synthesise
 from bnnedge.synthesis.gatelevel import check_netlist
 from bnnedge.synthesis.plan import plan_device, require_effect
@@ -113,6 +113,20 @@ def test_bitstream_comes_with_what_a_host_and_a_report_need(
     assert structure(load_json(folder / "resources.json"), SynthesisFacts, source="") == facts
     assert set(bitstream.tools) == {"yosys", "nextpnr-ecp5", "ecppack", "ecpunpack"}
     assert not any(path.name.startswith("work-") for path in folder.iterdir())
+
+
+def test_each_clock_has_its_margins(bitstream: Made) -> None:
+    clocks, timing = bitstream.facts.clocks, bitstream.facts.timing
+    assert clocks is not None and timing is not None
+    (clock,) = clocks
+    assert (clock.wanted_mhz, clock.reached_mhz) == (50, timing.reached_mhz)
+    assert clock.hold is not None
+    assert clock.hold.margin_ps > 0
+    assert clock.hold.checked >= bitstream.facts.resources["ff"].used
+    assert (
+        f"MHz, least hold margin {clock.hold.margin_ps:g} ps from"
+        in SYNTH.lines(bitstream.facts)[-1]
+    )
 
 
 def test_unchanged_design_is_not_built_again(bitstream: Made, design: Path) -> None:

@@ -133,7 +133,7 @@ def test_cells_are_assigned_to_instances_by_name(tmp_path: Path) -> None:
     }
 
 
-def test_report_gives_usage_and_the_slowest_clock() -> None:
+def test_report_gives_usage_and_the_networks_clock() -> None:
     report = {
         "fmax": {"clk": {"achieved": 91.234, "constraint": 80.0}},
         "utilization": {"TRELLIS_COMB": {"used": 500, "available": 24288}},
@@ -149,7 +149,7 @@ def test_report_gives_usage_and_the_slowest_clock() -> None:
             },
         ],
     }
-    routed = nextpnr.read_report(report, clock_mhz=80.0)
+    routed = nextpnr.read_report(report, clock_mhz=80.0, holds={})
     assert routed.usage["TRELLIS_COMB"].percent == 2.1
     assert routed.timing == nextpnr.Timing(
         requested_mhz=80.0,
