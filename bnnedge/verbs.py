@@ -4,9 +4,10 @@ torch and FINN are imported when a verb needs them.
 """
 
 import contextlib
-from collections.abc import Iterator
+import sys
+from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeGuard, overload
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,20 +17,23 @@ from bnnedge.arrays import read_npz
 from bnnedge.artifacts import Artifact, check_input
 from bnnedge.dataflow import Dataflow
 from bnnedge.deployment.config import DeployConfig
-from bnnedge.errors import DataError
+from bnnedge.errors import ConfigError, DataError
 from bnnedge.filekinds import FST
-from bnnedge.files import is_file
 from bnnedge.hardware.authentic import Trust, own_copy
 from bnnedge.hardware.config import RtlConfig
 from bnnedge.lowering.config import Look, LoweringConfig
 from bnnedge.options import keywords
 from bnnedge.outputs import check_output_file
 from bnnedge.progress import Progress, silent
+from bnnedge.scratch import scratch
 from bnnedge.simulation.config import SimulationConfig, Waves
 from bnnedge.synthesis.config import SynthesisConfig, VerifyConfig
 from bnnedge.vitis_hls.config import HlsConfig
 
 if TYPE_CHECKING:
+    from numpy.typing import ArrayLike
+    from torch import Tensor, nn
+
     from bnnedge.data.fetch import Fetched
     from bnnedge.deployment.facts import Deployment, PackageFacts
     from bnnedge.exporter.facts import ExportFacts
@@ -67,26 +71,80 @@ def train(
     )
 
 
-@checked
-def export(checkpoint: Path, out: Path, *, progress: Progress = silent) -> "Artifact[ExportFacts]":
-    """Export a checkpoint (its folder, or `checkpoint.pt` in it) as QONNX.
+@overload
+def export(
+    checkpoint: Path | str, out: Path | str, *, progress: Progress = silent
+) -> "Artifact[ExportFacts]": ...
 
-    See `bnnedge.exporter.export`.
+
+@overload
+def export(
+    module: "nn.Module",
+    example_inputs: "ArrayLike | Tensor",
+    out: Path | str,
+    *,
+    labels: "ArrayLike | Tensor | None" = None,
+    progress: Progress = silent,
+) -> "Artifact[ExportFacts]": ...
+
+
+def export(*given: Any, progress: Progress = silent, **named: Any) -> "Artifact[ExportFacts]":
+    """Export a network as QONNX, and compare the file with PyTorch.
+
+    `export(checkpoint, out)` takes the folder of a training, or `checkpoint.pt` in it: see
+    `bnnedge.exporter.export`. `export(module, example_inputs, out, labels=None)` takes any
+    `nn.Module`: see `bnnedge.exporter.own_module.export`.
     """
-    from bnnedge.exporter import export as run
+    run: Callable[..., Artifact[ExportFacts]]
+    if is_module(named.get("module", given[0] if given else None)):
+        from bnnedge.exporter.own_module import export as run
+    else:
+        from bnnedge.exporter import export as run
+    return checked(run)(*given, progress=progress, **named)
 
-    folder = checkpoint.parent if is_file(checkpoint) else checkpoint
-    return run(folder, out, progress=progress)
+
+def is_module(source: object) -> "TypeGuard[nn.Module]":
+    """Whether something is a torch module; torch is not imported for it."""
+    torch = sys.modules.get("torch")
+    return torch is not None and isinstance(source, torch.nn.Module)
 
 
 @keywords
 def lower(
-    model: Path, out: Path, config: LoweringConfig, look: Look, *, progress: Progress = silent
+    model: "Path | nn.Module",
+    out: Path,
+    config: LoweringConfig,
+    look: Look,
+    *,
+    example_inputs: Any = None,
+    progress: Progress = silent,
 ) -> "Artifact[LoweringFacts] | Artifact[GraphFacts]":
-    """Lower an ONNX file (or a folder that holds `model.onnx`) to a Dataflow.
+    """Lower an ONNX file (or a folder that holds `model.onnx`) or a torch module to a Dataflow.
 
     See `bnnedge.lowering.lower` and, for `until`, `bnnedge.lowering.write_graph`.
+
+    Args:
+        model: file, folder, or module; this is exported first, see `export`.
+        out: folder to publish.
+        example_inputs: (N, *input shape), what a module takes.
+        progress: called at each step.
     """
+    if is_module(model):
+        if example_inputs is None:
+            raise ConfigError(
+                "lower: a module wants example_inputs", remedy="give some rows of its inputs"
+            )
+        with scratch() as work:
+            exported = export(model, example_inputs, work / "qonnx")
+            return _lower(exported.folder, out, config, look, progress)
+    if example_inputs is not None:
+        raise ConfigError("lower: example_inputs go with a module, got a file")
+    return _lower(path_of("lower: model", model), out, config, look, progress)
+
+
+def _lower(
+    model: Path, out: Path, config: LoweringConfig, look: Look, progress: Progress
+) -> "Artifact[LoweringFacts] | Artifact[GraphFacts]":
     from bnnedge.lowering import lower as run
     from bnnedge.lowering import write_graph
 
@@ -240,13 +298,16 @@ def package(build: Path, out: Path, trust: Trust) -> "Artifact[PackageFacts]":
 
 @checked
 def test_images(export: Path) -> NDArray[np.float32]:
-    """The data set's test images (N, *input shape) in an export folder."""
+    """The test images, or examples, (N, *input shape) in an export folder."""
+    from bnnedge.exporter.facts import MADE
+
     path = export / REFERENCE_FILE
     reference = read_npz(path, ("inputs", "labels"))
     inputs, labels = reference["inputs"], reference["labels"]
     if labels.shape != inputs.shape[:1]:
         raise DataError(f"{path}: wanted a label for each input, got {inputs.shape} {labels.shape}")
-    return inputs[labels >= 0]
+    real: NDArray[np.bool_] = labels != MADE
+    return inputs[real]
 
 
 @keywords

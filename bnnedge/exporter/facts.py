@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from bnnedge.findings import Check, equal
 from bnnedge.stages import Stage, figures
 
+MADE, UNKNOWN = -1, -2  # labels in `reference.npz` of made inputs, and of examples without one
 _SIDES = ("PyTorch", "QONNX")
 
 
@@ -13,11 +14,11 @@ class ExportFacts:
     """What PyTorch and the QONNX graph agree on.
 
     Attributes:
-        test_images: of the data set that were compared.
+        test_images: of the data set, or examples given, that were compared.
         adversarial_inputs: made for the comparison.
         numbers_compared: outputs of layers, and logits.
         channel_accumulator_pairs_compared: decisions of BatchNorm and sign.
-        test_accuracy: share of right classes of the test images.
+        test_accuracy: share of right classes of the test images; None: these are not known.
         remarks: what a user should know.
     """
 
@@ -25,22 +26,27 @@ class ExportFacts:
     adversarial_inputs: int
     numbers_compared: int
     channel_accumulator_pairs_compared: int
-    test_accuracy: float
+    test_accuracy: float | None
     remarks: tuple[str, ...]
 
 
 def _checks(facts: ExportFacts) -> tuple[Check, ...]:
+    pairs = facts.channel_accumulator_pairs_compared
+    what = "every layer's output and the logits" if pairs else "logits"
+    images = equal(
+        *_SIDES,
+        f"{what}, test and adversarial images",
+        images=facts.test_images + facts.adversarial_inputs,
+        values=facts.numbers_compared,
+    )
+    if not pairs:  # a module of one's own, whose layers are not known
+        return (images,)
     return (
-        equal(
-            *_SIDES,
-            "every layer's output and the logits, test and adversarial images",
-            images=facts.test_images + facts.adversarial_inputs,
-            values=facts.numbers_compared,
-        ),
+        images,
         equal(
             *_SIDES,
             "BatchNorm and sign of every channel at every reachable accumulator",
-            values=facts.channel_accumulator_pairs_compared,
+            values=pairs,
         ),
     )
 

@@ -53,22 +53,43 @@ def to_qonnx(model: Network) -> onnx.ModelProto:
     """
     _require_integers(model)
     _require_finite(model)
-    constant = frozen(model)
+    exported = module_to_qonnx(frozen(model), model.input_shape)
+    exported.metadata_props.add(key=ENCODING_KEY, value=model.input_encoding.name)
+    return exported
+
+
+def module_to_qonnx(constant: nn.Module, input_shape: tuple[int, ...]) -> onnx.ModelProto:
+    """The same of any module of constant numbers, see `bnnedge.ops.frozen`, without metadata.
+
+    Args:
+        constant: in evaluation mode, on the CPU, without hooks.
+        input_shape: of one input.
+
+    Raises:
+        ExportError: torch cannot export it.
+    """
     batch = torch.export.Dim("batch")
-    with _quiet():
-        exported: onnx.ModelProto = export_qonnx(
-            constant,
-            torch.zeros(2, *model.input_shape),
-            dynamo=True,
-            optimize=True,
-            dynamic_shapes=({0: batch},),
-            input_names=[INPUT],
-            output_names=[OUTPUT],
-            verbose=False,
-        )
+    try:
+        with _quiet():
+            exported: onnx.ModelProto = export_qonnx(
+                constant,
+                torch.zeros(2, *input_shape, dtype=torch.float32, device="cpu"),
+                dynamo=True,
+                optimize=True,
+                dynamic_shapes=({0: batch},),
+                input_names=[INPUT],
+                output_names=[OUTPUT],
+                verbose=False,
+            )
+    except Exception as error:  # of many kinds, with pages of advice
+        cause = error.__cause__ or error
+        raise ExportError(
+            f"torch cannot export {type(constant).__name__}:"
+            f" {(str(cause).strip().splitlines() or [type(cause).__name__])[0][:300]}",
+            remedy="forward must compute the same for every batch size, from its input alone",
+        ) from error
     _rename(exported)
     _clean(exported)
-    exported.metadata_props.add(key=ENCODING_KEY, value=model.input_encoding.name)
     try:
         onnx.checker.check_model(exported)
     except onnx.checker.ValidationError as error:  # torch goes on after errors of its own
@@ -121,19 +142,16 @@ def _rename(model: onnx.ModelProto) -> None:
     constants = {tensor.name for tensor in model.graph.initializer}
     taken: Counter[str] = Counter()
     for node in model.graph.node:
-        name = _layer_name(node)
-        taken[name] += 1
-        node.name = name if taken[name] == 1 else f"{name}#{taken[name] - 1}"
+        node.name = _numbered(_layer_name(node), taken)
         if node.output[0] != OUTPUT:
             names[node.output[0]] = node.name
         owner = node.name.rpartition(".")[0] if node.op_type in ("Mul", "Add") else node.name
         if node.op_type == "BipolarQuant":
             owner = owner.removesuffix(".weight_quant")
         for tensor, role in zip(node.input, _ROLES.get(node.op_type, ()), strict=False):
-            if tensor in constants and role == "bipolar_scale":
-                names[tensor] = role
-            elif tensor in constants:
-                names.setdefault(tensor, f"{owner}.{role}")
+            if tensor in constants and tensor not in names and role:
+                name = role if role == "bipolar_scale" else f"{owner}.{role}"
+                names[tensor] = _numbered(name, taken)
     for node in model.graph.node:
         node.input[:] = [names.get(name, name) for name in node.input]
         node.output[:] = [names.get(name, name) for name in node.output]
@@ -141,14 +159,22 @@ def _rename(model: onnx.ModelProto) -> None:
         value.name = names.get(value.name, value.name)
 
 
+def _numbered(name: str, taken: Counter[str]) -> str:
+    """The name, with a number where others have it."""
+    taken[name] += 1
+    return name if taken[name] == 1 else f"{name}#{taken[name] - 1}"
+
+
 def _layer_name(node: onnx.NodeProto) -> str:
     """E.g. "hidden.0.linear", "hidden.0.linear.weight_quant", "hidden.0.norm.mul"."""
-    scopes = next(entry.value for entry in node.metadata_props if entry.key == _SCOPES)
-    layers = [scope for scope in ast.literal_eval(scopes)[:-1] if scope]
+    scopes = next((entry.value for entry in node.metadata_props if entry.key == _SCOPES), "[]")
+    layers = [str(scope) for scope in ast.literal_eval(scopes)[:-1] if scope]
     if node.op_type == "BipolarQuant":
-        return str(next(s for s in layers if f".{s}".endswith((".weight_quant", ".sign"))))
-    if node.op_type in _MAIN_OPS:
-        return str(layers[-1])
+        quantisers = [s for s in layers if f".{s}".endswith((".weight_quant", ".sign"))]
+        if quantisers:
+            return quantisers[0]
+    if node.op_type in _MAIN_OPS and layers:
+        return layers[-1]
     innermost = [layer.partition(".act_quant")[0] for layer in layers[-1:]]
     return ".".join([*innermost, node.op_type.lower()])
 

@@ -5,7 +5,8 @@ from pathlib import Path
 from bnnedge.arguments import checked
 from bnnedge.artifacts import Artifact
 from bnnedge.errors import CheckpointError
-from bnnedge.exporter.facts import EXPORT, ExportFacts
+from bnnedge.exporter.facts import EXPORT, MADE, ExportFacts
+from bnnedge.files import is_file
 from bnnedge.progress import Progress, silent
 from bnnedge.tools import python_versions
 
@@ -26,7 +27,7 @@ def export(checkpoint: Path, out: Path, *, progress: Progress = silent) -> Artif
       The last two are PyTorch's.
 
     Args:
-        checkpoint: the folder of a checkpoint.
+        checkpoint: the folder of a checkpoint, or `checkpoint.pt` in it.
         out: folder to publish.
         progress: called at each step.
 
@@ -35,6 +36,8 @@ def export(checkpoint: Path, out: Path, *, progress: Progress = silent) -> Artif
         ExportError: a layer computes with real numbers, or holds NaN or infinity; or the graph and
             PyTorch differ. Names the layer, the channel and the value.
     """
+    if is_file(checkpoint):
+        checkpoint = checkpoint.parent
     if not checkpoint.is_dir():
         raise CheckpointError(
             f"{checkpoint} is not a folder", remedy="give the folder that `bnnedge train` wrote"
@@ -82,7 +85,7 @@ def _export(source: Path, folder: Path, progress: Progress) -> ExportFacts:
     np.savez_compressed(
         folder / REFERENCE,
         inputs=inputs,
-        labels=np.concatenate([labels, np.full(len(adversarial), -1, np.int64)]),
+        labels=np.concatenate([labels, np.full(len(adversarial), MADE, np.int64)]),
         accumulators=compared.accumulators,
         logits=compared.logits,
     )

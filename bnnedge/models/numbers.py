@@ -1,12 +1,13 @@
 """Numbers in a network that no evaluation can be made from, by layer and tensor."""
 
+import math
 from collections.abc import Mapping
 
 import torch
 from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _BatchNorm
 
-from bnnedge.ops.normalisation import AffineBatchNorm
+from bnnedge.ops.normalisation import scale_and_shift
 
 REMEDY = "its training diverged, or its file was edited: train again, perhaps more slowly"
 
@@ -42,13 +43,14 @@ def wrong_number(model: nn.Module, state: Mapping[str, Tensor]) -> str | None:
 def wrong_scale(model: nn.Module) -> str | None:
     """What is wrong with the first BatchNorm whose scale or shift overflows; None if none does."""
     for name, module in model.named_modules():
-        if not isinstance(module, AffineBatchNorm):
+        if not isinstance(module, _BatchNorm) or module.running_mean is None:
             continue
-        scale, shift = module.scale_and_shift()
-        assert module.running_mean is not None and module.running_var is not None
+        scale, shift = scale_and_shift(module)
         for channel in (~(torch.isfinite(scale) & torch.isfinite(shift))).nonzero()[:1, 0].tolist():
             own = (module.weight, module.bias, module.running_mean, module.running_var)
-            weight, bias, mean, variance = (tensor[channel].item() for tensor in own)
+            weight, bias, mean, variance = (
+                math.nan if tensor is None else tensor[channel].item() for tensor in own
+            )
             return (
                 f"BatchNorm {name}, channel {channel}: weight {weight:g}, bias {bias:g},"
                 f" running_mean {mean:g} and running_var {variance:g} give scale"

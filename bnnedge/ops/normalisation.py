@@ -22,6 +22,16 @@ from bnnedge.errors import ConfigError
 from bnnedge.ops.exact import square_root
 
 
+def scale_and_shift(norm: _BatchNorm) -> tuple[Tensor, Tensor]:
+    """Scale and shift of a BatchNorm's evaluation, one with running statistics: float32 (C,)."""
+    assert norm.running_mean is not None and norm.running_var is not None
+    deviation = square_root(norm.running_var + norm.eps)
+    weight: Tensor = torch.ones_like(deviation) if norm.weight is None else norm.weight
+    scale = weight / deviation
+    shift = norm.running_mean * scale
+    return scale, -shift if norm.bias is None else norm.bias - shift
+
+
 class AffineBatchNorm(_BatchNorm):
     """BatchNorm over (N, C) or (N, C, H, W): the usual one in training, `x * scale + shift` in
     evaluation.
@@ -29,10 +39,7 @@ class AffineBatchNorm(_BatchNorm):
 
     def scale_and_shift(self) -> tuple[Tensor, Tensor]:
         """Scale and shift of the evaluation: float32 (C,) each."""
-        assert self.running_mean is not None and self.running_var is not None
-        scale = self.weight / square_root(self.running_var + self.eps)
-        shift = self.bias - self.running_mean * scale
-        return scale, shift
+        return scale_and_shift(self)
 
     def forward(self, input: Tensor) -> Tensor:
         """Float32 (N, C) or (N, C, H, W) → the same shape."""
@@ -48,9 +55,8 @@ class AffineBatchNorm(_BatchNorm):
 
 def _per_channel(x: Tensor, scale: Tensor, shift: Tensor) -> Tensor:
     """`x * scale + shift`, each rounded by itself, along the second dimension."""
-    if x.dim() == 4:
-        scale, shift = scale.reshape(-1, 1, 1), shift.reshape(-1, 1, 1)
-    return x * scale + shift
+    pixel = [1] * (x.dim() - 2)
+    return x * scale.reshape(-1, *pixel) + shift.reshape(-1, *pixel)
 
 
 class ScalarNorm(AffineBatchNorm):
