@@ -3,8 +3,9 @@
 The verbs of the command line are functions here too; they and `Dataflow` are imported when used.
 """
 
-import importlib
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
+
+from bnnedge.lazy import lazily
 
 if TYPE_CHECKING:
     from bnnedge.artifacts import permitting
@@ -60,10 +61,7 @@ _HOMES = {
     "installation": ("doctor",),
     "pipeline": ("build",),
 }
-
-
-def __getattr__(name: str) -> Any:
-    if name not in __all__:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    home = next((home for home, names in _HOMES.items() if name in names), "verbs")
-    return getattr(importlib.import_module(f"bnnedge.{home}"), name)
+_ELSEWHERE = {name for names in _HOMES.values() for name in names}
+__getattr__, __dir__ = lazily(
+    __name__, _HOMES | {"verbs": tuple(name for name in __all__ if name not in _ELSEWHERE)}
+)

@@ -1,34 +1,50 @@
 """Networks: their configuration, and trained ones by name.
 
 `bnnedge.models.tfc(pretrained="mnist")` and its siblings give the network trained on a data set,
-ready to evaluate, see `load_pretrained`; `bnnedge.models.zoo.build_network` makes one with random
+ready to evaluate, see `load_pretrained`; `bnnedge.models.build_network` makes one with random
 weights. torch is imported when they are called.
 """
 
 from typing import TYPE_CHECKING
 
-from bnnedge.models.config import NetworkConfig, Topology
-from bnnedge.models.pretrained import load_pretrained
+from bnnedge.lazy import lazily
+from bnnedge.models.pretrained import load_pretrained as load_pretrained
 
 if TYPE_CHECKING:
-    from bnnedge.models.network import Network
+    from bnnedge.models.checkpoint import load_checkpoint as load_checkpoint
+    from bnnedge.models.checkpoint import save_checkpoint as save_checkpoint
+    from bnnedge.models.config import LayerConfig as LayerConfig
+    from bnnedge.models.config import NetworkConfig as NetworkConfig
+    from bnnedge.models.config import PoolConfig as PoolConfig
+    from bnnedge.models.config import PoolKind as PoolKind
+    from bnnedge.models.config import Precision as Precision
+    from bnnedge.models.config import StageConfig as StageConfig
+    from bnnedge.models.config import Topology as Topology
+    from bnnedge.models.network import Network as Network
+    from bnnedge.models.pretrained.cards import ModelCard as ModelCard
+    from bnnedge.models.zoo import build_network as build_network
 
-__all__ = [
-    "NetworkConfig",
-    "Topology",
-    "cnv",
-    "conv",
-    "lenet5",
-    "lfc",
-    "load_pretrained",
-    "nin",
-    "resnet",
-    "resnet18",
-    "resnet20",
-    "sfc",
-    "tfc",
-    "vgg_small",
-]
+__getattr__, __dir__ = lazily(
+    __name__,
+    {
+        "checkpoint": (
+            "load_checkpoint",
+            "save_checkpoint",
+        ),
+        "config": (
+            "LayerConfig",
+            "NetworkConfig",
+            "PoolConfig",
+            "PoolKind",
+            "Precision",
+            "StageConfig",
+            "Topology",
+        ),
+        "network": ("Network",),
+        "pretrained.cards": ("ModelCard",),
+        "zoo": ("build_network",),
+    },
+)
 
 
 def tfc(*, pretrained: str) -> "Network":
