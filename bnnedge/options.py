@@ -90,9 +90,15 @@ class Declared:
 
     @property
     def flag(self) -> str:
-        """On the command line."""
+        """On the command line; see `off`."""
         words = self.name.replace("_", "-")
         return f"--no-{words}" if self.default is True else f"--{words}"
+
+    @property
+    def off(self) -> str | None:
+        """The flag for no, of what may be wanted, or not, or left open."""
+        left_open = self.default is None and bool in typing.get_args(self.type)
+        return f"--no-{self.flag.removeprefix('--')}" if left_open else None
 
 
 def options_of(config: type[Any]) -> tuple[Declared, ...]:

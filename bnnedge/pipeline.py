@@ -67,24 +67,19 @@ class Build:
     @property
     def lines(self) -> list[str]:
         """What people are told."""
-        made = next(built for built in self.stages if built.name == SYNTH.kind).artifact.folder
+        made = next(built for built in self.stages if built.name == SYNTH.kind).artifact
         return [
             *map(_stage_line, self.stages),
-            *map(_check_line, self.checks),
+            *(check.line for check in self.checks),
+            *made.facts.remarks,
             f"test accuracy {self.test_accuracy:.2%}",
-            left_to_do(made) if self.bitstream is None else f"bitstream {self.bitstream}",
+            left_to_do(made.folder) if self.bitstream is None else f"bitstream {self.bitstream}",
             f"report    {self.report}",
         ]
 
 
 def _stage_line(built: BuiltStage) -> str:
     return f"{built.name:9} {'up to date' if built.reused else f'{built.wall_s:.1f} s'}"
-
-
-def _check_line(check: Check) -> str:
-    count = f"{check.images} images" if check.images else f"{check.values} values"
-    stalls = "" if check.stalls is None else f", stalls {check.stalls}"
-    return f"{check.left} == {check.right}: {count}{stalls}"
 
 
 class _Builder:

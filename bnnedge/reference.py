@@ -54,7 +54,7 @@ def _section(name: str) -> Iterator[str]:
 
 
 def _row(parameter: click.Option, declared: Declared | None) -> str:
-    flags = "`, `".join(parameter.opts)
+    flags = "`, `".join([*parameter.opts, *parameter.secondary_opts])
     if declared is None:
         return f"| `{flags}` | | | | {_escaped(parameter.help or '')} |"
     said = declared.option

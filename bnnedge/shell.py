@@ -82,8 +82,10 @@ def click_option(declared: "Declared") -> click.Option:
         default = default.value
     kind: Any = _click_type(declared.type)
     switch = {"is_flag": True, "flag_value": not default} if kind is bool else {"type": kind}
+    if declared.off:
+        switch = {}
     return click.Option(
-        [declared.flag, declared.name],
+        ["/".join(filter(None, (declared.flag, declared.off))), declared.name],
         default=default,
         required=declared.default is dataclasses.MISSING,
         show_default=not plain,

@@ -175,7 +175,12 @@ def _parameters(name: str) -> list[click.Parameter]:
 
 
 def _flags() -> set[str]:
-    return {opt for name in main.commands for p in _parameters(name) for opt in p.opts}
+    return {
+        opt
+        for name in main.commands
+        for p in _parameters(name)
+        for opt in [*p.opts, *p.secondary_opts]
+    }
 
 
 _OF_OTHERS = {"--no-deps", "--version", "--help"}  # of pip, and of every program

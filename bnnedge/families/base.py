@@ -64,6 +64,7 @@ class Family(ABC):
         title: for people.
         board_type: what its boards are.
         tools: what a synthesis cannot do without, by `tools.TOOLS`'s names.
+        read_with: what reading its bitstreams back takes beside them; nothing: they cannot be.
         flow: what places and routes, for people.
         estimate: how the network alone is estimated, for people; None where it is not.
         resources: names of its resources for people, by their names in `resources.json`.
@@ -73,6 +74,7 @@ class Family(ABC):
     title: ClassVar[str]
     board_type: ClassVar[type[Board]]
     tools: ClassVar[tuple[str, ...]]
+    read_with: ClassVar[tuple[str, ...]] = ()
     flow: ClassVar[str]
     estimate: ClassVar[str | None] = None
     resources: ClassVar[Mapping[str, str]]

@@ -1,6 +1,6 @@
 """Lattice ECP5.
 
-Tools       Yosys (synth_ecp5), nextpnr-ecp5, ecppack.
+Tools       Yosys (synth_ecp5), nextpnr-ecp5, ecppack; ecpunpack to read a bitstream back.
 Products    `<name>.bit`, compressed; `pins.lpf`; the netlist as Verilog.
 Overrides   `popcount` is made of carry cells (`cells/ecp5`); ends of carry chains that have no
             effect are disconnected before place and route.
@@ -79,6 +79,7 @@ class Ecp5(PlacedFamily):
     name = "ecp5"
     title = "ECP5"
     tools = ("yosys", "nextpnr-ecp5", "ecppack")
+    read_with = ("ecpunpack",)
     flow = "Yosys + nextpnr-ecp5"
     resources: ClassVar[Mapping[str, str]] = {
         "comb": "LUT4",

@@ -19,6 +19,8 @@ from bnnedge.names import check_network_name, shown
 CELL_FOLDER = Path(__file__).parent / "cells"
 NETLIST_JSON = "netlist.json"
 NETLIST_VERILOG = "netlist.v"
+MAPPED_JSON = "mapped.json"
+"""What Yosys wrote, as `NETLIST_VERILOG` has it; `NETLIST_JSON` is as it is placed."""
 ROUTED = "routed.config"
 ROUTED_JSON = "routed.json"
 DELAYS = "routed.sdf"

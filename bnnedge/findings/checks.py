@@ -59,6 +59,13 @@ class Check:
     mismatch: Mismatch | None = None
     reason: str | None = None
 
+    @property
+    def line(self) -> str:
+        """What people are told of one that passed."""
+        count = f"{self.images} images" if self.images else f"{self.values} values"
+        stalls = "" if self.stalls is None else f", stalls {self.stalls}"
+        return f"{self.left} == {self.right}: {count}{stalls}"
+
 
 def equal(left: str, right: str, compared: str, **counts: Any) -> Check:
     """A check that passed; for `counts` see `Check`."""

@@ -6,7 +6,7 @@ be compared, or seen to be read by nothing.
 
 import re
 
-from bnnedge.errors import SynthesisError
+from bnnedge.errors import MismatchError, SynthesisError
 from bnnedge.families.placed import FpgaBoard
 from bnnedge.readback.blocks import read_block, read_pll
 from bnnedge.readback.fabric import Fabric
@@ -33,9 +33,10 @@ def read_netlist(
 
     Raises:
         SynthesisError: something is not understood; names the tile and its setting.
+        MismatchError: it is for another device.
     """
     if configuration.device != board.device:
-        raise SynthesisError(
+        raise MismatchError(
             f"bitstream: it is for {configuration.device}, {board.name} has a {board.device}"
         )
     fabric = Fabric(device, configuration)

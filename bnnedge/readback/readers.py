@@ -5,8 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from bnnedge.errors import SynthesisError
-from bnnedge.families.ecp5 import Ecp5
+from bnnedge.families import FAMILIES, Board
 from bnnedge.families.placed import FpgaBoard
 from bnnedge.readback.ecp5 import read_netlist
 from bnnedge.readback.equivalence import require_equivalent
@@ -18,10 +17,6 @@ from bnnedge.readback.structure import Comparison
 from bnnedge.readback.trellis import Device
 from bnnedge.readback.unpack import empty_configuration, unpack
 
-FAMILIES_READ = (Ecp5.name,)
-"""Families whose bitstreams can be read back."""
-READ_WITH = ("ecpunpack",)
-"""Tools that are needed to, beside those that make a bitstream."""
 TRUSTED = (
     "ecpunpack",
     "the tile database of Project Trellis",
@@ -48,7 +43,7 @@ class ReadBack:
         """Compare it with the netlist that was placed, and its wires with those that were routed.
 
         Args:
-            synthesised: the netlist as Yosys wrote it and the family has prepared it (JSON).
+            synthesised: the netlist that Yosys wrote (JSON).
             routed: nextpnr's JSON.
 
         Returns:
@@ -74,25 +69,29 @@ class ReadBack:
         return require_equivalent(self.netlist, placed_netlist(synthesised, None).netlist)
 
 
+def unread(board: Board) -> str | None:
+    """Why bitstreams for a board cannot be read back; None: they can."""
+    family = board.family
+    if family.read_with:
+        return None
+    read = ", ".join(each.title for each in FAMILIES.values() if each.read_with)
+    return f"there is a reader for bitstreams of {read}, and none for those of {family.title}"
+
+
 def read_back(bitstream: Path, board: FpgaBoard, work: Path, logs: Path) -> ReadBack:
     """Read the bitstream of a board.
 
     Args:
         bitstream: the file.
-        board: whose pins it has; of a family in `FAMILIES_READ`.
+        board: whose pins it has; of a family that is read back, see `unread`.
         work: an empty folder for what the tools write.
         logs: folder for their logs.
 
     Raises:
-        SynthesisError: it is none, or for another device, or has something that is not understood;
-            or there is no reader for the family.
+        SynthesisError: it is none, or has something that is not understood.
+        MismatchError: it is for another device.
         ToolMissingError, ToolFailedError: of ecpunpack and nextpnr.
     """
-    if board.family.name not in FAMILIES_READ:
-        raise SynthesisError(
-            f"{board.name}: bitstreams of {board.family.title} are not read back, only those of"
-            f" {', '.join(FAMILIES_READ)}"
-        )
     configuration = unpack(bitstream, work, logs / "ecpunpack.log")
     base = empty_configuration(board, work, logs / "nextpnr-empty.log")
     netlist, fabric = read_netlist(configuration, base, board, Device(board.device))

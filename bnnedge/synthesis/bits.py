@@ -5,12 +5,14 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from bnnedge.families.placed import NETLIST_JSON, ROUTED_JSON, FpgaBoard
+from bnnedge.errors import MismatchError, SynthesisError
+from bnnedge.families.placed import MAPPED_JSON, ROUTED_JSON, FpgaBoard
 from bnnedge.links import Device
-from bnnedge.readback.readers import TRUSTED, ReadBack, read_back
+from bnnedge.readback.readers import TRUSTED, ReadBack, read_back, unread
 from bnnedge.readback.verilog import verilog_text
 from bnnedge.scratch import scratch
 from bnnedge.synthesis.gatelevel import judge_of, simulate_netlist
+from bnnedge.synthesis.plan import Plan
 from bnnedge.synthesis.run import Run
 from bnnedge.synthesis.top import BOARD_TOP
 
@@ -20,32 +22,42 @@ _BUDGET_S = 60.0
 _SUBJECT = "netlist read back from the bitstream"
 
 
-def check_bits(bitstream: str, device: Device, board: FpgaBoard, rtl: Path, run: Run) -> Any:
+def check_bits(plan: Plan, rtl: Path, run: Run, *, wanted: bool | None) -> Mapping[str, Any]:
     """Read a bitstream back and compare it, once as a structure and once by what it answers.
 
     Args:
-        bitstream: its name in the folder of `run`.
-        device: that is in it.
-        board: that it is for, of a family that is read back.
+        plan: that it was made of.
         rtl: folder that it was made from.
-        run: its work folder is that in which the bitstream was made.
+        run: in its folders the bitstream was made.
+        wanted: see `SynthesisConfig.read_back`.
 
     Returns:
-        Facts, as of `BitsCheck`.
+        Facts: `bits`, or why there are none in `not_read_back`.
 
     Raises:
         MismatchError: it is not the netlist that was placed, or answers otherwise.
         SimulationError: it does not answer.
-        SynthesisError: it has something that is not understood.
+        SynthesisError: it is wanted, and has something that is not understood.
     """
-    with run.step("read back"), scratch(run.work) as work:
-        found = read_back(run.folder / bitstream, board, work, work)
-        compared = found.compare(
-            read_json(run.work / NETLIST_JSON), read_json(run.work / ROUTED_JSON)
-        )
+    if wanted is False:
+        return {"not_read_back": "it was left out"}
+    if reason := unread(plan.board):
+        return {"not_read_back": reason}
+    try:
+        with run.step("read back"), scratch(run.work) as work:
+            found = read_back(run.folder / plan.bitstream, plan.board, work, work)
+            compared = found.compare(
+                read_json(run.work / MAPPED_JSON), read_json(run.work / ROUTED_JSON)
+            )
+    except (MismatchError, SynthesisError) as error:
+        if isinstance(error, SynthesisError) and wanted is None:
+            return {"not_read_back": f"it is not understood: {error.message}"}
+        raise type(error)(
+            error.message, remedy="try another --seed; --no-read-back does without this check"
+        ) from error
     with run.step("simulation of the bitstream"):
-        simulated = simulate_bits(found, device, rtl, board, run.work)
-    return {"compared": compared, "trusted": TRUSTED, "simulated": simulated}
+        simulated = simulate_bits(found, plan.device, rtl, plan.board, run.work)
+    return {"bits": {"compared": compared, "trusted": TRUSTED, "simulated": simulated}}
 
 
 def read_json(path: Path) -> Any:

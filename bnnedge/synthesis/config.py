@@ -40,8 +40,9 @@ class SynthesisConfig:
         vivado: run Vivado, where it is found, on the project for a Zynq board.
         gate_level_images: hard and random ones for which the placed netlist is compared with the
             Dataflow; 0: no check.
-        read_back: read the bitstream back, where its family can be, and compare it with the placed
-            netlist and, simulated, with the Dataflow.
+        read_back: read the bitstream back, and compare it with the netlist and, simulated, with
+            the Dataflow. None: where there is a reader, and as far as it understands the file;
+            True: it is an error where it cannot be done.
     """
 
     board: str | Path | Board = option(
@@ -73,9 +74,9 @@ class SynthesisConfig:
         most=100_000,
         section="hardware",
     )
-    read_back: bool = option(
-        False,
-        help="Read the bitstream back, and compare it with the netlist and the Dataflow.",
+    read_back: bool | None = option(
+        None,
+        help="Compare the bitstream, read back, or do without; by default, where it can be.",
         section="hardware",
     )
 

@@ -12,7 +12,6 @@ from bnnedge.design import Design
 from bnnedge.families import BITSTREAM_SUFFIXES, FAMILIES
 from bnnedge.findings import Check, ClockDomain, ReportData, equal
 from bnnedge.links import Device
-from bnnedge.readback.readers import FAMILIES_READ
 from bnnedge.stages import Stage, figures
 from bnnedge.synthesis.nextpnr import Timing
 
@@ -103,6 +102,7 @@ class SynthesisFacts:
         cells_by_instance: mapped cells of each kernel.
         gate_level: the check of the netlist.
         bits: the check of the bitstream, read back.
+        not_read_back: why there is none.
         fits: an estimate leaves room for what goes around the network.
         critical_warnings: of Vivado.
         note: on an estimate.
@@ -124,6 +124,7 @@ class SynthesisFacts:
     cells_by_instance: Mapping[str, Mapping[str, int]] | None = None
     gate_level: GateLevel | None = None
     bits: BitsCheck | None = None
+    not_read_back: str | None = None
     fits: bool | None = None
     critical_warnings: tuple[str, ...] | None = None
     note: str | None = None
@@ -132,6 +133,20 @@ class SynthesisFacts:
     def target(self) -> str:
         """What it is for, for people."""
         return f"{self.board} ({self.fpga})"
+
+    @property
+    def end_of_chain(self) -> str | None:
+        """Why the equalities end before the bitstream, where one was made."""
+        if self.estimate or self.bits is not None:
+            return None
+        reason = self.not_read_back or "it was not tried"
+        return f"{reason}; the chain of equalities ends at the netlist"
+
+    @property
+    def remarks(self) -> list[str]:
+        """What people have to be told beside checks."""
+        reason = self.end_of_chain
+        return [] if reason is None else [f"bitstream not read back: {reason}"]
 
     @property
     def fmax_mhz(self) -> float | None:
@@ -180,13 +195,8 @@ def _section(
     elif facts.estimate:
         reason = "no open place and route exists for it; Yosys estimates the logic"
         not_run += (findings.NotRun(step=f"The {facts.fpga} figures in hardware", reason=reason),)
-    elif facts.bits is None:
-        known = facts.family in FAMILIES_READ
-        reason = (
-            "it was not asked for" if known else "there is no reader for this family's bitstreams"
-        )
-        reason += "; the chain of equalities ends at the netlist"
-        not_run += (findings.NotRun(step="Bitstream read back", reason=reason),)
+    elif end := facts.end_of_chain:
+        not_run += (findings.NotRun(step="Bitstream read back", reason=end),)
     return dataclasses.replace(
         report,
         board=report.board or _board(facts),
@@ -231,7 +241,12 @@ def _synthesis(facts: SynthesisFacts) -> findings.Synthesis:
 
 
 def _lines(facts: SynthesisFacts) -> list[str]:
-    return [*figures(facts), *(clock.line for clock in facts.clocks or ())]
+    return [
+        *figures(dataclasses.replace(facts, not_read_back=None)),
+        *(clock.line for clock in facts.clocks or ()),
+        *(check.line for check in _checks(facts)),
+        *facts.remarks,
+    ]
 
 
 SYNTH = Stage(

@@ -17,7 +17,7 @@ from bnnedge.families import Board
 from bnnedge.families.placed import FpgaBoard
 from bnnedge.families.xilinx import ZynqBoard
 from bnnedge.progress import Progress, silent
-from bnnedge.readback.readers import FAMILIES_READ, READ_WITH
+from bnnedge.readback.readers import unread
 from bnnedge.scratch import scratch
 from bnnedge.synthesis import vivado
 from bnnedge.synthesis.bits import check_bits
@@ -43,11 +43,11 @@ def synthesise(
     For an FPGA that the open tools know the folder holds the bitstream, `netlist.v` (the very
     netlist that was placed, for the gate-level check), `device.json` (clock, baud rate, window:
     what a host must know), pins, `synth.ys`, `resources.json` and `logs/`; it is published only if
-    the netlist equals the Dataflow on the config's images, and the bitstream, read back, equals
-    both. For a Zynq: `vivado/` (the project), `device.json`, `resources.json` (Yosys' estimate),
-    `synth.ys`, `logs/`; where Vivado is found,
-    and unless the config forbids it, also `vivado/output/` with `<name>.bit`, `<name>.hwh` and
-    reports, whose figures then are those of `resources.json`.
+    the netlist equals the Dataflow on the config's images, and the bitstream, where it can be read
+    back, equals both. For a Zynq: `vivado/` (the project), `device.json`, `resources.json` (Yosys'
+    estimate), `synth.ys`, `logs/`; where Vivado is found, and unless the config forbids it, also
+    `vivado/output/` with `<name>.bit`, `<name>.hwh` and reports, whose figures then are those of
+    `resources.json`.
 
     Args:
         rtl: folder written by `bnnedge rtl`.
@@ -57,7 +57,8 @@ def synthesise(
 
     Raises:
         SynthesisError: unknown board; design too large, not routed, or slower than its clock.
-        MismatchError, SimulationError: the netlist does not equal the Dataflow.
+        MismatchError, SimulationError: the netlist does not equal the Dataflow, or the bitstream
+            the netlist.
         DesignError: the RTL folder is damaged.
         ConfigError: the board's file is not what it should be.
         ToolMissingError, ToolFailedError: of Yosys, nextpnr, the packer or Vivado.
@@ -69,7 +70,7 @@ def synthesise(
     if isinstance(board, ZynqBoard):
         config = dataclasses.replace(config, vivado=config.vivado and _has_vivado())
         used += ["vivado"] if config.vivado else []
-    used += READ_WITH if _reads_back(board, config) else ()
+    used += () if config.read_back is False else board.family.read_with
     for name in used:
         tools.find(name)  # a missing tool is said now, not after minutes
     protect_tools()
@@ -94,10 +95,6 @@ def _has_vivado() -> bool:
     return True
 
 
-def _reads_back(board: Board, config: SynthesisConfig) -> bool:
-    return config.read_back and board.family.name in FAMILIES_READ
-
-
 def _write(
     design: Design,
     board: Board,
@@ -112,6 +109,7 @@ def _write(
         if isinstance(board, ZynqBoard):
             device = plan_device(design, board, config)
             facts = estimate(design, board, device, rtl, run, with_vivado=config.vivado)
+            facts["not_read_back"] = None if facts["estimate"] else unread(board)
         else:
             assert isinstance(board, FpgaBoard)
             plan = plan_bitstream(design, board, config)
@@ -121,8 +119,7 @@ def _write(
                     facts["gate_level"] = check_netlist(
                         folder, rtl, board, images=config.gate_level_images
                     )
-            if _reads_back(board, config):
-                facts["bits"] = check_bits(plan.bitstream, plan.device, board, rtl, run)
+            facts |= check_bits(plan, rtl, run, wanted=config.read_back)
     facts["seconds"] = run.seconds
     (folder / RESOURCES_FILE).write_text(
         json.dumps(to_json(facts), indent=1) + "\n", encoding="utf-8"

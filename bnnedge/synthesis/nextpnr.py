@@ -2,6 +2,7 @@
 
 import json
 import re
+import shutil
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -9,7 +10,14 @@ from typing import Any
 
 from bnnedge import tools
 from bnnedge.errors import SynthesisError, ToolFailedError
-from bnnedge.families.placed import DELAYS, NETLIST_JSON, REPORT, ROUTED_JSON, FpgaBoard
+from bnnedge.families.placed import (
+    DELAYS,
+    MAPPED_JSON,
+    NETLIST_JSON,
+    REPORT,
+    ROUTED_JSON,
+    FpgaBoard,
+)
 from bnnedge.findings import ClockDomain, Hold
 from bnnedge.synthesis.hold import hold_margins, read_delays
 
@@ -57,12 +65,15 @@ def run_nextpnr(
 ) -> Routed:
     """Place and route the netlist in `cwd`, beside its constraints, as the family prepares it.
 
+    As it was before that it is left there as `MAPPED_JSON`.
+
     Raises:
         ToolMissingError: the family's nextpnr is not installed.
         SynthesisError: the design does not fit the board's FPGA or was not routed.
         ToolFailedError: anything else.
     """
     family = board.family
+    shutil.copyfile(cwd / NETLIST_JSON, cwd / MAPPED_JSON)
     family.prepare(cwd / NETLIST_JSON)
     try:
         tools.run(

@@ -11,6 +11,7 @@ from bnnedge.families import Board
 from bnnedge.families.placed import FpgaBoard, Pll
 from bnnedge.links import Device
 from bnnedge.options import options_of
+from bnnedge.readback.readers import unread
 from bnnedge.synthesis.config import SynthesisConfig
 from bnnedge.synthesis.top import BOARD_TOP, board_top
 
@@ -101,8 +102,11 @@ def require_effect(board: Board, config: SynthesisConfig) -> None:
         SynthesisError: names the first such option.
     """
     if isinstance(board, FpgaBoard):
+        reason = unread(board)
+        if config.read_back and reason:
+            raise SynthesisError(f"read_back: {board.name}: {reason}", remedy="leave it out")
         return
-    quiet = {"gate_level_images": 0}  # asks for nothing
+    quiet = {"gate_level_images": 0, "read_back": False}  # ask for nothing
     for declared in options_of(SynthesisConfig):
         why, value = _OF_PLACED_BOARDS.get(declared.name), getattr(config, declared.name)
         if why is not None and value not in (declared.default, quiet.get(declared.name)):

@@ -10,7 +10,7 @@ from bnnedge.errors import SynthesisError
 from bnnedge.families.placed import NETLIST_JSON, FpgaBoard
 from bnnedge.links import load_device
 from bnnedge.progress import Progress, silent
-from bnnedge.readback.readers import FAMILIES_READ, READ_WITH, TRUSTED, read_back
+from bnnedge.readback.readers import TRUSTED, read_back, unread
 from bnnedge.scratch import scratch
 from bnnedge.synthesis.bits import read_json, simulate_bits
 from bnnedge.synthesis.config import SynthesisConfig, VerifyConfig
@@ -45,7 +45,7 @@ def verify_bits(
         raise SynthesisError(f"{bitstream}: wanted a bitstream, there is no such file")
     plan = _plan(bitstream, design, config)
     board = plan.board
-    for name in (*board.family.tools, *READ_WITH):
+    for name in (*board.family.tools, *board.family.read_with):
         tools.find(name)
     with scratch() as work:
         made = work / "made"
@@ -55,7 +55,6 @@ def verify_bits(
         found = read_back(bitstream, board, work, work)
         progress("yosys")
         make_netlist(plan, made, work / "yosys.log")
-        board.family.prepare(made / NETLIST_JSON)
         progress("comparison")
         compared = found.require_equivalent(read_json(made / NETLIST_JSON))
         progress("simulation of the bitstream")
@@ -80,9 +79,8 @@ def _plan(bitstream: Path, design: Design, config: VerifyConfig) -> Plan:
         wanted = SynthesisConfig(
             board=board, clock_mhz=config.clock_mhz, baud=config.baud, window=config.window
         )
-    if not isinstance(board, FpgaBoard) or board.family.name not in FAMILIES_READ:
-        raise SynthesisError(
-            f"{board.name}: bitstreams of {board.family.title} are not read back, only those of"
-            f" {', '.join(FAMILIES_READ)}; its chain of equalities ends at the netlist"
-        )
+    reason = unread(board)
+    if reason:
+        raise SynthesisError(f"{board.name}: {reason}; its chain of equalities ends at the netlist")
+    assert isinstance(board, FpgaBoard)
     return plan_bitstream(design, board, wanted)

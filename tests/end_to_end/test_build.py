@@ -46,6 +46,8 @@ def test_everything_is_there(built: Build, out: Path) -> None:
         ("QONNX", "Dataflow"),
         ("Dataflow", "RTL"),
         ("Dataflow", "netlist"),
+        ("netlist", "bits"),
+        ("Dataflow", "bits"),
         ("Dataflow", "simulated board"),
     ):
         assert (left, right) in sides
@@ -61,7 +63,9 @@ def test_a_second_build_does_nothing(built: Build, recipe: Path, out: Path) -> N
 def test_an_interrupted_build_goes_on(
     built: Build, recipe: Path, out: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    recipe.write_text(recipe.read_text().replace("target_fps = 1000", "target_fps = 100_000"))
+    recipe.write_text(
+        recipe.read_text().replace("target_fps = 1000", "target_fps = 100_000\nread_back = false")
+    )
     with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
         patch.setattr(pipeline, "simulate", interrupt)
         bnnedge.build(recipe, out)

@@ -31,7 +31,7 @@ from bnnedge.synthesis.verify import verify_bits
 
 Made = Artifact[SynthesisFacts]
 READ_BACK = ["read back", "simulation of the bitstream"]
-CONFIG = SynthesisConfig(board="ulx3s-25f", clock_mhz=50, baud=2_500_000, read_back=True)
+CONFIG = SynthesisConfig(board="ulx3s-25f", clock_mhz=50, baud=2_500_000)
 BOARD = find_board("ulx3s-25f")
 assert isinstance(BOARD, FpgaBoard)
 ZYNQ_CONFIG = SynthesisConfig(board="pynq-z1", clock_mhz=120.0, vivado=False)

@@ -1,0 +1,147 @@
+"""What becomes of a bitstream that is not understood, differs, or has no reader."""
+
+import dataclasses
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from bnnedge.artifacts import Artifact
+from bnnedge.boards import find_board
+from bnnedge.design import Design
+from bnnedge.errors import BnnEdgeError, MismatchError, SynthesisError
+from bnnedge.findings import NotRun, ReportData
+from bnnedge.hardware import RtlConfig, emit
+from bnnedge.progress import silent
+from bnnedge.synthesis import bits
+from bnnedge.synthesis.config import SynthesisConfig
+from bnnedge.synthesis.facts import SYNTH, BitsCheck, GateLevel, SynthesisFacts
+from bnnedge.synthesis.plan import Plan, plan_bitstream, require_effect
+from bnnedge.synthesis.run import Run
+from tests.networks import random_mlp
+
+
+@pytest.fixture(scope="module")
+def design(tmp_path_factory: pytest.TempPathFactory) -> Design:
+    folder = tmp_path_factory.mktemp("design")
+    (folder / "dataflow").mkdir()
+    random_mlp((12, 8, 4)).save(folder / "dataflow")
+    return Design.load(emit(folder / "dataflow", RtlConfig(target_fps=1e6), folder / "rtl").folder)
+
+
+def planned(design: Design, board: str) -> Plan:
+    return plan_bitstream(design, find_board(board), SynthesisConfig(board=board))
+
+
+def checked(
+    plan: Plan, folder: Path, error: BnnEdgeError, wanted: bool | None, patch: pytest.MonkeyPatch
+) -> Any:
+    """What the check says where reading the bitstream ends with an error."""
+
+    def read_back(*_: object) -> None:
+        raise error
+
+    patch.setattr(bits, "read_back", read_back)
+    for name in ("work", "out"):
+        (folder / name).mkdir()
+    run = Run(folder / "work", folder / "out", silent)
+    return bits.check_bits(plan, folder, run, wanted=wanted)
+
+
+NOT_UNDERSTOOD = SynthesisError("bitstream: R1C2:PLC2: not understood: arc A B")
+DIFFERS = MismatchError("bitstream differs from the netlist: X1/Y2/SLICEA.K0 computes another Z")
+
+
+def test_what_is_not_understood_is_said(
+    design: Design, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    found = checked(planned(design, "ulx3s-85f"), tmp_path, NOT_UNDERSTOOD, None, monkeypatch)
+    assert found == {"not_read_back": f"it is not understood: {NOT_UNDERSTOOD}"}
+
+
+def test_what_is_not_understood_is_refused_where_it_is_wanted(
+    design: Design, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with pytest.raises(SynthesisError, match="not understood: arc A B — .* --no-read-back"):
+        checked(planned(design, "ulx3s-85f"), tmp_path, NOT_UNDERSTOOD, True, monkeypatch)
+
+
+@pytest.mark.parametrize("wanted", [True, None])
+def test_a_difference_is_refused(
+    wanted: bool | None, design: Design, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with pytest.raises(MismatchError, match="computes another Z — .* --no-read-back"):
+        checked(planned(design, "ulx3s-85f"), tmp_path, DIFFERS, wanted, monkeypatch)
+
+
+@pytest.mark.parametrize(
+    ("board", "wanted", "reason"),
+    [
+        ("ulx3s-85f", False, "it was left out"),
+        (
+            "ice40-hx8k",
+            None,
+            "there is a reader for bitstreams of ECP5, and none for those of iCE40",
+        ),
+    ],
+)
+def test_what_is_not_tried_is_said(
+    board: str,
+    wanted: bool | None,
+    reason: str,
+    design: Design,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    found = checked(planned(design, board), tmp_path, DIFFERS, wanted, monkeypatch)
+    assert found == {"not_read_back": reason}
+
+
+@pytest.mark.parametrize(
+    ("board", "message"),
+    [
+        ("ice40-hx8k", "read_back: ice40-hx8k: .* none for those of iCE40 — leave it out"),
+        ("pynq-z1", "read_back: pynq-z1 has no bitstream that is made here, got True — leave it"),
+    ],
+)
+def test_reading_back_is_refused_where_it_cannot_be(board: str, message: str) -> None:
+    config = SynthesisConfig(board=board, read_back=True)
+    with pytest.raises(SynthesisError, match=message):
+        require_effect(find_board(board), config)
+    for harmless in (None, False):
+        require_effect(find_board(board), dataclasses.replace(config, read_back=harmless))
+
+
+FACTS = SynthesisFacts(
+    board="ulx3s-85f",
+    family="ecp5",
+    fpga="LFE5U-85F",
+    estimate=False,
+    device={"clock_hz": 50_000_000},
+    link="UART",
+    images_per_second={},
+    resources={},
+    seconds={},
+)
+CHECKED = BitsCheck(
+    compared={"pins": 7, "flip-flops": 3},
+    trusted=("ecpunpack",),
+    simulated=GateLevel(compared="results", images=32, clocks=9, compile_s=1.0, run_s=1.0),
+)
+
+
+@pytest.mark.parametrize("reason", ["it was left out", "it is not understood: R1C2: arc A B"])
+def test_people_and_report_are_told_where_the_chain_ends(reason: str, tmp_path: Path) -> None:
+    facts = dataclasses.replace(FACTS, not_read_back=reason)
+    ends = f"{reason}; the chain of equalities ends at the netlist"
+    assert SYNTH.lines(facts)[-1] == f"bitstream not read back: {ends}"
+    artifact = Artifact(
+        folder=tmp_path, kind="synth", fingerprint="", files={}, tools={}, wall_s=1.0, facts=facts
+    )
+    report = SYNTH.section(ReportData(network="n", version="1"), artifact, ())
+    assert NotRun(step="Bitstream read back", reason=ends) in report.not_run
+
+
+def test_people_are_told_that_netlist_and_bits_are_equal() -> None:
+    lines = SYNTH.lines(dataclasses.replace(FACTS, bits=CHECKED))
+    assert lines[-2:] == ["netlist == bits: 10 values", "Dataflow == bits: 32 images"]
