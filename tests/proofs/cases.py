@@ -11,6 +11,8 @@ from tests.proofs.prover import Proof
 
 _FILE = '"any"'  # a memory's; what it holds is free
 _COUNTED = (8, 16, 25, 32, 64, 100, 128)  # widths of popcounts
+_PADS = dict.fromkeys(("PadTop", "PadLeft", "PadBottom", "PadRight"), 0)
+_AROUND = dict.fromkeys(_PADS, 1)
 _ECP5 = CELL_FOLDER / Ecp5.name
 
 
@@ -39,6 +41,24 @@ def _crop(height: int, width: int, words: int, top: int, left: int) -> dict[str,
 def _mvu(width: int, height: int, pe: int, simd: int, **more: int | str) -> dict[str, int | str]:
     shape: dict[str, int | str] = {"MatrixWidth": width, "MatrixHeight": height}
     return shape | {"Pe": pe, "Simd": simd} | more
+
+
+def _taps(size: int, kernel: int, depth: int, **more: int | str) -> dict[str, int | str]:
+    """Of square windows."""
+    shape: dict[str, int | str] = {"InHeight": size, "InWidth": size, "Width": 2, "Depth": depth}
+    return shape | {"KernelHeight": kernel, "KernelWidth": kernel} | more
+
+
+def _fold(words: int, folds: int, vectors: int, **more: int | str) -> dict[str, int | str]:
+    shape: dict[str, int | str] = {"Words": words, "Folds": folds, "Vectors": vectors}
+    return shape | {"WordBits": 2, "WeightBits": 3, "WeightFile": _FILE} | more
+
+
+def _classes(**more: int | str) -> dict[str, int | str]:
+    """Of the pixels of an output."""
+    shape: dict[str, int | str] = {"Height": 2, "Width": 3, "RowClasses": 2, "ColumnClasses": 2}
+    files = dict.fromkeys(("TableFile", "RowFile", "ColumnFile"), _FILE)
+    return shape | {"Pe": 2, "TotalBits": 2, "Folds": 2} | files | more
 
 
 def _window(size: int, kernel: int, depth: int, **more: int | str) -> dict[str, int | str]:
@@ -83,8 +103,30 @@ PROOFS = (
     *_of(
         "integer_mvu",
         _mvu(4, 2, 1, 2, ElementBits=2, WeightFile=_FILE, TableFile=_FILE),
-        _mvu(4, 4, 2, 4, ElementBits=3, WeightFile=_FILE, TableFile=_FILE, Thresholded=0),
-        depth=4,
+        _mvu(2, 4, 2, 1, ElementBits=3, Signed=1, BlockRom=1, WeightFile=_FILE, TableFile=_FILE),
+        _mvu(4, 2, 1, 2, ElementBits=2, Thresholded=0, WeightFile=_FILE, TableFile=_FILE),
+        depth=3,
+    ),
+    *_of(
+        "line_buffer",
+        _taps(2, 2, 4),
+        _taps(3, 2, 8, PadTop=1, PadLeft=1),
+        _taps(4, 2, 8, StrideHeight=2, StrideWidth=2, BlockRam=1),
+        _taps(3, 2, 16, PixelWords=2, Groups=2),
+        _taps(4, 2, 16, DilationHeight=2, DilationWidth=2, **_AROUND),
+        _taps(3, 1, 4, StrideHeight=2, PadBottom=1),
+        _taps(2, 3, 8, **_AROUND),
+        _taps(2, 2, 8, **_AROUND),
+    ),
+    *_of(
+        "mvu_fold",
+        _fold(2, 3, 1),
+        _fold(3, 2, 1, BlockRom=1),
+        _fold(2, 2, 2, BlockRom=1),
+        _fold(2, 1, 2),
+        _fold(1, 3, 1),
+        _fold(1, 2, 2),
+        _fold(1, 1, 1),
     ),
     *_of(
         "multi_threshold",
@@ -101,7 +143,7 @@ PROOFS = (
     ),
     *_of(
         "pool_window",
-        _window(2, 2, 8, Lanes=1, StrideHeight=1, StrideWidth=1, ConjunctionFile=_FILE),
+        _window(2, 2, 4, Lanes=1, ConjunctionFile=_FILE, **_PADS),
         reach=34,
     ),
     *_of("pool_window", {"Max": 1, "ElementBits": 3, "ResultBits": 3}, quick=0, reach=0),
@@ -146,12 +188,20 @@ PROOFS = (
     ),
     *_of("top_k", {"Elements": 5, "K": 3, "ElementBits": 3}, quick=0, reach=0),
     *_of(
+        "result_stage",
+        _classes(Thresholded=1),
+        {"Pe": 2, "TotalBits": 3, "Folds": 3, "Corrected": 1, "TableFile": _FILE},
+        {"Pe": 2, "TotalBits": 3, "Folds": 3, "Thresholded": 1, "Signed": 1, "TableFile": _FILE},
+        {"Pe": 2, "TotalBits": 3},
+    ),
+    *_of(
         "xnor_mvu",
         _mvu(4, 2, 1, 2, WeightFile=_FILE, TableFile=_FILE),
         _mvu(4, 4, 2, 4, WeightFile=_FILE, TableFile=_FILE, Thresholded=1),
         _mvu(6, 4, 2, 3, WeightFile=_FILE, TableFile=_FILE, Thresholded=1, BlockRom=1),
         _mvu(4, 4, 1, 2, WeightFile=_FILE, TableFile=_FILE, Corrected=1, Groups=2),
-        depth=5,
+        _mvu(3, 2, 2, 3, WeightFile=_FILE, TableFile=_FILE),
+        depth=3,
     ),
 )
 
@@ -165,16 +215,21 @@ class Fault:
         old: a piece that occurs once.
         new: what stands in its place.
         folder: of the module.
+        label: of the one property for which it is there; "": it may be any.
     """
 
     module: str
     old: str
     new: str
     folder: Path
+    label: str
 
 
-def _faults(module: str, *edits: tuple[str, str], folder: Path = SV_FOLDER) -> tuple[Fault, ...]:
-    return tuple(Fault(module=module, old=old, new=new, folder=folder) for old, new in edits)
+def _faults(module: str, *edits: tuple[str, ...], folder: Path = SV_FOLDER) -> tuple[Fault, ...]:
+    return tuple(
+        Fault(module=module, old=old, new=new, folder=folder, label="".join(label))
+        for old, new, *label in edits
+    )
 
 
 FAULTS = (
@@ -262,6 +317,55 @@ FAULTS = (
         ("c_i      (SumBits'(BITS'('1)))", "c_i      ('0)"),
         ("{1'b1, gen_level[l-1]", "{1'b0, gen_level[l-1]"),
         folder=_ECP5,
+    ),
+    *_faults(
+        "mvu_fold",
+        ("addr_q == ADDR_BITS'(DEPTH - 1) ? '0 : addr_q + 1'b1", "'0"),
+        ("in_ready_o = en_i & first_fold", "in_ready_o = en_i"),
+        ("if (en_i) x_q <= x_d", "x_q <= x_d"),
+        ("valid_q <= step;", "valid_q <= 1'b1;"),
+        ("fold_q <= addr_q", "fold_q <= '0"),
+        ("read_q    <= rom[addr_q]", "read_q    <= rom[0]"),
+        ("last_word ? '0 : word_q + 1'b1", "word_q"),
+        ("if (step && first_fold) replay[word_q]", "if (step) replay[word_q]"),
+        ("if (step && first_fold) x_q", "if (step) x_q"),
+        (".step_i(step & last_word)", ".step_i(step)"),
+    ),
+    *_faults(
+        "result_stage",
+        ("| (out_valid_q & ~out_ready_i)", "| out_valid_q"),
+        ("assign en_o = ~(final_valid & out_valid_q & ~out_ready_i)", "assign en_o = 1'b1"),
+        ("else if (en_o) total_valid_q", "else total_valid_q"),
+        ("reached ^ invert", "reached"),
+        ("rom[base | fold]", "rom[fold]"),
+        ("x_q <= line_end ? '0 : x_q", "x_q <= x_q"),
+        ("fold_q <= pixel_end ? '0 : fold_q + 1'b1", "fold_q <= '0"),
+    ),
+    *(
+        fault
+        for module in ("xnor_mvu", "integer_mvu")
+        for fault in _faults(
+            module,
+            ("valid_q[LATENCY:1] <= valid_q[LATENCY-1:0]", "", "steps_as_counted"),
+            ("done_q[LATENCY:1]  <= done_q[LATENCY-1:0]", "done_q <= '1", "rows_in_order"),
+            ("(!rst_ni || (en && done_q[LATENCY])) acc_q", "(!rst_ni) acc_q", "sums_so_far"),
+            (".base_i(acc)", ".base_i('0)", "step_is_added"),
+            ("if (en && valid_q[LATENCY]) acc_q", "if (en) acc_q", "total_is_its_row"),
+        )
+    ),
+    *_faults(
+        "line_buffer",
+        (".step_i(step & column_end), ", ".step_i(step), ", "loops_as_counted"),
+        ("CREDIT_BITS'(TO_PIXEL - 1)", "'1", "taken_if_room"),
+        ("(pad & ~first) | ~ahead_q[CREDIT_BITS-1]", "1'b1", "waits_for_its_word"),
+        ("x_d < X_BITS'(PadLeft)", "1'b0", "padding_as_said"),
+        ("if (step) read_q", "read_q", "reads_its_word"),
+        ("else if (write) write_q", "else if (in_valid_i) write_q", "writes_behind"),
+        ("else if (en) valid_q", "else valid_q", "leaves_as_counted"),
+        ("out_data_o  = data_q", "out_data_o  = ~data_q", "is_padding_or_word"),
+        ("write      = in_valid_i & in_ready_o", "write = in_valid_i", "memory_is_followed"),
+        ("read_pad_q  <= pad", "read_pad_q <= 1'b0", "first_is_read"),
+        ("x_q   <= x_d", "x_q <= x_q", "place_as_counted"),
     ),
     *_faults(
         "add",

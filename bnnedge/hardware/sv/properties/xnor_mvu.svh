@@ -1,0 +1,18 @@
+  // What a column counts in a row, and the total that the columns make.
+  localparam int unsigned SUM_BITS     = COUNT_BITS;
+  localparam int unsigned SUM_START    = 32'(START);
+  localparam int unsigned COLUMN_BITS  = 1;
+  localparam int unsigned TOTAL_WIDTH  = TOTAL_BITS;
+  localparam int unsigned RESULT_COUNT = $clog2(Groups * NF + OutHeight + OutWidth + 1);
+  logic [Pe*SUM_BITS-1:0] summed;
+  for (genvar p = 0; p < Pe; p++) begin : gen_summed
+    assign summed[p*SUM_BITS+:SUM_BITS] = gen_pe[p].count;
+  end
+  function automatic logic [SUM_BITS-1:0] counts(input logic weight, input logic x);
+    counts = SUM_BITS'(weight == x);
+  endfunction
+  function automatic logic [TOTAL_BITS-1:0] specified(input logic [SUM_BITS-1:0] agreements);
+    specified = Thresholded ? TOTAL_BITS'(agreements)
+        : TOTAL_BITS'(2 * int'(agreements) - int'(MatrixWidth));
+  endfunction
+`include "mvu_rows.vh"
