@@ -4,13 +4,15 @@
     .venv/bin/python build_scripts/kernel_cost.py
 
 A 64x64 layer with accumulator outputs and random weights, at two foldings and with both kinds of
-weight memory. ECP5 figures are placed and routed on an LFE5U-25F (speed grade 6, out of context);
-xc7 figures are Yosys's netlist. Beside them the published figures of the same unit on a Zynq-7000
-(Vivado; arXiv 2201.11409), which are the ones to be below. Takes three minutes of CPU time.
+weight memory. ECP5 figures are placed and routed on an LFE5U-25F (speed grade 6, out of context),
+Fmax with five seeds of the placer; xc7 figures are Yosys's netlist. Beside them the published
+figures of the same unit on a Zynq-7000 (Vivado; arXiv 2201.11409), which are the ones to be below.
+Takes ten minutes of CPU time.
 """
 
 import json
 import re
+import statistics
 import tempfile
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -26,6 +28,7 @@ from bnnedge.hardware.kernels import SV_FOLDER, XnorMvuKernel
 MATRIX = 64
 TARGET_MHZ = 250
 SEED = 1
+PLACER_SEEDS = range(1, 6)
 PUBLISHED = {16: ("993 / 1009", "1494 / 1702"), 32: ("2142 / 2018", "2950 / 2421")}
 
 
@@ -36,7 +39,7 @@ class Ecp5:
     comb: int
     ffs: int
     block_rams: int
-    fmax_mhz: float
+    fmax_mhz: tuple[float, ...]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -90,27 +93,31 @@ def cells(folder: Path, synthesis: str, replacements: Sequence[str] = ()) -> dic
 
 
 def on_ecp5(folder: Path) -> Ecp5:
-    """Synthesise, place and route."""
+    """Synthesise, place and route with every seed."""
     Family().write_overrides(folder)
     synthesis = "synth_ecp5 -nowidelut -top top -json top.json"
     cells(folder, synthesis, Family().override_commands())
+    Family().move_registers(folder / "top.json")
     Family().prepare(folder / "top.json")
-    words = "--25k --package CABGA256 --out-of-context --json top.json --timing-allow-fail"
-    words += f" --freq {TARGET_MHZ} --seed {SEED} --report report.json"
-    tools.run(
-        [tools.find("nextpnr-ecp5"), *words.split()],
-        cwd=folder,
-        log=folder / "nextpnr.log",
-        timeout_s=600,
-    )
-    report = json.loads((folder / "report.json").read_text())
+    fmax_mhz = []
+    for seed in PLACER_SEEDS:
+        words = "--25k --package CABGA256 --out-of-context --json top.json --timing-allow-fail"
+        words += f" --freq {TARGET_MHZ} --seed {seed} --report report.json"
+        tools.run(
+            [tools.find("nextpnr-ecp5"), *words.split()],
+            cwd=folder,
+            log=folder / "nextpnr.log",
+            timeout_s=600,
+        )
+        report = json.loads((folder / "report.json").read_text())
+        (clock,) = report["fmax"].values()
+        fmax_mhz.append(clock["achieved"])
     used = {name: entry["used"] for name, entry in report["utilization"].items()}
-    (clock,) = report["fmax"].values()
     return Ecp5(
         comb=used["TRELLIS_COMB"],
         ffs=used["TRELLIS_FF"],
         block_rams=used.get("DP16KD", 0),
-        fmax_mhz=clock["achieved"],
+        fmax_mhz=tuple(fmax_mhz),
     )
 
 
@@ -132,8 +139,8 @@ def on_xc7(folder: Path) -> Xc7:
 def main() -> None:
     """Measure everything and print the table."""
     print(
-        "| PE x SIMD | weights in | ECP5 LUT4 (COMB) | ECP5 FF | DP16KD | ECP5 Fmax | xc7 LUT"
-        " | CARRY4 | xc7 FF | RAMB36 | published RTL LUT / FF | published HLS LUT / FF |"
+        "| PE x SIMD | weights in | ECP5 LUT4 (COMB) | ECP5 FF | DP16KD | ECP5 Fmax, median (best)"
+        " | xc7 LUT | CARRY4 | xc7 FF | RAMB36 | published RTL LUT / FF | published HLS LUT / FF |"
     )
     print("|" + "---|" * 12)
     for lanes in (16, 32):
@@ -145,8 +152,9 @@ def main() -> None:
             rtl, hls = PUBLISHED[lanes]
             print(
                 f"| {lanes}x{lanes} | {'block RAM' if block_rom else 'logic'} | {ecp5.comb}"
-                f" | {ecp5.ffs} | {ecp5.block_rams} | {ecp5.fmax_mhz:.0f} MHz | {xc7.luts}"
-                f" | {xc7.carry4s} | {xc7.ffs} | {xc7.block_rams:g} | {rtl} | {hls} |",
+                f" | {ecp5.ffs} | {ecp5.block_rams} | {statistics.median(ecp5.fmax_mhz):.0f}"
+                f" ({max(ecp5.fmax_mhz):.0f}) MHz | {xc7.luts} | {xc7.carry4s}"
+                f" | {xc7.ffs} | {xc7.block_rams:g} | {rtl} | {hls} |",
                 flush=True,
             )
 

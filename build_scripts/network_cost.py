@@ -2,6 +2,7 @@
 
 import json
 import math
+import statistics
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
@@ -11,10 +12,12 @@ import onnx
 import torch
 
 from bnnedge.boards import find_board
+from bnnedge.cache import protect_tools
 from bnnedge.data.encodings import Encoding, IntegerEncoding, OneBitThreshold
 from bnnedge.dataflow import Dataflow
 from bnnedge.design import Design
 from bnnedge.exporter.onnx_model import to_qonnx
+from bnnedge.families.placed import FpgaBoard
 from bnnedge.families.xilinx import ZynqBoard
 from bnnedge.hardware import RtlConfig, emit
 from bnnedge.lowering import LoweringConfig, lower_model
@@ -22,6 +25,9 @@ from bnnedge.models.config import NetworkConfig, Topology
 from bnnedge.models.zoo import build_network
 from bnnedge.synthesis import synthesise
 from bnnedge.synthesis.config import SynthesisConfig
+from bnnedge.synthesis.nextpnr import run_nextpnr
+from bnnedge.synthesis.place import copy_design, make_netlist
+from bnnedge.synthesis.plan import plan_bitstream
 
 _GREY, _COLOUR = (1, 28, 28), (3, 32, 32)
 # Images/s at 100 MHz, and the clock in MHz that place and route has to reach.
@@ -33,6 +39,10 @@ _PLACED = (
 _CLOCK_MHZ = 50.0
 # FINN's published folding of CNV: (PE, SIMD) of six convolutions and three dense layers.
 _FINN = ((16, 3), (32, 32), (16, 32), (16, 32), (4, 32), (1, 32), (1, 4), (1, 8), (5, 1))
+
+
+_SEEDS = range(1, 6)
+_TIMEOUT_S = 4 * 3600.0
 
 
 @click.group()
@@ -110,6 +120,47 @@ def finn() -> None:
         print(f"{Design.load(folder / 'rtl').interval_cycles} cycles/image")
     for kind, use in facts["resources"].items():
         print(f"{kind}: {use['used']} of {use['available']}")
+
+
+@main.command()
+@click.argument("folders", nargs=-1, required=True, type=click.Path(exists=True, path_type=Path))
+@click.option("--board", default="ulx3s-85f")
+@click.option("--clock-mhz", type=float, default=None)
+def clocks(folders: tuple[Path, ...], board: str, clock_mhz: float | None) -> None:
+    """Whole devices of RTL folders, placed and routed with five seeds."""
+    found = find_board(board)
+    assert isinstance(found, FpgaBoard)
+    config = SynthesisConfig(board=found, clock_mhz=clock_mhz)
+    protect_tools()
+    print("| RTL | COMB | FF | DP16KD | Fmax, median (best), of each seed | slowest path's ends |")
+    print("|" + "---|" * 6)
+    for rtl in folders:
+        plan = plan_bitstream(Design.load(rtl), found, config)
+        with TemporaryDirectory() as name:
+            work = Path(name)
+            copy_design(plan.design, rtl, work)
+            make_netlist(plan, work, work / "yosys.log")
+            placed = [
+                run_nextpnr(
+                    found,
+                    clock_mhz=plan.pll.output_mhz,
+                    seed=seed,
+                    cwd=work,
+                    log=work / "nextpnr.log",
+                    timeout_s=_TIMEOUT_S,
+                )
+                for seed in _SEEDS
+            ]
+        used = {kind: usage.used for kind, usage in placed[0].usage.items()}
+        reached = [each.timing.reached_mhz for each in placed]
+        path = placed[reached.index(statistics.median(reached))].timing.critical_path
+        print(
+            f"| {rtl} | {used['TRELLIS_COMB']} | {used['TRELLIS_FF']} | {used.get('DP16KD', 0)}"
+            f" | {statistics.median(reached):.0f} ({max(reached):.0f}) MHz:"
+            f" {', '.join(f'{each:.0f}' for each in reached)}"
+            f" | {path[0]['to']} → {path[-1]['to']} |",
+            flush=True,
+        )
 
 
 def _lower(topology: Topology, shape: tuple[int, ...], out: Path, encoding: Encoding) -> Dataflow:

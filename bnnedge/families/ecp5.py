@@ -3,7 +3,8 @@
 Tools       Yosys (synth_ecp5), nextpnr-ecp5, ecppack; ecpunpack to read a bitstream back.
 Products    `<name>.bit`, compressed; `pins.lpf`; the netlist as Verilog.
 Overrides   `popcount` is made of carry cells (`cells/ecp5`); ends of carry chains that have no
-            effect are disconnected before place and route.
+            effect are disconnected before place and route. Registers behind block RAMs become
+            these' output registers (`ecp5_registers`).
 Cells       LUT4, CCU2C, TRELLIS_FF and TRELLIS_DPR16X4 as Yosys models them; DP16KD and EHXPLLL
             are ours.
 PLL         EHXPLLL with its feedback from the output clock.
@@ -18,6 +19,7 @@ from typing import ClassVar
 from bnnedge.cost import Cost, Prices, ceil_div, index_bits
 from bnnedge.design import Design
 from bnnedge.errors import ConfigError, SynthesisError
+from bnnedge.families.ecp5_registers import move_registers
 from bnnedge.families.placed import (
     CLOCK_ROLE,
     DELAYS,
@@ -246,6 +248,14 @@ class Ecp5(PlacedFamily):
     def pack_arguments(self, bitstream: str) -> list[str]:
         """See the base class; compressed, it loads faster."""
         return ["--compress", "--input", ROUTED, "--bit", bitstream]
+
+    def move_registers(self, netlist: Path) -> bool:
+        """See the base class."""
+        document = json.loads(netlist.read_text(encoding="utf-8"))
+        moved = sum([move_registers(module) for module in document["modules"].values()])
+        if moved:
+            netlist.write_text(json.dumps(document), encoding="utf-8")
+        return moved > 0
 
     def prepare(self, netlist: Path) -> None:
         """Disconnect the ends of carry chains that have no effect, in a flattened netlist.

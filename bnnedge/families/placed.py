@@ -218,6 +218,10 @@ class PlacedFamily(Family):
             input_mhz=board.clock_input_mhz, wanted_mhz=wanted_mhz or board.default_clock_mhz
         )
 
+    def move_registers(self, netlist: Path) -> bool:
+        """Move registers into other cells of a flattened netlist (JSON); whether there were any."""
+        return False
+
     def prepare(self, netlist: Path) -> None:
         """Change a netlist (JSON) before it is placed."""
 

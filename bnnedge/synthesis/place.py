@@ -86,6 +86,8 @@ def make_netlist(plan: Plan, work: Path, log: Path) -> None:
     for name, text in plan.texts.items():
         (work / name).write_text(text, encoding="utf-8")
     yosys.run_yosys(plan.texts[SCRIPT], cwd=work, log=log, timeout_s=_YOSYS_TIMEOUT_S)
+    if plan.board.family.move_registers(work / NETLIST_JSON):
+        yosys.write_verilog(cwd=work, log=log, timeout_s=_YOSYS_TIMEOUT_S)
 
 
 def require_timing(name: str, routed: nextpnr.Routed) -> None:

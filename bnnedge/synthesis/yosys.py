@@ -11,7 +11,7 @@ from pathlib import Path
 from bnnedge import tools
 from bnnedge.errors import SynthesisError, ToolFailedError
 from bnnedge.families.base import Cells
-from bnnedge.families.placed import STATISTICS, PlacedFamily
+from bnnedge.families.placed import NETLIST_JSON, NETLIST_VERILOG, STATISTICS, PlacedFamily
 
 _SCRIPT = "synth.ys"
 # Where a flattened cell's name begins when it is inside the network.
@@ -44,6 +44,16 @@ def run_yosys(script: str, *, cwd: Path, log: Path, timeout_s: float) -> Counter
         raise SynthesisError(
             f"Yosys left no statistics ({type(error).__name__}: {error})", remedy=f"see {log}"
         ) from error
+
+
+def write_verilog(*, cwd: Path, log: Path, timeout_s: float) -> None:
+    """Write the netlist in `cwd` as Verilog again, after a family has changed it.
+
+    Raises:
+        ToolMissingError, ToolFailedError: of Yosys.
+    """
+    script = f"read_json {NETLIST_JSON}; write_verilog -noattr {NETLIST_VERILOG}"
+    tools.run([tools.find("yosys"), "-q", "-p", script], cwd=cwd, log=log, timeout_s=timeout_s)
 
 
 def read_statistics(text: str) -> Counter[str]:

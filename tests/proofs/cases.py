@@ -306,10 +306,10 @@ FAULTS = (
     ),
     *_faults(
         "popcount",
+        ("agree  = a_i ~^ b_i", "agree  = a_i ^ b_i"),
         ("(a & b) | (c & (a | b))", "(a & b) | (c & (a & b))"),
         ("if (en_i) sum_q <= sum_d", "sum_q <= sum_d"),
         ("base_i + SumBits'", "SumBits'"),
-        ("agree  = a_i ~^ b_i", "agree  = a_i ^ b_i"),
     ),
     *_faults(
         "popcount",

@@ -1,16 +1,17 @@
 // Agreement count added to a base: sum_o = base_i + in how many of Width positions a_i and b_i
 // hold the same bit, i.e. the popcount of their XNOR; modulo 2**SumBits.
 //
-// Latency     ($clog2(ceil(Width / 3)) + 2) / 2 clock cycles in which en_i is high from a_i and b_i
+// Latency     $clog2(ceil(Width / 4)) + 1 clock cycles in which en_i is high from a_i and b_i
 //             (the parent computes the same, a module cannot export it), none from base_i;
 //             initiation interval 1.
 // Bit order   irrelevant.
 // Form        Positions are taken in groups of three: both bits of a group's sum are functions of
 //             six inputs, so XNOR and first compression are one LUT6 level. A binary tree of adders
-//             follows, with a register after every second level.
+//             follows, with a register after every level; a tree deeper than Latency has none between
+//             its groups and their first adders.
 //             Tried in a 16x16 MVU (Yosys, xc7 LUT): groups of three 462, groups of four 558. First
-//             adders as gates instead of carry chains: 559. A register after every level: 1046 FF
-//             for 754. For ECP5 another form takes this module's place in synthesis.
+//             adders as gates instead of carry chains: 559. For ECP5 another form takes this module's
+//             place in synthesis.
 module popcount #(
   parameter int unsigned Width   = 16,
   parameter int unsigned SumBits = $clog2(Width + 1)  // at least this
@@ -27,6 +28,7 @@ module popcount #(
   localparam int unsigned LEAVES     = (Width + GROUP - 1) / GROUP;
   localparam int unsigned LEVELS     = $clog2(LEAVES);
   localparam int unsigned COUNT_BITS = $clog2(Width + 1);
+  localparam int unsigned LATENCY    = $clog2((Width + 3) / 4) + 1;
 
   logic [Width-1:0]        agree;
   logic [LEAVES*GROUP-1:0] padded;
@@ -52,7 +54,7 @@ module popcount #(
       end
     end
 
-    if (l == LEVELS || l % 2 == 1) begin : gen_register
+    if (l + LATENCY > LEVELS) begin : gen_register
       always_ff @(posedge clk_i) if (en_i) sum_q <= sum_d;
     end else begin : gen_wire
       assign sum_q = sum_d;

@@ -19,11 +19,11 @@
 //             dot product costs no subtraction. Exact zero padding costs a deeper threshold memory;
 //             masking padded taps instead would put an AND into every popcount's first level.
 // Cost        64x64 layer, accumulator output (build_scripts/kernel_cost.py). ECP5 is placed and
-//             routed, with the popcount's ECP5 form. 16x16, block RAM: ECP5 573 LUT4 + 742 FF,
-//             138 MHz (the RAM's clock-to-q limits); xc7 476 LUT + 113 CARRY4 + 755 FF. 32x32,
-//             logic ROM: ECP5 1895 LUT4 + 1491 FF, 162 MHz; xc7 1680 LUT + 384 CARRY4 + 1533 FF.
-//             32x32, block RAM: ECP5 1889 LUT4 + 2670 FF, 129 MHz. 16x16, logic ROM: 834 LUT4 +
-//             727 FF, 180 MHz.
+//             routed, with the popcount's ECP5 form. 16x16, block RAM: ECP5 575 LUT4 + 684 FF,
+//             225 MHz (weights are registered in the RAM); xc7 476 LUT + 129 CARRY4 + 869 FF. 32x32,
+//             logic ROM: ECP5 1896 LUT4 + 1895 FF, 191 MHz; xc7 1696 LUT + 448 CARRY4 + 1919 FF.
+//             32x32, block RAM: ECP5 1890 LUT4 + 2286 FF, 210 MHz. 16x16, logic ROM: 833 LUT4 +
+//             924 FF, 209 MHz.
 module xnor_mvu #(
   parameter int unsigned MatrixWidth   = 64,
   parameter int unsigned MatrixHeight  = 64,
@@ -55,7 +55,7 @@ module xnor_mvu #(
   localparam int unsigned NF         = MatrixHeight / Groups / Pe;
   localparam int unsigned COUNT_BITS = $clog2(MatrixWidth + 1);
   localparam int unsigned TOTAL_BITS = Thresholded ? $clog2(MatrixWidth + 2) : COUNT_BITS + 1;
-  localparam int unsigned LATENCY    = ($clog2((Simd + 2) / 3) + 2) / 2;  // see popcount
+  localparam int unsigned LATENCY    = $clog2((Simd + 3) / 4) + 1;  // see popcount
   localparam logic [COUNT_BITS-1:0] START =
       Thresholded ? '0 : COUNT_BITS'(-((MatrixWidth + 1) / 2));
 

@@ -1,7 +1,10 @@
 // Block RAMs of every width that Yosys maps to DP16KD, read at addresses from a counter; `hash_o`
 // mixes everything that is read, so two versions of this module that read alike show equal hashes.
+// Registered: another register behind each, enabled in other clocks than the reading.
 //
-module memories (
+module memories #(
+  parameter bit Registered = 1'b0
+) (
   input  logic        clk_i,
   output logic [35:0] hash_o
 );
@@ -29,8 +32,15 @@ module memories (
     end else begin : gen_1
       initial $readmemh("rom1.mem", rom);
     end
-    always_ff @(posedge clk_i) word_q <= rom[address[BITS-1:0]];
-    assign read[i] = 36'(word_q) << (i * 3);
+    if (Registered) begin : gen_register
+      logic [WIDTH-1:0] register_q = '0;
+      always_ff @(posedge clk_i) if (step_q[1]) word_q <= rom[address[BITS-1:0]];
+      always_ff @(posedge clk_i) if (step_q[0] ^ step_q[4]) register_q <= word_q;
+      assign read[i] = 36'(register_q) << (i * 3);
+    end else begin : gen_word
+      always_ff @(posedge clk_i) word_q <= rom[address[BITS-1:0]];
+      assign read[i] = 36'(word_q) << (i * 3);
+    end
   end
 
   (* ram_style = "block" *) logic [17:0] ram[256];
@@ -42,7 +52,13 @@ module memories (
   always_ff @(posedge clk_i) begin
     if (step_q[2]) word_q <= ram[~address[8:1]];
   end
-  assign read[6] = 36'(word_q) << 18;
+  if (Registered) begin : gen_register
+    logic [17:0] register_q = '0;
+    always_ff @(posedge clk_i) if (step_q[3]) register_q <= word_q;
+    assign read[6] = 36'(register_q) << 18;
+  end else begin : gen_word
+    assign read[6] = 36'(word_q) << 18;
+  end
 
   always_ff @(posedge clk_i) begin
     step_q <= step_q + 1'b1;

@@ -6,7 +6,7 @@ module memories_check (
   output logic tx_o
 );
   logic [35:0] expected, netlist;
-  memories i_memories (.clk_i, .hash_o(expected));
+  memories #(.Registered(`REGISTERED)) i_memories (.clk_i, .hash_o(expected));
   memories_netlist i_netlist (.clk_i, .hash_o(netlist));
   assign tx_o = rx_i | ^expected;
   always_ff @(posedge clk_i) begin

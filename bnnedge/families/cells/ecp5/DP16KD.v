@@ -1,12 +1,15 @@
 // Simulation model of the ECP5's 18 kbit block RAM as Yosys uses it (techlibs/lattice,
-// brams_map_16kd.v): no output registers, chip selects at zero, NORMAL write mode (the output
-// keeps its value while its port writes) or WRITETHROUGH or READBEFOREWRITE. Lattice documents the
-// cell in FPGA-TN-02204 (ECP5 memory usage guide); Yosys and Project Trellis ship none.
+// brams_map_16kd.v), and with the output registers that `ecp5_registers.py` puts to use: chip
+// selects at zero, NORMAL write mode (the output keeps its value while its port writes) or
+// WRITETHROUGH or READBEFOREWRITE. Lattice documents the cell in FPGA-TN-02204 (ECP5 memory usage
+// guide); Yosys and Project Trellis ship none.
 //
 // Storage     1024 words of 18 bits. INITVAL_nn holds words 16*nn .. 16*nn+15, 20 bits apart.
 // Widths      36: word pairs (read: A low, B high half; write: DIA low, DIB high), 18: a word,
 //             9: half a word, 4/2/1: within the sixteen bits of a word that are not parity.
 // Byte        ADx1:0 (18 bits) or ADx3:0 (36 bits) enable the nine-bit halves of a write.
+// Registers   REGMODE_x = OUTREG: a register behind port x's output, enabled by OCEx whatever CEx is,
+//             reset by RSTx where it is enabled. A port of 36 bits has both, with CLKB and OCEB.
 //
 module DP16KD (
   input  DIA17, DIA16, DIA15, DIA14, DIA13, DIA12, DIA11, DIA10, DIA9,
@@ -101,7 +104,9 @@ module DP16KD (
   parameter [319:0] INITVAL_3F = 320'd0;
 
   initial begin
-    if (REGMODE_A != "NOREG" || REGMODE_B != "NOREG"
+    if ((REGMODE_A != "NOREG" && REGMODE_A != "OUTREG")
+        || (REGMODE_B != "NOREG" && REGMODE_B != "OUTREG")
+        || (DATA_WIDTH_B == 36 && REGMODE_A != REGMODE_B)
         || CLKAMUX != "CLKA" || CLKBMUX != "CLKB") begin
       $display("DP16KD: a mode that this model does not have");
       $stop;
@@ -180,12 +185,14 @@ module DP16KD (
     end
   endfunction
 
-  reg [17:0] doa, dob;
-  initial {doa, dob} = 36'd0;
+  reg [17:0] doa, dob, doa_q, dob_q;
+  initial {doa, dob, doa_q, dob_q} = 72'd0;
   assign {DOA17, DOA16, DOA15, DOA14, DOA13, DOA12, DOA11, DOA10, DOA9,
-          DOA8, DOA7, DOA6, DOA5, DOA4, DOA3, DOA2, DOA1, DOA0} = doa;
+          DOA8, DOA7, DOA6, DOA5, DOA4, DOA3, DOA2, DOA1, DOA0} =
+      REGMODE_A == "OUTREG" ? doa_q : doa;
   assign {DOB17, DOB16, DOB15, DOB14, DOB13, DOB12, DOB11, DOB10, DOB9,
-          DOB8, DOB7, DOB6, DOB5, DOB4, DOB3, DOB2, DOB1, DOB0} = dob;
+          DOB8, DOB7, DOB6, DOB5, DOB4, DOB3, DOB2, DOB1, DOB0} =
+      REGMODE_B == "OUTREG" ? dob_q : dob;
 
   generate
     if (DATA_WIDTH_A == 36 || DATA_WIDTH_B == 36) begin : gen_simple
@@ -202,6 +209,7 @@ module DP16KD (
           end
         end
       end
+      always @(posedge CLKB) if (OCEB) {dob_q, doa_q} <= RSTB ? 36'd0 : {dob, doa};
       always @(posedge CLKB) begin
         if (RSTB) begin
           {dob, doa} <= 36'd0;
@@ -215,6 +223,8 @@ module DP16KD (
         end
       end
     end else begin : gen_dual
+      always @(posedge CLKA) if (OCEA) doa_q <= RSTA ? 18'd0 : doa;
+      always @(posedge CLKB) if (OCEB) dob_q <= RSTB ? 18'd0 : dob;
       always @(posedge CLKA) begin
         if (CEA && WEA && selected)
           words[ada[13:4]] <= written(DATA_WIDTH_A, words[ada[13:4]], ada, dia);

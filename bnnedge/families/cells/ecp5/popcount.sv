@@ -7,9 +7,8 @@
 //             Disagreements are counted: a carry cell cannot generate the carry of an agreement.
 //             Padded up to 2**LEVELS full leaves there are 2**(LEVELS+2) positions, those beyond
 //             Width disagree, and base_i + ~(disagreements but one) + (that one agrees) is the sum.
-// Cost        ECP5 LUT4 and Fmax in a 32x32 MVU, logic ROM (others: see xnor_mvu): 1895, 162 MHz.
-//             The portable form: 3155, 154 MHz. This one with b_i inverted before the leaves so
-//             that agreements are counted, and the portable form's registers: 1928, 135 MHz.
+// Cost        ECP5 LUT4 and Fmax in a 32x32 MVU, logic ROM (others: see xnor_mvu): 1896, 191 MHz.
+//             With a register after every second level: 1895, 162 MHz; the portable form then: 3155.
 //             Without Ecp5.prepare it takes 4 LUT4 more per chain, of five in a PE.
 module popcount #(
   parameter int unsigned Width   = 16,
@@ -25,9 +24,6 @@ module popcount #(
   localparam int unsigned LEAVES  = (Width + 3) / 4;
   localparam int unsigned LEVELS  = $clog2(LEAVES);
   localparam int unsigned BITS    = LEVELS + 2;
-  localparam int unsigned LATENCY = ($clog2((Width + 2) / 3) + 2) / 2;
-  // A register after every second level and the last; one more if the portable tree is deeper.
-  localparam int unsigned SPARE   = LATENCY - (LEVELS + 2) / 2;
 
   logic [4*LEAVES-1:0] a, b;
   assign a = (4 * LEAVES)'(a_i);
@@ -87,11 +83,7 @@ module popcount #(
       assign b_d = gen_level[l-1].b_q[BELOW-1:ADDERS];
     end
 
-    if (l == LEVELS || l % 2 == 1 - SPARE) begin : gen_register
-      always_ff @(posedge clk_i) if (en_i) {sum_q, a_q, b_q} <= {sum_d, a_d, b_d};
-    end else begin : gen_wire
-      assign {sum_q, a_q, b_q} = {sum_d, a_d, b_d};
-    end
+    always_ff @(posedge clk_i) if (en_i) {sum_q, a_q, b_q} <= {sum_d, a_d, b_d};
   end
 
   logic unused_carry;

@@ -34,7 +34,7 @@
     end else begin : gen_next
       assign all_d = gen_lemma[l-1].all_here;
     end
-    if (l == LEVELS || l % 2 == 1) begin : gen_register
+    if (l + LATENCY > LEVELS) begin : gen_register
       always_ff @(posedge clk_i) if (en_i) {all_here, here} <= {all_d, here_d};
     end else begin : gen_wire
       assign {all_here, here} = {all_d, here_d};
@@ -48,13 +48,13 @@
   end
 
   // Registers hold anything until words have come.
-  logic [LEVELS+1:0] came_q;
-  logic [LEVELS:0]   nodes_are, levels_add_up;
+  logic [LATENCY-1:0] came_q;
+  logic [LEVELS:0]    nodes_are, levels_add_up;
   initial came_q = '0;
   always_ff @(posedge clk_i) if (en_i) came_q <= {came_q, 1'b1};
   for (genvar l = 0; l <= LEVELS; l++) begin : gen_came
-    localparam int unsigned STAGES = l == LEVELS ? (LEVELS + 2) / 2 : (l + 1) / 2;
-    logic [LEVELS+2:0] came;
+    localparam int unsigned STAGES = l + LATENCY > LEVELS ? l + LATENCY - LEVELS : 0;
+    logic [LATENCY:0] came;
     assign came             = {came_q, 1'b1};
     assign nodes_are[l]     = !came[STAGES] || node_is[l];
     assign levels_add_up[l] = Width > 32 || !came[STAGES] || level_adds_up[l];
@@ -62,7 +62,7 @@
   always_ff @(posedge clk_i) begin
     nodes_are_sums:  assert (&nodes_are && (came_q & (came_q + 1'b1)) == '0);
     levels_are_all:  assert (&levels_add_up);
-    sum_is_all:      assert (!came_q[(LEVELS+2)/2-1]
+    sum_is_all:      assert (!came_q[LATENCY-1]
         || sum_o == SumBits'(base_i + gen_lemma[LEVELS].here));
-    all_agree:       cover (came_q[(LEVELS+2)/2-1] && gen_lemma[LEVELS].here == WIDE'(Width));
+    all_agree:       cover (came_q[LATENCY-1] && gen_lemma[LEVELS].here == WIDE'(Width));
   end

@@ -26,29 +26,21 @@
       assign equal[n] = WIDE'(gen_level[l].sum_q[n*(l+2)+:l+2]) + here[n*WIDE+:WIDE]
           == WIDE'((1 << (l + 2)) - 1);
     end
-    if (l == LEVELS || l % 2 == 1 - SPARE) begin : gen_register
-      always_ff @(posedge clk_i) if (en_i) {spare, here} <= {spare_d, here_d};
-    end else begin : gen_wire
-      assign {spare, here} = {spare_d, here_d};
-    end
+    always_ff @(posedge clk_i) if (en_i) {spare, here} <= {spare_d, here_d};
     assign level_is[l] = &equal && (gen_level[l].a_q ~^ gen_level[l].b_q) == spare;
   end
 
   // Registers hold anything until words have come.
-  logic [LATENCY-1:0] came_q;
-  logic [LEVELS:0]    levels_are;
+  logic [LEVELS:0] came_q, levels_are;
   initial came_q = '0;
   always_ff @(posedge clk_i) if (en_i) came_q <= {came_q, 1'b1};
   for (genvar l = 0; l <= LEVELS; l++) begin : gen_came
-    localparam int unsigned STAGES = l == LEVELS ? LATENCY : (l + 1 + SPARE) / 2;
-    logic [LATENCY:0] came;
-    assign came          = {came_q, 1'b1};
-    assign levels_are[l] = !came[STAGES] || level_is[l];
+    assign levels_are[l] = !came_q[l] || level_is[l];
   end
   always_ff @(posedge clk_i) begin
     levels_agree:  assert (&levels_are && (came_q & (came_q + 1'b1)) == '0);
-    sum_is_all:    assert (!came_q[LATENCY-1]
+    sum_is_all:    assert (!came_q[LEVELS]
         || sum_o == SumBits'(base_i + gen_lemma[LEVELS].here + gen_lemma[LEVELS].spare));
-    all_agree:     cover (came_q[LATENCY-1] && base_i != '0
+    all_agree:     cover (came_q[LEVELS] && base_i != '0
         && gen_lemma[LEVELS].here + gen_lemma[LEVELS].spare == WIDE'(Width));
   end
