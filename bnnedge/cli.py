@@ -16,8 +16,8 @@ if TYPE_CHECKING:
 
 __all__ = ["main"]
 Said = tuple[Any, list[str]]
-_DATASET = click.Choice([name.value for name in DatasetName])
-_PUBLISHED = click.Choice([name.value for name in DatasetName if name is not DatasetName.OWN])
+_PUBLISHED = click.Choice([name.value for name in DatasetName if not name.is_users])
+_DATASET = click.Choice([*_PUBLISHED.choices, DatasetName.OWN.value])
 _MODEL = click.option("--model", help="A pretrained network instead of a folder, e.g. lenet5.")
 
 

@@ -15,7 +15,7 @@ from bnnedge.arguments import checked
 from bnnedge.boards import find_board, is_board_file, link_of
 from bnnedge.config import structure_parts
 from bnnedge.data.config import DataConfig, EncodingKind
-from bnnedge.data.datasets import require_dataset
+from bnnedge.data.datasets import require_data
 from bnnedge.data.encodings import Encoding, IntegerEncoding, QuantileThermometer
 from bnnedge.errors import BnnEdgeError, ConfigError, DataError, SynthesisError
 from bnnedge.files import located, read_toml
@@ -300,7 +300,7 @@ def _missing(parts: Mapping[str, Any], folding: Path | None, folder: Path) -> It
     data: DataConfig | None = parts.get("data")
     if data is not None:
         own = data
-        yield from _tried(lambda: require_dataset(own.dataset, own.place), "data")
+        yield from _tried(lambda: require_data(own), "data")
     teacher: TeacherConfig | None = parts.get("teacher")
     if teacher is not None and teacher.checkpoint is not None:
         checkpoint = teacher.checkpoint

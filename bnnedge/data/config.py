@@ -6,6 +6,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from bnnedge.errors import ConfigError, raise_faults
+from bnnedge.reading import PicturesReading
+
+_TEST_FRACTION = 0.2
 
 
 class DatasetName(enum.Enum):
@@ -18,6 +21,12 @@ class DatasetName(enum.Enum):
     SVHN = "svhn"
     SPEECH_COMMANDS = "speech-commands"
     OWN = "own"
+    IMAGES = "images"
+
+    @property
+    def is_users(self) -> bool:
+        """Whether it is whatever the user has."""
+        return self not in _INPUT_SHAPES
 
     @property
     def input_shape(self) -> tuple[int, ...]:
@@ -59,11 +68,14 @@ class DataConfig:
         threshold: an element at least this large is 1; for "threshold" only, in raw units.
         levels: bits per element; for "thermometer" only.
         folder: where the files are, as published; the user's cache if not given. For "own" it
-            holds arrays: see `bnnedge.data.own`.
+            holds arrays: see `bnnedge.data.own`; for "images" a folder of pictures for each class.
         package: for "own" instead of `folder`: what an installed package calls its data set.
         validation_fraction: share of the training data held out to select on, where the data set
             has no validation data of its own (speech-commands has).
         seed: picks the held-out images.
+        images: what becomes of pictures; for "images" only.
+        test_fraction: share of every class that is kept for the test; for "images" only, where
+            they are not divided already; None: 0.2.
 
     Raises:
         ConfigError: an option is missing, out of range, or belongs to the other encoding.
@@ -77,6 +89,8 @@ class DataConfig:
     package: str | None = None
     validation_fraction: float = 0.1
     seed: int = 0
+    images: PicturesReading | None = None
+    test_fraction: float | None = None
 
     def __post_init__(self) -> None:
         raise_faults(self._faults())
@@ -110,11 +124,35 @@ class DataConfig:
             yield ConfigError(f"seed wants a number of at least 0, got {self.seed}")
         if self.folder is not None and self.dataset is DatasetName.DIGITS:
             yield ConfigError("digits come with scikit-learn, got folder", remedy="remove folder")
-        own = self.dataset is DatasetName.OWN
-        if own and (self.folder is None) == (self.package is None):
+        yield from self._faults_of_users()
+
+    def _faults_of_users(self) -> Iterator[ConfigError]:
+        own, pictures = DatasetName.OWN, DatasetName.IMAGES
+        if self.dataset is own and (self.folder is None) == (self.package is None):
             yield ConfigError("own data want folder, that of their arrays, or package")
-        if self.package is not None and not own:
-            yield ConfigError(f"{self.dataset.value} takes no package")
+        if self.dataset is pictures and self.folder is None:
+            yield ConfigError("images want folder, which holds a folder of pictures for each class")
+        if self.test_fraction is not None and not 0 < self.test_fraction < 1:
+            yield ConfigError(
+                f"test_fraction wants a share between 0 and 1, got {self.test_fraction:g}"
+            )
+        for key, kinds in (
+            ("package", (own,)),
+            ("images", (pictures,)),
+            ("test_fraction", (pictures,)),
+        ):
+            if getattr(self, key) is not None and self.dataset not in kinds:
+                yield ConfigError(f"{self.dataset.value} takes no {key}")
+
+    @property
+    def pictures(self) -> PicturesReading:
+        """How pictures are read."""
+        return self.images or PicturesReading()
+
+    @property
+    def test_share(self) -> float:
+        """`test_fraction`, or its default."""
+        return _TEST_FRACTION if self.test_fraction is None else self.test_fraction
 
     @property
     def place(self) -> Path | None:
@@ -134,6 +172,8 @@ class DataConfig:
         Raises:
             DataError: of data of the user's own, which are not there.
         """
+        if self.dataset is DatasetName.IMAGES:
+            return self.pictures.shape
         if self.dataset is DatasetName.OWN:
             assert self.place is not None
             from bnnedge.data.own import own_shape

@@ -1,6 +1,7 @@
 """Reading data sets: training and test data as they are published, labels and class names."""
 
 import hashlib
+import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,15 +11,19 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bnnedge.arguments import checked
+from bnnedge.artifacts import to_json
 from bnnedge.data.cifar import CLASSES as CIFAR10_CLASSES
 from bnnedge.data.cifar import read_cifar10, require_batches
-from bnnedge.data.config import DatasetName
+from bnnedge.data.config import DataConfig, DatasetName
 from bnnedge.data.idx import read_idx
 from bnnedge.data.own import read_own, require_own
 from bnnedge.data.speech import find_lists, read_speech_commands
+from bnnedge.data.splits import stratified
 from bnnedge.data.svhn import find_part, read_svhn
+from bnnedge.data.users import find_pictures, read_pictures
 from bnnedge.errors import DataError
 from bnnedge.files import is_file
+from bnnedge.reading import PicturesReading
 from bnnedge.tools import cache_dir
 
 DIGITS_TEST_FRACTION = 0.2
@@ -61,6 +66,7 @@ class Dataset:
         train: training data.
         test: test data.
         validation: what its publishers set apart to select on, if they did.
+        reading: how files of the user's own were read.
     """
 
     name: DatasetName
@@ -69,6 +75,7 @@ class Dataset:
     train: Split
     test: Split
     validation: Split | None = None
+    reading: PicturesReading | None = None
 
     @property
     def input_shape(self) -> tuple[int, ...]:
@@ -76,25 +83,18 @@ class Dataset:
         return self.train.images.shape[1:]
 
     def sha256(self) -> str:
-        """Identity of the data: hex sha256 over all images and labels."""
+        """Identity of the data: hex sha256 over all images and labels.
+
+        Where names of classes and what is read how are the user's, over these, too.
+        """
         digest = hashlib.sha256()
         for split in filter(None, (self.train, self.test, self.validation)):
             digest.update(np.ascontiguousarray(split.images).tobytes())
             digest.update(split.labels.tobytes())
+        if self.name.is_users and (self.reading or self.classes != _numbers(len(self.classes))):
+            own = {"classes": self.classes, "reading": to_json(self.reading)}
+            digest.update(json.dumps(own, sort_keys=True).encode())
         return digest.hexdigest()
-
-
-def stratified(
-    labels: NDArray[np.int64], fraction: float, seed: int
-) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    """Indices (rest, held out): `fraction` of every class, at least one image, is held out."""
-    rng = np.random.default_rng(seed)
-    held_out = []
-    for label in np.unique(labels):
-        members = rng.permutation(np.flatnonzero(labels == label))
-        held_out.append(members[: max(1, round(fraction * len(members)))])
-    out = np.sort(np.concatenate(held_out))
-    return np.setdiff1d(np.arange(len(labels)), out), out
 
 
 def split_validation(dataset: Dataset, fraction: float, seed: int) -> tuple[Split, Split]:
@@ -110,6 +110,30 @@ def split_validation(dataset: Dataset, fraction: float, seed: int) -> tuple[Spli
     return train.take(rest), train.take(held_out)
 
 
+def load_data(config: DataConfig) -> Dataset:
+    """Read the data set that a recipe describes.
+
+    Raises:
+        DataError: files are missing, damaged, or not what the recipe says.
+    """
+    if config.dataset is DatasetName.IMAGES:
+        found = read_pictures(config)
+        return _dataset(config.dataset, found.classes, found.parts, found.reading)
+    return load_dataset(config.dataset, config.place)
+
+
+def require_data(config: DataConfig) -> None:
+    """Raise unless the files are there that a recipe describes; none is read.
+
+    Raises:
+        DataError: a file is missing, or a class is too small.
+    """
+    if config.dataset is DatasetName.IMAGES:
+        find_pictures(config)
+    else:
+        require_dataset(config.dataset, config.place)
+
+
 @checked
 def load_dataset(name: DatasetName, folder: Path | None = None) -> Dataset:
     """Read a data set.
@@ -123,6 +147,8 @@ def load_dataset(name: DatasetName, folder: Path | None = None) -> Dataset:
     """
     if name is DatasetName.DIGITS:
         return _digits()
+    if name is DatasetName.IMAGES:
+        raise _described(name)
     return _READERS[name](folder or dataset_folder(name))
 
 
@@ -152,8 +178,19 @@ def require_dataset(name: DatasetName, folder: Path | None = None) -> None:
             find_lists(folder)
         case DatasetName.OWN:
             require_own(folder)
+        case DatasetName.IMAGES:
+            raise _described(name)
         case _:
             assert_never(name)
+
+
+def _described(name: DatasetName) -> DataError:
+    return DataError(f"{name.value}: a recipe's [data] says how they are read, got a name alone")
+
+
+def _numbers(count: int) -> tuple[str, ...]:
+    """What classes without names are called."""
+    return tuple(map(str, range(count)))
 
 
 def dataset_folder(name: DatasetName) -> Path:
@@ -166,6 +203,8 @@ def dataset_folder(name: DatasetName) -> Path:
         raise DataError(
             "own data want the folder of their arrays, got none", remedy="give --folder"
         )
+    if name.is_users:
+        raise _described(name)
     return cache_dir() / "data" / str(name.value)
 
 
@@ -253,14 +292,31 @@ def _svhn(folder: Path) -> Dataset:
 
 def _speech_commands(folder: Path) -> Dataset:
     words, parts = read_speech_commands(folder)
-    splits = {part: Split(images=x, labels=labels) for part, (x, labels) in parts.items()}
-    return Dataset(name=DatasetName.SPEECH_COMMANDS, classes=words, input_range=(0, 255), **splits)
+    return _dataset(DatasetName.SPEECH_COMMANDS, words, parts)
 
 
 def _own(folder: Path) -> Dataset:
     classes, parts = read_own(folder)
-    splits = {part: Split(images=x, labels=labels) for part, (x, labels) in parts.items()}
-    return Dataset(name=DatasetName.OWN, classes=classes, input_range=(0, 255), **splits)
+    return _dataset(DatasetName.OWN, classes, parts)
+
+
+def _dataset(
+    name: DatasetName,
+    classes: tuple[str, ...],
+    parts: Mapping[str, tuple[NDArray[np.uint8], NDArray[np.int64]]],
+    reading: PicturesReading | None = None,
+) -> Dataset:
+    """Of bytes, with images and labels by part."""
+    splits = {part: Split(images=images, labels=labels) for part, (images, labels) in parts.items()}
+    return Dataset(
+        name=name,
+        classes=classes,
+        input_range=(0, 255),
+        train=splits["train"],
+        test=splits["test"],
+        validation=splits.get("validation"),
+        reading=reading,
+    )
 
 
 _READERS: Mapping[DatasetName, Callable[[Path], Dataset]] = {

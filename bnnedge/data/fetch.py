@@ -55,8 +55,8 @@ def fetch(name: DatasetName, folder: Path | None = None) -> Fetched:
     """
     if name is DatasetName.DIGITS:
         raise DataError(f"{name.value} needs no fetching: it comes with scikit-learn")
-    if name is DatasetName.OWN:
-        raise DataError("own data are the user's: there is nothing to fetch")
+    if name.is_users:
+        raise DataError(f"{name.value}: these data are the user's: there is nothing to fetch")
     if name not in _SOURCES:
         raise DataError(
             f"{name.value} is in no package that bnnedge knows",

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from bnnedge.arguments import checked
 from bnnedge.artifacts import Artifact, sha256_of, to_json
 from bnnedge.data.config import DataConfig, EncodingKind
-from bnnedge.data.datasets import Dataset, Split, load_dataset, split_validation
+from bnnedge.data.datasets import Dataset, Split, load_data, split_validation
 from bnnedge.data.encodings import fit_encoding
 from bnnedge.errors import CheckpointError, ConfigError
 from bnnedge.files import load_json
@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from bnnedge.training.inputs import Examples
 
 _WEIGHTS = "checkpoint.pt"
+_LATER_KEYS = ("images", "test_fraction")  # which records of other data do not have
 _ROOM_MIB = 256  # state.pt and the checkpoint of the largest network of the zoo, twice
 _LOG = logging.getLogger(__name__)
 
@@ -75,7 +76,7 @@ def train(
             + ("[training.distill]" if teacher is None else "[teacher]")
         )
     TRAIN.present(out)  # not only after a teacher's training
-    dataset = load_dataset(data.dataset, data.place)
+    dataset = load_data(data)
     job = _Job(network=network, data=data, training=training, dataset=dataset)
     own = None if teacher is None else teacher.training
     devices = [config.compute.device for config in (training, own) if config is not None]
@@ -171,6 +172,7 @@ class _Job:
         """What was asked for, without where the files lie on this machine."""
         data = to_json(self.data)
         del data["package"]
+        data = {key: data[key] for key in data if key not in _LATER_KEYS or data[key] is not None}
         return {
             "network": to_json(self.network),
             "data": {**data, "folder": None},

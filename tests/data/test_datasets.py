@@ -10,8 +10,9 @@ import numpy as np
 import pytest
 
 from bnnedge.data.config import DatasetName
-from bnnedge.data.datasets import load_dataset, split_validation, stratified
+from bnnedge.data.datasets import load_dataset, split_validation
 from bnnedge.data.idx import read_idx
+from bnnedge.data.splits import stratified
 from bnnedge.errors import DataError
 
 
