@@ -18,6 +18,7 @@ _INVERTIBLE = [f"{pin}{port}" for port in "AB" for pin in ("CE", "OCE", "CLK", "
 _OF_BOTH = ("REGMODE_A", "REGMODE_B", "RESETMODE", "ASYNC_RESET_RELEASE", "GSR")
 _DUAL = ("DP16KD.DATA_WIDTH_A", "DP16KD.DATA_WIDTH_B", "DP16KD.WRITEMODE_A", "DP16KD.WRITEMODE_B")
 _SIMPLE = ("PDPW16KD.DATA_WIDTH_R",)
+_LEFT_OPEN = ("ADA4", "WEA", "WEB")  # in mode PDPW16KD, where they have no effect
 _WORDS = 1024  # of 18 bits
 _WIDE = 36
 
@@ -48,7 +49,8 @@ def read_block(reader: Reader, site: str, row: int, column: int) -> Cell:
     names = (*(_SIMPLE if simple else _DUAL), *_OF_BOTH, *(f"{pin}MUX" for pin in muxes))
     found = {each: _value(fabric, tiles, f"{name}.{each}", site) for each in names}
     _claim_settings(fabric, tiles, name, found | {"MODE": mode})
-    inputs = {pin: reader.signal(row, column, f"J{pin}_EBR") for pin in _PINS}
+    pins = [pin for pin in _PINS if not (simple and pin in _LEFT_OPEN)]
+    inputs = {pin: reader.signal(row, column, f"J{pin}_EBR") for pin in pins}
     for pin in muxes:
         if found[f"{pin}MUX"] == "INV":
             inputs[pin] = inverted(inputs[pin])
@@ -138,10 +140,11 @@ def _require_selected(
         raise SynthesisError(f"bitstream: {site}: port {port} is not always selected")
 
 
+_OF_OTHER_OUTPUTS = ("ENCLKOS", "ENCLKOS2", "ENCLKOS3")
 _PLL_PINS = (
     *("CLKI", "CLKFB", "RST", "STDBY", "ENCLKOP", "PLLWAKESYNC"),
     *("PHASESEL0", "PHASESEL1", "PHASEDIR", "PHASESTEP", "PHASELOADREG"),
-    *("ENCLKOS", "ENCLKOS2", "ENCLKOS3"),
+    *_OF_OTHER_OUTPUTS,
 )
 _WITHOUT_J = ("CLKI", "CLKFB")
 _LESS_ONE = ("CLKI_DIV", "CLKFB_DIV", "CLKOP_DIV", "CLKOS_DIV", "CLKOS2_DIV", "CLKOS3_DIV")
@@ -166,5 +169,6 @@ def read_pll(reader: Reader, site: str, row: int, column: int) -> Cell:
             parameters[each] = int(_word(fabric, tiles, each), 2) + (each in _LESS_ONE)
     inputs: dict[str, Signal] = {}
     for pin in _PLL_PINS:
-        inputs[pin] = reader.signal(row, column, f"{'' if pin in _WITHOUT_J else 'J'}{pin}_PLL")
+        wire = f"{'' if pin in _WITHOUT_J else 'J'}{pin}_PLL"
+        inputs[pin] = reader.signal(row, column, wire, floats=pin in _OF_OTHER_OUTPUTS)
     return Cell(kind="EHXPLLL", parameters=parameters, inputs=inputs, outputs=("CLKOP", "LOCK"))

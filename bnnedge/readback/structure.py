@@ -107,8 +107,7 @@ class Comparison:
     def _compare_inputs(self, site: str, found: Cell, expected: Cell) -> None:
         for pin, signal in found.inputs.items():
             got, wanted = self._resolved(signal), expected.inputs.get(pin)
-            if wanted is None and isinstance(got, bool):
-                continue  # unconnected, or unknown: any constant will do
+            wanted = False if wanted is None else wanted  # unconnected, or unknown: as it is placed
             if got != wanted:
                 self._fail(site, f"{pin}: wanted {self._text(wanted)}, got {self._text(got)}")
             self.counts["connections" if isinstance(got, Net) else "constant inputs"] += 1

@@ -2,6 +2,7 @@
 
 import dataclasses
 import json
+import re
 import shutil
 from pathlib import Path
 
@@ -22,14 +23,16 @@ from bnnedge.files import load_json
 from bnnedge.hardware import emit
 from bnnedge.hardware.config import RtlConfig
 from bnnedge.links import UartDevice, load_device
+from bnnedge.readback.trellis import Configuration
 from bnnedge.synthesis.config import SynthesisConfig, VerifyConfig
 from bnnedge.synthesis.facts import SYNTH, SynthesisFacts
 from bnnedge.synthesis.flow import synthesise
 from bnnedge.synthesis.gatelevel import check_netlist
 from bnnedge.synthesis.plan import plan_device, require_effect
 from bnnedge.synthesis.verify import verify_bits
+from tests.readback.mutations import Made, make
 
-Made = Artifact[SynthesisFacts]
+Built = Artifact[SynthesisFacts]
 READ_BACK = ["read back", "simulation of the bitstream"]
 CONFIG = SynthesisConfig(board="ulx3s-25f", clock_mhz=50, baud=2_500_000)
 BOARD = find_board("ulx3s-25f")
@@ -41,13 +44,13 @@ def network(seed: int) -> Dataflow:
     random = np.random.default_rng(seed)
     hidden = XnorMvu(
         name="hidden",
-        weights=random.integers(0, 2, (8, 24), np.uint8),
-        thresholds=random.integers(9, 15, 8).astype(np.int32),
-        invert=random.integers(0, 2, 8).astype(bool),
+        weights=random.integers(0, 2, (128, 24), np.uint8),  # in a block RAM
+        thresholds=random.integers(9, 15, 128).astype(np.int32),
+        invert=random.integers(0, 2, 128).astype(bool),
     )
     last = XnorMvu(
         name="last",
-        weights=random.integers(0, 2, (4, 8), np.uint8),
+        weights=random.integers(0, 2, (4, 128), np.uint8),
         thresholds=None,
         invert=None,
     )
@@ -63,7 +66,9 @@ def network(seed: int) -> Dataflow:
         ),
         nodes=(hidden, last),
         output=OutputTable(
-            values=np.tile(np.arange(-8, 9, 2, dtype=np.float32), (4, 1)), classes=False, low=-8
+            values=np.tile(np.arange(-128, 129, 2, dtype=np.float32), (4, 1)),
+            classes=False,
+            low=-128,
         ),
     )
 
@@ -81,16 +86,21 @@ def design(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="module")
-def bitstream(design: Path, tmp_path_factory: pytest.TempPathFactory) -> Made:
+def made(design: Path, tmp_path_factory: pytest.TempPathFactory) -> Made:
     out = tmp_path_factory.mktemp("synth") / "synth"
     steps: list[str] = []
-    artifact = synthesise(design, CONFIG, out, progress=steps.append)
+    made = make(design, CONFIG, out, progress=steps.append)
     assert steps == ["yosys", "nextpnr-ecp5", "ecppack", "gate-level check", *READ_BACK]
-    return artifact
+    return made
+
+
+@pytest.fixture(scope="module")
+def bitstream(made: Made) -> Built:
+    return made.artifact
 
 
 def test_bitstream_comes_with_what_a_host_and_a_report_need(
-    bitstream: Made,
+    bitstream: Built,
 ) -> None:
     folder, facts = bitstream.folder, bitstream.facts
     assert (folder / "tiny.bit").read_bytes()[:2] == b"\xff\x00"
@@ -115,7 +125,7 @@ def test_bitstream_comes_with_what_a_host_and_a_report_need(
     assert not any(path.name.startswith("work-") for path in folder.iterdir())
 
 
-def test_each_clock_has_its_margins(bitstream: Made) -> None:
+def test_each_clock_has_its_margins(bitstream: Built) -> None:
     clocks, timing = bitstream.facts.clocks, bitstream.facts.timing
     assert clocks is not None and timing is not None
     (clock,) = clocks
@@ -123,20 +133,18 @@ def test_each_clock_has_its_margins(bitstream: Made) -> None:
     assert clock.hold is not None
     assert clock.hold.margin_ps > 0
     assert clock.hold.checked >= bitstream.facts.resources["ff"].used
-    assert (
-        f"MHz, least hold margin {clock.hold.margin_ps:g} ps from"
-        in SYNTH.lines(bitstream.facts)[-1]
-    )
+    assert clock.line in SYNTH.lines(bitstream.facts)
+    assert f"MHz, least hold margin {clock.hold.margin_ps:g} ps from" in clock.line
 
 
-def test_unchanged_design_is_not_built_again(bitstream: Made, design: Path) -> None:
+def test_unchanged_design_is_not_built_again(bitstream: Built, design: Path) -> None:
     def refuse(step: str) -> None:
         raise AssertionError(step)
 
     assert synthesise(design, CONFIG, bitstream.folder, progress=refuse) == bitstream
 
 
-def test_netlist_equals_the_dataflow(bitstream: Made, design: Path) -> None:
+def test_netlist_equals_the_dataflow(bitstream: Built, design: Path) -> None:
     assert bitstream.facts.gate_level.images == 10
     assert bitstream.facts.gate_level.compared.endswith("ulx3s-25f at its serial pin")
     assert bitstream.facts.bits is not None
@@ -146,7 +154,7 @@ def test_netlist_equals_the_dataflow(bitstream: Made, design: Path) -> None:
 
 
 def test_a_bitstream_is_verified_without_its_placement(
-    bitstream: Made, design: Path, tmp_path: Path
+    bitstream: Built, design: Path, tmp_path: Path
 ) -> None:
     file = bitstream.folder / "tiny.bit"
     found = verify_bits(file, design, VerifyConfig())
@@ -158,8 +166,79 @@ def test_a_bitstream_is_verified_without_its_placement(
         verify_bits(tmp_path / "tiny.bit", design, other)
 
 
+@pytest.mark.parametrize(
+    ("name", "value", "other", "message"),
+    [
+        (r"SLICE.\.REG.\.REGSET", "RESET", "SET", "REGSET: wanted RESET, got SET"),
+        (r"SLICE.\.CEMUX", "INV", "CE", "CE: wanted not .*, got"),
+        (r"SLICE.\.[ABCD].MUX", "1", "", "is read, and neither routed nor constant"),
+        (r"CIB\.JCE.MUX", "1", "", "is read, and neither routed nor constant"),
+        (r"PIOA\.BASE_TYPE", "INPUT_LVTTL33", "INPUT_LVCMOS25", "is no LVCMOS33 input or output"),
+        (r"PIO.\.PULLMODE", "UP", "DOWN", "with pull UP"),
+        (r"EBR.\.RSTAMUX", "INV", "RSTA", "RSTA: wanted constant 0, got constant 1"),
+        (r"EBR.\.PDPW16KD\.DATA_WIDTH_R", "36", "18", "DATA_WIDTH_B: wanted 36, got 18"),
+        (r"CLKOP_DIV", "0001011", "0001010", "CLKOP_DIV: wanted 12, got 11"),
+        (r"ICP_CURRENT", "01100", "01101", "ICP_CURRENT: wanted 12, got 13"),
+    ],
+)
+def test_another_setting_is_seen(
+    made: Made, name: str, value: str, other: str, message: str
+) -> None:
+    fault = made.fault(with_setting(made, name, value, other))
+    assert fault is not None and re.search(message, fault)
+
+
+def with_setting(made: Made, wanted: str, value: str, other: str) -> Configuration:
+    """The first setting of this name and value in the design's tiles changed; "": not said."""
+    for place, tile in made.configuration.tiles.items():
+        for what, name, found in tile.entries:
+            if tile != made.base.tiles.get(place) and found == value and re.fullmatch(wanted, name):
+                return made.with_setting(place, what, name, other)
+    raise AssertionError(wanted)
+
+
+def test_another_bit_of_a_weight_is_seen(made: Made) -> None:
+    rom = next(
+        cell.parameters["WID"]
+        for cell in made.read(made.configuration).netlist.cells.values()
+        if cell.parameters.get("DATA_WIDTH_B") == 36
+    )
+    assert isinstance(rom, int)
+    fault = made.fault(made.with_memory_bit(rom, 5, 0))
+    assert fault is not None
+    assert re.search(r"0_hidden.*rom\.0\.0 at X\d+/Y\d+/EBR\d word 2: wanted \w+, got", fault)
+
+
+def test_another_function_of_a_table_is_seen(made: Made) -> None:
+    cells = made.read(made.configuration).netlist.cells
+    site = next(
+        site
+        for site, cell in sorted(cells.items())
+        if cell.kind == "LUT4"
+        and len({*cell.inputs.values()}) == 4
+        and True not in cell.inputs.values()
+    )
+    at = re.fullmatch(r"X(\d+)/Y(\d+)/(.*)", site)
+    assert at is not None
+    place, name = f"R{at[2]}C{at[1]}:PLC2", at[3]
+    init = made.configuration.tiles[place].words[f"{name}.INIT"]
+    changed = made.with_setting(place, "word", f"{name}.INIT", init[:-1] + str(1 - int(init[-1])))
+    assert f"{site} computes another Z" in (made.fault(changed) or "")
+
+
+def test_another_way_of_a_wire_is_seen(made: Made) -> None:
+    place, sink, source = next(
+        (place, sink, source)
+        for place, tile in sorted(made.configuration.tiles.items())
+        for sink, source in tile.arcs.items()
+        if re.fullmatch(r"JF\d|[ABCD]\d|CE\d|LSR\d", sink) and made.device.kinds[place] == "PLC2"
+    )
+    for other in sorted({*made.device.kind(place).arcs[sink], ""} - {source})[:4]:
+        assert made.fault(made.with_setting(place, "arc", sink, other)) is not None, other
+
+
 def test_netlist_of_other_weights_is_a_mismatch(
-    bitstream: Made, design: Path, tmp_path: Path
+    bitstream: Built, design: Path, tmp_path: Path
 ) -> None:
     shutil.copytree(design, tmp_path / "rtl")
     network(seed=4).save(tmp_path / "rtl" / "dataflow")
@@ -169,7 +248,7 @@ def test_netlist_of_other_weights_is_a_mismatch(
 
 
 def test_netlist_of_another_design_is_refused(
-    bitstream: Made, design: Path, tmp_path: Path
+    bitstream: Built, design: Path, tmp_path: Path
 ) -> None:
     shutil.copytree(design, tmp_path / "rtl")
     text = (design / "design.json").read_text()
@@ -180,11 +259,11 @@ def test_netlist_of_another_design_is_refused(
 
 
 @pytest.fixture(scope="module")
-def zynq_project(design: Path, tmp_path_factory: pytest.TempPathFactory) -> Made:
+def zynq_project(design: Path, tmp_path_factory: pytest.TempPathFactory) -> Built:
     return synthesise(design, ZYNQ_CONFIG, tmp_path_factory.mktemp("zynq") / "synth")
 
 
-def test_zynq_board_gets_an_estimate_and_a_project(zynq_project: Made, design: Path) -> None:
+def test_zynq_board_gets_an_estimate_and_a_project(zynq_project: Built, design: Path) -> None:
     facts, folder = zynq_project.facts, zynq_project.folder
     assert facts.estimate is True and facts.fits is True
     assert 0 < facts.resources["lut"].used < 1000
@@ -204,7 +283,7 @@ def test_zynq_board_gets_an_estimate_and_a_project(zynq_project: Made, design: P
     }
 
 
-def test_bitstream_made_elsewhere_stays(zynq_project: Made, design: Path) -> None:
+def test_bitstream_made_elsewhere_stays(zynq_project: Built, design: Path) -> None:
     bitstream = zynq_project.folder / "vivado" / "output" / "tiny.bit"
     bitstream.parent.mkdir()
     bitstream.write_text("made by run.sh")
@@ -212,7 +291,7 @@ def test_bitstream_made_elsewhere_stays(zynq_project: Made, design: Path) -> Non
     assert bitstream.read_text() == "made by run.sh"
 
 
-def test_command_says_what_to_run_where_vivado_is(zynq_project: Made, design: Path) -> None:
+def test_command_says_what_to_run_where_vivado_is(zynq_project: Built, design: Path) -> None:
     out = str(zynq_project.folder)
     arguments = ["--board", "pynq-z1", "--clock-mhz", "120", "--no-vivado", "-o", out]
     result = CliRunner().invoke(main, ["synth", str(design), *arguments])
