@@ -10,6 +10,7 @@ from bnnedge.families.placed import NETLIST_JSON, ROUTED, FpgaBoard
 from bnnedge.readback.trellis import Configuration, read_configuration
 
 _TIMEOUT_S = 600.0
+_MOST_BYTES = 16 << 20  # the largest ECP5's bitstream has 2 MB
 _BITSTREAM = "unpacked.bit"
 _TEXT = "unpacked.config"
 _EMPTY = {"modules": {"empty": {"attributes": {"top": "1"}, "ports": {}, "cells": {}}}}
@@ -28,13 +29,19 @@ def unpack(bitstream: Path, work: Path, log: Path) -> Configuration:
         ToolMissingError, ToolFailedError: of ecpunpack.
     """
     unpacker = tools.find("ecpunpack")
+    size = bitstream.stat().st_size
+    if size > _MOST_BYTES:
+        raise SynthesisError(f"{bitstream}: wanted a bitstream of an ECP5, it has {size:,} bytes")
     # Of the files below /tmp the tool sees those only that are below its folder.
     shutil.copyfile(bitstream, work / _BITSTREAM)
     arguments = ["--input", _BITSTREAM, "--textcfg", _TEXT]
     try:
         tools.run([unpacker, *arguments], cwd=work, log=log, timeout_s=_TIMEOUT_S)
     except ToolFailedError as error:
-        raise SynthesisError(f"bitstream: ecpunpack does not take it: {error}") from error
+        raise SynthesisError(
+            f"{bitstream}: wanted a whole bitstream of an ECP5, ecpunpack cannot read it:"
+            f" {error.message.partition(': ')[2]}"
+        ) from error
     return read_configuration((work / _TEXT).read_text(encoding="utf-8"))
 
 

@@ -8,7 +8,8 @@ from bnnedge.config import structure
 from bnnedge.design import Design
 from bnnedge.errors import SynthesisError
 from bnnedge.families.placed import NETLIST_JSON, FpgaBoard
-from bnnedge.links import load_device
+from bnnedge.links import DEVICE_FILE, load_device
+from bnnedge.options import options_of
 from bnnedge.progress import Progress, silent
 from bnnedge.readback.readers import TRUSTED, read_back, unread
 from bnnedge.scratch import scratch
@@ -42,7 +43,7 @@ def verify_bits(
     """
     design = Design.load(rtl)
     if not bitstream.is_file():
-        raise SynthesisError(f"{bitstream}: wanted a bitstream, there is no such file")
+        raise SynthesisError(f"{bitstream}: wanted a bitstream, there is no file of this name")
     plan = _plan(bitstream, design, config)
     board = plan.board
     for name in (*board.family.tools, *board.family.read_with):
@@ -63,9 +64,25 @@ def verify_bits(
     return structure(record, BitsCheck, source="verify-bits")
 
 
+def _require_record(bitstream: Path, config: VerifyConfig) -> None:
+    """Raise unless `device.json` says all, and nothing else does."""
+    for each in options_of(VerifyConfig):
+        if getattr(config, each.name) != each.default:
+            raise SynthesisError(
+                f"{each.name}: without a board, {DEVICE_FILE} beside {bitstream.name} says it",
+                remedy="give --board, too, or leave it out",
+            )
+    if not (bitstream.parent / DEVICE_FILE).exists():
+        raise SynthesisError(
+            f"{bitstream}: there is no {DEVICE_FILE} beside it, which says what it is for",
+            remedy="give --board, and --clock-mhz, --baud and --window where they were given",
+        )
+
+
 def _plan(bitstream: Path, design: Design, config: VerifyConfig) -> Plan:
     """What the file should be."""
     if config.board is None:
+        _require_record(bitstream, config)
         device = load_device(bitstream.parent)
         said = device.settings
         board = find_board(device.board)

@@ -14,19 +14,25 @@ from bnnedge.findings import NotRun, ReportData
 from bnnedge.hardware import RtlConfig, emit
 from bnnedge.progress import silent
 from bnnedge.synthesis import bits
-from bnnedge.synthesis.config import SynthesisConfig
+from bnnedge.synthesis.config import SynthesisConfig, VerifyConfig
 from bnnedge.synthesis.facts import SYNTH, BitsCheck, GateLevel, SynthesisFacts
 from bnnedge.synthesis.plan import Plan, plan_bitstream, require_effect
 from bnnedge.synthesis.run import Run
+from bnnedge.synthesis.verify import verify_bits
 from tests.networks import random_mlp
 
 
 @pytest.fixture(scope="module")
-def design(tmp_path_factory: pytest.TempPathFactory) -> Design:
+def rtl(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("design")
     (folder / "dataflow").mkdir()
     random_mlp((12, 8, 4)).save(folder / "dataflow")
-    return Design.load(emit(folder / "dataflow", RtlConfig(target_fps=1e6), folder / "rtl").folder)
+    return emit(folder / "dataflow", RtlConfig(target_fps=1e6), folder / "rtl").folder
+
+
+@pytest.fixture(scope="module")
+def design(rtl: Path) -> Design:
+    return Design.load(rtl)
 
 
 def planned(design: Design, board: str) -> Plan:
@@ -145,3 +151,40 @@ def test_people_and_report_are_told_where_the_chain_ends(reason: str, tmp_path: 
 def test_people_are_told_that_netlist_and_bits_are_equal() -> None:
     lines = SYNTH.lines(dataclasses.replace(FACTS, bits=CHECKED))
     assert lines[-2:] == ["netlist == bits: 10 values", "Dataflow == bits: 32 images"]
+
+
+@pytest.fixture
+def elsewhere(tmp_path: Path) -> Path:
+    """A file that is no bitstream, in a folder with nothing else."""
+    file = tmp_path / "file.bit"
+    file.write_bytes(b"\xff\x00Part: LFE5U-85F-6CABGA381\x00")
+    return file
+
+
+BOARD = VerifyConfig(board="ulx3s-85f")
+
+
+@pytest.mark.parametrize(
+    ("name", "config", "message"),
+    [
+        ("missing.bit", BOARD, "missing.bit: wanted a bitstream, there is no file of this name$"),
+        (".", BOARD, "wanted a bitstream, there is no file of this name$"),
+        ("file.bit", BOARD, "file.bit: wanted a whole bitstream of an ECP5, ecpunpack cannot read"),
+        ("file.bit", VerifyConfig(), "no device.json beside it, .* — give --board, and"),
+        ("file.bit", VerifyConfig(baud=9600), "baud: without a board, device.json .* give --board"),
+        ("file.bit", VerifyConfig(board="ice40-hx8k"), "ice40-hx8k: there is a reader .* of ECP5"),
+        ("file.bit", VerifyConfig(board="pynq-z1"), "pynq-z1: there is a reader .* of ECP5"),
+    ],
+)
+def test_what_is_no_bitstream_is_refused(
+    name: str, config: VerifyConfig, message: str, rtl: Path, elsewhere: Path
+) -> None:
+    with pytest.raises(SynthesisError, match=message):
+        verify_bits(elsewhere.parent / name, rtl, config)
+
+
+def test_a_file_that_is_too_large_for_a_bitstream_is_refused(rtl: Path, elsewhere: Path) -> None:
+    with elsewhere.open("ab") as file:
+        file.truncate(1 << 25)
+    with pytest.raises(SynthesisError, match="an ECP5, it has 33,554,432 bytes"):
+        verify_bits(elsewhere, rtl, BOARD)
