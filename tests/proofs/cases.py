@@ -105,6 +105,7 @@ PROOFS = (
         _mvu(4, 2, 1, 2, ElementBits=2, WeightFile=_FILE, TableFile=_FILE),
         _mvu(2, 4, 2, 1, ElementBits=3, Signed=1, BlockRom=1, WeightFile=_FILE, TableFile=_FILE),
         _mvu(4, 2, 1, 2, ElementBits=2, Thresholded=0, WeightFile=_FILE, TableFile=_FILE),
+        _mvu(3, 2, 1, 3, ElementBits=2, Thresholded=0, WeightFile=_FILE, TableFile=_FILE),
         depth=3,
     ),
     *_of(
@@ -151,6 +152,14 @@ PROOFS = (
         "score_table",
         {"Elements": 4, "Pe": 2, "ElementBits": 4, "Reach": 4, "TableFile": _FILE},
         {"Elements": 3, "Pe": 1, "ElementBits": 5, "Reach": 7, "TableFile": _FILE},
+    ),
+    *_of(
+        "signed_sum",
+        {"Width": 3, "ElementBits": 3, "SumBits": 6},
+        {"Width": 1, "ElementBits": 3, "SumBits": 6},
+        {"Width": 4, "ElementBits": 2, "SumBits": 6, "Signed": 1},
+        {"Width": 7, "ElementBits": 2, "SumBits": 6},
+        reach=9,
     ),
     *_of("sliding_window", _window(2, 2, 4, Simd=1), reach=34),
     *_of("sliding_window", {}, {"PadTop": 1, "PadLeft": 1, "BlockRam": 1}, quick=0, reach=0),
@@ -201,6 +210,7 @@ PROOFS = (
         _mvu(6, 4, 2, 3, WeightFile=_FILE, TableFile=_FILE, Thresholded=1, BlockRom=1),
         _mvu(4, 4, 1, 2, WeightFile=_FILE, TableFile=_FILE, Corrected=1, Groups=2),
         _mvu(3, 2, 2, 3, WeightFile=_FILE, TableFile=_FILE),
+        _mvu(7, 2, 1, 7, WeightFile=_FILE, TableFile=_FILE),
         depth=3,
     ),
 )
@@ -317,6 +327,12 @@ FAULTS = (
         ("c_i      (SumBits'(BITS'('1)))", "c_i      ('0)"),
         ("{1'b1, gen_level[l-1]", "{1'b0, gen_level[l-1]"),
         folder=_ECP5,
+    ),
+    *_faults(
+        "signed_sum",
+        ("x ^ {LEAF_BITS{~w_i[n]}}", "x"),
+        ("base_i + SumBits'", "SumBits'"),
+        ("if (en_i) sum_q", "sum_q"),
     ),
     *_faults(
         "mvu_fold",

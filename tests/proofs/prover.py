@@ -19,7 +19,7 @@ from bnnedge.hardware.kernels import SV_FOLDER
 
 _BIN = Path(sys.executable).parent
 _READMEM = re.compile(r"initial \$readmemh\([^;]*\);")
-_INNER = re.compile(r"assign (\w+) += ((?:gen_\w+\.)*i_\w+(?:\.\w+)+);")
+_INNER = re.compile(r"assign (\w+) += ((?:gen_\w+(?:\[0\])?\.)*i_\w+(?:\.\w+)+);")
 _ASSERT = re.compile(r"(\w+):\s+assert [^;]*;")
 _INCLUDE = re.compile(r'^`include "([^"]*)"\n', re.MULTILINE)
 _SMT = "proof.smt2"

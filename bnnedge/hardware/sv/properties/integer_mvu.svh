@@ -4,7 +4,12 @@
   localparam int unsigned COLUMN_BITS  = ElementBits;
   localparam int unsigned TOTAL_WIDTH  = TotalBits;
   localparam int unsigned RESULT_COUNT = $clog2(Groups * NF + 3);
-  logic [Pe*SUM_BITS-1:0] summed;
+  localparam int unsigned INNER_BITS   = TotalBits;
+  logic [Pe*SUM_BITS-1:0]  summed;
+  logic [8*INNER_BITS-1:0] inner_counts;  // in every stage of the first sum
+  logic [7:0]              inner_came;
+  assign inner_counts = gen_pe[0].i_sum.counts_at;
+  assign inner_came   = gen_pe[0].i_sum.came_at;
   assign summed = total;
   function automatic logic [SUM_BITS-1:0] counts(input logic weight,
                                                  input logic [ElementBits-1:0] x);

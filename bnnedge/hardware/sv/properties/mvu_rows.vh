@@ -54,7 +54,7 @@
     logic [(STEPS+1)*SUM_BITS-1:0] before, here, next;  // next: before the next step that is valid
     logic [SUM_BITS-1:0]           before_now, here_now;
     logic [STEPS:1]                follows;
-    logic [1+BlockRom:1]           met_here;
+    logic [STEPS:1]                met_here;
     always_comb begin
       before_now = '0;
       here_now   = '0;
@@ -92,6 +92,11 @@
             met[(s-1)*WORD_BITS+c*COLUMN_BITS+:COLUMN_BITS]);
       end
       assign met_here[s] = !valid_at[s] || here[s*SUM_BITS+:SUM_BITS] == sum;
+    end
+    for (genvar s = 2 + BlockRom; s <= STEPS; s++) begin : gen_counted
+      localparam int unsigned STAGE = s - 2 - BlockRom;
+      assign met_here[s] = Pe > 1 || STEPS == 2 + BlockRom || !valid_at[s] || (inner_came[STAGE]
+          && here[s*SUM_BITS+:SUM_BITS] == SUM_BITS'(inner_counts[STAGE*INNER_BITS+:INNER_BITS]));
     end
     assign next_follows[p] = &follows;
     assign met_is_here[p]  = &met_here;

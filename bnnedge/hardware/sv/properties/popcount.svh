@@ -52,10 +52,21 @@
   logic [LEVELS:0]    nodes_are, levels_add_up;
   initial came_q = '0;
   always_ff @(posedge clk_i) if (en_i) came_q <= {came_q, 1'b1};
+  // What is in every stage, for the unit that counts with it.
+  logic [8*WIDE-1:0] counts_at;
+  logic [7:0]        came_at;
+  assign came_at = 8'(came_q);
   for (genvar l = 0; l <= LEVELS; l++) begin : gen_came
     localparam int unsigned STAGES = l + LATENCY > LEVELS ? l + LATENCY - LEVELS : 0;
     logic [LATENCY:0] came;
     assign came             = {came_q, 1'b1};
+    if (l == 0) begin : gen_lowest
+      if (STAGES > 0) begin : gen_stage
+        assign counts_at[(STAGES-1)*WIDE+:WIDE] = gen_lemma[l].all_here;
+      end
+    end else if (STAGES > gen_came[l-1].STAGES) begin : gen_stage
+      assign counts_at[(STAGES-1)*WIDE+:WIDE] = gen_lemma[l].all_here;
+    end
     assign nodes_are[l]     = !came[STAGES] || node_is[l];
     assign levels_add_up[l] = Width > 32 || !came[STAGES] || level_adds_up[l];
   end

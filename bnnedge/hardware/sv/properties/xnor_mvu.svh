@@ -4,7 +4,12 @@
   localparam int unsigned COLUMN_BITS  = 1;
   localparam int unsigned TOTAL_WIDTH  = TOTAL_BITS;
   localparam int unsigned RESULT_COUNT = $clog2(Groups * NF + OutHeight + OutWidth + 1);
-  logic [Pe*SUM_BITS-1:0] summed;
+  localparam int unsigned INNER_BITS   = $clog2(Simd + 1) + 2;
+  logic [Pe*SUM_BITS-1:0]  summed;
+  logic [8*INNER_BITS-1:0] inner_counts;  // in every stage of the first sum
+  logic [7:0]              inner_came;
+  assign inner_counts = gen_pe[0].i_popcount.counts_at;
+  assign inner_came   = gen_pe[0].i_popcount.came_at;
   for (genvar p = 0; p < Pe; p++) begin : gen_summed
     assign summed[p*SUM_BITS+:SUM_BITS] = gen_pe[p].count;
   end
