@@ -21,7 +21,7 @@ from bnnedge.dataflow import (
     XnorMvu,
 )
 from bnnedge.errors import LoweringError, MismatchError
-from bnnedge.lowering.execute import Runner, cause_of, execute_by_qonnx
+from bnnedge.lowering.execute import Runner
 from bnnedge.lowering.indexed import Array, GraphNode, IndexedModel
 from bnnedge.lowering.node_checks import class_output
 from bnnedge.lowering.notes import Lift
@@ -210,42 +210,6 @@ def _near(dataflow: Dataflow, trace: Mapping[str, Array], index: int) -> NDArray
             before = node.name
     assert near is not None
     return near
-
-
-def check_batching(original: Original, x: Inputs) -> int:
-    """The graph by qonnx's own executor, image by image, equals our run of the whole batch.
-
-    Returns the image count; `x` should be few images: qonnx builds a session per node and image.
-    """
-    pure = dataclasses.replace(original, signs={})
-    batched = pure.run(x)
-    name = pure.model.result
-    for index, image in enumerate(x):
-        try:
-            single = _by_qonnx(pure, image[None])[name]
-        except Exception as error:
-            raise LoweringError(
-                f"qonnx cannot run the graph: {cause_of(error)}",
-                remedy="export it again; onnx.checker may say what is wrong with it",
-            ) from error
-        if not np.array_equal(single.reshape(-1), batched[name][index].reshape(-1)):
-            raise MismatchError(
-                f"tensor {name}: image {index} differs between batch and single run"
-            )
-    return len(x)
-
-
-def _by_qonnx(original: Original, image: Inputs) -> dict[str, Array]:
-    """Every tensor of the graph for one image, (1, *shape)."""
-    graph = original.model.proto.graph
-    known = {value.name: value for value in (*graph.value_info, *graph.output)}
-    opset = original.model.opset
-    values: dict[str, Array] = {**original.model.constants}
-    values[original.structure.source] = image
-    for node in original.structure.nodes:
-        made = execute_by_qonnx(node.proto, values, known, opset)
-        values.update({name: made[name] for name in node.output if name in made})
-    return values
 
 
 def _two_level_mismatch(values: Inputs, bits: NDArray[np.bool_]) -> NDArray[np.bool_]:

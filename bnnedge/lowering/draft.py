@@ -37,6 +37,7 @@ class Draft:
     """A lowering that was not checked yet.
 
     Attributes:
+        file: as it was parsed.
         original: the graph as it was read.
         dataflow: what it became.
         graph: the same as a FINN-ONNX graph.
@@ -44,6 +45,7 @@ class Draft:
         fates: what became of every node of the file.
     """
 
+    file: onnx.ModelProto
     original: Original
     dataflow: Dataflow
     graph: ModelWrapper
@@ -65,7 +67,7 @@ def draft(
     origins = Origins.of(file.graph.node)
     try:
         model, origins = follow(file)
-        return _draft(model, origins, config, model_onnx.stem, progress)
+        return _draft(file, model, origins, config, model_onnx.stem, progress)
     except LoweringError as error:
         if explain:
             raise refused(error, origins) from error
@@ -88,7 +90,12 @@ def tidied(
 
 
 def _draft(
-    model: onnx.ModelProto, origins: Origins, config: LoweringConfig, stem: str, progress: Progress
+    file: onnx.ModelProto,
+    model: onnx.ModelProto,
+    origins: Origins,
+    config: LoweringConfig,
+    stem: str,
+    progress: Progress,
 ) -> Draft:
     notes = Notes(remarks=[*input_remarks(model), *remarks_of(model)])
     original = _of_integers(model, Original.of(model, notes.signs))
@@ -120,6 +127,7 @@ def _draft(
         dataflow = dataclasses.replace(dataflow, input=takes)
     graph = write_finn(dataflow, original.model, structure, solution.tail.steps)
     return Draft(
+        file=file,
         original=original,
         dataflow=dataflow,
         graph=graph,

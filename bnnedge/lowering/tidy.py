@@ -194,7 +194,7 @@ def _remove_static_inputs(model: onnx.ModelProto) -> None:
     model.ir_version = max(model.ir_version, _CONSTANTS_ALONE)
 
 
-def _sort_by_level(graph: onnx.GraphProto) -> None:
+def sort_by_level(graph: onnx.GraphProto) -> None:
     """By the longest way from the input or a constant, as qonnx's SortGraph: names depend on it."""
     levels: dict[str, int] = {}
     keys = []
@@ -207,7 +207,7 @@ def _sort_by_level(graph: onnx.GraphProto) -> None:
 
 
 def _sort_again(graph: onnx.GraphProto) -> None:
-    _sort_by_level(graph)
+    sort_by_level(graph)
 
 
 def _fold_constants(model: onnx.ModelProto) -> onnx.ModelProto:
@@ -353,7 +353,7 @@ STEPS = (
     Step(run=_wiring(drop_straight_through), why="weights have it, too, and are folded"),
     Step(run=_graph_step(_write_kernel_shapes), why="shape inference reads beyond the data"),
     Step(run=_remove_static_inputs, why="constants are no inputs"),
-    Step(run=_graph_step(_sort_by_level), why="one order, whatever the exporter's"),
+    Step(run=_graph_step(sort_by_level), why="one order, whatever the exporter's"),
     Step(run=fix_batch, why="one image; constants that hold the batch follow"),
     Step(run=infer_shapes, why="folding needs them"),
     Step(run=_check_inferred, why="before anything runs"),

@@ -10,12 +10,7 @@ from bnnedge.dataflow import Dataflow, XnorMvu
 from bnnedge.equality import inputs_for
 from bnnedge.errors import MismatchError
 from bnnedge.lowering import LoweringConfig, lower_model
-from bnnedge.lowering.check import (
-    Original,
-    check_batching,
-    check_finn,
-    check_original,
-)
+from bnnedge.lowering.check import Original, check_finn, check_original
 from bnnedge.lowering.load import read
 from bnnedge.lowering.notes import Lift
 from bnnedge.lowering.stimuli import adversarial_inputs
@@ -155,11 +150,6 @@ def test_images_are_numbered_across_chunks(path: Path) -> None:
     )
     with pytest.raises(MismatchError, match="input: bit 0 of image 2050 is 0"):
         check_original(wrong, Original.of(read(path), {}), [], x)
-
-
-def test_batching_is_what_qonnx_computes(path: Path) -> None:
-    x = np.random.default_rng(1).uniform(0, 1, (3, 2, 8)).astype(np.float32)
-    assert check_batching(Original.of(read(path), {}), x) == 3
 
 
 def test_inputs_reach_the_bits_that_are_asked_for(path: Path) -> None:

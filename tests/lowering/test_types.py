@@ -21,7 +21,7 @@ READS = {
     "obstacles",
 }
 READS |= {"origins", "tidy", "vocabulary"}
-RUNS = {"check", "execute", "fusions"}
+RUNS = {"check", "execute", "file_check", "fusions"}
 WRITES = {"finn_graph", "lower", "write_finn"}
 UNTYPED = {"onnx", "onnxruntime", "qonnx", "finn"}
 
