@@ -9,6 +9,7 @@ from bnnedge.lazy import lazily
 
 if TYPE_CHECKING:
     from bnnedge.artifacts import permitting
+    from bnnedge.conversion import Model, convert
     from bnnedge.dataflow import Dataflow
     from bnnedge.evaluation import evaluate, evaluate_model, export_model
     from bnnedge.installation import doctor
@@ -32,7 +33,9 @@ if TYPE_CHECKING:
 __version__ = "0.2.0.dev0"
 __all__ = [
     "Dataflow",
+    "Model",
     "build",
+    "convert",
     "deploy",
     "doctor",
     "emulate",
@@ -56,6 +59,7 @@ __all__ = [
 
 _HOMES = {
     "artifacts": ("permitting",),
+    "conversion": ("Model", "convert"),
     "dataflow": ("Dataflow",),
     "evaluation": ("evaluate", "evaluate_model", "export_model"),
     "installation": ("doctor",),

@@ -12,19 +12,20 @@ import grimp
 import pytest
 
 import bnnedge
-from bnnedge import pipeline, stages
+from bnnedge import stages
 from bnnedge.deployment.facts import DEPLOY
 from bnnedge.errors import ArtifactError, BnnEdgeWarning
 from bnnedge.hardware.facts import RTL
 from bnnedge.rooms import SAYING, source_digest, stands_on
 from bnnedge.simulation.facts import SIMULATE
 from bnnedge.stages import Stage
+from bnnedge.steps import STEPS
 from bnnedge.synthesis.facts import SYNTH
 from bnnedge.training.facts import TRAIN
 from bnnedge.vitis_hls.facts import HLS
 
 ROOT = Path(bnnedge.__file__).parent
-STAGES = {step.stage.kind: step.stage for step in pipeline._STEPS} | {HLS.kind: HLS}
+STAGES = {step.stage.kind: step.stage for step in STEPS} | {HLS.kind: HLS}
 
 
 def closure(imports: grimp.ImportGraph, rooms: tuple[str, ...]) -> set[str]:

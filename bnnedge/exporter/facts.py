@@ -1,10 +1,15 @@
 """What an export found."""
 
+import dataclasses
 from dataclasses import dataclass
+from pathlib import Path
 
-from bnnedge.findings import Check, equal
+from bnnedge.arrays import read_npz
+from bnnedge.artifacts import Artifact
+from bnnedge.findings import Accuracy, Check, ReportData, equal
 from bnnedge.stages import Stage, figures
 
+REFERENCE_FILE = "reference.npz"
 MADE, UNKNOWN = -1, -2  # labels in `reference.npz` of made inputs, and of examples without one
 _SIDES = ("PyTorch", "QONNX")
 
@@ -51,6 +56,22 @@ def _checks(facts: ExportFacts) -> tuple[Check, ...]:
     )
 
 
+def _section(
+    report: ReportData, artifact: Artifact[ExportFacts], read: tuple[Path, ...]
+) -> ReportData:
+    """The accuracy on examples, where no training has said it; classes are numbers."""
+    facts = artifact.facts
+    if report.accuracy is not None or facts.test_accuracy is None:
+        return report
+    logits = read_npz(artifact.folder / REFERENCE_FILE, ("logits",))["logits"]
+    accuracy = Accuracy(
+        test=facts.test_accuracy,
+        images=facts.test_images,
+        classes=tuple(map(str, range(logits.shape[1]))),
+    )
+    return dataclasses.replace(report, accuracy=accuracy)
+
+
 def _lines(facts: ExportFacts) -> list[str]:
     return [*figures(facts), *(f"remark: {remark}" for remark in facts.remarks)]
 
@@ -61,6 +82,7 @@ EXPORT = Stage(
     rooms=("exporter",),
     compares=_SIDES,
     checks=_checks,
+    section=_section,
     lines=_lines,
     shown=("*.onnx",),
 )

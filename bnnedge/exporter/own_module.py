@@ -2,7 +2,7 @@
 
 import copy
 import hashlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -19,9 +19,9 @@ from bnnedge.artifacts import Artifact
 from bnnedge.equality import first_difference
 from bnnedge.errors import DataError, ExportError
 from bnnedge.exporter.check import Floats, execute
-from bnnedge.exporter.facts import EXPORT, MADE, UNKNOWN, ExportFacts
+from bnnedge.exporter.facts import EXPORT, MADE, REFERENCE_FILE, UNKNOWN, ExportFacts
 from bnnedge.exporter.onnx_model import OUTPUT, module_to_qonnx
-from bnnedge.exporter.stage import MODEL, REFERENCE
+from bnnedge.exporter.stage import MODEL
 from bnnedge.models.numbers import REMEDY, wrong_number, wrong_scale
 from bnnedge.ops.frozen import frozen
 from bnnedge.ops.normalisation import Affine
@@ -69,16 +69,13 @@ def export(
     """
     inputs = _examples(example_inputs)
     classes = _labels(labels, len(inputs))
-    copied = _evaluating(module)
+    copied = snapshot(module)
     progress("running the module", 0.0)
     wanted = _logits(copied, inputs[:1], module)
     if classes.max() >= wanted.shape[1]:
         raise DataError(f"labels: wanted 0 to {wanted.shape[1] - 1}, got {classes.max()}")
     progress("writing QONNX", 0.1)
-    constant = frozen(copied)
-    for part in constant.modules():
-        part._forward_hooks.clear()
-        part._forward_pre_hooks.clear()
+    constant = _constant(copied)
     graph = module_to_qonnx(constant, inputs.shape[1:])
     every = np.concatenate([inputs, _mixtures(inputs)])
     progress("comparing the logits", 0.4)
@@ -86,6 +83,55 @@ def export(
     _require_equal("logits", logits, _executed(graph, every))
     progress("saving", 0.95)
     return _published(graph, every, classes, logits, rounded, out)
+
+
+def snapshot(module: nn.Module) -> nn.Module:
+    """A copy in evaluation mode on the CPU, whose numbers are finite.
+
+    Raises:
+        ExportError: it cannot be copied, was never run, or holds NaN or infinity.
+    """
+    try:
+        copied = copy.deepcopy(module)
+    except Exception as error:
+        raise ExportError(
+            f"{type(module).__name__} cannot be copied: {_first_line(error)}",
+            remedy="keep tensors as parameters or buffers, and nothing else that torch computed",
+        ) from error
+    copied = copied.cpu().eval()
+    numbers = dict([*copied.named_parameters(), *copied.named_buffers()])
+    lazy = next((name for name, tensor in numbers.items() if is_lazy(tensor)), None)
+    if lazy is not None:
+        raise ExportError(
+            f"{type(module).__name__}: {lazy} has no shape yet", remedy="train the module first"
+        )
+    wrong = wrong_number(copied, numbers) or wrong_scale(copied)
+    if wrong is not None:
+        raise ExportError(wrong, remedy=REMEDY)
+    return copied
+
+
+def answers_of(module: nn.Module) -> Callable[[ArrayLike | Tensor], Floats]:
+    """What a module, as it is now, answers: inputs (N, *input shape) → logits (N, K), float32.
+
+    They are those of its export, see `export`, which says what is raised.
+    """
+    constant = _constant(snapshot(module))
+
+    def answers(inputs: ArrayLike | Tensor) -> Floats:
+        batches = _batches(_examples(inputs))
+        return np.concatenate([_logits(constant, batch, module) for batch in batches])
+
+    return answers
+
+
+def _constant(copied: nn.Module) -> nn.Module:
+    """The same of constant numbers, without hooks."""
+    constant = frozen(copied)
+    for part in constant.modules():
+        part._forward_hooks.clear()
+        part._forward_pre_hooks.clear()
+    return constant
 
 
 def _published(
@@ -108,7 +154,7 @@ def _published(
 
     def write(folder: Path) -> ExportFacts:
         (folder / MODEL).write_bytes(serial)
-        np.savez_compressed(folder / REFERENCE, inputs=inputs, labels=labels, logits=logits)
+        np.savez_compressed(folder / REFERENCE_FILE, inputs=inputs, labels=labels, logits=logits)
         right = (logits.argmax(1) == labels)[labels >= 0]
         return ExportFacts(
             test_images=len(classes),
@@ -160,28 +206,6 @@ def _labels(value: Any, rows: int) -> NDArray[np.int64]:
             f"labels: wanted {rows} classes, integers from 0, got {array.dtype} {array.shape}"
         )
     return array.astype(np.int64)
-
-
-def _evaluating(module: nn.Module) -> nn.Module:
-    """A copy in evaluation mode on the CPU, whose numbers are finite."""
-    try:
-        copied = copy.deepcopy(module)
-    except Exception as error:
-        raise ExportError(
-            f"{type(module).__name__} cannot be copied: {_first_line(error)}",
-            remedy="keep tensors as parameters or buffers, and nothing else that torch computed",
-        ) from error
-    copied = copied.cpu().eval()
-    numbers = dict([*copied.named_parameters(), *copied.named_buffers()])
-    lazy = next((name for name, tensor in numbers.items() if is_lazy(tensor)), None)
-    if lazy is not None:
-        raise ExportError(
-            f"{type(module).__name__}: {lazy} has no shape yet", remedy="train the module first"
-        )
-    wrong = wrong_number(copied, numbers) or wrong_scale(copied)
-    if wrong is not None:
-        raise ExportError(wrong, remedy=REMEDY)
-    return copied
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -5,13 +5,12 @@ from pathlib import Path
 from bnnedge.arguments import checked
 from bnnedge.artifacts import Artifact
 from bnnedge.errors import CheckpointError
-from bnnedge.exporter.facts import EXPORT, MADE, ExportFacts
+from bnnedge.exporter.facts import EXPORT, MADE, REFERENCE_FILE, ExportFacts
 from bnnedge.files import is_file
 from bnnedge.progress import Progress, silent
 from bnnedge.tools import python_versions
 
 MODEL = "model.onnx"
-REFERENCE = "reference.npz"
 
 
 @checked
@@ -83,7 +82,7 @@ def _export(source: Path, folder: Path, progress: Progress) -> ExportFacts:
     progress("saving", 0.95)
     onnx.save(graph, folder / MODEL)
     np.savez_compressed(
-        folder / REFERENCE,
+        folder / REFERENCE_FILE,
         inputs=inputs,
         labels=np.concatenate([labels, np.full(len(adversarial), MADE, np.int64)]),
         accumulators=compared.accumulators,

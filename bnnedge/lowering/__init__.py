@@ -1,7 +1,7 @@
 """ONNX in three dialects → Dataflow. Importing this package imports neither onnx nor FINN."""
 
 from bnnedge.lowering.config import InputKind, Look, LoweringConfig, SignZero
-from bnnedge.lowering.lower import Lowered, lower, lower_model, write_graph
+from bnnedge.lowering.lower import Lowered, compare, lower, lower_model, write_graph
 
 __all__ = [
     "InputKind",
@@ -9,6 +9,7 @@ __all__ = [
     "Lowered",
     "LoweringConfig",
     "SignZero",
+    "compare",
     "lower",
     "lower_model",
     "write_graph",

@@ -101,9 +101,14 @@ class GraphFacts:
 
 
 def _checks(facts: LoweringFacts) -> tuple[Check, ...]:
+    return checks_of(facts.checks)
+
+
+def checks_of(found: Mapping[str, Counts]) -> tuple[Check, ...]:
+    """What comparisons established, by the other side's name."""
     return tuple(
         equal(*_CHECKS[side], images=counts.images, values=counts.outputs)
-        for side, counts in facts.checks.items()
+        for side, counts in found.items()
         if side in _CHECKS
     )
 
@@ -125,8 +130,17 @@ def _section(
     report: ReportData, artifact: Artifact[LoweringFacts], read: tuple[Path, ...]
 ) -> ReportData:
     """The network's shape, and what it makes of the test set in the folder that was exported."""
-    (export,) = read
     dataflow = Dataflow.load(artifact.folder)
+    report = dataclasses.replace(
+        report,
+        topology=_topology(dataflow),
+        nodes=tuple(
+            NodeFate(node=fate.node, op=fate.op, fate=fate.text) for fate in artifact.facts.fates
+        ),
+    )
+    if not read:  # an ONNX file from elsewhere
+        return report
+    (export,) = read
     arrays = read_npz(export / REFERENCE_FILE, ("inputs", "labels"))
     real = arrays["labels"] >= 0
     inputs, labels = arrays["inputs"][real], arrays["labels"][real]
@@ -140,10 +154,6 @@ def _section(
         accuracy = dataclasses.replace(accuracy, confusion=confusion)
     return dataclasses.replace(
         report,
-        topology=_topology(dataflow),
-        nodes=tuple(
-            NodeFate(node=fate.node, op=fate.op, fate=fate.text) for fate in artifact.facts.fates
-        ),
         accuracy=accuracy,
         examples=_examples(dataflow, inputs[:_EXAMPLES], labels[:_EXAMPLES], classes),
     )

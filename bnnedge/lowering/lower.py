@@ -4,17 +4,27 @@ import dataclasses
 from collections.abc import Mapping
 from importlib.metadata import version
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from bnnedge.arguments import checked
 from bnnedge.arrays import open_npz
 from bnnedge.artifacts import Artifact, to_json
 from bnnedge.dataflow import Dataflow
 from bnnedge.errors import ArrayError, ConfigError, LoweringError
+from bnnedge.findings import Check
 from bnnedge.lowering.config import LoweringConfig
-from bnnedge.lowering.facts import LOWER, REFERENCE_FILE, UNTIL, GraphFacts, LoweringFacts
+from bnnedge.lowering.facts import (
+    LOWER,
+    REFERENCE_FILE,
+    UNTIL,
+    Counts,
+    GraphFacts,
+    LoweringFacts,
+    checks_of,
+)
 from bnnedge.progress import Progress, silent
 
 if TYPE_CHECKING:
@@ -86,6 +96,44 @@ def lower(
     reference = model_onnx.parent / REFERENCE_FILE
     inputs = (model_onnx, *external_files(model_onnx), *([reference] if reference.exists() else []))
     return LOWER.publish(out, write, config=config, inputs=inputs, tools=_versions)
+
+
+@checked
+def compare(
+    model_onnx: Path,
+    config: LoweringConfig,
+    inputs: NDArray[Any],
+    logits: NDArray[Any] | None = None,
+) -> tuple[Check, ...]:
+    """Compare a model file's Dataflow with the file, and with what PyTorch gives, on inputs.
+
+    Args:
+        model_onnx: the file.
+        config: the user's choices.
+        inputs: (N, *input shape).
+        logits: (N, K), PyTorch's; None: not known.
+
+    Returns:
+        The equalities that hold.
+
+    Raises:
+        LoweringError: see `lower`.
+        DataError: the inputs are not what the network takes.
+        MismatchError: names the first differing layer, channel and image.
+    """
+    from bnnedge.lowering import check
+    from bnnedge.lowering.draft import draft
+
+    _check_file(model_onnx)
+    found = draft(model_onnx, config)
+    dataflow, lifted = found.dataflow, found.notes.lifted
+    dataflow.encode(inputs)  # says what is wrong with them
+    x = np.asarray(inputs, np.float32)
+    counts = {"reference": check.check_original(dataflow, found.original, lifted, x)}
+    if logits is not None:
+        reference = {"inputs": x, "logits": logits}
+        counts["pytorch"] = check.check_reference(dataflow, reference, bool(lifted))
+    return checks_of({side: Counts(**count) for side, count in counts.items()})
 
 
 def write_graph(

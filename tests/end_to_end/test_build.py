@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 import bnnedge
-from bnnedge import pipeline, verbs
+from bnnedge import steps, verbs
 from bnnedge.errors import ConfigError, MismatchError
 from bnnedge.pipeline import Build
 from bnnedge.synthesis import flow
@@ -67,7 +67,7 @@ def test_an_interrupted_build_goes_on(
         recipe.read_text().replace("target_fps = 1000", "target_fps = 100_000\nread_back = false")
     )
     with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
-        patch.setattr(pipeline, "simulate", interrupt)
+        patch.setattr(steps, "simulate", interrupt)
         bnnedge.build(recipe, out)
     again = reused(bnnedge.build(recipe, out))
     assert [name for name, up_to_date in again.items() if up_to_date] == [
@@ -114,7 +114,7 @@ def test_a_mismatch_fails_the_build_and_is_in_the_report(
     built: Build, recipe: Path, out: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     with monkeypatch.context() as patch, pytest.raises(MismatchError):
-        patch.setattr(pipeline, "simulate", differ)
+        patch.setattr(steps, "simulate", differ)
         bnnedge.build(recipe, out)
     page = (out / "report.html").read_text()
     assert "Every check passed" not in page

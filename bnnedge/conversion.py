@@ -1,0 +1,227 @@
+"""`convert`: a network becomes a `Model`, an object whose methods are the stages."""
+
+import contextlib
+import dataclasses
+import functools
+import hashlib
+import warnings
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+from bnnedge import verbs
+from bnnedge.arguments import path_of
+from bnnedge.artifacts import Artifact, sha256_of
+from bnnedge.dataflow import Dataflow
+from bnnedge.dataflow.arrays import as_array
+from bnnedge.deployment.facts import DEPLOY, PACKAGE, Deployment, PackageFacts
+from bnnedge.errors import ArtifactError, BnnEdgeWarning, ConfigError
+from bnnedge.exporter.facts import EXPORT, ExportFacts
+from bnnedge.findings import Check
+from bnnedge.hardware.config import RtlConfig
+from bnnedge.hardware.facts import RTL, RtlFacts
+from bnnedge.lowering.config import LoweringConfig
+from bnnedge.lowering.facts import LOWER
+from bnnedge.names import identifier
+from bnnedge.options import keywords
+from bnnedge.progress import Progress, silent
+from bnnedge.simulation.config import SimulationConfig
+from bnnedge.simulation.facts import SIMULATE, SimulationResult
+from bnnedge.stages import Stage
+from bnnedge.steps import Plan, Steps, model_of, require_own
+from bnnedge.synthesis.config import SynthesisConfig
+from bnnedge.synthesis.facts import SYNTH, SynthesisFacts
+
+if TYPE_CHECKING:
+    from numpy.typing import ArrayLike
+    from torch import Tensor
+
+_SIMULATED_IMAGES = 256
+_Config = TypeVar("_Config")
+_Answers = Callable[[Any], NDArray[np.float32]]
+
+
+@keywords
+def convert(
+    model: Any,
+    example_inputs: Any = None,
+    out: Path | None = None,
+    *,
+    config: LoweringConfig,
+    labels: Any = None,
+    progress: Progress = silent,
+) -> "Model":
+    """Export a torch module, or take an ONNX file, lower it, and go on from there.
+
+    Args:
+        model: an `nn.Module`, which stays as it is, or an ONNX file.
+        example_inputs: (N, *input shape), real inputs; a module wants them.
+        out: the model's folder. None: one below the current folder, named after the network and
+            the digest of its numbers; a warning says which.
+        labels: (N,) classes of the examples; None: not known.
+        progress: called at each step.
+
+    Raises:
+        ConfigError: `out` is not a model's folder, or a module comes without examples.
+        BnnEdgeError: see `bnnedge.export` and `bnnedge.lower`.
+    """
+    answers: _Answers | None = None
+    if verbs.is_module(model):
+        if example_inputs is None:
+            raise ConfigError(
+                "convert: a module wants example_inputs", remedy="give some rows of its inputs"
+            )
+        from bnnedge.exporter.own_module import answers_of, snapshot
+
+        name, model = type(model).__name__, snapshot(model)
+        answers = answers_of(model)
+        digest = _digest(model)
+        plan = Plan(
+            name=config.name or identifier(name),
+            export=functools.partial(_export, model, example_inputs, labels),
+            lower=config,
+        )
+    else:
+        if labels is not None:
+            raise ConfigError("convert: labels go with a module, got a file")
+        file = path_of("convert: model", model)
+        file = file / verbs.MODEL_FILE if file.is_dir() else file
+        digest = sha256_of(file) if file.is_file() else ""
+        plan = Plan(
+            name=config.name or identifier(file.stem),
+            model=file,
+            inputs=None if example_inputs is None else as_array(example_inputs),
+            lower=config,
+        )
+    if out is None:
+        out = Path(f"{plan.name}-{digest[:8]}")
+        said = f"convert: no out was given, so {plan.name} goes to {out.absolute()}"
+        warnings.warn(said, BnnEdgeWarning, stacklevel=4)
+    require_own(out)
+    return Model(Steps(plan, out.absolute()), answers, progress)
+
+
+def _export(
+    module: Any, examples: Any, labels: Any, steps: Steps, out: Path, progress: Progress
+) -> Artifact[ExportFacts]:
+    before = steps.stages.get(EXPORT.kind)
+    if before is not None:  # torch takes seconds to write the same again
+        with contextlib.suppress(ArtifactError):
+            if EXPORT.load(out) == before.artifact and not before.artifact.changed():
+                return before.artifact
+    return verbs.export(module, examples, out, labels=labels, progress=progress)
+
+
+def _digest(module: Any) -> str:
+    """sha256 over a module's type and numbers."""
+    digest = hashlib.sha256(repr(module).encode())
+    for name, tensor in [*module.named_parameters(), *module.named_buffers()]:
+        digest.update(name.encode() + tensor.detach().cpu().numpy().tobytes())
+    return digest.hexdigest()
+
+
+class Model:
+    """A lowered network and its folder, in which every stage has one of its own.
+
+    A stage's method runs it and what it needs, and what is up to date is not done again. It takes
+    the options of the verb of its name; without any, those of the last call stay.
+
+    Attributes:
+        folder: where everything is.
+        dataflow: the network as integers.
+    """
+
+    folder: Path
+    dataflow: Dataflow
+
+    def __init__(self, steps: Steps, answers: _Answers | None, progress: Progress) -> None:
+        """See `convert`."""
+        self._steps, self._answers = steps, answers
+        self.folder = steps.out
+        self._run(LOWER, progress)
+        self.dataflow = Dataflow.load(steps.folder(LOWER.kind))
+
+    def __repr__(self) -> str:
+        done = ", ".join(built.name for built in self._steps.ran)
+        return f"<bnnedge.Model {self.dataflow.name}: {done} in {self.folder}>"
+
+    def predict(self, x: "ArrayLike | Tensor") -> NDArray[np.int64]:
+        """Inputs (N, *input shape) → classes (N,), by the bit-packed emulator."""
+        from bnnedge.emulator import Emulator
+
+        return Emulator(self.dataflow).predict(as_array(x))
+
+    def trace(self, x: "ArrayLike | Tensor") -> dict[str, NDArray[Any]]:
+        """Inputs (N, *input shape) → what every node gives, by its name; "input" is encoded."""
+        return self.dataflow.trace(as_array(x))
+
+    def compare(self, x: "ArrayLike | Tensor") -> tuple[Check, ...]:
+        """Compare the Dataflow on inputs (N, *input shape) with the graph, bit by bit, and PyTorch.
+
+        Raises:
+            MismatchError: names the first layer, channel and image that differ.
+        """
+        from bnnedge.lowering import compare
+
+        plan, inputs = self._steps.plan, as_array(x)
+        logits = None if self._answers is None else self._answers(inputs)
+        config = dataclasses.replace(plan.lower, name=plan.name)
+        return compare(model_of(self._steps), config, inputs, logits)
+
+    def rtl(self, *, progress: Progress = silent, **options: Any) -> Artifact[RtlFacts]:
+        """Write the hardware; options are those of `bnnedge.rtl`. FIFOs are sized, if need be."""
+        if options:
+            self._plan(rtl=_chosen(RTL, RtlConfig, options))
+        return self._run(RTL, progress)
+
+    def simulate(
+        self, *, progress: Progress = silent, **options: Any
+    ) -> Artifact[SimulationResult]:
+        """Simulate the hardware on the examples; options are those of `bnnedge.simulate`.
+
+        Without examples, on generated inputs. The first 256 are taken, if `images` does not say
+        otherwise.
+        """
+        if options or SIMULATE.kind not in self._steps.stages:
+            given = {"images": _SIMULATED_IMAGES} | options
+            self._plan(simulation=_chosen(SIMULATE, SimulationConfig, given))
+        return self._run(SIMULATE, progress)
+
+    def synth(self, *, progress: Progress = silent, **options: Any) -> Artifact[SynthesisFacts]:
+        """Make a bitstream; options are those of `bnnedge.synth`, of which `board` is needed."""
+        if options:
+            self._plan(synth=_chosen(SYNTH, SynthesisConfig, options))
+        return self._run(SYNTH, progress)
+
+    def package(self, *, progress: Progress = silent) -> Artifact[PackageFacts]:
+        """Pack bitstream, driver and examples for the board that was synthesised for."""
+        return self._run(PACKAGE, progress)
+
+    def deploy(self, *, progress: Progress = silent) -> Artifact[Deployment]:
+        """Run the package's examples on the simulated board, and compare every result."""
+        return self._run(DEPLOY, progress)
+
+    def report(self) -> Path:
+        """Write `report.html` on all that ran, and return where it is."""
+        return self._steps.report()
+
+    def _plan(self, **changed: Any) -> None:
+        self._steps.plan = dataclasses.replace(self._steps.plan, **changed)
+
+    def _run(self, stage: Stage[Any], progress: Progress) -> Artifact[Any]:
+        self._steps.run(stage, lambda name: progress)
+        return self._steps.stages[stage.kind].artifact
+
+
+def _chosen(stage: Stage[Any], config: type[_Config], options: dict[str, Any]) -> _Config:
+    """The options of the verb of a stage, checked as it does."""
+
+    def choose(chosen: Any) -> Any:
+        return chosen
+
+    choose.__name__, choose.__annotations__ = stage.kind, {"chosen": config}
+    made: _Config = keywords(choose)(**options)
+    return made

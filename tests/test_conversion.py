@@ -1,0 +1,154 @@
+"""A module or a file becomes a `Model`: what it answers, keeps and refuses."""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import onnx
+import pytest
+import torch
+from torch import nn
+
+import bnnedge
+from bnnedge import steps
+from bnnedge.errors import BnnEdgeError, BnnEdgeWarning, ConfigError, MismatchError
+from bnnedge.exporter import own_module
+from bnnedge.exporter.onnx_model import module_to_qonnx
+from bnnedge.ops import AffineBatchNorm, BinaryLinear, Sign
+from bnnedge.ops.frozen import frozen
+
+
+def _network() -> nn.Module:
+    torch.manual_seed(3)
+    return nn.Sequential(AffineBatchNorm(6), Sign(), BinaryLinear(6, 3))
+
+
+X = np.random.default_rng(1).normal(size=(40, 6)).astype(np.float32)
+
+
+@pytest.fixture(scope="module")
+def graph() -> onnx.ModelProto:
+    """What torch makes of the network."""
+    return module_to_qonnx(frozen(_network()), (6,))
+
+
+@pytest.fixture
+def written(graph: onnx.ModelProto, monkeypatch: pytest.MonkeyPatch) -> list[object]:
+    """Calls of torch's exporter, which does not write the same graph over and over."""
+    calls: list[object] = []
+    monkeypatch.setattr(own_module, "module_to_qonnx", lambda *given: calls.append(1) or graph)
+    return calls
+
+
+@pytest.fixture
+def file(graph: onnx.ModelProto, tmp_path: Path) -> Path:
+    onnx.save(graph, tmp_path / "mine.onnx")
+    return tmp_path / "mine.onnx"
+
+
+def test_a_module_is_what_it_was_when_it_was_converted(
+    written: list[object], tmp_path: Path
+) -> None:
+    network = _network()
+    with torch.no_grad():
+        wanted = network.eval()(torch.from_numpy(X)).argmax(1).numpy()
+    model = bnnedge.convert(network.train(), X, tmp_path / "m", labels=wanted, name="mine")
+    with torch.no_grad():
+        network[2].weight.neg_()
+    assert np.array_equal(model.predict(X), wanted)
+    assert np.array_equal(model.predict(torch.from_numpy(X)), wanted)
+    assert list(model.trace(X)) == ["input", *(node.name for node in model.dataflow.nodes)]
+    assert {(check.left, check.right) for check in model.compare(X)} == {
+        ("QONNX", "Dataflow"),
+        ("PyTorch", "Dataflow"),
+    }
+    assert model.rtl().folder == model.folder / "rtl" and len(written) == 1
+    assert repr(model) == f"<bnnedge.Model mine: export, lower, rtl in {tmp_path / 'm'}>"
+    page = model.report().read_text()
+    assert "Every check passed" in page and "100 % of 40 test images" in page
+    again = bnnedge.convert(_network(), X, tmp_path / "m", labels=wanted, name="mine")
+    assert again.rtl() == model.rtl()
+
+
+def test_a_file_needs_no_examples(file: Path, tmp_path: Path) -> None:
+    model = bnnedge.convert(file, out=tmp_path / "m")
+    assert model.dataflow.name == "mine" and model.predict(X).shape == (40,)
+    assert [check.left for check in model.compare(X)] == ["QONNX"]
+    model.rtl()
+    assert "QONNX" in model.report().read_text()
+    with pytest.raises(ConfigError, match="a bitstream wants a board"):
+        model.package()
+
+
+def test_options_stay_and_what_was_made_of_others_goes(
+    file: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    real, given = steps.simulate, []
+
+    def simulate(rtl: Path, config: Any, out: Path, **more: Any) -> Any:
+        given.append(config.images)
+        return real(rtl, config, out, **more)
+
+    monkeypatch.setattr(steps, "simulate", simulate)
+    model = bnnedge.convert(file, X, tmp_path / "m")
+    fast = model.rtl(target_fps=2e7)
+    assert model.simulate(images=5, stalls=0.0).facts.images == 5
+    assert model.rtl() == fast and "simulate" in repr(model)
+    assert model.simulate().facts.images == 5 and given == [5, 5]
+    assert model.rtl(target_fps=1e3).fingerprint != fast.fingerprint
+    assert "simulate" not in repr(model)
+
+
+def test_a_mismatch_is_told(file: Path, tmp_path: Path) -> None:
+    model = bnnedge.convert(file, X, tmp_path / "m")
+    model._answers = lambda x: np.zeros((len(x), 3), np.float32)
+    with pytest.raises(MismatchError, match="PyTorch's logits"):
+        model.compare(X)
+
+
+def test_without_a_folder_it_says_which_it_takes(
+    file: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    with pytest.warns(BnnEdgeWarning, match="no out was given, so mine goes to") as said:
+        model = bnnedge.convert(file)
+    assert str(model.folder) in str(said[0].message)
+    assert model.folder.parent == tmp_path and said[0].filename == __file__
+    with pytest.warns(BnnEdgeWarning):
+        assert bnnedge.convert(file).folder == model.folder
+
+
+def test_a_folder_of_others_is_left_alone(file: Path, tmp_path: Path) -> None:
+    (tmp_path / "thesis").mkdir()
+    (tmp_path / "thesis" / "chapter.tex").write_text("mine")
+    with pytest.raises(ConfigError, match="thesis is not the folder of a build: it holds chapter"):
+        bnnedge.convert(file, X, tmp_path / "thesis")
+    assert [path.name for path in (tmp_path / "thesis").iterdir()] == ["chapter.tex"]
+
+
+@pytest.mark.usefixtures("written")
+@pytest.mark.parametrize(
+    ("call", "message"),
+    [
+        (lambda file, out: bnnedge.convert(_network(), out=out), "a module wants example_inputs"),
+        (lambda file, out: bnnedge.convert(file, X, out, labels=[0] * 40), "labels go with"),
+        (lambda file, out: bnnedge.convert(file.parent / "no", X, out), "no: no such file"),
+        (lambda file, out: bnnedge.convert(3, X, out), "convert: model wants a path, got 3"),
+        (lambda file, out: bnnedge.convert(file, X, file), "mine.onnx is a file, wanted a folder"),
+        (
+            lambda file, out: bnnedge.convert(file, X, out).rtl(target_fps="fast"),
+            "rtl: target_fps wants a number, got 'fast'",
+        ),
+        (
+            lambda file, out: bnnedge.convert(file, X, out).synth(board="no-board"),
+            "no-board",
+        ),
+    ],
+)
+def test_mistakes_are_one_line(
+    call: Callable[[Path, Path], object], message: str, file: Path, tmp_path: Path
+) -> None:
+    with pytest.raises(BnnEdgeError, match=message) as caught:
+        call(file, tmp_path / "m")
+    assert "\n" not in str(caught.value)

@@ -1,0 +1,54 @@
+"""README's own network becomes what README says, line by line."""
+
+import re
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+
+_README = Path(__file__).parents[1] / "README.md"
+_BLOCKS = re.findall(
+    r"^```python\n(.*?)^```$", _README.read_text(encoding="utf-8"), re.MULTILINE | re.DOTALL
+)
+_OWN = next(index for index, block in enumerate(_BLOCKS) if "bnnedge.convert" in block)
+
+
+def _run(parts: int, folder: Path, monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
+    monkeypatch.chdir(folder)
+    torch.manual_seed(0)
+    names: dict[str, Any] = {}
+    for block in _BLOCKS[_OWN : _OWN + parts]:
+        exec(block, names)
+    return names
+
+
+def test_it_is_simulated(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    _run(1, tmp_path, monkeypatch)
+    assert float(capsys.readouterr().out) > 0.9
+    stages = {path.name for path in (tmp_path / "out" / "cancer").iterdir()}
+    assert stages == {"export", "lower", "rtl", "simulate"}
+
+
+@pytest.mark.slow
+def test_it_becomes_a_bitstream_that_the_simulated_board_runs(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    model = _run(2, tmp_path, monkeypatch)["model"]
+    assert list((model.folder / "synth").glob("*.bit"))
+    page = (model.folder / "report.html").read_text()
+    assert "Every check passed" in page and "simulated board" in page
+
+
+def test_it_takes_few_lines() -> None:
+    lines = "".join(_BLOCKS[_OWN : _OWN + 2]).splitlines()
+    network = lines.index(next(line for line in lines if line.startswith("network =")))
+    own = {*range(network, lines.index(")", network) + 1)}
+    beside = [
+        line
+        for number, line in enumerate(lines)
+        if line and number not in own and "bnnedge.ops" not in line
+    ]
+    assert len(beside) <= 15
