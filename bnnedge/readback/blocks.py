@@ -170,5 +170,5 @@ def read_pll(reader: Reader, site: str, row: int, column: int) -> Cell:
     inputs: dict[str, Signal] = {}
     for pin in _PLL_PINS:
         wire = f"{'' if pin in _WITHOUT_J else 'J'}{pin}_PLL"
-        inputs[pin] = reader.signal(row, column, wire, floats=pin in _OF_OTHER_OUTPUTS)
+        inputs[pin] = reader.signal(row, column, wire, open_=pin in _OF_OTHER_OUTPUTS)
     return Cell(kind="EHXPLLL", parameters=parameters, inputs=inputs, outputs=("CLKOP", "LOCK"))

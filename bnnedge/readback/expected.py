@@ -27,7 +27,7 @@ _PLL_DEFAULTS: Mapping[str, str | int] = {
     "SYNC_ENABLE": "DISABLED",
     "MFG_GMC_TEST": 14,
 }
-_PLL_ENABLES = dict.fromkeys(("ENCLKOS", "ENCLKOS2", "ENCLKOS3"), True)
+_PLL_OPEN: Mapping[str, Signal] = dict.fromkeys(("ENCLKOS", "ENCLKOS2", "ENCLKOS3"))
 # Both mean the wire that comes from the fabric; the database has the same bits for them.
 _SAME_FEEDBACK = {"CLKOP": "USERCLOCK"}
 _WORD_BITS = 18
@@ -219,7 +219,7 @@ def _lut_ram(parameters: Mapping[str, str], pins: Mapping[str, Signal], column: 
 
 
 def _block(parameters: Mapping[str, str], pins: Mapping[str, Signal]) -> Cell:
-    """A block RAM; its chip selects are constants that select it."""
+    """A block RAM; its chip selects are constants that select it; nextpnr sets open pins to 0."""
     for port in "AB":
         decoded = parameters.get(f"CSDECODE_{port}", "0b000").removeprefix("0b")
         wanted = [digit == "1" for digit in reversed(decoded)]
@@ -227,7 +227,9 @@ def _block(parameters: Mapping[str, str], pins: Mapping[str, Signal]) -> Cell:
             raise SynthesisError(f"netlist: a block RAM whose port {port} is not always selected")
     widths = {f"DATA_WIDTH_{port}": _number(parameters[f"DATA_WIDTH_{port}"]) for port in "AB"}
     simple = widths["DATA_WIDTH_A"] == 36
-    inputs = {pin: signal for pin, signal in pins.items() if not pin.startswith("CS")}
+    inputs: dict[str, Signal] = {
+        pin: signal or False for pin, signal in pins.items() if not pin.startswith("CS")
+    }
     for port in "AB":
         if parameters.get(f"CLK{port}MUX") == "INV":
             inputs[f"CLK{port}"] = inverted(inputs[f"CLK{port}"])
@@ -262,7 +264,7 @@ def _pll(record: Mapping[str, Any], pins: Mapping[str, Signal]) -> Cell:
     return Cell(
         kind="EHXPLLL",
         parameters={**_PLL_DEFAULTS, **values},
-        inputs={**_PLL_ENABLES, **pins},
+        inputs={**_PLL_OPEN, **pins},
         outputs=(),
     )
 

@@ -110,7 +110,7 @@ class Fabric:
             return None if place in (None, (row, column)) else (*place, wire)
         if near := _BUFFER.fullmatch(wire):
             end, routed = self.end_of((0, 0, f"G_JCE_{near[1]}"))
-            if routed or not self.constant(end, floats=True):
+            if routed or self.constant(end) is False:
                 raise SynthesisError(f"bitstream: clock buffer {near[1]} is not always on")
             return 0, 0, f"G_CLKI_{near[1]}"
         return None
@@ -121,16 +121,8 @@ class Fabric:
                 return str(name)
         raise SynthesisError(f"bitstream: {text_of((row, column, wire))} is in no quadrant")
 
-    def constant(self, node: Node, *, floats: bool = False) -> bool:
-        """The level of a wire that nothing drives: what its tile sets it to.
-
-        Args:
-            node: the wire.
-            floats: it may be left open, and is 1 then.
-
-        Raises:
-            SynthesisError: its tile does not say.
-        """
+    def constant(self, node: Node) -> bool | None:
+        """The level that its tile sets a wire to which nothing drives; None: it is left open."""
         row, column, wire = node
         name = f"CIB.{wire}MUX"
         for tile in self.device.tiles.get((row, column), ()):
@@ -138,11 +130,7 @@ class Fabric:
             if value in ("0", "1"):
                 self.claim(tile, ("enum", name, value))
                 return value == "1" or wire.startswith(_ALWAYS_ONE)
-        if not floats:
-            raise SynthesisError(
-                f"bitstream: {text_of(node)} is read, and neither routed nor constant"
-            )
-        return True
+        return None
 
     # ---- settings
 

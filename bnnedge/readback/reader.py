@@ -33,8 +33,8 @@ class Reader:
         self.waiting: dict[str, tuple[int, int]] = {}
         self.met: set[str] = set()
 
-    def signal(self, row: int, column: int, wire: str, *, floats: bool = False) -> Signal:
-        """What comes to a wire that is the input of a cell; 1 where it `floats`, and may do so.
+    def signal(self, row: int, column: int, wire: str, *, open_: bool = False) -> Signal:
+        """What comes to a wire that is the input of a cell; None: nothing, if it may be `open_`.
 
         Raises:
             SynthesisError: it comes from a cell that is not understood, or leads nowhere.
@@ -50,7 +50,12 @@ class Reader:
             raise SynthesisError(f"bitstream: {text_of(end)} is read, and nothing drives it")
         if end[2].startswith(("FCI", "HFI")):
             return None
-        return self.fabric.constant(end, floats=floats)
+        level = self.fabric.constant(end)
+        if level is None and not open_:
+            raise SynthesisError(
+                f"bitstream: {text_of(end)} is read, and neither routed nor constant"
+            )
+        return level
 
     def meet(self, site: str, at: Node) -> None:
         """Let a cell be read, if it was not before."""

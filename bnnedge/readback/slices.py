@@ -34,7 +34,7 @@ def read_table(reader: Reader, site: str, row: int, column: int) -> Cell:
     inputs = {f"RAD[{bit}]": pins[pin] for bit, pin in enumerate(_READ_ADDRESS)}
     for bit, pin in enumerate(_WRITE_ADDRESS):
         inputs[f"WAD[{bit}]"] = table_pin(reader, row, column, 2 * _PORT, pin)
-    inputs["DI"] = table_pin(reader, row, column, 2 * _PORT + 1, data)
+    inputs["DI"] = table_pin(reader, row, column, 2 * _PORT + 1, data, open_=True)
     inputs["WRE"] = _write_enable(reader, row, column)
     inputs["WCK"] = _through(reader, row, column, "CLK1", "CLK")
     for written in (0, 1):  # what the port's own tables hold has no effect, and is nothing
@@ -106,13 +106,15 @@ def read_register(reader: Reader, site: str, row: int, column: int) -> Cell:
     )
 
 
-def table_pin(reader: Reader, row: int, column: int, number: int, pin: str) -> Signal:
-    """What comes to a pin (A to D, or M) of a table 0 to 7."""
+def table_pin(
+    reader: Reader, row: int, column: int, number: int, pin: str, *, open_: bool = False
+) -> Signal:
+    """What comes to a pin (A to D, or M) of a table 0 to 7; for `open_` see `Reader.signal`."""
     slice_, half = SLICES[number // 2], number % 2
     name = f"SLICE{slice_}.{pin}{half}MUX"
     if reader.fabric.enum(logic_tile(row, column), name) == "1":
         return True
-    return reader.signal(row, column, f"{pin}{number}_SLICE")
+    return reader.signal(row, column, f"{pin}{number}_SLICE", open_=open_)
 
 
 def _init(reader: Reader, row: int, column: int, index: int, half: int) -> int:

@@ -107,7 +107,6 @@ class Comparison:
     def _compare_inputs(self, site: str, found: Cell, expected: Cell) -> None:
         for pin, signal in found.inputs.items():
             got, wanted = self._resolved(signal), expected.inputs.get(pin)
-            wanted = False if wanted is None else wanted  # unconnected, or unknown: as it is placed
             if got != wanted:
                 self._fail(site, f"{pin}: wanted {self._text(wanted)}, got {self._text(got)}")
             self.counts["connections" if isinstance(got, Net) else "constant inputs"] += 1
