@@ -132,6 +132,8 @@ class Comparison:
         cell = self.found.cells.get(net.cell)
         if net.cell in self.expected.cells or cell is None:
             return net
+        if cell.kind not in _LOGIC:
+            self._fail(net.cell, f"is a {cell.kind} that the netlist has not")
         if net[:2] in self._open:
             self._fail(net.cell, "is in a circle")
         self._open.add(net[:2])

@@ -6,7 +6,9 @@ import pytest
 
 from bnnedge.errors import MismatchError, SynthesisError
 from bnnedge.readback.equivalence import require_equivalent
+from bnnedge.readback.expected import Placed
 from bnnedge.readback.netlist import Cell, Net, Netlist, Signal
+from bnnedge.readback.structure import Comparison
 from bnnedge.readback.trellis import read_configuration
 
 
@@ -61,6 +63,16 @@ def test_an_inverted_pin_is_seen() -> None:
     other = dataclasses.replace(one, outputs={"out": Net("X1.FF0", "Q", inverted=True)})
     with pytest.raises(MismatchError, match="pin out"):
         require_equivalent(other, one)
+
+
+def test_a_register_that_the_netlist_has_not_is_seen_where_it_is_read() -> None:
+    one = toggle("X1")
+    register = one.cells["X1.FF0"]
+    reads = dataclasses.replace(register, inputs={**register.inputs, "DI": Net("X9.FF0", "Q")})
+    found = dataclasses.replace(one, cells={**one.cells, "X1.FF0": reads, "X9.FF0": register})
+    with pytest.raises(MismatchError, match=r"X9\.FF0 is a TRELLIS_FF that the netlist has not"):
+        Comparison(found, Placed(netlist=one, names={})).run()
+    assert Comparison(one, Placed(netlist=one, names={})).run()["flip-flops"] == 1
 
 
 def test_a_line_that_is_not_understood_is_refused() -> None:
