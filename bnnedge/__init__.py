@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from bnnedge.evaluation import evaluate, evaluate_model, export_model
     from bnnedge.installation import doctor
     from bnnedge.pipeline import build
+    from bnnedge.predictions import predict
     from bnnedge.verbs import (
         deploy,
         emulate,
@@ -49,6 +50,7 @@ __all__ = [
     "lower",
     "package",
     "permitting",
+    "predict",
     "rtl",
     "simulate",
     "synth",
@@ -64,6 +66,7 @@ _HOMES = {
     "evaluation": ("evaluate", "evaluate_model", "export_model"),
     "installation": ("doctor",),
     "pipeline": ("build",),
+    "predictions": ("predict",),
 }
 _ELSEWHERE = {name for names in _HOMES.values() for name in names}
 __getattr__, __dir__ = lazily(

@@ -136,19 +136,36 @@ def emulate(dataflow: Path, inputs: Path, out: Path) -> Said:
     return {"output": str(out), "shape": list(result.shape)}, [f"{result.shape} in {out}"]
 
 
+@command("bnnedge predict out/dataflow --inputs pictures -o classes.csv")
+@click.argument("dataflow", type=FOLDER)
+@click.option("--inputs", type=PATH, required=True, help="A file, a folder of files, or an .npy.")
+@click.option("-o", "--output", "out", type=PATH, required=True, help=".csv to write.")
+def predict(dataflow: Path, inputs: Path, out: Path) -> Said:
+    """Write which classes a DATAFLOW gives to files, by name.
+
+    Files are read as those were that the network was trained on; see [data] of its recipe. An .npy
+    holds inputs (N, *input shape).
+    """
+    found = bnnedge.predict(dataflow, inputs, out)
+    record = {"output": str(out), "inputs": len(found.inputs)}
+    return record, [f"{len(found.inputs)} inputs, their classes in {out}"]
+
+
 @command("bnnedge evaluate out/dataflow --dataset digits")
 @click.argument("dataflow", type=FOLDER, required=False)
 @_MODEL
 @click.option(
     "--dataset",
     type=_DATASET,
-    required=True,
     help="Whose test images; own: arrays of yours, with --folder.",
 )
 def evaluate(
-    dataset: str, dataflow: Path | None = None, model: str | None = None, **options: Any
+    dataset: str | None = None,
+    dataflow: Path | None = None,
+    model: str | None = None,
+    **options: Any,
 ) -> Said:
-    """Measure the accuracy of a DATAFLOW folder on a data set's test images.
+    """Measure the accuracy of a DATAFLOW folder on a data set's test images, or on --inputs.
 
     With --model, measure a pretrained network instead: in PyTorch, and exported and lowered to a
     Dataflow. Both must be equal, and as accurate as the model card says.
@@ -157,14 +174,17 @@ def evaluate(
 
     if (dataflow is None) == (model is None):
         raise ConfigError("evaluate wants either a DATAFLOW folder or --model")
-    if model is not None and "backend" in options:
-        raise ConfigError("--backend goes with a DATAFLOW folder, got --model")
+    for option in ("backend", "inputs", "labels"):
+        if model is not None and option in options:
+            raise ConfigError(f"--{option} goes with a DATAFLOW folder, got --model")
+    if model is not None and dataset is None:
+        raise ConfigError("--model wants --dataset, what it was trained on")
     verb = bnnedge.evaluate_model if dataflow is None else bnnedge.evaluate
     found = watched(verb, model or dataflow, dataset, **options)
     results = found if isinstance(found, tuple) else (found,)
     records = [{**vars(result), "accuracy": result.accuracy} for result in results]
     lines = [
-        f"{dataset}, {result.backend}: {result.correct} of {result.images} correct,"
+        f"{result.dataset}, {result.backend}: {result.correct} of {result.images} correct,"
         f" {result.accuracy:.2%}"
         for result in results
     ]

@@ -9,9 +9,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bnnedge.arguments import checked, member_of
+from bnnedge.arrays import read_npy
 from bnnedge.artifacts import Artifact, check_input
 from bnnedge.dataflow import Dataflow
-from bnnedge.errors import DataError, MismatchError
+from bnnedge.errors import ConfigError, DataError, MismatchError
 from bnnedge.options import check_bounds, keywords, option
 from bnnedge.progress import Progress, part_of, silent
 from bnnedge.scratch import scratch
@@ -60,9 +61,15 @@ class EvaluationConfig(ImagesConfig):
     Attributes:
         backend: REFERENCE runs the Dataflow's interpreter, EMULATOR the bit-packed engine; RTL also
             simulates the hardware and requires it to answer the same. None: EMULATOR.
+        inputs: instead of a data set: see `bnnedge.data.inputs.read_inputs`.
+        labels: `.npy` of integers (N,); None: the folders of files tell their classes.
     """
 
     backend: Backend | None = option(None, help="What runs a DATAFLOW; emulator by default.")
+    inputs: Path | None = option(
+        None, help="Instead of a data set: an .npy, or a folder of files in folders, one a class."
+    )
+    labels: Path | None = option(None, help=".npy of (N,), the classes of --inputs in an .npy.")
 
 
 @checked
@@ -109,27 +116,31 @@ class Evaluation:
 
 @keywords
 def evaluate(
-    dataflow: Path, dataset: str, config: EvaluationConfig, *, progress: Progress = silent
+    dataflow: Path,
+    dataset: str | None = None,
+    *,
+    config: EvaluationConfig,
+    progress: Progress = silent,
 ) -> Evaluation:
-    """Measure a Dataflow folder on the test set of a data set.
+    """Measure a Dataflow folder on the test set of a data set, or on inputs of one's own.
 
     Args:
         dataflow: the folder.
-        dataset: a `DatasetName`'s value, e.g. "mnist".
+        dataset: a `DatasetName`'s value, e.g. "mnist"; None: `inputs` are given.
         progress: called now and then.
 
     Raises:
         DataError: the data set is missing or does not fit the network's input.
         MismatchError: the hardware differs.
     """
-    from bnnedge.data.config import DatasetName
-    from bnnedge.data.datasets import load_dataset
-
+    if (dataset is None) == (config.inputs is None):
+        raise ConfigError("evaluate wants either a data set (--dataset) or inputs (--inputs)")
+    if config.inputs is None and config.labels is not None:
+        raise ConfigError("evaluate: labels go with inputs, got a data set")
     backend = config.backend or Backend.EMULATOR
     graph = Dataflow.load(dataflow)
     check_input(dataflow)
-    test = load_dataset(member_of("evaluate: dataset", dataset, DatasetName), config.folder).test
-    x, labels = test.inputs[: config.images], test.labels[: config.images]
+    x, labels = (each[: config.images] for each in _labelled(graph, dataset, config))
     if backend is Backend.REFERENCE:
         classes = graph.classify(x)
     else:
@@ -139,7 +150,36 @@ def evaluate(
     if backend is Backend.RTL:
         _check_default_hardware(dataflow, x, progress)
     correct = int((classes == labels).sum())
-    return Evaluation(dataset=dataset, backend=backend.value, images=len(labels), correct=correct)
+    measured = dataset or str(config.inputs)
+    return Evaluation(dataset=measured, backend=backend.value, images=len(labels), correct=correct)
+
+
+def _labelled(
+    graph: Dataflow, dataset: str | None, config: EvaluationConfig
+) -> tuple[NDArray[Any], NDArray[np.int64]]:
+    """Inputs (N, *shape) and classes (N,), N ≥ 1."""
+    if config.inputs is None:
+        from bnnedge.data.config import DatasetName
+        from bnnedge.data.datasets import load_dataset
+
+        name = member_of("evaluate: dataset", dataset, DatasetName)
+        test = load_dataset(name, config.folder).test
+        return test.inputs, test.labels
+    from bnnedge.data.inputs import read_inputs
+
+    given = read_inputs(config.inputs, graph.meaning)
+    count, classes = len(given.values), len(graph.output.values)
+    if config.labels is None:
+        labels = given.labels(graph.meaning, config.inputs)
+    else:
+        labels = read_npy(config.labels)
+    wrong = labels.shape != (count,) or labels.dtype.kind not in "iu" or not count
+    if wrong or labels.min() < 0 or labels.max() >= classes:
+        raise DataError(
+            f"{config.labels or config.inputs}: wanted {count} labels of 0…{classes - 1}, one for"
+            f" each input, got {labels.dtype} {labels.shape}"
+        )
+    return given.values, labels.astype(np.int64)
 
 
 @keywords

@@ -16,6 +16,7 @@ CHECKPOINT = "a PyTorch checkpoint"
 PICKLE = "a Python pickle, as old PyTorch checkpoints are"
 MATLAB = "a MATLAB file"
 TEXT = "a text file"
+CLASSES = "a table of classes (.csv)"
 FST = "a trace of waves (.fst)"
 _HDF5 = "an HDF5 file (Keras, MATLAB)"
 
@@ -25,6 +26,7 @@ _LFS = b"version https://git-lfs.github.com/spec/"
 _STARTS = (
     (b"\x89HDF\r\n\x1a\n", _HDF5),
     (b"\x93NUMPY", NPY),
+    (b"input,class,name\n", CLASSES),
     (b"\x1f\x8b", GZIP),
     (b"BZh", "a bzip2 archive"),
     (b"\xfd7zXZ\0", "an xz archive"),

@@ -1,8 +1,9 @@
 """Single files that verbs write: in place of another of their kind, never of anything else."""
 
 import os
+from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 import numpy as np
 from numpy.typing import NDArray
@@ -44,7 +45,16 @@ def check_output_file(path: Path, kind: str, *, inputs: tuple[Path, ...] = ()) -
 
 
 def write_array(path: Path, array: NDArray[Any]) -> None:
-    """Write an `.npy` file whole or not at all; a link to one stays a link.
+    """Write an `.npy` file whole or not at all; see `write_whole`."""
+    write_whole(path, lambda sink: np.save(sink, array))
+
+
+def write_whole(path: Path, write: Callable[[BinaryIO], object]) -> None:
+    """Write a file whole or not at all; a link to one stays a link.
+
+    Args:
+        path: the file.
+        write: is given what to write into.
 
     Raises:
         BnnEdgeError: it cannot be written.
@@ -52,10 +62,10 @@ def write_array(path: Path, array: NDArray[Any]) -> None:
     with writing(path):
         target = Path(os.path.realpath(path))
         target.parent.mkdir(parents=True, exist_ok=True)
-        partial = target.with_name(f".bnnedge-{os.getpid()}.npy")
+        partial = target.with_name(f".bnnedge-{os.getpid()}{target.suffix}")
         try:
             with partial.open("xb") as sink:
-                np.save(sink, array)
+                write(sink)
             partial.replace(target)
         except FileNotFoundError as error:  # in /proc, say
             raise BnnEdgeError(f"cannot write {path}: {error.strerror}") from error

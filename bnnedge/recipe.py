@@ -191,8 +191,9 @@ def _located(part: Any, folder: Path) -> Any:
             rtl=dataclasses.replace(part.rtl, folding=folding),
             synth=dataclasses.replace(part.synth, board=_board(part.synth.board, folder)),
         )
-    if isinstance(part, DataConfig) and part.folder is not None:
-        return dataclasses.replace(part, folder=located(part.folder, folder))
+    if isinstance(part, DataConfig):
+        inside, file = (p and located(p, folder) for p in (part.folder, part.file))
+        return dataclasses.replace(part, folder=inside, file=file)
     return part.relative_to(folder) if isinstance(part, TeacherConfig) else part
 
 

@@ -145,6 +145,7 @@ _OTHERS = {
     ("models/pretrained/cards.py", "test_accuracy"): "of a model card",
     ("recipe.py", "clock_mhz"): "a key of a recipe",
     ("data/own.py", "train"): "a part of a data set",
+    ("data/users.py", "train"): "a part of a data set",
     ("data/class_folders.py", "train"): "a part of a data set",
     ("training/stage.py", "package"): "what brings a data set",
     ("data/datasets.py", "train"): "a part of a data set",

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from bnnedge.errors import ConfigError, raise_faults
-from bnnedge.reading import PicturesReading
+from bnnedge.reading import PicturesReading, TableConfig
 
 _TEST_FRACTION = 0.2
 
@@ -22,6 +22,7 @@ class DatasetName(enum.Enum):
     SPEECH_COMMANDS = "speech-commands"
     OWN = "own"
     IMAGES = "images"
+    CSV = "csv"
 
     @property
     def is_users(self) -> bool:
@@ -74,8 +75,10 @@ class DataConfig:
             has no validation data of its own (speech-commands has).
         seed: picks the held-out images.
         images: what becomes of pictures; for "images" only.
-        test_fraction: share of every class that is kept for the test; for "images" only, where
-            they are not divided already; None: 0.2.
+        file: the table; for "csv" only.
+        csv: what its columns are; for "csv" only.
+        test_fraction: share of every class that is kept for the test; for "images", where they are
+            not divided already, and "csv"; None: 0.2.
 
     Raises:
         ConfigError: an option is missing, out of range, or belongs to the other encoding.
@@ -90,6 +93,8 @@ class DataConfig:
     validation_fraction: float = 0.1
     seed: int = 0
     images: PicturesReading | None = None
+    file: Path | None = None
+    csv: TableConfig | None = None
     test_fraction: float | None = None
 
     def __post_init__(self) -> None:
@@ -127,11 +132,17 @@ class DataConfig:
         yield from self._faults_of_users()
 
     def _faults_of_users(self) -> Iterator[ConfigError]:
-        own, pictures = DatasetName.OWN, DatasetName.IMAGES
+        own, pictures, table = DatasetName.OWN, DatasetName.IMAGES, DatasetName.CSV
         if self.dataset is own and (self.folder is None) == (self.package is None):
             yield ConfigError("own data want folder, that of their arrays, or package")
         if self.dataset is pictures and self.folder is None:
             yield ConfigError("images want folder, which holds a folder of pictures for each class")
+        if self.dataset is table:
+            for key, wanted in (("file", "the table"), ("csv", 'csv = { label = "COLUMN" }')):
+                if getattr(self, key) is None:
+                    yield ConfigError(f"csv wants {key}, {wanted}")
+            if self.folder is not None:
+                yield ConfigError("csv takes no folder", remedy="give file")
         if self.test_fraction is not None and not 0 < self.test_fraction < 1:
             yield ConfigError(
                 f"test_fraction wants a share between 0 and 1, got {self.test_fraction:g}"
@@ -139,7 +150,9 @@ class DataConfig:
         for key, kinds in (
             ("package", (own,)),
             ("images", (pictures,)),
-            ("test_fraction", (pictures,)),
+            ("file", (table,)),
+            ("csv", (table,)),
+            ("test_fraction", (pictures, table)),
         ):
             if getattr(self, key) is not None and self.dataset not in kinds:
                 yield ConfigError(f"{self.dataset.value} takes no {key}")
@@ -174,6 +187,11 @@ class DataConfig:
         """
         if self.dataset is DatasetName.IMAGES:
             return self.pictures.shape
+        if self.dataset is DatasetName.CSV:
+            assert self.file is not None and self.csv is not None
+            from bnnedge.data.tables import count_features
+
+            return (count_features(self.file, self.csv),)
         if self.dataset is DatasetName.OWN:
             assert self.place is not None
             from bnnedge.data.own import own_shape

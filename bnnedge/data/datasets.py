@@ -11,7 +11,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bnnedge.arguments import checked
-from bnnedge.artifacts import to_json
 from bnnedge.data.cifar import CLASSES as CIFAR10_CLASSES
 from bnnedge.data.cifar import read_cifar10, require_batches
 from bnnedge.data.config import DataConfig, DatasetName
@@ -20,14 +19,16 @@ from bnnedge.data.own import read_own, require_own
 from bnnedge.data.speech import find_lists, read_speech_commands
 from bnnedge.data.splits import stratified
 from bnnedge.data.svhn import find_part, read_svhn
-from bnnedge.data.users import find_pictures, read_pictures
+from bnnedge.data.users import read_users, require_users
+from bnnedge.dataflow.meaning import Meaning, names_of
 from bnnedge.errors import DataError
 from bnnedge.files import is_file
-from bnnedge.reading import PicturesReading
+from bnnedge.reading import Reading
 from bnnedge.tools import cache_dir
 
 DIGITS_TEST_FRACTION = 0.2
 _DIGITS_TEST_SEED = 1797
+_DESCRIBED = (DatasetName.IMAGES, DatasetName.CSV)  # which a name alone does not say how to read
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -75,7 +76,7 @@ class Dataset:
     train: Split
     test: Split
     validation: Split | None = None
-    reading: PicturesReading | None = None
+    reading: Reading | None = None
 
     @property
     def input_shape(self) -> tuple[int, ...]:
@@ -91,8 +92,9 @@ class Dataset:
         for split in filter(None, (self.train, self.test, self.validation)):
             digest.update(np.ascontiguousarray(split.images).tobytes())
             digest.update(split.labels.tobytes())
-        if self.name.is_users and (self.reading or self.classes != _numbers(len(self.classes))):
-            own = {"classes": self.classes, "reading": to_json(self.reading)}
+        meaning = Meaning(class_names=names_of(self.classes), reading=self.reading)
+        if self.name.is_users and meaning:
+            own = meaning.record()
             digest.update(json.dumps(own, sort_keys=True).encode())
         return digest.hexdigest()
 
@@ -116,20 +118,20 @@ def load_data(config: DataConfig) -> Dataset:
     Raises:
         DataError: files are missing, damaged, or not what the recipe says.
     """
-    if config.dataset is DatasetName.IMAGES:
-        found = read_pictures(config)
+    if config.dataset in _DESCRIBED:
+        found = read_users(config)
         return _dataset(config.dataset, found.classes, found.parts, found.reading)
     return load_dataset(config.dataset, config.place)
 
 
 def require_data(config: DataConfig) -> None:
-    """Raise unless the files are there that a recipe describes; none is read.
+    """Raise unless the files are there that a recipe describes; of these only tables are read.
 
     Raises:
-        DataError: a file is missing, or a class is too small.
+        DataError: a file is missing, a table not what it should be, or a class too small.
     """
-    if config.dataset is DatasetName.IMAGES:
-        find_pictures(config)
+    if config.dataset in _DESCRIBED:
+        require_users(config)
     else:
         require_dataset(config.dataset, config.place)
 
@@ -147,7 +149,7 @@ def load_dataset(name: DatasetName, folder: Path | None = None) -> Dataset:
     """
     if name is DatasetName.DIGITS:
         return _digits()
-    if name is DatasetName.IMAGES:
+    if name in _DESCRIBED:
         raise _described(name)
     return _READERS[name](folder or dataset_folder(name))
 
@@ -178,7 +180,7 @@ def require_dataset(name: DatasetName, folder: Path | None = None) -> None:
             find_lists(folder)
         case DatasetName.OWN:
             require_own(folder)
-        case DatasetName.IMAGES:
+        case DatasetName.IMAGES | DatasetName.CSV:
             raise _described(name)
         case _:
             assert_never(name)
@@ -186,11 +188,6 @@ def require_dataset(name: DatasetName, folder: Path | None = None) -> None:
 
 def _described(name: DatasetName) -> DataError:
     return DataError(f"{name.value}: a recipe's [data] says how they are read, got a name alone")
-
-
-def _numbers(count: int) -> tuple[str, ...]:
-    """What classes without names are called."""
-    return tuple(map(str, range(count)))
 
 
 def dataset_folder(name: DatasetName) -> Path:
@@ -304,7 +301,7 @@ def _dataset(
     name: DatasetName,
     classes: tuple[str, ...],
     parts: Mapping[str, tuple[NDArray[np.uint8], NDArray[np.int64]]],
-    reading: PicturesReading | None = None,
+    reading: Reading | None = None,
 ) -> Dataset:
     """Of bytes, with images and labels by part."""
     splits = {part: Split(images=images, labels=labels) for part, (images, labels) in parts.items()}

@@ -6,10 +6,13 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from bnnedge.data.class_folders import ClassFolders, find_class_folders
-from bnnedge.data.config import DataConfig
+from bnnedge.data.class_folders import ClassFolders, find_class_folders, printed
+from bnnedge.data.config import DataConfig, DatasetName
+from bnnedge.data.features import encode, fit_features
 from bnnedge.data.pictures import SUFFIXES, read_picture
-from bnnedge.reading import PicturesReading
+from bnnedge.data.splits import split_test
+from bnnedge.data.tables import Examples, read_examples
+from bnnedge.reading import Reading, TableReading
 
 Part = tuple[NDArray[np.uint8], NDArray[np.int64]]
 
@@ -26,15 +29,68 @@ class UsersData:
 
     classes: tuple[str, ...]
     parts: Mapping[str, Part]
-    reading: PicturesReading
+    reading: Reading
 
 
-def find_pictures(config: DataConfig) -> ClassFolders:
-    """The files of pictures in folders, by part; none is read.
+def read_users(config: DataConfig) -> UsersData:
+    """What `[data]` describes.
 
     Raises:
-        DataError: they are missing, or not what they should be; or a class is too small.
+        DataError: a file is missing, damaged, or not what it should be.
     """
+    match config.dataset:
+        case DatasetName.IMAGES:
+            return _pictures(config)
+        case DatasetName.CSV:
+            return _table(config)
+        case _:
+            raise AssertionError(config.dataset)
+
+
+def require_users(config: DataConfig) -> None:
+    """Raise unless the files are there, and enough of every class; pictures are not read.
+
+    Raises:
+        DataError: see `read_users`.
+    """
+    match config.dataset:
+        case DatasetName.IMAGES:
+            _find_pictures(config)
+        case DatasetName.CSV:
+            _examples(config)
+        case _:
+            raise AssertionError(config.dataset)
+
+
+def _examples(config: DataConfig) -> tuple[Examples, dict[str, NDArray[np.int64]]]:
+    """A table, and which rows are for what."""
+    assert config.file is not None and config.csv is not None
+    found = read_examples(config.file, config.csv)
+    train, test = split_test(
+        found.labels, found.classes, config.test_share, config.seed, where=printed(config.file)
+    )
+    return found, {"train": train, "test": test}
+
+
+def _table(config: DataConfig) -> UsersData:
+    found, rows = _examples(config)
+    assert config.csv is not None
+    features = fit_features(found.names, found.values[rows["train"]])
+    inputs = encode(features, found.values)
+    return UsersData(
+        classes=found.classes,
+        parts={part: (inputs[index], found.labels[index]) for part, index in rows.items()},
+        reading=TableReading(
+            features=features,
+            label=found.label,
+            header=config.csv.header,
+            delimiter=config.csv.delimiter,
+        ),
+    )
+
+
+def _find_pictures(config: DataConfig) -> ClassFolders:
+    """The files of pictures in folders, by part; none is read."""
     assert config.folder is not None
     found = find_class_folders(
         config.folder, SUFFIXES, bytes_each=int(np.prod(config.pictures.shape))
@@ -42,13 +98,8 @@ def find_pictures(config: DataConfig) -> ClassFolders:
     return found.divided(config.test_share, config.seed)
 
 
-def read_pictures(config: DataConfig) -> UsersData:
-    """Pictures in folders, one a class.
-
-    Raises:
-        DataError: see `find_pictures`; or a file is no picture.
-    """
-    found = find_pictures(config)
+def _pictures(config: DataConfig) -> UsersData:
+    found = _find_pictures(config)
     reading = config.pictures
     parts = {
         part: (np.stack([read_picture(path, reading) for path, _ in files]), found.labels(part))

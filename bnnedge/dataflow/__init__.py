@@ -4,6 +4,7 @@ from bnnedge.dataflow.encoding import IntegerEncoding as IntegerEncoding
 from bnnedge.dataflow.encoding import ThresholdEncoding as ThresholdEncoding
 from bnnedge.dataflow.graph import INPUT as INPUT
 from bnnedge.dataflow.graph import Dataflow as Dataflow
+from bnnedge.dataflow.meaning import Meaning as Meaning
 from bnnedge.dataflow.nodes import *  # noqa: F403, the table of nodes stands there only
 from bnnedge.dataflow.output_table import OutputTable as OutputTable
 from bnnedge.dataflow.streams import BIPOLAR as BIPOLAR

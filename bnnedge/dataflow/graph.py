@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from bnnedge.arguments import checked
 from bnnedge.arrays import open_npz
 from bnnedge.dataflow.encoding import IntegerEncoding, ThresholdEncoding
+from bnnedge.dataflow.meaning import Meaning
 from bnnedge.dataflow.nodes import IntegerMvu, Node, XnorMvu
 from bnnedge.dataflow.nodes.arg_max import largest_indices
 from bnnedge.dataflow.nodes.base import ClassNode
@@ -53,6 +54,7 @@ class Dataflow:
         output: the original graph's float tail.
         inputs: by a node's name, the names of the nodes that it reads, "input" being the encoded
             input. A node that is not listed reads the one before it.
+        meaning: of its inputs and classes.
     """
 
     name: str
@@ -60,6 +62,7 @@ class Dataflow:
     nodes: tuple[Node, ...]
     output: OutputTable
     inputs: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    meaning: Meaning = field(default_factory=Meaning)
 
     @property
     def mvus(self) -> tuple[XnorMvu | IntegerMvu, ...]:
@@ -127,6 +130,8 @@ class Dataflow:
                 f" wanted at most {MOST_BYTES >> 20} MiB"
             )
         self.input.verify()
+        shape = self.input.input_shape
+        self.meaning.verify(shape, len(self.output.values), raises=DataflowError)
         names = [node.name for node in self.nodes]
         for name in names:
             check_label(name, what="name of a node", raises=DataflowError)

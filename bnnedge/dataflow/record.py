@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from bnnedge.arrays import ArrayArchive, ArrayHeader
 from bnnedge.config import structure
 from bnnedge.dataflow.encoding import IntegerEncoding, ThresholdEncoding
+from bnnedge.dataflow.meaning import Meaning
 from bnnedge.dataflow.nodes import Node
 from bnnedge.dataflow.output_table import OutputTable
 from bnnedge.errors import ConfigError
@@ -18,7 +19,8 @@ from bnnedge.names import check_label
 
 FORMAT = "bnnedge-dataflow"
 _NODES: Mapping[str, type[Node]] = {node.__name__: node for node in get_args(Node)}
-FORMAT_VERSION = max(node.since for node in _NODES.values())
+_MEANING_VERSION = 5
+FORMAT_VERSION = max(_MEANING_VERSION, *(node.since for node in _NODES.values()))
 _BRANCHES_VERSION = 4  # brought `inputs` and k
 CHAIN_VERSION = 3  # written where it is enough
 OLDEST_VERSION = 2
@@ -40,14 +42,16 @@ def to_record(
     nodes: Sequence[Node],
     output: OutputTable,
     inputs: Mapping[str, Sequence[str]],
+    meaning: Meaning,
 ) -> tuple[dict[str, Any], Arrays]:
     """What `dataflow.json` and `weights.npz` hold of a Dataflow with these fields."""
     arrays: Arrays = {}
     branches = bool(inputs) or any(node.since >= _BRANCHES_VERSION for node in nodes)
+    known = [_MEANING_VERSION] if meaning else []
     least = _BRANCHES_VERSION if branches or output.k > 1 else CHAIN_VERSION
     record = {
         "format": FORMAT,
-        "version": max([least, *(node.oldest_version for node in nodes)]),
+        "version": max([least, *known, *(node.oldest_version for node in nodes)]),
         "name": name,
         "input": _write(input, "input", arrays),
         "nodes": [_write(node, node.name, arrays) for node in nodes],
@@ -55,6 +59,8 @@ def to_record(
     }
     if branches:
         record["inputs"] = {name: list(sources) for name, sources in inputs.items()}
+    if meaning:
+        record["meaning"] = meaning.record()
     return record, arrays
 
 
@@ -82,6 +88,7 @@ def from_record(record: Mapping[str, Any], arrays: ArrayArchive, source: str) ->
         "nodes": nodes,
         "output": output,
         "inputs": graph.inputs,
+        "meaning": Meaning.of(graph.meaning, source=f"{source}: meaning"),
     }
 
 
@@ -97,6 +104,7 @@ class _Graph:
     output: dict[str, Any]
     weights_sha256: str
     inputs: dict[str, tuple[str, ...]] = field(default_factory=dict)
+    meaning: dict[str, Any] = field(default_factory=dict)
 
 
 class _Parts:

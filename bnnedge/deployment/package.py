@@ -156,6 +156,8 @@ def _copy_files(rtl: Path, design: Design, folder: Path) -> None:
 def _manifest(design: Design, dataflow: Dataflow, device: Device, bitstream: str) -> dict[str, Any]:
     loader = {name: value for name, value in device.settings.items() if name == "loader_board"}
     possible = ResultRanges.of(dataflow)
+    known = dataflow.meaning.class_names
+    names = {"class_names": list(known)} if known else {}
     ranges = list(zip(possible.low.tolist(), possible.high.tolist(), strict=True))
     return {
         "format": PACKAGE_FORMAT,
@@ -188,5 +190,6 @@ def _manifest(design: Design, dataflow: Dataflow, device: Device, bitstream: str
             "step": possible.step,
             "hardware_classes": bool(dataflow.class_nodes),
             "host_classes": dataflow.output.classes,
+            **names,
         },
     }

@@ -2,6 +2,7 @@
 
 import ast
 import io
+import json
 import logging
 import warnings
 from collections import Counter
@@ -13,13 +14,14 @@ import torch
 from brevitas.export import export_qonnx
 from torch import nn
 
+from bnnedge.dataflow.meaning import Meaning
 from bnnedge.errors import ExportError
 from bnnedge.models.network import Network
 from bnnedge.models.numbers import REMEDY, wrong_number, wrong_scale
 from bnnedge.ops.frozen import frozen
 
 INPUT, OUTPUT = "input", "logits"
-ENCODING_KEY = "bnnedge.encoding"
+ENCODING_KEY, MEANING_KEY = "bnnedge.encoding", "bnnedge.meaning"
 _MAIN_OPS = ("Gemm", "Conv", "MaxPool")
 _ROLES = {  # what a node's constant inputs are called
     "Add": ("shift", "shift"),
@@ -56,6 +58,12 @@ def to_qonnx(model: Network) -> onnx.ModelProto:
     exported = module_to_qonnx(frozen(model), model.input_shape)
     exported.metadata_props.add(key=ENCODING_KEY, value=model.input_encoding.name)
     return exported
+
+
+def add_meaning(exported: onnx.ModelProto, meaning: Meaning) -> None:
+    """Say in a file's metadata what inputs and classes mean, where that is known."""
+    if meaning:
+        exported.metadata_props.add(key=MEANING_KEY, value=json.dumps(meaning.record()))
 
 
 def module_to_qonnx(constant: nn.Module, input_shape: tuple[int, ...]) -> onnx.ModelProto:

@@ -14,7 +14,7 @@ from bnnedge.lowering.config import LoweringConfig
 from bnnedge.lowering.encoding import MOST_INTEGERS, levels_of_input
 from bnnedge.lowering.explain import refused
 from bnnedge.lowering.fates import Fate, fates_in
-from bnnedge.lowering.load import encoding_name, follow, parse
+from bnnedge.lowering.load import encoding_name, follow, meaning_of, parse
 from bnnedge.lowering.notes import Notes
 from bnnedge.lowering.origins import Origins
 from bnnedge.lowering.passes.declare_input import (
@@ -120,6 +120,7 @@ def _draft(
         solution,
         name=config.name or network_name(stem),
         encoding=encoding_name(model),
+        meaning=meaning_of(model),
         classify=config.classify,
     )
     if config.input is not None:

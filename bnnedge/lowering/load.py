@@ -1,5 +1,6 @@
 """Reading a model file: every way in which it can be broken is one line that names it."""
 
+import json
 from pathlib import Path
 
 import onnx
@@ -9,7 +10,8 @@ from onnx.external_data_helper import (
     load_external_data_for_model,
 )
 
-from bnnedge.errors import LoweringError
+from bnnedge.dataflow import Meaning
+from bnnedge.errors import ConfigError, LoweringError
 from bnnedge.filekinds import ONNX, refuse_other_file
 from bnnedge.files import read_bytes_bounded
 from bnnedge.lowering.config import InputKind
@@ -30,7 +32,7 @@ from bnnedge.lowering.wire import parsed_bytes
 _TIDY_BYTES = 1 << 30  # that cleaning up may take, and as much again for each of
 _TIDY_COPIES = 8  # copies of the model: shape inference copies it
 _TIDY_SECONDS = 600  # of a large model
-ENCODING_KEY = "bnnedge.encoding"
+ENCODING_KEY, MEANING_KEY = "bnnedge.encoding", "bnnedge.meaning"
 _MODEL = onnx.ModelProto.DESCRIPTOR
 
 
@@ -118,10 +120,22 @@ def _parse(path: Path) -> onnx.ModelProto:
 
 def encoding_name(model: onnx.ModelProto) -> str | None:
     """What the exporter calls the input encoding, if it says so in the file's metadata."""
-    for entry in model.metadata_props:
-        if entry.key == ENCODING_KEY:
-            return str(entry.value)
-    return None
+    return next((str(e.value) for e in model.metadata_props if e.key == ENCODING_KEY), None)
+
+
+def meaning_of(model: onnx.ModelProto) -> Meaning:
+    """What inputs and classes mean, if the file's metadata say so.
+
+    Raises:
+        LoweringError: they say it in another way than the exporter does.
+    """
+    text = next((e.value for e in model.metadata_props if e.key == MEANING_KEY), "{}")
+    try:
+        return Meaning.of(json.loads(text), source=MEANING_KEY)
+    except (ValueError, RecursionError, ConfigError) as error:
+        raise LoweringError(
+            f"metadata {MEANING_KEY} cannot be read: {_line(error)}", remedy="remove it"
+        ) from error
 
 
 def tidy(model: onnx.ModelProto) -> onnx.ModelProto:

@@ -5,7 +5,16 @@ import dataclasses
 import numpy as np
 from numpy.typing import NDArray
 
-from bnnedge.dataflow import ArgMax, Dataflow, Flatten, Node, OutputTable, ScoreTable, SlidingWindow
+from bnnedge.dataflow import (
+    ArgMax,
+    Dataflow,
+    Flatten,
+    Meaning,
+    Node,
+    OutputTable,
+    ScoreTable,
+    SlidingWindow,
+)
 from bnnedge.errors import LoweringError
 from bnnedge.lowering.build import Builder
 from bnnedge.lowering.explain import Marks
@@ -28,6 +37,7 @@ def dataflow_of(
     *,
     name: str,
     encoding: str | None,
+    meaning: Meaning,
     classify: bool,
 ) -> tuple[Dataflow, Marks]:
     """The Dataflow of a solved graph, and what became of the nodes of that.
@@ -38,6 +48,7 @@ def dataflow_of(
         solution: of it.
         name: of the network.
         encoding: what the input encoding is called, if that is known.
+        meaning: of inputs and classes.
         classify: end in an arg-max even where the graph does not.
 
     Raises:
@@ -57,6 +68,7 @@ def dataflow_of(
         nodes=tuple(nodes),
         output=table,
         inputs=builder.inputs,
+        meaning=meaning,
     )
     dataflow.verify()
     return dataflow, builder.marks

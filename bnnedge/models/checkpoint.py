@@ -7,7 +7,7 @@ Only tensors are ever unpickled, so a checkpoint from elsewhere cannot run code.
 import io
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 
 from bnnedge.arguments import checked
 from bnnedge.arrays import MOST_BYTES, read_npz
+from bnnedge.dataflow.meaning import Meaning, names_of
 from bnnedge.errors import ArrayError, CheckpointError, ConfigError
 from bnnedge.filekinds import TEXT, refuse_other_file
 from bnnedge.files import load_json
@@ -40,11 +41,13 @@ class Checkpoint:
     Attributes:
         model: the network, in evaluation mode.
         input_range: smallest and largest raw input value.
+        meaning: of inputs and classes.
         record: everything in `checkpoint.json`.
     """
 
     model: Network
     input_range: tuple[float, float]
+    meaning: Meaning
     record: Mapping[str, Any]
 
 
@@ -145,7 +148,18 @@ def _build(record: Mapping[str, Any], path: Path) -> Checkpoint:
     except (KeyError, TypeError, ValueError, OverflowError) as error:
         raise CheckpointError(f"{path}: no usable input_range ({error!r})") from error
     model = network_from_record(record, str(path))
-    return Checkpoint(model=model, input_range=(low, high), record=record)
+    meaning = _meaning(record, path)
+    meaning.verify(model.input_shape, model.classes, raises=CheckpointError)
+    return Checkpoint(model=model, input_range=(low, high), meaning=meaning, record=record)
+
+
+def _meaning(record: Mapping[str, Any], path: Path) -> Meaning:
+    reading = {"reading": record["reading"]} if "reading" in record else {}
+    try:
+        found = Meaning.of({"class_names": record.get("classes", []), **reading}, source=str(path))
+    except ConfigError as error:
+        raise CheckpointError(str(error), remedy="train again") from error
+    return replace(found, class_names=names_of(found.class_names))
 
 
 def _fill(model: Network, state: Mapping[str, torch.Tensor], path: Path) -> None:

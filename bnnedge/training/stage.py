@@ -13,6 +13,7 @@ from bnnedge.artifacts import Artifact, sha256_of, to_json
 from bnnedge.data.config import DataConfig, EncodingKind
 from bnnedge.data.datasets import Dataset, Split, load_data, split_validation
 from bnnedge.data.encodings import fit_encoding
+from bnnedge.dataflow.meaning import Meaning
 from bnnedge.errors import CheckpointError, ConfigError
 from bnnedge.files import load_json
 from bnnedge.models.config import NetworkConfig
@@ -30,7 +31,7 @@ if TYPE_CHECKING:
     from bnnedge.training.inputs import Examples
 
 _WEIGHTS = "checkpoint.pt"
-_LATER_KEYS = ("images", "test_fraction")  # which records of other data do not have
+_LATER_KEYS = ("images", "csv", "test_fraction")  # which records of other data do not have
 _ROOM_MIB = 256  # state.pt and the checkpoint of the largest network of the zoo, twice
 _LOG = logging.getLogger(__name__)
 
@@ -171,7 +172,7 @@ class _Job:
     def config(self, taught_by: Path | None) -> dict[str, Any]:
         """What was asked for, without where the files lie on this machine."""
         data = to_json(self.data)
-        del data["package"]
+        del data["package"], data["file"]
         data = {key: data[key] for key in data if key not in _LATER_KEYS or data[key] is not None}
         return {
             "network": to_json(self.network),
@@ -258,6 +259,7 @@ class _Job:
             "input_range": list(dataset.input_range),
             "classes": list(dataset.classes),
             "dataset": self.identity(),
+            **Meaning(reading=dataset.reading).record(),
             **found,
         }
         save_checkpoint(folder, model, record, dataset.test.images, dataset.test.labels)

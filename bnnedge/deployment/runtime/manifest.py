@@ -19,6 +19,7 @@ PACKAGE_VERSION = 4
 _MOST_MANIFEST_BYTES = 1 << 23
 _MOST_FILE_BYTES = 1 << 28
 _MOST_INPUTS = 1 << 31
+_MOST_CLASSES = 1 << 16
 _LONGEST_S = 600.0  # that an image may take in the network
 
 
@@ -47,6 +48,7 @@ class Manifest(ABC):
         output_step: distance of a result's values, counted from the least one.
         hardware_classes: the device sends classes, not accumulators.
         host_classes: the network's results are classes, found here from the accumulators.
+        class_names: by class; empty where they are only numbered.
         files: sha256 by path relative to the package.
     """
 
@@ -71,6 +73,7 @@ class Manifest(ABC):
     output_step: int
     hardware_classes: bool
     host_classes: bool
+    class_names: tuple[str, ...]
     files: dict[str, str]
 
     @classmethod
@@ -207,7 +210,18 @@ def _read_output(result: Record, most_bytes: int) -> dict[str, Any]:
         "output_step": step,
         "hardware_classes": hardware,
         "host_classes": host,
+        "class_names": _read_names(result),
     }
+
+
+def _read_names(result: Record) -> tuple[str, ...]:
+    if "class_names" not in result:
+        return ()
+    names = result.items("class_names", 1, _MOST_CLASSES)
+    for name in names:
+        if type(name) is not str or not 0 < len(name) < 256 or not name.isprintable():
+            raise ValueError(f"output.class_names: {name!r:.80} is no short printable text")
+    return tuple(names)
 
 
 def _read_files(record: Record) -> dict[str, str]:

@@ -1,0 +1,86 @@
+"""What inputs and classes of a network mean: nothing of it changes a number."""
+
+import dataclasses
+from dataclasses import dataclass
+from typing import Any
+
+from bnnedge.config import structure
+from bnnedge.errors import BnnEdgeError, ConfigError
+from bnnedge.names import check_label
+from bnnedge.reading import READINGS, Reading
+
+
+@dataclass(frozen=True, kw_only=True)
+class Meaning:
+    """Of a network's inputs and outputs.
+
+    Attributes:
+        class_names: by class; empty where they are only numbered.
+        reading: how files become inputs; None: that is not known.
+    """
+
+    class_names: tuple[str, ...] = ()
+    reading: Reading | None = None
+
+    def __bool__(self) -> bool:
+        return self != Meaning()
+
+    def record(self) -> dict[str, Any]:
+        """As JSON values; what is not known is left out."""
+        found: dict[str, Any] = {}
+        if self.class_names:
+            found["class_names"] = list(self.class_names)
+        if self.reading is not None:
+            found["reading"] = {
+                "op": type(self.reading).__name__,
+                **dataclasses.asdict(self.reading),
+            }
+        return found
+
+    @classmethod
+    def of(cls, record: Any, *, source: str) -> "Meaning":
+        """The inverse of `record`, not verified.
+
+        Args:
+            record: a JSON value.
+            source: what an error calls it.
+
+        Raises:
+            ConfigError: a value is missing, unknown, or of another type; names it.
+        """
+        parts = structure(record, _Record, source=source)
+        if parts.reading is None:
+            return cls(class_names=parts.class_names)
+        values = dict(parts.reading)
+        kind = READINGS.get(str(values.pop("op", None)))
+        if kind is None:
+            raise ConfigError(f"{source}: reading: wanted an op of {', '.join(READINGS)}")
+        reading: Reading = structure(values, kind, source=f"{source}: reading")
+        return cls(class_names=parts.class_names, reading=reading)
+
+    def verify(self, shape: tuple[int, ...], classes: int, *, raises: type[BnnEdgeError]) -> None:
+        """Raise unless it fits a network.
+
+        Args:
+            shape: of an input.
+            classes: how many there are.
+            raises: what is raised.
+        """
+        names = self.class_names
+        if names and (len(names) != classes or len(set(names)) != classes):
+            raise raises(f"class_names: wanted {classes} different ones, got {len(names)}")
+        for name in names:
+            check_label(name, what="name of a class", raises=raises)
+        if self.reading is not None and self.reading.shape != shape:
+            raise raises(f"reading: gives inputs {self.reading.shape}, the network takes {shape}")
+
+
+def names_of(classes: tuple[str, ...]) -> tuple[str, ...]:
+    """Names worth keeping: those that say more than the numbers of the classes."""
+    return () if classes == tuple(map(str, range(len(classes)))) else classes
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Record:
+    class_names: tuple[str, ...] = ()
+    reading: dict[str, Any] | None = None
