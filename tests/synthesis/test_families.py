@@ -10,6 +10,7 @@ import bnnedge
 from bnnedge.families import BITSTREAM_SUFFIXES, FAMILIES
 from bnnedge.families.placed import CELL_FOLDER, PlacedFamily
 from bnnedge.synthesis.facts import SYNTH
+from bnnedge.tools import TOOLS
 
 ROOT = Path(bnnedge.__file__).parent
 # Names of families, of their cells and of their tools.
@@ -50,6 +51,7 @@ def test_a_name_elsewhere_is_found(line: str, tmp_path: Path) -> None:
 @pytest.mark.parametrize("family", FAMILIES.values(), ids=lambda family: family.name)
 def test_family_says_everything(family: PlacedFamily) -> None:
     assert family.tools[0] == "yosys" and family.title and family.flow and family.resources
+    assert {*family.tools, *family.read_with} <= TOOLS.keys()
     if not isinstance(family, PlacedFamily):
         return
     assert family.kinds.keys() == family.resources.keys()
