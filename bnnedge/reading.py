@@ -8,6 +8,7 @@ from bnnedge.errors import ConfigError
 
 MOST_EDGES = 255
 _MOST_PIXELS = 4096  # of a side
+_LEAST_WINDOW = 16
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -117,7 +118,67 @@ class TableReading:
         return (len(self.features),)
 
 
-Reading = PicturesReading | TableReading
+@dataclass(frozen=True, kw_only=True)
+class RecordingsReading:
+    """What becomes of every recording: uint8 (1, bands, frames), see `bnnedge.data.mel`.
+
+    Attributes:
+        rate_hz: that all recordings have to have.
+        seconds: of each, cut or padded with zeros behind.
+        mix: whether recordings of several channels are taken, as the mean of these.
+        bands: mel bands from 20 Hz to half the rate.
+        frames: windows, evenly over the time.
+        window_ms: length of a window.
+
+    Raises:
+        ConfigError: a number is out of range.
+    """
+
+    rate_hz: int = 16_000
+    seconds: float = 1.0
+    mix: bool = False
+    bands: int = 32
+    frames: int = 32
+    window_ms: float = 40.0
+
+    def __post_init__(self) -> None:
+        for name, least, most in (
+            ("rate_hz", 1000, 384_000),
+            ("seconds", 0.01, 600),
+            ("bands", 1, 256),
+            ("frames", 1, 4096),
+            ("window_ms", 1, 1000),
+        ):
+            value = getattr(self, name)
+            if not least <= value <= most:
+                raise ConfigError(f"{name} wants {least:,}…{most:,}, got {value:,}")
+        if self.window < _LEAST_WINDOW:
+            raise ConfigError(
+                f"window_ms wants {_LEAST_WINDOW} samples or more, got {self.window} at"
+                f" {self.rate_hz} Hz"
+            )
+        if self.frames > self.samples:
+            raise ConfigError(
+                f"frames wants at most one a sample, {self.samples}, got {self.frames}"
+            )
+
+    @property
+    def samples(self) -> int:
+        """Of a recording."""
+        return round(self.rate_hz * self.seconds)
+
+    @property
+    def window(self) -> int:
+        """Samples of a window."""
+        return round(self.rate_hz * self.window_ms / 1000)
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """Of an input: (1, bands, frames)."""
+        return (1, self.bands, self.frames)
+
+
+Reading = PicturesReading | TableReading | RecordingsReading
 READINGS: Mapping[str, type[Reading]] = {
-    kind.__name__: kind for kind in (PicturesReading, TableReading)
+    kind.__name__: kind for kind in (PicturesReading, TableReading, RecordingsReading)
 }

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from bnnedge.errors import ConfigError, raise_faults
-from bnnedge.reading import PicturesReading, TableConfig
+from bnnedge.reading import PicturesReading, RecordingsReading, TableConfig
 
 _TEST_FRACTION = 0.2
 
@@ -23,6 +23,7 @@ class DatasetName(enum.Enum):
     OWN = "own"
     IMAGES = "images"
     CSV = "csv"
+    WAV = "wav"
 
     @property
     def is_users(self) -> bool:
@@ -69,7 +70,7 @@ class DataConfig:
         threshold: an element at least this large is 1; for "threshold" only, in raw units.
         levels: bits per element; for "thermometer" only.
         folder: where the files are, as published; the user's cache if not given. For "own" it
-            holds arrays: see `bnnedge.data.own`; for "images" a folder of pictures for each class.
+            holds arrays: see `bnnedge.data.own`; for "images" and "wav" a folder for each class.
         package: for "own" instead of `folder`: what an installed package calls its data set.
         validation_fraction: share of the training data held out to select on, where the data set
             has no validation data of its own (speech-commands has).
@@ -77,8 +78,9 @@ class DataConfig:
         images: what becomes of pictures; for "images" only.
         file: the table; for "csv" only.
         csv: what its columns are; for "csv" only.
-        test_fraction: share of every class that is kept for the test; for "images", where they are
-            not divided already, and "csv"; None: 0.2.
+        wav: what recordings are and becomes of them; for "wav" only.
+        test_fraction: share of every class that is kept for the test; for "csv", and for "images"
+            and "wav" where they are not divided already; None: 0.2.
 
     Raises:
         ConfigError: an option is missing, out of range, or belongs to the other encoding.
@@ -95,6 +97,7 @@ class DataConfig:
     images: PicturesReading | None = None
     file: Path | None = None
     csv: TableConfig | None = None
+    wav: RecordingsReading | None = None
     test_fraction: float | None = None
 
     def __post_init__(self) -> None:
@@ -133,10 +136,13 @@ class DataConfig:
 
     def _faults_of_users(self) -> Iterator[ConfigError]:
         own, pictures, table = DatasetName.OWN, DatasetName.IMAGES, DatasetName.CSV
+        recordings = DatasetName.WAV
         if self.dataset is own and (self.folder is None) == (self.package is None):
             yield ConfigError("own data want folder, that of their arrays, or package")
         if self.dataset is pictures and self.folder is None:
             yield ConfigError("images want folder, which holds a folder of pictures for each class")
+        if self.dataset is recordings and self.folder is None:
+            yield ConfigError("wav wants folder, which holds a folder of recordings for each class")
         if self.dataset is table:
             for key, wanted in (("file", "the table"), ("csv", 'csv = { label = "COLUMN" }')):
                 if getattr(self, key) is None:
@@ -152,7 +158,8 @@ class DataConfig:
             ("images", (pictures,)),
             ("file", (table,)),
             ("csv", (table,)),
-            ("test_fraction", (pictures, table)),
+            ("wav", (recordings,)),
+            ("test_fraction", (pictures, table, recordings)),
         ):
             if getattr(self, key) is not None and self.dataset not in kinds:
                 yield ConfigError(f"{self.dataset.value} takes no {key}")
@@ -161,6 +168,11 @@ class DataConfig:
     def pictures(self) -> PicturesReading:
         """How pictures are read."""
         return self.images or PicturesReading()
+
+    @property
+    def recordings(self) -> RecordingsReading:
+        """How recordings are read."""
+        return self.wav or RecordingsReading()
 
     @property
     def test_share(self) -> float:
@@ -187,6 +199,8 @@ class DataConfig:
         """
         if self.dataset is DatasetName.IMAGES:
             return self.pictures.shape
+        if self.dataset is DatasetName.WAV:
+            return self.recordings.shape
         if self.dataset is DatasetName.CSV:
             assert self.file is not None and self.csv is not None
             from bnnedge.data.tables import count_features

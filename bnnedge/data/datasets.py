@@ -28,7 +28,8 @@ from bnnedge.tools import cache_dir
 
 DIGITS_TEST_FRACTION = 0.2
 _DIGITS_TEST_SEED = 1797
-_DESCRIBED = (DatasetName.IMAGES, DatasetName.CSV)  # which a name alone does not say how to read
+# Which a name alone does not say how to read.
+_DESCRIBED = (DatasetName.IMAGES, DatasetName.CSV, DatasetName.WAV)
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -180,7 +181,7 @@ def require_dataset(name: DatasetName, folder: Path | None = None) -> None:
             find_lists(folder)
         case DatasetName.OWN:
             require_own(folder)
-        case DatasetName.IMAGES | DatasetName.CSV:
+        case DatasetName.IMAGES | DatasetName.CSV | DatasetName.WAV:
             raise _described(name)
         case _:
             assert_never(name)

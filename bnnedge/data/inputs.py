@@ -1,7 +1,7 @@
 """Files as inputs of a network that is there, read as those were that it was trained on."""
 
 import os
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, assert_never
@@ -12,12 +12,12 @@ from numpy.typing import NDArray
 from bnnedge.arrays import read_npy
 from bnnedge.data.class_folders import MOST_BYTES, printed
 from bnnedge.data.features import encode
-from bnnedge.data.pictures import SUFFIXES, read_picture
+from bnnedge.data.file_kinds import FileKind, kind_of
 from bnnedge.data.tables import read_table
 from bnnedge.dataflow.meaning import Meaning
 from bnnedge.errors import DataError
 from bnnedge.names import shown
-from bnnedge.reading import PicturesReading, TableReading
+from bnnedge.reading import PicturesReading, RecordingsReading, TableReading
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -71,8 +71,8 @@ def read_inputs(path: Path, meaning: Meaning) -> Inputs:
             remedy="give an .npy of (N, *input shape)",
         )
     match meaning.reading:
-        case PicturesReading():
-            return _pictures(path, meaning.reading)
+        case PicturesReading() | RecordingsReading():
+            return _inputs(path, kind_of(meaning.reading))
         case TableReading():
             return _rows(path, meaning.reading)
         case _:
@@ -90,26 +90,25 @@ def _rows(path: Path, reading: TableReading) -> Inputs:
     )
 
 
-def _pictures(path: Path, reading: PicturesReading) -> Inputs:
-    files = list(_files(path)) if path.is_dir() else [path]
-    size = len(files) * int(np.prod(reading.shape))
-    if not files or size > MOST_BYTES:
+def _inputs(path: Path, kind: FileKind) -> Inputs:
+    files = list(_files(path, kind.suffixes)) if path.is_dir() else [path]
+    if not files or len(files) * kind.bytes_each > MOST_BYTES:
         raise DataError(
-            f"{printed(path)}: wanted 1 or more files ({', '.join(SUFFIXES)}), and at most"
+            f"{printed(path)}: wanted 1 or more files ({', '.join(kind.suffixes)}), and at most"
             f" {MOST_BYTES >> 20:,} MiB of inputs, got {len(files):,} files"
         )
     root = path if path.is_dir() else path.parent
     return Inputs(
         names=tuple(file.relative_to(root).as_posix() for file in files),
-        values=np.stack([read_picture(file, reading) for file in files]),
+        values=np.stack([kind.read(file) for file in files]),
         classes=tuple(file.parent.name for file in files),
     )
 
 
-def _files(folder: Path) -> Iterator[Path]:
-    """The pictures in a folder and in those inside of it, in order of their names."""
+def _files(folder: Path, suffixes: Collection[str]) -> Iterator[Path]:
+    """The files in a folder and in those inside of it, in order of their names."""
     for where, inner, names in os.walk(folder):
         inner[:] = sorted(name for name in inner if not name.startswith("."))
         for name in sorted(names):
-            if not name.startswith(".") and Path(name).suffix.lower() in SUFFIXES:
+            if not name.startswith(".") and Path(name).suffix.lower() in suffixes:
                 yield Path(where, name)

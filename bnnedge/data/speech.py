@@ -1,12 +1,9 @@
 """Speech Commands (Warden 2018): one-second words as log-mel spectrograms of 8-bit values.
 
-The feature is fixed: 16 kHz samples, cut or padded with zeros behind to one second; 32 windows of
-40 ms (Hann), one every 31.25 ms; 32 triangular mel bands from 20 Hz to 8 kHz
-(mel = 2595 · log10(1 + f/700)); the power of each, relative to a sine at full scale, from −90 dB
-(0) to 0 dB (255).
+The feature is fixed (see `bnnedge.data.mel`): 16 kHz samples, cut or padded with zeros behind to
+one second; 32 windows of 40 ms, one every 31.25 ms; 32 mel bands.
 """
 
-import functools
 import io
 import struct
 import wave
@@ -15,13 +12,13 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from bnnedge.data.mel import mel_features
 from bnnedge.errors import DataError
 from bnnedge.files import is_file, read_bytes_bounded, read_text_bounded
+from bnnedge.reading import RecordingsReading
 
-RATE_HZ = 16000
-BANDS = FRAMES = 32
-_WINDOW, _HOP, _FFT = 640, 500, 1024
-_FLOOR_DB = -90.0
+_READING = RecordingsReading()
+RATE_HZ = _READING.rate_hz
 _MOST_LIST_BYTES = 2**22
 _MOST_WAV_BYTES = 2**22
 _LISTS = {"validation": "validation_list.txt", "test": "testing_list.txt"}
@@ -93,27 +90,5 @@ def _samples(path: Path) -> NDArray[np.int16]:
 
 
 def features_of(samples: NDArray[np.int16]) -> NDArray[np.uint8]:
-    """Samples at 16 kHz → uint8 (32 bands, lowest first; 32 frames); see the module."""
-    signal = np.zeros((FRAMES - 1) * _HOP + _WINDOW)
-    count = min(len(samples), RATE_HZ)
-    signal[:count] = samples[:count] / 2**15
-    window = np.hanning(_WINDOW)
-    frames = np.lib.stride_tricks.sliding_window_view(signal, _WINDOW)[::_HOP] * window
-    # All bins of a sine at full scale add up to 1 (Parseval).
-    power = np.abs(np.fft.rfft(frames, _FFT)) ** 2 / (_FFT * np.square(window).sum() / 4)
-    decibels = 10 * np.log10(power @ _mel_filters() + 1e-12)
-    scaled = np.round((decibels - _FLOOR_DB) * (255 / -_FLOOR_DB))
-    features: NDArray[np.uint8] = np.clip(scaled, 0, 255).astype(np.uint8).T
-    return features
-
-
-@functools.cache
-def _mel_filters() -> NDArray[np.float64]:
-    """Triangles of height 1 between neighbouring centres: (FFT bins, bands)."""
-    low, high = (2595 * np.log10(1 + f / 700) for f in (20.0, RATE_HZ / 2))
-    edges = 700 * (10 ** (np.linspace(low, high, BANDS + 2) / 2595) - 1)
-    frequency = np.fft.rfftfreq(_FFT, 1 / RATE_HZ)[:, None]
-    rising = (frequency - edges[:-2]) / (edges[1:-1] - edges[:-2])
-    falling = (edges[2:] - frequency) / (edges[2:] - edges[1:-1])
-    filters: NDArray[np.float64] = np.clip(np.minimum(rising, falling), 0, None)
-    return filters
+    """Samples at 16 kHz → uint8 (32 bands, lowest first; 32 frames)."""
+    return mel_features(samples / 2**15, _READING)

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from bnnedge.data.class_folders import ClassFolders, find_class_folders, printed
 from bnnedge.data.config import DataConfig, DatasetName
 from bnnedge.data.features import encode, fit_features
-from bnnedge.data.pictures import SUFFIXES, read_picture
+from bnnedge.data.file_kinds import FileKind, kind_of
 from bnnedge.data.splits import split_test
 from bnnedge.data.tables import Examples, read_examples
 from bnnedge.reading import Reading, TableReading
@@ -39,8 +39,8 @@ def read_users(config: DataConfig) -> UsersData:
         DataError: a file is missing, damaged, or not what it should be.
     """
     match config.dataset:
-        case DatasetName.IMAGES:
-            return _pictures(config)
+        case DatasetName.IMAGES | DatasetName.WAV:
+            return _files(config)
         case DatasetName.CSV:
             return _table(config)
         case _:
@@ -54,8 +54,8 @@ def require_users(config: DataConfig) -> None:
         DataError: see `read_users`.
     """
     match config.dataset:
-        case DatasetName.IMAGES:
-            _find_pictures(config)
+        case DatasetName.IMAGES | DatasetName.WAV:
+            _find_files(config)
         case DatasetName.CSV:
             _examples(config)
         case _:
@@ -89,20 +89,22 @@ def _table(config: DataConfig) -> UsersData:
     )
 
 
-def _find_pictures(config: DataConfig) -> ClassFolders:
-    """The files of pictures in folders, by part; none is read."""
+def _kind(config: DataConfig) -> FileKind:
+    return kind_of(config.pictures if config.dataset is DatasetName.IMAGES else config.recordings)
+
+
+def _find_files(config: DataConfig) -> ClassFolders:
+    """Files in folders, one a class, by part; none is read."""
     assert config.folder is not None
-    found = find_class_folders(
-        config.folder, SUFFIXES, bytes_each=int(np.prod(config.pictures.shape))
-    )
+    kind = _kind(config)
+    found = find_class_folders(config.folder, kind.suffixes, bytes_each=kind.bytes_each)
     return found.divided(config.test_share, config.seed)
 
 
-def _pictures(config: DataConfig) -> UsersData:
-    found = _find_pictures(config)
-    reading = config.pictures
+def _files(config: DataConfig) -> UsersData:
+    found, kind = _find_files(config), _kind(config)
     parts = {
-        part: (np.stack([read_picture(path, reading) for path, _ in files]), found.labels(part))
+        part: (np.stack([kind.read(path) for path, _ in files]), found.labels(part))
         for part, files in found.files.items()
     }
-    return UsersData(classes=found.classes, parts=parts, reading=reading)
+    return UsersData(classes=found.classes, parts=parts, reading=kind.reading)

@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from bnnedge.training.inputs import Examples
 
 _WEIGHTS = "checkpoint.pt"
-_LATER_KEYS = ("images", "csv", "test_fraction")  # which records of other data do not have
+_LATER_KEYS = ("images", "csv", "wav", "test_fraction")  # which records of other data do not have
 _ROOM_MIB = 256  # state.pt and the checkpoint of the largest network of the zoo, twice
 _LOG = logging.getLogger(__name__)
 
