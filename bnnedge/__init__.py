@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from bnnedge.dataflow import Dataflow
     from bnnedge.evaluation import evaluate, evaluate_model, export_model
     from bnnedge.installation import doctor
-    from bnnedge.pipeline import build
+    from bnnedge.pipeline import build, report
     from bnnedge.predictions import predict
     from bnnedge.verbs import (
         deploy,
@@ -51,6 +51,7 @@ __all__ = [
     "package",
     "permitting",
     "predict",
+    "report",
     "rtl",
     "simulate",
     "synth",
@@ -65,7 +66,7 @@ _HOMES = {
     "dataflow": ("Dataflow",),
     "evaluation": ("evaluate", "evaluate_model", "export_model"),
     "installation": ("doctor",),
-    "pipeline": ("build",),
+    "pipeline": ("build", "report"),
     "predictions": ("predict",),
 }
 _ELSEWHERE = {name for names in _HOMES.values() for name in names}

@@ -248,6 +248,14 @@ def build(recipe: Path, out: Path, **options: Any) -> Said:
     return result, result.lines
 
 
+@command("bnnedge report build/digits")
+@click.argument("folder", type=FOLDER)
+def report(folder: Path) -> Said:
+    """Write report.html on what stages left in a FOLDER, each in one of its own."""
+    page = bnnedge.report(folder)
+    return {"report": str(page)}, [f"report in {page}"]
+
+
 @command("bnnedge fetch mnist", reads=False)
 @click.argument("dataset", type=_PUBLISHED)
 @click.option("-o", "--output", "out", type=FOLDER, help="Folder; the user's cache by default.")

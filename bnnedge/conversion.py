@@ -39,7 +39,6 @@ if TYPE_CHECKING:
     from numpy.typing import ArrayLike
     from torch import Tensor
 
-_SIMULATED_IMAGES = 256
 _Config = TypeVar("_Config")
 _Answers = Callable[[Any], NDArray[np.float32]]
 
@@ -126,8 +125,8 @@ def _digest(module: Any) -> str:
 class Model:
     """A lowered network and its folder, in which every stage has one of its own.
 
-    A stage's method runs it and what it needs, and what is up to date is not done again. It takes
-    the options of the verb of its name; without any, those of the last call stay.
+    A stage's method runs it and what it needs, with the options of the verb of its name. Without
+    any it returns what is there, if that was made of what is there before it.
 
     Attributes:
         folder: where everything is.
@@ -182,12 +181,10 @@ class Model:
     ) -> Artifact[SimulationResult]:
         """Simulate the hardware on the examples; options are those of `bnnedge.simulate`.
 
-        Without examples, on generated inputs. The first 256 are taken, if `images` does not say
-        otherwise.
+        Without examples, on generated inputs. By default 256 of them.
         """
-        if options or SIMULATE.kind not in self._steps.stages:
-            given = {"images": _SIMULATED_IMAGES} | options
-            self._plan(simulation=_chosen(SIMULATE, SimulationConfig, given))
+        if options:
+            self._plan(simulation=_chosen(SIMULATE, SimulationConfig, options))
         return self._run(SIMULATE, progress)
 
     def synth(self, *, progress: Progress = silent, **options: Any) -> Artifact[SynthesisFacts]:

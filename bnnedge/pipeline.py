@@ -1,20 +1,25 @@
-"""`build`: everything that a recipe says, resumable, with a report."""
+"""`build`: everything that a recipe says, resumable, with a report; and `report` alone."""
 
-from collections.abc import Callable
+import warnings
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from bnnedge import tools, verbs
+from bnnedge import artifacts, tools, verbs
+from bnnedge.arguments import checked
 from bnnedge.artifacts import Artifact
 from bnnedge.boards import find_board
-from bnnedge.errors import ToolMissingError
+from bnnedge.dataflow import Dataflow
+from bnnedge.errors import BnnEdgeWarning, ConfigError, ToolMissingError
 from bnnedge.findings import Check
 from bnnedge.hardware.authentic import Trust
+from bnnedge.lowering.facts import LOWER
 from bnnedge.options import keywords
 from bnnedge.progress import Progress, silent
-from bnnedge.steps import Plan, Steps, require_own
-from bnnedge.summary import BuiltStage, checks
+from bnnedge.simulation.facts import SIMULATE
+from bnnedge.steps import REPORT_FILE, STEPS, Plan, Steps, require_own
+from bnnedge.summary import BuiltStage, checks, report_data
 from bnnedge.synthesis.facts import SYNTH, left_to_do
 from bnnedge.training.facts import TRAIN
 
@@ -40,11 +45,17 @@ class Build:
     @property
     def lines(self) -> list[str]:
         """What people are told."""
-        made = next(built for built in self.stages if built.name == SYNTH.kind).artifact
+        made, simulated = (
+            next(built for built in self.stages if built.name == stage.kind).artifact
+            for stage in (SYNTH, SIMULATE)
+        )
+        cycles = simulated.facts.runs[0].latency_cycles
         return [
             *map(_stage_line, self.stages),
             *(check.line for check in self.checks),
             *made.facts.remarks,
+            *made.facts.size_and_speed,
+            f"latency {cycles:,} cycles, {cycles * 1e6 / made.facts.device['clock_hz']:,.1f} µs",
             f"test accuracy {self.test_accuracy:.2%}",
             left_to_do(made.folder) if self.bitstream is None else f"bitstream {self.bitstream}",
             f"report    {self.report}",
@@ -114,6 +125,62 @@ def build(
         report=report,
         bitstream=made.facts.bitstream and made.folder / made.facts.bitstream,
     )
+
+
+@checked
+def report(folder: Path) -> Path:
+    """Write a page on what stages left in a folder, whoever ran them, and return where it is.
+
+    Where one was made of something else than what is there now, it is left out, and so is what was
+    made of it.
+
+    Args:
+        folder: of a build, of a `Model`, or one that has a folder for each stage.
+
+    Raises:
+        ConfigError: no stage has left anything there.
+        ArtifactError: what it left is damaged.
+    """
+    from bnnedge.reports import write_report
+
+    found: dict[str, Artifact[Any]] = {}
+    for path in sorted(folder.glob(f"*/{artifacts.RECORD}")):
+        artifact = artifacts.load(path.parent)
+        names = {step.folder: step for step in STEPS}
+        name = path.parent.name if path.parent.name in names else artifact.kind
+        if name in names and names[name].stage.kind == artifact.kind:
+            found.setdefault(name, names[name].stage.typed(artifact))
+    if not found:
+        raise ConfigError(
+            f"{folder}: no stage has left anything there",
+            remedy="give the folder of a build, which has one for each stage",
+        )
+    built: dict[str, BuiltStage] = {}
+    for step in (step for step in STEPS if step.folder in found):
+        artifact = found[step.folder]
+        read = [name for name in step.reads if name in found]
+        if any(name not in built for name in read):
+            continue
+        first = read[0] if read and read[0] == step.reads[0] else None
+        if step.of_first and first and not step.stage.made_of(artifact, found[first].folder):
+            said = f"{artifact.folder} was not made of {found[first].folder}, and is left out"
+            warnings.warn(said, BnnEdgeWarning, stacklevel=3)
+            continue
+        built[step.folder] = BuiltStage(
+            name=step.folder,
+            stage=step.stage,
+            artifact=artifact,
+            reused=True,
+            read=tuple(found[name].folder for name in read),
+        )
+    data = report_data(_name(built.values(), folder), tuple(built.values()), commands=())
+    return write_report(data, folder / REPORT_FILE)
+
+
+def _name(stages: Iterable[BuiltStage], folder: Path) -> str:
+    """Of the network, as its Dataflow says."""
+    lowered = [built.artifact.folder for built in stages if built.stage is LOWER]
+    return Dataflow.load(lowered[0]).name if lowered else folder.resolve().name
 
 
 def _require_tools(*names: str) -> None:

@@ -172,6 +172,20 @@ class Stage(Generic[Facts]):
         facts = self._facts_of(artifact.facts, artifact.folder)
         return typing.cast(Artifact[Facts], dataclasses.replace(untyped, facts=facts))
 
+    def made_of(self, artifact: Artifact[Any], *inputs: Path) -> bool:
+        """Whether an artifact was made of these inputs as they are now.
+
+        Raises:
+            ArtifactError: an input is not as it was written.
+        """
+        read = [check_input(path).hashes for path in inputs]
+        request = _Request(stage=self, config=artifact.config, inputs=read, maker=artifact.sources)
+        return artifact.fingerprint == request.fingerprint(request.maker)
+
+    def made_here(self, artifact: Artifact[Any]) -> bool:
+        """Whether an artifact is what these sources of bnnedge make, and nobody changed it."""
+        return not artifact.changed() and artifact.sources == _maker(self.rooms, artifact.tools)
+
     def _facts_of(self, record: Any, folder: Path) -> Facts:
         try:
             return structure(record, self.facts, source=f"{RECORD}: facts")

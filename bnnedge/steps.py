@@ -4,7 +4,7 @@ import contextlib
 import dataclasses
 import functools
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -41,6 +41,7 @@ from bnnedge.training.facts import TRAIN
 
 REPORT_FILE = "report.html"
 ESTIMATE_BOARD = "pynq-z1"
+_SIMULATED_IMAGES = 256
 Run = Callable[["Steps", Path, Progress], Artifact[Any]]
 
 
@@ -55,9 +56,9 @@ class Plan:
         model: an ONNX file.
         inputs: real ones of the file, (N, *input shape); None: not known.
         lower: choices of the lowering.
-        rtl: how much hardware.
-        simulation: how much is simulated.
-        synth: for what; None: nobody has said it yet.
+        rtl: how much hardware; None: what is there, or as by default.
+        simulation: how much is simulated; None: what was, or as by default.
+        synth: for what; None: what is there.
         estimate: whether a Zynq is estimated, too, where the board's family has no estimate.
         trust: whether RTL that was edited is taken as it is.
         command: what makes it, on the command line.
@@ -69,8 +70,8 @@ class Plan:
     model: Path | None = None
     inputs: NDArray[Any] | None = None
     lower: LoweringConfig
-    rtl: RtlConfig = field(default_factory=RtlConfig)
-    simulation: SimulationConfig = field(default_factory=SimulationConfig)
+    rtl: RtlConfig | None = None
+    simulation: SimulationConfig | None = None
     synth: SynthesisConfig | None = None
     estimate: bool = False
     trust: bool = False
@@ -126,9 +127,17 @@ class Steps:
 
     def emit(self, out: Path, depths: Path | None = None) -> Artifact[Any]:
         """The RTL of the plan's folding."""
-        given = depths or self.plan.rtl.fifo_depths
-        config = dataclasses.replace(self.plan.rtl, fifo_depths=given)
+        config = self.plan.rtl or RtlConfig()
+        config = dataclasses.replace(config, fifo_depths=depths or config.fifo_depths)
         return emit(self.folder(LOWER.kind), config, out)
+
+    def there(self, stage: Stage[Any], made_of: str) -> Artifact[Any] | None:
+        """What a stage left in its folder, if it was made here of what another step made."""
+        with contextlib.suppress(ArtifactError):
+            artifact = stage.load(self.out / stage.kind)
+            if stage.made_here(artifact) and stage.made_of(artifact, self.folder(made_of)):
+                return artifact
+        return None
 
     def run(
         self,
@@ -196,6 +205,7 @@ class _Step:
         reads: steps whose folders it is made of.
         after: steps that come before it where they are wanted.
         wanted: whether a build needs it.
+        of_first: it is made of the first folder that it reads, and of no other.
         name: of its folder, where that is not the stage's.
     """
 
@@ -204,6 +214,7 @@ class _Step:
     reads: tuple[str, ...] = ()
     after: tuple[str, ...] = ()
     wanted: Callable[[Steps], bool] = lambda steps: True
+    of_first: bool = True
     name: str | None = None
 
     @property
@@ -232,8 +243,16 @@ def model_of(steps: Steps) -> Path:
     return steps.plan.model or steps.folder(EXPORT.kind) / verbs.MODEL_FILE
 
 
+def _rtl_there(steps: Steps) -> Artifact[Any] | None:
+    return steps.there(RTL, LOWER.kind) if steps.plan.rtl is None else None
+
+
 def _joins(steps: Steps) -> bool:
-    return steps.plan.rtl.fifo_depths is None and has_joins(steps.folder(LOWER.kind))
+    if steps.plan.rtl is None:
+        given = _rtl_there(steps) is not None
+    else:
+        given = steps.plan.rtl.fifo_depths is not None
+    return not given and has_joins(steps.folder(LOWER.kind))
 
 
 def _draft(steps: Steps, out: Path, progress: Progress) -> Artifact[Any]:
@@ -245,20 +264,26 @@ def _fifos(steps: Steps, out: Path, progress: Progress) -> Artifact[Any]:
 
 
 def _rtl(steps: Steps, out: Path, progress: Progress) -> Artifact[Any]:
+    there = _rtl_there(steps)
+    if there is not None:
+        return there
     sized = FIFOS.kind in steps.stages and _joins(steps)
     return steps.emit(out, steps.folder(FIFOS.kind) / FIFOS_FILE if sized else None)
 
 
 def _simulate(steps: Steps, out: Path, progress: Progress) -> Artifact[SimulationResult]:
-    artifact = simulate(
-        steps.own, steps.plan.simulation, out, inputs=steps.images, progress=progress
-    )
+    there = steps.there(SIMULATE, RTL.kind) if steps.plan.simulation is None else None
+    if there is not None:
+        return there
+    config = steps.plan.simulation or SimulationConfig(images=_SIMULATED_IMAGES)
+    artifact = simulate(steps.own, config, out, inputs=steps.images, progress=progress)
     artifact.facts.require_interval()
     return artifact
 
 
 def _synth(steps: Steps, out: Path, progress: Progress) -> Artifact[Any]:
-    return synthesise(steps.own, steps.board, out, progress=progress)
+    there = steps.there(SYNTH, RTL.kind) if steps.plan.synth is None else None
+    return there or synthesise(steps.own, steps.board, out, progress=progress)
 
 
 def _has_no_estimate(steps: Steps) -> bool:
@@ -288,14 +313,19 @@ STEPS: Sequence[_Step] = (
         reads=(TRAIN.kind,),
         wanted=lambda steps: steps.plan.export is not None,
     ),
-    _Step(stage=LOWER, run=_lower, reads=(EXPORT.kind,)),
+    _Step(stage=LOWER, run=_lower, reads=(EXPORT.kind,), of_first=False),
     _Step(name=_DRAFT, stage=RTL, run=_draft, reads=(LOWER.kind,), wanted=_joins),
     _Step(stage=FIFOS, run=_fifos, reads=(_DRAFT,), wanted=_joins),
     _Step(stage=RTL, run=_rtl, reads=(LOWER.kind,), after=(FIFOS.kind,)),
     _Step(stage=SIMULATE, run=_simulate, reads=(RTL.kind, EXPORT.kind)),
     _Step(stage=SYNTH, run=_synth, reads=(RTL.kind,)),
     _Step(name="estimate", stage=SYNTH, run=_estimate, reads=(RTL.kind,), wanted=_has_no_estimate),
-    _Step(stage=PACKAGE, run=_package, reads=(RTL.kind, SYNTH.kind, EXPORT.kind)),
+    _Step(
+        stage=PACKAGE,
+        run=_package,
+        reads=(RTL.kind, SYNTH.kind, EXPORT.kind),
+        of_first=False,
+    ),
     _Step(stage=DEPLOY, run=_deploy, reads=(PACKAGE.kind,)),
 )
 

@@ -76,7 +76,7 @@ def recipe(tmp_path: Path, old: str = "", new: str = "") -> Path:
 def test_every_command_has_an_example() -> None:
     verbs = (
         "fetch train export lower rtl fifos simulate hls emulate predict evaluate"
-        " synth verify-bits package deploy build"
+        " synth verify-bits package deploy build report"
     )
     assert set(verbs.split()) | {"doctor"} == set(main.commands)
     for name in main.commands:

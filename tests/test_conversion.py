@@ -2,7 +2,6 @@
 
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import onnx
@@ -11,7 +10,6 @@ import torch
 from torch import nn
 
 import bnnedge
-from bnnedge import steps
 from bnnedge.errors import BnnEdgeError, BnnEdgeWarning, ConfigError, MismatchError
 from bnnedge.exporter import own_module
 from bnnedge.exporter.onnx_model import module_to_qonnx
@@ -81,23 +79,30 @@ def test_a_file_needs_no_examples(file: Path, tmp_path: Path) -> None:
         model.package()
 
 
-def test_options_stay_and_what_was_made_of_others_goes(
-    file: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+def test_what_is_there_is_returned_and_what_was_made_of_others_goes(
+    file: Path, tmp_path: Path
 ) -> None:
-    real, given = steps.simulate, []
-
-    def simulate(rtl: Path, config: Any, out: Path, **more: Any) -> Any:
-        given.append(config.images)
-        return real(rtl, config, out, **more)
-
-    monkeypatch.setattr(steps, "simulate", simulate)
     model = bnnedge.convert(file, X, tmp_path / "m")
     fast = model.rtl(target_fps=2e7)
-    assert model.simulate(images=5, stalls=0.0).facts.images == 5
-    assert model.rtl() == fast and "simulate" in repr(model)
-    assert model.simulate().facts.images == 5 and given == [5, 5]
-    assert model.rtl(target_fps=1e3).fingerprint != fast.fingerprint
-    assert "simulate" not in repr(model)
+    simulated = model.simulate(images=5, stalls=0.0)
+    assert simulated.facts.images == 5
+    again = bnnedge.convert(file, X, tmp_path / "m")
+    assert again.simulate() == simulated and again.rtl() == fast
+    assert "rtl, simulate" in repr(again)
+    page = bnnedge.report(tmp_path / "m")
+    assert page == tmp_path / "m" / "report.html" and "5 images" in page.read_text()
+    assert again.rtl(target_fps=1e3).fingerprint != fast.fingerprint
+    assert "simulate" not in repr(again)
+    with pytest.warns(BnnEdgeWarning, match="simulate was not made of .*rtl, and is left out"):
+        assert "5 images" not in bnnedge.report(tmp_path / "m").read_text()
+
+
+def test_a_report_finds_stages_by_what_they_left(file: Path, tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match="no stage has left anything there"):
+        bnnedge.report(tmp_path)
+    bnnedge.lower(file, tmp_path / "dataflow", name="named")
+    bnnedge.rtl(tmp_path / "dataflow", tmp_path / "hardware")
+    assert "<h1>named" in bnnedge.report(tmp_path).read_text()
 
 
 def test_a_mismatch_is_told(file: Path, tmp_path: Path) -> None:

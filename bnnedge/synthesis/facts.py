@@ -149,6 +149,21 @@ class SynthesisFacts:
         return [] if reason is None else [f"bitstream not read back: {reason}"]
 
     @property
+    def size_and_speed(self) -> list[str]:
+        """What it takes of the device, and how fast it is."""
+        names = FAMILIES[self.family].resources
+        return [
+            *(
+                f"{names[kind]}: {use.used:,} of {use.available:,}, {use.percent:.1f} %"
+                for kind, use in self.resources.items()
+            ),
+            *(
+                f"{name.replace('_', ' ')}: {rate:,.0f} images/s"
+                for name, rate in self.images_per_second.items()
+            ),
+        ]
+
+    @property
     def fmax_mhz(self) -> float | None:
         """The highest clock after routing."""
         return None if self.timing is None else self.timing.reached_mhz
@@ -243,6 +258,7 @@ def _synthesis(facts: SynthesisFacts) -> findings.Synthesis:
 def _lines(facts: SynthesisFacts) -> list[str]:
     return [
         *figures(dataclasses.replace(facts, not_read_back=None)),
+        *facts.size_and_speed,
         *(clock.line for clock in facts.clocks or ()),
         *(check.line for check in _checks(facts)),
         *facts.remarks,

@@ -56,6 +56,12 @@ def test_everything_is_there(built: Build, out: Path) -> None:
     assert not list(out.glob(".*"))
 
 
+def test_people_are_told_how_large_and_how_fast_it_is(built: Build) -> None:
+    told = "\n".join(built.lines)
+    for what in ("LUT4: ", " images/s", "latency ", "test accuracy "):
+        assert what in told
+
+
 def test_a_second_build_does_nothing(built: Build, recipe: Path, out: Path) -> None:
     assert all(reused(bnnedge.build(recipe, out)).values())
 
