@@ -17,6 +17,7 @@ from bnnedge.arguments import path_of
 from bnnedge.artifacts import Artifact, sha256_of
 from bnnedge.dataflow import Dataflow
 from bnnedge.dataflow.arrays import as_array
+from bnnedge.dataflow.summary import Summary
 from bnnedge.deployment.facts import DEPLOY, PACKAGE, Deployment, PackageFacts
 from bnnedge.errors import ArtifactError, BnnEdgeWarning, ConfigError
 from bnnedge.exporter.facts import EXPORT, ExportFacts
@@ -28,6 +29,7 @@ from bnnedge.lowering.facts import LOWER
 from bnnedge.names import identifier
 from bnnedge.options import keywords
 from bnnedge.progress import Progress, silent
+from bnnedge.scratch import scratch
 from bnnedge.simulation.config import SimulationConfig
 from bnnedge.simulation.facts import SIMULATE, SimulationResult
 from bnnedge.stages import Stage
@@ -146,6 +148,15 @@ class Model:
     def __repr__(self) -> str:
         done = ", ".join(built.name for built in self._steps.ran)
         return f"<bnnedge.Model {self.dataflow.name}: {done} in {self.folder}>"
+
+    def summary(self) -> Summary:
+        """A line a node, with what it takes: of the hardware that is there, else by default."""
+        made = self._steps.stages.get(RTL.kind)
+        if made is not None:
+            return self.dataflow.summary(made.artifact.facts.kernels)
+        with scratch() as work:
+            written = verbs.rtl(self._steps.folder(LOWER.kind), work / RTL.kind)
+            return self.dataflow.summary(written.facts.kernels)
 
     def predict(self, x: "ArrayLike | Tensor") -> NDArray[np.int64]:
         """Inputs (N, *input shape) → classes (N,), by the bit-packed emulator."""

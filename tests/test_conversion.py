@@ -83,7 +83,9 @@ def test_what_is_there_is_returned_and_what_was_made_of_others_goes(
     file: Path, tmp_path: Path
 ) -> None:
     model = bnnedge.convert(file, X, tmp_path / "m")
+    assert model.summary().total.cycles == 18  # by default
     fast = model.rtl(target_fps=2e7)
+    assert model.summary().total.cycles == fast.facts.interval_cycles < 18
     simulated = model.simulate(images=5, stalls=0.0)
     assert simulated.facts.images == 5
     again = bnnedge.convert(file, X, tmp_path / "m")

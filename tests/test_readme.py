@@ -27,7 +27,8 @@ def test_it_is_simulated(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     _run(1, tmp_path, monkeypatch)
-    assert float(capsys.readouterr().out) > 0.9
+    accuracy, *summary = capsys.readouterr().out.splitlines()
+    assert float(accuracy) > 0.9 and summary[-1].startswith("total")
     stages = {path.name for path in (tmp_path / "out" / "cancer").iterdir()}
     assert stages == {"export", "lower", "rtl", "simulate"}
 

@@ -29,6 +29,7 @@ from bnnedge.dataflow.record import (
     to_record,
 )
 from bnnedge.dataflow.streams import Stream
+from bnnedge.dataflow.summary import KernelSize, Summary, summarise
 from bnnedge.errors import ArrayError, ConfigError, DataflowError
 from bnnedge.files import load_json, open_file
 from bnnedge.names import check_label, check_network_name
@@ -250,6 +251,18 @@ class Dataflow:
         """Inputs (N, *input.input_shape) → classes (N,), the first ones if there are several."""
         classes = self.classes_of(self.accumulators(x))
         return classes if self.output.k == 1 else classes[:, 0]
+
+    def summary(self, kernels: Mapping[str, KernelSize] | None = None) -> Summary:
+        """A line a node: what it gives, weights, multiplications; `print` it, or show it.
+
+        Args:
+            kernels: `facts.kernels` of hardware that was written for it, whose cycles and lookup
+                tables are then told, too.
+        """
+        return summarise(self, kernels)
+
+    def _repr_html_(self) -> str:
+        return self.summary()._repr_html_()
 
     @checked
     def save(self, folder: Path) -> None:
