@@ -10,6 +10,7 @@ if TYPE_CHECKING:
     from bnnedge.data.config import EncodingKind as EncodingKind
     from bnnedge.data.datasets import Dataset as Dataset
     from bnnedge.data.datasets import Split as Split
+    from bnnedge.data.datasets import load_data as load_data
     from bnnedge.data.datasets import load_dataset as load_dataset
     from bnnedge.data.datasets import split_validation as split_validation
     from bnnedge.data.encodings import Encoding as Encoding
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
     from bnnedge.data.encodings import QuantileThermometer as QuantileThermometer
     from bnnedge.data.encodings import ThresholdsEncoding as ThresholdsEncoding
     from bnnedge.data.encodings import fit_encoding as fit_encoding
+    from bnnedge.data.save import save_arrays as save_arrays
 
 __getattr__, __dir__ = lazily(
     __name__,
@@ -30,6 +32,7 @@ __getattr__, __dir__ = lazily(
         "datasets": (
             "Dataset",
             "Split",
+            "load_data",
             "load_dataset",
             "split_validation",
         ),
@@ -41,5 +44,6 @@ __getattr__, __dir__ = lazily(
             "ThresholdsEncoding",
             "fit_encoding",
         ),
+        "save": ("save_arrays",),
     },
 )

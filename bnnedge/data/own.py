@@ -24,7 +24,7 @@ from bnnedge.names import check_label, shown
 
 ENTRY_POINTS = "bnnedge.datasets"
 PARTS = ("train", "test", "validation")
-_NAMES = "classes.txt"
+CLASS_NAMES = "classes.txt"
 _MOST_CLASSES = 1000
 _MOST_NAMES_BYTES = 1 << 18
 _MOST_VALUES = 1 << 24
@@ -115,12 +115,14 @@ def _part(folder: Path, part: str, shape: tuple[int, ...]) -> tuple[Any, NDArray
 
 
 def _names(folder: Path, classes: int) -> tuple[str, ...]:
-    if not is_file(folder / _NAMES):
+    if not is_file(folder / CLASS_NAMES):
         return tuple(map(str, range(classes)))
-    text = read_text_bounded(folder / _NAMES, _MOST_NAMES_BYTES, raises=DataError)
+    text = read_text_bounded(folder / CLASS_NAMES, _MOST_NAMES_BYTES, raises=DataError)
     names = tuple(text.splitlines())
     if len(names) != classes or len(set(names)) != classes:
-        raise DataError(f"{folder / _NAMES}: wanted {classes} different names, got {len(names)}")
+        raise DataError(
+            f"{folder / CLASS_NAMES}: wanted {classes} different names, got {len(names)}"
+        )
     for name in names:
-        check_label(name, what=f"{folder / _NAMES}: a class", raises=DataError)
+        check_label(name, what=f"{folder / CLASS_NAMES}: a class", raises=DataError)
     return names
