@@ -79,6 +79,15 @@ def _window(size: int, kernel: int, depth: int, **more: int | str) -> dict[str, 
     return shape | {"KernelHeight": kernel, "KernelWidth": kernel, "Depth": depth} | more
 
 
+# A FIFO that turns at any word but the first two of its memory is one of any depth but 2 up to
+# the memory's.
+_ANY_DEPTH = (
+    (r"PTR_BITS'\(Depth - 1\)", "last"),
+    (r"(<=|==|<|-) Depth\b(?! [+-])", r"\1 (last + 1)"),
+    (r"(?=  logic push, pop, full_q, empty_q;)", "(* anyconst *) logic [PTR_BITS-1:0] last;\n"),
+    (r"(?=\nendmodule)", "\n  always_comb assume (last > 1);"),
+)
+
 PROOFS = (
     *_of(
         "add",
@@ -177,6 +186,16 @@ PROOFS = (
     *_of("sliding_window", {}, {"PadTop": 1, "PadLeft": 1, "BlockRam": 1}, quick=0, reach=0),
     *_of("stream_fifo", *({"Width": 4, "Depth": depth} for depth in (3, 2, 4, 5)), quick=2),
     *_of("stream_fifo", *({"Depth": depth} for depth in (64, 1000)), quick=0, reach=0),
+    *(
+        Proof(
+            module="stream_fifo",
+            parameters={"Width": 4, "Depth": most},
+            quick=most == 16,
+            reach=0,
+            edits=_ANY_DEPTH,
+        )
+        for most in (16, 1024)
+    ),
     *_of("stream_fork", {"Width": 4}, {"Width": 32}),
     *_of(
         "stream_width_converter",
@@ -228,6 +247,24 @@ PROOFS = (
         depth=3,
     ),
 )
+
+PACES = (
+    ("xnor_mvu", _mvu(4, 2, 1, 2, WeightFile=_FILE, TableFile=_FILE), 2, 4),
+    ("xnor_mvu", _mvu(8, 4, 2, 4, WeightFile=_FILE, TableFile=_FILE, Thresholded=1), 2, 4),
+    ("xnor_mvu", _mvu(4, 4, 1, 4, WeightFile=_FILE, TableFile=_FILE, BlockRom=1), 4, 4),
+    ("integer_mvu", _mvu(6, 2, 1, 2, ElementBits=2, WeightFile=_FILE, TableFile=_FILE), 2, 6),
+    ("line_buffer", _taps(3, 2, 16, PadTop=1, PadLeft=1), 36, 36),
+    ("line_buffer", _taps(4, 2, 16, StrideHeight=2, StrideWidth=2, BlockRam=1), 16, 16),
+    ("sliding_window", _window(4, 3, 16, Simd=1), 36, 36),
+    ("pool", {"InHeight": 4, "InWidth": 4, "ConjunctionFile": _FILE}, 4, 16),
+    ("pool_window", _window(3, 2, 16, Lanes=1, ConjunctionFile=_FILE, **_PADS), 1, 9),
+    ("stream_width_converter", _converter(3, 2, 7), 4, 4),
+    ("stream_width_converter", _converter(2, 6, 11), 2, 6),
+    ("threshold", {"Channels": 4, "Pe": 2, "ElementBits": 3, "TableFile": _FILE}, 2, 2),
+    ("arg_max", {"Elements": 10, "Pe": 5, "ElementBits": 4}, 1, 2),
+    ("top_k", {"Elements": 4, "K": 2, "ElementBits": 2}, 2, 4),
+)
+"""Modules, parameters, beats of an output frame, clock cycles of a frame."""
 
 
 @dataclass(frozen=True, kw_only=True)

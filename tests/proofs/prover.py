@@ -39,6 +39,7 @@ class Proof:
         quick: whether the default tests prove it.
         folder: of the module, if it is no kernel.
         library: further sources, which have no properties.
+        edits: of the module's text and properties: regular expressions, and what comes in place.
     """
 
     module: str
@@ -48,6 +49,7 @@ class Proof:
     quick: bool = False
     folder: Path = SV_FOLDER
     library: tuple[Path, ...] = ()
+    edits: tuple[tuple[str, str], ...] = ()
 
     def __str__(self) -> str:
         return f"{self.module}({', '.join(f'{k}={v}' for k, v in self.parameters.items())})"
@@ -103,6 +105,13 @@ def with_properties(text: str, properties: str) -> str:
     return f"{body}{properties}{end}{rest}"
 
 
+def checked(path: Path, text: str | None = None) -> str:
+    """A module's text, or another in its place, with the properties of that module."""
+    text = path.read_text(encoding="utf-8") if text is None else text
+    extra = path.parent / "properties" / f"{path.stem}.svh"
+    return with_properties(text, properties(extra)) if extra.is_file() else text
+
+
 def for_yosys(text: str) -> str:
     """Memories without contents, no stops; names of wires inside instances as Yosys knows them."""
     for name, path in _INNER.findall(text):
@@ -149,16 +158,44 @@ def refutes(proof: Proof, folder: Path, texts: Mapping[str, str], label: str) ->
     return bool(_labels(_smtbmc(folder, "-t", str(_REFUTED_WITHIN))))
 
 
+def in_time(proof: Proof, beats: int, cycles: int, folder: Path, text: str | None = None) -> bool:
+    """Whether frames leave in time when neither side ever waits: three of them, from reset.
+
+    Args:
+        proof: its module and parameters.
+        beats: of a frame, on the one output.
+        cycles: within which a frame leaves, but for eight more, after the one before it.
+        folder: where files are written.
+        text: of the module, in place of its file's.
+    """
+    text = text or (proof.folder / f"{proof.module}.sv").read_text(encoding="utf-8")
+    pace = f"""
+  logic [15:0] pace_beat_q, pace_q;
+  always_ff @(posedge clk_i) begin
+    if (!rst_ni || (out_valid_o && pace_beat_q == {beats - 1})) pace_beat_q <= '0;
+    else if (out_valid_o) pace_beat_q <= pace_beat_q + 1'b1;
+    if (!rst_ni || (out_valid_o && pace_beat_q == {beats - 1})) pace_q <= '0;
+    else pace_q <= pace_q + 1'b1;
+  end
+  initial assume (!rst_ni);
+  logic pace_began_q = 1'b0;
+  always_ff @(posedge clk_i) pace_began_q <= 1'b1;
+  always_comb assume (in_valid_i && out_ready_i && rst_ni == pace_began_q);
+  always_ff @(posedge clk_i) if (rst_ni) in_time: assert (pace_q < {cycles + 8});
+"""
+    write_smt(proof, folder, {proof.module: with_properties(text, pace)}, only="in_time")
+    return not _labels(_smtbmc(folder, "-t", str(3 * (cycles + 8) + 2)))
+
+
 def write_smt(
     proof: Proof, folder: Path, texts: Mapping[str, str], *, only: str | None = None
 ) -> None:
     """Write a module and its properties, or only the one with this label, for the solver."""
     names = []
     for path in sources(proof.module, proof.folder):
-        text = texts.get(path.stem, path.read_text(encoding="utf-8"))
-        extra = path.parent / "properties" / f"{path.stem}.svh"
-        if extra.is_file():
-            text = with_properties(text, properties(extra))
+        text = checked(path, texts.get(path.stem))
+        for old, new in proof.edits if path.stem == proof.module else ():
+            text = re.sub(old, new, text)
         if only:
             text = _ASSERT.sub(lambda found: found[0] if found[1] == only else ";", text)
         (folder / path.name).write_text(for_yosys(text), encoding="utf-8")

@@ -9,13 +9,19 @@ import re
 import tempfile
 from pathlib import Path
 
+import numpy as np
 import pytest
 
+from bnnedge.errors import SimulationError
 from bnnedge.hardware.kernels import SV_FOLDER
 from bnnedge.links.base import SV_FOLDER as LINKS
+from bnnedge.verilated.ports import StreamPorts
+from bnnedge.verilated.stalls import Stalls
+from bnnedge.verilated.stream import StreamModel
 from tests.proofs import prover
-from tests.proofs.cases import FAULTS, PROOFS
+from tests.proofs.cases import FAULTS, PACES, PROOFS
 from tests.proofs.prover import Proof, prove, refutes, with_properties
+from tests.streams import OneWay, one_way
 
 QUICK = [proof for proof in PROOFS if proof.quick]
 SLOW = [proof for proof in PROOFS if not proof.quick]
@@ -143,6 +149,49 @@ def test_an_offer_that_waits_is_seen(tmp_path: Path) -> None:
     text = (SV_FOLDER / "stream_fifo.sv").read_text(encoding="utf-8")
     text = text.replace("out_valid_o = ~empty_q", "out_valid_o = ~empty_q & out_ready_i")
     assert offered_at_once("stream_fifo", text, tmp_path) == "stream_fifo/out_ready_i"
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("module", "parameters", "beats", "cycles"), PACES)
+def test_a_frame_takes_its_cycles_and_eight_more(
+    module: str, parameters: dict[str, int | str], beats: int, cycles: int, tmp_path: Path
+) -> None:
+    proof = Proof(module=module, parameters=parameters)
+    assert prover.in_time(proof, beats, cycles, tmp_path)
+
+
+def test_a_kernel_that_is_late_is_seen(tmp_path: Path) -> None:
+    text = (SV_FOLDER / "stream_fifo.sv").read_text(encoding="utf-8")
+    late = text.replace("push        = in_valid_i", "push        = in_valid_i & empty_q")
+    (tmp_path / "late").mkdir()
+    proof = Proof(module="stream_fifo", parameters={"Width": 4, "Depth": 3})
+    assert prover.in_time(proof, 12, 12, tmp_path)
+    assert not prover.in_time(proof, 12, 12, tmp_path / "late", late)
+
+
+def fifo(folder: Path, cache: Path, fault: tuple[str, str] = ("", "")) -> OneWay:
+    """A thousand words through a FIFO with its properties, in Verilator."""
+    for path in prover.sources("stream_fifo"):
+        text = prover.checked(path, path.read_text(encoding="utf-8").replace(*fault))
+        (folder / path.name).write_text(text, encoding="utf-8")
+    model = StreamModel(
+        sources=sorted(folder.glob("*.sv")),
+        top="stream_fifo",
+        ports=StreamPorts.kernel(inputs={"in": 8}, outputs={"out": 8}),
+        parameters={"Depth": 5},
+        cache=cache,
+    )
+    words = np.random.default_rng(0).integers(0, 256, (1000, 1), dtype=np.uint8)
+    return one_way(model, words, 1000, stalls=Stalls.at_ends(0.3, 0.5))
+
+
+def test_a_simulation_checks_them_too(tmp_path: Path, cache: Path) -> None:
+    assert len(fifo(tmp_path, cache).outputs) == 1000
+
+
+def test_a_broken_kernel_fails_them_in_a_simulation(tmp_path: Path, cache: Path) -> None:
+    with pytest.raises(SimulationError, match=r"order_is_kept|memory_is_followed"):
+        fifo(tmp_path, cache, ("memory[write_q] <= in_data_i", "memory[write_q] <= ~in_data_i"))
 
 
 def test_properties_are_text_of_their_module() -> None:

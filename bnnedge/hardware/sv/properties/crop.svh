@@ -14,12 +14,10 @@
 
   logic [(Height > 1 ? $clog2(Height) : 1)-1:0] inner_row;
   logic [(Width > 1 ? $clog2(Width) : 1)-1:0]   inner_column;
-  logic [(PixelWords > 1 ? $clog2(PixelWords) : 1)-1:0] inner_count;
-  logic [PLACE_BITS-1:0]                        inner_word;
+  logic [$clog2(PixelWords+1)-1:0]              inner_word;
   assign inner_row = i_rows.position_q;
   assign inner_column = i_columns.position_q;
-  assign inner_count = i_words.gen_count.count_q;
-  assign inner_word = PixelWords > 1 ? PLACE_BITS'(inner_count) : '0;  // a loop of one has none
+  assign inner_word = i_words.counted;
 
   always_ff @(posedge clk_i) begin
     if (rst_ni) begin

@@ -12,7 +12,12 @@
   localparam int IN_WORDS   = PixelWords;
   localparam int TOP        = PadTop;
   localparam int LEFT       = PadLeft;
+`ifdef FORMAL
   (* anyseq *) logic           follow;
+`else
+  logic follow;
+  assign follow = 1'b1;
+`endif
   logic [OUT_BITS-1:0]         out_q, tap_word, tap_group, tap_row, tap_column, pixel_x, pixel_y;
   logic [ADDR_BITS-1:0]        base_q;
   logic [Width-1:0]            word_q;

@@ -1,5 +1,5 @@
   // A row's sum is that of `counts` over the columns, and rows come in order, for all weights and
-  // vectors: `before` are the columns of the words before a step's, `here` those of its own. [0] is
+  // vectors: `earlier` are the columns of the words before a step's, `here` those of its own. [0] is
   // the step, [s] the one of s enabled clock cycles ago, [STEPS] is added to the accumulator.
   localparam int unsigned STEPS     = 1 + BlockRom + LATENCY;
   localparam int unsigned WORD_BITS = Simd * COLUMN_BITS;
@@ -51,7 +51,7 @@
   end
 
   for (genvar p = 0; p < Pe; p++) begin : gen_row
-    logic [(STEPS+1)*SUM_BITS-1:0] before, here, next;  // next: before the next step that is valid
+    logic [(STEPS+1)*SUM_BITS-1:0] earlier, here, next;  // next: before the next step that is valid
     logic [SUM_BITS-1:0]           before_now, here_now;
     logic [STEPS:1]                follows;
     logic [STEPS:1]                met_here;
@@ -69,20 +69,20 @@
         end
       end
     end
-    assign before[0+:SUM_BITS] = before_now;
+    assign earlier[0+:SUM_BITS] = before_now;
     assign here[0+:SUM_BITS]   = here_now;
     assign next[0+:SUM_BITS]   = before_now;
     always_ff @(posedge clk_i) begin
       if (en) begin
-        before[(STEPS+1)*SUM_BITS-1:SUM_BITS] <= before[STEPS*SUM_BITS-1:0];
+        earlier[(STEPS+1)*SUM_BITS-1:SUM_BITS] <= earlier[STEPS*SUM_BITS-1:0];
         here[(STEPS+1)*SUM_BITS-1:SUM_BITS]   <= here[STEPS*SUM_BITS-1:0];
       end
     end
     for (genvar s = 1; s <= STEPS; s++) begin : gen_step
-      assign next[s*SUM_BITS+:SUM_BITS] = valid_at[s] ? before[s*SUM_BITS+:SUM_BITS]
+      assign next[s*SUM_BITS+:SUM_BITS] = valid_at[s] ? earlier[s*SUM_BITS+:SUM_BITS]
           : next[(s-1)*SUM_BITS+:SUM_BITS];
       assign follows[s] = !valid_at[s] || next[(s-1)*SUM_BITS+:SUM_BITS]
-          == (last_at[s] ? '0 : before[s*SUM_BITS+:SUM_BITS] + here[s*SUM_BITS+:SUM_BITS]);
+          == (last_at[s] ? '0 : earlier[s*SUM_BITS+:SUM_BITS] + here[s*SUM_BITS+:SUM_BITS]);
     end
     for (genvar s = 1; s <= 1 + BlockRom; s++) begin : gen_met
       logic [SUM_BITS-1:0] sum;
@@ -104,7 +104,7 @@
     assign added[p]        = !valid_at[STEPS] || summed[p*SUM_BITS+:SUM_BITS]
         == SUM_BITS'(gen_pe[p].acc + here[STEPS*SUM_BITS+:SUM_BITS]);
     assign row_is[p]       = !last_at[STEPS] || total[p*TOTAL_WIDTH+:TOTAL_WIDTH]
-        == specified(before[STEPS*SUM_BITS+:SUM_BITS] + here[STEPS*SUM_BITS+:SUM_BITS]);
+        == specified(earlier[STEPS*SUM_BITS+:SUM_BITS] + here[STEPS*SUM_BITS+:SUM_BITS]);
   end
 
   always_ff @(posedge clk_i) begin

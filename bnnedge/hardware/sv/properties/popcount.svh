@@ -60,11 +60,7 @@
     localparam int unsigned STAGES = l + LATENCY > LEVELS ? l + LATENCY - LEVELS : 0;
     logic [LATENCY:0] came;
     assign came             = {came_q, 1'b1};
-    if (l == 0) begin : gen_lowest
-      if (STAGES > 0) begin : gen_stage
-        assign counts_at[(STAGES-1)*WIDE+:WIDE] = gen_lemma[l].all_here;
-      end
-    end else if (STAGES > gen_came[l-1].STAGES) begin : gen_stage
+    if (l + LATENCY > LEVELS) begin : gen_stage
       assign counts_at[(STAGES-1)*WIDE+:WIDE] = gen_lemma[l].all_here;
     end
     assign nodes_are[l]     = !came[STAGES] || node_is[l];

@@ -65,16 +65,19 @@
       if (rst_ni) total_meets_its_entry: assert (!before_valid_q
           || (total_q == before_q && gen_table.entries == entry_q));
     end
-    if (gen_table.WORDS == 1) begin : gen_one
+    if (Folds * RowClasses * ColumnClasses == 1) begin : gen_one
       assign entry = gen_table.gen_constant.rom[0];
     end else if (RowClasses * ColumnClasses == 1) begin : gen_folds
       assign entry = gen_table.gen_fold.rom[fold_at];
     end else begin : gen_classes
-      logic [gen_table.ADDR_BITS-1:0] row, column;
+      localparam int unsigned FOLDS   = Folds > 1 ? $clog2(Folds) : 0;
+      localparam int unsigned COLUMNS = ColumnClasses > 1 ? $clog2(ColumnClasses) : 0;
+      localparam int unsigned ROWS    = RowClasses > 1 ? $clog2(RowClasses) : 0;
+      logic [ROWS+COLUMNS+FOLDS-1:0] row, column;
       assign row    = gen_table.gen_fold.gen_classes.rows[y_at];
       assign column = gen_table.gen_fold.gen_classes.columns[x_at];
-      assign entry  = gen_table.gen_fold.rom[(row << (gen_table.COL_BITS + gen_table.FOLD_BITS))
-          | (column << gen_table.FOLD_BITS) | gen_table.ADDR_BITS'(fold_at)];
+      assign entry  = gen_table.gen_fold.rom[(row << (COLUMNS + FOLDS)) | (column << FOLDS)
+          | (ROWS + COLUMNS + FOLDS)'(fold_at)];
       always_ff @(posedge clk_i) begin
         if (rst_ni) pixels_as_counted:
           assert (COUNT'(gen_table.gen_fold.gen_classes.x_q) == x_at

@@ -22,19 +22,19 @@
     localparam int unsigned NODES  = (Width + (1 << l) - 1) >> l;
     localparam int unsigned BITS   = LEAF_BITS + l;
     localparam int unsigned STAGES = l == LEVELS ? (LEVELS + 2) / 2 : (l + 1) / 2;
-    logic [SumBits-1:0] before, sum;
+    logic [SumBits-1:0] earlier, sum;
     logic [LEVELS+2:0]  came;
     assign came = {came_q, 1'b1};
     if (l == 0) begin : gen_first
-      assign before = all_now;
+      assign earlier = all_now;
     end else begin : gen_next
-      assign before = all[(l-1)*SumBits+:SumBits];
+      assign earlier = all[(l-1)*SumBits+:SumBits];
     end
     if (l == LEVELS || l % 2 == 1) begin : gen_register
-      always_ff @(posedge clk_i) if (en_i) all[l*SumBits+:SumBits] <= before;
+      always_ff @(posedge clk_i) if (en_i) all[l*SumBits+:SumBits] <= earlier;
       assign counts_at[(STAGES-1)*SumBits+:SumBits] = all[l*SumBits+:SumBits];
     end else begin : gen_wire
-      assign all[l*SumBits+:SumBits] = before;
+      assign all[l*SumBits+:SumBits] = earlier;
     end
     always_comb begin
       sum = '0;

@@ -1,6 +1,11 @@
   // Words leave in the order in which they came, and none is lost: any word that comes is followed
   // until it leaves, behind exactly those that were there before it.
+`ifdef FORMAL
   (* anyseq *) logic          follow;
+`else
+  logic follow;
+  assign follow = 1'b1;
+`endif
   logic                       comes, leaves, followed_q;
   logic [Width-1:0]           word_q;
   logic [$clog2(Depth+1)-1:0] count_q, ahead_q;

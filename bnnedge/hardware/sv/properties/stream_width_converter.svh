@@ -3,8 +3,15 @@
   localparam int unsigned PLACES     = OUT_BEATS * OutBits;
   localparam int unsigned PLACE_BITS = $clog2((PLACES > IN_BEATS * InBits ? PLACES : IN_BEATS * InBits)
                                               + CAPACITY * UNIT + 1) + 1;
+`ifdef FORMAL
   (* anyconst *) logic [PLACE_BITS-1:0] place;
   (* anyseq *)   logic                  follow;
+`else
+  logic [PLACE_BITS-1:0] place;
+  assign place = PLACE_BITS'(FrameBits - 1);
+  logic follow;
+  assign follow = 1'b1;
+`endif
   logic [PLACE_BITS-1:0] came_q, left_q;  // bits of a frame
   logic [PLACE_BITS-1:0] in_at, out_at;
   logic                  comes, leaves, comes_here, leaves_here;

@@ -11,17 +11,17 @@
   always_comb begin
     wanted = '0;
     for (int e = 0; e < Elements; e++) begin
-      logic [PLACES-1:0] before;
-      before = '0;
+      logic [PLACES-1:0] earlier;
+      earlier = '0;
       for (int o = 0; o < Elements; o++) begin
         if (o < count_q && ($signed(seen_q[o*ElementBits+:ElementBits])
                 > $signed(seen_q[e*ElementBits+:ElementBits])
               || (o < e && seen_q[o*ElementBits+:ElementBits]
                 == seen_q[e*ElementBits+:ElementBits])))
-          before = before + 1'b1;
+          earlier = earlier + 1'b1;
       end
       for (int r = 0; r < K; r++) begin
-        if (e < count_q && before == r) wanted[r*INDEX_BITS+:INDEX_BITS] = INDEX_BITS'(e);
+        if (e < count_q && earlier == r) wanted[r*INDEX_BITS+:INDEX_BITS] = INDEX_BITS'(e);
       end
     end
   end
