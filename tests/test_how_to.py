@@ -4,6 +4,7 @@ A block with a title is a file, or, as a diff, a change of one. Python without a
 so is bash; what stands in `sh` takes minutes, and is run by the slow tests.
 """
 
+import json
 import os
 import re
 import shutil
@@ -111,3 +112,19 @@ def test_a_change_of_what_is_not_there_is_noticed(tmp_path: Path) -> None:
 def test_a_command_that_fails_is_shown(tmp_path: Path) -> None:
     with pytest.raises(AssertionError, match="no such test"):
         run("python -c 'raise SystemExit(\"no such test\")' | cat", tmp_path, {})
+
+
+@pytest.mark.slow
+def test_the_table_of_own_data_becomes_hardware(tmp_path: Path) -> None:
+    page = [b for b in blocks(_ROOT / "docs/how-to/own-data.md") if b.title]
+    for block in page:
+        write(tmp_path, block)
+    script = "python table.py; bnnedge train cells.toml -o train; bnnedge export train -o export;"
+    script += "bnnedge lower export/model.onnx -o dataflow --name cells;"
+    script += "bnnedge rtl dataflow --clock-mhz 50 --target-fps 1000000 -o rtl;"
+    script += (
+        "bnnedge simulate rtl; bnnedge evaluate dataflow --inputs cells.csv; python baseline.py"
+    )
+    run(script, tmp_path, {"PYTHONPATH": str(_ROOT)})
+    record = json.loads((tmp_path / "train" / "checkpoint.json").read_text())
+    assert record["metrics"]["test_accuracy"] > 0.9

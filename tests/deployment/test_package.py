@@ -12,9 +12,10 @@ import numpy as np
 import pytest
 
 from bnnedge import artifacts, verbs
-from bnnedge.dataflow import Dataflow, IntegerEncoding, ThresholdEncoding
+from bnnedge.dataflow import Dataflow, IntegerEncoding, Meaning, ThresholdEncoding
 from bnnedge.deployment import package
 from bnnedge.deployment.package import RUNTIME_FOLDER
+from bnnedge.deployment.runtime import Manifest, PackageError
 from bnnedge.design import Design
 from bnnedge.errors import DataError, DeploymentError, DesignError, SynthesisError
 from tests.deployment.conftest import make_package, make_synthesis
@@ -262,3 +263,20 @@ def test_driver_is_python_3_8_with_numpy_and_its_board_only(path: Path) -> None:
     if any(isinstance(node, ast.AnnAssign | ast.FunctionDef) for node in ast.walk(tree)):
         first = [node.module for node in tree.body if isinstance(node, ast.ImportFrom)]
         assert "__future__" in first  # `X | None` and `tuple[int, ...]` are not evaluated
+
+
+def test_names_of_classes_go_with_the_package(tmp_path: Path) -> None:
+    names = ("cat", 'a "dog"', "\u00e9")
+    dataflow = dataclasses.replace(random_mlp((12, 8, 3)), meaning=Meaning(class_names=names))
+    folder = make_package(tmp_path, dataflow)
+    assert Manifest.load(folder).class_names == names
+    path = folder / "manifest.json"
+    record = json.loads(path.read_text())
+    for wrong in ([1], [""], ["\n"], "cat", []):
+        record["output"]["class_names"] = wrong
+        path.write_text(json.dumps(record))
+        with pytest.raises(PackageError, match=r"class_names"):
+            Manifest.load(folder)
+    del record["output"]["class_names"]
+    path.write_text(json.dumps(record))
+    assert Manifest.load(folder).class_names == ()
