@@ -35,6 +35,25 @@ def index_bits(count: int) -> int:
     return (count - 1).bit_length()
 
 
+_LEAST_CUT = 1024
+_MOST_PIECES = 4
+_BLOCK_BITS = 1 << 14  # without those for parity
+
+
+def rom_pieces(words: int, bits: int) -> tuple[int, ...]:
+    """Words of the pieces in which constants are in block RAM, see `mvu_fold.sv`.
+
+    What fits one block, or is not deep, has no multiplexers behind it anyway.
+    """
+    pieces: list[int] = []
+    if bits << index_bits(words) <= _BLOCK_BITS:
+        return (words,)
+    while len(pieces) < _MOST_PIECES - 1 and words > _LEAST_CUT and words.bit_count() > 1:
+        pieces.append(1 << words.bit_length() - 1)
+        words -= pieces[-1]
+    return (*pieces, words)
+
+
 @dataclass(frozen=True, kw_only=True)
 class Prices(ABC):
     """What adders and memories take of a family's cells.
@@ -76,6 +95,12 @@ class Prices(ABC):
             for depth, width in self.block_shapes
         )
         return Cost(combs=bits * (segments - 1), block_rams=blocks)
+
+    def block_rom(self, words: int, bits: int) -> Cost:
+        """Constants in block RAM, in pieces."""
+        pieces = rom_pieces(words, bits)
+        cost = Cost(combs=bits * (len(pieces) - 1))
+        return sum((self.block_memory(each, bits) for each in pieces), cost)
 
     def lut_ram(self, words: int, bits: int) -> Cost:
         """A memory in lookup tables, with the multiplexers behind it."""

@@ -81,7 +81,8 @@ def build_network(graph: Dataflow, folding: Folding, depths: FifoDepths) -> Netw
 
     Before every MVU stands a FIFO. It cuts the combinational ready path, and where the MVU replays
     its input it holds one vector, so that the layer before never waits for the replay; a sliding
-    window of the same width waits without loss, because it holds its pixels itself.
+    window of the same width waits without loss, because it holds its pixels itself, and so does
+    the network's input, where a word of it is there for every cycle.
 
     Before each operand of a join stands a FIFO that holds what comes while the other
     operand is still on its way; see `fifos`.
@@ -215,7 +216,11 @@ class _Builder:
     def _replayed(self, kernel: Kernel, head: _Head) -> int | None:
         """Words of a FIFO right before a kernel with one input, if it wants one."""
         words, number = kernel.replayed_words, head.source.kernel
-        held = number >= 0 and self._placed[number].kernel.holds_input
+        if head.source == S_AXIS:
+            return words and 0
+        before = self._placed[number]
+        widened = before.kernel.in_bits < before.kernel.out_bits
+        held = before.kernel.holds_input or (before.inputs == (S_AXIS,) and not widened)
         return 0 if words and held else words
 
     def _convert(self, head: _Head, lanes: int, stream: Stream) -> _Head:

@@ -25,7 +25,8 @@ class Rom:
     @property
     def name(self) -> str:
         """Of the constant."""
-        return f"rom_{Path(self.memory.files[0]).stem}"
+        stem = self.memory.files[0] if self.memory.lane_files else self.memory.name
+        return f"rom_{Path(stem).name.removesuffix('.mem')}"
 
     @property
     def total_bits(self) -> int:

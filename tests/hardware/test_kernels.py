@@ -248,6 +248,7 @@ _LINTED = [
         for t in (0, 1)
         for block in (0, 1)
     ),
+    *(("xnor_mvu", {"MatrixHeight": 16 * n, "BlockRom": p}) for n, p in ((3, 2), (7, 3))),
     ("xnor_mvu", {"MatrixWidth": 1, "MatrixHeight": 1, "Pe": 1, "Simd": 1}),
     *(
         ("xnor_mvu", {"OutHeight": 4, "OutWidth": 3, "RowClasses": 3, "ColumnClasses": c, kind: 1})

@@ -9,10 +9,11 @@ from bnnedge.errors import DesignError
 from bnnedge.hardware.kernels.memory import Memory, bits_of
 
 
-def memory(*, lane_files: bool = False) -> Memory:
+def memory(*, lane_files: bool = False, pieces: tuple[int, ...] = ()) -> Memory:
     """Three words of two lanes, of elements of 5 bits."""
     numbers = np.array([[1, 31], [0, 2], [16, 7]])
-    return Memory(name="mem/0_table", bits=bits_of(numbers, 5), lane_files=lane_files)
+    bits = bits_of(numbers, 5)
+    return Memory(name="mem/0_table", bits=bits, lane_files=lane_files, pieces=pieces)
 
 
 def write(one: Memory, folder: Path) -> None:
@@ -30,11 +31,18 @@ def test_lanes_share_a_word_or_have_a_file_each() -> None:
     }
 
 
-@pytest.mark.parametrize("lane_files", [False, True])
+def test_pieces_have_a_file_each() -> None:
+    assert memory(pieces=(2, 1)).texts == {
+        "mem/0_table_0.mem": "3e1\n040\n",
+        "mem/0_table_1.mem": "0f0\n",
+    }
+
+
+@pytest.mark.parametrize(("lane_files", "pieces"), [(False, ()), (True, ()), (False, (2, 1))])
 def test_edited_words_take_the_place_of_what_a_kernel_says(
-    lane_files: bool, tmp_path: Path
+    lane_files: bool, pieces: tuple[int, ...], tmp_path: Path
 ) -> None:
-    own = memory(lane_files=lane_files)
+    own = memory(lane_files=lane_files, pieces=pieces)
     write(own, tmp_path)
     assert own.as_in(tmp_path) is own
     path = tmp_path / own.files[-1]

@@ -173,6 +173,8 @@ def check_mvu(kernel: MvuKernel, bench: KernelBench, element: ElementType = BIPO
         (5, 7, 1, 1, True),  # MW not a power of two
         (3, 1, 3, 1, False),  # MW = 1
         (1, 1, 1, 1, True),
+        (300, 48, 1, 12, True),  # weights in two pieces; thresholds read ahead
+        pytest.param(450, 48, 1, 12, False, marks=SLOW),  # in three
     ],
 )
 def test_mvu_equals_interpreter(

@@ -23,7 +23,7 @@ _MVU: _Forms = {
     "groups": lambda p: p["Groups"] != 1,
     "thresholds": lambda p: p["Thresholded"] == 1,
     "accumulators": lambda p: p["Thresholded"] == 0,
-    "weights in block RAM": lambda p: p["BlockRom"] == 1,
+    "weights in block RAM": lambda p: p["BlockRom"] >= 1,
     "weights in logic": lambda p: p["BlockRom"] == 0,
 }
 _POOL: _Forms = {

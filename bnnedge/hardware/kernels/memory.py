@@ -21,17 +21,21 @@ class Memory:
         name: of its files: a path, relative to the RTL folder, without an ending.
         bits: uint8 (words, lanes, bits of an element), the lowest bit first.
         lane_files: every lane has a file; else one has whole words, lane 0 in the low bits.
+        pieces: words in each of several files; empty: one has all of them.
         readers: of the only lane, where several read it at once.
     """
 
     name: str
     bits: NDArray[np.uint8]
     lane_files: bool = False
+    pieces: tuple[int, ...] = ()
     readers: int = 1
 
     @property
     def files(self) -> tuple[str, ...]:
         """Names of its files."""
+        if self.pieces:
+            return tuple(f"{self.name}_{piece}.mem" for piece in range(len(self.pieces)))
         if not self.lane_files:
             return (f"{self.name}.mem",)
         return tuple(f"{self.name}_{lane:03}.mem" for lane in range(self.bits.shape[1]))
@@ -39,7 +43,10 @@ class Memory:
     @property
     def texts(self) -> Mapping[str, str]:
         """Contents of its files by name."""
-        parts = np.split(self.bits, len(self.files), axis=1)
+        if self.pieces:
+            parts = np.split(self.bits, np.cumsum(self.pieces[:-1]))
+        else:
+            parts = np.split(self.bits, len(self.files), axis=1)
         words = (part.reshape(len(part), -1) for part in parts)
         return dict(zip(self.files, map(hex_words, words), strict=True))
 
@@ -52,12 +59,15 @@ class Memory:
         found = {name: (folder / name).read_text(encoding="utf-8") for name in self.files}
         if found == self.texts:
             return self
-        words, _, width = self.bits.shape
-        width *= self.bits.shape[1] // len(self.files)
+        words, lanes, width = self.bits.shape
+        width *= 1 if self.lane_files else lanes
+        depths = self.pieces or (words,) * len(self.files)
         parts = [
-            _bits_in(text, Path(name).name, shape=(words, width)) for name, text in found.items()
+            _bits_in(text, Path(name).name, shape=(depth, width))
+            for depth, (name, text) in zip(depths, found.items(), strict=True)
         ]
-        return dataclasses.replace(self, bits=np.stack(parts, 1).reshape(self.bits.shape))
+        bits = np.concatenate(parts) if self.pieces else np.stack(parts, 1)
+        return dataclasses.replace(self, bits=bits.reshape(self.bits.shape))
 
 
 def _bits_in(text: str, name: str, *, shape: tuple[int, int]) -> NDArray[np.uint8]:
@@ -78,10 +88,10 @@ def _bits_in(text: str, name: str, *, shape: tuple[int, int]) -> NDArray[np.uint
 
 
 def file_of(memory: Memory | None) -> str:
-    """What a parameter of the module calls a memory: its file, what lane files begin with, ""."""
+    """What a parameter of the module calls a memory: its file, what several begin with, ""."""
     if memory is None:
         return ""
-    return memory.name if memory.lane_files else memory.files[0]
+    return memory.name if memory.lane_files or memory.pieces else memory.files[0]
 
 
 def bits_of(values: NDArray[Any], width: int) -> NDArray[np.uint8]:

@@ -1,5 +1,6 @@
 """What both matrix-vector units share: a matrix, folded."""
 
+import dataclasses
 from abc import abstractmethod
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -8,7 +9,7 @@ from typing import TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
-from bnnedge.cost import Cost, Prices, index_bits
+from bnnedge.cost import Cost, Prices, index_bits, rom_pieces
 from bnnedge.dataflow import ElementType, Stream
 from bnnedge.dataflow.nodes.mvu import Mvu
 from bnnedge.dataflow.streams import signed_type
@@ -140,7 +141,7 @@ class MvuKernel(NodeKernel[N]):
             "Pe": self.pe,
             "Simd": self.simd,
             "Thresholded": int(self.thresholded),
-            "BlockRom": int(self.neuron_folds * self.synapse_folds > LOGIC_ROM_DEPTH),
+            "BlockRom": len(self._pieces),
             "WeightFile": file_of(weights),
             "TableFile": file_of(table),
         }
@@ -151,10 +152,18 @@ class MvuKernel(NodeKernel[N]):
             self.neuron_folds, self.pe, self.synapse_folds, self.simd
         ).transpose(0, 2, 1, 3)
         weights = self._memory("weights", folded.reshape(-1, self.pe, self.simd))
+        if len(self._pieces) > 1:
+            weights = dataclasses.replace(weights, pieces=self._pieces)
         if self._table is None:
             return weights, None
         bits = table_bits(self._table, self.node.invert, pe=self.pe, total_bits=self._total_bits)
         return weights, self._memory("thresholds" if self.thresholded else "corrections", bits)
+
+    @property
+    def _pieces(self) -> tuple[int, ...]:
+        """Words of the pieces of weights in block RAM; none: they are in logic."""
+        depth = self.neuron_folds * self.synapse_folds
+        return rom_pieces(depth, self.pe * self.simd) if depth > LOGIC_ROM_DEPTH else ()
 
     @abstractmethod
     def _sum_combs(self, prices: Prices) -> float:
@@ -162,7 +171,7 @@ class MvuKernel(NodeKernel[N]):
 
     def cost(self, prices: Prices) -> Cost:
         depth = self.neuron_folds * self.synapse_folds
-        memory = prices.block_memory if depth > LOGIC_ROM_DEPTH else prices.lut_rom
+        memory = prices.block_rom if self._pieces else prices.lut_rom
         cost = memory(depth, self.pe * self.simd)
         if self.replayed_words > 1:
             cost += prices.ram(self.replayed_words, self.in_bits)

@@ -9,7 +9,7 @@
 //             MatrixWidth/Simd, one clock cycle each; rows of group g see the g-th vector.
 // Memories    Weights: see xnor_mvu. Thresholds or corrections: see result_stage.
 // Back-press. as xnor_mvu.
-// Latency     from the last beat of a row: 3 + signed_sum + BlockRom cycles.
+// Latency     from the last beat of a row: 2 + mvu_fold + signed_sum cycles.
 // Form        No DSP: weights are one bit. See signed_sum.
 // Cost        64x27, 8-bit inputs, thresholds, 16x3, ECP5 placed and routed: 1528 LUT4, 1082 FF,
 //             2 DP16KD, 136 MHz.
@@ -22,7 +22,7 @@ module integer_mvu #(
   parameter int unsigned ElementBits  = 8,
   parameter bit          Signed       = 1'b0,
   parameter bit          Thresholded  = 1'b1,
-  parameter bit          BlockRom     = 1'b0,
+  parameter int unsigned BlockRom     = 0,  // see xnor_mvu
   parameter              WeightFile   = "",
   parameter              TableFile    = "",
   // Of one result. Dot products reach Limit.

@@ -15,6 +15,9 @@
 // Back-press. en_o stops the whole unit. It comes from a register with Early, else it follows
 //             out_ready_i within the cycle.
 // Latency     1 + Thresholded or Corrected cycles.
+// Form        A table of AheadBits or more is thought to be in block RAM. With Early there is time to
+//             register its output before it is compared: an entry's place is known since the result
+//             before the last one.
 module result_stage #(
   parameter int unsigned Pe            = 1,
   parameter int unsigned TotalBits     = 8,
@@ -22,6 +25,7 @@ module result_stage #(
   parameter bit          Thresholded   = 1'b0,
   parameter bit          Corrected     = 1'b0,
   parameter bit          Early         = 1'b0,
+  parameter int unsigned AheadBits     = 2048,
   parameter int unsigned Folds         = 1,
   parameter int unsigned Height        = 1,
   parameter int unsigned Width         = 1,
@@ -94,8 +98,14 @@ module result_stage #(
       logic [ADDR_BITS-1:0]  fold, base;
       logic                  pixel_end;
       initial $readmemh(TableFile, rom);
-      always_ff @(posedge clk_i) if (en_o) entries_q <= rom[base | fold];
       assign entries = entries_q;
+
+      if (Early && WORDS * Pe * ELEMENT >= AheadBits) begin : gen_ahead
+        logic [Pe*ELEMENT-1:0] read_q;
+        always_ff @(posedge clk_i) if (en_o) {entries_q, read_q} <= {read_q, rom[base | fold]};
+      end else begin : gen_read
+        always_ff @(posedge clk_i) if (en_o) entries_q <= rom[base | fold];
+      end
 
       if (Folds == 1) begin : gen_one_fold
         assign fold = '0;

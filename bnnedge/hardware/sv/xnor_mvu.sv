@@ -9,11 +9,12 @@
 //             the g-th vector. An output pixel takes Groups·NF·SF cycles, also back to back.
 // Input       NF = 1: any time. NF > 1: the vector is taken while nf = 0 and replayed from a buffer
 //             afterwards, in_ready_o is low then.
-// Memories    Weight word (g·NF + nf)·SF + sf: bit pe·Simd + s. Thresholds or corrections, by border
+// Memories    Weight word (g·NF + nf)·SF + sf: bit pe·Simd + s; in several files, if BlockRom says so:
+//             see mvu_fold. Thresholds or corrections, by border
 //             class of the pixel: see result_stage.
 // Back-press. The whole pipeline stops. in_ready_o comes from registers, except for SF = 1, where
 //             it follows out_ready_i within the cycle (never in_valid_i).
-// Latency     from the last beat of a row: 2 + popcount + BlockRom + (Thresholded or Corrected).
+// Latency     from the last beat of a row: 1 + mvu_fold + popcount + (Thresholded or Corrected).
 // Form        The accumulator is cleared by its reset pin while the finished sum goes to the output
 //             register, so no multiplexer stands in the adder loop; it starts at −⌈MW/2⌉, so the
 //             dot product costs no subtraction. Exact zero padding costs a deeper threshold memory;
@@ -32,7 +33,7 @@ module xnor_mvu #(
   parameter int unsigned Simd          = 16,
   parameter bit          Thresholded   = 1'b0,
   parameter bit          Corrected     = 1'b0,
-  parameter bit          BlockRom      = 1'b0,
+  parameter int unsigned BlockRom      = 0,  // pieces of a weight memory in block RAM
   parameter int unsigned OutHeight     = 1,  // pixels and classes of result_stage
   parameter int unsigned OutWidth      = 1,
   parameter int unsigned RowClasses    = 1,

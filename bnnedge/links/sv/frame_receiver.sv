@@ -34,7 +34,7 @@ module frame_receiver #(
   localparam int unsigned LANES        = Width / 8;
   localparam int unsigned LANE_BITS    = $clog2(LANES);
   localparam int unsigned COUNT_BITS   = $clog2(ImageBytes + 1);
-  localparam int unsigned TIMEOUT_BITS = $clog2(TimeoutClocks + 1);
+  localparam int unsigned TIMEOUT_BITS = $clog2(TimeoutClocks);
 
   localparam logic [7:0] COMMAND_IDENTIFY = 8'h49;  // 'I'
   localparam logic [7:0] COMMAND_RUN      = 8'h52;  // 'R'
@@ -50,7 +50,7 @@ module frame_receiver #(
   typedef enum logic [2:0] {IDLE, TAG, IMAGE, CRC_HIGH, CRC_LOW, DRAIN} state_e;
   state_e state_q;
 
-  logic [TIMEOUT_BITS-1:0] timeout_q;
+  logic [TIMEOUT_BITS:0]   timeout_q;  // clocks left, less one: its sign ends them
   logic [COUNT_BITS-1:0]   left_q;
   logic [LANE_BITS-1:0]    lane_q;
   logic [Width-1:0]        word_q;
@@ -60,7 +60,7 @@ module frame_receiver #(
   logic                    last_byte, last_lane, timeout, quiet, broken, finished, crc_good;
   assign last_byte = left_q == COUNT_BITS'(1);
   assign last_lane = lane_q == LANE_BITS'(LANES - 1);
-  assign timeout   = timeout_q == '0;
+  assign timeout   = timeout_q[TIMEOUT_BITS];
   assign quiet     = timeout & ~byte_valid_i & ~byte_error_i;
   assign broken    = (state_q != IDLE) & (state_q != DRAIN) & (byte_error_i | quiet);
   assign finished  = byte_valid_i & (state_q == CRC_LOW);
@@ -87,8 +87,11 @@ module frame_receiver #(
   end
 
   always_ff @(posedge clk_i) begin
-    if (!rst_ni || byte_valid_i || byte_error_i) timeout_q <= TIMEOUT_BITS'(TimeoutClocks);
-    else if (!timeout) timeout_q <= timeout_q - 1'b1;
+    if (!rst_ni || byte_valid_i || byte_error_i) begin
+      timeout_q <= (TIMEOUT_BITS + 1)'(TimeoutClocks - 1);
+    end else if (!timeout) begin
+      timeout_q <= timeout_q - 1'b1;
+    end
   end
 
   always_ff @(posedge clk_i) begin

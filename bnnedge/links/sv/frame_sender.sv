@@ -11,6 +11,7 @@
 //             byte first.
 // Form        results stay in the network until their turn; its back pressure does the waiting.
 //             result_done_o (one clock) tells that a result with its CRC was handed to the line.
+//             A byte of a head is chosen a clock before it is offered.
 //
 module frame_sender #(
   parameter int unsigned Width       = 32,
@@ -60,7 +61,8 @@ module frame_sender #(
   logic [LANE_BITS-1:0] lane_q;
   logic [Width-1:0]     word_q;
   logic [15:0]          crc_q, crc_d;
-  logic [7:0]           head_byte, fault_q, fault_tag_q;
+  logic [7:0]           head_byte, head_byte_q, fault_q, fault_tag_q;
+  logic                 head_valid_q;
   logic                 last_q, identify_q, fault_pending_q, sent;
   logic                 start_identity, start_fault, fault_busy;
 
@@ -143,6 +145,11 @@ module frame_sender #(
   end
 
   always_ff @(posedge clk_i) begin
+    head_byte_q  <= head_byte;
+    head_valid_q <= (state_q == HEAD) & ~sent;
+  end
+
+  always_ff @(posedge clk_i) begin
     if (state_q == TAKE) begin
       word_q <= result_data_i;
       last_q <= result_last_i;
@@ -164,10 +171,10 @@ module frame_sender #(
       RESULT:   byte_o = word_q[7:0];
       CRC_HIGH: byte_o = crc_q[15:8];
       CRC_LOW:  byte_o = crc_q[7:0];
-      default:  byte_o = head_byte;
+      default:  byte_o = head_byte_q;
     endcase
   end
-  assign byte_valid_o   = (state_q != IDLE) & (state_q != TAKE);
+  assign byte_valid_o   = state_q == HEAD ? head_valid_q : (state_q != IDLE) & (state_q != TAKE);
   assign result_ready_o = state_q == TAKE;
   assign result_done_o  = sent & (state_q == CRC_LOW) & (kind_q == ANSWER);
 endmodule

@@ -1,7 +1,7 @@
   // Steps are those of vector, fold and word, as counted: each meets its word of the vector and its
   // word of weight memory, in that order, and none is left out. `vector_q` are the words that came.
   localparam int unsigned PLACE_BITS = $clog2(DEPTH + 1);
-  localparam int unsigned STAGES     = 1 + BlockRom;
+  localparam int unsigned STAGES     = 1 + (BlockRom > 2 ? 2 : BlockRom);
   logic [DEPTH*WeightBits-1:0]  matrix;
   logic [PLACE_BITS-1:0]        place_q, word, fold;
   logic [Words*WordBits-1:0]    vector_q, vector;
@@ -77,7 +77,7 @@
     always_ff @(posedge clk_i) if (rst_ni) folds_as_counted: assert (inner_fold == fold);
   end
 
-  if (BlockRom) begin : gen_reads_block
+  if (BlockRom == 1) begin : gen_reads_block
     for (genvar d = 0; d < DEPTH; d++) begin : gen_word
       assign matrix[d*WeightBits+:WeightBits] = gen_block_rom.rom[d];
     end
@@ -85,7 +85,39 @@
       if (rst_ni) first_is_read: assert (!valid_q
           || gen_block_rom.read_q == weights_at_q[0+:WeightBits]);
     end
-  end else begin : gen_reads_logic
+  end
+  if (BlockRom > 1) begin : gen_reads_pieces
+    logic [BlockRom-1:0] first_is, second_is, chosen_is;
+    logic [BlockRom-1:0] inside, inside_q, inside_qq;  // whether it is a word of that piece
+    for (genvar n = 0; n < BlockRom; n++) begin : gen_piece
+      localparam int unsigned BASE  = gen_cut_rom.gen_piece[n].BASE;
+      localparam int unsigned WORDS = gen_cut_rom.gen_piece[n].WORDS;
+      assign inside[n] = place_q >= PLACE_BITS'(BASE) && place_q < PLACE_BITS'(BASE + WORDS);
+      for (genvar d = 0; d < WORDS; d++) begin : gen_word
+        assign matrix[(BASE+d)*WeightBits+:WeightBits] = gen_cut_rom.gen_piece[n].rom[d];
+      end
+      assign first_is[n]  = !inside_q[n]
+          || gen_cut_rom.gen_piece[n].read_q == weights_at_q[0+:WeightBits];
+      assign second_is[n] = !inside_qq[n]
+          || gen_cut_rom.gen_piece[n].word_q == weights_at_q[WeightBits+:WeightBits];
+      assign chosen_is[n] = n == BlockRom - 1
+          || ((!valid_q || gen_cut_rom.here_q[n] == inside_q[n])
+              && (!valid_at[2] || gen_cut_rom.here_qq[n] == inside_qq[n]));
+    end
+    always_ff @(posedge clk_i) begin
+      if (en_i) {inside_qq, inside_q} <= {inside_q, inside};
+      if (rst_ni) begin
+        pieces_are_read: assert ((!valid_q || &first_is) && (!valid_at[2] || &second_is));
+        piece_is_chosen: assert (&chosen_is
+            && (!valid_q || (inside_q != '0 && (inside_q & (inside_q - 1'b1)) == '0))
+            && (!valid_at[2] || (inside_qq != '0 && (inside_qq & (inside_qq - 1'b1)) == '0)));
+        late_is_kept:    assert (gen_cut_rom.valid_late_q[0] == valid_at[2]
+            && gen_cut_rom.last_late_q[0] == last_at[2]
+            && (!valid_at[2] || gen_cut_rom.x_late_q[0+:WordBits] == x_at_q[WordBits+:WordBits]));
+      end
+    end
+  end
+  if (BlockRom == 0) begin : gen_reads_logic
     for (genvar d = 0; d < DEPTH; d++) begin : gen_word
       assign matrix[d*WeightBits+:WeightBits] = gen_logic_rom.rom[d];
     end

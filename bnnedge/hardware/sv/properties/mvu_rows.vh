@@ -1,15 +1,16 @@
   // A row's sum is that of `counts` over the columns, and rows come in order, for all weights and
   // vectors: `earlier` are the columns of the words before a step's, `here` those of its own. [0] is
   // the step, [s] the one of s enabled clock cycles ago, [STEPS] is added to the accumulator.
-  localparam int unsigned STEPS     = 1 + BlockRom + LATENCY;
+  localparam int unsigned STAGES    = 1 + (BlockRom > 2 ? 2 : BlockRom);  // of mvu_fold
+  localparam int unsigned STEPS     = STAGES + LATENCY;
   localparam int unsigned WORD_BITS = Simd * COLUMN_BITS;
   localparam int unsigned PLACES    = $clog2(SF * NF * Groups + 1);
   logic [SF*NF*Groups*Pe*Simd-1:0]  matrix;
   logic [SF*WORD_BITS-1:0]          vector;
   logic [PLACES-1:0]                place, word;
-  logic [1+BlockRom:0]              fold_valid, fold_last;
-  logic [(1+BlockRom)*WORD_BITS-1:0] met;
-  logic [(1+BlockRom)*Pe*Simd-1:0]  met_weights;
+  logic [STAGES:0]              fold_valid, fold_last;
+  logic [STAGES*WORD_BITS-1:0] met;
+  logic [STAGES*Pe*Simd-1:0]  met_weights;
   logic [RESULT_COUNT-1:0]          result_fold;
   logic [STEPS:0]                   valid_at, last_at;
   logic [(STEPS+1)*PLACES-1:0]      place_at, place_next;  // next: of the next step that is valid
@@ -25,16 +26,16 @@
   assign met_weights = i_fold.weights_at_q;
   assign result_fold = i_result.fold_at;
 
-  assign valid_at[1+BlockRom:0] = fold_valid;
-  assign last_at[1+BlockRom:0]  = fold_last;
+  assign valid_at[STAGES:0] = fold_valid;
+  assign last_at[STAGES:0]  = fold_last;
   assign place_at[0+:PLACES]    = place;
   always_ff @(posedge clk_i) begin
     if (!rst_ni) begin
-      valid_at[STEPS:2+BlockRom] <= '0;
-      last_at[STEPS:2+BlockRom]  <= '0;
+      valid_at[STEPS:STAGES+1] <= '0;
+      last_at[STEPS:STAGES+1]  <= '0;
     end else if (en) begin
-      valid_at[STEPS:2+BlockRom] <= valid_at[STEPS-1:1+BlockRom];
-      last_at[STEPS:2+BlockRom]  <= last_at[STEPS-1:1+BlockRom];
+      valid_at[STEPS:STAGES+1] <= valid_at[STEPS-1:STAGES];
+      last_at[STEPS:STAGES+1]  <= last_at[STEPS-1:STAGES];
     end
     if (en) place_at[(STEPS+1)*PLACES-1:PLACES] <= place_at[STEPS*PLACES-1:0];
   end
@@ -84,7 +85,7 @@
       assign follows[s] = !valid_at[s] || next[(s-1)*SUM_BITS+:SUM_BITS]
           == (last_at[s] ? '0 : earlier[s*SUM_BITS+:SUM_BITS] + here[s*SUM_BITS+:SUM_BITS]);
     end
-    for (genvar s = 1; s <= 1 + BlockRom; s++) begin : gen_met
+    for (genvar s = 1; s <= STAGES; s++) begin : gen_met
       logic [SUM_BITS-1:0] sum;
       always_comb begin
         sum = '0;
@@ -93,9 +94,9 @@
       end
       assign met_here[s] = !valid_at[s] || here[s*SUM_BITS+:SUM_BITS] == sum;
     end
-    for (genvar s = 2 + BlockRom; s <= STEPS; s++) begin : gen_counted
-      localparam int unsigned STAGE = s - 2 - BlockRom;
-      assign met_here[s] = Pe > 1 || STEPS == 2 + BlockRom || !valid_at[s] || (inner_came[STAGE]
+    for (genvar s = STAGES + 1; s <= STEPS; s++) begin : gen_counted
+      localparam int unsigned STAGE = s - STAGES - 1;
+      assign met_here[s] = Pe > 1 || STEPS == STAGES + 1 || !valid_at[s] || (inner_came[STAGE]
           && here[s*SUM_BITS+:SUM_BITS] == SUM_BITS'(inner_counts[STAGE*INNER_BITS+:INNER_BITS]));
     end
     assign next_follows[p] = &follows;
@@ -112,7 +113,8 @@
       steps_as_counted: assert (valid_q == valid_at[STEPS:STEPS-LATENCY]
                                 && done_q == last_at[STEPS:STEPS-LATENCY]
                                 && (last_at & ~valid_at) == '0);
-      rows_in_order:    assert (&place_follows && 32'(result_fold)
+      rows_in_order:    assert (&place_follows && (SF == 1 || (last_at & (last_at << 1)) == '0)
+                                && 32'(result_fold)
                                 == 32'(place_next[STEPS*PLACES+:PLACES]) / SF);
       sums_so_far:      assert (&next_follows && &accumulated);
       step_is_added:    assert (&met_is_here && &added);

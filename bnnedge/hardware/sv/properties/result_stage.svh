@@ -8,8 +8,15 @@
   logic [Pe*ENTRY-1:0]     entry, entry_q;
   logic [Pe*RESULT-1:0]    wanted, wanted_q;
   logic                    takes, before_valid_q, waits_q, ending, announced_q;
+  logic                    read_valid_q;  // the next entry was read since the last total
 `ifdef FORMAL
   initial assume (!rst_ni);
+`endif
+`ifdef FORMAL
+  if (AheadBits == 0) begin : gen_promised  // alone, it has no unit that keeps the promise of Early
+    always_comb assume (!done_i || read_valid_q);
+    always_comb assume (done_i == announced_q);
+  end
 `endif
   assign takes  = en_o & done_i;
   assign ending = TABLE ? before_valid_q : done_i;
@@ -22,7 +29,9 @@
       before_valid_q <= 1'b0;
       waits_q        <= 1'b0;
       announced_q    <= 1'b0;
+      read_valid_q   <= 1'b0;
     end else begin
+      if (en_o) read_valid_q <= !takes;
       if (takes) fold_at <= fold_at == COUNT'(Folds - 1) ? '0 : fold_at + 1'b1;
       if (takes && fold_at == COUNT'(Folds - 1)) begin
         x_at <= x_at == COUNT'(Width - 1) ? '0 : x_at + 1'b1;
@@ -64,6 +73,15 @@
     always_ff @(posedge clk_i) begin
       if (rst_ni) total_meets_its_entry: assert (!before_valid_q
           || (total_q == before_q && gen_table.entries == entry_q));
+    end
+    localparam int unsigned PLACES = RowClasses * ColumnClasses == 1 ? Folds
+        : 1 << ((Folds > 1 ? $clog2(Folds) : 0) + (RowClasses > 1 ? $clog2(RowClasses) : 0)
+                + (ColumnClasses > 1 ? $clog2(ColumnClasses) : 0));
+    if (Early && PLACES > 1 && PLACES * Pe * ENTRY >= AheadBits) begin : gen_reads
+      always_ff @(posedge clk_i) begin
+        if (rst_ni) entry_is_read: assert (!read_valid_q
+            || gen_table.gen_fold.gen_ahead.read_q == entry);
+      end
     end
     if (Folds * RowClasses * ColumnClasses == 1) begin : gen_one
       assign entry = gen_table.gen_constant.rom[0];

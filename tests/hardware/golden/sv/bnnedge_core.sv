@@ -42,7 +42,7 @@ module bnnedge_core (
 
   stream_fifo #(
     .Width(4),
-    .Depth(3)
+    .Depth(2)
   ) i_0_mvu0_fifo (
     .clk_i(clk_i),
     .rst_ni(rst_ni),
