@@ -17,9 +17,13 @@ _OWN = next(index for index, block in enumerate(_BLOCKS) if "bnnedge.convert" in
 def _run(parts: int, folder: Path, monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
     monkeypatch.chdir(folder)
     torch.manual_seed(0)
-    names: dict[str, Any] = {}
-    for block in _BLOCKS[_OWN : _OWN + parts]:
-        exec(block, names)
+    threads, names = torch.get_num_threads(), dict[str, Any]()
+    torch.set_num_threads(1)  # they wait for each other where others work, too
+    try:
+        for block in _BLOCKS[_OWN : _OWN + parts]:
+            exec(block, names)
+    finally:
+        torch.set_num_threads(threads)
     return names
 
 
