@@ -21,6 +21,7 @@ class DatasetName(enum.Enum):
     SVHN = "svhn"
     SPEECH_COMMANDS = "speech-commands"
     OWN = "own"
+    NPZ = "npz"
     IMAGES = "images"
     CSV = "csv"
     WAV = "wav"
@@ -76,7 +77,7 @@ class DataConfig:
             has no validation data of its own (speech-commands has).
         seed: picks the held-out images.
         images: what becomes of pictures; for "images" only.
-        file: the table; for "csv" only.
+        file: the table, for "csv", or the arrays, for "npz".
         csv: what its columns are; for "csv" only.
         wav: what recordings are and becomes of them; for "wav" only.
         test_fraction: share of every class that is kept for the test; for "csv", and for "images"
@@ -143,12 +144,15 @@ class DataConfig:
             yield ConfigError("images want folder, which holds a folder of pictures for each class")
         if self.dataset is recordings and self.folder is None:
             yield ConfigError("wav wants folder, which holds a folder of recordings for each class")
+        arrays = DatasetName.NPZ
+        if self.dataset is arrays and self.file is None:
+            yield ConfigError("npz wants file, that of the arrays")
+        if self.dataset in (table, arrays) and self.folder is not None:
+            yield ConfigError(f"{self.dataset.value} takes no folder", remedy="give file")
         if self.dataset is table:
             for key, wanted in (("file", "the table"), ("csv", 'csv = { label = "COLUMN" }')):
                 if getattr(self, key) is None:
                     yield ConfigError(f"csv wants {key}, {wanted}")
-            if self.folder is not None:
-                yield ConfigError("csv takes no folder", remedy="give file")
         if self.test_fraction is not None and not 0 < self.test_fraction < 1:
             yield ConfigError(
                 f"test_fraction wants a share between 0 and 1, got {self.test_fraction:g}"
@@ -156,7 +160,7 @@ class DataConfig:
         for key, kinds in (
             ("package", (own,)),
             ("images", (pictures,)),
-            ("file", (table,)),
+            ("file", (table, arrays)),
             ("csv", (table,)),
             ("wav", (recordings,)),
             ("test_fraction", (pictures, table, recordings)),
@@ -186,6 +190,8 @@ class DataConfig:
         Raises:
             DataError: no installed package has a data set of that name.
         """
+        if self.dataset is DatasetName.NPZ:
+            return self.file
         from bnnedge.data.own import installed_folder  # numpy, which `bnnedge --help` does without
 
         return self.folder if self.package is None else installed_folder(self.package)
@@ -206,7 +212,7 @@ class DataConfig:
             from bnnedge.data.tables import count_features
 
             return (count_features(self.file, self.csv),)
-        if self.dataset is DatasetName.OWN:
+        if self.dataset in (DatasetName.OWN, DatasetName.NPZ):
             assert self.place is not None
             from bnnedge.data.own import own_shape
 

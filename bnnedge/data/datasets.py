@@ -179,7 +179,7 @@ def require_dataset(name: DatasetName, folder: Path | None = None) -> None:
                 find_part(folder, part)
         case DatasetName.SPEECH_COMMANDS:
             find_lists(folder)
-        case DatasetName.OWN:
+        case DatasetName.OWN | DatasetName.NPZ:
             require_own(folder)
         case DatasetName.IMAGES | DatasetName.CSV | DatasetName.WAV:
             raise _described(name)
@@ -293,9 +293,8 @@ def _speech_commands(folder: Path) -> Dataset:
     return _dataset(DatasetName.SPEECH_COMMANDS, words, parts)
 
 
-def _own(folder: Path) -> Dataset:
-    classes, parts = read_own(folder)
-    return _dataset(DatasetName.OWN, classes, parts)
+def _own_reader(name: DatasetName) -> Callable[[Path], Dataset]:
+    return lambda folder: _dataset(name, *read_own(folder))
 
 
 def _dataset(
@@ -329,5 +328,6 @@ _READERS: Mapping[DatasetName, Callable[[Path], Dataset]] = {
     DatasetName.CIFAR_10: _cifar10,
     DatasetName.SVHN: _svhn,
     DatasetName.SPEECH_COMMANDS: _speech_commands,
-    DatasetName.OWN: _own,
+    DatasetName.OWN: _own_reader(DatasetName.OWN),
+    DatasetName.NPZ: _own_reader(DatasetName.NPZ),
 }  # fmt: skip

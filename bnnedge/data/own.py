@@ -2,7 +2,8 @@
 
 `x_train.npy`, `x_test.npy` (uint8, (N, *shape)) and `y_train.npy`, `y_test.npy` (integers, (N,),
 from 0 on); where there are data to select on, `x_validation.npy` and `y_validation.npy`; where the
-classes have names, `classes.txt`, a line for each.
+classes have names, `classes.txt`, a line for each. An `.npz` of arrays of these names will do, too,
+with classes that are numbered.
 
 Installed packages name such folders in the entry point group `bnnedge.datasets`: a path, or a
 function without arguments that gives one.
@@ -17,7 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bnnedge.arguments import did_you_mean
-from bnnedge.arrays import npy_header, read_npy
+from bnnedge.arrays import npy_header, open_npz, read_npy, read_npz
 from bnnedge.errors import DataError
 from bnnedge.files import is_file, read_text_bounded
 from bnnedge.names import check_label, shown
@@ -53,7 +54,13 @@ def own_shape(folder: Path) -> tuple[int, ...]:
         DataError: they are missing, or no images of whole bytes.
     """
     path = folder / "x_train.npy"
-    header = npy_header(path)
+    if _is_archive(folder):
+        with open_npz(folder) as arrays:
+            if "x_train" not in arrays.headers:
+                raise DataError(f"x_train is not in {folder}")
+            header = arrays.headers["x_train"]
+    else:
+        header = npy_header(path)
     shape = header.shape[1:]
     size = int(np.prod(shape, dtype=np.int64))
     if header.dtype != np.uint8 or not shape or not 0 < size <= _MOST_VALUES:
@@ -70,7 +77,7 @@ def require_own(folder: Path) -> None:
     own_shape(folder)
     for part in _parts(folder):
         for letter in "xy":
-            if not is_file(folder / f"{letter}_{part}.npy"):
+            if f"{letter}_{part}" not in _names(folder):
                 raise DataError(f"{letter}_{part}.npy is not in {folder}")
 
 
@@ -91,16 +98,33 @@ def read_own(
             f"{folder}: wanted labels from 0 on, without gaps in y_train.npy and at most"
             f" {_MOST_CLASSES} of them, got {classes - 1} as the largest"
         )
-    return _names(folder, classes), parts
+    return _class_names(folder, classes), parts
+
+
+def _is_archive(folder: Path) -> bool:
+    return folder.suffix == ".npz"
+
+
+def _names(folder: Path) -> set[str]:
+    """Of the arrays that are there."""
+    if _is_archive(folder):
+        with open_npz(folder) as arrays:
+            return set(arrays.headers)
+    every = (f"{letter}_{part}" for letter in "xy" for part in PARTS)
+    return {name for name in every if is_file(folder / f"{name}.npy")}
 
 
 def _parts(folder: Path) -> tuple[str, ...]:
-    validation = any(is_file(folder / f"{letter}_validation.npy") for letter in "xy")
+    validation = any(f"{letter}_validation" in _names(folder) for letter in "xy")
     return PARTS if validation else PARTS[:2]
 
 
 def _part(folder: Path, part: str, shape: tuple[int, ...]) -> tuple[Any, NDArray[np.int64]]:
-    images, labels = (read_npy(folder / f"{letter}_{part}.npy") for letter in "xy")
+    names = [f"{letter}_{part}" for letter in "xy"]
+    if _is_archive(folder):
+        images, labels = map(read_npz(folder, names).__getitem__, names)
+    else:
+        images, labels = (read_npy(folder / f"{name}.npy") for name in names)
     if images.dtype != np.uint8 or images.shape[1:] != shape or not len(images):
         raise DataError(
             f"{folder}: wanted x_{part}.npy of uint8 (N, {', '.join(map(str, shape))}),"
@@ -114,7 +138,7 @@ def _part(folder: Path, part: str, shape: tuple[int, ...]) -> tuple[Any, NDArray
     return images, labels.astype(np.int64)
 
 
-def _names(folder: Path, classes: int) -> tuple[str, ...]:
+def _class_names(folder: Path, classes: int) -> tuple[str, ...]:
     if not is_file(folder / CLASS_NAMES):
         return tuple(map(str, range(classes)))
     text = read_text_bounded(folder / CLASS_NAMES, _MOST_NAMES_BYTES, raises=DataError)

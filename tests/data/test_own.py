@@ -172,3 +172,25 @@ def test_installed_package_brings_a_data_set(
 def test_other_data_take_no_package() -> None:
     with pytest.raises(ConfigError, match="digits takes no package"):
         DataConfig(dataset=DatasetName.DIGITS, encoding=EncodingKind.INTEGER, package="x")
+
+
+def test_an_archive_holds_the_same_arrays(tmp_path: Path) -> None:
+    folder = write(tmp_path / "arrays")
+    np.savez(tmp_path / "arrays.npz", **own_arrays())
+    one = load_dataset(DatasetName.OWN, folder)
+    other = load_dataset(DatasetName.NPZ, tmp_path / "arrays.npz")
+    assert other.sha256() == one.sha256() and other.classes == one.classes
+    recipe = RECIPE.replace('"own"\nfolder = "arrays"', '"npz"\nfile = "arrays.npz"')
+    (tmp_path / "recipe.toml").write_text(recipe)
+    assert Recipe.load(tmp_path / "recipe.toml", Use.TRAIN).data.input_shape == (1, 4, 5)
+
+
+@pytest.mark.parametrize("missing", ["x_train", "y_train", "x_test", "y_test"])
+def test_what_an_archive_lacks_is_said(missing: str, tmp_path: Path) -> None:
+    arrays = own_arrays()
+    del arrays[missing]
+    np.savez(tmp_path / "arrays.npz", **arrays)
+    with pytest.raises(DataError, match=f"{missing}.* is not in .*arrays.npz"):
+        load_dataset(DatasetName.NPZ, tmp_path / "arrays.npz")
+    with pytest.raises(ConfigError, match="npz wants file, that of the arrays"):
+        DataConfig(dataset=DatasetName.NPZ, encoding=EncodingKind.INTEGER)
