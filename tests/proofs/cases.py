@@ -429,7 +429,11 @@ FAULTS = (
         for fault in _faults(
             module,
             ("valid_q[LATENCY:1] <= valid_q[LATENCY-1:0]", "", "steps_as_counted"),
-            ("done_q[LATENCY:1]  <= done_q[LATENCY-1:0]", "done_q <= '1", "rows_in_order"),
+            (
+                "done_q[LATENCY:1]  <= done_q[LATENCY-1:0]",
+                "done_q[LATENCY:1] <= '1",
+                "rows_in_order",
+            ),
             ("(!rst_ni || (en && done_q[LATENCY])) acc_q", "(!rst_ni) acc_q", "sums_so_far"),
             (".base_i(acc)", ".base_i('0)", "step_is_added"),
             ("if (en && valid_q[LATENCY]) acc_q", "if (en) acc_q", "total_is_its_row"),
