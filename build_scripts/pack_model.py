@@ -24,7 +24,7 @@ from bnnedge.models.pretrained.packing import pack
 from bnnedge.models.record import network_record
 from bnnedge.recipe import Recipe
 
-_PLACES = ("folder", "package")  # where the data lie is not what they are
+_PLACES = ("folder", "package", "file")  # where the data lie is not what they are
 _BATCH = 500
 
 
@@ -76,13 +76,16 @@ def pack_model(checkpoint_folder: Path, recipe_path: Path, out: Path = FOLDER) -
     return card
 
 
+def _said(options: Mapping[str, Any]) -> dict[str, Any]:
+    """What options say; a record leaves out those that came after it, and that say nothing."""
+    return {
+        key: value for key, value in options.items() if key not in _PLACES and value is not None
+    }
+
+
 def _require_same_recipe(recipe: Recipe, trained: Mapping[str, Any], path: Path) -> None:
     for section in ("network", "data", "training"):
-        wanted, given = to_json(getattr(recipe, section)), dict(trained[section])
-        for place in _PLACES:
-            wanted.pop(place, None)
-            given.pop(place, None)
-        if wanted != given:
+        if _said(to_json(getattr(recipe, section))) != _said(trained[section]):
             raise _other(section, path)
     if recipe.teacher is not None and recipe.teacher.checkpoint is not None:
         raise ConfigError(

@@ -15,6 +15,12 @@ from tests.networks import random_conv, random_inputs, random_mlp
 from tests.networks.tables import real_inputs, sums_of_integers
 
 
+@pytest.fixture(autouse=True)
+def no_bytecode(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What runs in a package leaves nothing there: tests share packages."""
+    monkeypatch.setenv("PYTHONDONTWRITEBYTECODE", "1")
+
+
 def make_synthesis(folder: Path, id_word: int) -> Path:
     """A synthesis folder with a stand-in for the bitstream."""
     folder.mkdir()

@@ -80,6 +80,7 @@ def test_a_difference_is_refused(
         checked(planned(design, "ulx3s-85f"), tmp_path, DIFFERS, wanted, monkeypatch)
 
 
+@pytest.mark.smoke
 @pytest.mark.parametrize(
     ("board", "wanted", "reason"),
     [
