@@ -5,15 +5,16 @@
 
 A mutant is one edit of a module's text: an operator, a constant, a condition or an index. It is
 killed if it is no legal module any more, if a proof fails, or if it has a lint warning, as no
-kernel may have. One that survives has all properties
-with all parameters that are tried.
+kernel may have. One that survives has all properties with all parameters that are tried.
 """
 
+import os
 import random
 import re
 import sys
 import tempfile
 from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -157,18 +158,23 @@ def _unquoted(proof: Proof) -> dict[str, int | str]:
     }
 
 
-def survivors(mutants: Sequence[Mutant]) -> list[Mutant]:
-    """Those that no proof kills."""
-    left = []
-    for mutant in mutants:
+def survivors(mutants: Sequence[Mutant]) -> Iterator[Mutant]:
+    """Those that no proof kills; as many at a time as there are cores."""
+
+    def survives(mutant: Mutant) -> bool:
         with tempfile.TemporaryDirectory() as folder:
-            if killer(mutant, Path(folder)) is None:
-                left.append(mutant)
-    return left
+            return killer(mutant, Path(folder)) is None
+
+    with ThreadPoolExecutor(os.cpu_count()) as pool:
+        for mutant, left in zip(mutants, pool.map(survives, mutants), strict=True):
+            if left:
+                yield mutant
 
 
 if __name__ == "__main__":
-    number = int(sys.argv[1]) if len(sys.argv) > 1 else 200
-    mutants = chosen(number, sys.argv[2:] or MODULES)
-    print(*(left := survivors(mutants)), sep="\n")
-    print(f"{len(mutants) - len(left)} of {len(mutants)} killed")
+    mutants = chosen(int(sys.argv[1]) if len(sys.argv) > 1 else 200, sys.argv[2:] or MODULES)
+    left = 0
+    for mutant in survivors(mutants):
+        print(mutant, flush=True)
+        left += 1
+    print(f"{len(mutants) - left} of {len(mutants)} killed")
