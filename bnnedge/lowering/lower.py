@@ -4,7 +4,7 @@ import dataclasses
 from collections.abc import Mapping
 from importlib.metadata import version
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
@@ -102,8 +102,8 @@ def lower(
 def compare(
     model_onnx: Path,
     config: LoweringConfig,
-    inputs: NDArray[Any],
-    logits: NDArray[Any] | None = None,
+    inputs: NDArray[np.generic],
+    logits: NDArray[np.number] | None = None,
 ) -> tuple[Check, ...]:
     """Compare a model file's Dataflow with the file, and with what PyTorch gives, on inputs.
 

@@ -64,7 +64,7 @@ def test_generated_images_are_equal_with_and_without_stalls(rtl: Path, cache: Pa
     assert [run.images for run in result.runs] == [60] * (2 + len(PATTERNS))
     assert all(run.cycles_per_s > 0 and run.latency_cycles > 12 for run in result.runs)
     assert result.runs[1].interval_cycles >= 12
-    first = FifoFill(name="0_mvu0_fifo", depth_words=4, high_water_words=4)
+    first = FifoFill(name="0_mvu0_fifo", depth_words=2, high_water_words=2)
     assert all(run.fifos[0] == first for run in result.runs)
     assert [fifo.name for fifo in result.runs[0].fifos] == [f"{i}_mvu{i}_fifo" for i in range(3)]
     images = 120 + 60 * len(PATTERNS)
@@ -120,8 +120,8 @@ def test_images_are_paced_and_fifos_measured(rtl: Path, cache: Path) -> None:
     )
     assert (fast.interval_cycles, slow.interval_cycles) == (12, 40)
     assert (slow.values == fast.values).all()
-    # An image is four words of five bits: at full rate they wait for the image before.
-    assert (fast.stream.high_water, slow.stream.high_water) == ((4,), (1,))
+    # Words of five bits, four an image: at full rate they wait for the image before.
+    assert (fast.stream.high_water, slow.stream.high_water) == ((2,), (1,))
 
 
 def test_results_are_the_accumulators(rtl: Path, cache: Path) -> None:
