@@ -42,13 +42,30 @@ def checked(function: Callable[_Given, _Result]) -> Callable[_Given, _Result]:
 
     @functools.wraps(function)
     def call(*args: _Given.args, **kwargs: _Given.kwargs) -> _Result:
-        given = signature.bind(*args, **kwargs)
+        given = _bound(function.__name__, signature, args, kwargs)
         for name in checks.keys() & given.arguments.keys():
             where = f"{function.__name__}: {name}"
             given.arguments[name] = checks[name](where, given.arguments[name])
         return function(*given.args, **given.kwargs)
 
     return call
+
+
+def _bound(
+    function: str, signature: inspect.Signature, args: tuple[Any, ...], kwargs: dict[str, Any]
+) -> inspect.BoundArguments:
+    """What a function is called with. Raises TypeError as Python does; names a near argument."""
+    try:
+        return signature.bind(*args, **kwargs)
+    except TypeError as error:
+        said = str(error)
+    takes = signature.parameters
+    if not any(each.kind is inspect.Parameter.VAR_KEYWORD for each in takes.values()):
+        unknown = next((name for name in kwargs if name not in takes), None)
+        if unknown is not None:
+            near = did_you_mean(unknown, takes)
+            said = f"got an unexpected keyword argument {unknown!r}{near}"
+    raise TypeError(f"{function}: {said}")
 
 
 _Check = Callable[[str, Any], Any]

@@ -77,8 +77,8 @@ def convert(
             )
         from bnnedge.exporter.own_module import answers_of, snapshot
 
-        name, model = type(model).__name__, snapshot(model)
-        answers = answers_of(model)
+        model = snapshot(model)
+        name, answers = type(model).__name__, answers_of(model)
         digest = _digest(model)
         plan = Plan(
             name=config.name or identifier(name),
@@ -88,8 +88,7 @@ def convert(
     else:
         if labels is not None:
             raise ConfigError("convert: labels go with a module, got a file")
-        file = path_of("convert: model", model)
-        file = file / verbs.MODEL_FILE if file.is_dir() else file
+        file = _file(model)
         digest = sha256_of(file) if file.is_file() else ""
         plan = Plan(
             name=config.name or identifier(file.stem),
@@ -103,6 +102,17 @@ def convert(
         warnings.warn(said, BnnEdgeWarning, stacklevel=4)
     require_own(out)
     return Model(Steps(plan, out.absolute()), answers, progress)
+
+
+def _file(model: Any) -> Path:
+    """The ONNX file that is named, or that is in the folder."""
+    if isinstance(model, type):
+        raise ConfigError(
+            f"convert: model: wanted an nn.Module or an ONNX file, got the class {model.__name__}",
+            remedy="give an instance, which is trained",
+        )
+    file = path_of("convert: model", model)
+    return file / verbs.MODEL_FILE if file.is_dir() else file
 
 
 def _export(
@@ -183,9 +193,8 @@ class Model:
 
     def rtl(self, *, progress: Progress = silent, **options: Any) -> Artifact[RtlFacts]:
         """Write the hardware; options are those of `bnnedge.rtl`. FIFOs are sized, if need be."""
-        if options:
-            self._plan(rtl=_chosen(RTL, RtlConfig, options))
-        return self._run(RTL, progress)
+        chosen = {"rtl": _chosen(RTL, RtlConfig, options)} if options else {}
+        return self._run(RTL, progress, **chosen)
 
     def simulate(
         self, *, progress: Progress = silent, **options: Any
@@ -194,15 +203,13 @@ class Model:
 
         Without examples, on generated inputs. By default 256 of them.
         """
-        if options:
-            self._plan(simulation=_chosen(SIMULATE, SimulationConfig, options))
-        return self._run(SIMULATE, progress)
+        chosen = {"simulation": _chosen(SIMULATE, SimulationConfig, options)} if options else {}
+        return self._run(SIMULATE, progress, **chosen)
 
     def synth(self, *, progress: Progress = silent, **options: Any) -> Artifact[SynthesisFacts]:
         """Make a bitstream; options are those of `bnnedge.synth`, of which `board` is needed."""
-        if options:
-            self._plan(synth=_chosen(SYNTH, SynthesisConfig, options))
-        return self._run(SYNTH, progress)
+        chosen = {"synth": _chosen(SYNTH, SynthesisConfig, options)} if options else {}
+        return self._run(SYNTH, progress, **chosen)
 
     def package(self, *, progress: Progress = silent) -> Artifact[PackageFacts]:
         """Pack bitstream, driver and examples for the board that was synthesised for."""
@@ -216,11 +223,15 @@ class Model:
         """Write `report.html` on all that ran, and return where it is."""
         return self._steps.report()
 
-    def _plan(self, **changed: Any) -> None:
-        self._steps.plan = dataclasses.replace(self._steps.plan, **changed)
-
-    def _run(self, stage: Stage[Any], progress: Progress) -> Artifact[Any]:
-        self._steps.run(stage, lambda name: progress)
+    def _run(self, stage: Stage[Any], progress: Progress, **chosen: Any) -> Artifact[Any]:
+        """Run a stage; options that it cannot be run with are forgotten."""
+        before = self._steps.plan
+        self._steps.plan = dataclasses.replace(before, **chosen)
+        try:
+            self._steps.run(stage, lambda name: progress)
+        except BaseException:
+            self._steps.plan = before
+            raise
         return self._steps.stages[stage.kind].artifact
 
 

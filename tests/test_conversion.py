@@ -99,6 +99,19 @@ def test_what_is_there_is_returned_and_what_was_made_of_others_goes(
         assert "5 images" not in bnnedge.report(tmp_path / "m").read_text()
 
 
+def test_options_that_were_refused_are_forgotten(file: Path, tmp_path: Path) -> None:
+    model = bnnedge.convert(file, X, tmp_path / "m")
+    with pytest.raises(BnnEdgeError, match="target_fps: wanted a positive number"):
+        model.rtl(target_fps=-1)
+    with pytest.raises(BnnEdgeError, match="no-board"):
+        model.synth(board="no-board")
+    with pytest.raises(TypeError, match=r"synth: .*'bord' \(did you mean board\?\)"):
+        model.synth(bord="ulx3s-85f")
+    assert model.rtl().facts.interval_cycles == 18
+    with pytest.raises(ConfigError, match="a bitstream wants a board"):
+        model.package()
+
+
 def test_a_report_finds_stages_by_what_they_left(file: Path, tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match="no stage has left anything there"):
         bnnedge.report(tmp_path)
@@ -142,6 +155,7 @@ def test_a_folder_of_others_is_left_alone(file: Path, tmp_path: Path) -> None:
         (lambda file, out: bnnedge.convert(file, X, out, labels=[0] * 40), "labels go with"),
         (lambda file, out: bnnedge.convert(file.parent / "no", X, out), "no: no such file"),
         (lambda file, out: bnnedge.convert(3, X, out), "convert: model wants a path, got 3"),
+        (lambda file, out: bnnedge.convert(nn.Linear, X, out), "got the class Linear"),
         (lambda file, out: bnnedge.convert(file, X, file), "mine.onnx is a file, wanted a folder"),
         (
             lambda file, out: bnnedge.convert(file, X, out).rtl(target_fps="fast"),

@@ -101,6 +101,13 @@ def read_own(
     return _class_names(folder, classes), parts
 
 
+def check_labels(labels: NDArray[Any], wanted: str) -> None:
+    """Raise DataError, which begins with what is wanted, unless integers are 0…2⁶³-1."""
+    least, most = int(labels.min()), int(labels.max())
+    if least < 0 or most >= 1 << 63:
+        raise DataError(f"{wanted}, got {least} to {most}")
+
+
 def _is_archive(folder: Path) -> bool:
     return folder.suffix == ".npz"
 
@@ -130,11 +137,10 @@ def _part(folder: Path, part: str, shape: tuple[int, ...]) -> tuple[Any, NDArray
             f"{folder}: wanted x_{part}.npy of uint8 (N, {', '.join(map(str, shape))}),"
             f" got {images.dtype} {images.shape}"
         )
-    if labels.dtype.kind not in "iu" or labels.shape != images.shape[:1] or labels.min() < 0:
-        raise DataError(
-            f"{folder}: wanted y_{part}.npy of {len(images)} integers from 0 on,"
-            f" got {labels.dtype} {labels.shape}"
-        )
+    wanted = f"{folder}: wanted y_{part}.npy of {len(images)} integers from 0 on"
+    if labels.dtype.kind not in "iu" or labels.shape != images.shape[:1]:
+        raise DataError(f"{wanted}, got {labels.dtype} {labels.shape}")
+    check_labels(labels, wanted)
     return images, labels.astype(np.int64)
 
 

@@ -1,5 +1,6 @@
 """Arrays, and torch's data sets, as the folder that `dataset = "own"` of a recipe takes."""
 
+import os
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -7,7 +8,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from bnnedge.data.own import CLASS_NAMES, PARTS
+from bnnedge.arguments import checked, path_of
+from bnnedge.data.own import CLASS_NAMES, PARTS, check_labels
 from bnnedge.data.splits import split_test
 from bnnedge.errors import DataError
 from bnnedge.names import check_label
@@ -15,6 +17,7 @@ from bnnedge.names import check_label
 _MOST_BYTES = 1 << 31
 
 
+@checked
 def save_arrays(
     folder: Path | str,
     inputs: Any,
@@ -36,22 +39,27 @@ def save_arrays(
         seed: picks them.
 
     Raises:
+        ConfigError: an argument is of another type.
         DataError: the arrays are no such examples, a class is too small, or the folder is there.
     """
-    folder = Path(folder)
-    if folder.exists():
+    folder = path_of("save_arrays: folder", folder)
+    if os.path.lexists(folder):
         raise DataError(f"{folder}: is there already", remedy="name another folder")
     if not 0 < test_fraction < 1:
         raise DataError(f"test_fraction: wanted a share between 0 and 1, got {test_fraction}")
+    if seed < 0:
+        raise DataError(f"seed: wanted an integer from 0 on, got {seed}")
     given = _pairs(inputs) if labels is None else (inputs, labels)
     images, numbers = _bytes(_array("inputs", given[0])), _array("labels", given[1])
-    if numbers.shape != images.shape[:1] or numbers.dtype.kind not in "iu" or numbers.min() < 0:
-        raise DataError(
-            f"labels: wanted {len(images)} integers from 0 on, got {numbers.dtype} {numbers.shape}"
-        )
+    wanted = f"labels: wanted {len(images)} integers from 0 on"
+    if numbers.shape != images.shape[:1] or numbers.dtype.kind not in "iu":
+        raise DataError(f"{wanted}, got {numbers.dtype} {numbers.shape}")
+    check_labels(numbers, wanted)
     numbers = numbers.astype(np.int64)
     names = list(classes) or [str(label) for label in range(int(min(numbers.max(), 10**4)) + 1)]
     for name in names:
+        if not isinstance(name, str):
+            raise DataError(f"classes: wanted names, got {name!r}")
         check_label(name, what="classes: a name", raises=DataError)
     if len(set(names)) != len(names) or not np.array_equal(np.unique(numbers), range(len(names))):
         raise DataError(
@@ -83,8 +91,10 @@ def _pairs(dataset: Any) -> tuple[Any, Any]:
 def _array(what: str, given: Any) -> NDArray[Any]:
     try:
         array = np.asarray(given)
-    except (TypeError, ValueError) as error:
-        raise DataError(f"{what}: wanted an array, got {type(given).__name__}") from error
+    except (TypeError, ValueError, RuntimeError) as error:
+        raise DataError(
+            f"{what}: wanted an array, got {type(given).__name__} ({str(error)[:80]!a})"
+        ) from error
     if array.dtype.kind not in "biuf" or not array.size or array.nbytes > 8 * _MOST_BYTES:
         raise DataError(f"{what}: wanted numbers, got {array.dtype} {array.shape}")
     return array

@@ -30,6 +30,7 @@ from bnnedge.tools import python_versions
 
 _BATCH = 256
 _MIXED_ROWS = 32
+_MOST_CLASSES = 1 << 31
 _SEED = 20
 
 
@@ -88,9 +89,21 @@ def export(
 def snapshot(module: nn.Module) -> nn.Module:
     """A copy in evaluation mode on the CPU, whose numbers are finite.
 
+    Of what `torch.compile` or `DataParallel` wraps, it is the module inside.
+
     Raises:
-        ExportError: it cannot be copied, was never run, or holds NaN or infinity.
+        ExportError: it is no Python module, cannot be copied, was never run, or holds NaN or
+            infinity.
     """
+    if isinstance(module, nn.DataParallel):
+        return snapshot(module.module)
+    if type(module).__name__ == "OptimizedModule":  # importing it takes a second
+        return snapshot(module.get_submodule("_orig_mod"))
+    if isinstance(module, torch.jit.ScriptModule):
+        raise ExportError(
+            "a TorchScript module cannot be exported",
+            remedy="give the module that torch.jit.script or torch.jit.trace was given",
+        )
     try:
         copied = copy.deepcopy(module)
     except Exception as error:
@@ -176,12 +189,18 @@ def _published(
 
 def _array(what: str, value: Any) -> NDArray[Any]:
     try:
-        array = np.asarray(value.detach().cpu() if isinstance(value, Tensor) else value)
+        array = np.asarray(_dense(value) if isinstance(value, Tensor) else value)
     except (TypeError, ValueError) as error:
         raise DataError(f"{what}: wanted an array, got {type(value).__name__}") from error
     if array.dtype.kind not in "biuf":
         raise DataError(f"{what}: wanted numbers, got {array.dtype}")
     return array
+
+
+def _dense(tensor: Tensor) -> Tensor:
+    """A tensor of a kind that NumPy has, too."""
+    dense = tensor.detach().cpu().to_dense()
+    return dense.float() if dense.dtype == torch.bfloat16 else dense
 
 
 def _examples(value: Any) -> Floats:
@@ -191,7 +210,8 @@ def _examples(value: Any) -> Floats:
             f"example_inputs: wanted (N, *input shape), got {array.shape}",
             remedy="the first dimension counts the examples: x[None] is a batch of one",
         )
-    floats = array.astype(np.float32)
+    with np.errstate(over="ignore"):
+        floats = array.astype(np.float32)
     if not np.isfinite(floats).all():
         raise DataError("example_inputs: wanted finite numbers, got NaN or infinity")
     return floats
@@ -201,10 +221,12 @@ def _labels(value: Any, rows: int) -> NDArray[np.int64]:
     if value is None:
         return np.full(rows, UNKNOWN, np.int64)
     array = _array("labels", value)
-    if array.shape != (rows,) or array.dtype.kind not in "iu" or (array < 0).any():
+    if array.shape != (rows,) or array.dtype.kind not in "iu":
         raise DataError(
             f"labels: wanted {rows} classes, integers from 0, got {array.dtype} {array.shape}"
         )
+    if array.min() < 0 or array.max() >= _MOST_CLASSES:
+        raise DataError(f"labels: wanted integers from 0, got {array.min()} to {array.max()}")
     return array.astype(np.int64)
 
 
@@ -291,9 +313,16 @@ def _compared(
     """Logits of the module of constants, and how many rows' last digits are others in the copy.
 
     Raises:
-        ExportError: the copy decides otherwise.
+        ExportError: the copy decides otherwise, or otherwise whenever it is asked.
     """
     logits, rounded = [], 0
+    first, again = (_logits(copied, inputs[:_BATCH], named) for _ in range(2))
+    if not np.array_equal(first, again, equal_nan=True):
+        raise ExportError(
+            f"{type(named).__name__} gives other logits when it is asked again",
+            remedy="forward must compute the same from the same input: without random numbers in"
+            " evaluation mode (F.dropout wants training=self.training), and without counting",
+        )
     for batch in _batches(inputs):
         own, other = (_answer(module, batch, named) for module in (copied, constant))
         for (name, wanted), (_, got) in zip(own.into_norms, other.into_norms, strict=True):

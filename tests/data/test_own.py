@@ -80,6 +80,7 @@ def test_classes_may_have_names_and_validation_data_be_there(tmp_path: Path) -> 
         ({"x_test": np.zeros((30, 1, 5, 4), np.uint8)}, r"x_test.npy of uint8 \(N, 1, 4, 5\)"),
         ({"y_train": np.zeros(89, int)}, "wanted y_train.npy of 90 integers from 0 on"),
         ({"y_train": np.full(90, -1)}, "wanted y_train.npy of 90 integers from 0 on"),
+        ({"y_train": np.full(90, 2**63, np.uint64)}, "integers from 0 on, got 9223372036854775808"),
         ({"y_train": np.zeros(90)}, "wanted y_train.npy of 90 integers from 0 on, got float64"),
         ({"y_train": np.arange(90) % 2 * 2}, "labels from 0 on, without gaps"),
         ({"x_validation": np.zeros((2, 1, 4, 5), np.uint8)}, "y_validation.npy is not in"),

@@ -9,7 +9,7 @@ import torch
 from torch.utils.data import TensorDataset
 
 from bnnedge.data import DatasetName, load_dataset, save_arrays
-from bnnedge.errors import DataError
+from bnnedge.errors import ConfigError, DataError
 
 LABELS = np.arange(20) % 2
 BYTES = np.random.default_rng(0).integers(0, 256, (20, 1, 4, 5), np.uint8)
@@ -49,6 +49,14 @@ def test_pairs_of_any_kind_are_a_data_set(given: tuple[Any, ...], tmp_path: Path
         ((BYTES, LABELS), {"classes": ("a", "a")}, "labels: wanted all of 0…1, each with a name"),
         ((BYTES, LABELS), {"classes": ("a", "b\n")}, "classes: a name: wanted 1 to 255 printable"),
         ((BYTES, LABELS), {"test_fraction": 2}, "test_fraction: wanted a share between 0 and 1"),
+        ((BYTES, LABELS - 1), {}, "labels: wanted 20 integers from 0 on, got -1 to 0"),
+        ((BYTES, LABELS), {"classes": (1, 2)}, "classes: wanted names, got 1"),
+        ((BYTES, LABELS), {"seed": -1}, "seed: wanted an integer from 0 on, got -1"),
+        (
+            (torch.zeros(20, 3, requires_grad=True), LABELS),
+            {},
+            "inputs: wanted an array, got Tensor",
+        ),
         ((BYTES[:3], LABELS[:3]), {}, "wanted at least 2 inputs of class '0'"),
         ((BYTES,), {}, "wanted arrays with labels, or a data set of pairs"),
         ((7,), {}, "wanted arrays with labels, or a data set of pairs .*, got int"),
@@ -65,3 +73,12 @@ def test_what_is_no_data_set_is_refused(
 def test_what_is_there_is_kept(tmp_path: Path) -> None:
     with pytest.raises(DataError, match="is there already"):
         save_arrays(tmp_path, BYTES, LABELS)
+    (tmp_path / "link").symlink_to("nowhere")
+    with pytest.raises(DataError, match="link: is there already"):
+        save_arrays(tmp_path / "link", BYTES, LABELS)
+
+
+@pytest.mark.parametrize("given", [{"seed": "a"}, {"test_fraction": "a"}, {"folder": 3}])
+def test_arguments_of_other_types_are_one_line(given: dict[str, Any], tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match=f"save_arrays: {next(iter(given))} wants"):
+        save_arrays(**{"folder": tmp_path / "arrays", "inputs": BYTES, "labels": LABELS, **given})

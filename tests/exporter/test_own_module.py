@@ -173,6 +173,8 @@ def _stateful() -> nn.Module:
         (_ops, [["a"]], DataError, "example_inputs: wanted numbers, got <U1"),
         (_ops, [[1.0], [1.0, 2.0]], DataError, "example_inputs: wanted an array, got list"),
         (_ops, np.full((2, 6), np.nan), DataError, "wanted finite numbers, got NaN"),
+        (_ops, np.full((2, 6), 1e300), DataError, "wanted finite numbers, got NaN or infinity"),
+        (lambda: torch.jit.script(nn.Linear(6, 3)), _examples(), ExportError, "a TorchScript"),
         (_ops, np.ones((2, 7)), ExportError, r"does not take example_inputs of \(7,\) each"),
         (_with_nan, _examples(), ExportError, "2.weight .* holds NaN or infinity: 1 of 54"),
         (_stateful, _examples(), ExportError, "Sequential cannot be copied: Only Tensors"),
@@ -187,6 +189,7 @@ def _stateful() -> nn.Module:
         ),
     ],
 )
+@pytest.mark.filterwarnings("ignore:.*torch.jit.script.*:DeprecationWarning")
 def test_mistakes_are_one_line(
     make: Callable[[], nn.Module],
     x: Any,
@@ -200,10 +203,47 @@ def test_mistakes_are_one_line(
     assert not (tmp_path / "export").exists()
 
 
-@pytest.mark.parametrize("labels", [[0, 1], [0.5] * 40, [-1] * 40, [3] * 40])
+@pytest.mark.parametrize("labels", [[0, 1], [0.5] * 40, [-1] * 40, [3] * 40, [2**63] * 40])
 def test_labels_are_classes(labels: list[Any], tmp_path: Path) -> None:
     with pytest.raises(DataError, match="labels: wanted"):
         bnnedge.export(_trained(_ops), _examples(), tmp_path / "export", labels=labels)
+
+
+@pytest.mark.parametrize("wrap", [nn.DataParallel, lambda m: torch.compile(m, backend="eager")])
+def test_what_is_wrapped_is_exported_without_its_wrapping(wrap: Callable[[nn.Module], Any]) -> None:
+    module, x = _trained(_ops), _examples()
+    assert type(own_module.snapshot(wrap(module))) is nn.Sequential
+    with torch.no_grad():
+        wanted = module.eval()(torch.from_numpy(x)).numpy()
+    assert np.array_equal(own_module.answers_of(wrap(module))(x), wanted)
+
+
+def test_examples_of_kinds_that_numpy_lacks_are_taken() -> None:
+    x = torch.from_numpy(_examples()).bfloat16()
+    answers = own_module.answers_of(_trained(_ops))
+    assert np.array_equal(answers(x), answers(x.float()))
+    assert np.array_equal(answers(x.float().to_sparse()), answers(x.float()))
+
+
+class _Counts(nn.Module):
+    def __init__(self) -> None:
+        super().__init__()
+        self.calls = 0
+
+    def forward(self, x: Tensor) -> Tensor:
+        self.calls += 1
+        return x + self.calls
+
+
+@pytest.mark.usefixtures("written")
+@pytest.mark.parametrize(
+    "made", [_Counts, lambda: _Returns(lambda x: nn.functional.dropout(x, 0.5))]
+)
+def test_a_module_that_answers_otherwise_each_time_is_told(
+    made: Callable[[], nn.Module], tmp_path: Path
+) -> None:
+    with pytest.raises(ExportError, match="gives other logits when it is asked again"):
+        bnnedge.export(made(), _examples(), tmp_path / "export")
 
 
 @pytest.mark.usefixtures("written")
