@@ -59,6 +59,10 @@ def test_files_get_the_names_of_their_classes(built: Path, tmp_path: Path) -> No
     assert one.names == ("bright",) and one.inputs == ("=1+1.png",)
     np.save(tmp_path / "x.npy", np.full((1, 1, 4, 5), 250, np.uint8))
     assert bnnedge.predict(built / "dataflow", tmp_path / "x.npy").names == ("bright",)
+    for wrong in (0.5, 256, -1, np.nan):
+        np.save(tmp_path / "x.npy", np.full((1, 1, 4, 5), wrong))
+        with pytest.raises(DataError, match=r"x.npy: wanted whole numbers of 0…255, .*, got"):
+            bnnedge.predict(built / "dataflow", tmp_path / "x.npy")
 
 
 @pytest.mark.parametrize(
