@@ -175,9 +175,10 @@ def _labelled(
         labels = read_npy(config.labels)
     wrong = labels.shape != (count,) or labels.dtype.kind not in "iu" or not count
     if wrong or labels.min() < 0 or labels.max() >= classes:
+        range_ = "" if wrong else f" from {labels.min()} to {labels.max()}"
         raise DataError(
             f"{config.labels or config.inputs}: wanted {count} labels of 0…{classes - 1}, one for"
-            f" each input, got {labels.dtype} {labels.shape}"
+            f" each input, got {labels.dtype} {labels.shape}{range_}"
         )
     return given.values, labels.astype(np.int64)
 

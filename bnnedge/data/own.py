@@ -59,6 +59,8 @@ def own_shape(folder: Path) -> tuple[int, ...]:
             if "x_train" not in arrays.headers:
                 raise DataError(f"x_train is not in {folder}")
             header = arrays.headers["x_train"]
+    elif is_file(folder):
+        raise DataError(f"{folder}: wanted a folder of arrays, or a file that ends in .npz")
     else:
         header = npy_header(path)
     shape = header.shape[1:]

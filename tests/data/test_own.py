@@ -193,5 +193,8 @@ def test_what_an_archive_lacks_is_said(missing: str, tmp_path: Path) -> None:
     np.savez(tmp_path / "arrays.npz", **arrays)
     with pytest.raises(DataError, match=f"{missing}.* is not in .*arrays.npz"):
         load_dataset(DatasetName.NPZ, tmp_path / "arrays.npz")
+    (tmp_path / "arrays.zip").write_bytes(b"PK")
+    with pytest.raises(DataError, match=r"arrays.zip: wanted a folder .* ends in .npz"):
+        load_dataset(DatasetName.NPZ, tmp_path / "arrays.zip")
     with pytest.raises(ConfigError, match="npz wants file, that of the arrays"):
         DataConfig(dataset=DatasetName.NPZ, encoding=EncodingKind.INTEGER)
