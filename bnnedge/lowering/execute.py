@@ -64,6 +64,18 @@ def execute_by_qonnx(
     return context
 
 
+def session_of(model: onnx.ModelProto, *, optimised: bool = False) -> onnxruntime.InferenceSession:
+    """A model in onnxruntime, on one thread; every node as it is, if not `optimised`."""
+    options = onnxruntime.SessionOptions()
+    if not optimised:
+        options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_DISABLE_ALL
+    options.log_severity_level = 4
+    options.intra_op_num_threads = 1
+    return onnxruntime.InferenceSession(
+        model.SerializeToString(), options, providers=["CPUExecutionProvider"]
+    )
+
+
 class Runner:
     """Runs nodes of a graph whose batch is 1 on any batch.
 
@@ -147,13 +159,7 @@ class Runner:
                 [onnx.numpy_helper.from_array(value, name) for name, value in values.items()],
             )
             model = helper.make_model(graph, opset_imports=self._opsets, ir_version=10)
-            options = onnxruntime.SessionOptions()
-            options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_DISABLE_ALL
-            options.log_severity_level = 4
-            options.intra_op_num_threads = 1
-            self._sessions[key] = onnxruntime.InferenceSession(
-                model.SerializeToString(), options, providers=["CPUExecutionProvider"]
-            )
+            self._sessions[key] = session_of(model)
         return self._sessions[key]
 
 

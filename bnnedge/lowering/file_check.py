@@ -5,14 +5,13 @@ from collections.abc import Callable, Mapping
 import numpy as np
 import onnx
 import onnx.inliner
-import onnxruntime
 from qonnx.core.datatype import DataType
 from qonnx.core.modelwrapper import ModelWrapper
 from qonnx.util.basic import get_preferred_qonnx_opset
 
 from bnnedge.errors import LoweringError, MismatchError
 from bnnedge.lowering.check import Inputs, Original
-from bnnedge.lowering.execute import cause_of, execute_by_qonnx
+from bnnedge.lowering.execute import cause_of, execute_by_qonnx, session_of
 from bnnedge.lowering.indexed import Array, IndexedModel
 from bnnedge.lowering.infer_shapes import infer_shapes
 from bnnedge.lowering.tidy import sort_by_level
@@ -107,13 +106,7 @@ def _without_zeros(original: Original, made: Mapping[str, Array]) -> list[int]:
 
 
 def _onnxruntime(file: onnx.ModelProto) -> _Run:
-    options = onnxruntime.SessionOptions()
-    options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_DISABLE_ALL
-    options.log_severity_level = 4
-    options.intra_op_num_threads = 1
-    session = onnxruntime.InferenceSession(
-        file.SerializeToString(), options, providers=["CPUExecutionProvider"]
-    )
+    session = session_of(file)
     names = [value.name for value in file.graph.output]
     return lambda feeds: dict(zip(names, session.run(names, feeds), strict=True))
 

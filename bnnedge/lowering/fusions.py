@@ -1,10 +1,10 @@
 """What onnxruntime makes of the whole graph, where it fuses nodes and rounds otherwise."""
 
 import numpy as np
-import onnxruntime
 from numpy.typing import NDArray
 
 from bnnedge.lowering.check import Original
+from bnnedge.lowering.execute import session_of
 
 _MOST_IMAGES = 32
 _PRODUCTS = 1 << 30  # multiplications that a remark is worth
@@ -27,15 +27,10 @@ def fusion_remark(original: Original, x: NDArray[np.float32]) -> str | None:
         return None
     images = min(_MOST_IMAGES, max(1, _PRODUCTS // max(1, original.costs()[0])))
     x = x[:: -(-len(x) // images)]
-    options = onnxruntime.SessionOptions()
-    options.log_severity_level = 4
-    options.intra_op_num_threads = 1
     result = original.structure.result
     wanted = original.run(x)[result].reshape(len(x), -1)
     try:
-        session = onnxruntime.InferenceSession(
-            model.proto.SerializeToString(), options, providers=["CPUExecutionProvider"]
-        )
+        session = session_of(model.proto, optimised=True)
         names = [value.name for value in session.get_outputs()]
         if result not in names:
             return None

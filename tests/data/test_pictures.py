@@ -19,6 +19,7 @@ from bnnedge.data.pictures import read_picture
 from bnnedge.errors import BnnEdgeError, ConfigError, DataError
 from bnnedge.reading import PicturesReading
 from bnnedge.recipe import Recipe, Use
+from tests.data.recipes import require_refused
 
 RECIPE = """\
 name = "light"
@@ -245,9 +246,7 @@ def test_what_is_wrong_with_folders_is_said_before_any_work(tmp_path: Path) -> N
 def test_what_is_wrong_in_a_recipe_is_said(
     old: str, new: str, message: str, tmp_path: Path
 ) -> None:
-    (tmp_path / "recipe.toml").write_text(RECIPE.replace(old, new))
-    with pytest.raises(ConfigError, match=message):
-        Recipe.load(tmp_path / "recipe.toml")
+    require_refused(tmp_path, RECIPE.replace(old, new), message)
 
 
 def test_pictures_have_no_folder_of_their_own(tmp_path: Path) -> None:

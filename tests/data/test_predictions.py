@@ -17,6 +17,7 @@ from bnnedge.dataflow import Dataflow, Meaning
 from bnnedge.errors import BnnEdgeError, DataError, DataflowError, LoweringError
 from bnnedge.lowering.load import meaning_of
 from bnnedge.reading import PicturesReading
+from tests.data.recipes import lower_trained
 from tests.data.test_pictures import GREY, RECIPE, grey, write
 from tests.networks import random_mlp
 
@@ -26,10 +27,7 @@ def built(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Folders `pictures`, `train`, `export` and `dataflow`."""
     folder = tmp_path_factory.mktemp("light")
     write(folder / "pictures")
-    (folder / "recipe.toml").write_text(RECIPE)
-    bnnedge.train(folder / "recipe.toml", folder / "train")
-    bnnedge.export(folder / "train", folder / "export")
-    bnnedge.lower(folder / "export", folder / "dataflow", name="light")
+    lower_trained(folder, RECIPE, "light")
     return folder
 
 

@@ -14,9 +14,9 @@ from bnnedge.data.config import DataConfig, DatasetName, EncodingKind
 from bnnedge.data.datasets import load_data
 from bnnedge.data.recordings import read_recording
 from bnnedge.dataflow import Dataflow
-from bnnedge.errors import ConfigError, DataError
+from bnnedge.errors import DataError
 from bnnedge.reading import RecordingsReading
-from bnnedge.recipe import Recipe
+from tests.data.recipes import lower_trained, require_refused
 
 RATE_HZ = 4000
 READING = RecordingsReading(rate_hz=RATE_HZ, seconds=0.2, bands=8, frames=10, window_ms=20)
@@ -147,9 +147,7 @@ def test_other_rates_are_refused(tmp_path: Path) -> None:
 def test_what_is_wrong_in_a_recipe_is_said(
     old: str, new: str, message: str, tmp_path: Path
 ) -> None:
-    (tmp_path / "recipe.toml").write_text(RECIPE.replace(old, new))
-    with pytest.raises(ConfigError, match=message):
-        Recipe.load(tmp_path / "recipe.toml")
+    require_refused(tmp_path, RECIPE.replace(old, new), message)
 
 
 def test_a_class_wants_recordings(tmp_path: Path) -> None:
@@ -163,9 +161,6 @@ def test_a_class_wants_recordings(tmp_path: Path) -> None:
 
 def test_recipe_with_recordings_trains_and_knows_new_ones(tmp_path: Path) -> None:
     tones(tmp_path / "tones")
-    (tmp_path / "recipe.toml").write_text(RECIPE)
-    bnnedge.train(tmp_path / "recipe.toml", tmp_path / "train")
-    bnnedge.export(tmp_path / "train", tmp_path / "export")
-    bnnedge.lower(tmp_path / "export", tmp_path / "dataflow")
+    lower_trained(tmp_path, RECIPE, "tones")
     assert Dataflow.load(tmp_path / "dataflow").meaning.reading == READING
     assert bnnedge.evaluate(tmp_path / "dataflow", inputs=tmp_path / "tones").accuracy == 1

@@ -16,6 +16,7 @@ from bnnedge.dataflow import Dataflow
 from bnnedge.errors import ConfigError, DataError
 from bnnedge.reading import Feature, TableConfig, TableReading
 from bnnedge.recipe import Recipe, Use
+from tests.data.recipes import lower_trained, require_refused
 
 RECIPE = """\
 name = "flowers"
@@ -173,9 +174,7 @@ def test_what_is_wrong_in_a_recipe_is_said(
     old: str, new: str, message: str, tmp_path: Path
 ) -> None:
     write(tmp_path / "flowers.csv")
-    (tmp_path / "recipe.toml").write_text(RECIPE.replace(old, new))
-    with pytest.raises(ConfigError, match=message):
-        Recipe.load(tmp_path / "recipe.toml")
+    require_refused(tmp_path, RECIPE.replace(old, new), message)
 
 
 def test_a_table_is_read_before_any_work(tmp_path: Path) -> None:
@@ -196,10 +195,7 @@ def built(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Folders `train`, `export` and `dataflow`, beside the table."""
     folder = tmp_path_factory.mktemp("flowers")
     write(folder / "flowers.csv")
-    (folder / "recipe.toml").write_text(RECIPE)
-    bnnedge.train(folder / "recipe.toml", folder / "train")
-    bnnedge.export(folder / "train", folder / "export")
-    bnnedge.lower(folder / "export", folder / "dataflow", name="flowers")
+    lower_trained(folder, RECIPE, "flowers")
     return folder
 
 

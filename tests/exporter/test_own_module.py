@@ -106,8 +106,8 @@ def written(graph: onnx.ModelProto, monkeypatch: pytest.MonkeyPatch) -> None:
 def test_the_same_module_is_not_written_again(tmp_path: Path) -> None:
     module, labels = _trained(_ops), np.arange(40) % 3
     first = bnnedge.export(module, _examples(), tmp_path / "e", labels=labels)
-    assert first == bnnedge.export(module, torch.from_numpy(_examples()), tmp_path / "e",
-                                   labels=labels.tolist())  # fmt: skip
+    examples = torch.from_numpy(_examples())
+    assert first == bnnedge.export(module, examples, tmp_path / "e", labels=labels.tolist())
     assert first.facts.test_accuracy is not None
     again = bnnedge.export(module, _examples()[:30], tmp_path / "e", labels=labels[:30])
     assert again.fingerprint != first.fingerprint
