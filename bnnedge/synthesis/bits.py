@@ -22,14 +22,14 @@ _BUDGET_S = 60.0
 _SUBJECT = "netlist read back from the bitstream"
 
 
-def check_bits(plan: Plan, rtl: Path, run: Run, *, wanted: bool | None) -> Mapping[str, Any]:
+def check_bits(plan: Plan, rtl: Path, run: Run, *, wanted: bool) -> Mapping[str, Any]:
     """Read a bitstream back and compare it, once as a structure and once by what it answers.
 
     Args:
         plan: that it was made of.
         rtl: folder that it was made from.
         run: in its folders the bitstream was made.
-        wanted: see `SynthesisConfig.read_back`.
+        wanted: false: it is left out, see `SynthesisConfig.read_back`.
 
     Returns:
         Facts: `bits`, or why there are none in `not_read_back`.
@@ -37,9 +37,9 @@ def check_bits(plan: Plan, rtl: Path, run: Run, *, wanted: bool | None) -> Mappi
     Raises:
         MismatchError: it is not the netlist that was placed, or answers otherwise.
         SimulationError: it does not answer.
-        SynthesisError: it is wanted, and has something that is not understood.
+        SynthesisError: it has something that is not understood.
     """
-    if wanted is False:
+    if not wanted:
         return {"not_read_back": "it was left out"}
     if reason := unread(plan.board):
         return {"not_read_back": reason}
@@ -50,8 +50,6 @@ def check_bits(plan: Plan, rtl: Path, run: Run, *, wanted: bool | None) -> Mappi
                 read_json(run.work / MAPPED_JSON), read_json(run.work / ROUTED_JSON)
             )
     except (MismatchError, SynthesisError) as error:
-        if isinstance(error, SynthesisError) and wanted is None:
-            return {"not_read_back": f"it is not understood: {error.message}"}
         raise type(error)(
             error.message, remedy="try another --seed; --no-read-back does without this check"
         ) from error

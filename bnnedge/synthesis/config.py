@@ -41,8 +41,8 @@ class SynthesisConfig:
         gate_level_images: hard and random ones for which the placed netlist is compared with the
             Dataflow; 0: no check.
         read_back: read the bitstream back, and compare it with the netlist and, simulated, with
-            the Dataflow. None: where there is a reader, and as far as it understands the file;
-            True: it is an error where it cannot be done.
+            the Dataflow. None: where there is a reader for the board's family; True: it is an error
+            where there is none.
     """
 
     board: str | Path | Board = option(
@@ -76,7 +76,7 @@ class SynthesisConfig:
     )
     read_back: bool | None = option(
         None,
-        help="Compare the bitstream, read back, or do without; by default, where it can be.",
+        help="Compare the bitstream, read back, or do without; by default, where there is a reader.",
         section="hardware",
     )
 

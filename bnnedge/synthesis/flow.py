@@ -119,7 +119,7 @@ def _write(
                     facts["gate_level"] = check_netlist(
                         folder, rtl, board, images=config.gate_level_images
                     )
-            facts |= check_bits(plan, rtl, run, wanted=config.read_back)
+            facts |= check_bits(plan, rtl, run, wanted=config.read_back is not False)
     facts["seconds"] = run.seconds
     (folder / RESOURCES_FILE).write_text(
         json.dumps(to_json(facts), indent=1) + "\n", encoding="utf-8"
