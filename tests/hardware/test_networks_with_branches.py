@@ -41,7 +41,7 @@ def check_branches(dataflow: Dataflow, seed: int, folder: Path, cache: Path) -> 
         assert (run.values == expected).all()
 
 
-@pytest.mark.parametrize("seed", range(12))
+@pytest.mark.parametrize("seed", range(6))
 def test_any_network_with_branches_equals_interpreter(
     seed: int, tmp_path: Path, cache: Path
 ) -> None:
@@ -49,7 +49,7 @@ def test_any_network_with_branches_equals_interpreter(
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("seed", range(12, 232))
+@pytest.mark.parametrize("seed", range(6, 232))
 def test_many_networks_with_branches_equal_interpreter(
     seed: int, tmp_path: Path, cache: Path
 ) -> None:
