@@ -4,13 +4,16 @@
     python -m tests.proofs.mutants 60 xnor_mvu      # of these modules alone
 
 A mutant is one edit of a module's text: an operator, a constant, a condition or an index. It is
-killed if it is no legal module any more, if a proof fails, or if it has a lint warning, as no
-kernel may have. One that survives has all properties with all parameters that are tried.
+killed if it is no legal module any more, if a proof fails, if it has a lint warning, as no kernel
+may have, or if a frame is late. Those that are left have to pass the default tests of kernels, in a
+copy of the project. One that survives has all properties with all parameters that are tried.
 """
 
 import os
 import random
 import re
+import shutil
+import subprocess
 import sys
 import tempfile
 from collections.abc import Iterator, Sequence
@@ -21,8 +24,8 @@ from pathlib import Path
 from bnnedge.errors import BnnEdgeError
 from bnnedge.hardware.kernels import SV_FOLDER
 from bnnedge.verilated.verilator import lint
-from tests.proofs.cases import PROOFS
-from tests.proofs.prover import Proof, holds_at_all, sources
+from tests.proofs.cases import PACES, PROOFS
+from tests.proofs.prover import Proof, holds_at_all, in_time, sources
 
 MODULES = (
     "arg_max",
@@ -46,6 +49,11 @@ MODULES = (
     "xnor_mvu",
 )
 SEED = 7
+_PROJECT = Path(__file__).parents[2]
+_TESTS = tuple(
+    f"tests/hardware/test_{each}.py"
+    for each in ("kernels", "windows", "mvu", "branches", "conv", "networks_with_branches", "cost")
+)
 _EDITS = (
     (r"(?<![&])&(?![&])", "|"),
     (r"(?<![|&^])\|(?![|])", "&"),
@@ -119,8 +127,8 @@ def chosen(count: int, modules: Sequence[str] = MODULES) -> list[Mutant]:
     return random.Random(SEED).sample(everything, min(count, len(everything)))
 
 
-def killer(mutant: Mutant, folder: Path) -> Proof | None:
-    """The proof that a mutant fails, or None."""
+def killer(mutant: Mutant, folder: Path) -> Proof | str | None:
+    """What a mutant fails: a proof, or "late" or "tests"; None: nothing."""
     for number, proof in enumerate(PROOFS):
         size = max(int(proof.parameters.get(name, 0)) for name in ("Width", "Depth"))
         small = proof.folder == SV_FOLDER and size < 32 and not proof.edits
@@ -137,7 +145,40 @@ def killer(mutant: Mutant, folder: Path) -> Proof | None:
                 lint(_written(proof, place, mutant), top=proof.module, parameters=_unquoted(proof))
             except BnnEdgeError:
                 return proof
-    return None
+    if is_late(mutant, folder):
+        return "late"
+    return None if passes_tests(mutant, folder) else "tests"
+
+
+def is_late(mutant: Mutant, folder: Path) -> bool:
+    """Whether one of its frames takes longer than it should."""
+    for number, (module, parameters, beats, cycles) in enumerate(PACES):
+        if module == mutant.module:
+            place = folder / f"pace-{number}"
+            place.mkdir()
+            proof = Proof(module=module, parameters=parameters)
+            if not in_time(proof, beats, cycles, place, mutant.text):
+                return True
+    return False
+
+
+def passes_tests(mutant: Mutant, folder: Path) -> bool:
+    """Whether the default tests of kernels pass with it, in a copy of the project."""
+    project = folder / "project"
+    ignored = shutil.ignore_patterns("__pycache__", ".*")
+    for part in ("bnnedge", "tests", "hls"):
+        shutil.copytree(_PROJECT / part, project / part, ignore=ignored)
+    shutil.copyfile(_PROJECT / "pyproject.toml", project / "pyproject.toml")
+    kernels = project / SV_FOLDER.relative_to(_PROJECT)
+    (kernels / f"{mutant.module}.sv").write_text(mutant.text, encoding="utf-8")
+    command = [sys.executable, "-m", "pytest", "-q", "-x", "-p", "no:cacheprovider", *_TESTS]
+    environment = os.environ | {"PYTHONPATH": str(project), "PYTHONDONTWRITEBYTECODE": "1"}
+    done = subprocess.run(
+        command, cwd=project, env=environment, capture_output=True, text=True, check=False
+    )
+    if done.returncode not in (0, 1):
+        raise AssertionError(done.stdout + done.stderr)
+    return done.returncode == 0
 
 
 def _written(proof: Proof, place: Path, mutant: Mutant) -> list[Path]:
