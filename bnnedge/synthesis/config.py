@@ -76,7 +76,7 @@ class SynthesisConfig:
     )
     read_back: bool | None = option(
         None,
-        help="Compare the bitstream, read back, or do without; by default, where there is a reader.",
+        help="Compare the bitstream, read back, or not; by default, where there is a reader.",
         section="hardware",
     )
 
