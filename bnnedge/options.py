@@ -116,7 +116,7 @@ def options_of(config: type[Any]) -> tuple[Declared, ...]:
     )
 
 
-def options_for(verb: Callable[..., Any]) -> tuple[Declared, ...]:
+def options_for(verb: Callable[..., Any] | None) -> tuple[Declared, ...]:
     """The options that a function takes by `keywords`."""
     declared: tuple[Declared, ...] = getattr(verb, _DECLARED, ())
     return declared

@@ -80,7 +80,7 @@ def build(
     build goes on with the stage that it was in.
 
     Args:
-        recipe: TOML file.
+        recipe: TOML file, or the name of a recipe that comes with bnnedge.
         out: the build's folder.
         progress: gives the progress of the stage that it is called with.
 

@@ -26,6 +26,7 @@ from bnnedge.models.config import NetworkConfig
 from bnnedge.models.topologies import layer_shapes, least_cycles, require_fit
 from bnnedge.names import check_network_name
 from bnnedge.options import options_of
+from bnnedge.recipes import find_recipe
 from bnnedge.simulation.config import SimulationConfig
 from bnnedge.synthesis.config import SynthesisConfig
 from bnnedge.synthesis.plan import require_clock, require_effect
@@ -141,7 +142,7 @@ class Recipe:
         """Read a recipe and check it as a whole; paths in it are relative to its folder.
 
         Args:
-            path: TOML file.
+            path: TOML file, or the name of a recipe that comes with bnnedge.
             use: to `TRAIN`, the files that it names have to be there; to `BUILD`, it also has to
                 be one of hardware.
 
@@ -149,6 +150,7 @@ class Recipe:
             ConfigError: not readable, or wrong somewhere: a key, a value, a board, a clock, layers
                 that do not fit each other or the data, …; names everything that is.
         """
+        path = find_recipe(path)
         record = read_toml(path)
         others = {key: value for key, value in record.items() if key != "hardware"}
         parts, faults = structure_parts(others, cls)

@@ -39,7 +39,9 @@ def _section(name: str) -> Iterator[str]:
     if command.hidden:
         return
     context = click.Context(command, info_name=f"bnnedge {name}")
-    declared = {each.name: each for each in options_for(getattr(bnnedge, name.replace("-", "_")))}
+    declared = {
+        each.name: each for each in options_for(getattr(bnnedge, name.replace("-", "_"), None))
+    }
     parameters = command.get_params(context)
     arguments = [p.make_metavar(context) for p in parameters if isinstance(p, click.Argument)]
     yield f"## `bnnedge {' '.join([name, *arguments])}`\n"

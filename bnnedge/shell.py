@@ -109,7 +109,7 @@ def command(
 
     Args:
         example: for its help.
-        verb: the Python function whose options it takes; by default the one of its own name.
+        verb: the function whose options it takes; by default the one of its name, if there is one.
         writes: it writes a folder, and can be told to keep another one beside.
         reads: it reads what others wrote, and can be told to take it as it is.
     """
@@ -125,7 +125,7 @@ def command(
             allowed |= {"accept_edited"} if reads else set()
             permissions = (each for each in options_of(Permission) if each.name in allowed)
             return [
-                *options_for(getattr(bnnedge, verb or function.__name__.rstrip("_"))),
+                *options_for(getattr(bnnedge, verb or function.__name__.rstrip("_"), None)),
                 *permissions,
             ]
 

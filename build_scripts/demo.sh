@@ -4,4 +4,4 @@
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 build_scripts/setup.sh
-exec .venv/bin/bnnedge build build_scripts/digits_ulx3s.toml -o build/digits --replace "$@"
+exec .venv/bin/bnnedge build digits -o build/digits --replace "$@"

@@ -1,6 +1,6 @@
 """Pack a trained checkpoint into the wheel: `python build_scripts/pack_model.py CHECKPOINT NAME`.
 
-CHECKPOINT is a folder that `bnnedge train` wrote from build_scripts/NAME.toml, NAME is
+CHECKPOINT is a folder that `bnnedge train` wrote from the recipe NAME, NAME is
 "<network>_<data set>", e.g. lenet5_mnist. The weights, one bit each, and the model card go to
 bnnedge/models/pretrained/.
 """
@@ -23,6 +23,7 @@ from bnnedge.models.pretrained.load import load_card
 from bnnedge.models.pretrained.packing import pack
 from bnnedge.models.record import network_record
 from bnnedge.recipe import Recipe
+from bnnedge.recipes import RECIPES
 
 _PLACES = ("folder", "package", "file")  # where the data lie is not what they are
 _BATCH = 500
@@ -120,7 +121,7 @@ def main() -> None:
         sys.exit("usage: pack_model.py CHECKPOINT NAME")
     folder, name = Path(sys.argv[1]), sys.argv[2]
     try:
-        card = pack_model(folder, Path(__file__).with_name(f"{name}.toml"))
+        card = pack_model(folder, RECIPES / f"{name}.toml")
     except BnnEdgeError as error:
         sys.exit(f"pack_model: {error}")
     size = weights_path(card.name).stat().st_size

@@ -78,7 +78,8 @@ def test_every_command_has_an_example() -> None:
         "fetch train export lower rtl fifos simulate hls emulate predict evaluate"
         " synth verify-bits package deploy build report"
     )
-    assert set(verbs.split()) | {"doctor"} == set(main.commands)
+    about = {"doctor", "recipes", "boards", "models", "datasets"}
+    assert set(verbs.split()) | about == set(main.commands)
     for name in main.commands:
         assert f"Example: bnnedge {name}" in bnnedge(name, "--help").output
 

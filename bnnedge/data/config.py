@@ -37,11 +37,31 @@ class DatasetName(enum.Enum):
         return _INPUT_SHAPES[self]
 
     @property
+    def description(self) -> str:
+        """In a line, for people."""
+        return _DESCRIPTIONS[self]
+
+    @property
     def largest_value(self) -> int:
         """Of the raw values, which begin at 0."""
         return 16 if self is DatasetName.DIGITS else 255
 
 
+_DESCRIPTIONS: Mapping[DatasetName, str] = {
+    DatasetName.DIGITS: "Handwritten digits of 8 by 8 pixels and 17 greys; come with scikit-learn",
+    DatasetName.MNIST: "Handwritten digits of 28 by 28 bytes; `bnnedge fetch mnist`",
+    DatasetName.FASHION_MNIST: "Clothing, 28 by 28 bytes; `bnnedge fetch fashion-mnist`",
+    DatasetName.CIFAR_10: "Things, 32 by 32 pixels in colour; `bnnedge fetch cifar-10` says where",
+    DatasetName.SVHN: "House numbers, 32 by 32 pixels in colour; `bnnedge fetch svhn` says where",
+    DatasetName.SPEECH_COMMANDS: (
+        "Spoken words as 32 by 32 log-mel bytes; `bnnedge fetch speech-commands` says where"
+    ),
+    DatasetName.OWN: "Arrays of yours in a folder, or those of an installed package",
+    DatasetName.NPZ: "Arrays of yours in one .npz file",
+    DatasetName.IMAGES: "Pictures of yours, in a folder for each class",
+    DatasetName.CSV: "A table of yours, with a column of classes",
+    DatasetName.WAV: "Recordings of yours, in a folder for each class",
+}
 _INPUT_SHAPES: Mapping[DatasetName, tuple[int, ...]] = {
     DatasetName.DIGITS: (64,),
     DatasetName.MNIST: (1, 28, 28),

@@ -73,12 +73,12 @@ def lenet5(*, pretrained: str) -> "Network":
 
 
 def cnv(*, pretrained: str) -> "Network":
-    """FINN's CNV."""
+    """FINN's CNV: six convolutions and three dense layers."""
     return load_pretrained("cnv", pretrained)
 
 
 def vgg_small(*, pretrained: str) -> "Network":
-    """VGG-small."""
+    """VGG-small: six convolutions and a dense layer."""
     return load_pretrained("vgg_small", pretrained)
 
 

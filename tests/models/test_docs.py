@@ -25,7 +25,7 @@ def _rows(columns: int) -> list[list[str]]:
 
 
 _ROWS = {row[0].strip("`"): row for row in _rows(5)}
-_EXAMPLES = {"conv": "conv_mnist.toml", "resnet": "resnet_fashion_mnist.toml"}
+_EXAMPLES = {"conv": "conv_mnist", "resnet": "resnet_fashion_mnist"}
 _INPUTS = {
     "one_bit_threshold": "1 bit",
     "quantile_thermometer": "{} bits",
@@ -40,7 +40,7 @@ def test_every_named_network_is_listed() -> None:
 @pytest.mark.parametrize("name", _ROWS)
 def test_weights_and_macs(name: str) -> None:
     config = (
-        Recipe.load(_ROOT / "build_scripts" / _EXAMPLES[name]).network
+        Recipe.load(_EXAMPLES[name]).network
         if name in _EXAMPLES
         else NetworkConfig(topology=Topology(name))
     )

@@ -4,6 +4,7 @@ from pathlib import Path
 
 import pytest
 
+from bnnedge import listings
 from bnnedge.data.encodings import Encoding, IntegerEncoding, OneBitThreshold, QuantileThermometer
 from bnnedge.errors import ConfigError
 from bnnedge.models.config import Topology
@@ -11,8 +12,9 @@ from bnnedge.models.pretrained.cards import name_of
 from bnnedge.models.zoo import build_network
 from bnnedge.pipeline import build
 from bnnedge.recipe import Recipe
+from bnnedge.recipes import RECIPES, recipe_names
 
-_RECIPES = sorted((Path(__file__).parents[2] / "build_scripts").glob("*.toml"))
+_RECIPES = [RECIPES / f"{name}.toml" for name in recipe_names()]
 _SHAPES = {
     "digits": (64,),
     "mnist": (1, 28, 28),
@@ -33,7 +35,7 @@ def _encoding(recipe: Recipe) -> Encoding:
 def test_a_recipe_can_be_read_and_its_network_built(path: Path) -> None:
     recipe = Recipe.load(path)
     board = "" if recipe.hardware is None else f"_{recipe.hardware.synth.board.partition('-')[0]}"
-    assert path.stem == recipe.name + board
+    assert path.stem in (recipe.name, recipe.name + board)
     if recipe.network.topology is not Topology.MLP:
         network, dataset = recipe.network.topology.value, recipe.data.dataset.value
         assert recipe.name == name_of(network, dataset)  # what a pretrained network is called
@@ -47,3 +49,19 @@ def test_building_without_hardware_stops_before_any_work(tmp_path: Path) -> None
     with pytest.raises(ConfigError, match=r"\[hardware\].* is missing .*run `bnnedge train`"):
         build(recipe, tmp_path / "out")
     assert not (tmp_path / "out").exists()
+
+
+def test_a_recipe_is_known_by_its_name(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert Recipe.load("digits").training.epochs == 60
+    own = (RECIPES / "digits.toml").read_text().replace("epochs = 60", "epochs = 7")
+    (tmp_path / "digits").write_text(own)
+    assert Recipe.load("digits").training.epochs == 7  # a file that is there wins
+    with pytest.raises(ConfigError, match=r"cannot read digts: .*mean digits\?.*`bnnedge recipes`"):
+        Recipe.load("digts")
+    with pytest.raises(ConfigError, match=r"digits_8.toml: there is no such file.*mean digits\?"):
+        Recipe.load(tmp_path / "digits_8.toml")
+
+
+def test_every_recipe_says_what_it_is() -> None:
+    assert all(entry.description.endswith(".") for entry in listings.recipes())
