@@ -70,6 +70,8 @@ _HOMES = {
     "predictions": ("predict",),
 }
 _ELSEWHERE = {name for names in _HOMES.values() for name in names}
-__getattr__, __dir__ = lazily(
-    __name__, _HOMES | {"verbs": tuple(name for name in __all__ if name not in _ELSEWHERE)}
+__getattr__, __dir__, _ = lazily(
+    __name__,
+    _HOMES | {"verbs": tuple(name for name in __all__ if name not in _ELSEWHERE)},
+    packages=("data", "models", "ops"),
 )

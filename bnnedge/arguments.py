@@ -9,7 +9,7 @@ import numbers
 import os
 import types
 import typing
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Any, ParamSpec, TypeVar
 
@@ -34,25 +34,29 @@ def checked(function: Callable[_Given, _Result]) -> Callable[_Given, _Result]:
             bits; names the function and the argument.
     """
     signature = inspect.signature(function)
-    checks = {
-        name: check
-        for name, parameter in signature.parameters.items()
-        if (check := _check_of(parameter.annotation)) is not None
-    }
 
     @functools.wraps(function)
     def call(*args: _Given.args, **kwargs: _Given.kwargs) -> _Result:
-        given = _bound(function.__name__, signature, args, kwargs)
-        for name in checks.keys() & given.arguments.keys():
-            where = f"{function.__name__}: {name}"
-            given.arguments[name] = checks[name](where, given.arguments[name])
+        given = bound(function.__name__, signature, args, kwargs)
         return function(*given.args, **given.kwargs)
 
     return call
 
 
+def bound(
+    function: str, signature: inspect.Signature, args: tuple[Any, ...], kwargs: Mapping[str, Any]
+) -> inspect.BoundArguments:
+    """What a function is called with, checked by its signature; see `checked`."""
+    given = _bound(function, signature, args, kwargs)
+    for name, value in given.arguments.items():
+        check = _check_of(signature.parameters[name].annotation)
+        if check is not None:
+            given.arguments[name] = check(f"{function}: {name}", value)
+    return given
+
+
 def _bound(
-    function: str, signature: inspect.Signature, args: tuple[Any, ...], kwargs: dict[str, Any]
+    function: str, signature: inspect.Signature, args: tuple[Any, ...], kwargs: Mapping[str, Any]
 ) -> inspect.BoundArguments:
     """What a function is called with. Raises TypeError as Python does; names a near argument."""
     try:

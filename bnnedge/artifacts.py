@@ -21,7 +21,7 @@ import numpy as np
 
 from bnnedge.errors import ArtifactError, BnnEdgeWarning
 from bnnedge.files import load_json
-from bnnedge.options import keywords, option
+from bnnedge.options import keywords, option, recorded
 
 RECORD = "artifact.json"
 _LEFT_BY_PYTHON = "__pycache__"  # where a package's driver was run
@@ -145,7 +145,7 @@ def folder_hashes(folder: Path) -> dict[str, str]:
 def to_json(value: Any) -> Any:
     """`value` as JSON types: dataclasses, paths, enums and numpy scalars are unwrapped."""
     if dataclasses.is_dataclass(value) and not isinstance(value, type):
-        return {f.name: to_json(getattr(value, f.name)) for f in dataclasses.fields(value)}
+        return {name: to_json(getattr(value, name)) for name in recorded(value)}
     if isinstance(value, Mapping):
         return {str(key): to_json(item) for key, item in value.items()}
     if isinstance(value, list | tuple):

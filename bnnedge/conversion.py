@@ -7,7 +7,7 @@ import hashlib
 import warnings
 from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -27,7 +27,7 @@ from bnnedge.hardware.facts import RTL, RtlFacts
 from bnnedge.lowering.config import LoweringConfig
 from bnnedge.lowering.facts import LOWER
 from bnnedge.names import identifier
-from bnnedge.options import keywords
+from bnnedge.options import chosen, keywords
 from bnnedge.progress import Progress, silent
 from bnnedge.scratch import scratch
 from bnnedge.simulation.config import SimulationConfig
@@ -41,7 +41,6 @@ if TYPE_CHECKING:
     from numpy.typing import ArrayLike
     from torch import Tensor
 
-_Config = TypeVar("_Config")
 _Answers = Callable[[Any], NDArray[np.float32]]
 
 
@@ -193,8 +192,8 @@ class Model:
 
     def rtl(self, *, progress: Progress = silent, **options: Any) -> Artifact[RtlFacts]:
         """Write the hardware; options are those of `bnnedge.rtl`. FIFOs are sized, if need be."""
-        chosen = {"rtl": _chosen(RTL, RtlConfig, options)} if options else {}
-        return self._run(RTL, progress, **chosen)
+        made = {"rtl": chosen(RTL.kind, RtlConfig, options)} if options else {}
+        return self._run(RTL, progress, **made)
 
     def simulate(
         self, *, progress: Progress = silent, **options: Any
@@ -203,13 +202,13 @@ class Model:
 
         Without examples, on generated inputs. By default 256 of them.
         """
-        chosen = {"simulation": _chosen(SIMULATE, SimulationConfig, options)} if options else {}
-        return self._run(SIMULATE, progress, **chosen)
+        made = {"simulation": chosen(SIMULATE.kind, SimulationConfig, options)} if options else {}
+        return self._run(SIMULATE, progress, **made)
 
     def synth(self, *, progress: Progress = silent, **options: Any) -> Artifact[SynthesisFacts]:
         """Make a bitstream; options are those of `bnnedge.synth`, of which `board` is needed."""
-        chosen = {"synth": _chosen(SYNTH, SynthesisConfig, options)} if options else {}
-        return self._run(SYNTH, progress, **chosen)
+        made = {"synth": chosen(SYNTH.kind, SynthesisConfig, options)} if options else {}
+        return self._run(SYNTH, progress, **made)
 
     def package(self, *, progress: Progress = silent) -> Artifact[PackageFacts]:
         """Pack bitstream, driver and examples for the board that was synthesised for."""
@@ -233,14 +232,3 @@ class Model:
             self._steps.plan = before
             raise
         return self._steps.stages[stage.kind].artifact
-
-
-def _chosen(stage: Stage[Any], config: type[_Config], options: dict[str, Any]) -> _Config:
-    """The options of the verb of a stage, checked as it does."""
-
-    def choose(chosen: Any) -> Any:
-        return chosen
-
-    choose.__name__, choose.__annotations__ = stage.kind, {"chosen": config}
-    made: _Config = keywords(choose)(**options)
-    return made

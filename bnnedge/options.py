@@ -9,17 +9,18 @@ import functools
 import inspect
 import textwrap
 import typing
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, ParamSpec, TypeVar
 
-from bnnedge.arguments import checked
+from bnnedge.arguments import bound, checked
 from bnnedge.errors import BnnEdgeError, ConfigError
 
-_OPTION = "option"
+_OPTION, _LATER = "option", "later"
 _DECLARED = "__options__"
 _Given = ParamSpec("_Given")
 _Result = TypeVar("_Result")
+_Config = TypeVar("_Config")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -70,6 +71,20 @@ def option(default: Any = dataclasses.MISSING, *, help: str, **said: Any) -> Any
     """A field that is an option; for `said` see `Option`."""
     metadata = {_OPTION: Option(help=help, **said)}
     return dataclasses.field(default=default, metadata=metadata)
+
+
+def later() -> Any:
+    """A field that records of before do not have: where it is None, new ones leave it out, too."""
+    return dataclasses.field(default=None, metadata={_LATER: True})
+
+
+def recorded(config: Any) -> tuple[str, ...]:
+    """Names of the fields of a dataclass that its record has; see `later`."""
+    return tuple(
+        field.name
+        for field in dataclasses.fields(config)
+        if not (field.metadata.get(_LATER) and getattr(config, field.name) is None)
+    )
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -156,13 +171,20 @@ def keywords(function: Callable[_Given, _Result]) -> Callable[..., _Result]:
         made = {name: configs[name](**_values(each, given)) for name, each in declared.items()}
         taken = {option.name for option in every}
         own = {name: value for name, value in given.items() if name not in taken}
-        bound = signature.bind_partial(**own, **made)
-        return function(*bound.args, **bound.kwargs)
+        whole = signature.bind_partial(**own, **made)
+        return function(*whole.args, **whole.kwargs)
 
     call.__signature__ = public  # type: ignore[attr-defined]
     call.__doc__ = _documented(function.__doc__ or "", every)
     setattr(call, _DECLARED, every)
     return checked(call)
+
+
+def chosen(verb: str, config: type[_Config], given: Mapping[str, Any]) -> _Config:
+    """The options of a verb by themselves, checked as it does."""
+    declared = options_of(config)
+    taken = bound(verb, inspect.Signature(list(map(_parameter, declared))), (), given)
+    return config(**_values(declared, taken.arguments))
 
 
 def _declares(annotation: Any) -> bool:

@@ -24,8 +24,8 @@ from bnnedge.models.pretrained.packing import pack
 from bnnedge.models.record import network_record
 from bnnedge.recipe import Recipe
 from bnnedge.recipes import RECIPES
+from bnnedge.training.stage import without_places
 
-_PLACES = ("folder", "package", "file")  # where the data lie is not what they are
 _BATCH = 500
 
 
@@ -77,16 +77,12 @@ def pack_model(checkpoint_folder: Path, recipe_path: Path, out: Path = FOLDER) -
     return card
 
 
-def _said(options: Mapping[str, Any]) -> dict[str, Any]:
-    """What options say; a record leaves out those that came after it, and that say nothing."""
-    return {
-        key: value for key, value in options.items() if key not in _PLACES and value is not None
-    }
-
-
 def _require_same_recipe(recipe: Recipe, trained: Mapping[str, Any], path: Path) -> None:
     for section in ("network", "data", "training"):
-        if _said(to_json(getattr(recipe, section))) != _said(trained[section]):
+        wanted, given = to_json(getattr(recipe, section)), trained[section]
+        if section == "data":
+            wanted, given = without_places(wanted), without_places(given)
+        if wanted != given:
             raise _other(section, path)
     if recipe.teacher is not None and recipe.teacher.checkpoint is not None:
         raise ConfigError(

@@ -33,13 +33,31 @@ def _typed(package: str) -> set[str]:
 @pytest.mark.parametrize("package", PACKAGES)
 def test_every_name_is_there(package: str) -> None:
     module = importlib.import_module(package)
-    names = {name for name in dir(module) if name not in vars(module)}
-    assert names == _typed(package)
+    names = {name for name in dir(module) if not name.startswith("_")}
+    own = {name for name in names if getattr(vars(module).get(name), "__module__", "") == package}
+    imported = {"load_pretrained"} & names
+    assert names - own - imported == _typed(package)
     for name in names:
         value = getattr(module, name)
         assert value.__name__ == name and value.__module__.startswith(package)
     with pytest.raises(AttributeError, match="has no attribute 'BinaryConv3d'"):
         _ = module.BinaryConv3d
+
+
+@pytest.mark.parametrize("package", ("bnnedge", *PACKAGES))
+def test_a_star_imports_what_is_listed(package: str) -> None:
+    taken: dict[str, object] = {}
+    exec(f"from {package} import *", taken)
+    listed = {name for name in dir(importlib.import_module(package)) if not name.startswith("_")}
+    packages = {"data", "models", "ops"} if package == "bnnedge" else set()
+    assert taken.keys() - {"__builtins__"} == listed - packages
+    assert not {"TYPE_CHECKING", "lazily"} & listed
+
+
+def test_packages_come_with_their_parent() -> None:
+    code = "import bnnedge; print(bnnedge.ops.Sign, bnnedge.data.Split, bnnedge.models.tfc)"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
 
 
 def test_the_verbs_are_listed() -> None:

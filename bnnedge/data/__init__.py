@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from bnnedge.data.encodings import fit_encoding as fit_encoding
     from bnnedge.data.save import save_arrays as save_arrays
 
-__getattr__, __dir__ = lazily(
+__getattr__, __dir__, __all__ = lazily(
     __name__,
     {
         "config": (

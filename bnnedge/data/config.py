@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from bnnedge.errors import ConfigError, raise_faults
+from bnnedge.options import later
 from bnnedge.reading import PicturesReading, RecordingsReading, TableConfig
 
 _TEST_FRACTION = 0.2
@@ -115,11 +116,11 @@ class DataConfig:
     package: str | None = None
     validation_fraction: float = 0.1
     seed: int = 0
-    images: PicturesReading | None = None
+    images: PicturesReading | None = later()
     file: Path | None = None
-    csv: TableConfig | None = None
-    wav: RecordingsReading | None = None
-    test_fraction: float | None = None
+    csv: TableConfig | None = later()
+    wav: RecordingsReading | None = later()
+    test_fraction: float | None = later()
 
     def __post_init__(self) -> None:
         raise_faults(self._faults())

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from bnnedge.models.pretrained.cards import ModelCard as ModelCard
     from bnnedge.models.zoo import build_network as build_network
 
-__getattr__, __dir__ = lazily(
+__getattr__, __dir__, __all__ = lazily(
     __name__,
     {
         "checkpoint": (
@@ -44,6 +44,10 @@ __getattr__, __dir__ = lazily(
         "pretrained.cards": ("ModelCard",),
         "zoo": ("build_network",),
     },
+    own=(
+        *("load_pretrained", "tfc", "sfc", "lfc", "conv", "lenet5", "cnv", "vgg_small", "nin"),
+        *("resnet", "resnet18", "resnet20"),
+    ),
 )
 
 

@@ -45,7 +45,7 @@ if TYPE_CHECKING:
         StraightThroughBinaryActivation as StraightThroughBinaryActivation,
     )
 
-__getattr__, __dir__ = lazily(
+__getattr__, __dir__, __all__ = lazily(
     __name__,
     {
         "binarize": ("Binarize",),

@@ -31,7 +31,6 @@ if TYPE_CHECKING:
     from bnnedge.training.inputs import Examples
 
 _WEIGHTS = "checkpoint.pt"
-_LATER_KEYS = ("images", "csv", "wav", "test_fraction")  # which records of other data do not have
 _ROOM_MIB = 256  # state.pt and the checkpoint of the largest network of the zoo, twice
 _LOG = logging.getLogger(__name__)
 
@@ -160,6 +159,12 @@ def _teacher_record(folder: Path) -> dict[str, Any]:
     return {**own, "weights_sha256": sha256_of(folder / _WEIGHTS)}
 
 
+def without_places(data: Mapping[str, Any]) -> dict[str, Any]:
+    """A record of the data that does not say where the files lie on this machine."""
+    record = {**data, "folder": None}
+    return {key: value for key, value in record.items() if key not in ("package", "file")}
+
+
 @dataclass(frozen=True, kw_only=True)
 class _Job:
     """One network to train on one data set."""
@@ -171,12 +176,9 @@ class _Job:
 
     def config(self, taught_by: Path | None) -> dict[str, Any]:
         """What was asked for, without where the files lie on this machine."""
-        data = to_json(self.data)
-        del data["package"], data["file"]
-        data = {key: data[key] for key in data if key not in _LATER_KEYS or data[key] is not None}
         return {
             "network": to_json(self.network),
-            "data": {**data, "folder": None},
+            "data": without_places(to_json(self.data)),
             "training": to_json(self.training),
             "teacher": None if taught_by is None else _teacher_record(taught_by),
         }

@@ -15,11 +15,12 @@ from bnnedge.hardware import RtlConfig, emit
 from bnnedge.progress import silent
 from bnnedge.synthesis import bits
 from bnnedge.synthesis.config import SynthesisConfig, VerifyConfig
-from bnnedge.synthesis.facts import SYNTH, BitsCheck, GateLevel, SynthesisFacts
+from bnnedge.synthesis.facts import SYNTH, BitsCheck, GateLevel
 from bnnedge.synthesis.plan import Plan, plan_bitstream, require_effect
 from bnnedge.synthesis.run import Run
 from bnnedge.synthesis.verify import verify_bits
 from tests.networks import random_mlp
+from tests.synthesised import synthesis_facts
 
 
 @pytest.fixture(scope="module")
@@ -111,17 +112,7 @@ def test_reading_back_is_refused_where_it_cannot_be(board: str, message: str) ->
         require_effect(find_board(board), dataclasses.replace(config, read_back=harmless))
 
 
-FACTS = SynthesisFacts(
-    board="ulx3s-85f",
-    family="ecp5",
-    fpga="LFE5U-85F",
-    estimate=False,
-    device={"clock_hz": 50_000_000},
-    link="UART",
-    images_per_second={},
-    resources={},
-    seconds={},
-)
+FACTS = synthesis_facts()
 CHECKED = BitsCheck(
     compared={"pins": 7, "flip-flops": 3},
     trusted=("ecpunpack",),

@@ -1,22 +1,16 @@
 """What people are told of a synthesis: what of the device it takes, and how fast it is."""
 
-from bnnedge.synthesis.facts import SYNTH, ResourceUse, SynthesisFacts
+from bnnedge.synthesis.facts import SYNTH, ResourceUse
+from tests.synthesised import synthesis_facts
 
 
 def test_size_and_speed_are_told() -> None:
-    facts = SynthesisFacts(
-        board="ulx3s-85f",
-        family="ecp5",
-        fpga="LFE5U-85F",
-        estimate=False,
-        device={"clock_hz": 50_000_000},
-        link="UART",
+    facts = synthesis_facts(
         images_per_second={"network": 1234567.0, "serial_line": 99.4},
         resources={
             "comb": ResourceUse(used=3346, available=83640, percent=4.0),
             "bram": ResourceUse(used=21, available=208, percent=10.1),
         },
-        seconds={},
     )
     lines = SYNTH.lines(facts)
     assert lines[-5:-1] == [
