@@ -5,9 +5,9 @@ import dataclasses
 import functools
 import hashlib
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NoReturn
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from bnnedge import verbs
 from bnnedge.arguments import path_of
 from bnnedge.artifacts import Artifact, sha256_of
+from bnnedge.data.pairs import examples_of
 from bnnedge.dataflow import Dataflow
 from bnnedge.dataflow.arrays import as_array
 from bnnedge.dataflow.summary import Summary
@@ -24,6 +25,7 @@ from bnnedge.exporter.facts import EXPORT, ExportFacts
 from bnnedge.findings import Check
 from bnnedge.hardware.config import RtlConfig
 from bnnedge.hardware.facts import RTL, RtlFacts
+from bnnedge.interrupts import whole_imports
 from bnnedge.lowering.config import LoweringConfig
 from bnnedge.lowering.facts import LOWER
 from bnnedge.names import identifier
@@ -40,6 +42,7 @@ from bnnedge.synthesis.facts import SYNTH, SynthesisFacts
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike
     from torch import Tensor
+    from torch.utils.data import Dataset
 
 _Answers = Callable[[Any], NDArray[np.float32]]
 
@@ -52,16 +55,19 @@ def convert(
     *,
     config: LoweringConfig,
     labels: Any = None,
+    classes: Sequence[str] | None = None,
     progress: Progress = silent,
 ) -> "Model":
     """Export a torch module, or take an ONNX file, lower it, and go on from there.
 
     Args:
         model: an `nn.Module`, which stays as it is, or an ONNX file.
-        example_inputs: (N, *input shape), real inputs; a module wants them.
+        example_inputs: (N, *input shape), real inputs; a module wants them. A pair of them and
+            labels will do, too, or a torch `Dataset`, see `bnnedge.data.pairs`.
         out: the model's folder. None: one below the current folder, named after the network and
             the digest of its numbers; a warning says which.
-        labels: (N,) classes of the examples; None: not known.
+        labels: (N,) classes of the examples; None: as `example_inputs` says, or not known.
+        classes: their names; None: those that the file has.
         progress: called at each step.
 
     Raises:
@@ -69,21 +75,19 @@ def convert(
         BnnEdgeError: see `bnnedge.export` and `bnnedge.lower`.
     """
     answers: _Answers | None = None
+    examples, known = examples_of(example_inputs, labels)
     if verbs.is_module(model):
         if example_inputs is None:
             raise ConfigError(
                 "convert: a module wants example_inputs", remedy="give some rows of its inputs"
             )
-        from bnnedge.exporter.own_module import answers_of, snapshot
+        with whole_imports():
+            from bnnedge.exporter.own_module import answers_of, snapshot
 
         model = snapshot(model)
-        name, answers = type(model).__name__, answers_of(model)
-        digest = _digest(model)
-        plan = Plan(
-            name=config.name or identifier(name),
-            export=functools.partial(_export, model, example_inputs, labels),
-            lower=config,
-        )
+        name, answers, digest = type(model).__name__, answers_of(model), _digest(model)
+        export = functools.partial(_export, model, examples, known, classes)
+        plan = Plan(name=config.name or identifier(name), export=export, lower=config)
     else:
         if labels is not None:
             raise ConfigError("convert: labels go with a module, got a file")
@@ -92,8 +96,8 @@ def convert(
         plan = Plan(
             name=config.name or identifier(file.stem),
             model=file,
-            inputs=None if example_inputs is None else as_array(example_inputs),
-            lower=config,
+            inputs=None if examples is None else as_array(examples),
+            lower=verbs.named(config, classes),
         )
     if out is None:
         out = Path(f"{plan.name}-{digest[:8]}")
@@ -115,14 +119,25 @@ def _file(model: Any) -> Path:
 
 
 def _export(
-    module: Any, examples: Any, labels: Any, steps: Steps, out: Path, progress: Progress
+    module: Any,
+    examples: Any,
+    labels: Any,
+    classes: Sequence[str] | None,
+    steps: Steps,
+    out: Path,
+    progress: Progress,
 ) -> Artifact[ExportFacts]:
     before = steps.stages.get(EXPORT.kind)
     if before is not None:  # torch takes seconds to write the same again
         with contextlib.suppress(ArtifactError):
             if EXPORT.load(out) == before.artifact and not before.artifact.changed():
                 return before.artifact
-    return verbs.export(module, examples, out, labels=labels, progress=progress)
+    return verbs.export(module, examples, out, labels=labels, classes=classes, progress=progress)
+
+
+def _inputs(x: Any) -> NDArray[Any]:
+    """What a method is given: an array, or what `convert` takes."""
+    return as_array(examples_of(x)[0])
 
 
 def _digest(module: Any) -> str:
@@ -158,6 +173,12 @@ class Model:
         done = ", ".join(built.name for built in self._steps.ran)
         return f"<bnnedge.Model {self.dataflow.name}: {done} in {self.folder}>"
 
+    def __reduce__(self) -> NoReturn:
+        raise ConfigError(
+            f"a Model cannot be pickled or copied: it is the folder {self.folder}",
+            remedy="take its dataflow, or convert again with that folder: what is there is kept",
+        )
+
     def summary(self) -> Summary:
         """A line a node, with what it takes: of the hardware that is there, else by default."""
         made = self._steps.stages.get(RTL.kind)
@@ -167,17 +188,17 @@ class Model:
             written = verbs.rtl(self._steps.folder(LOWER.kind), work / RTL.kind)
             return self.dataflow.summary(written.facts.kernels)
 
-    def predict(self, x: "ArrayLike | Tensor") -> NDArray[np.int64]:
+    def predict(self, x: "ArrayLike | Tensor | Dataset[Any]") -> NDArray[np.int64]:
         """Inputs (N, *input shape) → classes (N,), by the bit-packed emulator."""
         from bnnedge.emulator import Emulator
 
-        return Emulator(self.dataflow).predict(as_array(x))
+        return Emulator(self.dataflow).predict(_inputs(x))
 
-    def trace(self, x: "ArrayLike | Tensor") -> dict[str, NDArray[Any]]:
+    def trace(self, x: "ArrayLike | Tensor | Dataset[Any]") -> dict[str, NDArray[Any]]:
         """Inputs (N, *input shape) → what every node gives, by its name; "input" is encoded."""
-        return self.dataflow.trace(as_array(x))
+        return self.dataflow.trace(_inputs(x))
 
-    def compare(self, x: "ArrayLike | Tensor") -> tuple[Check, ...]:
+    def compare(self, x: "ArrayLike | Tensor | Dataset[Any]") -> tuple[Check, ...]:
         """Compare the Dataflow on inputs (N, *input shape) with the graph, bit by bit, and PyTorch.
 
         Raises:
@@ -185,7 +206,7 @@ class Model:
         """
         from bnnedge.lowering import compare
 
-        plan, inputs = self._steps.plan, as_array(x)
+        plan, inputs = self._steps.plan, _inputs(x)
         logits = None if self._answers is None else self._answers(inputs)
         config = dataclasses.replace(plan.lower, name=plan.name)
         return compare(model_of(self._steps), config, inputs, logits)

@@ -4,8 +4,9 @@ torch and FINN are imported when a verb needs them.
 """
 
 import contextlib
+import dataclasses
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeGuard, overload
 
@@ -15,12 +16,13 @@ from numpy.typing import NDArray
 from bnnedge.arguments import checked, member_of, path_of
 from bnnedge.arrays import read_npz
 from bnnedge.artifacts import Artifact, check_input
-from bnnedge.dataflow import Dataflow
+from bnnedge.dataflow import Dataflow, Meaning
 from bnnedge.deployment.config import DeployConfig
 from bnnedge.errors import ConfigError, DataError
 from bnnedge.filekinds import FST
 from bnnedge.hardware.authentic import Trust, own_copy
 from bnnedge.hardware.config import RtlConfig
+from bnnedge.interrupts import whole_imports
 from bnnedge.lowering.config import Look, LoweringConfig
 from bnnedge.options import keywords
 from bnnedge.outputs import check_output_file
@@ -80,10 +82,11 @@ def export(
 @overload
 def export(
     module: "nn.Module",
-    example_inputs: "ArrayLike | Tensor",
+    example_inputs: Any,
     out: Path | str,
     *,
     labels: "ArrayLike | Tensor | None" = None,
+    classes: Sequence[str] | None = None,
     progress: Progress = silent,
 ) -> "Artifact[ExportFacts]": ...
 
@@ -92,15 +95,16 @@ def export(*given: Any, progress: Progress = silent, **named: Any) -> "Artifact[
     """Export a network as QONNX, and compare the file with PyTorch.
 
     `export(checkpoint, out)` takes the folder of a training, or `checkpoint.pt` in it: see
-    `bnnedge.exporter.export`. `export(module, example_inputs, out, labels=None)` takes any
-    `nn.Module`: see `bnnedge.exporter.own_module.export`.
+    `bnnedge.exporter.export`. `export(module, example_inputs, out, labels=None,
+    classes=None)` takes any `nn.Module`: see `bnnedge.exporter.own_module.export`.
     """
     run: Callable[..., Artifact[ExportFacts]]
-    if is_module(named.get("module", given[0] if given else None)):
-        from bnnedge.exporter.own_module import export as run
-    else:
-        from bnnedge.exporter import export as run
-    return checked(run)(*given, progress=progress, **named)
+    with whole_imports():
+        if is_module(named.get("module", given[0] if given else None)):
+            from bnnedge.exporter.own_module import export as run
+        else:
+            from bnnedge.exporter import export as run
+        return checked(run)(*given, progress=progress, **named)
 
 
 def is_module(source: object) -> "TypeGuard[nn.Module]":
@@ -117,6 +121,7 @@ def lower(
     look: Look,
     *,
     example_inputs: Any = None,
+    classes: Sequence[str] | None = None,
     progress: Progress = silent,
 ) -> "Artifact[LoweringFacts] | Artifact[GraphFacts]":
     """Lower an ONNX file (or a folder that holds `model.onnx`) or a torch module to a Dataflow.
@@ -126,7 +131,8 @@ def lower(
     Args:
         model: file, folder, or module; this is exported first, see `export`.
         out: folder to publish.
-        example_inputs: (N, *input shape), what a module takes.
+        example_inputs: (N, *input shape), what a module takes; see `export`.
+        classes: names, by class; None: those that the file has.
         progress: called at each step.
     """
     if is_module(model):
@@ -135,11 +141,19 @@ def lower(
                 "lower: a module wants example_inputs", remedy="give some rows of its inputs"
             )
         with scratch() as work:
-            exported = export(model, example_inputs, work / "qonnx")
+            exported = export(model, example_inputs, work / "qonnx", classes=classes)
             return _lower(exported.folder, out, config, look, progress)
     if example_inputs is not None:
         raise ConfigError("lower: example_inputs go with a module, got a file")
-    return _lower(path_of("lower: model", model), out, config, look, progress)
+    return _lower(path_of("lower: model", model), out, named(config, classes), look, progress)
+
+
+def named(config: LoweringConfig, classes: Sequence[str] | None) -> LoweringConfig:
+    """The same with names of classes, where there are any. Raises DataError: they are none."""
+    if classes is None:
+        return config
+    Meaning.named(classes)
+    return dataclasses.replace(config, classes=tuple(classes))
 
 
 def _lower(

@@ -1,17 +1,23 @@
 """A module or a file becomes a `Model`: what it answers, keeps and refuses."""
 
+import copy
+import pickle
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import onnx
 import pytest
 import torch
-from torch import nn
+from torch import Tensor, nn
+from torch.utils.data import DataLoader, TensorDataset
 
 import bnnedge
+from bnnedge.dataflow import Dataflow
 from bnnedge.errors import BnnEdgeError, BnnEdgeWarning, ConfigError, MismatchError
 from bnnedge.exporter import own_module
+from bnnedge.exporter.facts import EXPORT
 from bnnedge.exporter.onnx_model import module_to_qonnx
 from bnnedge.ops import AffineBatchNorm, BinaryLinear, Sign
 from bnnedge.ops.frozen import frozen
@@ -22,7 +28,9 @@ def _network() -> nn.Module:
     return nn.Sequential(AffineBatchNorm(6), Sign(), BinaryLinear(6, 3))
 
 
+Y = np.arange(40) % 3
 X = np.random.default_rng(1).normal(size=(40, 6)).astype(np.float32)
+T = (torch.from_numpy(X), torch.from_numpy(Y))
 
 
 @pytest.fixture(scope="module")
@@ -120,6 +128,37 @@ def test_a_report_finds_stages_by_what_they_left(file: Path, tmp_path: Path) -> 
     assert "<h1>named" in bnnedge.report(tmp_path).read_text()
 
 
+@pytest.mark.usefixtures("written")
+@pytest.mark.parametrize("give", [lambda x, y: (x, y), TensorDataset])
+def test_examples_come_with_labels_and_classes_with_names(
+    give: Callable[[Tensor, Tensor], Any], tmp_path: Path
+) -> None:
+    x, y = torch.from_numpy(X), torch.arange(40) % 3
+    model = bnnedge.convert(_network(), give(x, y), tmp_path / "m", classes=["red", "blue", "dun"])
+    assert Dataflow.load(model.folder / "lower").meaning.class_names == ("red", "blue", "dun")
+    right = (model.predict(give(x, y)) == y.numpy()).mean()
+    assert EXPORT.load(model.folder / "export").facts.test_accuracy == pytest.approx(right)
+    page = model.report().read_text()
+    assert "red" in page and "dun" in page
+    again = bnnedge.lower(model.folder / "export", tmp_path / "d", classes=("a", "b", "c"))
+    assert Dataflow.load(again.folder).meaning.class_names == ("a", "b", "c")
+
+
+def test_classes_of_a_file_are_named(file: Path, tmp_path: Path) -> None:
+    model = bnnedge.convert(file, X, tmp_path / "m", classes=np.array(["a", "b", "c"]))
+    assert model.dataflow.meaning.class_names == ("a", "b", "c")
+    with pytest.raises(BnnEdgeError, match="class_names: wanted 3 different ones, got 2"):
+        bnnedge.convert(file, X, tmp_path / "n", classes=["a", "b"])
+
+
+def test_it_is_a_folder_and_no_pickle(file: Path, tmp_path: Path) -> None:
+    model = bnnedge.convert(file, X, tmp_path / "m")
+    for keep in (pickle.dumps, copy.deepcopy):
+        with pytest.raises(ConfigError, match=r"it is the folder .*m — take its dataflow, or"):
+            keep(model)
+    assert np.array_equal(pickle.loads(pickle.dumps(model.dataflow)).run(X), model.dataflow.run(X))
+
+
 def test_a_mismatch_is_told(file: Path, tmp_path: Path) -> None:
     model = bnnedge.convert(file, X, tmp_path / "m")
     model._answers = lambda x: np.zeros((len(x), 3), np.float32)
@@ -153,6 +192,31 @@ def test_a_folder_of_others_is_left_alone(file: Path, tmp_path: Path) -> None:
     [
         (lambda file, out: bnnedge.convert(_network(), out=out), "a module wants example_inputs"),
         (lambda file, out: bnnedge.convert(file, X, out, labels=[0] * 40), "labels go with"),
+        (lambda file, out: bnnedge.convert(_network(), (X, X[:, 0]), out), "labels: wanted 40 cl"),
+        (
+            lambda file, out: bnnedge.convert(_network(), (X, Y), out, labels=Y),
+            "labels: the examples have some already — give one",
+        ),
+        (
+            lambda file, out: bnnedge.convert(_network(), DataLoader(TensorDataset(*T)), out),
+            "a DataLoader gives batches, in any order — give its .dataset",
+        ),
+        (
+            lambda file, out: bnnedge.convert(_network(), {"x": X}, out),
+            "example_inputs: wanted numbers, got object",
+        ),
+        (
+            lambda file, out: bnnedge.convert(_network(), X, out, classes="abc"),
+            "classes: wanted a list of names, got 'abc'",
+        ),
+        (
+            lambda file, out: bnnedge.convert(_network(), X, out, classes=["a", "a", "b"]),
+            "class_names: wanted 3 different ones",
+        ),
+        (
+            lambda file, out: bnnedge.convert(_network().double(), X, out),
+            r"0.weight is float64: call .float\(\) on the module",
+        ),
         (lambda file, out: bnnedge.convert(file.parent / "no", X, out), "no: no such file"),
         (lambda file, out: bnnedge.convert(3, X, out), "convert: model wants a path, got 3"),
         (lambda file, out: bnnedge.convert(nn.Linear, X, out), "got the class Linear"),

@@ -14,10 +14,10 @@ import pytest
 
 import bnnedge
 from bnnedge import reference
-from bnnedge.artifacts import Permission
+from bnnedge.artifacts import Permission, to_json
 from bnnedge.cli import main
 from bnnedge.errors import BnnEdgeError, ConfigError
-from bnnedge.options import check_bounds, keywords, option, options_for, options_of
+from bnnedge.options import check_bounds, keywords, later, option, options_for, options_of
 from bnnedge.recipe import section_keys
 from bnnedge.shell import click_option
 
@@ -66,6 +66,19 @@ class ToyConfig:
 def toy(source: Path, config: ToyConfig, *, again: bool = False) -> tuple[Path, ToyConfig, bool]:
     """Play."""
     return source, config, again
+
+
+@dataclass(frozen=True, kw_only=True)
+class GrownConfig:
+    """A stage's choices, of which one came after records were written."""
+
+    old: int | None = None
+    new: int | None = later()
+
+
+def test_records_leave_out_what_came_later() -> None:
+    assert to_json(GrownConfig()) == {"old": None}
+    assert to_json(GrownConfig(new=3)) == {"old": None, "new": 3}
 
 
 def test_a_field_becomes_a_keyword() -> None:

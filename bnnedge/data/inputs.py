@@ -65,8 +65,7 @@ def read_inputs(path: Path, meaning: Meaning) -> Inputs:
     """
     if path.suffix == ".npy":
         values = read_npy(path)
-        if meaning.reading is not None:
-            _require_bytes(values, path)
+        meaning.check(values, printed(path))
         return Inputs(names=tuple(map(str, range(len(values)))), values=values)
     if meaning.reading is None:
         raise DataError(
@@ -80,17 +79,6 @@ def read_inputs(path: Path, meaning: Meaning) -> Inputs:
             return _rows(path, meaning.reading)
         case _:
             assert_never(meaning.reading)
-
-
-def _require_bytes(values: NDArray[Any], path: Path) -> None:
-    """Raise DataError unless the numbers are such as files become."""
-    whole = values.size == 0 or (values.min() >= 0 and values.max() <= 255)  # NaN is neither
-    if not whole or (values != np.round(values)).any():
-        raise DataError(
-            f"{printed(path)}: wanted whole numbers of 0…255, as the network's files become, got"
-            f" {values.min():g}…{values.max():g}",
-            remedy="give the files, which are then read as those of the training were",
-        )
 
 
 def _rows(path: Path, reading: TableReading) -> Inputs:

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from bnnedge.arguments import checked, path_of
 from bnnedge.data.own import CLASS_NAMES, PARTS, check_labels
+from bnnedge.data.pairs import array_of, examples_of
 from bnnedge.data.splits import split_test
 from bnnedge.errors import DataError
 from bnnedge.names import check_label
@@ -31,9 +32,9 @@ def save_arrays(
 
     Args:
         folder: to make; it must not be there.
-        inputs: (N, *shape) whole numbers of 0…255, or floats of 0…1, which become these; or a torch
-            `Dataset` of pairs (input, label).
-        labels: (N,) integers from 0 on; None: the data set has them.
+        inputs: (N, *shape) whole numbers of 0…255, or floats of 0…1, which become these; a pair of
+            them and labels; or a torch `Dataset` of pairs (input, label).
+        labels: (N,) integers from 0 on; None: `inputs` has them.
         classes: names, by label; none: they are numbered.
         test_fraction: share of every class that is kept for the test.
         seed: picks them.
@@ -49,8 +50,13 @@ def save_arrays(
         raise DataError(f"test_fraction: wanted a share between 0 and 1, got {test_fraction}")
     if seed < 0:
         raise DataError(f"seed: wanted an integer from 0 on, got {seed}")
-    given = _pairs(inputs) if labels is None else (inputs, labels)
-    images, numbers = _bytes(_array("inputs", given[0])), _array("labels", given[1])
+    given, known = examples_of(inputs, labels)
+    if known is None:
+        raise DataError(
+            "inputs: wanted arrays with labels, or a data set of pairs (input, label), got"
+            f" {type(inputs).__name__}"
+        )
+    images, numbers = _bytes(_array("inputs", given)), _array("labels", known)
     wanted = f"labels: wanted {len(images)} integers from 0 on"
     if numbers.shape != images.shape[:1] or numbers.dtype.kind not in "iu":
         raise DataError(f"{wanted}, got {numbers.dtype} {numbers.shape}")
@@ -75,27 +81,9 @@ def save_arrays(
         (folder / CLASS_NAMES).write_text("".join(f"{name}\n" for name in names), encoding="utf-8")
 
 
-def _pairs(dataset: Any) -> tuple[Any, Any]:
-    """Inputs and labels of a data set as torch has them."""
-    try:
-        rows = (dataset[index] for index in range(len(dataset)))
-        pairs = [(np.asarray(x), int(label)) for x, label in rows]
-        return np.stack([x for x, _ in pairs]), np.array([label for _, label in pairs])
-    except (AttributeError, TypeError, ValueError) as error:
-        raise DataError(
-            f"inputs: wanted arrays with labels, or a data set of pairs (input, label), got"
-            f" {type(dataset).__name__} ({str(error)[:80]!a})"
-        ) from error
-
-
 def _array(what: str, given: Any) -> NDArray[Any]:
-    try:
-        array = np.asarray(given)
-    except (TypeError, ValueError, RuntimeError) as error:
-        raise DataError(
-            f"{what}: wanted an array, got {type(given).__name__} ({str(error)[:80]!a})"
-        ) from error
-    if array.dtype.kind not in "biuf" or not array.size or array.nbytes > 8 * _MOST_BYTES:
+    array = array_of(what, given)
+    if not array.size or array.nbytes > 8 * _MOST_BYTES:
         raise DataError(f"{what}: wanted numbers, got {array.dtype} {array.shape}")
     return array
 

@@ -40,20 +40,34 @@ def split_test(
         DataError: a class has too few to train with, to select with and to test with.
     """
     train, test = stratified(labels, fraction, seed)
-    require_two(labels[train], classes, where=f"{where}: beside those to test with")
+    require_two(labels[train], classes, where=where, tested=labels[test])
     return train, test
 
 
-def require_two(labels: NDArray[np.int64], classes: Sequence[str], *, where: str) -> None:
+def require_two(
+    labels: NDArray[np.int64],
+    classes: Sequence[str],
+    *,
+    where: str,
+    tested: NDArray[np.int64] | None = None,
+) -> None:
     """Raise unless there are two of every class: one to train with, one to select with.
+
+    Args:
+        labels: of what is to train and to select with.
+        classes: names, by label.
+        where: what an error calls the data.
+        tested: labels of what was taken of them to test with.
 
     Raises:
         DataError: names the first class with fewer.
     """
     left = np.bincount(labels, minlength=len(classes))
     for label in np.flatnonzero(left < _LEAST_LEFT)[:1]:
+        taken = 0 if tested is None else int((tested == label).sum())
+        beside = f" of {left[label] + taken}, beside {taken} to test with" if taken else ""
         raise DataError(
             f"{where}: wanted at least {_LEAST_LEFT} inputs of class {shown(classes[label])}, to"
-            f" train and to select with, got {left[label]}",
-            remedy="add some",
+            f" train and to select with, got {left[label]}{beside}",
+            remedy="add some, or leave the class out",
         )

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from bnnedge.arguments import checked
 from bnnedge.arrays import open_npz
+from bnnedge.dataflow.arrays import as_array
 from bnnedge.dataflow.encoding import IntegerEncoding, ThresholdEncoding
 from bnnedge.dataflow.meaning import Meaning
 from bnnedge.dataflow.nodes import IntegerMvu, Node, XnorMvu
@@ -171,8 +172,14 @@ class Dataflow:
     def encode(self, x: NDArray[Any]) -> NDArray[Any]:
         """Inputs (N, *input.input_shape) → the first stream, bits (uint8) or integers (int32).
 
-        Its shape is (N, *input.output_shape). Raises DataError on a bad batch.
+        Its shape is (N, *input.output_shape). `input.encode` does it without regard to what inputs
+        mean.
+
+        Raises:
+            DataError: see `input.encode` and `Meaning.check`.
         """
+        x = as_array(x)
+        self.meaning.check(x)
         return self.input.encode(x)
 
     def trace(self, x: NDArray[Any]) -> dict[str, NDArray[Any]]:
@@ -238,9 +245,13 @@ class Dataflow:
             else (N, k), the first one first; int64.
 
         Raises:
-            DataError: wrong shape, not numbers, or NaN.
+            DataError: wrong shape, not numbers, NaN, or nothing that the network's files become.
         """
-        accumulators = self.accumulators(x)
+        return self.run_on(self.encode(x))
+
+    def run_on(self, encoded: NDArray[Any]) -> NDArray[np.int64]:
+        """`run` of encoded inputs (N, *input.output_shape)."""
+        accumulators = self.accumulators_of(encoded)
         return self.classes_of(accumulators) if self.output.classes else accumulators
 
     def logits(self, x: NDArray[Any]) -> NDArray[np.float32]:

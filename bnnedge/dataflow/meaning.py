@@ -1,11 +1,15 @@
 """What inputs and classes of a network mean: nothing of it changes a number."""
 
 import dataclasses
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
+from numpy.typing import NDArray
+
 from bnnedge.config import structure
-from bnnedge.errors import BnnEdgeError, ConfigError
+from bnnedge.errors import BnnEdgeError, ConfigError, DataError
 from bnnedge.names import check_label
 from bnnedge.reading import READINGS, Reading
 
@@ -57,6 +61,39 @@ class Meaning:
             raise ConfigError(f"{source}: reading: wanted an op of {', '.join(READINGS)}")
         reading: Reading = structure(values, kind, source=f"{source}: reading")
         return cls(class_names=parts.class_names, reading=reading)
+
+    @classmethod
+    def named(cls, classes: Sequence[str] | None) -> "Meaning":
+        """Of classes that a caller names, or not.
+
+        Raises:
+            DataError: they are no names.
+        """
+        if classes is None:
+            return cls()
+        names = () if isinstance(classes, str) else tuple(classes)
+        if not names or not all(isinstance(name, str) for name in names):
+            raise DataError(f"classes: wanted a list of names, got {classes!r:.80}")
+        return cls(class_names=names_of(names))
+
+    def check(self, x: NDArray[Any], where: str = "input") -> None:
+        """Raise unless inputs are such as files become, where they do: whole numbers of 0…255.
+
+        Args:
+            x: a batch.
+            where: what an error calls it.
+
+        Raises:
+            DataError: one is another number.
+        """
+        if self.reading is None or x.dtype == np.uint8 or x.dtype.kind not in "biuf" or not x.size:
+            return
+        if not (x.min() >= 0 and x.max() <= 255) or (x != np.round(x)).any():  # NaN is neither
+            raise DataError(
+                f"{where}: wanted whole numbers of 0…255, as the network's files become, got"
+                f" {x.min():g}…{x.max():g}",
+                remedy="give the files to bnnedge predict, which reads them as the training did",
+            )
 
     def verify(self, shape: tuple[int, ...], classes: int, *, raises: type[BnnEdgeError]) -> None:
         """Raise unless it fits a network.

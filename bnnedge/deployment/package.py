@@ -69,7 +69,7 @@ def package(
     bitstreams = files.find(synth)
     _require_same(synth, device, design)
     inputs = _examples(dataflow, inputs, example_images)
-    expected = dataflow.run(inputs)
+    expected = dataflow.run_on(dataflow.input.encode(inputs))
     given = hashlib.sha256(f"{inputs.dtype}{inputs.shape}".encode() + inputs.tobytes())
 
     def write(folder: Path) -> PackageFacts:

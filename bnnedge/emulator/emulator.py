@@ -116,6 +116,7 @@ class Emulator:
             x = as_array(x)
         if x.shape[1:] != self._shape or x.ndim == 0 or x.dtype.kind not in "biuf":
             self.dataflow.encode(x)  # raises
+        self.dataflow.meaning.check(x)
         if self.dataflow.input.declared is not None:
             self.dataflow.input.check(x)
         if not self._engines:
@@ -157,7 +158,7 @@ class Emulator:
     def _check(self) -> None:
         """Compare a few inputs, in every lane, with the interpreter."""
         probes = edge_inputs(self.dataflow.input, _PROBES, seed=0)
-        wanted = self.dataflow.accumulators(probes)
+        wanted = self.dataflow.accumulators_of(self.dataflow.input.encode(probes))
         for engine in self._engines:
             times = -(-(engine.lanes + 1) // len(probes))
             got = np.empty((times * len(probes), self._classes), np.int64)

@@ -55,7 +55,9 @@ class PackedInterpreter:
         sources = self._dataflow.sources
         out = np.empty((len(x), len(self._dataflow.output.values)), np.int64)
         for start in range(0, max(1, len(x)), _IMAGES):
-            values = {INPUT: self._dataflow.encode(x[start : start + _IMAGES])}
+            values: dict[str, NDArray[Any]] = {
+                INPUT: self._dataflow.input.encode(x[start : start + _IMAGES])
+            }
             for name, node in self._nodes:
                 values[name] = node.run(*(values[source] for source in sources[name]))
             out[start : start + _IMAGES] = values[self._nodes[-1][0]]

@@ -2,7 +2,7 @@
 
 import copy
 import hashlib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -16,11 +16,13 @@ from torch.nn.modules.batchnorm import _BatchNorm
 from torch.nn.parameter import is_lazy
 
 from bnnedge.artifacts import Artifact
+from bnnedge.data.pairs import array_of, examples_of
+from bnnedge.dataflow.meaning import Meaning
 from bnnedge.equality import first_difference
 from bnnedge.errors import DataError, ExportError
 from bnnedge.exporter.check import Floats, execute
 from bnnedge.exporter.facts import EXPORT, MADE, REFERENCE_FILE, UNKNOWN, ExportFacts
-from bnnedge.exporter.onnx_model import OUTPUT, module_to_qonnx
+from bnnedge.exporter.onnx_model import OUTPUT, add_meaning, module_to_qonnx
 from bnnedge.exporter.stage import MODEL
 from bnnedge.models.numbers import REMEDY, wrong_number, wrong_scale
 from bnnedge.ops.frozen import frozen
@@ -36,10 +38,11 @@ _SEED = 20
 
 def export(
     module: nn.Module,
-    example_inputs: ArrayLike | Tensor,
+    example_inputs: Any,
     out: Path,
     *,
     labels: ArrayLike | Tensor | None = None,
+    classes: Sequence[str] | None = None,
     progress: Progress = silent,
 ) -> Artifact[ExportFacts]:
     """Export any `nn.Module` as QONNX and compare the file with PyTorch, number for number.
@@ -58,9 +61,11 @@ def export(
 
     Args:
         module: takes (N, *input shape) float32 and returns logits (N, K).
-        example_inputs: (N, *input shape), real inputs: the more, the more is compared.
+        example_inputs: (N, *input shape), real inputs: the more, the more is compared. A pair of
+            them and labels will do, too, or a torch `Dataset`, see `bnnedge.data.pairs`.
         out: folder to publish.
-        labels: (N,) classes of the examples; None: not known.
+        labels: (N,) classes of the examples; None: as `example_inputs` says, or not known.
+        classes: their names, which go with the network; None: they are numbered.
         progress: called at each step.
 
     Raises:
@@ -68,22 +73,26 @@ def export(
         ExportError: the module cannot be copied, run or exported, holds NaN, or the graph and
             PyTorch differ.
     """
-    inputs = _examples(example_inputs)
-    classes = _labels(labels, len(inputs))
+    given, known = examples_of(example_inputs, labels)
+    inputs = _examples(given)
+    numbers = _labels(known, len(inputs))
     copied = snapshot(module)
     progress("running the module", 0.0)
     wanted = _logits(copied, inputs[:1], module)
-    if classes.max() >= wanted.shape[1]:
-        raise DataError(f"labels: wanted 0 to {wanted.shape[1] - 1}, got {classes.max()}")
+    if numbers.max() >= wanted.shape[1]:
+        raise DataError(f"labels: wanted 0 to {wanted.shape[1] - 1}, got {numbers.max()}")
+    meaning = Meaning.named(classes)
+    meaning.verify(inputs.shape[1:], wanted.shape[1], raises=DataError)
     progress("writing QONNX", 0.1)
     constant = _constant(copied)
     graph = module_to_qonnx(constant, inputs.shape[1:])
+    add_meaning(graph, meaning)
     every = np.concatenate([inputs, _mixtures(inputs)])
     progress("comparing the logits", 0.4)
     logits, rounded = _compared(copied, constant, every, module)
     _require_equal("logits", logits, _executed(graph, every))
     progress("saving", 0.95)
-    return _published(graph, every, classes, logits, rounded, out)
+    return _published(graph, every, numbers, logits, rounded, out)
 
 
 def snapshot(module: nn.Module) -> nn.Module:
@@ -150,14 +159,14 @@ def _constant(copied: nn.Module) -> nn.Module:
 def _published(
     graph: onnx.ModelProto,
     inputs: Floats,
-    classes: NDArray[np.int64],
+    known: NDArray[np.int64],
     logits: Floats,
     rounded: int,
     out: Path,
 ) -> Artifact[ExportFacts]:
-    """The folder; the first inputs are the examples, each with its class."""
-    made = len(inputs) - len(classes)
-    labels = np.concatenate([classes, np.full(made, MADE, np.int64)])
+    """The folder; the first inputs are the examples, each with its label."""
+    made = len(inputs) - len(known)
+    labels = np.concatenate([known, np.full(made, MADE, np.int64)])
     serial = graph.SerializeToString(deterministic=True)
     remark = (
         f"{rounded} of {len(inputs)} inputs get other logits in their last digits than in the"
@@ -170,7 +179,7 @@ def _published(
         np.savez_compressed(folder / REFERENCE_FILE, inputs=inputs, labels=labels, logits=logits)
         right = (logits.argmax(1) == labels)[labels >= 0]
         return ExportFacts(
-            test_images=len(classes),
+            test_images=len(known),
             adversarial_inputs=made,
             numbers_compared=logits.size,
             channel_accumulator_pairs_compared=0,
@@ -187,24 +196,16 @@ def _published(
     )
 
 
-def _array(what: str, value: Any) -> NDArray[Any]:
-    try:
-        array = np.asarray(_dense(value) if isinstance(value, Tensor) else value)
-    except (TypeError, ValueError) as error:
-        raise DataError(f"{what}: wanted an array, got {type(value).__name__}") from error
-    if array.dtype.kind not in "biuf":
-        raise DataError(f"{what}: wanted numbers, got {array.dtype}")
-    return array
-
-
-def _dense(tensor: Tensor) -> Tensor:
-    """A tensor of a kind that NumPy has, too."""
-    dense = tensor.detach().cpu().to_dense()
+def _dense(value: Any) -> Any:
+    """Of a tensor, one of a kind that NumPy has, too."""
+    if not isinstance(value, Tensor):
+        return value
+    dense = value.detach().cpu().to_dense()
     return dense.float() if dense.dtype == torch.bfloat16 else dense
 
 
 def _examples(value: Any) -> Floats:
-    array = _array("example_inputs", value)
+    array = array_of("example_inputs", _dense(value))
     if array.ndim < 2 or not array.size:
         raise DataError(
             f"example_inputs: wanted (N, *input shape), got {array.shape}",
@@ -220,7 +221,7 @@ def _examples(value: Any) -> Floats:
 def _labels(value: Any, rows: int) -> NDArray[np.int64]:
     if value is None:
         return np.full(rows, UNKNOWN, np.int64)
-    array = _array("labels", value)
+    array = array_of("labels", _dense(value))
     if array.shape != (rows,) or array.dtype.kind not in "iu":
         raise DataError(
             f"labels: wanted {rows} classes, integers from 0, got {array.dtype} {array.shape}"
@@ -275,7 +276,7 @@ def _logits(module: nn.Module, inputs: Floats, named: nn.Module) -> Floats:
         raise ExportError(
             f"{name} does not take example_inputs of {inputs.shape[1:]} each, float32:"
             f" {_first_line(error)}",
-            remedy="give examples as the module takes them, (N, *input shape)",
+            remedy=_as_float32(module) or "give examples as it takes them, (N, *input shape)",
         ) from error
     if not isinstance(out, Tensor):
         raise ExportError(
@@ -286,9 +287,18 @@ def _logits(module: nn.Module, inputs: Floats, named: nn.Module) -> Floats:
         raise ExportError(
             f"{name} returns {str(out.dtype).removeprefix('torch.')} {tuple(out.shape)} for"
             f" {len(inputs)} inputs, wanted float32 logits ({len(inputs)}, K)",
-            remedy="flatten behind the batch, and leave classes to bnnedge",
+            remedy=_as_float32(module) or "flatten behind the batch, and leave classes to bnnedge",
         )
     return out.numpy()
+
+
+def _as_float32(module: nn.Module) -> str | None:
+    """What to do about a module of numbers that are no float32; None: they are."""
+    for name, tensor in [*module.named_parameters(), *module.named_buffers()]:
+        if tensor.is_floating_point() and tensor.dtype != torch.float32:
+            kind = str(tensor.dtype).removeprefix("torch.")
+            return f"{name} is {kind}: call .float() on the module, and give it then"
+    return None
 
 
 def _executed(graph: onnx.ModelProto, inputs: Floats) -> Floats:

@@ -241,7 +241,7 @@ class UartDevice(Device):
 On the machine that the board is plugged into (Python 3.8 or later), in this folder.
 Not run here: no board was connected when this package was made.
 Without a board, `bnnedge deploy PACKAGE --simulate` runs the same driver against a simulation of
-the same self.
+the same device.
 
 1. python -m pip install numpy pyserial
 2. openFPGALoader -b {self.loader_board} {bitstream}

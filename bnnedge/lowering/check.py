@@ -126,7 +126,7 @@ def _check_chunk(
     dataflow: Dataflow, original: Original, lifted: list[Lift], x: Inputs, first: int
 ) -> dict[str, int]:
     """`check_original` for images that begin at number `first`."""
-    made, trace = original.run(x), dataflow.trace(x)
+    made, trace = original.run(x), dataflow.trace_of(dataflow.input.encode(x))
     structure = original.structure
     inexact = {lift.layer for lift in lifted}
     alive = np.ones(len(x), np.bool_)
@@ -309,7 +309,8 @@ def check_finn(dataflow: Dataflow, lowered: ModelWrapper, x: Inputs) -> int:
     made = [runner.run(model.nodes, {model.source: image[None]})[result] for image in x]
     got = np.concatenate(made).reshape(len(x), -1)
     alive = _Alive(mask=np.ones(len(x), np.bool_))
-    _raise_if(got != dataflow.logits(x), alive, "output", "the lowered FINN graph")
+    wanted = dataflow.output.logits(dataflow.accumulators_of(dataflow.input.encode(x)))
+    _raise_if(got != wanted, alive, "output", "the lowered FINN graph")
     return len(x)
 
 
@@ -330,7 +331,7 @@ def check_reference(
         MismatchError: names the first differing channel and image.
         LoweringError: the arrays do not fit the graph.
     """
-    accumulators = dataflow.accumulators(reference["inputs"])
+    accumulators = dataflow.accumulators_of(dataflow.input.encode(reference["inputs"]))
     got, logits = dataflow.output.logits(accumulators), reference["logits"]
     if logits.shape != got.shape:
         raise LoweringError(

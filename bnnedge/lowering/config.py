@@ -6,7 +6,7 @@ from enum import Enum
 from bnnedge.dataflow.streams import BIPOLAR, ElementType
 from bnnedge.errors import ConfigError
 from bnnedge.names import check_network_name
-from bnnedge.options import option
+from bnnedge.options import later, option
 
 
 class SignZero(Enum):
@@ -51,6 +51,7 @@ class LoweringConfig:
         classify: end in an arg-max in hardware even where the graph ends in logits.
         sign_zero: what an exact 0 at a `Sign` means.
         input: what the input holds; None: what the file says.
+        classes: names, by class; None: what the file says.
         check_images: random inputs to check against the original graph, beside adversarial ones.
         seed: of those inputs.
     """
@@ -63,6 +64,7 @@ class LoweringConfig:
     input: InputKind | None = option(
         None, help="What the input holds, where the file does not say it.", section="hardware"
     )
+    classes: tuple[str, ...] | None = later()
     check_images: int = 256
     seed: int = 0
 

@@ -7,7 +7,7 @@ from pathlib import Path
 import onnx
 from qonnx.core.modelwrapper import ModelWrapper
 
-from bnnedge.dataflow import Dataflow
+from bnnedge.dataflow import Dataflow, Meaning
 from bnnedge.errors import LoweringError
 from bnnedge.lowering.check import Original
 from bnnedge.lowering.config import LoweringConfig
@@ -120,7 +120,7 @@ def _draft(
         solution,
         name=config.name or network_name(stem),
         encoding=encoding_name(model),
-        meaning=meaning_of(model),
+        meaning=_meaning(model, config),
         classify=config.classify,
     )
     if config.input is not None:
@@ -135,6 +135,14 @@ def _draft(
         notes=notes,
         fates=marks.fates(origins, structure, dataflow),
     )
+
+
+def _meaning(model: onnx.ModelProto, config: LoweringConfig) -> Meaning:
+    """What the file says of inputs and classes, but for names that the caller gives."""
+    said = meaning_of(model)
+    if config.classes is None:
+        return said
+    return dataclasses.replace(said, class_names=Meaning.named(config.classes).class_names)
 
 
 def _of_integers(model: onnx.ModelProto, original: Original) -> Original:

@@ -147,11 +147,11 @@ def _section(
     accuracy = report.accuracy
     classes: tuple[str, ...] = ()
     if accuracy is not None:
-        classes = accuracy.classes
+        classes = dataflow.meaning.class_names or accuracy.classes
         counts = np.zeros((len(classes),) * 2, np.int64)
         np.add.at(counts, (labels, dataflow.classify(inputs)), 1)
         confusion = tuple(tuple(map(int, row)) for row in counts)
-        accuracy = dataclasses.replace(accuracy, confusion=confusion)
+        accuracy = dataclasses.replace(accuracy, confusion=confusion, classes=classes)
     return dataclasses.replace(
         report,
         accuracy=accuracy,

@@ -14,6 +14,7 @@ from click.testing import CliRunner
 import bnnedge
 from bnnedge.cli import main
 from bnnedge.dataflow import Dataflow, Meaning
+from bnnedge.emulator import Emulator
 from bnnedge.errors import BnnEdgeError, DataError, DataflowError, LoweringError
 from bnnedge.lowering.load import meaning_of
 from bnnedge.reading import PicturesReading
@@ -61,6 +62,20 @@ def test_files_get_the_names_of_their_classes(built: Path, tmp_path: Path) -> No
         np.save(tmp_path / "x.npy", np.full((1, 1, 4, 5), wrong))
         with pytest.raises(DataError, match=r"x.npy: wanted whole numbers of 0…255, .*, got"):
             bnnedge.predict(built / "dataflow", tmp_path / "x.npy")
+
+
+def test_python_wants_what_files_become_too(built: Path) -> None:
+    graph = Dataflow.load(built / "dataflow")
+    good = np.full((2, 1, 4, 5), 250, np.uint8)
+    ways = (graph.run, graph.logits, graph.classify, graph.trace, Emulator(graph).predict)
+    for run in ways:
+        run(good)
+        run(good.astype(np.float64))
+        run(good[:0])
+        for wrong in (good / 255, good - 300.0, good * np.nan):
+            with pytest.raises(DataError, match="input: wanted whole numbers of 0…255, .*, got"):
+                run(wrong)
+    graph.input.encode(good / 255)  # who asks for it by itself
 
 
 @pytest.mark.parametrize(

@@ -136,7 +136,7 @@ WRONG: list[tuple[str, dict[str, Any], str]] = [
     (GOOD, {"label": 3}, "label: wanted 0…2, got 3"),
     (GOOD, {"ignore": ("x", "y")}, "wanted columns to learn from beside the label, got none"),
     (GOOD, {"ignore": ("z",)}, "ignore: there is no column 'z'"),
-    (GOOD + "7,2,c\n", {}, "wanted at least 2 inputs of class 'c'"),
+    (GOOD + "7,2,c\n", {}, "wanted at least 2 inputs of class 'c', .*, got 0 of 1, beside 1"),
     (GOOD.replace(",", " "), {}, "label: there is no column 'kind'"),
     ("x,kind\n1\0,a\n2,b\n", {}, "row 2, column 'x': wanted a number"),
     (f"x,kind\n{'1' * 200_000},a\n", {}, "row 2 cannot be read: field larger than"),
