@@ -109,15 +109,10 @@ def check_layer(model: IndexedModel, node: GraphNode) -> None:
         )
     wanted = 4 if node.op_type == "Conv" else 2
     if weights.ndim != wanted:
-        remedy = "only fully connected layers and convolutions over (H, W) can be lowered"
-        if node.op_type == "Conv" and weights.ndim == 3:
-            remedy = (
-                "a Conv1d over (N, C, L) is a Conv2d over (N, C, 1, L): add a dimension of height"
-                " 1 to the data, and to the kernels of Conv and pools (unsqueeze(2))"
-            )
         raise LoweringError(
             f"{called(node)}: wanted {wanted} weight dimensions, got {weights.ndim}",
-            remedy=remedy,
+            remedy="only fully connected layers and convolutions over (H, W), or along one axis,"
+            " can be lowered",
         )
     shape = model.known_shape(node.input[0])
     if not shape or not model.known_shape(node.output[0]):
@@ -149,7 +144,7 @@ def check_pool(model: IndexedModel, node: GraphNode) -> None:
     if not shape or len(shape) != 4 or not model.known_shape(node.output[0]):
         raise LoweringError(
             f"{called(node)}: wanted to pool data of shape (N, C, H, W), got {tuple(shape or ())}",
-            remedy="give data of one dimension a height of 1: (N, C, 1, L)",
+            remedy="pool images (N, C, H, W), or rows (N, C, L)",
         )
     if len(node.output) > 1:
         raise LoweringError(

@@ -30,6 +30,7 @@ from bnnedge.lowering.passes.absorb_pads import absorb_pads
 from bnnedge.lowering.passes.channels_first import put_channels_first, read_channels_last
 from bnnedge.lowering.passes.declare_input import declare_input
 from bnnedge.lowering.passes.drop_straight_through import drop_straight_through
+from bnnedge.lowering.passes.lift_rows import lift_rows
 from bnnedge.lowering.passes.merge_reductions import merge_reductions, read_maxima
 from bnnedge.lowering.passes.read_qcdq import read_qcdq
 from bnnedge.lowering.passes.read_trunc import read_trunc
@@ -357,6 +358,7 @@ STEPS = (
     Step(run=fix_batch, why="one image; constants that hold the batch follow"),
     Step(run=infer_shapes, why="folding needs them"),
     Step(run=_check_inferred, why="before anything runs"),
+    Step(run=_rewriting(lift_rows), why="windows lie on height and width"),
     Step(run=_resolve_ceil_modes, why="a window has one form of padding"),
     Step(run=_fold_constants, why="what is left works on data"),
     Step(run=_rewriting(merge_reductions), why="pools work on height and width at once"),

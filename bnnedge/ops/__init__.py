@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from bnnedge.ops.config import PaddingMode as PaddingMode
     from bnnedge.ops.config import ResidualConfig as ResidualConfig
     from bnnedge.ops.config import WeightScale as WeightScale
+    from bnnedge.ops.conv import BinaryConv1d as BinaryConv1d
     from bnnedge.ops.conv import BinaryConv2d as BinaryConv2d
     from bnnedge.ops.encoding import PixelInput as PixelInput
     from bnnedge.ops.encoding import ThresholdEncoding as ThresholdEncoding
@@ -35,6 +36,7 @@ if TYPE_CHECKING:
     from bnnedge.ops.normalisation import AffineBatchNorm as AffineBatchNorm
     from bnnedge.ops.normalisation import ScalarNorm as ScalarNorm
     from bnnedge.ops.pools import GlobalSumPool as GlobalSumPool
+    from bnnedge.ops.pools import SumPool1d as SumPool1d
     from bnnedge.ops.pools import SumPool2d as SumPool2d
     from bnnedge.ops.quantisers import BipolarActivation as BipolarActivation
     from bnnedge.ops.quantisers import BipolarWeight as BipolarWeight
@@ -78,7 +80,10 @@ __getattr__, __dir__, __all__ = lazily(
             "ResidualConfig",
             "WeightScale",
         ),
-        "conv": ("BinaryConv2d",),
+        "conv": (
+            "BinaryConv1d",
+            "BinaryConv2d",
+        ),
         "encoding": (
             "PixelInput",
             "ThresholdEncoding",
@@ -90,6 +95,7 @@ __getattr__, __dir__, __all__ = lazily(
         ),
         "pools": (
             "GlobalSumPool",
+            "SumPool1d",
             "SumPool2d",
         ),
         "quantisers": (

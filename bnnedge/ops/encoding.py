@@ -20,8 +20,8 @@ class ThresholdEncoding(nn.Module):
     x[i] >= thresholds[k]. The comparison is the sign of `x − threshold`, which float32 computes
     with the right sign for every pair of finite numbers.
 
-    With `keep_shape`, images (N, C, H, W) → (N, C · levels, H, W); the bit of channel c and
-    threshold k is in channel c · levels + k.
+    With `keep_shape`, images (N, C, H, W) → (N, C · levels, H, W), and rows (N, C, L) likewise; the
+    bit of channel c and threshold k is in channel c · levels + k.
     """
 
     thresholds: Tensor
@@ -38,12 +38,14 @@ class ThresholdEncoding(nn.Module):
         """See the class."""
         levels = len(self.thresholds)
         if self.keep_shape:
-            if x.dim() != 4:
-                raise ConfigError(f"ThresholdEncoding: wanted (N, C, H, W), got {tuple(x.shape)}")
+            if x.dim() not in (3, 4):
+                wanted = "(N, C, H, W) or (N, C, L)"
+                raise ConfigError(f"ThresholdEncoding: wanted {wanted}, got {tuple(x.shape)}")
             if levels == 1:
                 single: Tensor = self.sign(x - self.thresholds)
                 return single
-            planes: Tensor = self.sign(x.unsqueeze(2) - self.thresholds.reshape(-1, 1, 1))
+            pixel = [1] * (x.dim() - 2)
+            planes: Tensor = self.sign(x.unsqueeze(2) - self.thresholds.reshape(-1, *pixel))
             return planes.flatten(1, 2)
         x = x.flatten(1)
         if levels > 1:

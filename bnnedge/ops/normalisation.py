@@ -33,8 +33,8 @@ def scale_and_shift(norm: _BatchNorm) -> tuple[Tensor, Tensor]:
 
 
 class AffineBatchNorm(_BatchNorm):
-    """BatchNorm over (N, C) or (N, C, H, W): the usual one in training, `x * scale + shift` in
-    evaluation.
+    """BatchNorm over (N, C), (N, C, L) or (N, C, H, W): the usual one in training, `x * scale +
+    shift` in evaluation.
     """
 
     def scale_and_shift(self) -> tuple[Tensor, Tensor]:
@@ -42,14 +42,16 @@ class AffineBatchNorm(_BatchNorm):
         return scale_and_shift(self)
 
     def forward(self, input: Tensor) -> Tensor:
-        """Float32 (N, C) or (N, C, H, W) → the same shape."""
+        """Float32 (N, C), (N, C, L) or (N, C, H, W) → the same shape."""
         if self.training:
             return super().forward(input)
         return _per_channel(input, *self.scale_and_shift())
 
     def _check_input_dim(self, input: Tensor) -> None:
-        if input.dim() not in (2, 4) or input.shape[1] != self.num_features:
-            wanted = f"(N, {self.num_features}) or (N, {self.num_features}, H, W)"
+        if input.dim() not in (2, 3, 4) or input.shape[1] != self.num_features:
+            wanted = " or ".join(
+                f"(N, {self.num_features}{rest})" for rest in ("", ", L", ", H, W")
+            )
             raise ConfigError(f"AffineBatchNorm: wanted {wanted}, got {tuple(input.shape)}")
 
 
@@ -91,5 +93,5 @@ class Affine(nn.Module):
         self.register_buffer("shift", shift.detach().clone())
 
     def forward(self, x: Tensor) -> Tensor:
-        """Float32 (N, C) or (N, C, H, W) → the same shape."""
+        """Float32 (N, C), (N, C, L) or (N, C, H, W) → the same shape."""
         return _per_channel(x, self.scale, self.shift)

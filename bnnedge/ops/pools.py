@@ -4,7 +4,20 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 
-class SumPool2d(nn.Module):
+class _SumPool(nn.Module):
+    def __init__(self, kernel_size: int, stride: int, padding: int = 0) -> None:
+        super().__init__()
+        self.kernel_size, self.stride, self.padding = kernel_size, stride, padding
+
+    def forward(self, x: Tensor) -> Tensor:
+        """See the class."""
+        channels, axes = x.shape[1], x.dim() - 2
+        ones = x.new_ones(channels, 1, *[self.kernel_size] * axes)
+        add_up = functional.conv1d if axes == 1 else functional.conv2d
+        return add_up(x, ones, None, self.stride, self.padding, groups=channels)
+
+
+class SumPool2d(_SumPool):
     """Integer accumulators (N, C, H, W) → their sums over windows (N, C, H', W').
 
     Exports as a `Conv` of C groups with weights 1. Not as `AveragePool`: its division and the
@@ -17,20 +30,14 @@ class SumPool2d(nn.Module):
         padding: rows and columns of zeros on every side.
     """
 
-    def __init__(self, kernel_size: int, stride: int, padding: int = 0) -> None:
-        super().__init__()
-        self.kernel_size, self.stride, self.padding = kernel_size, stride, padding
 
-    def forward(self, x: Tensor) -> Tensor:
-        """See the class."""
-        channels = x.shape[1]
-        ones = x.new_ones(channels, 1, self.kernel_size, self.kernel_size)
-        return functional.conv2d(x, ones, None, self.stride, self.padding, groups=channels)
+class SumPool1d(_SumPool):
+    """The same along one axis: (N, C, L) → (N, C, L')."""
 
 
 class GlobalSumPool(nn.Module):
-    """Integer accumulators (N, C, H, W) → their sums over all pixels (N, C)."""
+    """Integer accumulators (N, C, H, W) or (N, C, L) → their sums over all pixels (N, C)."""
 
     def forward(self, x: Tensor) -> Tensor:
         """See the class."""
-        return x.sum(dim=(2, 3))
+        return x.sum(dim=tuple(range(2, x.dim())))

@@ -10,14 +10,15 @@ def pair(value: int | tuple[int, int]) -> tuple[int, int]:
     return (value, value) if isinstance(value, int) else value
 
 
-def require_images(owner: str, x: Tensor, channels: int) -> None:
-    """Raise unless `x` is (N, channels, H, W).
+def require_images(owner: str, x: Tensor, channels: int, axes: int = 2) -> None:
+    """Raise unless `x` is (N, channels, H, W), or with one axis (N, channels, L).
 
     Raises:
         ConfigError: it is not; `owner` is named.
     """
-    if x.dim() != 4 or x.shape[1] != channels:
-        raise ConfigError(f"{owner}: wanted (N, {channels}, H, W), got {tuple(x.shape)}")
+    if x.dim() != 2 + axes or x.shape[1] != channels:
+        sizes = "H, W" if axes == 2 else "L"
+        raise ConfigError(f"{owner}: wanted (N, {channels}, {sizes}), got {tuple(x.shape)}")
 
 
 def require_stride(owner: str, stride: int) -> None:

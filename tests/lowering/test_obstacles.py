@@ -406,7 +406,11 @@ FIRST = r"channels come first, \(N, C, H, W\): transpose"
         (_image((1, 6, 6, 2), (3, 2, 3, 3)), rf"node conv .*\(1, 6, 6, 2\) have 6 — {FIRST}"),
         (_image((1, 3, 6, 6), (3, 2, 6, 6)), "node conv .*want 2 channels, .* have 3"),
         (_image((1, 2, 4, 4), (3, 2, 6, 6)), r"node conv .*window is larger than its data, \(1, 2"),
-        (_image((1, 2, 6), (3, 2, 6)), r"node conv .*got 3 — .*\(N, C, 1, L\): add a dimension"),
+        (_image((1, 2, 6), (3, 2, 8)), r"node conv .*window is larger than its data, \(1, 2, 6\)"),
+        (
+            _image((1, 2, 4, 4, 4), (3, 2, 2, 2, 2)),
+            "node conv .*got 5 — only .* along one axis, can",
+        ),
         (_image((1, 2, 6, 6), (3, 2, 6, 6), strides=[0, 1]), r"node conv .*strides: wanted 1 to"),
         (_image((1, 2, 6, 6), (3, 2, 6, 6), pads=[-1, 0, 0, 0]), r"node conv .*pads: wanted 0 to"),
         (_image((1, 2, 6, 6), (3, 2, 6, 6), pads=[1, 1]), r"node conv .*pads has incorrect size"),

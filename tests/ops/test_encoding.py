@@ -74,7 +74,7 @@ def test_pixels_refuse_widths_that_float32_or_qonnx_cannot_hold(bits: int) -> No
         PixelInput(bits)
 
 
-@pytest.mark.parametrize("x", [torch.zeros(2, 5), torch.zeros(2, 5, 4)])
-def test_kept_shapes_need_images(x: torch.Tensor) -> None:
-    with pytest.raises(ConfigError, match=r"wanted \(N, C, H, W\), got \(2, 5"):
+@pytest.mark.parametrize("x", [torch.zeros(2, 5), torch.zeros(2, 5, 4, 3, 2)])
+def test_kept_shapes_need_channels(x: torch.Tensor) -> None:
+    with pytest.raises(ConfigError, match=r"wanted \(N, C, H, W\) or \(N, C, L\), got \(2, 5"):
         ThresholdEncoding([0.0], keep_shape=True)(x)

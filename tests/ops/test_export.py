@@ -21,11 +21,11 @@ from bnnedge.ops.config import (
     ResidualConfig,
     WeightScale,
 )
-from bnnedge.ops.conv import BinaryConv2d
+from bnnedge.ops.conv import BinaryConv1d, BinaryConv2d, BinaryConvolution
 from bnnedge.ops.encoding import PixelInput, ThresholdEncoding
 from bnnedge.ops.linear import BinaryLinear
 from bnnedge.ops.normalisation import AffineBatchNorm, ScalarNorm
-from bnnedge.ops.pools import GlobalSumPool, SumPool2d
+from bnnedge.ops.pools import GlobalSumPool, SumPool1d, SumPool2d
 from bnnedge.ops.quantisers import (
     BirealBinaryActivation,
     ResidualQuantiser,
@@ -64,11 +64,14 @@ def test_activations_encodings_norms_and_pools_export_exactly() -> None:
         "signed pixels": (PixelInput(4, signed=True), pixels.reshape(1, 2, 5)),
         "flat thresholds": (ThresholdEncoding([0.0, 1.0, 2.5]), edges),
         "thresholds in channels": (ThresholdEncoding([0.0, 1.0, 2.5], keep_shape=True), edges),
+        "thresholds of rows": (ThresholdEncoding([0.0, 2.5], keep_shape=True), edges[:, :, 0]),
         "one threshold": (ThresholdEncoding([1.0], keep_shape=True), edges),
         "norm of images": (AffineBatchNorm(4), integers.float()),
         "norm of rows": (AffineBatchNorm(7), awkward(5, 7)),
         "scalar norm": (ScalarNorm(), awkward(5, 7)),
         "sum pool": (SumPool2d(3, 2, 1), integers.float()),
+        "sum pool of rows": (SumPool1d(3, 2, 1), integers.float()[:, :, 0]),
+        "norm of channels of rows": (AffineBatchNorm(4), integers.float()[:, :, 0]),
         "global sum pool": (GlobalSumPool(), integers.float()),
         "max pool": (nn.MaxPool2d(2), integers.float()),
     }
@@ -92,6 +95,7 @@ def test_binary_layers_export_exactly_with_the_scale_behind_the_sum() -> None:
         cases[f"padding {mode}"] = (BinaryConv2d(4, 4, 3, padding=1, padding_mode=mode), bits)
     cases["depthwise"] = (BinaryConv2d(4, 8, 3, padding=1, groups=4), bits)
     cases["dilated groups"] = (BinaryConv2d(4, 6, (3, 1), dilation=2, groups=2), bits)
+    cases["rows"] = (BinaryConv1d(4, 6, 3, padding=1, stride=2), bits[:, :, 0])
     cases["pixels"] = (
         nn.Sequential(
             PixelInput(), BinaryConv2d(4, 6, 3, padding=1, padding_mode=PaddingMode.ZERO)
@@ -100,7 +104,7 @@ def test_binary_layers_export_exactly_with_the_scale_behind_the_sum() -> None:
     )
     for module, _ in cases.values():
         for layer in module.modules():
-            if isinstance(layer, BinaryConv2d | BinaryLinear):
+            if isinstance(layer, BinaryConvolution | BinaryLinear):
                 layer.weight.data.view(-1)[:3] = torch.tensor([0.0, -0.0, 1.5])
     exported = export_and_run(cases)
     exported.assert_equal()

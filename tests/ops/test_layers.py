@@ -12,7 +12,7 @@ from torch.nn import functional
 from bnnedge.errors import ConfigError
 from bnnedge.ops.binarize import Binarize
 from bnnedge.ops.config import ActivationMethod, BinarizeConfig, PaddingMode, WeightScale
-from bnnedge.ops.conv import BinaryConv2d
+from bnnedge.ops.conv import BinaryConv1d, BinaryConv2d
 from bnnedge.ops.exact import mean_of_rows
 from bnnedge.ops.frozen import frozen
 from bnnedge.ops.linear import BinaryLinear
@@ -78,6 +78,23 @@ def test_convolution_gives_exact_integers(mode: PaddingMode, arguments: dict) ->
     for training in (True, False):
         out = layer.train(training)(x)
         assert np.array_equal(out.detach().numpy(), wanted)
+
+
+@pytest.mark.parametrize("mode", PaddingMode)
+@pytest.mark.parametrize("scale", [WeightScale.SIGN, WeightScale.CHANNEL])
+def test_along_one_axis_it_is_the_convolution_of_images_of_one_row(
+    mode: PaddingMode, scale: WeightScale
+) -> None:
+    torch.manual_seed(2)
+    config = _config(scale, ActivationMethod.CLIPPED)
+    options = {"stride": 2, "dilation": 2, "groups": 2, "padding_mode": mode, "binarize": config}
+    rows = BinaryConv1d(4, 6, 3, padding=3, **options)
+    images = BinaryConv2d(4, 6, (1, 3), padding=(0, 3), **options)
+    images.load_state_dict({k: v.unsqueeze(2) for k, v in rows.state_dict().items()})
+    x = torch.randn(5, 4, 11)
+    for training in (True, False):
+        wanted = images.train(training)(x.unsqueeze(2)).squeeze(2)
+        assert torch.equal(rows.train(training)(x), wanted)
 
 
 def test_ones_around_an_image_keep_every_accumulator_at_the_parity_of_its_window() -> None:
@@ -268,5 +285,11 @@ def test_mistakes_name_what_was_wanted() -> None:
         ConfigError, match=r"wanted images of at least 5 pixels, got \(1, 4, 3, 9\)"
     ):
         BinaryConv2d(4, 6, 3, dilation=2)(torch.zeros(1, 4, 3, 9))
+    with pytest.raises(ConfigError, match=r"BinaryConv1d: wanted \(N, 4, L\), got \(1, 4, 5, 5\)"):
+        BinaryConv1d(4, 6, 3)(torch.zeros(1, 4, 5, 5))
+    with pytest.raises(ConfigError, match="BinaryConv1d: wanted rows of at least 3 pixels, got"):
+        BinaryConv1d(4, 6, 5, padding=1)(torch.zeros(1, 4, 2))
+    with pytest.raises(ConfigError, match="BinaryConv1d: wanted sizes of at least 1"):
+        BinaryConv1d(4, 6, 0)
     with pytest.raises(ConfigError, match=r"BinaryLinear: wanted \(N, 4\), got \(2, 5\)"):
         BinaryLinear(4, 3)(torch.zeros(2, 5))

@@ -5,7 +5,7 @@ import pytest
 import torch
 from torch.nn import functional
 
-from bnnedge.ops.pools import GlobalSumPool, SumPool2d
+from bnnedge.ops.pools import GlobalSumPool, SumPool1d, SumPool2d
 
 
 @pytest.mark.parametrize(("size", "kernel", "stride", "padding"), [(8, 2, 2, 0), (7, 3, 2, 1)])
@@ -16,6 +16,13 @@ def test_sums_are_exact_integers(size: int, kernel: int, stride: int, padding: i
     padded = np.pad(x, ((0, 0), (0, 0), (padding, padding), (padding, padding)))
     windows = np.lib.stride_tricks.sliding_window_view(padded, (kernel, kernel), axis=(2, 3))
     assert np.array_equal(out, windows[:, :, ::stride, ::stride].sum((4, 5)))
+
+
+def test_sums_along_one_axis_are_those_of_images_of_one_row() -> None:
+    x = torch.from_numpy(np.random.default_rng(2).integers(-99, 100, (2, 3, 9))).float()
+    padded = functional.pad(x, (1, 1))
+    assert torch.equal(SumPool1d(3, 2, 1)(x), padded.unfold(2, 3, 2).sum(-1))
+    assert torch.equal(GlobalSumPool()(x), x.sum(-1))
 
 
 def test_gradient_is_that_of_the_average_times_the_window() -> None:

@@ -1,8 +1,8 @@
 """Means, sums and maxima over height and width in two steps, or of flattened maps → in one.
 
-`x.mean(-1).mean(-1)`, or `x.flatten(2).mean(-1)`. Sums of integers do not round, so a mean of means
-is the mean if the first divides by a power of two. Otherwise it rounds once more, and is what in
-real numbers is the mean: a remark says so.
+`x.mean(-1).mean(-1)`, `x.flatten(2).mean(-1)`, or rows with a height of 1, `x.mean(-1)`. Sums
+of integers do not round, so a mean of means is the mean if the first divides by a power of two.
+Otherwise it rounds once more, and is what in real numbers is the mean: a remark says so.
 """
 
 import math
@@ -65,7 +65,7 @@ def _merged(rewriter: Rewriter, node: GraphNode) -> tuple[str, list[int]] | None
     source = rewriter.shape(before.input[0])
     if len(source) != 4:
         return None
-    if before.op_type in ("Reshape", "Flatten"):
+    if before.op_type in ("Reshape", "Flatten", "Squeeze"):
         made = rewriter.shape(node.input[0])
         flat = (*source[:2], math.prod(source[2:])), [2]
         flat_last = (source[0], math.prod(source[1:3]), source[3]), [1]

@@ -11,7 +11,7 @@ from bnnedge.lowering.indexed import Array, GraphNode, IndexedModel
 
 Attribute = int | float | str | list[int]
 
-_QONNX = {"Quant"}
+_QONNX = {"Quant", "IntQuant", "BipolarQuant", "MultiThreshold"}
 _REMARK_KEY = "bnnedge.remark"
 _AXES_ARE_INPUTS = {
     "ReduceSum": 13,
