@@ -139,6 +139,9 @@ PROOFS = (
         _taps(3, 1, 4, StrideHeight=2, PadBottom=1),
         _taps(2, 3, 8, **_AROUND),
         _taps(2, 2, 8, **_AROUND),
+        _taps(3, 2, 16, PadLeft=1, PadRight=1),
+        _taps(2, 1, 8, PadTop=1),
+        _taps(3, 1, 8, PadTop=1) | {"InWidth": 1},
     ),
     *_of(
         "mvu_fold",
@@ -202,7 +205,7 @@ PROOFS = (
     *_of(
         "stream_width_converter",
         *(_converter(*shape) for shape in ((3, 2, 7), (8, 3, 10), (2, 6, 11), (6, 2, 11))),
-        *(_converter(*shape) for shape in ((3, 3, 3), (4, 32, 37), (64, 16, 784))),
+        *(_converter(*shape) for shape in ((3, 3, 3), (8, 3, 7), (4, 32, 37), (64, 16, 784))),
         quick=2,
     ),
     *_of(
@@ -238,6 +241,7 @@ PROOFS = (
         {"Pe": 2, "TotalBits": 3, "Folds": 3, "Thresholded": 1, "Signed": 1, "TableFile": _FILE},
         {"Pe": 2, "TotalBits": 3},
         _classes(Thresholded=1, Early=1, AheadBits=0),
+        _classes(Thresholded=1, Folds=1, Height=3),
         {"Folds": 3, "Thresholded": 1, "Early": 1, "AheadBits": 0, "TableFile": _FILE},
     ),
     *_of(

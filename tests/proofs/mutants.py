@@ -4,11 +4,13 @@
     python -m tests.proofs.mutants 60 xnor_mvu      # of these modules alone
 
 A mutant is one edit of a module's text: an operator, a constant, a condition or an index. It is
-killed if it is no legal module any more, if a proof fails, if it has a lint warning, as no kernel
-may have, or if a frame is late. Those that are left have to pass the default tests of kernels, in a
-copy of the project. One that survives has all properties with all parameters that are tried.
+killed if it is no legal module any more, if a proof fails or a cover is not reached, if it has a
+lint warning, as no kernel may have, or if a frame is late. Those that are left have to pass the
+default tests of kernels, in a copy of the project. One that survives has all properties with all
+parameters that are tried.
 """
 
+import dataclasses
 import os
 import random
 import re
@@ -25,7 +27,7 @@ from bnnedge.errors import BnnEdgeError
 from bnnedge.hardware.kernels import SV_FOLDER
 from bnnedge.verilated.verilator import lint
 from tests.proofs.cases import PACES, PROOFS
-from tests.proofs.prover import Proof, holds_at_all, in_time, sources
+from tests.proofs.prover import Proof, in_time, prove, sources
 
 MODULES = (
     "arg_max",
@@ -137,7 +139,9 @@ def killer(mutant: Mutant, folder: Path) -> Proof | str | None:
             place = folder / str(number)
             place.mkdir()
             try:
-                if not holds_at_all(proof, place, {mutant.module: mutant.text}):
+                covers = proof.reach if proof.module == mutant.module else 0
+                proven = dataclasses.replace(proof, reach=covers)
+                if not prove(proven, place, {mutant.module: mutant.text}).proven:
                     return proof
             except (AssertionError, BnnEdgeError):
                 return proof  # no legal module

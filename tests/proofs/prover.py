@@ -5,7 +5,6 @@ those of `sv/properties/<module>.svh`, a piece of text that belongs into the mod
 whatever they like: what is proven is so with all weights, thresholds and tables.
 """
 
-import dataclasses
 import re
 import shutil
 import subprocess
@@ -145,11 +144,6 @@ def prove(proof: Proof, folder: Path, texts: Mapping[str, str] | None = None) ->
         assertions=len(re.findall(r"^; yosys-smt2-assert ", smt, re.M)),
         covers=len(re.findall(r"^; yosys-smt2-cover ", smt, re.M)),
     )
-
-
-def holds_at_all(proof: Proof, folder: Path, texts: Mapping[str, str]) -> bool:
-    """Whether the assertions are proven, with these texts of modules; covers are not looked at."""
-    return prove(dataclasses.replace(proof, reach=0), folder, texts).proven
 
 
 def refutes(proof: Proof, folder: Path, texts: Mapping[str, str], label: str) -> bool:

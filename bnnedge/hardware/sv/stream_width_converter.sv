@@ -42,14 +42,23 @@ module stream_width_converter #(
   localparam int unsigned OUT_UNITS = OutBits / UNIT;
   localparam int unsigned IN_BEATS  = (FrameBits + InBits - 1) / InBits;
   localparam int unsigned OUT_BEATS = (FrameBits + OutBits - 1) / OutBits;
-  // Less than one output beat remains when input is taken; the frame's last input beat may be
-  // padded up to a whole output beat.
-  localparam int unsigned CAPACITY  =
-      (IN_UNITS + OUT_UNITS - 1 + OUT_UNITS - 1) / OUT_UNITS * OUT_UNITS;
-  localparam int unsigned FILL_BITS = $clog2(CAPACITY + 1);
   // What the last input beat adds: it completes the last output beat.
   localparam int unsigned LAST_UNITS = OUT_BEATS * OUT_UNITS - (IN_BEATS - 1) * IN_UNITS;
   localparam int unsigned LAST_BITS  = FrameBits - (IN_BEATS - 1) * InBits;
+  localparam int unsigned CAPACITY   = most();
+  localparam int unsigned FILL_BITS  = $clog2(CAPACITY + 1);
+
+  // The most that the buffer holds: what is left when an input beat is taken, and that beat.
+  function automatic int unsigned most();
+    int unsigned beat;
+    most = (IN_BEATS - 1) * IN_UNITS % OUT_UNITS + LAST_UNITS;
+    beat = 0;
+    while (beat + 1 < IN_BEATS && beat < OUT_UNITS) begin
+      if (beat * IN_UNITS % OUT_UNITS + IN_UNITS > most)
+        most = beat * IN_UNITS % OUT_UNITS + IN_UNITS;
+      beat = beat + 1;
+    end
+  endfunction
 
   // Whether `left` can be `position` when an input beat is taken: beats of a frame are a fixed
   // distance apart. Short frames and wide beats reach few positions, and need few sources.
@@ -84,6 +93,11 @@ module stream_width_converter #(
   end else begin : gen_partial
     assign in_data = {in_data_i[InBits-1:LAST_BITS] & {(InBits - LAST_BITS){~last}},
                       in_data_i[LAST_BITS-1:0]};
+  end
+
+  if (CAPACITY < IN_UNITS) begin : gen_beyond
+    logic unused;
+    assign unused = |in_data[InBits-1:CAPACITY*UNIT];
   end
 
   // Units at and above fill_q are zero.

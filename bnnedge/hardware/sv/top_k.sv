@@ -70,10 +70,8 @@ module top_k #(
     assign moves = en & valid_q & less;
 
     if (i == 0) begin : gen_front
-      always_ff @(posedge clk_i) begin
-        if (moves) {best_q, best_index_q} <= {value_q, index_q};
-        if (en && valid_q) filled_q <= 1'b1;
-      end
+      assign filled_q = 1'b1;
+      always_ff @(posedge clk_i) if (moves) {best_q, best_index_q} <= {value_q, index_q};
     end else begin : gen_behind
       always_ff @(posedge clk_i) begin
         if (moves) {best_q, best_index_q} <= gen_place[i-1].less

@@ -72,3 +72,11 @@
       followed_leaves:   cover (followed_q && leaves_here);
     end
   end
+
+  // Every source of a unit is taken, and the buffer is filled.
+  for (genvar position = 0; position < OUT_UNITS; position++) begin : gen_position
+    if (reached(position)) begin : gen_reached
+      always_ff @(posedge clk_i) cover (rst_ni && take && left == position);
+    end
+  end
+  always_ff @(posedge clk_i) buffer_filled: cover (rst_ni && fill_q == CAPACITY);
