@@ -15,6 +15,7 @@ from typing import Any, NoReturn
 import click
 
 from bnnedge.errors import BnnEdgeError
+from bnnedge.extras import missing_of
 from bnnedge.names import printable
 
 _OF_THE_SYSTEM = {
@@ -80,7 +81,13 @@ def fail(why: str, *, code: int, as_json: bool = False) -> NoReturn:
 
 
 def of_the_system(error: Exception) -> str | None:
-    """What the system refused, where no program can know that before: memory, disk, permission."""
+    """What the system refused, where no program can know that before: memory, disk, permission.
+
+    And what an extra would have brought that is not installed.
+    """
+    if isinstance(error, ModuleNotFoundError):
+        missing = missing_of("this command", error)
+        return None if missing is None else str(missing)
     if isinstance(error, MemoryError) or "allocate memory" in str(error):  # torch's has no type
         return "there is not enough memory for this"
     if isinstance(error, OSError) and error.errno in _OF_THE_SYSTEM:

@@ -22,6 +22,7 @@ from bnnedge.dataflow.summary import Summary
 from bnnedge.deployment.facts import DEPLOY, PACKAGE, Deployment, PackageFacts
 from bnnedge.errors import ArtifactError, BnnEdgeWarning, ConfigError
 from bnnedge.exporter.facts import EXPORT, ExportFacts
+from bnnedge.extras import Extra, require
 from bnnedge.findings import Check
 from bnnedge.hardware.config import RtlConfig
 from bnnedge.hardware.facts import RTL, RtlFacts
@@ -75,6 +76,7 @@ def convert(
         BnnEdgeError: see `bnnedge.export` and `bnnedge.lower`.
     """
     answers: _Answers | None = None
+    require("convert", Extra.TRAIN if verbs.is_module(model) else Extra.LOWER)
     examples, known = examples_of(example_inputs, labels)
     if verbs.is_module(model):
         if example_inputs is None:

@@ -125,5 +125,9 @@ class ToolMissingError(BnnEdgeError):
     """An executable that this step needs is not installed."""
 
 
+class ExtraMissingError(BnnEdgeError, ImportError):
+    """Packages that this step needs are not installed."""
+
+
 class ToolFailedError(BnnEdgeError):
     """An executable ran and failed; its log is named."""

@@ -13,6 +13,7 @@ from bnnedge.arrays import read_npy
 from bnnedge.artifacts import Artifact, check_input
 from bnnedge.dataflow import Dataflow
 from bnnedge.errors import ConfigError, DataError, MismatchError
+from bnnedge.extras import Extra, require
 from bnnedge.options import check_bounds, keywords, option
 from bnnedge.progress import Progress, part_of, silent
 from bnnedge.scratch import scratch
@@ -230,6 +231,7 @@ def evaluate_model(
 
 def _pretrained(network: str, dataset: str, folder: Path | None) -> tuple["ModelCard", "Split"]:
     """The model card, and the test set of the data that it names."""
+    require("a pretrained network", Extra.TRAIN)
     from bnnedge.data.config import DatasetName
     from bnnedge.data.datasets import load_dataset
     from bnnedge.models.pretrained.cards import ModelCard, name_of

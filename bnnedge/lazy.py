@@ -6,6 +6,8 @@ import sys
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
+from bnnedge.extras import missing_of
+
 _SPECIAL = re.compile("__.*__")
 
 
@@ -33,7 +35,10 @@ def lazily(
             return importlib.import_module(f"{package}.{name}")
         if name not in home_of:
             raise AttributeError(f"module {package!r} has no attribute {name!r}")
-        return getattr(importlib.import_module(f"{package}.{home_of[name]}"), name)
+        try:
+            return getattr(importlib.import_module(f"{package}.{home_of[name]}"), name)
+        except ModuleNotFoundError as error:
+            raise missing_of(f"{package}.{name}", error) or error from error
 
     def dir_() -> list[str]:
         return sorted({*filter(_SPECIAL.fullmatch, vars(sys.modules[package])), *public, *inside})

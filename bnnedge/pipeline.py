@@ -12,6 +12,7 @@ from bnnedge.artifacts import Artifact
 from bnnedge.boards import find_board
 from bnnedge.dataflow import Dataflow
 from bnnedge.errors import BnnEdgeWarning, ConfigError, ToolMissingError
+from bnnedge.extras import Extra, require
 from bnnedge.findings import Check
 from bnnedge.hardware.authentic import Trust
 from bnnedge.lowering.facts import LOWER
@@ -88,6 +89,7 @@ def build(
         ConfigError: the recipe has no `[hardware]`, or `out` is not a build's.
         BnnEdgeError: a stage failed. Where a comparison failed, the report says so too.
     """
+    require("build", Extra.TRAIN, Extra.REPORT)
     from bnnedge.recipe import Recipe, Use
 
     chosen = Recipe.load(recipe, Use.BUILD)
@@ -143,6 +145,7 @@ def report(folder: Path) -> Path:
     """
     from bnnedge.reports import write_report
 
+    require("report", Extra.REPORT)
     found: dict[str, Artifact[Any]] = {}
     for path in sorted(folder.glob(f"*/{artifacts.RECORD}")):
         artifact = artifacts.load(path.parent)

@@ -7,7 +7,9 @@ import functools
 import inspect
 import json
 import logging
+import shutil
 import signal
+import sys
 import threading
 import traceback
 import typing
@@ -28,6 +30,8 @@ if TYPE_CHECKING:
     from bnnedge.progress import Progress
 
 Function = Callable[..., Any]
+_BAR_STEPS = 1000
+_BAR_COLUMNS = 42  # a stage's name and its bar
 
 
 class _Named(click.Path):
@@ -241,46 +245,44 @@ def _guarded(action: Callable[[], None], as_json: bool, debug: bool) -> None:
 
 
 class ProgressBars:
-    """Rich's bars on standard error, a line a stage; only the stages' names off a terminal."""
+    """A bar a stage on standard error; only the stages' names off a terminal."""
 
     def __init__(self) -> None:
-        from rich.console import Console
-        from rich.progress import BarColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
-
-        console = Console(stderr=True)
-        self._plain = not console.is_terminal
-        self._bars = Progress(
-            SpinnerColumn(),
-            TextColumn("{task.fields[stage]:9}"),
-            BarColumn(bar_width=24),
-            TimeElapsedColumn(),
-            TextColumn("{task.description}"),
-            console=console,
-        )
-        self._tasks: dict[str, Any] = {}
+        self._plain = not sys.stderr.isatty()
+        self._told: set[str] = set()
+        self._shown: tuple[str, Any] | None = None
+        self._open = contextlib.ExitStack()
 
     def __enter__(self) -> "ProgressBars":
-        if not self._plain:
-            self._bars.start()
         return self
 
     def __exit__(self, *_: object) -> None:
-        if not self._plain:  # else it would print an empty line
-            self._bars.stop()
+        self._open.close()
 
     def _tell(self, stage: str, what: str, share: float | None = None, /) -> None:
-        if self._plain and share == 0:  # nothing is done yet, and may be refused in one line
-            return
-        if stage not in self._tasks:
-            self._tasks[stage] = self._bars.add_task("", stage=stage, total=None)
-            if self._plain:
-                tell(f"{stage} …")
-        self._bars.update(
-            self._tasks[stage],
-            description=what,
-            total=None if share is None else 1.0,
-            completed=share or 0.0,
-        )
+        if not self._plain:
+            self._show(stage, what, share)
+        elif stage not in self._told and share != 0:  # at 0 it may be refused in one line
+            self._told.add(stage)
+            tell(f"{stage} …")
+
+    def _show(self, stage: str, what: str, share: float | None) -> None:
+        if self._shown is None or self._shown[0] != stage:
+            self._open.close()
+            bar = click.progressbar(
+                length=_BAR_STEPS,
+                label=f"{stage:9}",
+                file=sys.stderr,
+                width=24,
+                show_eta=False,
+                show_percent=False,
+                item_show_func=lambda item: item,
+                update_min_steps=0,
+            )
+            self._shown = stage, self._open.enter_context(bar)
+        bar = self._shown[1]
+        room = max(shutil.get_terminal_size().columns - _BAR_COLUMNS, 0)
+        bar.update(round((share or 0.0) * _BAR_STEPS) - bar.pos, printable(what)[:room])
 
     def of(self, stage: str) -> "Progress":
         """The progress of one stage."""

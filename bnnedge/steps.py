@@ -17,6 +17,7 @@ from bnnedge.deployment import package, prove
 from bnnedge.deployment.facts import DEPLOY, PACKAGE
 from bnnedge.errors import ArtifactError, ConfigError, ExportError, MismatchError
 from bnnedge.exporter.facts import EXPORT
+from bnnedge.extras import Extra, is_there, require
 from bnnedge.files import is_file
 from bnnedge.findings import Check
 from bnnedge.hardware import emit, own_copy
@@ -165,7 +166,7 @@ class Steps:
         try:
             after = step.run(self, folder, progress)
         except (MismatchError, ExportError) as error:
-            if self.stages:
+            if self.stages and is_there(Extra.REPORT):
                 self.report(failed_check(step.stage, str(error)))
             raise
         if before is None or before.fingerprint != after.fingerprint:  # what was made of it is old
@@ -183,6 +184,7 @@ class Steps:
 
     def report(self, failure: Check | None = None) -> Path:
         """Write the report on what ran so far."""
+        require("report", Extra.REPORT)
         from bnnedge.reports import write_report
 
         command = self.plan.command

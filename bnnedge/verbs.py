@@ -19,6 +19,7 @@ from bnnedge.artifacts import Artifact, check_input
 from bnnedge.dataflow import Dataflow, Meaning
 from bnnedge.deployment.config import DeployConfig
 from bnnedge.errors import ConfigError, DataError
+from bnnedge.extras import Extra, require
 from bnnedge.filekinds import FST
 from bnnedge.hardware.authentic import Trust, own_copy
 from bnnedge.hardware.config import RtlConfig
@@ -58,6 +59,7 @@ def train(
     recipe: "Path | Recipe", out: Path, *, progress: Progress = silent
 ) -> "Artifact[TrainingFacts]":
     """Train the network of a recipe; see `bnnedge.training.train`."""
+    require("training", Extra.TRAIN)
     from bnnedge.recipe import Recipe, Use
     from bnnedge.training import train as run
 
@@ -98,6 +100,7 @@ def export(*given: Any, progress: Progress = silent, **named: Any) -> "Artifact[
     `bnnedge.exporter.export`. `export(module, example_inputs, out, labels=None,
     classes=None)` takes any `nn.Module`: see `bnnedge.exporter.own_module.export`.
     """
+    require("exporting", Extra.TRAIN)
     run: Callable[..., Artifact[ExportFacts]]
     with whole_imports():
         if is_module(named.get("module", given[0] if given else None)):
@@ -159,6 +162,7 @@ def named(config: LoweringConfig, classes: Sequence[str] | None) -> LoweringConf
 def _lower(
     model: Path, out: Path, config: LoweringConfig, look: Look, progress: Progress
 ) -> "Artifact[LoweringFacts] | Artifact[GraphFacts]":
+    require("lowering", Extra.LOWER)
     from bnnedge.lowering import lower as run
     from bnnedge.lowering import write_graph
 

@@ -26,9 +26,16 @@ else
   rm -rf .venv
   "$python" -m venv .venv || { echo "setup: cannot make .venv: apt install python3-venv" >&2; exit 1; }
 fi
-quiet=--quiet
-[ -t 1 ] && quiet=--progress-bar=on  # somebody is waiting
-.venv/bin/python -m pip install "$quiet" --disable-pip-version-check \
-  --constraint build_scripts/constraints.txt --editable '.[dev,ice40]'
+install() {
+  .venv/bin/python -m pip install --disable-pip-version-check \
+    --constraint build_scripts/constraints.txt --editable '.[all,dev]' "$@"
+}
+if [ -t 1 ]; then
+  install --progress-bar=on
+else  # a line for what takes long
+  install --progress-bar=off | sed -un \
+    -e 's/^ *\(Downloading .*([0-9]\{3,\}[0-9.]* [MG]B).*\)/setup: \1/p' \
+    -e 's/^Installing collected packages:.*/setup: installing what was downloaded/p'
+fi
 echo "$wanted" >.venv/ready
 echo "setup: .venv is ready"

@@ -140,3 +140,21 @@ def test_progress_is_shown_under_the_name_of_the_command(
 
     measure.main([], standalone_mode=False)
     assert capsys.readouterr().err == "measure …\n"
+
+
+def test_a_terminal_sees_a_bar_a_stage() -> None:
+    code = """
+from bnnedge.shell import ProgressBars
+with ProgressBars() as bars:
+    train, export = bars.of("train"), bars.of("export")
+    train("", 0.0), train("epoch 3", 0.5), train("done", 1.0)
+    export("writing " + "long " * 100)
+"""
+    ours, theirs = os.openpty()
+    done = subprocess.run([sys.executable, "-c", code], stderr=theirs, check=False)
+    os.close(theirs)
+    shown = os.read(ours, 1 << 16).decode()
+    os.close(ours)
+    assert done.returncode == 0
+    assert "epoch 3" in shown and "writing long" in shown
+    assert shown.count("\n") == 2 and max(map(len, shown.replace("\r", "\n").split("\n"))) < 100

@@ -22,6 +22,7 @@ from bnnedge.data.svhn import find_part, read_svhn
 from bnnedge.data.users import read_users, require_users
 from bnnedge.dataflow.meaning import Meaning, names_of
 from bnnedge.errors import DataError
+from bnnedge.extras import Extra, require
 from bnnedge.files import is_file
 from bnnedge.reading import Reading
 from bnnedge.tools import cache_dir
@@ -208,6 +209,7 @@ def dataset_folder(name: DatasetName) -> Path:
 
 def _digits() -> Dataset:
     """UCI optical digits, 8×8, values 0…16; every fifth image of a class is kept for testing."""
+    require("the data set digits", Extra.DATA)
     from sklearn.datasets import load_digits
 
     pixels, labels = load_digits(return_X_y=True)

@@ -8,8 +8,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from bnnedge.data.pictures import SUFFIXES, read_picture
-from bnnedge.data.recordings import RECORDINGS, read_recording
+from bnnedge.extras import Extra, require
 from bnnedge.reading import PicturesReading, RecordingsReading
 
 
@@ -34,11 +33,20 @@ class FileKind:
 
 
 def kind_of(reading: PicturesReading | RecordingsReading) -> FileKind:
-    """The kind of files that are read so."""
+    """The kind of files that are read so.
+
+    Raises:
+        ExtraMissingError: what reads them is not installed.
+    """
+    require("reading pictures and recordings", Extra.DATA)
     if isinstance(reading, PicturesReading):
+        from bnnedge.data.pictures import SUFFIXES, read_picture
+
         return FileKind(
             reading=reading, suffixes=SUFFIXES, read=partial(read_picture, config=reading)
         )
+    from bnnedge.data.recordings import RECORDINGS, read_recording
+
     return FileKind(
         reading=reading, suffixes=RECORDINGS, read=partial(read_recording, reading=reading)
     )

@@ -6,6 +6,10 @@ StreamingConcat, ElementwiseAdd of integers, Pool (maxima) and LabelSelect.
 `docs/tutorials/finn.md` shows the way through FINN's builder.
 """
 
+from bnnedge.extras import Extra, require
+
+require("bnnedge.finn_backend", Extra.FINN)
+
 from bnnedge.finn_backend import ops as ops
 from bnnedge.finn_backend.infer_xnor_mvau import InferXnorMVAU
 from bnnedge.finn_backend.set_join_fifo_depths import SetJoinFIFODepths

@@ -7,6 +7,7 @@ from bnnedge.arguments import checked
 from bnnedge.arrays import read_npz
 from bnnedge.artifacts import sha256_of
 from bnnedge.errors import ArrayError, CheckpointError
+from bnnedge.extras import Extra, require
 from bnnedge.models.pretrained.cards import ModelCard, name_of, weights_path
 
 if TYPE_CHECKING:
@@ -26,6 +27,7 @@ def load_pretrained(network: str, dataset: str, *, folder: Path | None = None) -
         ConfigError: there is none of that name; lists what there is.
         CheckpointError: its files are damaged.
     """
+    require("a pretrained network", Extra.TRAIN)
     return load_card(ModelCard.load(name_of(network, dataset), folder), folder)
 
 
