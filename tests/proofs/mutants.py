@@ -52,9 +52,12 @@ MODULES = (
 )
 SEED = 7
 _PROJECT = Path(__file__).parents[2]
-_TESTS = tuple(
-    f"tests/hardware/test_{each}.py"
-    for each in ("kernels", "windows", "mvu", "branches", "conv", "networks_with_branches", "cost")
+_TESTS = (
+    "tests/oracles/test_cells.py",
+    *(
+        f"tests/hardware/test_{each}.py"
+        for each in ("kernels", "windows", "mvu", "branches", "conv", "networks_with_branches")
+    ),
 )
 _EDITS = (
     (r"(?<![&])&(?![&])", "|"),
