@@ -19,7 +19,7 @@ from typing import Any, Generic, TypeVar
 
 import numpy as np
 
-from bnnedge.errors import ArtifactError, BnnEdgeWarning
+from bnnedge.errors import ArtifactError, BnnEdgeWarning, named
 from bnnedge.files import load_json
 from bnnedge.options import keywords, option, recorded
 
@@ -101,6 +101,12 @@ class Permission:
         help="Where -o holds another training, or files of yours: keep it beside, and go on.",
     )
     accept_edited: bool = option(False, help="Use folders that were changed by hand.")
+
+
+def permitted(option: str) -> str:
+    """What allows something, in the words of the caller, see `named`."""
+    words = named(option, True)
+    return words if words.startswith("--") else f"bnnedge.permitting({words})"
 
 
 _PERMISSION = contextvars.ContextVar[Permission | None]("permission", default=None)
@@ -214,8 +220,8 @@ def _check_input(path: Path) -> Input:
         if not permission().accept_edited:
             raise ArtifactError(
                 what,
-                remedy=f"run bnnedge {artifact.kind} again, or give --accept-edited to use it"
-                " as it is",
+                remedy=f"run bnnedge {artifact.kind} again, or give {permitted('accept_edited')}"
+                " to use it as it is",
             )
         warnings.warn(f"{what}: used as it is", BnnEdgeWarning, stacklevel=2)
     hashes = found if path.is_dir() else next(iter(found.values()))

@@ -4,9 +4,43 @@ Every mistake that a user can make raises a `BnnEdgeError`; the command line pri
 without a traceback. Anything else that escapes is a defect of bnnedge.
 """
 
-from collections.abc import Iterable
+import contextlib
+import contextvars
+from collections.abc import Container, Iterable, Iterator
 
 _MOST_FAULTS = 20
+_FLAGS = contextvars.ContextVar[Container[str]]("flags", default=())
+
+
+@contextlib.contextmanager
+def flags(options: Container[str]) -> Iterator[None]:
+    """In this block `named` writes these options as the command line does."""
+    token = _FLAGS.set(options)
+    try:
+        yield
+    finally:
+        _FLAGS.reset(token)
+
+
+def named(option: str, value: object = None) -> str:
+    """An option in the words of the caller, for what an error says.
+
+    Args:
+        option: its keyword.
+        value: that is meant; None: none in particular.
+
+    Returns:
+        In Python `seed`, `seed=3`, `trust=True`; on the command line `--seed`, `--seed 3`,
+        `--trust`, `--no-vivado`, and `-o` for `out`.
+    """
+    if option not in _FLAGS.get():
+        return option if value is None else f"{option}={value!r}"
+    if option == "out":
+        return "-o"
+    words = option.replace("_", "-")
+    if isinstance(value, bool) or value is None:
+        return f"--no-{words}" if value is False else f"--{words}"
+    return f"--{words} {value}"
 
 
 class BnnEdgeError(Exception):

@@ -12,7 +12,7 @@ from bnnedge.arguments import checked, member_of
 from bnnedge.arrays import read_npy
 from bnnedge.artifacts import Artifact, check_input
 from bnnedge.dataflow import Dataflow
-from bnnedge.errors import ConfigError, DataError, MismatchError
+from bnnedge.errors import ConfigError, DataError, MismatchError, named
 from bnnedge.extras import Extra, require
 from bnnedge.options import check_bounds, keywords, option
 from bnnedge.progress import Progress, part_of, silent
@@ -135,7 +135,9 @@ def evaluate(
         MismatchError: the hardware differs.
     """
     if (dataset is None) == (config.inputs is None):
-        raise ConfigError("evaluate wants either a data set (--dataset) or inputs (--inputs)")
+        raise ConfigError(
+            f"evaluate wants either a data set ({named('dataset')}) or inputs ({named('inputs')})"
+        )
     if config.inputs is None and config.labels is not None:
         raise ConfigError("evaluate: labels go with inputs, got a data set")
     backend = config.backend or Backend.EMULATOR

@@ -15,7 +15,7 @@ import shutil
 from collections.abc import Callable, Iterator, Set
 from pathlib import Path
 
-from bnnedge.errors import ArtifactError, BnnEdgeError
+from bnnedge.errors import ArtifactError, BnnEdgeError, named
 from bnnedge.scratch import lock
 
 _CANNOT_WRITE: Set[int | None] = {
@@ -97,11 +97,14 @@ def _target(folder: Path) -> Path:
     """Where `folder` really lies; links to it stay links."""
     target = Path(os.path.realpath(folder))
     if target.is_symlink():
-        raise ArtifactError(f"{folder} is a link that leads nowhere", remedy="choose another -o")
+        raise ArtifactError(
+            f"{folder} is a link that leads nowhere", remedy=f"choose another {named('out')}"
+        )
     if target.is_mount() or Path.cwd().is_relative_to(target):
         what = "is a mount point" if target.is_mount() else "is the folder that you are in"
         raise ArtifactError(
-            f"{folder} {what} and cannot be replaced", remedy="give a folder in it as -o"
+            f"{folder} {what} and cannot be replaced",
+            remedy=f"give a folder in it as {named('out')}",
         )
     return target
 
@@ -132,7 +135,7 @@ def _claimed(target: Path) -> Iterator[Path]:
             except BlockingIOError:
                 raise ArtifactError(
                     f"{target} is being written by another process",
-                    remedy="wait for that one, or choose another -o",
+                    remedy=f"wait for that one, or choose another {named('out')}",
                 ) from None
             except OSError as error:
                 if error.errno in (errno.ENOTDIR, errno.ELOOP):

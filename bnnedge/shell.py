@@ -14,7 +14,7 @@ import threading
 import traceback
 import typing
 import warnings
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Container, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -22,7 +22,7 @@ import click
 
 import bnnedge
 from bnnedge.console import Program, fail, of_the_system, say, tell
-from bnnedge.errors import BnnEdgeError, BnnEdgeWarning
+from bnnedge.errors import BnnEdgeError, BnnEdgeWarning, flags
 from bnnedge.names import printable
 
 if TYPE_CHECKING:
@@ -150,7 +150,8 @@ def command(
                 with permitting(replace=replace, accept_edited=accept_edited):
                     _print(function(**chosen), as_json)
 
-            _guarded(action, as_json, debug)
+            with flags(_flags(click.get_current_context().command)):
+                _guarded(action, as_json, debug)
 
         if writes:
             run = click.option(
@@ -166,6 +167,19 @@ def command(
         )(run)
 
     return decorate
+
+
+class _Every:
+    """Holds whatever is looked for."""
+
+    def __contains__(self, _: object) -> bool:
+        return True
+
+
+def _flags(run: click.Command) -> Container[str]:
+    """What errors name as flags: all options, but for keys of a recipe where one is read."""
+    names = {str(parameter.name) for parameter in run.get_params(click.get_current_context())}
+    return names if "recipe" in names else _Every()
 
 
 def watched(verb: Function, /, *arguments: Any, **given: Any) -> Any:

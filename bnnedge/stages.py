@@ -27,10 +27,11 @@ from bnnedge.artifacts import (
     folder_hashes,
     load,
     permission,
+    permitted,
     to_json,
 )
 from bnnedge.config import structure
-from bnnedge.errors import ArtifactError, BnnEdgeWarning, ConfigError
+from bnnedge.errors import ArtifactError, BnnEdgeWarning, ConfigError, named
 from bnnedge.findings import Check, ReportData
 from bnnedge.publishing import check_room, free_name, publish, sweep, writing
 from bnnedge.rooms import source_digest
@@ -204,17 +205,20 @@ class Stage(Generic[Facts]):
         if not out.exists() or (out.is_dir() and not any(out.iterdir())):
             return None
         if not out.is_dir():
-            raise ArtifactError(f"{out} is a file, wanted a folder", remedy="choose another -o")
+            raise ArtifactError(
+                f"{out} is a file, wanted a folder", remedy=f"choose another {named('out')}"
+            )
         if not (out / RECORD).is_file():
             raise ArtifactError(
-                f"{out} exists and was not written by bnnedge", remedy="choose another -o"
+                f"{out} exists and was not written by bnnedge",
+                remedy=f"choose another {named('out')}",
             )
         present = load(out)
         if present.kind != self.kind:
             raise ArtifactError(
                 f"{out} holds what bnnedge {present.kind} wrote, which bnnedge {self.kind} does not"
                 " replace",
-                remedy="choose another -o",
+                remedy=f"choose another {named('out')}",
             )
         return present
 
@@ -284,7 +288,7 @@ class _Found:
                 return None
             warnings.warn(
                 f"{present.folder} was trained by other sources of bnnedge, or other versions of"
-                " its tools, and is used as it is; --replace trains it anew",
+                f" its tools, and is used as it is; {permitted('replace')} trains it anew",
                 BnnEdgeWarning,
                 stacklevel=3,
             )
@@ -312,11 +316,14 @@ class _Found:
         """What can be done where something would be lost."""
         present, request = self.present, self.request
         kept = free_name(present.folder).name
-        ways = f"choose another -o, or give --replace: the old folder is then kept as {kept}"
+        ways = (
+            f"choose another {named('out')}, or give {permitted('replace')}: the old folder is then"
+            f" kept as {kept}"
+        )
         usable = present.fingerprint == request.fingerprint(request.maker) and all(
             (present.folder / name).exists() for name in self.changed
         )
-        accepting = "; --accept-edited uses it as it is"
+        accepting = f"; {permitted('accept_edited')} uses it as it is"
         return f"{ways}{accepting}" if self.changed and usable else ways
 
 

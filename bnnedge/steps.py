@@ -15,7 +15,7 @@ from bnnedge.artifacts import Artifact
 from bnnedge.boards import find_board
 from bnnedge.deployment import package, prove
 from bnnedge.deployment.facts import DEPLOY, PACKAGE
-from bnnedge.errors import ArtifactError, ConfigError, ExportError, MismatchError
+from bnnedge.errors import ArtifactError, ConfigError, ExportError, MismatchError, named
 from bnnedge.exporter.facts import EXPORT
 from bnnedge.extras import Extra, is_there, require
 from bnnedge.files import is_file
@@ -339,13 +339,15 @@ def require_own(out: Path) -> None:
         ConfigError: names what is there.
     """
     if out.exists() and not out.is_dir():
-        raise ConfigError(f"{out} is a file, wanted a folder", remedy="choose another -o")
+        raise ConfigError(
+            f"{out} is a file, wanted a folder", remedy=f"choose another {named('out')}"
+        )
     found = sorted(path for path in out.glob("*") if not path.name.startswith("."))
     own = any(map(_of_a_build, found))
     if found and not own:
         raise ConfigError(
             f"{out} is not the folder of a build: it holds {found[0].name}",
-            remedy="choose another -o, or remove what is in it",
+            remedy=f"choose another {named('out')}, or remove what is in it",
         )
 
 

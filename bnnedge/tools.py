@@ -17,7 +17,7 @@ from pathlib import Path
 
 import platformdirs
 
-from bnnedge.errors import BnnEdgeError, ToolFailedError, ToolMissingError
+from bnnedge.errors import BnnEdgeError, ToolFailedError, ToolMissingError, named
 from bnnedge.scratch import scratch
 
 
@@ -163,7 +163,8 @@ def ap_types(folder: Path | None = None) -> Path:
     looked = f" in {', '.join(map(str, places))}" if places else ""
     raise ToolMissingError(
         f"ap_int.h and hls_stream.h are needed to compile HLS C++ and were not found{looked}",
-        remedy="pip install --no-deps hls4ml==1.3.0, or give their folder as --ap-types",
+        remedy="`pip install --no-deps hls4ml==1.3.0`, or give their folder as"
+        f" {named('ap_types')}",
     )
 
 

@@ -124,7 +124,7 @@ def test_a_folder_of_others_is_never_replaced(counting: Counting) -> None:
     (counting.out / "thesis.tex").write_text("years of work")
     with (
         permitting(replace=True),
-        pytest.raises(ArtifactError, match="was not written by bnnedge — choose another -o"),
+        pytest.raises(ArtifactError, match="was not written by bnnedge — choose another out"),
     ):
         counting()
     assert (counting.out / "thesis.tex").read_text() == "years of work"
@@ -148,7 +148,9 @@ def test_what_others_changed_or_added_is_lost_only_when_asked(
     counting(x=1)
     (counting.out / name).parent.mkdir(exist_ok=True)
     (counting.out / name).write_text("by hand")
-    with pytest.raises(ArtifactError, match=f"{name} was .*--replace: .* kept as out.replaced-1"):
+    with pytest.raises(
+        ArtifactError, match=f"{name} was .*replace=True.: .* kept as out.replaced-1"
+    ):
         counting(x=2)
     assert counting.runs == 1
     with permitting(replace=True):
@@ -240,7 +242,7 @@ def test_a_training_of_other_sources_is_used_with_a_word(
     counting.kind = "train"
     first = counting()
     monkeypatch.setattr(stages, "source_digest", lambda rooms: "other")
-    with pytest.warns(BnnEdgeWarning, match="was trained by other sources .* --replace"):
+    with pytest.warns(BnnEdgeWarning, match="was trained by other sources .*replace=True"):
         assert counting() == first
     with permitting(replace=True):
         counting()
@@ -293,7 +295,7 @@ def test_an_edited_output_is_what_the_next_stage_gets_when_accepted(counting: Co
     with permitting(accept_edited=True):
         assert counting().edited == ("out/half",)
     kept(counting).mkdir()
-    ways = "half was changed since .* as out.replaced-2; --accept-edited uses it as it is$"
+    ways = "half was changed since .* as out.replaced-2; .*accept_edited=True. uses it as it is$"
     with pytest.raises(ArtifactError, match=ways):
         counting()
     with pytest.raises(ArtifactError, match="half was changed since .* as out.replaced-2$"):

@@ -5,21 +5,24 @@ import dataclasses
 import enum
 import inspect
 import re
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import click
 import pytest
+from click.testing import CliRunner
 
 import bnnedge
 from bnnedge import reference
-from bnnedge.artifacts import Permission, to_json
+from bnnedge.artifacts import Permission, permitted, to_json
 from bnnedge.cli import main
-from bnnedge.errors import BnnEdgeError, ConfigError
+from bnnedge.errors import ConfigError, flags, named
 from bnnedge.options import check_bounds, keywords, later, option, options_for, options_of
 from bnnedge.recipe import section_keys
 from bnnedge.shell import click_option
+from tests.networks import random_mlp
 
 ROOT = Path(bnnedge.__file__).parents[1]
 VERBS = (
@@ -187,44 +190,90 @@ def _parameters(name: str) -> list[click.Parameter]:
     return command.get_params(click.Context(command))
 
 
-def _flags() -> set[str]:
-    return {
-        opt
-        for name in main.commands
-        for p in _parameters(name)
-        for opt in [*p.opts, *p.secondary_opts]
-    }
+_CALLERS = {"named", "permitted"}
+_OTHERS = {"cli.py", "shell.py", "console.py", "options.py", "reference.py"}
 
 
-_OF_OTHERS = {"--no-deps", "--version", "--help"}  # of pip, and of every program
-
-
-def named_in_remedies(source: str) -> set[str]:
-    """Options that the errors of a module name."""
-    texts = []
+def named_in_errors(source: str) -> tuple[set[str], set[str]]:
+    """Options that the errors of a module name: in the caller's words, and as flags."""
+    texts: list[ast.AST] = []
     for node in ast.walk(ast.parse(source)):
-        if isinstance(node, ast.Call):
-            texts += [keyword.value for keyword in node.keywords if keyword.arg == "remedy"]
-    found = set()
-    for text in texts:
-        for part in ast.walk(text):
-            if isinstance(part, ast.Constant) and isinstance(part.value, str):
-                found |= set(re.findall(r"(?<![\w-])--[a-z][a-z-]*", part.value))
-    return found
-
-
-def test_remedies_name_options_that_exist() -> None:
-    known = _flags() | _OF_OTHERS
-    named = {
-        (path.name, flag)
-        for path in (ROOT / "bnnedge").rglob("*.py")
-        for flag in named_in_remedies(path.read_text(encoding="utf-8"))
+        remedy = isinstance(node, ast.keyword) and node.arg == "remedy"
+        if isinstance(node, ast.Raise) or remedy:
+            texts.append(node)
+    parts = [part for text in texts for part in ast.walk(text)]
+    calls = (part for part in parts if isinstance(part, ast.Call))
+    options = {
+        call.args[0].value
+        for call in calls
+        if isinstance(call.func, ast.Name) and call.func.id in _CALLERS
+        if isinstance(call.args[0], ast.Constant)
     }
-    assert ("uart.py", "--baud") in named
-    assert not {(name, flag) for name, flag in named if flag not in known}
+    written = " ".join(
+        part.value
+        for part in parts
+        if isinstance(part, ast.Constant) and isinstance(part.value, str)
+    )
+    plain = re.sub("`[^`]*`", "", written)  # these are commands
+    return options, set(re.findall(r"(?<![\w.-])(?:--[a-z][a-z-]*|-o)(?![\w.-])", plain))
 
 
-def test_a_remedy_that_names_no_option_is_found() -> None:
-    source = 'raise BnnEdgeError("wrong", remedy=f"choose another --bawd {x} or --seed")'
-    assert named_in_remedies(source) == {"--bawd", "--seed"}
-    assert "--bawd" not in _flags() and issubclass(ConfigError, BnnEdgeError)
+def test_errors_name_options_that_exist_in_the_words_of_the_caller() -> None:
+    known = {str(p.name) for name in main.commands for p in _parameters(name)}
+    found = {
+        path.name: named_in_errors(path.read_text(encoding="utf-8"))
+        for path in (ROOT / "bnnedge").rglob("*.py")
+        if path.name not in _OTHERS and "runtime" not in path.parts
+    }
+    assert "baud" in found["uart.py"][0]
+    assert not {(name, option) for name, (told, _) in found.items() for option in told - known}
+    assert not {(name, flag) for name, (_, flags) in found.items() for flag in flags}
+
+
+def test_an_error_that_names_a_flag_or_no_option_is_found() -> None:
+    source = 'raise BnnEdgeError(f"{named(\'bawd\')}", remedy=f"choose another --baud {x}, or -o")'
+    assert named_in_errors(source) == ({"bawd"}, {"--baud", "-o"})
+    assert not named_in_errors("remedy = '--baud'")[1]
+
+
+def test_an_option_has_the_words_of_its_caller() -> None:
+    def words() -> list[str]:
+        given = (
+            ("out", None),
+            ("clock_mhz", 50),
+            ("trust", True),
+            ("vivado", False),
+            ("seed", None),
+        )
+        return [*(named(*each) for each in given), permitted("replace")]
+
+    python = ["out", "clock_mhz=50", "trust=True", "vivado=False", "seed"]
+    assert words() == [*python, "bnnedge.permitting(replace=True)"]
+    with flags({"out", "clock_mhz", "trust", "vivado", "seed", "replace"}):
+        shell = ["-o", "--clock-mhz 50", "--trust", "--no-vivado", "--seed", "--replace"]
+        assert words() == shell
+    with flags({"out"}):  # the rest are keys of a recipe
+        assert words()[:2] == ["-o", "clock_mhz=50"]
+    assert words()[:1] == ["out"]
+
+
+@pytest.mark.parametrize(
+    ("words", "told", "python"),
+    [
+        ("rtl D -o T", "— choose another -o", lambda d, t: bnnedge.rtl(d, t)),
+        ("evaluate D", "(--dataset) or inputs (--inputs)", lambda d, t: bnnedge.evaluate(d)),
+    ],
+)
+def test_commands_tell_flags_and_python_keywords(
+    words: str, told: str, python: Callable[[Path, Path], object], tmp_path: Path
+) -> None:
+    places = {"D": tmp_path / "dataflow", "T": tmp_path / "thesis"}
+    for place in places.values():
+        place.mkdir()
+    random_mlp((6, 3)).save(places["D"])
+    (places["T"] / "chapter.tex").touch()
+    result = CliRunner().invoke(main, [str(places.get(word, word)) for word in words.split()])
+    assert result.exit_code == 1 and told in result.stderr
+    with pytest.raises(ConfigError) as caught:
+        python(*places.values())
+    assert told.replace("--", "").replace("-o", "out") in str(caught.value)

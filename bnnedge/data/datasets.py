@@ -21,7 +21,7 @@ from bnnedge.data.splits import stratified
 from bnnedge.data.svhn import find_part, read_svhn
 from bnnedge.data.users import read_users, require_users
 from bnnedge.dataflow.meaning import Meaning, names_of
-from bnnedge.errors import DataError
+from bnnedge.errors import DataError, named
 from bnnedge.extras import Extra, require
 from bnnedge.files import is_file
 from bnnedge.reading import Reading
@@ -200,7 +200,7 @@ def dataset_folder(name: DatasetName) -> Path:
     """
     if name is DatasetName.OWN:
         raise DataError(
-            "own data want the folder of their arrays, got none", remedy="give --folder"
+            "own data want the folder of their arrays, got none", remedy=f"give {named('folder')}"
         )
     if name.is_users:
         raise _described(name)

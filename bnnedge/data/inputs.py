@@ -15,7 +15,7 @@ from bnnedge.data.features import encode
 from bnnedge.data.file_kinds import FileKind, kind_of
 from bnnedge.data.tables import read_table
 from bnnedge.dataflow.meaning import Meaning
-from bnnedge.errors import DataError
+from bnnedge.errors import DataError, named
 from bnnedge.names import shown
 from bnnedge.reading import PicturesReading, RecordingsReading, TableReading
 
@@ -41,7 +41,7 @@ class Inputs:
             DataError: they are not known, or one is none of the network's.
         """
         if self.classes is None:
-            raise DataError(f"{printed(where)}: holds no labels", remedy="give --labels")
+            raise DataError(f"{printed(where)}: holds no labels", remedy=f"give {named('labels')}")
         known = {name: label for label, name in enumerate(meaning.class_names)}
         for name, given in zip(self.names, self.classes, strict=True):
             if given not in known:

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from bnnedge.dataflow.arrays import as_array, frozen
 from bnnedge.dataflow.streams import BIPOLAR, MOST_ELEMENTS, ElementType, Stream
-from bnnedge.errors import DataError, DataflowError
+from bnnedge.errors import DataError, DataflowError, named
 
 Bits = NDArray[np.uint8]
 
@@ -116,7 +116,7 @@ class _Encoding:
             raise DataError(
                 f"input: holds {flat[image, place]:g} in image {image}, and was declared to hold"
                 f" {self.declared}",
-                remedy="give such values, or lower the network with another --input",
+                remedy=f"give such values, or lower the network with another {named('input')}",
             )
         return flat
 

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from bnnedge.errors import ConfigError
+from bnnedge.errors import ConfigError, named
 from bnnedge.options import option
 
 
@@ -25,4 +25,4 @@ class DeployConfig:
 
     def __post_init__(self) -> None:
         if self.program and self.port is None:
-            raise ConfigError("--program needs --port")
+            raise ConfigError(f"{named('program', True)} needs {named('port')}")

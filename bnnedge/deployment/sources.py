@@ -4,7 +4,7 @@ from pathlib import Path
 
 from bnnedge.deployment.package import DEVICE_FOLDER, RTL_FOLDER
 from bnnedge.design import Design
-from bnnedge.errors import DeploymentError
+from bnnedge.errors import DeploymentError, named
 from bnnedge.links import Device
 from bnnedge.names import inner_file
 
@@ -40,6 +40,7 @@ def simulation_sources(
         if own.stat().st_size != found.stat().st_size or own.read_bytes() != found.read_bytes():
             raise DeploymentError(
                 f"{found} is not what this bnnedge writes",
-                remedy="run bnnedge package again, or give --trust if the change is yours",
+                remedy=f"run bnnedge package again, or give {named('trust', True)} if the change is"
+                " yours",
             )
     return folder, design, (*device, *(folder / name for name in design.sources))

@@ -16,7 +16,7 @@ import bnnedge
 from bnnedge.artifacts import RECORD, check_input, folder_hashes
 from bnnedge.dataflow import Dataflow
 from bnnedge.design import DESIGN_FILE, Design
-from bnnedge.errors import ArtifactError, DesignError
+from bnnedge.errors import ArtifactError, DesignError, named
 from bnnedge.files import load_json
 from bnnedge.hardware.emit import DATAFLOW_FOLDER, copy_dataflow, read_choices, write_rtl
 from bnnedge.hardware.folding import FOLDING_FILE
@@ -106,7 +106,8 @@ def _compare(rtl: Path, dataflow: Path, copy: Path, but: Set[str], edited: Colle
                     f" which writes another {name}",
                     remedy="run bnnedge rtl again",
                 )
-            trusting = "" if name == DESIGN_FILE else ", or give --trust if the change is yours"
+            trust = f", or give {named('trust', True)} if the change is yours"
+            trusting = "" if name == DESIGN_FILE else trust
             raise DesignError(
                 f"{found} is not what bnnedge writes for the Dataflow in {dataflow}",
                 remedy=f"run bnnedge rtl again{trusting}",

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from bnnedge.cost import index_bits
 from bnnedge.design import Design
-from bnnedge.errors import ConfigError, MismatchError, SimulationError, SynthesisError
+from bnnedge.errors import ConfigError, MismatchError, SimulationError, SynthesisError, named
 from bnnedge.families import Board
 from bnnedge.families.placed import CLOCK_ROLE, FpgaBoard
 from bnnedge.links import frames
@@ -116,7 +116,7 @@ class UartDevice(Device):
             raise SynthesisError(
                 f"baud: wanted a divisor of {clock_hz} Hz (within {_MAX_BAUD_ERROR:.1%}) that is at"
                 f" least {_MIN_CLOCKS_PER_BIT}, got {baud}",
-                remedy="choose another --baud or --clock-mhz",
+                remedy=f"choose another {named('baud')} or {named('clock_mhz')}",
             )
         return cls(
             board=board.name,

@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bnnedge.dataflow import ElementType, IntegerEncoding, MaxPool, ThresholdEncoding
-from bnnedge.errors import LoweringError
+from bnnedge.errors import LoweringError, named
 from bnnedge.lowering.execute import Runner
 from bnnedge.lowering.float_keys import MAX, MAX_KEY, of_key, to_key
 from bnnedge.lowering.indexed import Array, IndexedModel
@@ -36,10 +36,6 @@ _QUANTISE = (
     "quantise the input to 8 bits or less (PixelInput, or Brevitas' QuantIdentity), in the same way"
     " everywhere, and binarise the weights"
 )
-_DECLARE = (
-    "; if the data are ±1 or 8-bit integers already, say so (--input bipolar, uint8 or int8), or"
-    " put a BipolarQuant in front"
-)
 
 
 class InputRegion:
@@ -60,7 +56,11 @@ class InputRegion:
         self._elements = int(np.prod(self._shape))
         where = called(structure.input[-1]) if structure.input else f"input {structure.source}"
         self._where = f"{where}, before {called(structure.layers[0])}"
-        self._quantise = f"{_QUANTISE}{_DECLARE}"
+        kinds = f"{named('input', 'bipolar')}, {named('input', 'uint8')} or int8"
+        self._quantise = (
+            f"{_QUANTISE}; if the data are ±1 or 8-bit integers already, say so ({kinds}), or put a"
+            " BipolarQuant in front"
+        )
         self.low, self.high = 0.0, 0.0
         self.scale = np.float32(1)
         self.offset: NDArray[np.float64] = np.zeros(1)

@@ -1,7 +1,7 @@
 """What an exact 0 at a Sign becomes, where ONNX's 0 would be no bit."""
 
 from bnnedge.dataflow import ThresholdEncoding
-from bnnedge.errors import LoweringError
+from bnnedge.errors import LoweringError, named
 from bnnedge.lowering.config import SignZero
 from bnnedge.lowering.encoding import InputRegion
 from bnnedge.lowering.execute import Runner
@@ -48,7 +48,9 @@ def choose_signs(
             " gives 0"
         )
         if sign_zero is SignZero.REFUSE:
-            raise LoweringError(text, remedy="choose --sign-zero plus or --sign-zero minus")
+            raise LoweringError(
+                text, remedy=f"choose {named('sign_zero', 'plus')} or {named('sign_zero', 'minus')}"
+            )
         notes.signs[node.name] = -1.0 if sign_zero is SignZero.MINUS else 1.0
         notes.remarks.append(f"{text}; it counts as {sign_zero.value} 1")
     return bool(found.zeros)

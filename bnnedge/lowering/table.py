@@ -15,7 +15,7 @@ from bnnedge.dataflow import (
     ScoreTable,
     SlidingWindow,
 )
-from bnnedge.errors import LoweringError
+from bnnedge.errors import LoweringError, named
 from bnnedge.lowering.build import Builder
 from bnnedge.lowering.explain import Marks
 from bnnedge.lowering.indexed import IndexedModel
@@ -88,7 +88,7 @@ def _class_nodes(table: OutputTable, layer: str, classify: bool) -> list[Node]:
             f"{layer}: its tail scales classes differently or merges values, so an arg-max needs a"
             f" table of {classes} x {columns} scores of {scores.element.width_bits} bits; wanted at"
             f" most {_MOST_SCORE_BITS} bits",
-            remedy="lower without --classify; the host then decides",
+            remedy=f"lower without {named('classify', True)}; the host then decides",
         )
     return []
 

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from bnnedge.design import Design
-from bnnedge.errors import SimulationError
+from bnnedge.errors import SimulationError, named
 from bnnedge.verilated.stalls import Hold, Stalls
 from bnnedge.verilated.stream import StreamActivity
 
@@ -127,5 +127,5 @@ def check_pressures(network: str, streams: Sequence[StreamPressure]) -> None:
                 raise SimulationError(
                     f"{network}: stream {stream.name}: wanted it {what} in"
                     f" {_WANTED_SHARE:.0%} of the cycles of some run, got {share:.1%}, at {run}",
-                    remedy="simulate with another --seed",
+                    remedy=f"simulate with another {named('seed')}",
                 )

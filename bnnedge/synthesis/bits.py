@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from bnnedge.errors import MismatchError, SynthesisError
+from bnnedge.errors import MismatchError, SynthesisError, named
 from bnnedge.families.placed import MAPPED_JSON, ROUTED_JSON, FpgaBoard
 from bnnedge.links import Device
 from bnnedge.readback.readers import TRUSTED, ReadBack, read_back, unread
@@ -51,7 +51,9 @@ def check_bits(plan: Plan, rtl: Path, run: Run, *, wanted: bool) -> Mapping[str,
             )
     except (MismatchError, SynthesisError) as error:
         raise type(error)(
-            error.message, remedy="try another --seed; --no-read-back does without this check"
+            error.message,
+            remedy=f"try another {named('seed')};"
+            f" {named('read_back', False)} does without this check",
         ) from error
     with run.step("simulation of the bitstream"):
         simulated = simulate_bits(found, plan.device, rtl, plan.board, run.work)

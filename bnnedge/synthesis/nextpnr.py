@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from bnnedge import tools
-from bnnedge.errors import SynthesisError, ToolFailedError
+from bnnedge.errors import SynthesisError, ToolFailedError, named
 from bnnedge.families.placed import (
     DELAYS,
     MAPPED_JSON,
@@ -130,12 +130,12 @@ def raise_cause(log: str, board: FpgaBoard) -> None:
         if int(used) > int(available):
             raise SynthesisError(
                 f"{board.name}: the design needs {used} {kind}, the {board.device} has {available}",
-                remedy="fold more (a lower --target-fps) or choose a larger board",
+                remedy=f"fold more (a lower {named('target_fps')}) or choose a larger board",
             )
     if "Routing design" in log or "Routing.." in log:
         raise SynthesisError(
             f"{board.name}: the design fits by count but was not routed",
-            remedy="fold more (a lower --target-fps), or try another --seed",
+            remedy=f"fold more (a lower {named('target_fps')}), or try another {named('seed')}",
         )
 
 

@@ -8,7 +8,7 @@ from typing import Any
 
 from bnnedge import tools
 from bnnedge.design import Design
-from bnnedge.errors import BnnEdgeWarning, SynthesisError
+from bnnedge.errors import BnnEdgeWarning, SynthesisError, named
 from bnnedge.families.base import Cells
 from bnnedge.families.placed import NETLIST_JSON, NETLIST_VERILOG
 from bnnedge.synthesis import nextpnr, yosys
@@ -105,14 +105,15 @@ def require_timing(name: str, routed: nextpnr.Routed) -> None:
         raise SynthesisError(
             f"{name}: wanted {timing.requested_mhz:g} MHz, the routed design reaches"
             f" {timing.reached_mhz:g} MHz",
-            remedy=f"--clock-mhz {int(timing.reached_mhz * 0.95)}, or try another --seed",
+            remedy=f"{named('clock_mhz', int(timing.reached_mhz * 0.95))}, or try another"
+            f" {named('seed')}",
         )
     for clock in routed.clocks:
         if clock.reached_mhz < clock.wanted_mhz:
             raise SynthesisError(
                 f"{name}: wanted {clock.wanted_mhz:g} MHz of clock {clock.name}, the routed design"
                 f" reaches {clock.reached_mhz:g} MHz",
-                remedy="try another --seed",
+                remedy=f"try another {named('seed')}",
             )
         if clock.hold is not None and clock.hold.margin_ps < 0:
             warnings.warn(f"{name}: {clock.line}", BnnEdgeWarning, stacklevel=2)

@@ -6,7 +6,7 @@ from bnnedge import tools
 from bnnedge.boards import find_board
 from bnnedge.config import structure
 from bnnedge.design import Design
-from bnnedge.errors import SynthesisError
+from bnnedge.errors import SynthesisError, named
 from bnnedge.families.placed import NETLIST_JSON, FpgaBoard
 from bnnedge.links import DEVICE_FILE, load_device
 from bnnedge.options import options_of
@@ -70,12 +70,13 @@ def _require_record(bitstream: Path, config: VerifyConfig) -> None:
         if getattr(config, each.name) != each.default:
             raise SynthesisError(
                 f"{each.name}: without a board, {DEVICE_FILE} beside {bitstream.name} says it",
-                remedy="give --board, too, or leave it out",
+                remedy=f"give {named('board')}, too, or leave it out",
             )
     if not (bitstream.parent / DEVICE_FILE).exists():
         raise SynthesisError(
             f"{bitstream}: there is no {DEVICE_FILE} beside it, which says what it is for",
-            remedy="give --board, and --clock-mhz, --baud and --window where they were given",
+            remedy=f"give {named('board')}, and {named('clock_mhz')}, {named('baud')} and"
+            f" {named('window')} where they were given",
         )
 
 

@@ -13,7 +13,7 @@ from pathlib import Path
 
 from bnnedge import tools
 from bnnedge.design import Design
-from bnnedge.errors import SynthesisError, ToolFailedError
+from bnnedge.errors import SynthesisError, ToolFailedError, named
 from bnnedge.families.xilinx import ZynqBoard
 from bnnedge.links.axi import AxiDevice, axi_parameters
 from bnnedge.progress import Progress
@@ -143,7 +143,7 @@ def check_version() -> None:
     if found is None or tuple(map(int, found.groups())) < oldest:
         raise SynthesisError(
             f"wanted Vivado {OLDEST_VERSION} or later, got {said!r}",
-            remedy="put a newer one on PATH, or give --no-vivado",
+            remedy=f"put a newer one on PATH, or give {named('vivado', False)}",
         )
 
 
@@ -242,7 +242,7 @@ def _cause(messages: Sequence[str], log: Path) -> SynthesisError | ToolFailedErr
     for message in messages:
         if "timing is not met" in message:
             return SynthesisError(
-                message.partition("] ")[2], remedy="a lower --clock-mhz, or fold more"
+                message.partition("] ")[2], remedy=f"a lower {named('clock_mhz')}, or fold more"
             )
     fatal = [line for line in messages if _message_id(line) in FATAL_MESSAGES]
     if fatal:

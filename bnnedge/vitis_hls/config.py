@@ -4,7 +4,7 @@ import re
 from dataclasses import dataclass
 from pathlib import Path
 
-from bnnedge.errors import ConfigError
+from bnnedge.errors import ConfigError, named
 from bnnedge.options import check_bounds, option
 
 _MOST_IMAGES = 1_000_000
@@ -34,4 +34,6 @@ class HlsConfig:
             raise ConfigError(f"part: wanted a name such as xc7z020clg400-1, got {self.part!r}")
         check_bounds(self)
         if self.ap_types is not None and not self.check:
-            raise ConfigError("ap_types: only a check needs them", remedy="add --check")
+            raise ConfigError(
+                "ap_types: only a check needs them", remedy=f"add {named('check', True)}"
+            )

@@ -122,7 +122,7 @@ def test_accuracy_on_own_files_and_arrays(built: Path, tmp_path: Path) -> None:
         ({}, "wants either a data set .* or inputs"),
         ({"inputs": "x.npy", "dataset": "digits"}, "wants either a data set .* or inputs"),
         ({"labels": "y.npy", "dataset": "digits"}, "labels go with inputs, got a data set"),
-        ({"inputs": "x.npy"}, "x.npy: holds no labels — give --labels"),
+        ({"inputs": "x.npy"}, "x.npy: holds no labels — give labels"),
         ({"inputs": "x.npy", "labels": "y.npy"}, "wanted 2 labels of 0…1, .*, got int64 \\(3,\\)"),
         (
             {"inputs": "x.npy", "labels": "z.npy"},

@@ -221,7 +221,7 @@ def test_new_rows_are_encoded_as_those_that_were_trained_on(built: Path) -> None
     [
         (lambda text: text.replace("width", "height"), "there is no column 'width'"),
         (lambda text: text.replace(",a\n", ",c\n"), "'row 2': wanted one of the network's classes"),
-        (lambda text: text.replace(",kind", ",sort"), "holds no labels — give --labels"),
+        (lambda text: text.replace(",kind", ",sort"), "holds no labels — give labels"),
     ],
 )
 def test_other_tables_are_refused(

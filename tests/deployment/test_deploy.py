@@ -173,7 +173,7 @@ def test_hardware_of_others_is_not_compiled(copy: Path, name: str) -> None:
     """Not even where the manifest was changed with it."""
     rewritten(copy, name, (copy / name).read_bytes() + b"\n")
     (copy / "artifact.json").unlink()
-    with pytest.raises(BnnEdgeError, match=f"{name} is not what .* or give --trust"):
+    with pytest.raises(BnnEdgeError, match=f"{name} is not what .* or give trust=True"):
         verbs.deploy(copy)
 
 

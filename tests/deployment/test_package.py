@@ -7,6 +7,7 @@ import json
 import shutil
 import sys
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -16,6 +17,9 @@ from bnnedge.dataflow import Dataflow, IntegerEncoding, Meaning, ThresholdEncodi
 from bnnedge.deployment import package
 from bnnedge.deployment.package import RUNTIME_FOLDER
 from bnnedge.deployment.runtime import Manifest, PackageError
+from bnnedge.deployment.runtime.accelerator import Accelerator
+from bnnedge.deployment.runtime.commands import write
+from bnnedge.deployment.runtime.host import Host
 from bnnedge.design import Design
 from bnnedge.errors import DataError, DeploymentError, DesignError, SynthesisError
 from tests.deployment.conftest import make_package, make_synthesis
@@ -265,11 +269,48 @@ def test_driver_is_python_3_8_with_numpy_and_its_board_only(path: Path) -> None:
         assert "__future__" in first  # `X | None` and `tuple[int, ...]` are not evaluated
 
 
-def test_names_of_classes_go_with_the_package(tmp_path: Path) -> None:
+class _Board(Accelerator):
+    """One that computes as the Dataflow does."""
+
+    def __init__(self, dataflow: Dataflow, folder: Path) -> None:
+        super().__init__(Host.load(folder), "a board")
+        self._dataflow = dataflow
+
+    def close(self) -> None:
+        pass
+
+    def _elements(self, batch: Any) -> Any:
+        return self._dataflow.results_of(self._dataflow.encode(batch))
+
+
+def _require_names(dataflow: Dataflow, folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """The driver tells the names of the classes that PyTorch's logits would have."""
+    x = np.random.default_rng(5).normal(size=(40, *dataflow.input.input_shape))
+    wanted = [dataflow.meaning.class_names[c] for c in dataflow.classify(x)]
+    board = _Board(dataflow, folder)
+    assert board.names(board.execute(x)) == wanted and len(set(wanted)) > 1
+    write(board, x, folder.parent / "y.npy")
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[0] == f"40 results written to {folder.parent / 'y.npy'}"
+    assert sorted(lines[1:]) == sorted(f"{name}: {wanted.count(name)}" for name in set(wanted))
+
+
+@pytest.mark.parametrize("classify", [False, True])
+def test_a_driver_knows_classes_with_and_without_names(classify: bool, tmp_path: Path) -> None:
+    dataflow = random_mlp((12, 8, 3), classes=classify)
+    board = _Board(dataflow, make_package(tmp_path, dataflow))
+    x = np.random.default_rng(5).normal(size=(20, *dataflow.input.input_shape))
+    assert board.names(board.execute(x)) == [str(c) for c in dataflow.classify(x)]
+
+
+def test_names_of_classes_go_with_the_package(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     names = ("cat", 'a "dog"', "\u00e9")
     dataflow = dataclasses.replace(random_mlp((12, 8, 3)), meaning=Meaning(class_names=names))
     folder = make_package(tmp_path, dataflow)
     assert Manifest.load(folder).class_names == names
+    _require_names(dataflow, folder, capsys)
     path = folder / "manifest.json"
     record = json.loads(path.read_text())
     for wrong in ([1], [""], ["\n"], "cat", []):

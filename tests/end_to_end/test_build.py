@@ -102,7 +102,7 @@ def test_a_build_goes_on_from_whatever_is_left_of_it(
     with pytest.raises(KeyboardInterrupt if goes_on else ConfigError) as caught:
         bnnedge.build(recipe, tmp_path)
     if not goes_on:
-        assert f"it holds {left.split('/')[0]} — choose another -o" in str(caught.value)
+        assert f"it holds {left.split('/')[0]} — choose another out" in str(caught.value)
 
 
 def differ(*_: object, **__: object) -> None:

@@ -127,7 +127,7 @@ def test_without_ap_types_a_check_says_how_to_get_them(rtl: Path, tmp_path: Path
         verbs.hls(rtl, tmp_path / "hls", check=True, ap_types=tmp_path)
     assert str(caught.value) == (
         "ap_int.h and hls_stream.h are needed to compile HLS C++ and were not found in"
-        f" {tmp_path} — pip install --no-deps hls4ml==1.3.0, or give their folder as --ap-types"
+        f" {tmp_path} — `pip install --no-deps hls4ml==1.3.0`, or give their folder as ap_types"
     )
     assert not (tmp_path / "hls").exists()
 
@@ -179,7 +179,7 @@ def test_impossible_options_are_refused(rtl: Path, tmp_path: Path) -> None:
         ({"images": 0}, "images: wanted 1 to 1,000,000, got 0"),
         ({"clock_mhz": 0.0}, "clock_mhz: wanted 1 to 10,000 MHz, got 0"),
         ({"part": "a; b"}, "part: wanted a name such as xc7z020clg400-1, got 'a; b'"),
-        ({"ap_types": tmp_path}, "ap_types: only a check needs them — add --check"),
+        ({"ap_types": tmp_path}, "ap_types: only a check needs them — add check=True"),
     ]
     for options, text in refused:
         with pytest.raises(ConfigError) as caught:

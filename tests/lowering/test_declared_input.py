@@ -56,7 +56,7 @@ def test_the_user_says_it(tmp_path: Path, graph: Graph, kind: InputKind) -> None
     assert np.array_equal(dataflow.logits(x), execute(path, x))
     dataflow.save(tmp_path)
     assert Dataflow.load(tmp_path).input.declared == dataflow.input.stream.element
-    with pytest.raises(LoweringError, match="--input bipolar, uint8 or int8"):
+    with pytest.raises(LoweringError, match="input='bipolar', input='uint8' or int8"):
         lower_model(path, LoweringConfig())
 
 
@@ -99,7 +99,7 @@ def test_file_and_user_do_not_agree(tmp_path: Path, held: str, kind: InputKind) 
     graph = _images()
     graph.input.type.tensor_type.elem_type = TensorProto.DataType.Value(held)
     path = graph.save(tmp_path / "net.onnx")
-    with pytest.raises(LoweringError, match=f"input x: .*{held}, --input {kind.value} — leave out"):
+    with pytest.raises(LoweringError, match=f"input x: .*{held}, input={kind.value!r} — leave out"):
         lower_model(path, LoweringConfig(input=kind))
 
 

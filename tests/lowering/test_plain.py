@@ -64,7 +64,7 @@ def test_signs_zero_between_layers_is_refused_and_named(tmp_path: Path) -> None:
     graph.add("MatMul", bipolar(rng, 3, 2))
     path = graph.save(tmp_path / "zero.onnx")
 
-    with pytest.raises(LoweringError, match=r"hidden_sign.*channel 0 at accumulator 0.*sign-zero"):
+    with pytest.raises(LoweringError, match=r"hidden_sign.*channel 0 at accumulator 0.*sign_zero"):
         lower_model(path, LoweringConfig())
 
     plus = lower_model(path, PLUS).dataflow.mvus[0].thresholds
@@ -258,7 +258,7 @@ def test_a_score_table_that_is_too_large_is_refused(
     monkeypatch.setattr(table, "_MOST_SCORE_BITS", scores.table_bits - 1)
     text = (
         r"fc.*a table of 3 x 9 scores of 5 bits; wanted at most 134 bits"
-        r" — lower without --classify; the host then decides"
+        r" — lower without classify=True; the host then decides"
     )
     with pytest.raises(LoweringError, match=text):
         lower_model(path, config)

@@ -69,7 +69,7 @@ def test_what_is_not_understood_or_differs_is_refused(
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    with pytest.raises(type(error), match=f"{message} — .* --no-read-back"):
+    with pytest.raises(type(error), match=f"{message} — .* read_back=False"):
         checked(planned(design, "ulx3s-85f"), tmp_path, error, True, monkeypatch)
 
 
@@ -154,8 +154,8 @@ BOARD = VerifyConfig(board="ulx3s-85f")
         ("missing.bit", BOARD, "missing.bit: wanted a bitstream, there is no file of this name$"),
         (".", BOARD, "wanted a bitstream, there is no file of this name$"),
         ("file.bit", BOARD, "file.bit: wanted a whole bitstream of an ECP5, ecpunpack cannot read"),
-        ("file.bit", VerifyConfig(), "no device.json beside it, .* — give --board, and"),
-        ("file.bit", VerifyConfig(baud=9600), "baud: without a board, device.json .* give --board"),
+        ("file.bit", VerifyConfig(), "no device.json beside it, .* — give board, and"),
+        ("file.bit", VerifyConfig(baud=9600), "baud: without a board, device.json .* give board"),
         ("file.bit", VerifyConfig(board="ice40-hx8k"), "ice40-hx8k: there is a reader .* of ECP5"),
         ("file.bit", VerifyConfig(board="pynq-z1"), "pynq-z1: there is a reader .* of ECP5"),
     ],

@@ -82,7 +82,7 @@ def test_patterns_hold_up_every_stream_and_stalls_at_the_ends_do_not(
         check_pressures("net", pressures(result.runs[:2]))
     assert re.fullmatch(
         r"net: stream \w+ to \w+: wanted it (blocked|starved) in 5% of the cycles of some run,"
-        r" got [\d.]+%, at stall 0.\d — simulate with another --seed",
+        r" got [\d.]+%, at stall 0.\d — simulate with another seed",
         str(caught.value),
     )
 

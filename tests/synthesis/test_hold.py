@@ -129,7 +129,7 @@ def test_each_clock_has_its_own_figures() -> None:
 
 def test_another_clock_than_the_networks_may_be_missed() -> None:
     routed = read_report(REPORT, clock_mhz=80.0, holds={})
-    message = "wanted 125 MHz of clock rx, the routed design reaches 90 MHz — try another --seed"
+    message = "wanted 125 MHz of clock rx, the routed design reaches 90 MHz — try another seed"
     with pytest.raises(SynthesisError, match=f"^mine: {message}$"):
         require_timing("mine", routed)
 

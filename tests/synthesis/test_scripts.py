@@ -171,7 +171,7 @@ def test_design_larger_than_the_fpga_is_named() -> None:
         nextpnr.raise_cause(log, ulx3s("25f"))
     assert str(caught.value) == (
         "ulx3s-25f: the design needs 30000 TRELLIS_FF, the LFE5U-25F has 24288"
-        " — fold more (a lower --target-fps) or choose a larger board"
+        " — fold more (a lower target_fps) or choose a larger board"
     )
 
 

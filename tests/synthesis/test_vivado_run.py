@@ -187,7 +187,7 @@ def test_missed_timing_says_by_how_much_and_publishes_nothing(rtl: Path, tmp_pat
     with pytest.raises(SynthesisError) as caught:
         synthesise(rtl, CONFIG, tmp_path / "synth")
     assert str(caught.value) == (
-        "timing is not met at 100.000000 MHz: WNS is -0.412 ns — a lower --clock-mhz, or fold more"
+        "timing is not met at 100.000000 MHz: WNS is -0.412 ns — a lower clock_mhz, or fold more"
     )
     assert {path.name for path in tmp_path.iterdir()} == {"bin"}
 
@@ -203,7 +203,7 @@ def test_old_version_is_refused_before_anything_runs(said: str, rtl: Path, tmp_p
         synthesise(rtl, CONFIG, tmp_path / "synth", progress=refuse)
     assert str(caught.value) == (
         f"wanted Vivado 2020.2 or later, got {said!r}"
-        " — put a newer one on PATH, or give --no-vivado"
+        " — put a newer one on PATH, or give vivado=False"
     )
 
 

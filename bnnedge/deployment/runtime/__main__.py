@@ -6,8 +6,8 @@ import argparse
 import sys
 from pathlib import Path
 
-from .commands import run
-from .files import read_batch, require_writable, write_results
+from .commands import run, write
+from .files import read_batch, require_writable
 from .load import load
 from .uart import SerialAccelerator
 
@@ -46,8 +46,7 @@ def _run(asked: argparse.Namespace) -> None:
         manifest = accelerator.manifest
         print(f"{manifest.network} on {asked.port}, id {manifest.id_word:#010x}")
         if batch is not None:
-            write_results(asked.outputs, accelerator.execute(batch))
-            print(f"{len(batch)} results written to {asked.outputs}")
+            write(accelerator, batch, asked.outputs)
         if asked.throughput is not None:
             found = accelerator.throughput_test(asked.throughput)
             print(

@@ -62,6 +62,14 @@ class Accelerator(ABC):
         """
         return self._host.result(self._elements(batch))
 
+    def names(self, results: np.ndarray[Any, Any]) -> list[str]:
+        """What `execute` gave → the name of each image's class, or its number where there is none.
+
+        Of several classes of an image it is the first one.
+        """
+        known = self.manifest.class_names
+        return [known[c] if known else str(c) for c in self._host.classes(results).tolist()]
+
     def logits(self, batch: Any) -> np.ndarray[Any, np.dtype[np.float32]]:
         """Inputs (N, *input_shape) → the network's float outputs (N, K), float32.
 

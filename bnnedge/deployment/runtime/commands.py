@@ -5,10 +5,16 @@ from __future__ import annotations
 import os
 import signal
 import sys
+from collections import Counter
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
+from .accelerator import Accelerator
 from .errors import AcceleratorError
+from .files import write_results
+
+_MOST_CLASSES = 20
 
 
 def run(command: Callable[[], None]) -> int:
@@ -34,6 +40,24 @@ def run(command: Callable[[], None]) -> int:
     except (AcceleratorError, OSError) as error:
         return _failed(str(error))
     return 0
+
+
+def write(accelerator: Accelerator, batch: Any, path: Path) -> None:
+    """Write the results of a batch, and say how many images are of which class, by its name.
+
+    Raises:
+        InputError: a bad batch, or `path` cannot be written.
+        DeviceError: see `Accelerator.execute`.
+    """
+    results = accelerator.execute(batch)
+    write_results(path, results)
+    print(f"{len(batch)} results written to {path}")
+    names = accelerator.names(results) if accelerator.manifest.class_names else []
+    found = Counter(names).most_common()
+    for name, count in found[:_MOST_CLASSES]:
+        print(f"{name}: {count}")
+    if len(found) > _MOST_CLASSES:
+        print(f"and {len(found) - _MOST_CLASSES} classes more")
 
 
 def _interrupt(number: int, frame: Any) -> None:

@@ -7,8 +7,8 @@ import sys
 from pathlib import Path
 
 from .axi import DEFAULT_BATCH, AxiAccelerator
-from .commands import run
-from .files import read_batch, require_writable, write_results
+from .commands import run, write
+from .files import read_batch, require_writable
 from .load import load
 
 
@@ -39,8 +39,7 @@ def _run(asked: argparse.Namespace) -> None:
         require_writable(asked.outputfile)
     with load(asked.package, bitfile=asked.bitfile, batch_size=asked.batchsize) as accelerator:
         if batch is not None:
-            write_results(asked.outputfile, accelerator.execute(batch))
-            print(f"{len(batch)} results written to {asked.outputfile}")
+            write(accelerator, batch, asked.outputfile)
         else:
             assert isinstance(accelerator, AxiAccelerator)
             for name, value in accelerator.throughput_test().items():

@@ -239,6 +239,17 @@ class Host:
             return elements
         return classes[:, 0] if self.k == 1 else classes
 
+    def classes(self, results: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
+        """What `result` gives → the class of each image (N,), its first one if there are several.
+
+        Raises:
+            DeviceError: an accumulator is none that the network can give.
+        """
+        manifest = self.manifest
+        if not manifest.hardware_classes and not manifest.host_classes:
+            return np.argmax(self.logits(results), axis=1)
+        return results if results.ndim == 1 else results[:, 0]
+
 
 def _size(shape: tuple[int, ...]) -> int:
     return math.prod(shape)

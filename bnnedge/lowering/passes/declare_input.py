@@ -10,7 +10,7 @@ from onnx import TensorProto
 from qonnx.core.datatype import DataType
 from qonnx.core.modelwrapper import ModelWrapper
 
-from bnnedge.errors import LoweringError
+from bnnedge.errors import LoweringError, named
 from bnnedge.lowering.config import InputKind
 from bnnedge.lowering.indexed import IndexedModel
 from bnnedge.lowering.passes.edit import Inserter
@@ -38,8 +38,9 @@ def declare(model: onnx.ModelProto, kind: InputKind) -> None:
         own = _TYPES.get(value.type.tensor_type.elem_type) or _annotated(model, value.name)
         if own != kind.name and (own, kind.name) not in _MAY_HOLD:
             raise LoweringError(
-                f"input {value.name}: the file says that it holds {own}, --input {kind.value}",
-                remedy="leave out --input, or mend the file",
+                f"input {value.name}: the file says that it holds {own},"
+                f" {named('input', kind.value)}",
+                remedy=f"leave out {named('input')}, or mend the file",
             )
         if kind is InputKind.BIPOLAR:
             _wrapped(model).set_tensor_datatype(value.name, DataType[kind.name])
