@@ -9,7 +9,6 @@ Nothing that was changed goes unnoticed: an input folder is what its `artifact.j
 
 import contextlib
 import contextvars
-import dataclasses
 import hashlib
 import warnings
 from collections.abc import Iterable, Iterator, Mapping
@@ -17,11 +16,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Generic, TypeVar
 
-import numpy as np
-
 from bnnedge.errors import ArtifactError, BnnEdgeWarning, named
 from bnnedge.files import load_json
-from bnnedge.options import keywords, option, recorded
+from bnnedge.options import keywords, option
 
 RECORD = "artifact.json"
 _LEFT_BY_PYTHON = "__pycache__"  # where a package's driver was run
@@ -146,23 +143,6 @@ def folder_hashes(folder: Path) -> dict[str, str]:
         for path in sorted(folder.rglob("*"))
         if path.is_file() and path.name != RECORD
     }
-
-
-def to_json(value: Any) -> Any:
-    """`value` as JSON types: dataclasses, paths, enums and numpy scalars are unwrapped."""
-    if dataclasses.is_dataclass(value) and not isinstance(value, type):
-        return {name: to_json(getattr(value, name)) for name in recorded(value)}
-    if isinstance(value, Mapping):
-        return {str(key): to_json(item) for key, item in value.items()}
-    if isinstance(value, list | tuple):
-        return [to_json(item) for item in value]
-    if isinstance(value, np.generic):
-        return value.item()
-    if isinstance(value, np.ndarray):
-        return value.tolist()
-    if isinstance(value, Path):
-        return str(value)
-    return getattr(value, "value", value)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -16,7 +16,7 @@ from typing import Any, ParamSpec, TypeVar
 from bnnedge.arguments import bound, checked
 from bnnedge.errors import BnnEdgeError, ConfigError
 
-_OPTION, _LATER = "option", "later"
+_OPTION = "option"
 _DECLARED = "__options__"
 _Given = ParamSpec("_Given")
 _Result = TypeVar("_Result")
@@ -71,20 +71,6 @@ def option(default: Any = dataclasses.MISSING, *, help: str, **said: Any) -> Any
     """A field that is an option; for `said` see `Option`."""
     metadata = {_OPTION: Option(help=help, **said)}
     return dataclasses.field(default=default, metadata=metadata)
-
-
-def later() -> Any:
-    """A field that records of before do not have: where it is None, new ones leave it out, too."""
-    return dataclasses.field(default=None, metadata={_LATER: True})
-
-
-def recorded(config: Any) -> tuple[str, ...]:
-    """Names of the fields of a dataclass that its record has; see `later`."""
-    return tuple(
-        field.name
-        for field in dataclasses.fields(config)
-        if not (field.metadata.get(_LATER) and getattr(config, field.name) is None)
-    )
 
 
 @dataclass(frozen=True, kw_only=True)

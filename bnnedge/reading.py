@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from itertools import pairwise
 
 from bnnedge.errors import ConfigError
+from bnnedge.records import later
 
 MOST_EDGES = 255
 _MOST_PIXELS = 4096  # of a side
@@ -45,6 +46,8 @@ class TableConfig:
     Attributes:
         label: the column of classes.
         ignore: columns that are left out.
+        categories: columns of words: each word in them becomes an input of its own, 255 where it
+            stands, else 0.
         header: whether the first row names the columns.
         delimiter: between values; None: the one of `,`, `;` and tab that the first row has most of.
 
@@ -56,10 +59,12 @@ class TableConfig:
     ignore: tuple[int | str, ...] = ()
     header: bool = True
     delimiter: str | None = None
+    categories: tuple[int | str, ...] | None = later()
 
     def __post_init__(self) -> None:
         check_delimiter(self.delimiter)
-        if not self.header and any(isinstance(name, str) for name in (self.label, *self.ignore)):
+        named = (self.label, *self.ignore, *(self.categories or ()))
+        if not self.header and any(isinstance(name, str) for name in named):
             raise ConfigError("columns have no names without a header: give their numbers, from 0")
 
 
@@ -76,6 +81,7 @@ class Feature:
     Attributes:
         name: of the column.
         edges: increasing; a value that reaches k of the n becomes round(255 · k / n).
+        word: of a column of words: its value is 1 where this word stands, else 0; None: of numbers.
 
     Raises:
         ConfigError: there are too many edges, or they do not increase.
@@ -83,6 +89,7 @@ class Feature:
 
     name: str
     edges: tuple[float, ...]
+    word: str | None = later()
 
     def __post_init__(self) -> None:
         rising = all(low < high for low, high in pairwise(self.edges))

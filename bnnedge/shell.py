@@ -193,7 +193,7 @@ def watched(verb: Function, /, *arguments: Any, **given: Any) -> Any:
 
 
 def _print(result: tuple[Any, Iterable[str]], as_json: bool) -> None:
-    from bnnedge.artifacts import to_json
+    from bnnedge.records import to_json
 
     record, lines = result
     say(json.dumps(to_json(record), indent=1) if as_json else "\n".join(map(printable, lines)))

@@ -28,12 +28,12 @@ from bnnedge.artifacts import (
     load,
     permission,
     permitted,
-    to_json,
 )
 from bnnedge.config import structure
 from bnnedge.errors import ArtifactError, BnnEdgeWarning, ConfigError, named
 from bnnedge.findings import Check, ReportData
 from bnnedge.publishing import check_room, free_name, publish, sweep, writing
+from bnnedge.records import to_json
 from bnnedge.rooms import source_digest
 
 _MOST_SHOWN = 80

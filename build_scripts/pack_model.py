@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from bnnedge.artifacts import sha256_of, to_json
+from bnnedge.artifacts import sha256_of
 from bnnedge.errors import BnnEdgeError, CheckpointError, ConfigError
 from bnnedge.models.checkpoint import load_checkpoint, load_test_set
 from bnnedge.models.network import Network
@@ -24,6 +24,7 @@ from bnnedge.models.pretrained.packing import pack
 from bnnedge.models.record import network_record
 from bnnedge.recipe import Recipe
 from bnnedge.recipes import RECIPES
+from bnnedge.records import to_json
 from bnnedge.training.stage import without_places
 
 _BATCH = 500

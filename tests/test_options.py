@@ -16,11 +16,12 @@ from click.testing import CliRunner
 
 import bnnedge
 from bnnedge import reference
-from bnnedge.artifacts import Permission, permitted, to_json
+from bnnedge.artifacts import Permission, permitted
 from bnnedge.cli import main
 from bnnedge.errors import ConfigError, flags, named
-from bnnedge.options import check_bounds, keywords, later, option, options_for, options_of
+from bnnedge.options import check_bounds, keywords, option, options_for, options_of
 from bnnedge.recipe import section_keys
+from bnnedge.records import later, to_json
 from bnnedge.shell import click_option
 from tests.networks import random_mlp
 

@@ -6,8 +6,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from bnnedge.errors import ConfigError, raise_faults
-from bnnedge.options import later
 from bnnedge.reading import PicturesReading, RecordingsReading, TableConfig
+from bnnedge.records import later
 
 _TEST_FRACTION = 0.2
 

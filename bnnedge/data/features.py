@@ -12,20 +12,23 @@ from numpy.typing import NDArray
 
 from bnnedge.reading import MOST_EDGES, Feature
 
+Column = str | tuple[str, str | None]
 
-def fit_features(names: Sequence[str], training: NDArray[np.float64]) -> tuple[Feature, ...]:
+
+def fit_features(columns: Sequence[Column], training: NDArray[np.float64]) -> tuple[Feature, ...]:
     """Features of training data alone.
 
     Args:
-        names: of the columns.
+        columns: their names, and of columns of words a word.
         training: finite numbers (N, F), N ≥ 1.
     """
     shares = np.arange(1, MOST_EDGES + 1) / (MOST_EDGES + 1)
     found = []
-    for name, values in zip(names, training.T, strict=True):
+    for column, values in zip(columns, training.T, strict=True):
+        name, word = (column, None) if isinstance(column, str) else column
         edges = np.unique(np.quantile(values, shares, method="higher"))
         above = edges[edges > values.min()]
-        found.append(Feature(name=name, edges=tuple(map(float, above))))
+        found.append(Feature(name=name, edges=tuple(map(float, above)), word=word))
     return tuple(found)
 
 

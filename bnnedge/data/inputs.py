@@ -83,7 +83,7 @@ def read_inputs(path: Path, meaning: Meaning) -> Inputs:
 
 def _rows(path: Path, reading: TableReading) -> Inputs:
     table = read_table(path, reading.header, reading.delimiter)
-    columns = [table.column(feature.name, "a column") for feature in reading.features]
+    columns = [(table.column(each.name, "a column"), each.word) for each in reading.features]
     known = reading.label in table.names
     return Inputs(
         names=tuple(f"row {number}" for number in table.numbers),

@@ -1,4 +1,4 @@
-"""Tables as CSV in UTF-8: a row for each example, a column of classes, the others numbers.
+"""Tables as CSV in UTF-8: a row for each example, a column of classes, the others numbers or words.
 
 Rows are counted as a spreadsheet shows them: the header, where there is one, is row 1.
 """
@@ -24,6 +24,8 @@ _MOST_FILE_BYTES = 1 << 26
 _MOST_COLUMNS = 1024
 _DELIMITERS = ",;\t"
 _MISSING = {"", "na", "n/a", "nan", "null", "none", "?", "-"}
+Source = tuple[int, str | None]
+"""A column, and the word that is looked for in it; None: it holds numbers."""
 _FILL = "fill it in, or leave the row out"
 
 
@@ -36,12 +38,14 @@ class Table:
         names: of the columns; their numbers, from 0, where there is no header.
         rows: as many values in each.
         numbers: of the rows.
+        header: whether the first row has the names.
     """
 
     where: str
     names: Sequence[str]
     rows: Sequence[Sequence[str]]
     numbers: Sequence[int]
+    header: bool
 
     def column(self, wanted: int | str, what: str) -> int:
         """Index of a column that is named, or counted from 0 (-1: the last).
@@ -74,22 +78,44 @@ class Table:
             check_label(value, what=self.at(index, column), raises=DataError)
         return [row[column] for row in self.rows]
 
-    def values(self, columns: Sequence[int]) -> NDArray[np.float64]:
-        """Columns of finite numbers, (N, F). Raises DataError: a value is none."""
+    def values(self, columns: Sequence[Source]) -> NDArray[np.float64]:
+        """Columns as finite numbers, (N, F): of words 1 where the word stands, else 0.
+
+        Raises:
+            DataError: a value is no number, or none of a column's words.
+        """
+        words: dict[int, set[str]] = {}
+        for column, word in columns:
+            if word is not None:
+                words.setdefault(column, set()).add(word)
         found = np.empty((len(self.rows), len(columns)))
         for index, row in enumerate(self.rows):
-            for place, column in enumerate(columns):
-                if not _is_number(row[column]):
+            for column, known in words.items():
+                if row[column] not in known:
+                    raise DataError(
+                        f"{self.at(index, column)}: wanted one of"
+                        f" {', '.join(map(shown, sorted(known)[:8]))}, got {shown(row[column])}"
+                    )
+            for place, (column, word) in enumerate(columns):
+                if word is None and not _is_number(row[column]):
                     raise self._no_number(index, column)
-                found[index, place] = float(row[column])
+                found[index, place] = float(row[column]) if word is None else row[column] == word
         return found
 
     def _no_number(self, row: int, column: int) -> DataError:
-        value, name = self.rows[row][column], self.names[column]
-        remedy = f"leave the column out (ignore = [{shown(name)}]), or make numbers of it"
+        value = self.rows[row][column]
+        name = shown(self.names[column]) if self.header else str(column)
+        remedy = (
+            f"leave the column out (ignore = [{name}]), or make an input of each of its words"
+            f" (categories = [{name}])"
+        )
+        if value.lower() in _MISSING:
+            remedy = _FILL
+        elif _is_number(value.replace(",", ".", 1)):
+            remedy = "write decimals with a point"
         return DataError(
             f"{self.at(row, column)}: wanted a number such as 1.5, got {shown(value)}",
-            remedy=_FILL if value.lower() in _MISSING else remedy,
+            remedy=remedy,
         )
 
 
@@ -98,14 +124,14 @@ class Examples:
     """Numbers with classes.
 
     Attributes:
-        names: of the columns of `values`.
+        columns: of `values`: names, and of columns of words the word.
         values: finite float64 (N, F).
         classes: names; in order of the numbers where all are integers, else of the words.
         labels: int64 (N,).
         label: name of the column of classes.
     """
 
-    names: tuple[str, ...]
+    columns: tuple[tuple[str, str | None], ...]
     values: NDArray[np.float64]
     classes: tuple[str, ...]
     labels: NDArray[np.int64]
@@ -130,7 +156,7 @@ def read_examples(path: Path, config: TableConfig) -> Examples:
         )
     index = {name: number for number, name in enumerate(classes)}
     return Examples(
-        names=tuple(table.names[column] for column in taken),
+        columns=tuple((table.names[column], word) for column, word in taken),
         values=table.values(taken),
         classes=classes,
         labels=np.array([index[word] for word in words], np.int64),
@@ -143,10 +169,16 @@ def count_features(path: Path, config: TableConfig) -> int:
     return len(_columns(read_table(path, config.header, config.delimiter), config)[1])
 
 
-def _columns(table: Table, config: TableConfig) -> tuple[int, list[int]]:
-    """The column of classes, and those to learn from."""
+def _columns(table: Table, config: TableConfig) -> tuple[int, list[Source]]:
+    """The column of classes, and those to learn from, these once for each of their words."""
     label = table.column(config.label, "label")
     ignored = {table.column(name, "ignore") for name in config.ignore}
+    categories = {table.column(name, "categories") for name in config.categories or ()}
+    for column in sorted(categories & {label, *ignored})[:1]:
+        raise DataError(
+            f"{table.where}: categories: column {shown(table.names[column])} is the label, or left"
+            " out"
+        )
     taken = [i for i in range(len(table.names)) if i != label and i not in ignored]
     if not taken:
         raise DataError(f"{table.where}: wanted columns to learn from beside the label, got none")
@@ -156,7 +188,17 @@ def _columns(table: Table, config: TableConfig) -> tuple[int, list[int]]:
                 f"{table.where}: column {index} has no name; is it the rows' number?",
                 remedy=f"give it a name, or ignore = [{index}]",
             )
-    return label, taken
+    every: list[Source] = [
+        (index, word)
+        for index in taken
+        for word in (_ordered(table.words(index)) if index in categories else (None,))
+    ]
+    if len(every) > _MOST_COLUMNS:
+        raise DataError(
+            f"{table.where}: wanted at most {_MOST_COLUMNS} inputs, got {len(every)}, an input for"
+            " each word of a category"
+        )
+    return label, every
 
 
 def read_table(path: Path, header: bool, delimiter: str | None) -> Table:
@@ -194,9 +236,9 @@ def read_table(path: Path, header: bool, delimiter: str | None) -> Table:
         raise DataError(f"{where}: wanted rows of a table, got none")
     if not header:
         names = list(map(str, range(len(rows[0]))))
-        return Table(where=where, names=names, rows=rows, numbers=numbers)
+        return Table(where=where, names=names, rows=rows, numbers=numbers, header=False)
     _check_header(rows[0], where)
-    return Table(where=where, names=rows[0], rows=rows[1:], numbers=numbers[1:])
+    return Table(where=where, names=rows[0], rows=rows[1:], numbers=numbers[1:], header=True)
 
 
 def _check_header(names: Sequence[str], where: str) -> None:

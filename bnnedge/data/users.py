@@ -75,7 +75,7 @@ def _examples(config: DataConfig) -> tuple[Examples, dict[str, NDArray[np.int64]
 def _table(config: DataConfig) -> UsersData:
     found, rows = _examples(config)
     assert config.csv is not None
-    features = fit_features(found.names, found.values[rows["train"]])
+    features = fit_features(found.columns, found.values[rows["train"]])
     inputs = encode(features, found.values)
     return UsersData(
         classes=found.classes,

@@ -1,6 +1,5 @@
 """What inputs and classes of a network mean: nothing of it changes a number."""
 
-import dataclasses
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -12,6 +11,7 @@ from bnnedge.config import structure
 from bnnedge.errors import BnnEdgeError, ConfigError, DataError
 from bnnedge.names import check_label
 from bnnedge.reading import READINGS, Reading
+from bnnedge.records import to_json
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -37,7 +37,7 @@ class Meaning:
         if self.reading is not None:
             found["reading"] = {
                 "op": type(self.reading).__name__,
-                **dataclasses.asdict(self.reading),
+                **to_json(self.reading),
             }
         return found
 

@@ -6,7 +6,8 @@ from enum import Enum
 from bnnedge.dataflow.streams import BIPOLAR, ElementType
 from bnnedge.errors import ConfigError
 from bnnedge.names import check_network_name
-from bnnedge.options import later, option
+from bnnedge.options import option
+from bnnedge.records import later
 
 
 class SignZero(Enum):

@@ -10,11 +10,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bnnedge.arrays import read_npz
-from bnnedge.artifacts import Artifact, to_json
+from bnnedge.artifacts import Artifact
 from bnnedge.dataflow import Dataflow
 from bnnedge.findings import Check, Example, NodeFate, ReportData, equal
 from bnnedge.lowering.fates import Fate
 from bnnedge.lowering.notes import Lift
+from bnnedge.records import to_json
 from bnnedge.stages import Stage
 
 REFERENCE_FILE = "reference.npz"

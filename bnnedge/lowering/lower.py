@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from bnnedge.arguments import checked
 from bnnedge.arrays import open_npz
-from bnnedge.artifacts import Artifact, to_json
+from bnnedge.artifacts import Artifact
 from bnnedge.dataflow import Dataflow
 from bnnedge.errors import ArrayError, ConfigError, LoweringError
 from bnnedge.findings import Check
@@ -26,6 +26,7 @@ from bnnedge.lowering.facts import (
     checks_of,
 )
 from bnnedge.progress import Progress, silent
+from bnnedge.records import to_json
 
 if TYPE_CHECKING:
     from qonnx.core.modelwrapper import ModelWrapper

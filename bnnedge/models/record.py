@@ -5,7 +5,6 @@ import math
 from collections.abc import Mapping
 from typing import Any
 
-from bnnedge.artifacts import to_json
 from bnnedge.config import structure
 from bnnedge.data.encodings import (
     Encoding,
@@ -17,6 +16,7 @@ from bnnedge.errors import CheckpointError, ConfigError
 from bnnedge.models.config import MAX_WIDTH, NetworkConfig
 from bnnedge.models.network import Network
 from bnnedge.models.zoo import build_network
+from bnnedge.records import to_json
 
 _ENCODINGS: Mapping[str, type[Encoding]] = {
     "threshold": OneBitThreshold,

@@ -12,11 +12,12 @@ from numpy.typing import NDArray
 
 from bnnedge import tools
 from bnnedge.arguments import checked
-from bnnedge.artifacts import Artifact, to_json
+from bnnedge.artifacts import Artifact
 from bnnedge.dataflow import Dataflow
 from bnnedge.design import Design
 from bnnedge.equality import Judge, stimuli
 from bnnedge.progress import Progress, counting, silent
+from bnnedge.records import to_json
 from bnnedge.simulation.config import SimulationConfig
 from bnnedge.simulation.core import Core
 from bnnedge.simulation.facts import SIMULATE, FifoFill, SimulationResult, StallRun

@@ -8,7 +8,7 @@ from typing import Any
 
 from bnnedge import tools
 from bnnedge.arguments import checked
-from bnnedge.artifacts import Artifact, to_json
+from bnnedge.artifacts import Artifact
 from bnnedge.boards import board_record, find_board
 from bnnedge.cache import protect_tools
 from bnnedge.design import Design
@@ -18,6 +18,7 @@ from bnnedge.families.placed import FpgaBoard
 from bnnedge.families.xilinx import ZynqBoard
 from bnnedge.progress import Progress, silent
 from bnnedge.readback.readers import unread
+from bnnedge.records import to_json
 from bnnedge.scratch import scratch
 from bnnedge.synthesis import vivado
 from bnnedge.synthesis.bits import check_bits

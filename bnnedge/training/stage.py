@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from bnnedge.arguments import checked
-from bnnedge.artifacts import Artifact, sha256_of, to_json
+from bnnedge.artifacts import Artifact, sha256_of
 from bnnedge.data.config import DataConfig, EncodingKind
 from bnnedge.data.datasets import Dataset, Split, load_data, split_validation
 from bnnedge.data.encodings import fit_encoding
@@ -18,6 +18,7 @@ from bnnedge.errors import CheckpointError, ConfigError
 from bnnedge.files import load_json
 from bnnedge.models.config import NetworkConfig
 from bnnedge.progress import Progress, named, silent
+from bnnedge.records import to_json
 from bnnedge.tools import python_versions
 from bnnedge.training.config import EpochReport, TeacherConfig, TrainingConfig
 from bnnedge.training.facts import CHECKPOINT_RECORD, TRAIN, TrainingFacts

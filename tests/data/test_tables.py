@@ -12,10 +12,12 @@ import bnnedge
 from bnnedge.data.config import DataConfig, DatasetName, EncodingKind
 from bnnedge.data.datasets import load_data
 from bnnedge.data.features import encode, fit_features
-from bnnedge.dataflow import Dataflow
+from bnnedge.data.inputs import read_inputs
+from bnnedge.dataflow import Dataflow, Meaning
 from bnnedge.errors import ConfigError, DataError
 from bnnedge.reading import Feature, TableConfig, TableReading
 from bnnedge.recipe import Recipe, Use
+from bnnedge.records import to_json
 from tests.data.recipes import lower_trained, require_refused
 
 RECIPE = """\
@@ -106,6 +108,29 @@ def test_tables_come_in_many_forms(text: str, columns: dict[str, Any], tmp_path:
     assert len(data.train) + len(data.test) == 6
 
 
+def test_words_become_an_input_each(tmp_path: Path) -> None:
+    text = "x,colour,kind\n" + "".join(
+        f"{index},{('red', 'blue', '7')[index % 3]},{'ab'[index % 2]}\n" for index in range(30)
+    )
+    data = load_data(config(write(tmp_path / "x.csv", text), categories=("colour",)))
+    assert data.input_shape == (4,) and isinstance(data.reading, TableReading)
+    words = [(feature.name, feature.word) for feature in data.reading.features]
+    assert words == [("x", None), ("colour", "7"), ("colour", "blue"), ("colour", "red")]
+    images = np.concatenate([data.train.images, data.test.images])
+    assert set(np.unique(images[:, 1:])) == {0, 255} and (images[:, 1:].sum(1) == 255).all()
+    meaning = Meaning(reading=data.reading)
+    assert Meaning.of(json.loads(json.dumps(meaning.record())), source="x") == meaning
+    given = read_inputs(write(tmp_path / "y.csv", "colour,x\nblue,4\nred,1e9\n"), meaning)
+    assert given.values[:, 1:].tolist() == [[0, 255, 0], [0, 0, 255]]
+    with pytest.raises(DataError, match="row 3, column 'colour': wanted one of '7', 'blue', 'red'"):
+        read_inputs(write(tmp_path / "y.csv", "colour,x\nblue,4\nRed,1e9\n"), meaning)
+
+
+def test_readings_of_numbers_are_recorded_as_ever() -> None:
+    assert to_json(Feature(name="x", edges=(1.0,))) == {"name": "x", "edges": [1.0]}
+    assert "categories" not in to_json(TableConfig(label="kind"))
+
+
 def test_classes_that_are_numbers_are_in_their_order(tmp_path: Path) -> None:
     text = "x,kind\n" + "".join(f"{index},{index % 3 * 5}\n" for index in range(12))
     assert load_data(config(write(tmp_path / "x.csv", text))).classes == ("0", "5", "10")
@@ -137,6 +162,18 @@ WRONG: list[tuple[str, dict[str, Any], str]] = [
     (GOOD, {"ignore": ("x", "y")}, "wanted columns to learn from beside the label, got none"),
     (GOOD, {"ignore": ("z",)}, "ignore: there is no column 'z'"),
     (GOOD + "7,2,c\n", {}, "wanted at least 2 inputs of class 'c', .*, got 0 of 1, beside 1"),
+    (GOOD.replace("3,", "red,", 1), {}, r"of its words \(categories = \['x'\]\)"),
+    (GOOD.replace(",", ";").replace("3;", "3,5;", 1), {}, "got '3,5' — write decimals with a"),
+    (GOOD.replace("3,", ",", 1), {"categories": ("x",)}, "row 4, column 'x': wanted a value, got"),
+    (GOOD, {"categories": ("z",)}, "categories: there is no column 'z'"),
+    (GOOD, {"categories": ("kind",)}, "categories: column 'kind' is the label, or left out"),
+    (GOOD, {"categories": ("x",), "ignore": ("x",)}, "categories: column 'x' is the label, or"),
+    ("a,1\nb,2\n", {"header": False, "label": 1}, r"got 'a' — leave .* \(ignore = \[0\]\), or"),
+    (
+        "x,kind\n" + "".join(f"w{i},{'ab'[i % 2]}\n" for i in range(1025)),
+        {"categories": ("x",)},
+        "wanted at most 1024 inputs, got 1025, an input for each word",
+    ),
     (GOOD.replace(",", " "), {}, "label: there is no column 'kind'"),
     ("x,kind\n1\0,a\n2,b\n", {}, "row 2, column 'x': wanted a number"),
     (f"x,kind\n{'1' * 200_000},a\n", {}, "row 2 cannot be read: field larger than"),

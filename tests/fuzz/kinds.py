@@ -6,8 +6,7 @@ import gzip
 import hashlib
 import json
 import pickle
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -45,7 +44,8 @@ from bnnedge.recipe import Recipe
 from tests.data.test_own import own_arrays
 from tests.deployment.conftest import make_package, make_pynq_package, make_synthesis
 from tests.fuzz import mutations as how
-from tests.fuzz.mutations import BYTES, Mutation
+from tests.fuzz.kind import JSON, NPY, NPZ, TOML, Kind, or_bytes
+from tests.fuzz.mutations import BYTES
 from tests.lowering.graphs import Graph, bipolar
 from tests.networks import random_conv, random_mlp
 
@@ -71,31 +71,6 @@ target_fps = 50000
 images = 20
 """
 CHECK_IMAGES = 16
-
-
-@dataclass(frozen=True, kw_only=True)
-class Kind:
-    """A kind of file.
-
-    Attributes:
-        name: of the kind.
-        make: writes a folder that holds one.
-        files: patterns of the files in it that are damaged.
-        mutations: how, each as likely as the others.
-        read: what takes the folder; the answer is what it said of it.
-        share: how often this kind is taken, relative to others.
-        exact: a changed file must be refused: what is accepted is the whole one.
-        command: the command line that takes the folder, "{}", where there is one.
-    """
-
-    name: str
-    make: Callable[[Path], None]
-    files: Sequence[str]
-    mutations: Sequence[Mutation]
-    read: Callable[[Path], None]
-    share: int = 1
-    exact: bool = False
-    command: Sequence[str] = ()
 
 
 def _recipe(folder: Path) -> None:
@@ -357,15 +332,6 @@ def _use_board(folder: Path) -> None:
     find_board(folder / "b.toml")
 
 
-def _npz_or_bytes(member: Mutation) -> tuple[Mutation, ...]:
-    return (member,) * len(BYTES) + BYTES
-
-
-TOML = _npz_or_bytes(how.change_toml)
-NPY = _npz_or_bytes(how.change_npy)
-JSON = _npz_or_bytes(how.change_json)
-NPZ = _npz_or_bytes(how.change_npz)
-
 KINDS: tuple[Kind, ...] = (
     Kind(
         name="recipe",
@@ -425,7 +391,7 @@ KINDS: tuple[Kind, ...] = (
         name="model.onnx of images",
         make=_model,
         files=("model.onnx",),
-        mutations=_npz_or_bytes(how.change_onnx),
+        mutations=or_bytes(how.change_onnx),
         read=_use_model,
         share=6,
         command=("lower", "{}", "-o", "{}/out"),
@@ -434,7 +400,7 @@ KINDS: tuple[Kind, ...] = (
         name="model.onnx of vectors",
         make=_flat_model,
         files=("model.onnx",),
-        mutations=_npz_or_bytes(how.change_onnx),
+        mutations=or_bytes(how.change_onnx),
         read=_use_model,
         share=4,
         command=("lower", "{}", "-o", "{}/out"),
@@ -443,7 +409,7 @@ KINDS: tuple[Kind, ...] = (
         name="model.onnx with external data",
         make=_external_model,
         files=("model.onnx", "model.data"),
-        mutations=_npz_or_bytes(how.change_onnx),
+        mutations=or_bytes(how.change_onnx),
         read=_use_model,
         share=2,
         command=("lower", "{}", "-o", "{}/out"),
@@ -461,7 +427,7 @@ KINDS: tuple[Kind, ...] = (
         name="checkpoint.pt",
         make=_checkpoint,
         files=("checkpoint.pt",),
-        mutations=_npz_or_bytes(how.change_checkpoint),
+        mutations=or_bytes(how.change_checkpoint),
         read=_use_checkpoint,
         share=3,
         command=("export", "{}", "-o", "{}/out"),
@@ -507,7 +473,7 @@ KINDS: tuple[Kind, ...] = (
         name="RTL",
         make=_folding,
         files=("rtl/*.sv", "rtl/*/*.sv", "rtl/*/*.mem", "rtl/*.mem"),
-        mutations=_npz_or_bytes(how.change_text),
+        mutations=or_bytes(how.change_text),
         read=_use_rtl,
         share=4,
         exact=True,
@@ -543,7 +509,7 @@ KINDS: tuple[Kind, ...] = (
         name="package",
         make=_package,
         files=("package/**/*",),
-        mutations=_npz_or_bytes(how.change_text),
+        mutations=or_bytes(how.change_text),
         read=_use_package,
         share=3,
         exact=True,

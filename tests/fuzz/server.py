@@ -32,7 +32,9 @@ import torch
 
 from bnnedge.deployment.runtime.errors import AcceleratorError
 from bnnedge.errors import BnnEdgeError
-from tests.fuzz.kinds import KINDS, Kind
+from tests.fuzz.kind import Kind
+from tests.fuzz.kinds import KINDS
+from tests.fuzz.readers import READERS
 
 MOST_BYTES = 1 << 30
 MOST_SECONDS = 30
@@ -78,7 +80,7 @@ class Server:
     def __init__(self, folder: Path, seed: int) -> None:
         self._folder, self._seed = folder, seed
         self._whole: dict[str, Path] = {}
-        self._kinds = [kind for kind in KINDS for _ in range(kind.share)]
+        self._kinds = [kind for kind in (*KINDS, *READERS) for _ in range(kind.share)]
 
     def run(self, cases: Sequence[int]) -> Iterator[Outcome]:
         """What becomes of each case, its file damaged, and of every kind's whole file before."""

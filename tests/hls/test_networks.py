@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from bnnedge import tools, verbs
-from bnnedge.artifacts import permitting, to_json
+from bnnedge.artifacts import permitting
 from bnnedge.dataflow import Dataflow
 from bnnedge.design import Design
 from bnnedge.equality import stimuli
@@ -17,6 +17,7 @@ from bnnedge.errors import ConfigError, MismatchError, SimulationError, ToolMiss
 from bnnedge.hardware import RtlConfig
 from bnnedge.hardware import emit as emit_rtl
 from bnnedge.hardware.folding import folding_record
+from bnnedge.records import to_json
 from bnnedge.vitis_hls import CModel
 from bnnedge.vitis_hls.csim import STANDARD
 from bnnedge.vitis_hls.emit import WARNINGS

@@ -10,7 +10,7 @@ import pytest
 import torch
 
 import bnnedge.models
-from bnnedge.artifacts import sha256_of, to_json
+from bnnedge.artifacts import sha256_of
 from bnnedge.data.encodings import IntegerEncoding, OneBitThreshold
 from bnnedge.errors import CheckpointError, ConfigError
 from bnnedge.models.checkpoint import load_checkpoint, save_checkpoint
@@ -23,6 +23,7 @@ from bnnedge.models.pretrained.packing import pack, unpack_
 from bnnedge.models.record import network_from_record, network_record
 from bnnedge.ops.config import WeightScale
 from bnnedge.recipe import Recipe
+from bnnedge.records import to_json
 from tests.models.networks import random_network
 
 _LAYERS = (LayerConfig(conv=5), LayerConfig(dense=7))

@@ -9,13 +9,14 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from bnnedge.artifacts import permitting, to_json
+from bnnedge.artifacts import permitting
 from bnnedge.dataflow import Dataflow, IntegerMvu
 from bnnedge.design import Design, KernelInstance
 from bnnedge.equality import stimuli
 from bnnedge.errors import ConfigError, DataError, MismatchError, SimulationError
 from bnnedge.hardware.config import RtlConfig
 from bnnedge.hardware.emit import emit
+from bnnedge.records import to_json
 from bnnedge.simulation import PATTERNS, Core, FifoFill, SimulationConfig, check, simulate
 from bnnedge.simulation.deadlock import describe, find_deadlock
 from bnnedge.simulation.patterns import check_pressures, pressures

@@ -8,12 +8,13 @@ import numpy as np
 import pytest
 import torch
 
-from bnnedge.artifacts import permitting, to_json
+from bnnedge.artifacts import permitting
 from bnnedge.data.config import DataConfig, DatasetName, EncodingKind
 from bnnedge.data.datasets import load_dataset
 from bnnedge.errors import ArtifactError, ConfigError
 from bnnedge.models.checkpoint import load_checkpoint, load_test_set
 from bnnedge.models.config import NetworkConfig, Topology
+from bnnedge.records import to_json
 from bnnedge.training import EpochReport, TrainingConfig, train
 from bnnedge.training.config import AugmentConfig, ComputeConfig, DistillConfig, Loss, TeacherConfig
 from bnnedge.training.inputs import Examples, Inputs

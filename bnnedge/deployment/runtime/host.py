@@ -246,9 +246,10 @@ class Host:
             DeviceError: an accumulator is none that the network can give.
         """
         manifest = self.manifest
+        classes: np.ndarray[Any, Any] = results if results.ndim == 1 else results[:, 0]
         if not manifest.hardware_classes and not manifest.host_classes:
-            return np.argmax(self.logits(results), axis=1)
-        return results if results.ndim == 1 else results[:, 0]
+            classes = np.argmax(self.logits(results), axis=1)
+        return classes
 
 
 def _size(shape: tuple[int, ...]) -> int:
