@@ -16,7 +16,12 @@ from bnnedge.boards import find_board, is_board_file, link_of
 from bnnedge.config import structure_parts
 from bnnedge.data.config import DataConfig, EncodingKind
 from bnnedge.data.datasets import require_data
-from bnnedge.data.encodings import Encoding, IntegerEncoding, QuantileThermometer
+from bnnedge.data.encodings import (
+    Encoding,
+    FeatureThermometer,
+    IntegerEncoding,
+    QuantileThermometer,
+)
 from bnnedge.errors import BnnEdgeError, ConfigError, DataError, SynthesisError
 from bnnedge.files import located, read_toml
 from bnnedge.hardware.config import RtlConfig
@@ -254,7 +259,10 @@ def _encoding(data: DataConfig) -> Encoding:
     """An encoding with as many bits as the one that will be fitted."""
     if data.encoding is EncodingKind.INTEGER:
         return IntegerEncoding()
-    return QuantileThermometer(levels=tuple(map(float, range(data.levels or 1))))
+    levels = tuple(map(float, range(data.levels or 1)))
+    if data.encoding is EncodingKind.FEATURE_THERMOMETER:
+        return FeatureThermometer(features=(levels,) * data.input_shape[0])
+    return QuantileThermometer(levels=levels)
 
 
 def _out_of_reach(

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from bnnedge.data.datasets import load_dataset as load_dataset
     from bnnedge.data.datasets import split_validation as split_validation
     from bnnedge.data.encodings import Encoding as Encoding
+    from bnnedge.data.encodings import FeatureThermometer as FeatureThermometer
     from bnnedge.data.encodings import IntegerEncoding as IntegerEncoding
     from bnnedge.data.encodings import OneBitThreshold as OneBitThreshold
     from bnnedge.data.encodings import QuantileThermometer as QuantileThermometer
@@ -40,6 +41,7 @@ __getattr__, __dir__, __all__ = lazily(
             "Encoding",
             "IntegerEncoding",
             "OneBitThreshold",
+            "FeatureThermometer",
             "QuantileThermometer",
             "ThresholdsEncoding",
             "fit_encoding",

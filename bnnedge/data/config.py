@@ -78,6 +78,7 @@ class EncodingKind(enum.Enum):
 
     THRESHOLD = "threshold"
     THERMOMETER = "thermometer"
+    FEATURE_THERMOMETER = "feature-thermometer"
     INTEGER = "integer"
 
 
@@ -88,9 +89,10 @@ class DataConfig:
     Attributes:
         dataset: which data set.
         encoding: one threshold for all elements, a thermometer on quantiles of the training
-            data, or the 8-bit integers as they are, for networks whose first layer takes those.
+            data, one for each feature (a column, or a channel) on its own quantiles, or the 8-bit
+            integers as they are, for networks whose first layer takes those.
         threshold: an element at least this large is 1; for "threshold" only, in raw units.
-        levels: bits per element; for "thermometer" only.
+        levels: bits per element; for the thermometers only.
         folder: where the files are, as published; the user's cache if not given. For "own" it
             holds arrays: see `bnnedge.data.own`; for "images" and "wav" a folder for each class.
         package: for "own" instead of `folder`: what an installed package calls its data set.
@@ -126,12 +128,12 @@ class DataConfig:
         raise_faults(self._faults())
 
     def _faults(self) -> Iterator[ConfigError]:
-        for kind, key in (
-            (EncodingKind.THRESHOLD, "threshold"),
-            (EncodingKind.THERMOMETER, "levels"),
+        for kinds, key in (
+            ((EncodingKind.THRESHOLD,), "threshold"),
+            ((EncodingKind.THERMOMETER, EncodingKind.FEATURE_THERMOMETER), "levels"),
         ):
             given = getattr(self, key) is not None
-            if given != (self.encoding is kind):
+            if given != (self.encoding in kinds):
                 yield ConfigError(
                     f"encoding {self.encoding.value} {'takes no' if given else 'wants'} {key}"
                 )

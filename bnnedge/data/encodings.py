@@ -2,7 +2,9 @@
 
 Thresholds make ±1 inputs: bit = x >= threshold, in float32. With L thresholds, the bit of element
 i (in C order) and threshold k is at index i · L + k, lowest threshold first, so a thermometer
-fills from bit 0 upwards. `IntegerEncoding` takes the raw integers themselves.
+fills from bit 0 upwards. All elements share them, or those of a feature do: what the first axis of
+an input counts, such as columns (F,), or channels (C, L) and (C, H, W). `IntegerEncoding` takes the
+raw integers themselves.
 """
 
 import abc
@@ -12,12 +14,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from bnnedge.data.config import DataConfig
+from bnnedge.data.config import DataConfig, EncodingKind
 from bnnedge.errors import DataError
 
 
 class Encoding(abc.ABC):
-    """How raw elements become a first layer's inputs; the same for all elements."""
+    """How raw elements become a first layer's inputs."""
 
     @property
     @abc.abstractmethod
@@ -26,17 +28,23 @@ class Encoding(abc.ABC):
 
 
 class ThresholdsEncoding(Encoding):
-    """Thresholds shared by all elements of an input."""
+    """Thresholds shared by all elements of an input, or by those of a feature."""
 
     @property
     @abc.abstractmethod
     def thresholds(self) -> NDArray[np.float32]:
-        """Strictly increasing float32 (L,), in raw input units."""
+        """Strictly increasing float32 (L,), in raw input units; or (features, L), increasing."""
+
+    @property
+    def bits_each(self) -> int:
+        """Bits of an element, L."""
+        return int(self.thresholds.shape[-1])
 
     def bits(self, x: NDArray[Any]) -> NDArray[np.uint8]:
         """Raw inputs (N, *shape) of any real dtype → bits uint8 (N, elements · L)."""
-        flat = x.reshape(len(x), -1, 1).astype(np.float32)
-        return (flat >= self.thresholds).astype(np.uint8).reshape(len(x), -1)
+        rows = self.thresholds.reshape(-1, self.bits_each)
+        flat = x.reshape(len(x), len(rows), -1, 1).astype(np.float32)
+        return (flat >= rows[:, None]).astype(np.uint8).reshape(len(x), -1)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -89,19 +97,65 @@ class QuantileThermometer(ThresholdsEncoding):
             DataError: the data hold fewer than levels + 1 different values.
         """
         values, counts = np.unique(np.asarray(training, np.float32), return_counts=True)
-        values, counts = values[1:], counts[1:]
-        if len(values) < levels:
+        if len(values) <= levels:
             raise DataError(
                 f"a thermometer of {levels} levels wants {levels + 1} different values in the "
-                f"training data, got {len(values) + 1}",
+                f"training data, got {len(values)}",
                 remedy="lower levels",
             )
-        share = np.cumsum(counts) / counts.sum()
-        index = np.searchsorted(share, np.arange(1, levels + 1) / (levels + 1))
-        steps = np.arange(levels)
-        index = np.maximum.accumulate(index - steps) + steps  # each after the one before
-        index = np.minimum(index, len(values) - levels + steps)  # leaving room for the ones after
-        return cls(levels=tuple(float(value) for value in values[index]))
+        return cls(levels=_quantiles(values[1:], counts[1:], levels))
+
+
+@dataclass(frozen=True, kw_only=True)
+class FeatureThermometer(ThresholdsEncoding):
+    """A thermometer for each feature: thresholds that split its own training data evenly.
+
+    Attributes:
+        features: a row of as many thresholds for each.
+    """
+
+    features: tuple[tuple[float, ...], ...]
+
+    @property
+    def name(self) -> str:
+        """See `Encoding`."""
+        return "feature_thermometer"
+
+    @property
+    def thresholds(self) -> NDArray[np.float32]:
+        """See `Encoding`; where a feature has few values, some of its thresholds are equal."""
+        return np.array(self.features, np.float32)
+
+    @classmethod
+    def fit(cls, training: NDArray[Any], levels: int) -> "FeatureThermometer":
+        """Thresholds from training data alone, each feature's as those of `QuantileThermometer`.
+
+        Where a feature has too few values, the largest threshold fills up the row, so that some
+        bits are equal; where it has one value, they are 1.
+
+        Args:
+            training: raw inputs (N, features, …).
+            levels: number of thresholds, ≥ 1.
+        """
+        found = []
+        for feature in np.moveaxis(np.asarray(training, np.float32), 1, 0):
+            values, counts = np.unique(feature, return_counts=True)
+            most = min(levels, len(values) - 1)
+            row = _quantiles(values[1:], counts[1:], most) if most else (float(values[0]),)
+            found.append(row + row[-1:] * (levels - len(row)))
+        return cls(features=tuple(found))
+
+
+def _quantiles(
+    values: NDArray[np.float32], counts: NDArray[np.int64], levels: int
+) -> tuple[float, ...]:
+    """Thresholds at quantiles of at least `levels` values, see `QuantileThermometer.fit`."""
+    share = np.cumsum(counts) / counts.sum()
+    index = np.searchsorted(share, np.arange(1, levels + 1) / (levels + 1))
+    steps = np.arange(levels)
+    index = np.maximum.accumulate(index - steps) + steps  # each after the one before
+    index = np.minimum(index, len(values) - levels + steps)  # leaving room for the ones after
+    return tuple(float(value) for value in values[index])
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -121,5 +175,7 @@ def fit_encoding(config: DataConfig, training: NDArray[Any]) -> Encoding:
     if config.threshold is not None:
         return OneBitThreshold(threshold=config.threshold)
     if config.levels is not None:
-        return QuantileThermometer.fit(training, config.levels)
+        each = config.encoding is EncodingKind.FEATURE_THERMOMETER
+        kind = FeatureThermometer if each else QuantileThermometer
+        return kind.fit(training, config.levels)
     return IntegerEncoding()  # DataConfig has one of the two for every other kind

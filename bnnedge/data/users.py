@@ -10,7 +10,7 @@ from bnnedge.data.class_folders import ClassFolders, find_class_folders, printed
 from bnnedge.data.config import DataConfig, DatasetName
 from bnnedge.data.features import encode, fit_features
 from bnnedge.data.file_kinds import FileKind, kind_of
-from bnnedge.data.splits import split_test
+from bnnedge.data.splits import split_test, stratified
 from bnnedge.data.tables import Examples, read_examples
 from bnnedge.reading import Reading, TableReading
 
@@ -75,7 +75,10 @@ def _examples(config: DataConfig) -> tuple[Examples, dict[str, NDArray[np.int64]
 def _table(config: DataConfig) -> UsersData:
     found, rows = _examples(config)
     assert config.csv is not None
-    features = fit_features(found.columns, found.values[rows["train"]])
+    train = rows["train"]
+    # Those to select on are not looked at, see `bnnedge.data.datasets.split_validation`.
+    fitted, _ = stratified(found.labels[train], config.validation_fraction, config.seed)
+    features = fit_features(found.columns, found.values[train[fitted]])
     inputs = encode(features, found.values)
     return UsersData(
         classes=found.classes,

@@ -25,7 +25,6 @@ from bnnedge.errors import ExportError
 from bnnedge.exporter.onnx_model import INPUT
 from bnnedge.models.layers import WeightedLayer
 from bnnedge.models.network import Network
-from bnnedge.ops.linear import BinaryLinear
 from bnnedge.ops.normalisation import ScalarNorm
 from bnnedge.ops.quantisers import Sign
 
@@ -205,8 +204,8 @@ def _compare_norm(
 ) -> Floats:
     """Compare scale and normalisation of every channel on `values`; returns what they give."""
     channels = len(layer.weights.weight)
-    rows_arrive = isinstance(layer.norm, ScalarNorm) or isinstance(layer.weights, BinaryLinear)
-    pixel = [] if rows_arrive else [1, 1]
+    axes = 0 if isinstance(layer.norm, ScalarNorm) else layer.weights.weight.dim() - 2
+    pixel = [1] * axes
     batch = np.repeat(values[:, None], channels, axis=1).reshape(-1, channels, *pixel)
     with torch.no_grad():
         scaled = torch.from_numpy(batch)

@@ -9,6 +9,7 @@ Floats = NDArray[np.float32]
 
 _RANDOM_ROWS = 32
 _SEED = 20
+_MOST_LEVELS = 256  # of all features
 _LARGEST = np.finfo(np.float32).max
 
 
@@ -32,7 +33,8 @@ def adversarial_inputs(
         input_shape: shape of one input, without the batch.
         encoding: of the elements.
         input_range: smallest and largest raw value.
-        first_weights: ±1 (rows, elements · L), the first layer's, or (rows, C · L, K, K).
+        first_weights: ±1 (rows, elements · L), the first layer's, or (rows, C · L, K, K), or along
+            rows (rows, C · L, K).
 
     Returns:
         float32 (N, *input_shape).
@@ -40,15 +42,16 @@ def adversarial_inputs(
     rng = np.random.default_rng(_SEED)
     low, high = np.float32(input_range[0]), np.float32(input_range[1])
     if isinstance(encoding, ThresholdsEncoding):
-        levels = encoding.thresholds
+        rows = encoding.thresholds.reshape(-1, encoding.bits_each)
+        levels = _few(rows.reshape(-1), rng)
         below, above = np.nextafter(levels, -_LARGEST), np.nextafter(levels, _LARGEST)
         special = np.concatenate([levels, below, above])
-        steps = np.concatenate([below[:1], levels])
+        steps = np.concatenate([np.nextafter(rows[:, :1], -_LARGEST), rows], axis=1)
     else:
         half = np.float32(0.5)
         ends = [low - half, low + half, low + 3 * half, high - half, high + half]
         special = np.array([*ends, low - 1, high + 1], np.float32)
-        steps = np.array([low, high])
+        steps = np.array([[low, high]])
     critical = np.concatenate([[low, high, 0.0, -0.0, -_LARGEST, _LARGEST], special]).astype(
         np.float32
     )
@@ -64,6 +67,11 @@ def adversarial_inputs(
         sets.append(_edges(input_shape, low, high))
     sets.append(_extreme_matches(first_weights, steps, input_shape))
     return np.concatenate(sets).astype(np.float32)
+
+
+def _few(levels: Floats, rng: np.random.Generator) -> Floats:
+    """At most `_MOST_LEVELS` thresholds, drawn where there are more."""
+    return levels if len(levels) <= _MOST_LEVELS else rng.choice(levels, _MOST_LEVELS)
 
 
 def _edges(shape: tuple[int, ...], low: np.float32, high: np.float32) -> Floats:
@@ -86,15 +94,20 @@ def _extreme_matches(weights: Floats, steps: Floats, shape: tuple[int, ...]) -> 
     """Inputs (2 · rows, *shape) with the largest, then the smallest accumulator of each row.
 
     An element at its k-th step contributes Σ_{j<k} w_j − Σ_{j≥k} w_j, so the best k maximises
-    twice the prefix sum.
+    twice the prefix sum. `steps` (features, L + 1) are those of an element's feature.
     """
-    rows, levels = len(weights), len(steps) - 1
+    rows, levels = len(weights), steps.shape[1] - 1
     window = weights.shape[2:]
     prefix = np.cumsum(weights.reshape(rows, -1, levels, *window), axis=2)
     prefix = np.concatenate([np.zeros_like(prefix[:, :, :1]), prefix], axis=2)
-    matches = np.concatenate([steps[prefix.argmax(2)], steps[prefix.argmin(2)]])
+    best = np.concatenate([prefix.argmax(2), prefix.argmin(2)])
+    elements = np.arange(best.shape[1]) // (best.shape[1] // len(steps))
+    matches: Floats = steps[elements.reshape(-1, *[1] * len(window)), best]
     if not window:
         return matches.reshape(-1, *shape)
-    copies = [-(-size // kernel) for size, kernel in zip(shape[1:], window, strict=True)]
-    tiled: Floats = np.tile(matches, (1, 1, *copies))[:, :, : shape[1], : shape[2]]
-    return tiled
+    sizes = shape[-len(window) :]
+    copies = [-(-size // kernel) for size, kernel in zip(sizes, window, strict=True)]
+    tiled: Floats = np.tile(matches, (1, 1, *copies))
+    for axis, size in enumerate(sizes, 2):
+        tiled = tiled.take(np.arange(size), axis=axis)
+    return tiled.reshape(-1, *shape)

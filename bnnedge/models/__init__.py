@@ -71,6 +71,11 @@ def conv(*, pretrained: str) -> "Network":
     return load_pretrained("conv", pretrained)
 
 
+def conv1d(*, pretrained: str) -> "Network":
+    """A small stack of convolutions along rows, described in its recipe."""
+    return load_pretrained("conv1d", pretrained)
+
+
 def lenet5(*, pretrained: str) -> "Network":
     """LeNet-5, as XNOR-Net's public implementations have it."""
     return load_pretrained("lenet5", pretrained)

@@ -20,6 +20,7 @@ class Topology(enum.Enum):
     LFC = "lfc"
     MLP = "mlp"
     CONV = "conv"
+    CONV1D = "conv1d"
     LENET5 = "lenet5"
     CNV = "cnv"
     VGG_SMALL = "vgg-small"
@@ -54,7 +55,7 @@ class PoolConfig:
     """Pooling behind a convolution.
 
     Attributes:
-        size: edge of the square window.
+        size: edge of the square window, or along rows its length.
         stride: step between windows; the window's edge if not given.
         padding: rows and columns added on each side.
         kind: maximum or average.
@@ -93,7 +94,7 @@ class LayerConfig:
     Attributes:
         conv: output channels of a convolution, or
         dense: neurons of a dense layer.
-        kernel: edge of a convolution's square window.
+        kernel: edge of a convolution's square window, or along rows its length.
         stride: its step.
         padding: rows and columns added on each side of its input.
         pool: pooling of its sums, in front of the normalisation.
@@ -172,10 +173,10 @@ class NetworkConfig:
     """The `[network]` section.
 
     Attributes:
-        topology: a named shape, "mlp" for any widths, "conv" for any small stack, or "resnet" for
-            any residual blocks.
+        topology: a named shape, "mlp" for any widths, "conv" for any small stack, "conv1d" for one
+            along rows, or "resnet" for any residual blocks.
         hidden: neurons of each hidden layer; for "mlp" only.
-        layers: hidden layers, convolutions before dense ones; for "conv" only.
+        layers: hidden layers, convolutions before dense ones; for "conv" and "conv1d" only.
         stages: residual blocks; for "resnet" only.
         stem: the convolution in front of them; for "resnet" only. If not given, 3×3 to the
             channels of the first stage, with a padding of 1.
@@ -214,18 +215,19 @@ class NetworkConfig:
         raise_faults(self._faults())
 
     def _faults(self) -> Iterator[ConfigError]:
-        for topology, key, example in (
-            (Topology.MLP, "hidden", "[64, 64]"),
-            (Topology.CONV, "layers", "[{ conv = 32, pool = { size = 2 } }, { dense = 128 }]"),
-            (Topology.RESNET, "stages", "[{ channels = 64 }, { channels = 128, stride = 2 }]"),
+        stacks = (Topology.CONV, Topology.CONV1D)
+        for takers, key, example in (
+            ((Topology.MLP,), "hidden", "[64, 64]"),
+            (stacks, "layers", "[{ conv = 32, pool = { size = 2 } }, { dense = 128 }]"),
+            ((Topology.RESNET,), "stages", "[{ channels = 64 }, { channels = 128, stride = 2 }]"),
         ):
-            given = bool(getattr(self, key))
-            if self.topology is topology and not given:
-                yield ConfigError(f"topology {topology.value} wants {key}, e.g. {key} = {example}")
-            if self.topology is not topology and given:
+            given, name = bool(getattr(self, key)), self.topology.value
+            if self.topology in takers and not given:
+                yield ConfigError(f"topology {name} wants {key}, e.g. {key} = {example}")
+            if self.topology not in takers and given:
                 yield ConfigError(
-                    f"{self.topology.value} has fixed layers, got {key}",
-                    remedy=f'remove {key}, or set topology = "{topology.value}"',
+                    f"{name} has fixed layers, got {key}",
+                    remedy=f'remove {key}, or set topology = "{takers[0].value}"',
                 )
         blocks = sum(stage.blocks for stage in self.stages)
         if max(len(self.hidden), len(self.layers), len(self.stages), blocks) > _MOST_BLOCKS:

@@ -7,10 +7,10 @@ from torch import Tensor, nn
 from bnnedge.models.config import NetworkConfig, PoolConfig, PoolKind, Precision
 from bnnedge.models.topologies import LayerShape, require_summable
 from bnnedge.ops.config import BinarizeConfig, PaddingMode, WeightScale
-from bnnedge.ops.conv import BinaryConv2d
+from bnnedge.ops.conv import BinaryConv1d, BinaryConv2d, BinaryConvolution
 from bnnedge.ops.linear import BinaryLinear
 from bnnedge.ops.normalisation import AffineBatchNorm, ScalarNorm
-from bnnedge.ops.pools import GlobalSumPool, SumPool2d
+from bnnedge.ops.pools import GlobalSumPool, SumPool1d, SumPool2d
 from bnnedge.ops.quantisers import ResidualQuantiser, activation_layer
 
 FLOAT_WEIGHTS = BinarizeConfig(weight_scale=WeightScale.OFF)
@@ -27,12 +27,13 @@ def activation(config: NetworkConfig, precision: Precision) -> nn.Module:
 
 def weights_of(
     shape: LayerShape, binarize: BinarizeConfig, padding: PaddingMode
-) -> BinaryConv2d | BinaryLinear:
+) -> BinaryConvolution | BinaryLinear:
     """The weights of a layer of that shape."""
     layer = shape.layer
     if layer.conv is None:
         return BinaryLinear(shape.inputs[0], layer.width, binarize=binarize)
-    return BinaryConv2d(
+    kind = BinaryConv1d if len(shape.inputs) == 2 else BinaryConv2d
+    return kind(
         shape.inputs[0],
         layer.width,
         layer.kernel,
@@ -43,11 +44,12 @@ def weights_of(
     )
 
 
-def pooling(pool: PoolConfig) -> nn.Module:
-    """Pooling of sums."""
+def pooling(pool: PoolConfig, axes: int) -> nn.Module:
+    """Pooling of sums, along one axis or two."""
+    window = (pool.size, pool.step, pool.padding)
     if pool.kind is PoolKind.AVERAGE:
-        return SumPool2d(pool.size, pool.step, pool.padding)
-    return nn.MaxPool2d(pool.size, pool.step, pool.padding)
+        return SumPool1d(*window) if axes == 1 else SumPool2d(*window)
+    return nn.MaxPool1d(*window) if axes == 1 else nn.MaxPool2d(*window)
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -61,7 +63,7 @@ class WeightedLayer:
         sums_added: how many sums pooling adds up in front of `norm`.
     """
 
-    weights: BinaryConv2d | BinaryLinear
+    weights: BinaryConvolution | BinaryLinear
     norm: AffineBatchNorm
     largest_input: int = 1
     sums_added: int = 1
@@ -75,7 +77,7 @@ class WeightedLayer:
         """Every integer that can arrive at `norm`, given integer inputs; perhaps some more."""
         weights = self.weights
         largest = weights.weight[0].numel() * self.largest_input * self.sums_added
-        skips_taps = isinstance(weights, BinaryConv2d) and weights.border is PaddingMode.ZERO
+        skips_taps = isinstance(weights, BinaryConvolution) and weights.border is PaddingMode.ZERO
         odd_and_even = self.largest_input > 1 or self.sums_added > 1 or skips_taps
         return range(-largest, largest + 1, 1 if odd_and_even else 2)
 
@@ -98,7 +100,7 @@ class Layer(nn.Module):
     def weighted(self) -> WeightedLayer:
         """The layer's weights and their normalisation."""
         weights = self.linear if hasattr(self, "linear") else self.conv
-        assert isinstance(weights, BinaryConv2d | BinaryLinear)
+        assert isinstance(weights, BinaryConvolution | BinaryLinear)
         return WeightedLayer(
             weights=weights,
             norm=self.norm,
@@ -108,7 +110,7 @@ class Layer(nn.Module):
 
 
 class HiddenLayer(Layer):
-    """(N, in) or (N, in, H, W) → (N, out …): weights, [pooling], BatchNorm, [activation].
+    """(N, in), (N, in, L) or (N, in, H, W) → (N, out …): weights, pooling, BatchNorm, activation.
 
     Submodules are `linear` or `conv`, `pool` behind convolutions that have one, `norm`, and
     `sign`, `quant` or `relu` where there is one.
@@ -125,17 +127,16 @@ class HiddenLayer(Layer):
     ) -> None:
         super().__init__()
         weights, pool = weights_of(shape, binarize, padding), shape.layer.pool
-        added = pool is not None and pool.kind is PoolKind.AVERAGE
         require_summable(shape.layer, binarize.weight_scale)
         self.add_module("linear" if isinstance(weights, BinaryLinear) else "conv", weights)
         if pool is not None:
-            self.pool = pooling(pool)
+            self.pool = pooling(pool, len(shape.inputs[1:]))
         self.norm = AffineBatchNorm(shape.layer.width)
         if activation is not None:
             kinds = {nn.ReLU: "relu", ResidualQuantiser: "quant"}
             self.add_module(kinds.get(type(activation), "sign"), activation)
         self.largest_input = largest_input
-        self.sums_added = pool.size**2 if pool is not None and added else 1
+        self.sums_added = shape.sums_added
 
 
 class OutputLayer(Layer):

@@ -10,24 +10,36 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from bnnedge.data.encodings import Encoding, IntegerEncoding, ThresholdsEncoding
-from bnnedge.models.config import NetworkConfig
+from bnnedge.models.config import NetworkConfig, Topology
 from bnnedge.models.layers import Layer, WeightedLayer
-from bnnedge.models.topologies import is_convolutional
+from bnnedge.models.topologies import is_convolutional, row_shape
 from bnnedge.ops.blocks.conv_bn_relu import BinaryConvBNReLU
 from bnnedge.ops.config import PaddingMode
-from bnnedge.ops.conv import BinaryConv2d
+from bnnedge.ops.conv import BinaryConv2d, BinaryConvolution
 from bnnedge.ops.encoding import PixelInput, ThresholdEncoding
 from bnnedge.ops.exact import exact_convolutions
 from bnnedge.ops.linear import BinaryLinear
 from bnnedge.ops.normalisation import ScalarNorm
-from bnnedge.ops.pools import GlobalSumPool, SumPool2d
+from bnnedge.ops.pools import GlobalSumPool, SumPool1d, SumPool2d
 from bnnedge.ops.quantisers import ResidualQuantiser, Sign
 
 _PREDICTED = 500  # images at a time
 _STREAMS = (
-    *(BinaryConv2d, BinaryLinear, nn.MaxPool2d, SumPool2d, GlobalSumPool),
+    *(BinaryConvolution, BinaryLinear, nn.MaxPool1d, nn.MaxPool2d),
+    *(SumPool1d, SumPool2d, GlobalSumPool),
     *(Sign, ResidualQuantiser, ScalarNorm),
 )
+
+
+class _Rows(nn.Module):
+    """Inputs of any shape → (N, channels, length)."""
+
+    def __init__(self, channels: int, length: int) -> None:
+        super().__init__()
+        self.shape = (channels, length)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return x.reshape(-1, *self.shape)
 
 
 class Network(nn.Module, abc.ABC):
@@ -35,7 +47,8 @@ class Network(nn.Module, abc.ABC):
 
     Args:
         config: the layers, as `build_network` takes them.
-        input_shape: shape of one raw input: (C, H, W) for images, anything for dense layers.
+        input_shape: shape of one raw input: (C, H, W) for images, anything for dense layers and
+            for convolutions along rows, see `row_shape`.
         encoding: what the first layer takes of a raw element.
         classes: number of outputs.
 
@@ -65,6 +78,8 @@ class Network(nn.Module, abc.ABC):
             # A dense first layer takes the elements in a row, a convolution takes an image.
             keep_shape = is_convolutional(config.topology)
             self.encoding = ThresholdEncoding(encoding.thresholds.tolist(), keep_shape)
+        if config.topology is Topology.CONV1D and len(input_shape) != 2:
+            self.encoding = nn.Sequential(_Rows(*row_shape(input_shape)), self.encoding)
 
     @property
     def largest_input(self) -> int:

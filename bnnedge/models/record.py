@@ -5,12 +5,16 @@ import math
 from collections.abc import Mapping
 from typing import Any
 
+import numpy as np
+
 from bnnedge.config import structure
 from bnnedge.data.encodings import (
     Encoding,
+    FeatureThermometer,
     IntegerEncoding,
     OneBitThreshold,
     QuantileThermometer,
+    ThresholdsEncoding,
 )
 from bnnedge.errors import CheckpointError, ConfigError
 from bnnedge.models.config import MAX_WIDTH, NetworkConfig
@@ -21,6 +25,7 @@ from bnnedge.records import to_json
 _ENCODINGS: Mapping[str, type[Encoding]] = {
     "threshold": OneBitThreshold,
     "levels": QuantileThermometer,
+    "features": FeatureThermometer,
     "bits": IntegerEncoding,
 }
 _MAX_BITS = 16
@@ -77,9 +82,10 @@ def _encoding(record: Mapping[str, Any], source: str) -> Encoding:
         if not 1 <= encoding.bits <= _MAX_BITS:
             raise ValueError(f"wanted 1…{_MAX_BITS} bits, got {encoding.bits}")
         return encoding
-    assert isinstance(encoding, OneBitThreshold | QuantileThermometer)
-    thresholds = encoding.thresholds.tolist()
-    rising = thresholds == sorted(set(thresholds)) and 1 <= len(thresholds) <= MAX_WIDTH
-    if not rising or not all(map(math.isfinite, thresholds)):
-        raise ValueError(f"wanted finite increasing thresholds, got {thresholds}")
+    assert isinstance(encoding, ThresholdsEncoding)
+    thresholds = encoding.thresholds
+    steps = np.diff(thresholds)
+    rising = (steps >= 0).all() if thresholds.ndim > 1 else (steps > 0).all()
+    if not rising or not 1 <= thresholds.size <= MAX_WIDTH or not np.isfinite(thresholds).all():
+        raise ValueError(f"wanted finite increasing thresholds, got {thresholds.tolist()}")
     return encoding

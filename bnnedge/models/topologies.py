@@ -5,7 +5,7 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from bnnedge.data.encodings import Encoding, ThresholdsEncoding
+from bnnedge.data.encodings import Encoding, FeatureThermometer, ThresholdsEncoding
 from bnnedge.errors import ConfigError
 from bnnedge.models.config import (
     LayerConfig,
@@ -89,7 +89,7 @@ class LayerShape:
 
     Attributes:
         layer: its configuration.
-        inputs: (C, H, W) for a convolution, (F,) for a dense layer.
+        inputs: (C, H, W) or (C, L) for a convolution, (F,) for a dense layer.
         sums: shape of its sums, before pooling.
         outputs: shape after pooling; where nothing is left of an image, with a size below 1.
     """
@@ -102,8 +102,19 @@ class LayerShape:
     @property
     def weights(self) -> int:
         """How many weights the layer has."""
-        taps = 1 if self.layer.conv is None else self.layer.kernel**2
-        return self.inputs[0] * taps * self.layer.width
+        return self.inputs[0] * self.taps * self.layer.width
+
+    @property
+    def taps(self) -> int:
+        """Pixels of a window; 1 for a dense layer."""
+        return 1 if self.layer.conv is None else self.layer.kernel ** len(self.inputs[1:])
+
+    @property
+    def sums_added(self) -> int:
+        """How many sums its pool adds up."""
+        pool = self.layer.pool
+        averages = pool is not None and pool.kind is PoolKind.AVERAGE
+        return pool.size ** len(self.inputs[1:]) if pool is not None and averages else 1
 
     @property
     def least_cycles(self) -> int:
@@ -111,7 +122,7 @@ class LayerShape:
         if self.layer.conv is None:
             return 1
         pixels = math.prod(self.sums[1:])
-        return pixels * self.layer.kernel**2 if pixels > 1 else 1  # one window may be the image
+        return pixels * self.taps if pixels > 1 else 1  # one window may be the image
 
     @classmethod
     def of(cls, layer: LayerConfig, inputs: tuple[int, ...]) -> "LayerShape":
@@ -154,12 +165,22 @@ def is_convolutional(topology: Topology) -> bool:
 def encoded_shape(
     config: NetworkConfig, input_shape: tuple[int, ...], encoding: Encoding
 ) -> tuple[int, ...]:
-    """Shape of one input of the first layer: (C, H, W), or (F,) for dense layers.
+    """Shape of one input of the first layer: (C, H, W), (C, L), or (F,) for dense layers.
 
     Raises:
-        ConfigError: the network wants images, and gets something else.
+        ConfigError: the network wants images, and gets something else, or the encoding is of
+            another number of features.
     """
-    levels = len(encoding.thresholds) if isinstance(encoding, ThresholdsEncoding) else 1
+    levels = encoding.bits_each if isinstance(encoding, ThresholdsEncoding) else 1
+    rows = row_shape(input_shape) if config.topology is Topology.CONV1D else input_shape
+    if isinstance(encoding, FeatureThermometer) and len(encoding.features) != rows[0]:
+        raise ConfigError(
+            f"{config.topology.value} takes inputs of {rows[0]} features, and got thermometers of"
+            f" {len(encoding.features)}",
+            remedy="one thermometer for all of them takes inputs of any shape",
+        )
+    if config.topology is Topology.CONV1D:
+        return (rows[0] * levels, rows[1])
     if not is_convolutional(config.topology):
         return (math.prod(input_shape) * levels,)
     if len(input_shape) != 3:
@@ -171,11 +192,20 @@ def encoded_shape(
     return (input_shape[0] * levels, *input_shape[1:])
 
 
+def row_shape(input_shape: tuple[int, ...]) -> tuple[int, int]:
+    """Channels and length of the rows that an input is to "conv1d".
+
+    Numbers (L,) are one channel; of images (C, H, W), such as spectrograms, every row of pixels is
+    a channel, and the network goes along W.
+    """
+    return math.prod(input_shape[:-1]), input_shape[-1]
+
+
 def hidden_layers(config: NetworkConfig) -> tuple[LayerConfig, ...]:
     """The hidden layers of a network that is a chain."""
     if config.topology is Topology.MLP:
         return _dense(*config.hidden)
-    return config.layers if config.topology is Topology.CONV else _LAYERS[config.topology]
+    return config.layers or _LAYERS[config.topology]
 
 
 def output_layer(config: NetworkConfig, classes: int) -> LayerConfig:
@@ -279,10 +309,14 @@ def _shapes(
         shape = LayerShape.of(layer, (math.prod(before),) if layer.conv is None else before)
         if min(shape.outputs) < 1:
             small = _smallest_edge(layers, encoded)
-            wanted = "of another shape" if small is None else f"of at least {_size(small, small)}"
+            axes = len(encoded[1:])
+            wanted = (
+                "of another shape" if small is None else f"of at least {_size(*[small] * axes)}"
+            )
             pooled = "" if layer.pool is None else f", pool {layer.pool.size}"
             raise ConfigError(
-                f"{topology.value} wants images {wanted}, got {_size(*encoded[1:])}: "
+                f"{topology.value} wants {'rows' if axes == 1 else 'images'} {wanted},"
+                f" got {_size(*encoded[1:])}: "
                 f"nothing is left of {_size(*before[1:])} behind layer {index} "
                 f"(kernel {layer.kernel}, padding {layer.padding}{pooled})"
             )
@@ -291,13 +325,13 @@ def _shapes(
     return tuple(shapes)
 
 
-def _size(height: int, width: int) -> str:
-    return f"{height}x{width}"
+def _size(*sizes: int) -> str:
+    return "x".join(map(str, sizes))
 
 
 def _smallest_edge(layers: tuple[LayerConfig, ...], encoded: tuple[int, ...]) -> int | None:
     for edge in range(1, _LARGEST_SEARCHED):
-        shape: tuple[int, ...] = (encoded[0], edge, edge)
+        shape: tuple[int, ...] = (encoded[0], *[edge] * len(encoded[1:]))
         for layer in itertools.takewhile(lambda layer: layer.conv is not None, layers):
             shape = LayerShape.of(layer, shape).outputs
             if min(shape) < 1:

@@ -19,7 +19,8 @@ def build_network(
 
     Args:
         config: the layers.
-        input_shape: shape of one raw input: (C, H, W) for networks with convolutions.
+        input_shape: shape of one raw input: (C, H, W) for networks with convolutions, anything for
+            dense ones and for "conv1d".
         encoding: what the first layer takes of a raw element.
         classes: number of outputs.
 

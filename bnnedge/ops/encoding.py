@@ -18,7 +18,9 @@ class ThresholdEncoding(nn.Module):
 
     The bit of element i (in C order) and threshold k is at index i · levels + k and is +1 where
     x[i] >= thresholds[k]. The comparison is the sign of `x − threshold`, which float32 computes
-    with the right sign for every pair of finite numbers.
+    with the right sign for every pair of finite numbers. With a row of thresholds for each feature,
+    (features, levels), those of an element are its feature's: what the first axis of an input
+    counts, such as a column or a channel.
 
     With `keep_shape`, images (N, C, H, W) → (N, C · levels, H, W), and rows (N, C, L) likewise; the
     bit of channel c and threshold k is in channel c · levels + k.
@@ -26,7 +28,9 @@ class ThresholdEncoding(nn.Module):
 
     thresholds: Tensor
 
-    def __init__(self, thresholds: Sequence[float], keep_shape: bool = False) -> None:
+    def __init__(
+        self, thresholds: Sequence[float] | Sequence[Sequence[float]], keep_shape: bool = False
+    ) -> None:
         super().__init__()
         # Part of the network's shape, not of its weights: a checkpoint's record holds them.
         values = torch.tensor(thresholds, dtype=torch.float32)
@@ -36,15 +40,16 @@ class ThresholdEncoding(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """See the class."""
-        levels = len(self.thresholds)
+        if self.keep_shape and x.dim() not in (3, 4):
+            wanted = "(N, C, H, W) or (N, C, L)"
+            raise ConfigError(f"ThresholdEncoding: wanted {wanted}, got {tuple(x.shape)}")
+        levels, pixel = self.thresholds.shape[-1], [1] * (x.dim() - 2)
+        if self.thresholds.dim() == 2:
+            return self._by_feature(x, levels, pixel)
         if self.keep_shape:
-            if x.dim() not in (3, 4):
-                wanted = "(N, C, H, W) or (N, C, L)"
-                raise ConfigError(f"ThresholdEncoding: wanted {wanted}, got {tuple(x.shape)}")
             if levels == 1:
                 single: Tensor = self.sign(x - self.thresholds)
                 return single
-            pixel = [1] * (x.dim() - 2)
             planes: Tensor = self.sign(x.unsqueeze(2) - self.thresholds.reshape(-1, *pixel))
             return planes.flatten(1, 2)
         x = x.flatten(1)
@@ -52,6 +57,20 @@ class ThresholdEncoding(nn.Module):
             x = x.unsqueeze(-1)
         bits: Tensor = self.sign(x - self.thresholds)
         return bits.flatten(1) if bits.dim() > 2 else bits
+
+    def _by_feature(self, x: Tensor, levels: int, pixel: list[int]) -> Tensor:
+        features = len(self.thresholds)
+        if x.dim() < 2 or x.shape[1] != features:
+            raise ConfigError(f"ThresholdEncoding: wanted (N, {features}, …), got {tuple(x.shape)}")
+        if self.keep_shape:
+            planes: Tensor = self.sign(
+                x.unsqueeze(2) - self.thresholds.reshape(features, levels, *pixel)
+            )
+            return planes.flatten(1, 2)
+        bits: Tensor = self.sign(
+            x.unsqueeze(-1) - self.thresholds.reshape(features, *pixel, levels)
+        )
+        return bits.flatten(1)
 
 
 class _UnsignedPixel(UintQuant, ActQuantSolver):  # type: ignore[misc]

@@ -1,5 +1,7 @@
 """Quantile thermometers on ordinary and degenerate data."""
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -7,6 +9,7 @@ from hypothesis import strategies as st
 
 from bnnedge.data.config import DataConfig, DatasetName, EncodingKind
 from bnnedge.data.encodings import (
+    FeatureThermometer,
     IntegerEncoding,
     OneBitThreshold,
     QuantileThermometer,
@@ -52,11 +55,38 @@ def test_every_bit_takes_both_values_on_the_training_data(data: list[int], level
     assert (np.diff(bits.astype(int), axis=1) <= 0).all()  # filled from bit 0 upwards
 
 
+def test_every_feature_is_split_by_its_own_quantiles() -> None:
+    x = np.stack([np.arange(101), np.arange(101) * 2 + 7, np.full(101, 3), np.arange(101) % 2], 1)
+    encoding = FeatureThermometer.fit(x, 4)
+    rows = encoding.thresholds.tolist()
+    assert rows[0] == [20, 40, 60, 80] and rows[1] == [47, 87, 127, 167]
+    assert rows[2] == [3] * 4 and rows[3] == [1] * 4
+    assert encoding.bits_each == 4
+    bits = encoding.bits(x).reshape(101, 4, 4)
+    for feature, row in enumerate(rows):
+        wanted = x[:, feature, None] >= np.array(row)
+        assert np.array_equal(bits[:, feature], wanted)
+
+
+def test_a_channel_is_a_feature() -> None:
+    x = np.random.default_rng(1).integers(0, 256, (30, 2, 5))
+    x[:, 1] //= 16
+    encoding = FeatureThermometer.fit(x, 3)
+    for channel in (0, 1):
+        alone = QuantileThermometer.fit(x[:, channel], 3)
+        assert encoding.features[channel] == alone.levels
+        bits = encoding.bits(x).reshape(30, 2, -1)[:, channel]
+        assert np.array_equal(bits, alone.bits(x[:, channel]))
+
+
 def test_recipe_chooses_the_encoding() -> None:
     one = DataConfig(dataset=DatasetName.MNIST, encoding=EncodingKind.THRESHOLD, threshold=64)
     assert fit_encoding(one, np.zeros(3)) == OneBitThreshold(threshold=64)
     many = DataConfig(dataset=DatasetName.MNIST, encoding=EncodingKind.THERMOMETER, levels=2)
     assert fit_encoding(many, np.arange(4)).name == "quantile_thermometer"
+    kind = EncodingKind.FEATURE_THERMOMETER
+    each = DataConfig(dataset=DatasetName.NPZ, file=Path("x.npz"), encoding=kind, levels=1)
+    assert fit_encoding(each, np.arange(4).reshape(2, 2)).features == ((2,), (3,))
     integers = DataConfig(dataset=DatasetName.MNIST, encoding=EncodingKind.INTEGER)
     assert fit_encoding(integers, np.arange(4)) == IntegerEncoding(bits=8)
     assert fit_encoding(integers, np.arange(4)).name == "uint8"

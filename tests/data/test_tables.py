@@ -10,7 +10,7 @@ import pytest
 
 import bnnedge
 from bnnedge.data.config import DataConfig, DatasetName, EncodingKind
-from bnnedge.data.datasets import load_data
+from bnnedge.data.datasets import load_data, split_validation
 from bnnedge.data.features import encode, fit_features
 from bnnedge.data.inputs import read_inputs
 from bnnedge.dataflow import Dataflow, Meaning
@@ -78,7 +78,23 @@ def test_edges_are_of_the_training_data_alone(tmp_path: Path) -> None:
     data = load_data(config(write(tmp_path / "x.csv"), ignore=("id",)))
     assert data.classes == ("a", "b") and data.input_shape == (2,)
     assert (len(data.train), len(data.test)) == (48, 12)
-    assert isinstance(data.reading, TableReading) and len(data.reading.features[0].edges) == 47
+    fitted, held_out = split_validation(data, 0.1, 0)
+    assert (len(fitted), len(held_out)) == (44, 4)
+    assert isinstance(data.reading, TableReading) and len(data.reading.features[0].edges) == 43
+
+
+def test_rows_to_select_and_to_test_on_move_no_edge(tmp_path: Path) -> None:
+    """A table whose other rows are far away has the same edges."""
+    lines = ["x,kind", *(f"{index},{'ab'[index % 2]}" for index in range(60))]
+    given = config(write(tmp_path / "x.csv", "\n".join(lines)))
+    before = load_data(given).reading
+    assert isinstance(before, TableReading)
+    fitted = {float(edge) for edge in before.features[0].edges}
+    moved = [
+        line if float(line.split(",")[0]) in {0.0, *fitted} else f"9{line}" for line in lines[1:]
+    ]
+    after = load_data(config(write(tmp_path / "x.csv", "\n".join([lines[0], *moved])))).reading
+    assert sum(line.startswith("9") for line in moved) >= 16 and after == before
 
 
 def test_scales_are_part_of_the_data(tmp_path: Path) -> None:

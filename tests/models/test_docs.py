@@ -25,7 +25,12 @@ def _rows(columns: int) -> list[list[str]]:
 
 
 _ROWS = {row[0].strip("`"): row for row in _rows(5)}
-_EXAMPLES = {"conv": "conv_mnist", "resnet": "resnet_fashion_mnist"}
+_EXAMPLES = {
+    "conv": "conv_mnist",
+    "conv1d": _ROOT / "build_scripts" / "vowels.toml",
+    "resnet": "resnet_fashion_mnist",
+}
+_SHAPES = {"conv1d": (12, 25)}
 _INPUTS = {
     "one_bit_threshold": "1 bit",
     "quantile_thermometer": "{} bits",
@@ -45,7 +50,8 @@ def test_weights_and_macs(name: str) -> None:
         else NetworkConfig(topology=Topology(name))
     )
     dense = name in ("tfc", "sfc", "lfc")
-    shape = (1, 28, 28) if dense or name in ("lenet5", *_EXAMPLES) else (3, 32, 32)
+    image = (1, 28, 28) if dense or name in ("lenet5", *_EXAMPLES) else (3, 32, 32)
+    shape = _SHAPES.get(name, image)
     encoding = OneBitThreshold(threshold=64.0) if dense else IntegerEncoding()
     model = build_network(config, input_shape=shape, encoding=encoding, classes=10).eval()
     macs = []

@@ -5,7 +5,7 @@ import pytest
 import torch
 from brevitas.nn import QuantIdentity
 
-from bnnedge.data.encodings import OneBitThreshold, QuantileThermometer
+from bnnedge.data.encodings import FeatureThermometer, OneBitThreshold, QuantileThermometer
 from bnnedge.errors import ConfigError
 from bnnedge.ops.encoding import PixelInput, ThresholdEncoding
 
@@ -34,6 +34,23 @@ def test_layer_and_numpy_encoding_agree() -> None:
         layer = ThresholdEncoding(encoding.thresholds.tolist())
         bits = (layer(torch.from_numpy(x)).numpy() > 0).astype(np.uint8)
         assert np.array_equal(bits, encoding.bits(x))
+
+
+@pytest.mark.parametrize("shape", [(3,), (3, 5), (3, 4, 2)])
+@pytest.mark.parametrize("levels", [1, 4])
+def test_thermometers_of_features_agree_with_numpy(shape: tuple[int, ...], levels: int) -> None:
+    x = np.random.default_rng(6).normal(0, 1, (40, *shape)).astype(np.float32)
+    x[:, 1] *= 100
+    encoding = FeatureThermometer.fit(x, levels)
+    rows = encoding.thresholds.tolist()
+    bits = ThresholdEncoding(rows)(torch.from_numpy(x)).numpy() > 0
+    assert np.array_equal(bits, encoding.bits(x))
+    if len(shape) > 1:
+        kept = ThresholdEncoding(rows, keep_shape=True)(torch.from_numpy(x)).numpy() > 0
+        planes = np.moveaxis(encoding.bits(x).reshape(*x.shape, levels), -1, 2)
+        assert np.array_equal(kept, planes.reshape(kept.shape))
+    with pytest.raises(ConfigError, match=r"wanted \(N, 3, …\), got \(40, 2"):
+        ThresholdEncoding(rows)(torch.from_numpy(x)[:, :2])
 
 
 def test_kept_shapes_have_one_channel_per_threshold_side_by_side() -> None:
