@@ -36,8 +36,11 @@ def index_bits(count: int) -> int:
 
 
 _LEAST_CUT = 1024
-_MOST_PIECES = 4
+_MOST_PIECES = 8
+_MOST_WORDS = 1 << 14
 _BLOCK_BITS = 1 << 14  # without those for parity
+_DEEP_WORDS = 2048
+_SLICE_BITS = 8
 
 
 def rom_pieces(words: int, bits: int) -> tuple[int, ...]:
@@ -48,10 +51,23 @@ def rom_pieces(words: int, bits: int) -> tuple[int, ...]:
     pieces: list[int] = []
     if bits << index_bits(words) <= _BLOCK_BITS:
         return (words,)
-    while len(pieces) < _MOST_PIECES - 1 and words > _LEAST_CUT and words.bit_count() > 1:
-        pieces.append(1 << words.bit_length() - 1)
-        words -= pieces[-1]
+    while len(pieces) < _MOST_PIECES - 1 and words > _LEAST_CUT:
+        piece = min(1 << words.bit_length() - 1, _MOST_WORDS)
+        if piece == words:
+            break
+        pieces.append(piece)
+        words -= piece
     return (*pieces, words)
+
+
+def are_cut(pieces: tuple[int, ...]) -> bool:
+    """Whether such pieces are in several memories, rather than all constants in one."""
+    return len(pieces) > 1 or any(words > _DEEP_WORDS for words in pieces)
+
+
+def slice_bits(words: int, bits: int) -> int:
+    """Bits of such a piece's words that are in a memory of their own; of a line buffer's, too."""
+    return min(bits, _SLICE_BITS) if words > _DEEP_WORDS else bits
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -96,11 +112,17 @@ class Prices(ABC):
         )
         return Cost(combs=bits * (segments - 1), block_rams=blocks)
 
+    def sliced_memory(self, words: int, bits: int) -> Cost:
+        """A memory in block RAM that is in slices, where it is deep."""
+        width = slice_bits(words, bits)
+        slices = (min(width, bits - start) for start in range(0, bits, width))
+        return sum((self.block_memory(words, each) for each in slices), Cost())
+
     def block_rom(self, words: int, bits: int) -> Cost:
         """Constants in block RAM, in pieces."""
         pieces = rom_pieces(words, bits)
         cost = Cost(combs=bits * (len(pieces) - 1))
-        return sum((self.block_memory(each, bits) for each in pieces), cost)
+        return sum((self.sliced_memory(each, bits) for each in pieces), cost)
 
     def lut_ram(self, words: int, bits: int) -> Cost:
         """A memory in lookup tables, with the multiplexers behind it."""

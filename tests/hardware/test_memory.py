@@ -33,9 +33,19 @@ def test_lanes_share_a_word_or_have_a_file_each() -> None:
 
 def test_pieces_have_a_file_each() -> None:
     assert memory(pieces=(2, 1)).texts == {
-        "mem/0_table_0.mem": "3e1\n040\n",
-        "mem/0_table_1.mem": "0f0\n",
+        "mem/0_table_0_000.mem": "3e1\n040\n",
+        "mem/0_table_1_000.mem": "0f0\n",
     }
+
+
+def test_deep_pieces_are_sliced_into_bytes() -> None:
+    words = np.arange(4096 + 2)
+    table = Memory(name="t", bits=bits_of(words, 10)[:, None], pieces=(4096, 2))
+    assert table.files == ("t_0_000.mem", "t_0_001.mem", "t_1_000.mem")
+    low, high, rest = table.texts.values()
+    assert low.split() == [f"{word & 255:02x}" for word in range(4096)]
+    assert high.split() == [f"{word >> 8 & 3:x}" for word in range(4096)]
+    assert rest == "000\n001\n"
 
 
 @pytest.mark.parametrize(("lane_files", "pieces"), [(False, ()), (True, ()), (False, (2, 1))])

@@ -174,7 +174,9 @@ def check_mvu(kernel: MvuKernel, bench: KernelBench, element: ElementType = BIPO
         (3, 1, 3, 1, False),  # MW = 1
         (1, 1, 1, 1, True),
         (300, 48, 1, 12, True),  # weights in two pieces; thresholds read ahead
+        (128, 384, 1, 12, True),  # so deep that they are in bytes; a long replay
         pytest.param(450, 48, 1, 12, False, marks=SLOW),  # in three
+        pytest.param(172, 500, 2, 10, False, marks=SLOW),  # one of two in bytes
     ],
 )
 def test_mvu_equals_interpreter(
@@ -251,7 +253,7 @@ def test_integer_mvu_equals_interpreter(
 
 @pytest.mark.parametrize(
     ("channels", "pe", "element"),
-    [(6, 2, INT3), (5, 1, UINT8), pytest.param(1, 1, INT3, marks=SLOW)],
+    [(6, 2, INT3), (5, 1, UINT8), (256, 1, UINT8), pytest.param(1, 1, INT3, marks=SLOW)],
 )
 def test_threshold_equals_interpreter(
     channels: int, pe: int, element: ElementType, bench: KernelBench

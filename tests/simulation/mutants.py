@@ -142,7 +142,11 @@ MUTANTS = (
         "mvu_fold",
         ("step       = en_i & (in_valid_i", "step       = (in_valid_i", "steps while stopped"),
         ("in_ready_o = en_i & first_fold", "in_ready_o = first_fold", "is ready while stopped"),
-        ("if (en_i) x_q <= x_d", "x_q <= x_d", "the vector's word changes while stopped"),
+        (
+            "if (en_i) x_q <= first_fold",
+            "x_q <= first_fold",
+            "the vector's word changes while stopped",
+        ),
         ("else if (step) word_q", "else if (en_i) word_q", "counts words that have not come"),
         ("else if (step) addr_q", "else if (en_i) addr_q", "weights of words that have not come"),
         ("if (en_i) fold_q <= addr_q", "fold_q <= addr_q", "the weights change while stopped"),
@@ -172,8 +176,8 @@ MUTANTS = (
         ("~((en_q ? final_next : final_valid)", "~((final_valid)", "stops a cycle too late"),
         ("if (en_o && done_i) total_q", "if (done_i) total_q", "the total changes while stopped"),
         (
-            "if (en_o && total_valid_q) out_q[p] ",
-            "if (total_valid_q) out_q[p] ",
+            "if (en_o && compared_valid) out_q[p] ",
+            "if (compared_valid) out_q[p] ",
             "the bit changes while it waits",
         ),
         ("else if (en_o) total_valid_q", "else total_valid_q", "loses a total while stopped"),

@@ -90,7 +90,7 @@ class LineBuffer:
         if any(self.window.padding):
             edges = (self.height + top + bottom + 1, self.width + left + right + 1)
             combs += 8.2 * sum(map(index_bits, edges)) + self.word_bits
-        memory = prices.block_memory if self._in_block_ram else prices.lut_ram
+        memory = prices.sliced_memory if self._in_block_ram else prices.lut_ram
         return Cost(combs=combs) + memory(self.depth_words, self.word_bits)
 
     @property

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from bnnedge.cost import ceil_div, index_bits
+from bnnedge.cost import ceil_div, index_bits, slice_bits
 from bnnedge.errors import DesignError
 
 
@@ -21,7 +21,8 @@ class Memory:
         name: of its files: a path, relative to the RTL folder, without an ending.
         bits: uint8 (words, lanes, bits of an element), the lowest bit first.
         lane_files: every lane has a file; else one has whole words, lane 0 in the low bits.
-        pieces: words in each of several files; empty: one has all of them.
+        pieces: words in each of several pieces, which are in slices of `slice_bits`, each in a
+            file; empty: one file has all of them.
         readers: of the only lane, where several read it at once.
     """
 
@@ -34,21 +35,34 @@ class Memory:
     @property
     def files(self) -> tuple[str, ...]:
         """Names of its files."""
-        if self.pieces:
-            return tuple(f"{self.name}_{piece}.mem" for piece in range(len(self.pieces)))
-        if not self.lane_files:
-            return (f"{self.name}.mem",)
-        return tuple(f"{self.name}_{lane:03}.mem" for lane in range(self.bits.shape[1]))
+        return tuple(self._places)
 
     @property
     def texts(self) -> Mapping[str, str]:
         """Contents of its files by name."""
-        if self.pieces:
-            parts = np.split(self.bits, np.cumsum(self.pieces[:-1]))
-        else:
-            parts = np.split(self.bits, len(self.files), axis=1)
-        words = (part.reshape(len(part), -1) for part in parts)
-        return dict(zip(self.files, map(hex_words, words), strict=True))
+        flat = self.bits.reshape(len(self.bits), -1)
+        return {name: hex_words(flat[place]) for name, place in self._places.items()}
+
+    @property
+    def _places(self) -> Mapping[str, tuple[slice, slice]]:
+        """What of (words, bits of a word) every file has."""
+        words, lanes, width = self.bits.shape
+        if self.lane_files:
+            return {
+                f"{self.name}_{lane:03}.mem": np.s_[:words, lane * width : (lane + 1) * width]
+                for lane in range(lanes)
+            }
+        total, base = lanes * width, 0
+        if not self.pieces:
+            return {f"{self.name}.mem": np.s_[:words, :total]}
+        places = {}
+        for piece, depth in enumerate(self.pieces):
+            step = slice_bits(depth, total)
+            for index, low in enumerate(range(0, total, step)):
+                place = np.s_[base : base + depth, low : min(low + step, total)]
+                places[f"{self.name}_{piece}_{index:03}.mem"] = place
+            base += depth
+        return places
 
     def as_in(self, folder: Path) -> "Memory":
         """The same memory with the words in `folder`, where somebody may have edited them.
@@ -59,15 +73,10 @@ class Memory:
         found = {name: (folder / name).read_text(encoding="utf-8") for name in self.files}
         if found == self.texts:
             return self
-        words, lanes, width = self.bits.shape
-        width *= 1 if self.lane_files else lanes
-        depths = self.pieces or (words,) * len(self.files)
-        parts = [
-            _bits_in(text, Path(name).name, shape=(depth, width))
-            for depth, (name, text) in zip(depths, found.items(), strict=True)
-        ]
-        bits = np.concatenate(parts) if self.pieces else np.stack(parts, 1)
-        return dataclasses.replace(self, bits=bits.reshape(self.bits.shape))
+        flat = self.bits.reshape(len(self.bits), -1).copy()
+        for name, place in self._places.items():
+            flat[place] = _bits_in(found[name], Path(name).name, shape=flat[place].shape)
+        return dataclasses.replace(self, bits=flat.reshape(self.bits.shape))
 
 
 def _bits_in(text: str, name: str, *, shape: tuple[int, int]) -> NDArray[np.uint8]:

@@ -9,7 +9,7 @@ from typing import TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
-from bnnedge.cost import Cost, Prices, index_bits, rom_pieces
+from bnnedge.cost import Cost, Prices, are_cut, index_bits, rom_pieces
 from bnnedge.dataflow import ElementType, Stream
 from bnnedge.dataflow.nodes.mvu import Mvu
 from bnnedge.dataflow.streams import signed_type
@@ -152,7 +152,7 @@ class MvuKernel(NodeKernel[N]):
             self.neuron_folds, self.pe, self.synapse_folds, self.simd
         ).transpose(0, 2, 1, 3)
         weights = self._memory("weights", folded.reshape(-1, self.pe, self.simd))
-        if len(self._pieces) > 1:
+        if are_cut(self._pieces):
             weights = dataclasses.replace(weights, pieces=self._pieces)
         if self._table is None:
             return weights, None

@@ -15,6 +15,8 @@
 //             the words that have come beyond the reader's position, and `space_q` those that may
 //             still come before the current window's first word would be overwritten; both are
 //             less by one than they say, so that their sign bit decides.
+//             Deep block RAM is in slices of 8 bits: of wider words synthesis makes rows of blocks,
+//             to use the bits for parity, with a multiplexer behind them.
 //             Windows may move backwards in the stream (padding wider than the window): that many
 //             words are kept on top.
 module line_buffer #(
@@ -263,17 +265,23 @@ module line_buffer #(
   logic [Width-1:0] data_q;
 
   if (BlockRam) begin : gen_block
-    // Never read in the cycle in which it is written.
-    (* ram_style = "block", no_rw_check *) logic [Width-1:0] memory[Depth];
+    localparam int unsigned SLICE = Depth > 2048 ? 8 : Width;
     logic             read_valid_q, read_pad_q;
     logic [Width-1:0] read_data_q;
+    for (genvar b = 0; b < Width; b += SLICE) begin : gen_slice
+      localparam int unsigned BITS = Width - b < SLICE ? Width - b : SLICE;
+      // Never read in the cycle in which it is written.
+      (* ram_style = "block", no_rw_check *) logic [BITS-1:0] memory[Depth];
+      always_ff @(posedge clk_i) begin
+        if (write) memory[write_q] <= in_data_i[b+:BITS];
+        if (en) read_data_q[b+:BITS] <= memory[read_q];
+      end
+    end
     always_ff @(posedge clk_i) begin
-      if (write) memory[write_q] <= in_data_i;
       if (en) begin
-        read_data_q <= memory[read_q];
-        read_pad_q  <= pad;
-        data_q      <= read_data_q;
-        pad_q       <= read_pad_q;
+        read_pad_q <= pad;
+        data_q     <= read_data_q;
+        pad_q      <= read_pad_q;
       end
       if (!rst_ni) begin
         read_valid_q <= 1'b0;

@@ -8,15 +8,16 @@
 //             found before is, of the thresholds filled up to 2**STAGES − 1 with ones that no x
 //             reaches, the one halfway. Shared: one channel's, in lane 000's files, for all of them.
 //             InvertFile, unless empty: word f, bit p: channel f·Pe + p is inverted.
-// Throughput  one beat per cycle. Latency: STAGES cycles, and one more for every stage of more than 16
-//             words.
+// Throughput  one beat per cycle. Latency: STAGES cycles, and for every stage of more than 16 words
+//             one more, of 2048 bits or more two.
 // Back-press. in_ready_o follows out_ready_i within the cycle (never in_valid_i).
 // Form        Binary search, a stage for every bit of the count: STAGES comparators a lane instead of
 //             one for every threshold. Up to 16 words are read by a LUT4 in front of the comparator,
-//             more into a register, so that they fit block RAM. The pipeline stalls as a whole: one
+//             more into a register, so that they fit block RAM, and where they are in block RAM then into
+//             another, since such a memory takes 5.7 ns (ECP5). The pipeline stalls as a whole: one
 //             gate instead of one for every stage, and at full rate there are no bubbles to close.
-// Cost        64 channels, 12 bits in, 15 thresholds each, Pe = 2, ECP5 placed and routed: 916 LUT4,
-//             314 FF, 2 DP16KD, 80 MHz; the same shared: 188 LUT4, 138 FF, 146 MHz.
+// Cost        64 channels, 12 bits in, 15 thresholds each, Pe = 2, ECP5 placed and routed: 917 LUT4,
+//             346 FF, 2 DP16KD, 132 MHz; the same shared: 192 LUT4, 142 FF, 146 MHz.
 module multi_threshold #(
   parameter int unsigned Channels      = 8,
   parameter int unsigned Pe            = 1,
@@ -76,7 +77,7 @@ module multi_threshold #(
   for (genvar j = 0; j < STAGES; j++) begin : gen_stage
     localparam int unsigned WORDS      = ROWS << j;
     localparam int unsigned ADDR_BITS  = WORDS > 1 ? $clog2(WORDS) : 1;
-    localparam bit          REGISTERED = WORDS > 16;
+    localparam int unsigned WAIT       = WORDS <= 16 ? 0 : WORDS * ThresholdBits < 2048 ? 1 : 2;
     logic                 taken_valid, valid;
     logic [FOLD_BITS-1:0] taken_fold, compared_fold;
     logic [Pe*InBits-1:0] taken_x, compared_x;
@@ -95,15 +96,24 @@ module multi_threshold #(
         end
       end
     end
-    if (REGISTERED) begin : gen_wait
+    if (WAIT > 0) begin : gen_wait
+      logic [WAIT:0]                valid_at;
+      logic [(WAIT+1)*FOLD_BITS-1:0] fold_at;
+      logic [(WAIT+1)*Pe*InBits-1:0] x_at;
+      assign valid_at[0]              = taken_valid;
+      assign fold_at[0+:FOLD_BITS]    = taken_fold;
+      assign x_at[0+:Pe*InBits]       = taken_x;
       always_ff @(posedge clk_i) begin
-        if (!rst_ni) valid <= 1'b0;
-        else if (en) valid <= taken_valid;
+        if (!rst_ni) valid_at[WAIT:1] <= '0;
+        else if (en) valid_at[WAIT:1] <= valid_at[WAIT-1:0];
         if (en) begin
-          compared_fold <= taken_fold;
-          compared_x    <= taken_x;
+          fold_at[(WAIT+1)*FOLD_BITS-1:FOLD_BITS] <= fold_at[WAIT*FOLD_BITS-1:0];
+          x_at[(WAIT+1)*Pe*InBits-1:Pe*InBits]    <= x_at[WAIT*Pe*InBits-1:0];
         end
       end
+      assign valid         = valid_at[WAIT];
+      assign compared_fold = fold_at[WAIT*FOLD_BITS+:FOLD_BITS];
+      assign compared_x    = x_at[WAIT*Pe*InBits+:Pe*InBits];
     end else begin : gen_no_wait
       assign valid         = taken_valid;
       assign compared_fold = taken_fold;
@@ -120,7 +130,10 @@ module multi_threshold #(
       initial $readmemh({TableFile, "_", 8'("0" + j), "_", 8'("0" + LANE / 100),
                          8'("0" + LANE / 10 % 10), 8'("0" + LANE % 10), ".mem"}, rom);
 
-      if (REGISTERED) begin : gen_read
+      if (WAIT == 2) begin : gen_read_ahead
+        logic [ThresholdBits-1:0] read_q;
+        always_ff @(posedge clk_i) if (en) {threshold, read_q} <= {read_q, rom[addr]};
+      end else if (WAIT == 1) begin : gen_read
         always_ff @(posedge clk_i) if (en) threshold <= rom[addr];
       end else begin : gen_look
         assign threshold = rom[addr];
@@ -138,7 +151,10 @@ module multi_threshold #(
       end else begin : gen_next
         logic [j-1:0] taken, compared;
         always_ff @(posedge clk_i) if (en) taken <= gen_stage[j-1].gen_pe[p].found;
-        if (REGISTERED) begin : gen_wait
+        if (WAIT == 2) begin : gen_wait_twice
+          logic [j-1:0] wait_q;
+          always_ff @(posedge clk_i) if (en) {compared, wait_q} <= {wait_q, taken};
+        end else if (WAIT == 1) begin : gen_wait
           always_ff @(posedge clk_i) if (en) compared <= taken;
         end else begin : gen_no_wait
           assign compared = taken;

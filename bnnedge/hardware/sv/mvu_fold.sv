@@ -3,17 +3,21 @@
 // Function    for vector in Vectors (groups), for fold in Folds, for word in Words: one step each,
 //             on the next word of weight memory. A vector's words are taken in its first fold and
 //             replayed from a buffer in the others; in_ready_o is low then.
-// Latency     1 cycle (BlockRom = 0), 2 (1) or 3 (more) from a step to x_o, weights_o, valid_o and
-//             last_o (a fold's last word), in which en_i is high.
-// Memories    WeightFile, or <WeightFile>_<n>.mem for each of several pieces. A piece is as deep as
-//             the largest power of two among the words left; the last one has all that are left.
+// Latency     1 cycle (BlockRom = 0), 2 (1) or 3 (more, or a deep one) from a step to x_o, weights_o,
+//             valid_o and last_o (a fold's last word), in which en_i is high.
+// Memories    WeightFile; with BlockRom > 1 or more than DeepWords words <WeightFile>_<n>_<slice>.mem:
+//             piece n is as deep as the largest power of two among the words left, up to 16,384; the
+//             last one has all that are left. One of more than DeepWords is in slices of 8 bits, the
+//             low ones first.
 // Back-press. en_i low stops everything. in_ready_o is high only with en_i.
-// Form        Shallow weight ROMs are logic that synthesis merges with what follows; deep ones are
-//             block RAM with an output register, in BlockRom pieces. A depth that is no power of
-//             two would be cut by synthesis into rows of blocks, with a multiplexer of as many
-//             inputs in the cycle of the blocks' own 5.7 ns (ECP5). A network with 2304x512 at 2x24
-//             reaches 69 MHz with one piece of 12,288 words, 76 MHz with two. Yosys still cuts a
-//             piece of more than 2048 words, to use the blocks' bits for parity.
+// Form        Shallow weight ROMs are logic that synthesis merges with what follows; deeper ones are
+//             block RAM with an output register, in BlockRom pieces with a registered multiplexer
+//             behind them. Uncut, synthesis would make rows of blocks, with a multiplexer of as many
+//             inputs in the cycle of the blocks' own 5.7 ns (ECP5): for a depth that is no power of
+//             two, and for words of more than 8 bits to use the blocks' bits for parity. 2304x512
+//             at 2x24 reaches 79 MHz uncut, 131 MHz so. A replay buffer of more than ShortWords
+//             is thought to be in block RAM, too, and is then registered before it is chosen: the
+//             cycle that weights take to come is enough for that.
 module mvu_fold #(
   parameter int unsigned WordBits   = 8,
   parameter int unsigned WeightBits = 8,
@@ -21,6 +25,8 @@ module mvu_fold #(
   parameter int unsigned Folds      = 4,
   parameter int unsigned Vectors    = 1,
   parameter int unsigned BlockRom   = 0,
+  parameter int unsigned DeepWords  = 2048,
+  parameter int unsigned ShortWords = 16,
   parameter              WeightFile = ""
 ) (
   input  logic                  clk_i,
@@ -36,6 +42,7 @@ module mvu_fold #(
 );
   localparam int unsigned DEPTH     = Vectors * Folds * Words;
   localparam int unsigned ADDR_BITS = DEPTH > 1 ? $clog2(DEPTH) : 1;
+  localparam bit          CUT       = BlockRom > 1 || (BlockRom == 1 && DEPTH > DeepWords);
 
   // ---- fold counters: one step a cycle, waiting for input only while the first fold runs
   logic step, first_fold, last_word;
@@ -82,21 +89,32 @@ module mvu_fold #(
   end else begin : gen_words
     localparam int unsigned COUNT_BITS = $clog2(Words);
     logic [COUNT_BITS-1:0] word_q;
-    logic [WordBits-1:0]   x_d;
 
     assign last_word = word_q == COUNT_BITS'(Words - 1);
     always_ff @(posedge clk_i) begin
       if (!rst_ni) word_q <= '0;
       else if (step) word_q <= last_word ? '0 : word_q + 1'b1;
-      if (en_i) x_q <= x_d;
     end
 
     if (Folds == 1) begin : gen_no_replay
-      assign x_d = in_data_i;
+      always_ff @(posedge clk_i) if (en_i) x_q <= in_data_i;
     end else begin : gen_replay
-      logic [WordBits-1:0] replay[Words];
+      (* no_rw_check *) logic [WordBits-1:0] replay[Words];  // what is written is not read
       always_ff @(posedge clk_i) if (step && first_fold) replay[word_q] <= in_data_i;
-      assign x_d = first_fold ? in_data_i : replay[word_q];
+      if (BlockRom > 0 && Words > ShortWords) begin : gen_late
+        logic [WordBits-1:0] given_q, read_q;
+        logic                first_q;
+        always_ff @(posedge clk_i) begin
+          if (en_i) begin
+            given_q <= in_data_i;
+            read_q  <= replay[word_q];
+            first_q <= first_fold;
+          end
+        end
+        assign x_q = first_q ? given_q : read_q;
+      end else begin : gen_at_once
+        always_ff @(posedge clk_i) if (en_i) x_q <= first_fold ? in_data_i : replay[word_q];
+      end
     end
   end
 
@@ -104,7 +122,8 @@ module mvu_fold #(
   function automatic int unsigned base_of(int unsigned piece);
     base_of = 0;
     for (int unsigned n = 0; n < piece; n++) begin
-      base_of = base_of + (1 << ($clog2(DEPTH - base_of + 1) - 1));
+      base_of = base_of + (DEPTH - base_of > 16384 ? 16384
+          : 1 << ($clog2(DEPTH - base_of + 1) - 1));
     end
   endfunction
 
@@ -120,7 +139,7 @@ module mvu_fold #(
     end
   end
 
-  if (BlockRom == 1) begin : gen_block_rom
+  if (BlockRom == 1 && !CUT) begin : gen_block_rom
     (* rom_style = "block" *) logic [WeightBits-1:0] rom[DEPTH];
     logic [WeightBits-1:0] read_q, weights_q;
     logic [WordBits-1:0]   x_qq;
@@ -145,7 +164,7 @@ module mvu_fold #(
     assign valid_o   = valid_qq;
     assign last_o    = last_qq;
   end
-  if (BlockRom > 1) begin : gen_cut_rom
+  if (CUT) begin : gen_cut_rom
     logic [BlockRom*WeightBits-1:0] pieces;  // a word of each
     logic [BlockRom-1:0]            here, here_q, here_qq;  // the last one's is not looked at
     logic [WeightBits-1:0]          weights_d, weights_q;
@@ -157,16 +176,22 @@ module mvu_fold #(
       localparam int unsigned BASE  = base_of(n);
       localparam int unsigned WORDS = (n == BlockRom - 1 ? DEPTH : base_of(n + 1)) - BASE;
       localparam int unsigned BITS  = WORDS > 1 ? $clog2(WORDS) : 1;
-      (* rom_style = "block" *) logic [WeightBits-1:0] rom[WORDS];
-      logic [WeightBits-1:0] read_q, word_q;
-      initial $readmemh({WeightFile, "_", 8'("0" + n), ".mem"}, rom);
-      always_ff @(posedge clk_i) begin
-        if (en_i) begin
-          read_q <= rom[addr_q[BITS-1:0]];
-          word_q <= read_q;
+      localparam int unsigned SLICE = WORDS > DeepWords ? 8 : WeightBits;
+      for (genvar b = 0; b < WeightBits; b += SLICE) begin : gen_slice
+        localparam int unsigned WIDTH = WeightBits - b < SLICE ? WeightBits - b : SLICE;
+        localparam int unsigned PLACE = b / SLICE;
+        (* rom_style = "block" *) logic [WIDTH-1:0] rom[WORDS];
+        logic [WIDTH-1:0] read_q, word_q;
+        initial $readmemh({WeightFile, "_", 8'("0" + n), "_", 8'("0" + PLACE / 100),
+                           8'("0" + PLACE / 10 % 10), 8'("0" + PLACE % 10), ".mem"}, rom);
+        always_ff @(posedge clk_i) begin
+          if (en_i) begin
+            read_q <= rom[addr_q[BITS-1:0]];
+            word_q <= read_q;
+          end
         end
+        assign pieces[n*WeightBits+b+:WIDTH] = word_q;
       end
-      assign pieces[n*WeightBits+:WeightBits] = word_q;
       assign here[n] = addr_q >> BITS == ADDR_BITS'(BASE >> BITS);
     end
 

@@ -23,27 +23,37 @@ module pool_axis #(
   localparam int unsigned TAP_BITS    = Stride > 1 ? $clog2(Stride) : 1;
   localparam int unsigned WINDOW_BITS = $clog2(Windows + 1);
 
-  logic [POS_BITS-1:0]    position_q;
-  logic [TAP_BITS-1:0]    tap_q;
-  logic [WINDOW_BITS-1:0] window_q;  // Windows: behind the last one
-  logic                   behind;
+  logic [POS_BITS-1:0]    position_q, position_d;
+  logic [TAP_BITS-1:0]    tap_q, tap_d;
+  logic [WINDOW_BITS-1:0] window_q, window_d;  // Windows: behind the last one
+  logic                   inside_q, last_q, next_q, end_q;
 
-  assign end_o    = position_q == POS_BITS'(Size - 1);
-  assign next_o   = tap_q == TAP_BITS'(Stride - 1);
-  assign first_o  = tap_q == '0 || position_q == '0;
-  assign last_o   = tap_q == TAP_BITS'(Kernel - 1) || end_o;
-  assign inside_o = 32'(tap_q) < Kernel && !behind;
-  assign behind   = window_q == WINDOW_BITS'(Windows);
-
-  always_ff @(posedge clk_i) begin
-    if (!rst_ni || (step_i && end_o)) begin
-      position_q <= '0;
-      tap_q      <= TAP_BITS'(Pad);
-      window_q   <= '0;
-    end else if (step_i) begin
-      position_q <= position_q + 1'b1;
-      tap_q      <= next_o ? '0 : tap_q + 1'b1;
-      if (next_o && !behind) window_q <= window_q + 1'b1;
+  always_comb begin
+    position_d = position_q + 1'b1;
+    tap_d      = next_q ? '0 : tap_q + 1'b1;
+    window_d   = window_q + WINDOW_BITS'(next_q && window_q != WINDOW_BITS'(Windows));
+    if (!rst_ni || end_q) begin
+      position_d = '0;
+      tap_d      = TAP_BITS'(Pad);
+      window_d   = '0;
     end
   end
+
+  always_ff @(posedge clk_i) begin
+    if (!rst_ni || step_i) begin
+      position_q <= position_d;
+      tap_q      <= tap_d;
+      window_q   <= window_d;
+      inside_q   <= 32'(tap_d) < Kernel && window_d != WINDOW_BITS'(Windows);
+      last_q     <= tap_d == TAP_BITS'(Kernel - 1) || position_d == POS_BITS'(Size - 1);
+      next_q     <= tap_d == TAP_BITS'(Stride - 1);
+      end_q      <= position_d == POS_BITS'(Size - 1);
+    end
+  end
+
+  assign first_o  = tap_q == '0 || position_q == '0;
+  assign last_o   = last_q;
+  assign inside_o = inside_q;
+  assign next_o   = next_q;
+  assign end_o    = end_q;
 endmodule

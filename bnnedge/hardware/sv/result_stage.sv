@@ -14,10 +14,10 @@
 //             two enabled cycles in a row; next_i announces it one cycle ahead.
 // Back-press. en_o stops the whole unit. It comes from a register with Early, else it follows
 //             out_ready_i within the cycle.
-// Latency     1 + Thresholded or Corrected cycles.
-// Form        A table of AheadBits or more is thought to be in block RAM. With Early there is time to
-//             register its output before it is compared: an entry's place is known since the result
-//             before the last one.
+// Latency     1 + Thresholded or Corrected cycles, and one more without Early if the table is large.
+// Form        A table of AheadBits or more is thought to be in block RAM, whose output is registered
+//             before it is compared. With Early there is time for that: an entry's place is known
+//             since the result before the last one. Without, the totals wait for it.
 module result_stage #(
   parameter int unsigned Pe            = 1,
   parameter int unsigned TotalBits     = 8,
@@ -84,9 +84,11 @@ module result_stage #(
     localparam int unsigned ADDR_BITS = WORDS > 1 ? $clog2(WORDS) : 1;
     localparam int unsigned ELEMENT   = TotalBits + (Thresholded ? 1 : 0);
     localparam int unsigned OUT_BITS  = Thresholded ? 1 : TotalBits;
-    logic [Pe*ELEMENT-1:0]  entries;
-    logic [Pe*OUT_BITS-1:0] out_q;
-    logic                   total_valid_q;
+    localparam bit          LARGE     = WORDS > 1 && WORDS * Pe * ELEMENT >= AheadBits;
+    logic [Pe*ELEMENT-1:0]   entries;
+    logic [Pe*TotalBits-1:0] compared;
+    logic [Pe*OUT_BITS-1:0]  out_q;
+    logic                    total_valid_q, compared_valid;
 
     if (WORDS == 1) begin : gen_constant
       (* rom_style = "logic" *) logic [Pe*ELEMENT-1:0] rom[1];
@@ -100,7 +102,7 @@ module result_stage #(
       initial $readmemh(TableFile, rom);
       assign entries = entries_q;
 
-      if (Early && WORDS * Pe * ELEMENT >= AheadBits) begin : gen_ahead
+      if (LARGE) begin : gen_ahead
         logic [Pe*ELEMENT-1:0] read_q;
         always_ff @(posedge clk_i) if (en_o) {entries_q, read_q} <= {read_q, rom[base | fold]};
       end else begin : gen_read
@@ -150,16 +152,31 @@ module result_stage #(
 
     logic unused_next;
     assign unused_next = next_i;
-    assign final_valid = total_valid_q;
+    assign final_valid = compared_valid;
     assign final_next  = done_i;
     always_ff @(posedge clk_i) begin
       if (!rst_ni) total_valid_q <= 1'b0;
       else if (en_o) total_valid_q <= done_i;
     end
 
+    if (LARGE && !Early) begin : gen_wait
+      logic [Pe*TotalBits-1:0] waited_q;
+      logic                    waited_valid_q;
+      always_ff @(posedge clk_i) begin
+        if (en_o) waited_q <= total_q;
+        if (!rst_ni) waited_valid_q <= 1'b0;
+        else if (en_o) waited_valid_q <= total_valid_q;
+      end
+      assign compared       = waited_q;
+      assign compared_valid = waited_valid_q;
+    end else begin : gen_no_wait
+      assign compared       = total_q;
+      assign compared_valid = total_valid_q;
+    end
+
     for (genvar p = 0; p < Pe; p++) begin : gen_pe
       logic [TotalBits-1:0] total;
-      assign total = total_q[p*TotalBits+:TotalBits];
+      assign total = compared[p*TotalBits+:TotalBits];
       if (Thresholded) begin : gen_bit
         logic [TotalBits-1:0] threshold;
         logic                 invert, reached;
@@ -169,10 +186,10 @@ module result_stage #(
         end else begin : gen_unsigned
           assign reached = total >= threshold;
         end
-        always_ff @(posedge clk_i) if (en_o && total_valid_q) out_q[p] <= reached ^ invert;
+        always_ff @(posedge clk_i) if (en_o && compared_valid) out_q[p] <= reached ^ invert;
       end else begin : gen_sum
         always_ff @(posedge clk_i) begin
-          if (en_o && total_valid_q)
+          if (en_o && compared_valid)
             out_q[p*TotalBits+:TotalBits] <= total + entries[p*ELEMENT+:ELEMENT];
         end
       end

@@ -1,7 +1,7 @@
 // Integers to bits: bit c of a pixel is (x[c] >= T[c]) ^ invert[c].
 //
 // Input       Channels / Pe beats of Pe elements for a pixel, channel 0 in the low bits of the first.
-// Throughput  one beat per cycle. Latency: 2 cycles.
+// Throughput  one beat per cycle. Latency: 2 cycles, 3 with a table of 2048 bits or more.
 // Back-press. in_ready_o follows out_ready_i within the cycle (never in_valid_i).
 // Memories    see result_stage, which this is, without a matrix-vector unit in front.
 module threshold #(

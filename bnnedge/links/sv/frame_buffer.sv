@@ -1,7 +1,7 @@
 // FIFO whose written words become readable only when they are committed, and vanish when they are
 // discarded: a damaged or unfinished image never reaches the network.
 //
-// Latency     a committed word is offered three clocks later; initiation interval 1.
+// Latency     a committed word is offered four clocks later; initiation interval 1.
 // Contract    the writer never holds more than Depth words (committed or not) that were not read;
 //             commit_i and discard_i come in clocks without write_valid_i, never together.
 // Form        one write and one registered read port, so that block RAM or LUT RAM fits it; a
@@ -30,12 +30,12 @@ module frame_buffer #(
   end
 
   // One bit more than an address: equal pointers mean empty, not full.
-  logic [ADDRESS_BITS:0] write_q, committed_q, read_q;
+  logic [ADDRESS_BITS:0] write_q, committed_q, read_q, next_q;
   (* no_rw_check *) logic [Width-1:0] words[Depth];
   logic [Width-1:0]      word_q, out_data_q;
-  logic                  word_valid_q, out_valid_q, move, read;
+  logic                  word_valid_q, out_valid_q, unread_q, move, read;
   assign move = word_valid_q & (~out_valid_q | out_ready_i);
-  assign read = (~word_valid_q | move) & (read_q != committed_q);
+  assign read = (~word_valid_q | move) & unread_q;
 
   always_ff @(posedge clk_i) begin
     if (write_valid_i) words[write_q[ADDRESS_BITS-1:0]] <= write_data_i;
@@ -57,8 +57,14 @@ module frame_buffer #(
     else if (commit_i) committed_q <= write_q;
   end
   always_ff @(posedge clk_i) begin
-    if (!rst_ni) read_q <= '0;
-    else if (read) read_q <= read_q + 1'b1;
+    if (!rst_ni) begin
+      read_q   <= '0;
+      next_q   <= (ADDRESS_BITS + 1)'(1);
+      unread_q <= 1'b0;
+    end else begin
+      if (read) {next_q, read_q} <= {next_q + 1'b1, next_q};
+      unread_q <= (read ? next_q : read_q) != committed_q;
+    end
   end
   always_ff @(posedge clk_i) begin
     if (!rst_ni) word_valid_q <= 1'b0;

@@ -1,6 +1,6 @@
 // Serial receiver, 8 data bits, no parity, 1 stop bit.
 //
-// Latency     valid_o or error_o for one clock in the middle of the stop bit (+5 clocks).
+// Latency     valid_o or error_o for one clock in the middle of the stop bit (+6 clocks).
 // Bit order   least significant bit first, as on the wire.
 // Form        The line passes a two-register synchroniser and a majority of three, so a glitch of
 //             one clock is never seen. Each bit is sampled in its middle, counted from the falling
@@ -67,7 +67,17 @@ module uart_rx #(
     end
   end
 
-  assign valid_o = sample & is_stop & level;
-  assign error_o = sample & is_stop & ~level;
-  assign data_o  = shift_q;
+  logic valid_q, error_q;
+  always_ff @(posedge clk_i) begin
+    if (!rst_ni) begin
+      valid_q <= 1'b0;
+      error_q <= 1'b0;
+    end else begin
+      valid_q <= sample & is_stop & level;
+      error_q <= sample & is_stop & ~level;
+    end
+  end
+  assign valid_o = valid_q;
+  assign error_o = error_q;
+  assign data_o  = shift_q;  // the next bit that enters is a start bit's, later
 endmodule

@@ -127,10 +127,15 @@
   logic [ADDR_BITS-1:0] followed_at;
   assign followed_at = base_q + ADDR_BITS'(followed_q);
   if (BlockRam) begin : gen_block_is
+    logic [Width-1:0] kept;
+    for (genvar b = 0; b < Width; b += gen_block.SLICE) begin : gen_slice
+      localparam int unsigned BITS = Width - b < gen_block.SLICE ? Width - b : gen_block.SLICE;
+      assign kept[b+:BITS] = gen_block.gen_slice[b].memory[followed_at];
+    end
     always_ff @(posedge clk_i) begin
       if (rst_ni) begin
         memory_is_followed: assert (!follows_q || (age > 0 && age <= Depth
-                                                   && gen_block.memory[followed_at] == word_q));
+                                                   && kept == word_q));
         first_is_read:      assert (gen_block.read_valid_q == valid_at[1] && (!valid_at[1]
             || (gen_block.read_pad_q == pad_at[1]
                 && (!hit_at[1] || gen_block.read_data_q == word_at[Width+:Width]))));

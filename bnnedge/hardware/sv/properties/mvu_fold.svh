@@ -1,7 +1,7 @@
   // Steps are those of vector, fold and word, as counted: each meets its word of the vector and its
   // word of weight memory, in that order, and none is left out. `vector_q` are the words that came.
   localparam int unsigned PLACE_BITS = $clog2(DEPTH + 1);
-  localparam int unsigned STAGES     = 1 + (BlockRom > 2 ? 2 : BlockRom);
+  localparam int unsigned STAGES     = CUT ? 3 : BlockRom == 1 ? 2 : 1;
   logic [DEPTH*WeightBits-1:0]  matrix;
   logic [PLACE_BITS-1:0]        place_q, word, fold;
   logic [Words*WordBits-1:0]    vector_q, vector;
@@ -77,7 +77,7 @@
     always_ff @(posedge clk_i) if (rst_ni) folds_as_counted: assert (inner_fold == fold);
   end
 
-  if (BlockRom == 1) begin : gen_reads_block
+  if (BlockRom == 1 && !CUT) begin : gen_reads_block
     for (genvar d = 0; d < DEPTH; d++) begin : gen_word
       assign matrix[d*WeightBits+:WeightBits] = gen_block_rom.rom[d];
     end
@@ -86,20 +86,26 @@
           || gen_block_rom.read_q == weights_at_q[0+:WeightBits]);
     end
   end
-  if (BlockRom > 1) begin : gen_reads_pieces
+  if (CUT) begin : gen_reads_pieces
     logic [BlockRom-1:0] first_is, second_is, chosen_is;
     logic [BlockRom-1:0] inside, inside_q, inside_qq;  // whether it is a word of that piece
     for (genvar n = 0; n < BlockRom; n++) begin : gen_piece
       localparam int unsigned BASE  = gen_cut_rom.gen_piece[n].BASE;
       localparam int unsigned WORDS = gen_cut_rom.gen_piece[n].WORDS;
       assign inside[n] = place_q >= PLACE_BITS'(BASE) && place_q < PLACE_BITS'(BASE + WORDS);
-      for (genvar d = 0; d < WORDS; d++) begin : gen_word
-        assign matrix[(BASE+d)*WeightBits+:WeightBits] = gen_cut_rom.gen_piece[n].rom[d];
+      localparam int unsigned SLICE = gen_cut_rom.gen_piece[n].SLICE;
+      logic [WeightBits-1:0] reads;
+      for (genvar b = 0; b < WeightBits; b += SLICE) begin : gen_slice
+        localparam int unsigned WIDTH = WeightBits - b < SLICE ? WeightBits - b : SLICE;
+        assign reads[b+:WIDTH] = gen_cut_rom.gen_piece[n].gen_slice[b].read_q;
+        for (genvar d = 0; d < WORDS; d++) begin : gen_word
+          assign matrix[(BASE+d)*WeightBits+b+:WIDTH]
+              = gen_cut_rom.gen_piece[n].gen_slice[b].rom[d];
+        end
       end
-      assign first_is[n]  = !inside_q[n]
-          || gen_cut_rom.gen_piece[n].read_q == weights_at_q[0+:WeightBits];
-      assign second_is[n] = !inside_qq[n]
-          || gen_cut_rom.gen_piece[n].word_q == weights_at_q[WeightBits+:WeightBits];
+      assign first_is[n]  = !inside_q[n] || reads == weights_at_q[0+:WeightBits];
+      assign second_is[n] = !inside_qq[n] || gen_cut_rom.pieces[n*WeightBits+:WeightBits]
+          == weights_at_q[WeightBits+:WeightBits];
       assign chosen_is[n] = n == BlockRom - 1
           || ((!valid_q || gen_cut_rom.here_q[n] == inside_q[n])
               && (!valid_at[2] || gen_cut_rom.here_qq[n] == inside_qq[n]));

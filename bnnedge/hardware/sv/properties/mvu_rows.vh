@@ -1,7 +1,8 @@
   // A row's sum is that of `counts` over the columns, and rows come in order, for all weights and
   // vectors: `earlier` are the columns of the words before a step's, `here` those of its own. [0] is
   // the step, [s] the one of s enabled clock cycles ago, [STEPS] is added to the accumulator.
-  localparam int unsigned STAGES    = 1 + (BlockRom > 2 ? 2 : BlockRom);  // of mvu_fold
+  localparam int unsigned STAGES    = BlockRom == 0 ? 1  // of mvu_fold
+      : BlockRom == 1 && SF * NF * Groups <= 2048 ? 2 : 3;
   localparam int unsigned STEPS     = STAGES + LATENCY;
   localparam int unsigned WORD_BITS = Simd * COLUMN_BITS;
   localparam int unsigned PLACES    = $clog2(SF * NF * Groups + 1);

@@ -3,23 +3,32 @@
   localparam int unsigned ENTRY       = TotalBits + (Thresholded ? 1 : 0);
   localparam int unsigned RESULT      = Thresholded ? 1 : TotalBits;
   localparam int unsigned COUNT       = $clog2(Folds + Height + Width + 1);
+  localparam int unsigned PLACES      = RowClasses * ColumnClasses == 1 ? Folds
+      : 1 << ((Folds > 1 ? $clog2(Folds) : 0) + (RowClasses > 1 ? $clog2(RowClasses) : 0)
+              + (ColumnClasses > 1 ? $clog2(ColumnClasses) : 0));
+  localparam bit          AHEAD       = TABLE && PLACES > 1 && PLACES * Pe * ENTRY >= AheadBits;
+  localparam bit          WAITS       = AHEAD && !Early;  // the totals do, for their entries
   logic [COUNT-1:0]        fold_at, x_at, y_at;
   logic [Pe*TotalBits-1:0] before_q;
   logic [Pe*ENTRY-1:0]     entry, entry_q;
   logic [Pe*RESULT-1:0]    wanted, wanted_q;
-  logic                    takes, before_valid_q, waits_q, ending, announced_q;
+  logic [Pe*TotalBits-1:0] last_before_q, ending_total;
+  logic [Pe*ENTRY-1:0]     last_entry_q, ending_entry;
+  logic                    takes, before_valid_q, last_valid_q, waits_q, ending, announced_q;
   logic                    read_valid_q;  // the next entry was read since the last total
 `ifdef FORMAL
   initial assume (!rst_ni);
 `endif
 `ifdef FORMAL
-  if (AheadBits == 0) begin : gen_promised  // alone, it has no unit that keeps the promise of Early
+  if (Early && AheadBits == 0) begin : gen_promised  // alone, it has no unit that keeps the promise of Early
     always_comb assume (!done_i || read_valid_q);
     always_comb assume (done_i == announced_q);
   end
 `endif
   assign takes  = en_o & done_i;
-  assign ending = TABLE ? before_valid_q : done_i;
+  assign ending       = WAITS ? last_valid_q : TABLE ? before_valid_q : done_i;
+  assign ending_total = WAITS ? last_before_q : before_q;
+  assign ending_entry = WAITS ? last_entry_q : entry_q;
 
   always_ff @(posedge clk_i) begin
     if (!rst_ni) begin
@@ -27,6 +36,7 @@
       x_at           <= '0;
       y_at           <= '0;
       before_valid_q <= 1'b0;
+      last_valid_q   <= 1'b0;
       waits_q        <= 1'b0;
       announced_q    <= 1'b0;
       read_valid_q   <= 1'b0;
@@ -37,23 +47,24 @@
         x_at <= x_at == COUNT'(Width - 1) ? '0 : x_at + 1'b1;
         if (x_at == COUNT'(Width - 1)) y_at <= y_at == COUNT'(Height - 1) ? '0 : y_at + 1'b1;
       end
-      if (en_o) before_valid_q <= done_i;
+      if (en_o) {last_valid_q, before_valid_q} <= {before_valid_q, done_i};
       if (en_o) announced_q <= next_i;
       waits_q <= (en_o & ending) | (waits_q & ~out_ready_i);
     end
     if (en_o) {before_q, entry_q} <= {total_i, entry};
+    if (en_o) {last_before_q, last_entry_q} <= {before_q, entry_q};
     if (en_o && ending) wanted_q <= TABLE ? wanted : total_i;
   end
   for (genvar p = 0; p < Pe; p++) begin : gen_wanted
     logic [TotalBits-1:0] sum, bound;
-    assign sum   = before_q[p*TotalBits+:TotalBits];
-    assign bound = entry_q[p*ENTRY+:TotalBits];
+    assign sum   = ending_total[p*TotalBits+:TotalBits];
+    assign bound = ending_entry[p*ENTRY+:TotalBits];
     if (!Thresholded) begin : gen_corrected
       assign wanted[p*RESULT+:RESULT] = sum + bound;
     end else if (Signed) begin : gen_signed
-      assign wanted[p] = ($signed(sum) >= $signed(bound)) ^ entry_q[p*ENTRY+TotalBits];
+      assign wanted[p] = ($signed(sum) >= $signed(bound)) ^ ending_entry[p*ENTRY+TotalBits];
     end else begin : gen_unsigned
-      assign wanted[p] = (sum >= bound) ^ entry_q[p*ENTRY+TotalBits];
+      assign wanted[p] = (sum >= bound) ^ ending_entry[p*ENTRY+TotalBits];
     end
   end
 
@@ -71,16 +82,16 @@
 
   if (TABLE) begin : gen_table_is
     always_ff @(posedge clk_i) begin
-      if (rst_ni) total_meets_its_entry: assert (!before_valid_q
-          || (total_q == before_q && gen_table.entries == entry_q));
+      if (rst_ni) total_meets_its_entry: assert ((!before_valid_q || total_q == before_q)
+          && gen_table.total_valid_q == before_valid_q
+          && (!ending || (gen_table.compared == ending_total
+                          && gen_table.entries == ending_entry)));
     end
-    localparam int unsigned PLACES = RowClasses * ColumnClasses == 1 ? Folds
-        : 1 << ((Folds > 1 ? $clog2(Folds) : 0) + (RowClasses > 1 ? $clog2(RowClasses) : 0)
-                + (ColumnClasses > 1 ? $clog2(ColumnClasses) : 0));
-    if (Early && PLACES > 1 && PLACES * Pe * ENTRY >= AheadBits) begin : gen_reads
+    if (AHEAD) begin : gen_reads
       always_ff @(posedge clk_i) begin
-        if (rst_ni) entry_is_read: assert (!read_valid_q
-            || gen_table.gen_fold.gen_ahead.read_q == entry);
+        if (rst_ni) entry_is_read: assert (WAITS
+            ? !before_valid_q || gen_table.gen_fold.gen_ahead.read_q == entry_q
+            : !read_valid_q || gen_table.gen_fold.gen_ahead.read_q == entry);
       end
     end
     if (Folds * RowClasses * ColumnClasses == 1) begin : gen_one
