@@ -6,7 +6,7 @@
 vowels: JapaneseVowels, nine speakers' /ae/ as 25 steps of 12 cepstral coefficients, divided into
 training and test data as published; from PyPI's aeon, of which nothing is installed or run.
 dna: splice junctions as 180 bits, 60 bases each by two or none of three bits; from Debian's
-r-cran-mlbench, read without R (`pip install bnnedge[r]`). A fifth of every class is for the test.
+r-cran-mlbench, read without R (`pip install rdata==1.1.0`). A fifth of every class is for the test.
 """
 
 import argparse

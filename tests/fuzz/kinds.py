@@ -150,6 +150,21 @@ def _model(folder: Path) -> None:
     onnx.save(graph.model(), folder / "model.onnx")
 
 
+def _row_model(folder: Path) -> None:
+    rng = np.random.default_rng(0)
+    graph = Graph((1, 2, 10))
+    graph.add("Sign")
+    graph.add("Pad", np.array([0, 0, 1, 0, 0, 1]), np.float32(-1))
+    graph.add("Conv", bipolar(rng, 4, 2, 3), strides=[1], dilations=[1])
+    graph.add("MaxPool", kernel_shape=[2], strides=[2])
+    graph.add("Sub", rng.normal(0, 1, (4, 1)))
+    graph.add("Sign")
+    graph.add("Conv", bipolar(rng, 3, 4, 2))
+    graph.add("AveragePool", kernel_shape=[4])
+    graph.add("Flatten")
+    onnx.save(graph.model(), folder / "model.onnx")
+
+
 def _flat_model(folder: Path) -> None:
     rng = np.random.default_rng(0)
     graph = Graph((1, 8))
@@ -394,6 +409,15 @@ KINDS: tuple[Kind, ...] = (
         mutations=or_bytes(how.change_onnx),
         read=_use_model,
         share=6,
+        command=("lower", "{}", "-o", "{}/out"),
+    ),
+    Kind(
+        name="model.onnx of rows",
+        make=_row_model,
+        files=("model.onnx",),
+        mutations=or_bytes(how.change_onnx),
+        read=_use_model,
+        share=2,
         command=("lower", "{}", "-o", "{}/out"),
     ),
     Kind(
