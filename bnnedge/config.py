@@ -118,13 +118,23 @@ def _structure_tuple(converter: cattrs.Converter, value: Any, wanted: Any) -> tu
     """A tuple from a list; cattrs itself would take text, too."""
     kinds = typing.get_args(wanted)
     if type(value) is not list:
-        raise TypeError(f"wanted a list, got {_shown(value)}")
+        raise TypeError(f"wanted a list, got {_shown(value)}{_in_a_list(value, kinds[0])}")
     if kinds[-1] is Ellipsis:
         every: Any = types.GenericAlias(list, kinds[:1])
         return tuple(converter.structure(value, every))
     if len(value) != len(kinds):
         raise TypeError(f"wanted a list of {len(kinds)}, got {_shown(value)}")
     return tuple(converter.structure(item, kind) for item, kind in zip(value, kinds, strict=True))
+
+
+def _in_a_list(value: Any, kind: Any) -> str:
+    """What was probably meant by a number or a text that stands alone."""
+    if kind not in (int, float) or type(value) not in (int, float, str):
+        return ""
+    try:
+        return f" (did you mean [{kind(value)}]?)"
+    except (ValueError, OverflowError):
+        return ""
 
 
 def _dataclass_hook(converter: cattrs.Converter, wanted: Any) -> Callable[[Any, Any], Any]:

@@ -110,7 +110,6 @@ def build(
         rtl=hardware.rtl,
         simulation=chosen.simulation,
         synth=hardware.synth,
-        estimate=True,
         trust=trust.trust,
         command=f"bnnedge build {recipe} -o {out}",
     )

@@ -12,7 +12,6 @@ from numpy.typing import NDArray
 
 from bnnedge import artifacts, verbs
 from bnnedge.artifacts import Artifact
-from bnnedge.boards import find_board
 from bnnedge.deployment import package, prove
 from bnnedge.deployment.facts import DEPLOY, PACKAGE
 from bnnedge.errors import ArtifactError, ConfigError, ExportError, MismatchError, named
@@ -41,7 +40,6 @@ from bnnedge.synthesis.facts import SYNTH
 from bnnedge.training.facts import TRAIN
 
 REPORT_FILE = "report.html"
-ESTIMATE_BOARD = "pynq-z1"
 _SIMULATED_IMAGES = 256
 Run = Callable[["Steps", Path, Progress], Artifact[Any]]
 
@@ -60,7 +58,6 @@ class Plan:
         rtl: how much hardware; None: what is there, or as by default.
         simulation: how much is simulated; None: what was, or as by default.
         synth: for what; None: what is there.
-        estimate: whether a Zynq is estimated, too, where the board's family has no estimate.
         trust: whether RTL that was edited is taken as it is.
         command: what makes it, on the command line.
     """
@@ -74,7 +71,6 @@ class Plan:
     rtl: RtlConfig | None = None
     simulation: SimulationConfig | None = None
     synth: SynthesisConfig | None = None
-    estimate: bool = False
     trust: bool = False
     command: str | None = None
 
@@ -288,15 +284,6 @@ def _synth(steps: Steps, out: Path, progress: Progress) -> Artifact[Any]:
     return there or synthesise(steps.own, steps.board, out, progress=progress)
 
 
-def _has_no_estimate(steps: Steps) -> bool:
-    return steps.plan.estimate and find_board(steps.board.board).family.estimate is None
-
-
-def _estimate(steps: Steps, out: Path, progress: Progress) -> Artifact[Any]:
-    config = SynthesisConfig(board=ESTIMATE_BOARD, vivado=False)
-    return synthesise(steps.own, config, out, progress=progress)
-
-
 def _package(steps: Steps, out: Path, progress: Progress) -> Artifact[Any]:
     return package(steps.own, steps.folder(SYNTH.kind), out, inputs=steps.images)
 
@@ -321,7 +308,6 @@ STEPS: Sequence[_Step] = (
     _Step(stage=RTL, run=_rtl, reads=(LOWER.kind,), after=(FIFOS.kind,)),
     _Step(stage=SIMULATE, run=_simulate, reads=(RTL.kind, EXPORT.kind)),
     _Step(stage=SYNTH, run=_synth, reads=(RTL.kind,)),
-    _Step(name="estimate", stage=SYNTH, run=_estimate, reads=(RTL.kind,), wanted=_has_no_estimate),
     _Step(
         stage=PACKAGE,
         run=_package,

@@ -2,6 +2,7 @@
 
 import importlib.metadata
 import json
+import re
 from pathlib import Path
 
 import pytest
@@ -70,3 +71,11 @@ def test_commands_are_listed_in_the_order_of_use() -> None:
     names = [line.split()[0] for line in lines if line.startswith("  ") and line[2] != " "]
     order = "fetch train export lower rtl simulate synth package deploy build recipes doctor"
     assert [name for name in names if name in order.split()] == order.split()
+
+
+def test_the_page_of_boards_has_their_default_clock() -> None:
+    page = (RECIPES.parents[1] / "docs/reference/boards.md").read_text(encoding="utf-8")
+    (said,) = re.findall(r"to `--clock-mhz` \((\d+) where it is not given", page)
+    for name, board in known_boards().items():
+        assert board.default_clock_mhz == float(said) or not name.startswith("ulx3s")
+        assert f"{board.default_clock_mhz:g} MHz by default" in bnnedge("boards").output

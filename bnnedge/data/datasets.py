@@ -189,7 +189,10 @@ def require_dataset(name: DatasetName, folder: Path | None = None) -> None:
 
 
 def _described(name: DatasetName) -> DataError:
-    return DataError(f"{name.value}: a recipe's [data] says how they are read, got a name alone")
+    return DataError(
+        f"{name.value}: a recipe's [data] says how they are read, got a name alone",
+        remedy="`bnnedge evaluate --inputs` takes the files",
+    )
 
 
 def dataset_folder(name: DatasetName) -> Path:

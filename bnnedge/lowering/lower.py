@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from bnnedge.arguments import checked
+from bnnedge.arguments import checked, did_you_mean
 from bnnedge.arrays import open_npz
 from bnnedge.artifacts import Artifact
 from bnnedge.dataflow import Dataflow
@@ -25,6 +25,7 @@ from bnnedge.lowering.facts import (
     LoweringFacts,
     checks_of,
 )
+from bnnedge.names import shown
 from bnnedge.progress import Progress, silent
 from bnnedge.records import to_json
 
@@ -167,7 +168,9 @@ def write_graph(
 
     names = [*dict.fromkeys(step.name for step in STEPS), LOWERED]
     if until not in names:
-        raise ConfigError(f"until: wanted one of {', '.join(names)}, got {until!r}")
+        near = did_you_mean(until, names)
+        wanted = "a step" if near else f"one of {', '.join(names)}"
+        raise ConfigError(f"until: wanted {wanted}, got {shown(until)}{near}")
 
     def write(folder: Path) -> GraphFacts:
         if until == LOWERED:

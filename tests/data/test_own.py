@@ -198,3 +198,9 @@ def test_what_an_archive_lacks_is_said(missing: str, tmp_path: Path) -> None:
         load_dataset(DatasetName.NPZ, tmp_path / "arrays.zip")
     with pytest.raises(ConfigError, match="npz wants file, that of the arrays"):
         DataConfig(dataset=DatasetName.NPZ, encoding=EncodingKind.INTEGER)
+
+
+@pytest.mark.parametrize("name", ["images", "csv", "wav"])
+def test_a_name_alone_says_where_files_are_taken(name: str) -> None:
+    with pytest.raises(DataError, match=f"{name}: .* got a name alone — `bnnedge evaluate --inp"):
+        load_dataset(DatasetName(name))

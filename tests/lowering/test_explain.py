@@ -184,6 +184,9 @@ def test_an_unknown_step_is_one_line_with_the_choices(tmp_path: Path) -> None:
     assert found.exit_code == 1 and not out.exists()
     assert line.startswith("bnnedge: until: wanted one of name_nodes, ")
     assert line.endswith(", forget_annotations, lowered, got 'fold'")
+    found = CliRunner().invoke(main, ["lower", str(path), "-o", str(out), "--until", "fold_const"])
+    near = "until: wanted a step, got 'fold_const' (did you mean fold_constants?)"
+    assert found.stderr == f"bnnedge: {near}\n" and not out.exists()
 
 
 def test_steps_have_names_of_their_own() -> None:

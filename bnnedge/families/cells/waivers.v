@@ -1,5 +1,3 @@
 `verilator_config
-// Yosys' cell models describe delays in `specify` blocks, which a cycle simulator has no use for,
-// and start their memories with non-blocking assignments.
-lint_off -rule SPECIFYIGN
+// Yosys' cell models start their memories with non-blocking assignments.
 lint_off -rule INITIALDLY
