@@ -12,11 +12,11 @@ from bnnedge.names import printable
 from bnnedge.shell import FOLDER, PATH, ProgressBars, command, main, watched
 
 if TYPE_CHECKING:
-    from bnnedge.installation import CacheStatus, ToolStatus
+    from bnnedge.installation import Status
     from bnnedge.listings import Listed
 
 __all__ = ["main"]
-Said = tuple[Any, list[str]]
+Said = tuple[Any, list[str]] | tuple[Any, list[str], int]
 _PUBLISHED = click.Choice([name.value for name in DatasetName if not name.is_users])
 _DATASET = click.Choice([*_PUBLISHED.choices, DatasetName.OWN.value])
 _MODEL = click.option("--model", help="A pretrained network instead of a folder, e.g. lenet5.")
@@ -320,14 +320,19 @@ def _listed(entries: "tuple[Listed, ...]") -> Said:
 
 @command("bnnedge doctor", reads=False)
 def doctor() -> Said:
-    """Say which tools are here, what each missing one costs, and how much the caches hold."""
+    """Say what is installed, what each missing tool costs, and what the machine has for them.
+
+    The exit code is 1 where something keeps the core from working.
+    """
     rows = bnnedge.doctor()
-    return rows, [_doctor_line(row) for row in rows]
+    return rows, [_doctor_line(row) for row in rows], int(any(row.fault for row in rows))
 
 
-def _doctor_line(row: "ToolStatus | CacheStatus") -> str:
-    from bnnedge.installation import CacheStatus
+def _doctor_line(row: "Status") -> str:
+    from bnnedge.installation import CacheStatus, MachineStatus
 
+    if isinstance(row, MachineStatus):
+        return f"{row.name:15} {row.found}{f' — {row.remedy}' if row.remedy else ''}"
     if isinstance(row, CacheStatus):
         return f"{'cache':15} {row.bytes / 1e6:.0f} MB; to empty it: {row.remedy}"
     if row.version:

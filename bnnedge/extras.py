@@ -22,7 +22,19 @@ class Extra(enum.Enum):
         included = (module for extra in _INCLUDED.get(self, ()) for module in extra.modules)
         return (*_MODULES[self], *included)
 
+    @property
+    def needed_for(self) -> str:
+        """What is lost without it."""
+        return _NEEDED_FOR[self]
 
+
+_NEEDED_FOR = {
+    Extra.TRAIN: "train, export, build, pretrained networks",
+    Extra.LOWER: "lower",
+    Extra.DATA: "the digits, pictures and recordings",
+    Extra.REPORT: "report, build",
+    Extra.FINN: "bnnedge.finn_backend",
+}
 _MODULES = {
     Extra.TRAIN: ("torch", "brevitas", "onnxscript", "tensorboard"),
     Extra.LOWER: ("onnx", "onnxruntime", "qonnx"),

