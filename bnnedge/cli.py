@@ -19,6 +19,13 @@ __all__ = ["main"]
 Said = tuple[Any, list[str]] | tuple[Any, list[str], int]
 _PUBLISHED = click.Choice([name.value for name in DatasetName if not name.is_users])
 _DATASET = click.Choice([*_PUBLISHED.choices, DatasetName.OWN.value])
+_SET = click.option(
+    "--set",
+    "changes",
+    metavar="KEY=VALUE",
+    multiple=True,
+    help="A value in place of the recipe's, e.g. training.epochs=5; may be given again.",
+)
 _MODEL = click.option("--model", help="A pretrained network instead of a folder, e.g. lenet5.")
 
 
@@ -34,11 +41,13 @@ def fetch(dataset: str, out: Path | None = None) -> Said:
 
 @command("bnnedge train digits -o out/train", writes=True)
 @click.argument("recipe", type=PATH)
-def train(recipe: Path, out: Path) -> Said:
+@_SET
+def train(recipe: Path, out: Path, changes: tuple[str, ...]) -> Said:
     """Train the network of a RECIPE (a TOML file, or a name) into a checkpoint folder."""
+    from bnnedge.changes import parse_changes
     from bnnedge.training.facts import TRAIN
 
-    artifact = watched(bnnedge.train, recipe, out)
+    artifact = watched(bnnedge.train, recipe, out, changes=parse_changes(changes))
     return artifact, [*TRAIN.lines(artifact.facts), f"checkpoint in {out}"]
 
 
@@ -252,12 +261,16 @@ def deploy(package: Path, simulate: bool, **options: Any) -> Said:
 
 @command("bnnedge build digits -o build/digits", writes=True)
 @click.argument("recipe", type=PATH)
-def build(recipe: Path, out: Path, **options: Any) -> Said:
+@_SET
+def build(recipe: Path, out: Path, changes: tuple[str, ...], **options: Any) -> Said:
     """Do everything that a RECIPE (a TOML file, or a name) says, from training to bitstream and
     report; resumable.
     """
+    from bnnedge.changes import parse_changes
+
+    values = parse_changes(changes)
     with ProgressBars() as bars:
-        result = bnnedge.build(recipe, out, progress=bars.of, **options)
+        result = bnnedge.build(recipe, out, changes=values, progress=bars.of, **options)
     return result, result.lines
 
 

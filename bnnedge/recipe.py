@@ -13,6 +13,7 @@ from typing import Any
 
 from bnnedge.arguments import checked
 from bnnedge.boards import find_board, is_board_file, link_of
+from bnnedge.changes import changed
 from bnnedge.config import structure_parts
 from bnnedge.data.config import DataConfig, EncodingKind
 from bnnedge.data.datasets import require_data
@@ -143,20 +144,24 @@ class Recipe:
 
     @classmethod
     @checked
-    def load(cls, path: Path, use: Use = Use.READ) -> "Recipe":
+    def load(
+        cls, path: Path, use: Use = Use.READ, changes: Mapping[str, Any] | None = None
+    ) -> "Recipe":
         """Read a recipe and check it as a whole; paths in it are relative to its folder.
 
         Args:
             path: TOML file, or the name of a recipe that comes with bnnedge.
             use: to `TRAIN`, the files that it names have to be there; to `BUILD`, it also has to
                 be one of hardware.
+            changes: values in place of the file's, by their keys, e.g. "training.epochs"; paths
+                among them are relative to the current folder.
 
         Raises:
             ConfigError: not readable, or wrong somewhere: a key, a value, a board, a clock, layers
                 that do not fit each other or the data, …; names everything that is.
         """
         path = find_recipe(path)
-        record = read_toml(path)
+        record = changed(read_toml(path), _from_here(changes or {}))
         others = {key: value for key, value in record.items() if key != "hardware"}
         parts, faults = structure_parts(others, cls)
         # What of an otherwise wrong section is right.
@@ -187,6 +192,27 @@ class Recipe:
         if faults:
             raise ConfigError.of(faults, source=str(path))
         return cls(**parts)
+
+
+def _from_here(changes: Mapping[str, Any]) -> dict[str, Any]:
+    """The changes, with whole paths."""
+    texts = {key: value for key, value in changes.items() if isinstance(value, str)}
+    paths = {key: Path(value) for key, value in texts.items() if _names_file(key, value)}
+    return {**changes, **{key: str(located(path, Path.cwd())) for key, path in paths.items()}}
+
+
+def _names_file(key: str, value: str) -> bool:
+    """Whether a value of a recipe is the path of a file or a folder."""
+    kind: Any = Recipe
+    for name in map(str.strip, key.split(".")):
+        if kind is HardwareConfig:
+            kind = section_keys("hardware", *_STAGES.values())
+        hints = typing.get_type_hints(kind) if dataclasses.is_dataclass(kind) else {}
+        kinds = typing.get_args(hints.get(name)) or (hints.get(name),)
+        kind = next((each for each in kinds if each is not type(None)), None)
+        if str in kinds:
+            return Path in kinds and is_board_file(value)
+    return kind is Path
 
 
 def _located(part: Any, folder: Path) -> Any:

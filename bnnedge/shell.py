@@ -128,10 +128,8 @@ def command(
             allowed = {"replace"} if writes else set()
             allowed |= {"accept_edited"} if reads else set()
             permissions = (each for each in options_of(Permission) if each.name in allowed)
-            return [
-                *options_for(getattr(bnnedge, verb or function.__name__.rstrip("_"), None)),
-                *permissions,
-            ]
+            own = options_for(getattr(bnnedge, verb or name.replace("-", "_"), None))
+            return [*own, *permissions]
 
         @click.option("--json", "as_json", is_flag=True, help="Print one JSON value instead.")
         @click.option("--debug", is_flag=True, help="Show a traceback on failure.")

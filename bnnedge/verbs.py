@@ -6,7 +6,7 @@ torch and FINN are imported when a verb needs them.
 import contextlib
 import dataclasses
 import sys
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeGuard, overload
 
@@ -56,15 +56,26 @@ _TRACED_IMAGES = 4
 
 @checked
 def train(
-    recipe: "Path | Recipe", out: Path, *, progress: Progress = silent
+    recipe: "Path | Recipe",
+    out: Path,
+    *,
+    changes: Mapping[str, Any] | None = None,
+    progress: Progress = silent,
 ) -> "Artifact[TrainingFacts]":
-    """Train the network of a recipe; see `bnnedge.training.train`."""
+    """Train the network of a recipe; see `bnnedge.training.train`.
+
+    Args:
+        recipe: TOML file, the name of one that comes with bnnedge, or a `Recipe`.
+        out: folder to publish.
+        changes: values in place of the file's, e.g. {"training.epochs": 5}.
+        progress: called now and then.
+    """
     require("training", Extra.TRAIN)
     from bnnedge.recipe import Recipe, Use
     from bnnedge.training import train as run
 
     if not isinstance(recipe, Recipe):
-        recipe = Recipe.load(path_of("train: recipe", recipe), Use.TRAIN)
+        recipe = Recipe.load(path_of("train: recipe", recipe), Use.TRAIN, changes)
     return run(
         recipe.network,
         recipe.data,
