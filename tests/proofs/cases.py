@@ -411,6 +411,7 @@ FAULTS = (
         ("{last_late_q[0], last_q}", "{last_late_q[0], valid_q}", "late_is_kept"),
         ("last_word ? '0 : word_q + 1'b1", "word_q", "words_as_counted"),
         ("if (step && first_fold) replay", "if (step) replay", "replay_is_vector"),
+        ("place_q <= word_q", "place_q <= '0", "last_word_comes"),
         ("if (step && first_fold) x_q", "if (step) x_q", "held_is_vector"),
         (".step_i(step & last_word)", ".step_i(step)", "folds_as_counted"),
     ),

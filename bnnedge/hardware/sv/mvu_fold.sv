@@ -15,9 +15,9 @@
 //             behind them. Uncut, synthesis would make rows of blocks, with a multiplexer of as many
 //             inputs in the cycle of the blocks' own 5.7 ns (ECP5): for a depth that is no power of
 //             two, and for words of more than 8 bits to use the blocks' bits for parity. 2304x512
-//             at 2x24 reaches 79 MHz uncut, 131 MHz so. A replay buffer of more than ShortWords
-//             is thought to be in block RAM, too, and is then registered before it is chosen: the
-//             cycle that weights take to come is enough for that.
+//             at 2x24 reaches 79 MHz uncut, 141 MHz so. A replay buffer of more than ShortWords
+//             is thought to be in block RAM, too, and has registers at both sides: the cycle that
+//             weights take to come is enough for that.
 module mvu_fold #(
   parameter int unsigned WordBits   = 8,
   parameter int unsigned WeightBits = 8,
@@ -82,6 +82,7 @@ module mvu_fold #(
 
   // ---- input vector: straight from the stream, or from the replay buffer
   logic [WordBits-1:0] x_q;
+  logic                valid_q, last_q;
 
   if (Words == 1) begin : gen_one_word
     assign last_word = 1'b1;
@@ -100,20 +101,25 @@ module mvu_fold #(
       always_ff @(posedge clk_i) if (en_i) x_q <= in_data_i;
     end else begin : gen_replay
       (* no_rw_check *) logic [WordBits-1:0] replay[Words];  // what is written is not read
-      always_ff @(posedge clk_i) if (step && first_fold) replay[word_q] <= in_data_i;
       if (BlockRom > 0 && Words > ShortWords) begin : gen_late
-        logic [WordBits-1:0] given_q, read_q;
-        logic                first_q;
+        logic [WordBits-1:0]   given_q, read_q;
+        logic [COUNT_BITS-1:0] place_q;
+        logic                  first_q;
         always_ff @(posedge clk_i) begin
           if (en_i) begin
             given_q <= in_data_i;
             read_q  <= replay[word_q];
+            place_q <= word_q;
             first_q <= first_fold;
           end
+          if (valid_q && first_q) replay[place_q] <= given_q;
         end
         assign x_q = first_q ? given_q : read_q;
       end else begin : gen_at_once
-        always_ff @(posedge clk_i) if (en_i) x_q <= first_fold ? in_data_i : replay[word_q];
+        always_ff @(posedge clk_i) begin
+          if (step && first_fold) replay[word_q] <= in_data_i;
+          if (en_i) x_q <= first_fold ? in_data_i : replay[word_q];
+        end
       end
     end
   end
@@ -128,7 +134,6 @@ module mvu_fold #(
   endfunction
 
   // ---- weights, aligned with x
-  logic valid_q, last_q;
   always_ff @(posedge clk_i) begin
     if (!rst_ni) begin
       valid_q <= 1'b0;

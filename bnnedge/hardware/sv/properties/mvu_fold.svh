@@ -61,10 +61,25 @@
     end
   end
   if (Words > 1 && Folds > 1) begin : gen_replays
-    logic [Words-1:0] kept;
+    logic [Words-1:0]      kept, coming;
+    logic [PLACE_BITS-1:0] coming_at;
+    logic [WordBits-1:0]   coming_word;
     for (genvar w = 0; w < Words; w++) begin : gen_word
-      assign kept[w] = (fold == '0 && word <= PLACE_BITS'(w))
+      assign kept[w] = (fold == '0 && word <= PLACE_BITS'(w)) || coming[w]
           || gen_words.gen_replay.replay[w] == vector_q[w*WordBits+:WordBits];
+    end
+    if (BlockRom > 0 && Words > ShortWords) begin : gen_comes_late
+      assign coming_at   = PLACE_BITS'(gen_words.gen_replay.gen_late.place_q);
+      assign coming_word = gen_words.gen_replay.gen_late.given_q;
+      assign coming = valid_q && gen_words.gen_replay.gen_late.first_q ? Words'(1) << coming_at : '0;
+      always_ff @(posedge clk_i) begin
+        if (rst_ni) last_word_comes: assert (coming == '0
+            || (coming_at < PLACE_BITS'(Words)
+                && word == (coming_at == PLACE_BITS'(Words - 1) ? '0 : coming_at + 1'b1)
+                && coming_word == vector_q[coming_at*WordBits+:WordBits]));
+      end
+    end else begin : gen_comes_at_once
+      assign {coming, coming_at, coming_word} = '0;
     end
     always_ff @(posedge clk_i) if (rst_ni) replay_is_vector: assert (&kept);
   end else if (Folds > 1) begin : gen_holds
