@@ -86,9 +86,11 @@ def convert(
         with whole_imports():
             from bnnedge.exporter.own_module import answers_of, snapshot
 
-        model = snapshot(model)
-        name, answers, digest = type(model).__name__, answers_of(model), _digest(model)
-        export = functools.partial(_export, model, examples, known, classes)
+        model, zero = snapshot(model), config.sign_zero.value_of_zero
+        name, answers, digest = type(model).__name__, answers_of(model, zero), _digest(model)
+        export = functools.partial(
+            _export, model, examples, labels=known, classes=classes, zero=zero
+        )
         plan = Plan(name=config.name or identifier(name), export=export, lower=config)
     else:
         if labels is not None:
@@ -121,20 +123,14 @@ def _file(model: Any) -> Path:
 
 
 def _export(
-    module: Any,
-    examples: Any,
-    labels: Any,
-    classes: Sequence[str] | None,
-    steps: Steps,
-    out: Path,
-    progress: Progress,
+    module: Any, examples: Any, steps: Steps, out: Path, progress: Progress, **said: Any
 ) -> Artifact[ExportFacts]:
     before = steps.stages.get(EXPORT.kind)
     if before is not None:  # torch takes seconds to write the same again
         with contextlib.suppress(ArtifactError):
             if EXPORT.load(out) == before.artifact and not before.artifact.changed():
                 return before.artifact
-    return verbs.export(module, examples, out, labels=labels, classes=classes, progress=progress)
+    return verbs.export(module, examples, out, progress=progress, **said)
 
 
 def _inputs(x: Any) -> NDArray[Any]:

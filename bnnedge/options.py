@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from typing import Any, ParamSpec, TypeVar
 
 from bnnedge.arguments import bound, checked
-from bnnedge.errors import BnnEdgeError, ConfigError
+from bnnedge.errors import BnnEdgeError, ConfigError, named
 
 _OPTION = "option"
 _DECLARED = "__options__"
@@ -130,7 +130,7 @@ def check_bounds(config: Any, raises: type[BnnEdgeError] = ConfigError) -> None:
         BnnEdgeError: names the first that is not, with what is wanted.
     """
     for declared in options_of(type(config)):
-        declared.option.check(declared.name, getattr(config, declared.name), raises)
+        declared.option.check(named(declared.name), getattr(config, declared.name), raises)
 
 
 def keywords(function: Callable[_Given, _Result]) -> Callable[..., _Result]:

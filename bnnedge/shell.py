@@ -148,8 +148,7 @@ def command(
                 with permitting(replace=replace, accept_edited=accept_edited):
                     _print(function(**chosen), as_json)
 
-            with flags(_flags(click.get_current_context().command)):
-                _guarded(action, as_json, debug)
+            _guarded(action, as_json, debug)
 
         if writes:
             run = click.option(
@@ -234,7 +233,8 @@ def _stoppable() -> Iterator[None]:
 def _guarded(action: Callable[[], None], as_json: bool, debug: bool) -> None:
     """Run; a failure becomes one line (or one JSON value) and an exit code."""
     try:
-        with _stoppable(), warnings.catch_warnings():
+        named = _flags(click.get_current_context().command)
+        with flags(named), _stoppable(), warnings.catch_warnings():
             if not debug:
                 _quieten()
             action()

@@ -100,6 +100,7 @@ def export(
     *,
     labels: "ArrayLike | Tensor | None" = None,
     classes: Sequence[str] | None = None,
+    zero: int | None = None,
     progress: Progress = silent,
 ) -> "Artifact[ExportFacts]": ...
 
@@ -109,7 +110,7 @@ def export(*given: Any, progress: Progress = silent, **named: Any) -> "Artifact[
 
     `export(checkpoint, out)` takes the folder of a training, or `checkpoint.pt` in it: see
     `bnnedge.exporter.export`. `export(module, example_inputs, out, labels=None,
-    classes=None)` takes any `nn.Module`: see `bnnedge.exporter.own_module.export`.
+    classes=None, zero=None)` takes any `nn.Module`: see `bnnedge.exporter.own_module.export`.
     """
     require("exporting", Extra.TRAIN)
     run: Callable[..., Artifact[ExportFacts]]
@@ -155,7 +156,11 @@ def lower(
                 "lower: a module wants example_inputs", remedy="give some rows of its inputs"
             )
         with scratch() as work:
-            exported = export(model, example_inputs, work / "qonnx", classes=classes)
+            exported = export(
+                *(model, example_inputs, work / "qonnx"),
+                classes=classes,
+                zero=config.sign_zero.value_of_zero,
+            )
             return _lower(exported.folder, out, config, look, progress)
     if example_inputs is not None:
         raise ConfigError("lower: example_inputs go with a module, got a file")

@@ -112,7 +112,7 @@ class Table:
         if value.lower() in _MISSING:
             remedy = _FILL
         elif _is_number(value.replace(",", ".", 1)):
-            remedy = "write decimals with a point"
+            remedy = "write it as 1234.5: a point in front of decimals, and no other mark"
         return DataError(
             f"{self.at(row, column)}: wanted a number such as 1.5, got {shown(value)}",
             remedy=remedy,

@@ -162,4 +162,5 @@ the same device.
        import bnnedge_runtime
        with bnnedge_runtime.load("this folder") as accelerator:
            results = accelerator.execute(batch)
+           print(accelerator.names(results))  # the class of each image
 """

@@ -23,6 +23,7 @@ from bnnedge.errors import DataError, ExportError
 from bnnedge.exporter.check import Floats, execute
 from bnnedge.exporter.facts import EXPORT, MADE, REFERENCE_FILE, UNKNOWN, ExportFacts
 from bnnedge.exporter.onnx_model import OUTPUT, add_meaning, module_to_qonnx
+from bnnedge.exporter.signs import sign_of_zero, write_signs
 from bnnedge.exporter.stage import MODEL
 from bnnedge.models.numbers import REMEDY, wrong_number, wrong_scale
 from bnnedge.ops.frozen import frozen
@@ -34,6 +35,16 @@ _BATCH = 256
 _MIXED_ROWS = 32
 _MOST_CLASSES = 1 << 31
 _SEED = 20
+_KEEP_ORDER = ("Softmax", "LogSoftmax", "Sigmoid")
+_ROUNDED = (
+    "{} of {} inputs get other logits in their last digits than in the module: torch's last"
+    " BatchNorm rounds as the processor does, and the file as x * scale + shift;"
+    " bnnedge.ops.AffineBatchNorm computes just that"
+)
+_ZEROS = (
+    "the sign of an exact 0 is {:+} here and 0 in torch: {} of {} inputs get other logits than in"
+    " the module"
+)
 
 
 def export(
@@ -43,16 +54,16 @@ def export(
     *,
     labels: ArrayLike | Tensor | None = None,
     classes: Sequence[str] | None = None,
+    zero: int | None = None,
     progress: Progress = silent,
 ) -> Artifact[ExportFacts]:
     """Export any `nn.Module` as QONNX and compare the file with PyTorch, number for number.
 
-    The module is copied, and the copy exported in evaluation mode on the CPU, its numbers being
-    constants (`bnnedge.ops.frozen`): the module itself keeps its mode, weights, device and hooks.
-    Hooks of the copy run while it is compared, and are not exported.
-    The folder is the same as a checkpoint's: `model.onnx`, and `reference.npz` with `inputs`
-    (the examples, then mixtures of them), `labels` (−1 of mixtures, −2 where none is known) and
-    `logits`.
+    A copy is exported in evaluation mode on the CPU, its numbers being constants
+    (`bnnedge.ops.frozen`): the module keeps its mode, weights, device and hooks. Hooks of the copy
+    run while it is compared, and are not exported. The folder is the same as a checkpoint's:
+    `model.onnx`, and `reference.npz` with `inputs` (the examples, then mixtures of them), `labels`
+    (−1 of mixtures, −2 where none is known) and `logits`.
 
     torch's own BatchNorm rounds as the processor does, the file as x * scale + shift. With the
     same inputs both must come to the same decisions: what goes into every BatchNorm is equal, and
@@ -66,6 +77,7 @@ def export(
         out: folder to publish.
         labels: (N,) classes of the examples; None: as `example_inputs` says, or not known.
         classes: their names, which go with the network; None: they are numbered.
+        zero: what torch's sign of an exact 0 becomes here, 1 or −1; None: 0, which is no bit.
         progress: called at each step.
 
     Raises:
@@ -74,25 +86,34 @@ def export(
             PyTorch differ.
     """
     given, known = examples_of(example_inputs, labels)
-    inputs = _examples(given)
-    numbers = _labels(known, len(inputs))
+    numbers = _labels(known, len(inputs := _examples(given)))
     copied = snapshot(module)
     progress("running the module", 0.0)
-    wanted = _logits(copied, inputs[:1], module)
-    if numbers.max() >= wanted.shape[1]:
-        raise DataError(f"labels: wanted 0 to {wanted.shape[1] - 1}, got {numbers.max()}")
     meaning = Meaning.named(classes)
-    meaning.verify(inputs.shape[1:], wanted.shape[1], raises=DataError)
+    _require_classes(_logits(copied, inputs[:1], module), numbers, meaning)
     progress("writing QONNX", 0.1)
     constant = _constant(copied)
     graph = module_to_qonnx(constant, inputs.shape[1:])
     add_meaning(graph, meaning)
+    signs = write_signs(graph, zero)
     every = np.concatenate([inputs, _mixtures(inputs)])
     progress("comparing the logits", 0.4)
-    logits, rounded = _compared(copied, constant, every, module)
-    _require_equal("logits", logits, _executed(graph, every))
+    with sign_of_zero(zero):
+        logits, rounded = _compared(copied, constant, every, module)
+    _require_equal("logits", logits, _executed(graph, every), last=graph.graph.node[-1].op_type)
+    remarks = [_ROUNDED.format(rounded, len(every))] if rounded else []
+    if signs:
+        others = _all_logits(constant, every, module) != logits
+        remarks.append(_ZEROS.format(zero, others.any(1).sum(), len(every)))
     progress("saving", 0.95)
-    return _published(graph, every, numbers, logits, rounded, out)
+    return _published(graph, every, numbers, logits, rounded, tuple(remarks), out)
+
+
+def _require_classes(logits: Floats, labels: NDArray[np.int64], meaning: Meaning) -> None:
+    count = logits.shape[1]
+    if labels.max() >= count:
+        raise DataError(f"labels: wanted 0 to {count - 1}, got {labels.max()}")
+    meaning.verify((), count, raises=DataError)  # without a reading
 
 
 def snapshot(module: nn.Module) -> nn.Module:
@@ -133,7 +154,9 @@ def snapshot(module: nn.Module) -> nn.Module:
     return copied
 
 
-def answers_of(module: nn.Module) -> Callable[[ArrayLike | Tensor], Floats]:
+def answers_of(
+    module: nn.Module, zero: int | None = None
+) -> Callable[[ArrayLike | Tensor], Floats]:
     """What a module, as it is now, answers: inputs (N, *input shape) → logits (N, K), float32.
 
     They are those of its export, see `export`, which says what is raised.
@@ -141,8 +164,8 @@ def answers_of(module: nn.Module) -> Callable[[ArrayLike | Tensor], Floats]:
     constant = _constant(snapshot(module))
 
     def answers(inputs: ArrayLike | Tensor) -> Floats:
-        batches = _batches(_examples(inputs))
-        return np.concatenate([_logits(constant, batch, module) for batch in batches])
+        with sign_of_zero(zero):
+            return _all_logits(constant, _examples(inputs), module)
 
     return answers
 
@@ -162,17 +185,13 @@ def _published(
     known: NDArray[np.int64],
     logits: Floats,
     rounded: int,
+    remarks: tuple[str, ...],
     out: Path,
 ) -> Artifact[ExportFacts]:
     """The folder; the first inputs are the examples, each with its label."""
     made = len(inputs) - len(known)
     labels = np.concatenate([known, np.full(made, MADE, np.int64)])
     serial = graph.SerializeToString(deterministic=True)
-    remark = (
-        f"{rounded} of {len(inputs)} inputs get other logits in their last digits than in the"
-        " module: torch's last BatchNorm rounds as the processor does, and the file as x * scale +"
-        " shift; bnnedge.ops.AffineBatchNorm computes just that"
-    )
 
     def write(folder: Path) -> ExportFacts:
         (folder / MODEL).write_bytes(serial)
@@ -184,7 +203,7 @@ def _published(
             numbers_compared=logits.size,
             channel_accumulator_pairs_compared=0,
             test_accuracy=float(right.sum() / right.size) if right.size else None,
-            remarks=(remark,) if rounded else (),
+            remarks=remarks,
         )
 
     parts = (serial, inputs.tobytes(), labels.tobytes(), logits.tobytes())
@@ -301,6 +320,10 @@ def _as_float32(module: nn.Module) -> str | None:
     return None
 
 
+def _all_logits(module: nn.Module, inputs: Floats, named: nn.Module) -> Floats:
+    return np.concatenate([_logits(module, batch, named) for batch in _batches(inputs)])
+
+
 def _executed(graph: onnx.ModelProto, inputs: Floats) -> Floats:
     return np.concatenate([execute(graph, batch)[OUTPUT] for batch in _batches(inputs)])
 
@@ -345,13 +368,17 @@ def _compared(
     return np.concatenate(logits), rounded
 
 
-def _require_equal(what: str, wanted: Floats, got: Floats, *, constant: bool = False) -> None:
-    """Raises ExportError where the graph, or the module of constants, is not the module."""
+def _require_equal(
+    what: str, wanted: Floats, got: Floats, *, constant: bool = False, last: str = ""
+) -> None:
+    """Raises ExportError where the graph, its `last` op, or the module of constants differs."""
     left, right = "PyTorch", "the exported graph"
     remedy = "let layers add up ±1 (bnnedge.ops), whose sums do not round"
     if constant:
         left, right = "the module", "with constant numbers"
         remedy = "bnnedge.ops.AffineBatchNorm rounds the same everywhere; hooks are not exported"
+    if last in _KEEP_ORDER:
+        remedy = f"return what goes into the last {last}: the classes are the same"
     if wanted.shape != got.shape:
         raise ExportError(f"{what}: {left} gives {wanted.shape}, {right} {got.shape}")
     found = first_difference(wanted, got, channel_axis=1)

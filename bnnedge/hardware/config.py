@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from pathlib import Path
 
-from bnnedge.errors import FoldingError
+from bnnedge.errors import FoldingError, named
 from bnnedge.options import check_bounds, option
 
 
@@ -44,4 +44,6 @@ class RtlConfig:
             )
         check_bounds(self, FoldingError)
         if self.target_fps is not None and not 0 < self.target_fps < float("inf"):
-            raise FoldingError(f"target_fps: wanted a positive number, got {self.target_fps:g}")
+            raise FoldingError(
+                f"{named('target_fps')}: wanted a positive number, got {self.target_fps:g}"
+            )

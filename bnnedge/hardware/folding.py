@@ -11,7 +11,7 @@ from pathlib import Path
 
 from bnnedge.cost import ceil_div
 from bnnedge.dataflow import Dataflow, IntegerMvu, Node, Stream, XnorMvu
-from bnnedge.errors import FoldingError
+from bnnedge.errors import FoldingError, named
 from bnnedge.files import load_json
 from bnnedge.hardware.kernels import Fold as Fold
 from bnnedge.hardware.kernels import Wanted, divisors, kernel_for
@@ -179,8 +179,8 @@ def choose_folding(graph: Dataflow, *, target_fps: float, clock_mhz: float) -> F
     slowest, cycles = max(_fewest_cycles(graph).items(), key=lambda item: item[1])
     if interval < cycles:
         raise FoldingError(
-            f"target_fps: wanted {target_fps:g} images/s, at {clock_mhz:g} MHz {slowest} does at"
-            f" most {clock_mhz * 1e6 / cycles:g}",
+            f"{named('target_fps')}: wanted {target_fps:g} images/s, at {clock_mhz:g} MHz {slowest}"
+            f" does at most {clock_mhz * 1e6 / cycles:g}",
             remedy="lower the target or raise the clock",
         )
     # Best way so far by the width that the next layer receives.

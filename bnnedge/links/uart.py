@@ -109,13 +109,13 @@ class UartDevice(Device):
         assert isinstance(options, UartOptions)
         baud = baud or options.baud
         if baud < _MIN_BAUD:
-            raise SynthesisError(f"baud: wanted {_MIN_BAUD} or more, got {baud}")
+            raise SynthesisError(f"{named('baud')}: wanted {_MIN_BAUD} or more, got {baud}")
         clocks_per_bit = max(1, round(clock_hz / baud))
         error = abs(clock_hz / clocks_per_bit / baud - 1)
         if clocks_per_bit < _MIN_CLOCKS_PER_BIT or error > _MAX_BAUD_ERROR:
             raise SynthesisError(
-                f"baud: wanted a divisor of {clock_hz} Hz (within {_MAX_BAUD_ERROR:.1%}) that is at"
-                f" least {_MIN_CLOCKS_PER_BIT}, got {baud}",
+                f"{named('baud')}: wanted a divisor of {clock_hz} Hz (within {_MAX_BAUD_ERROR:.1%})"
+                f" that is at least {_MIN_CLOCKS_PER_BIT}, got {baud}",
                 remedy=f"choose another {named('baud')} or {named('clock_mhz')}",
             )
         return cls(
@@ -254,6 +254,7 @@ the same device.
        import bnnedge_runtime
        with bnnedge_runtime.load(port="/dev/ttyUSB0") as accelerator:
            results = accelerator.execute(batch)
+           print(accelerator.names(results))  # the class of each image
 
 The line runs at {self.baud} baud, 8N1; the bitstream fixes it.
 "Permission denied" on Linux: join the port's group (`sudo usermod -aG dialout $USER`, then log in

@@ -23,6 +23,11 @@ class SignZero(Enum):
     PLUS = "plus"
     MINUS = "minus"
 
+    @property
+    def value_of_zero(self) -> int | None:
+        """1 or −1; None: it is no bit."""
+        return {SignZero.PLUS: 1, SignZero.MINUS: -1}.get(self)
+
 
 class InputKind(Enum):
     """What the values of the network's input are, where the file does not say it.

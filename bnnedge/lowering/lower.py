@@ -13,7 +13,7 @@ from bnnedge.arguments import checked, did_you_mean
 from bnnedge.arrays import open_npz
 from bnnedge.artifacts import Artifact
 from bnnedge.dataflow import Dataflow
-from bnnedge.errors import ArrayError, ConfigError, LoweringError
+from bnnedge.errors import ArrayError, ConfigError, LoweringError, MismatchError
 from bnnedge.findings import Check
 from bnnedge.lowering.config import LoweringConfig
 from bnnedge.lowering.facts import (
@@ -246,6 +246,7 @@ def _checked(
     """Counts of all comparisons, which hold; remarks go to the notes."""
     from bnnedge.lowering import check, file_check
     from bnnedge.lowering.fusions import fusion_remark
+    from bnnedge.lowering.signs import what_to_do
     from bnnedge.lowering.stimuli import adversarial_inputs
 
     original, dataflow, notes = found.original, found.dataflow, found.notes
@@ -268,7 +269,14 @@ def _checked(
         progress("comparing with PyTorch", 0.7)
         inputs = np.asarray(reference["inputs"], np.float32)
         checks["reference"] = check.check_original(dataflow, original, notes.lifted, inputs)
-        checks["pytorch"] = check.check_reference(dataflow, reference, bool(notes.lifted))
+        try:
+            checks["pytorch"] = check.check_reference(dataflow, reference, bool(notes.lifted))
+        except MismatchError as error:
+            if not notes.signs:
+                raise
+            raise MismatchError(
+                f"{error.message}, where a Sign has an exact 0", remedy=what_to_do()
+            ) from error
     notes.remarks += filter(None, [fusion_remark(original, x)])
     for side in ("original", "reference"):
         counts = checks.get(side, {})

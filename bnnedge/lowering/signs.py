@@ -34,6 +34,12 @@ def input_bits(
     return region, encoding
 
 
+def what_to_do() -> str:
+    """About an exact 0 at a Sign."""
+    ways = f"{named('sign_zero', 'plus')} or {named('sign_zero', 'minus')}"
+    return f"choose {ways}; or, in torch, write torch.where(x >= 0, 1.0, -1.0) for torch.sign(x)"
+
+
 def choose_signs(
     nodes: tuple[GraphNode, ...], found: Survey, reach: Reach, sign_zero: SignZero, notes: Notes
 ) -> bool:
@@ -48,9 +54,7 @@ def choose_signs(
             " gives 0"
         )
         if sign_zero is SignZero.REFUSE:
-            raise LoweringError(
-                text, remedy=f"choose {named('sign_zero', 'plus')} or {named('sign_zero', 'minus')}"
-            )
+            raise LoweringError(text, remedy=what_to_do())
         notes.signs[node.name] = -1.0 if sign_zero is SignZero.MINUS else 1.0
         notes.remarks.append(f"{text}; it counts as {sign_zero.value} 1")
     return bool(found.zeros)

@@ -179,7 +179,7 @@ WRONG: list[tuple[str, dict[str, Any], str]] = [
     (GOOD, {"ignore": ("z",)}, "ignore: there is no column 'z'"),
     (GOOD + "7,2,c\n", {}, "wanted at least 2 inputs of class 'c', .*, got 0 of 1, beside 1"),
     (GOOD.replace("3,", "red,", 1), {}, r"of its words \(categories = \['x'\]\)"),
-    (GOOD.replace(",", ";").replace("3;", "3,5;", 1), {}, "got '3,5' — write decimals with a"),
+    (GOOD.replace(",", ";").replace("3;", "3,5;", 1), {}, "got '3,5' — write it as 1234.5: a"),
     (GOOD.replace("3,", ",", 1), {"categories": ("x",)}, "row 4, column 'x': wanted a value, got"),
     (GOOD, {"categories": ("z",)}, "categories: there is no column 'z'"),
     (GOOD, {"categories": ("kind",)}, "categories: column 'kind' is the label, or left out"),

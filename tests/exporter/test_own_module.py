@@ -159,6 +159,15 @@ def _overflowing() -> nn.Module:
     return nn.Sequential(norm)
 
 
+def test_a_last_function_that_rounds_is_named(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    module = nn.Sequential(_trained(_ops), nn.Softmax(1))
+    monkeypatch.setattr(own_module, "_executed", lambda graph, x: np.zeros((len(x), 3), np.float32))
+    with pytest.raises(ExportError, match="— return what goes into the last Softmax: the classes"):
+        bnnedge.export(module, _examples(), tmp_path / "x")
+
+
 def _stateful() -> nn.Module:
     module = _trained(_ops)
     module.kept = torch.ones(1, requires_grad=True) * 2
