@@ -21,7 +21,7 @@ def parse_changes(given: Iterable[str]) -> dict[str, Any]:
     for text in given:
         key, equals, value = text.partition("=")
         if not equals or len(text) > _MOST_CHARACTERS or not all(_parts(key)):
-            raise ConfigError(f"--set: wanted KEY=VALUE, e.g. training.epochs=5, got {shown(text)}")
+            raise ConfigError(f"set: wanted KEY=VALUE, e.g. training.epochs=5, got {shown(text)}")
         changes[key.strip()] = _value(value.strip())
     return changes
 

@@ -9,7 +9,8 @@ import bnnedge
 from bnnedge.console import tell
 from bnnedge.data.config import DatasetName
 from bnnedge.names import printable
-from bnnedge.shell import FOLDER, PATH, ProgressBars, command, main, watched
+from bnnedge.recipes import recipe_names
+from bnnedge.shell import FOLDER, PATH, ProgressBars, command, completing, main, watched
 
 if TYPE_CHECKING:
     from bnnedge.installation import Status
@@ -26,7 +27,20 @@ _SET = click.option(
     multiple=True,
     help="A value in place of the recipe's, e.g. training.epochs=5; may be given again.",
 )
-_MODEL = click.option("--model", help="A pretrained network instead of a folder, e.g. lenet5.")
+
+
+def _models() -> list[str]:
+    from bnnedge.models.config import Topology
+
+    return [topology.value for topology in Topology]
+
+
+_MODEL = click.option(
+    "--model",
+    help="A pretrained network instead of a folder, e.g. lenet5; `bnnedge models` lists them.",
+    shell_complete=completing(_models, files=False),
+)
+_RECIPE = click.argument("recipe", type=PATH, shell_complete=completing(recipe_names))
 
 
 @command("bnnedge fetch mnist", reads=False)
@@ -40,10 +54,13 @@ def fetch(dataset: str, out: Path | None = None) -> Said:
 
 
 @command("bnnedge train digits -o out/train", writes=True)
-@click.argument("recipe", type=PATH)
+@_RECIPE
 @_SET
 def train(recipe: Path, out: Path, changes: tuple[str, ...]) -> Said:
-    """Train the network of a RECIPE (a TOML file, or a name) into a checkpoint folder."""
+    """Train the network of a RECIPE into a checkpoint folder.
+
+    It is a TOML file, or one of those that `bnnedge recipes` lists.
+    """
     from bnnedge.changes import parse_changes
     from bnnedge.training.facts import TRAIN
 
@@ -260,11 +277,12 @@ def deploy(package: Path, simulate: bool, **options: Any) -> Said:
 
 
 @command("bnnedge build digits -o build/digits", writes=True)
-@click.argument("recipe", type=PATH)
+@_RECIPE
 @_SET
 def build(recipe: Path, out: Path, changes: tuple[str, ...], **options: Any) -> Said:
-    """Do everything that a RECIPE (a TOML file, or a name) says, from training to bitstream and
-    report; resumable.
+    """Do everything that a RECIPE says, from training to bitstream and report; resumable.
+
+    It is a TOML file, or one of those that `bnnedge recipes` lists.
     """
     from bnnedge.changes import parse_changes
 
@@ -283,7 +301,7 @@ def report(folder: Path) -> Said:
 
 
 @command("bnnedge recipes digits -o .", reads=False)
-@click.argument("name", required=False)
+@click.argument("name", required=False, shell_complete=completing(recipe_names, files=False))
 @click.option("-o", "--output", "out", type=FOLDER, help="Folder to copy the recipe NAME into.")
 def recipes(name: str | None = None, out: Path | None = None) -> Said:
     """List the recipes that come with bnnedge; print the one called NAME, or copy it."""

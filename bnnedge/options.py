@@ -9,7 +9,7 @@ import functools
 import inspect
 import textwrap
 import typing
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, ParamSpec, TypeVar
 
@@ -35,6 +35,7 @@ class Option:
         section: of a recipe, in which it is a key of the same name.
         given: what a caller gives, where that is of another type than the field: type and default.
         made: makes the field's value of what a caller gives.
+        choices: names that a shell completes, beside files.
     """
 
     help: str
@@ -44,6 +45,7 @@ class Option:
     section: str | None = None
     given: tuple[Any, Any] | None = None
     made: Callable[[Any], Any] | None = None
+    choices: Callable[[], Iterable[str]] | None = None
 
     def check(self, name: str, value: Any, raises: type[BnnEdgeError]) -> None:
         """Raise unless a value is within bounds."""

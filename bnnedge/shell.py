@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
+from click.shell_completion import CompletionItem
 
 import bnnedge
 from bnnedge.console import Program, fail, of_the_system, say, tell
@@ -94,8 +95,21 @@ def click_option(declared: "Declared") -> click.Option:
         required=declared.default is dataclasses.MISSING,
         show_default=not plain,
         help=said.help,
+        shell_complete=None if said.choices is None else completing(said.choices),
         **switch,
     )
+
+
+def completing(
+    names: Callable[[], Iterable[str]], *, files: bool = True
+) -> Callable[[click.Context, click.Parameter, str], list[CompletionItem]]:
+    """What a shell completes: names, and files where they are taken, too."""
+
+    def complete(_: click.Context, __: click.Parameter, begun: str) -> list[CompletionItem]:
+        found = [CompletionItem(name) for name in names() if name.startswith(begun)]
+        return [*found, CompletionItem(begun, type="file")] if files else found
+
+    return complete
 
 
 def _click_type(kind: Any) -> Any:

@@ -158,3 +158,21 @@ with ProgressBars() as bars:
     assert done.returncode == 0
     assert "epoch 3" in shown and "writing long" in shown
     assert shown.count("\n") == 2 and max(map(len, shown.replace("\r", "\n").split("\n"))) < 100
+
+
+@pytest.mark.parametrize(
+    ("words", "completed"),
+    [
+        ("bnnedge syn", "plain,synth"),
+        ("bnnedge synth --board ulx3s-8", "plain,ulx3s-85f\nfile,ulx3s-8"),
+        ("bnnedge build digits_", "plain,digits_ice40\nfile,digits_"),
+        ("bnnedge recipes lfc_m", "plain,lfc_mnist"),
+        ("bnnedge evaluate --model len", "plain,lenet5"),
+        ("bnnedge evaluate --dataset mn", "plain,mnist"),
+    ],
+)
+def test_a_shell_completes_what_there_is(words: str, completed: str) -> None:
+    count = len(words.split()) - 1
+    asked = {"_BNNEDGE_COMPLETE": "bash_complete", "COMP_WORDS": words, "COMP_CWORD": str(count)}
+    result = CliRunner(env=asked).invoke(main, prog_name="bnnedge")
+    assert result.output.strip() == completed

@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 from pathlib import Path
 
+from bnnedge.boards import known_boards
 from bnnedge.errors import SynthesisError
 from bnnedge.families import Board
 from bnnedge.options import check_bounds, option
@@ -20,7 +21,9 @@ class VerifyConfig:
     """
 
     board: str | Path | Board | None = option(
-        None, help="What it is for; where not given, device.json beside the file says all."
+        None,
+        help="What it is for; where not given, device.json beside the file says all.",
+        choices=known_boards,
     )
     clock_mhz: float | None = option(None, help="The board's default where not given.", unit="MHz")
     baud: int | None = option(None, help="Of a serial line; the board's default where not given.")
@@ -46,7 +49,9 @@ class SynthesisConfig:
     """
 
     board: str | Path | Board = option(
-        help="For example ulx3s-85f or pynq-z2, or a TOML file.", section="hardware"
+        help="Of those that `bnnedge boards` lists, e.g. ulx3s-85f or pynq-z2, or a TOML file.",
+        section="hardware",
+        choices=known_boards,
     )
     clock_mhz: float | None = option(
         None, help="The board's default where not given.", unit="MHz", section="hardware"
