@@ -146,8 +146,8 @@ def killer(mutant: Mutant, folder: Path) -> Proof | str | None:
                 proven = dataclasses.replace(proof, reach=covers)
                 if not prove(proven, place, {mutant.module: mutant.text}).proven:
                     return proof
-            except (AssertionError, BnnEdgeError):
-                return proof  # no legal module
+            except (AssertionError, BnnEdgeError, subprocess.TimeoutExpired):
+                return proof  # no legal module, or one without an end
             try:
                 lint(_written(proof, place, mutant), top=proof.module, parameters=_unquoted(proof))
             except BnnEdgeError:

