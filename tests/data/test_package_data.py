@@ -17,6 +17,7 @@ from bnnedge.data.config import DatasetName
 from bnnedge.data.datasets import load_dataset
 from bnnedge.models.config import Precision
 from bnnedge.recipe import Recipe
+from bnnedge.recipes import RECIPES
 
 _SCRIPTS = Path(__file__).parents[2] / "build_scripts"
 _MOST_BEHIND = 0.03
@@ -65,7 +66,7 @@ def test_an_r_table_is_divided(tmp_path: Path, package_data: ModuleType) -> None
 
 @pytest.mark.parametrize("name", ["vowels", "dna"])
 def test_a_recipe_takes_such_arrays(name: str) -> None:
-    recipe = Recipe.load(_SCRIPTS / f"{name}.toml")
+    recipe = Recipe.load(RECIPES / f"{name}.toml")
     assert recipe.name == name and recipe.data.file is not None
     assert recipe.data.file.name == f"{name}.npz" and recipe.hardware is not None
 
@@ -82,7 +83,7 @@ def test_the_real_ones_train_as_well_as_their_float_twins(
     except (subprocess.CalledProcessError, OSError) as error:
         pytest.skip(f"no package: {error}")
     np.savez_compressed(tmp_path / f"{name}.npz", **arrays)
-    shutil.copy(_SCRIPTS / f"{name}.toml", tmp_path)
+    shutil.copy(RECIPES / f"{name}.toml", tmp_path)
     recipe = Recipe.load(tmp_path / f"{name}.toml")
     real = Precision.FLOAT
     twin = dataclasses.replace(recipe.network, weights=real, activations=real, first_last=real)

@@ -27,7 +27,7 @@ def _rows(columns: int) -> list[list[str]]:
 _ROWS = {row[0].strip("`"): row for row in _rows(5)}
 _EXAMPLES = {
     "conv": "conv_mnist",
-    "conv1d": _ROOT / "build_scripts" / "vowels.toml",
+    "conv1d": "vowels",
     "resnet": "resnet_fashion_mnist",
 }
 _SHAPES = {"conv1d": (12, 25)}

@@ -20,6 +20,8 @@ _SHAPES = {
     "mnist": (1, 28, 28),
     "fashion-mnist": (1, 28, 28),
     "cifar-10": (3, 32, 32),
+    "vowels": (12, 25),
+    "dna": (180,),
 }
 
 
@@ -36,10 +38,11 @@ def test_a_recipe_can_be_read_and_its_network_built(path: Path) -> None:
     recipe = Recipe.load(path)
     board = "" if recipe.hardware is None else f"_{recipe.hardware.synth.board.partition('-')[0]}"
     assert path.stem in (recipe.name, recipe.name + board)
-    if recipe.network.topology is not Topology.MLP:
+    own = recipe.data.file is not None
+    if not own and recipe.network.topology is not Topology.MLP:
         network, dataset = recipe.network.topology.value, recipe.data.dataset.value
         assert recipe.name == name_of(network, dataset)  # what a pretrained network is called
-    shape = _SHAPES[recipe.data.dataset.value]
+    shape = _SHAPES[recipe.name if own else recipe.data.dataset.value]
     model = build_network(recipe.network, input_shape=shape, encoding=_encoding(recipe), classes=10)
     assert model.input_shape == shape
 
