@@ -2,13 +2,13 @@
 """Measure what the XNOR MVU costs and print it as a markdown table.
 
     .venv/bin/python build_scripts/kernel_cost.py                     # 64x64: ten minutes of CPU
-    .venv/bin/python build_scripts/kernel_cost.py --published FOLDER  # beside another's: an hour
+    .venv/bin/python build_scripts/kernel_cost.py --published FOLDER  # beside another's: 20 minutes
 
 Random weights, accumulator outputs, both kinds of weight memory. ECP5 figures are placed and routed
 on an LFE5U (speed grade 6, out of context), Fmax with five seeds of the placer; xc7 figures are
 Yosys's netlist. FOLDER is a clone of github.com/asadalam/FINN_MatrixVector_RTL, the sources of
-arXiv 2201.11409: matrices and foldings are then two of its tables', its RTL goes through the same
-tools, and its figures with Vivado stand beside. Its weight memory is written here, as its
+arXiv 2201.11409: matrix and folding are then those of its first table, its RTL goes through the
+same tools, and its figures with Vivado stand beside. Its weight memory is written here, as its
 generators do: a synchronous memory a PE, in the same style as ours.
 """
 
@@ -51,7 +51,6 @@ class Shape:
 OURS = [Shape(columns=64, rows=64, lanes=lanes) for lanes in (16, 32)]
 PUBLISHED = [
     Shape(columns=512, rows=32, lanes=16, published="993 / 1009, 1494 / 1702"),
-    Shape(columns=1024, rows=64, lanes=32, published="2142 / 2018, 2950 / 2421"),
 ]
 
 

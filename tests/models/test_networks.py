@@ -35,6 +35,7 @@ def _config(topology: str, **options: object) -> NetworkConfig:
     given = {
         "mlp": {"hidden": (9,)},
         "conv": {"layers": _STACK},
+        "conv1d": {"layers": _STACK},
         "resnet": {"stages": _STAGES},
     }.get(topology, {})
     return NetworkConfig(topology=Topology(topology), **{**given, **options})

@@ -78,7 +78,7 @@ def test_what_its_pins_have_not_is_refused(pin: Pin) -> None:
 
 def test_missing_tool_names_the_extra(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(tools.shutil, "which", lambda *_, **__: None)
-    with pytest.raises(ToolMissingError, match=r"pip install bnnedge\[ice40\]"):
+    with pytest.raises(ToolMissingError, match=r"pip install 'bnnedge\[ice40\]'"):
         tools.find("icepack")
 
 

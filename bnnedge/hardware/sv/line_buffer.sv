@@ -84,6 +84,7 @@ module line_buffer #(
       ? (TO_LINE < TO_FRAME ? -TO_LINE : -TO_FRAME) : 0;
   localparam int CAPACITY = Depth - BACKWARD;
   localparam int ADDR_BITS = $clog2(Depth);
+  localparam int unsigned SLICE = Depth > 2048 ? 8 : Width;  // of a word, in a block RAM
   // Credits never exceed the buffer, and how far a window can be ahead of what has come.
   localparam int CREDIT_BITS = 1 + $clog2(Depth + (PadTop + PadBottom + 2 * SPAN_HEIGHT
       + 2 * StrideHeight + 1) * (InWidth + PadLeft + PadRight + 2 * SPAN_WIDTH
@@ -265,7 +266,6 @@ module line_buffer #(
   logic [Width-1:0] data_q;
 
   if (BlockRam) begin : gen_block
-    localparam int unsigned SLICE = Depth > 2048 ? 8 : Width;
     logic             read_valid_q, read_pad_q;
     logic [Width-1:0] read_data_q;
     for (genvar b = 0; b < Width; b += SLICE) begin : gen_slice

@@ -128,8 +128,8 @@
   assign followed_at = base_q + ADDR_BITS'(followed_q);
   if (BlockRam) begin : gen_block_is
     logic [Width-1:0] kept;
-    for (genvar b = 0; b < Width; b += gen_block.SLICE) begin : gen_slice
-      localparam int unsigned BITS = Width - b < gen_block.SLICE ? Width - b : gen_block.SLICE;
+    for (genvar b = 0; b < Width; b += SLICE) begin : gen_slice
+      localparam int unsigned BITS = Width - b < SLICE ? Width - b : SLICE;
       assign kept[b+:BITS] = gen_block.gen_slice[b].memory[followed_at];
     end
     always_ff @(posedge clk_i) begin
