@@ -49,8 +49,8 @@ def test_series_become_bytes_between_their_ends(tmp_path: Path, package_data: Mo
 
 
 def test_an_r_table_is_divided(tmp_path: Path, package_data: ModuleType) -> None:
-    rdata = pytest.importorskip("rdata")
-    pandas = pytest.importorskip("pandas")
+    rdata = importlib.import_module("rdata")
+    pandas = importlib.import_module("pandas")
     rng = np.random.default_rng(0)
     bits = rng.integers(0, 2, (40, 3))
     table = pandas.DataFrame(
