@@ -49,9 +49,7 @@ class Shape:
 
 
 OURS = [Shape(columns=64, rows=64, lanes=lanes) for lanes in (16, 32)]
-PUBLISHED = [
-    Shape(columns=512, rows=32, lanes=16, published="993 / 1009, 1494 / 1702"),
-]
+PUBLISHED = [Shape(columns=512, rows=32, lanes=16, published="993 / 1009, 1494 / 1702")]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -210,7 +208,7 @@ def main() -> None:
     print(
         "| matrix, PE x SIMD | weights in | RTL | ECP5 COMB | FF | DP16KD | Fmax, median (best)"
         " | xc7 LUT | CARRY4 | FF | RAMB36 |"
-        + (" with Vivado LUT / FF: RTL, HLS |" * bool(published))
+        + (" with Vivado LUT / FF: RTL, HLS |" if published else "")
     )
     print("|" + "---|" * (12 if published else 11))
     for shape in PUBLISHED if published else OURS:
@@ -225,7 +223,7 @@ def main() -> None:
                     f" | {ecp5.ffs} | {ecp5.block_rams} | {statistics.median(ecp5.fmax_mhz):.0f}"
                     f" ({max(ecp5.fmax_mhz):.0f}) MHz | {xc7.luts} | {xc7.carry4s}"
                     f" | {xc7.ffs} | {xc7.block_rams:g} |"
-                    + (f" {shape.published} |" if published and name == "published" else ""),
+                    + (f" {shape.published if name == 'published' else ''} |" if published else ""),
                     flush=True,
                 )
 
