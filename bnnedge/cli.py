@@ -243,7 +243,7 @@ def synth(rtl: Path, out: Path, **options: Any) -> Said:
     return artifact, [*lines, left_to_do(out)] if artifact.facts.estimate else lines
 
 
-@command("bnnedge verify-bits out/synth/digits.bit out/rtl")
+@command("bnnedge verify-bits out/synth/mlp_digits.bit out/rtl")
 @click.argument("bitstream", metavar="FILE", type=PATH)
 @click.argument("rtl", type=FOLDER)
 def verify_bits(bitstream: Path, rtl: Path, **options: Any) -> Said:

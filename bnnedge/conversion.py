@@ -29,7 +29,7 @@ from bnnedge.hardware.facts import RTL, RtlFacts
 from bnnedge.interrupts import whole_imports
 from bnnedge.lowering.config import LoweringConfig
 from bnnedge.lowering.facts import LOWER
-from bnnedge.names import identifier
+from bnnedge.names import network_name
 from bnnedge.options import chosen, keywords
 from bnnedge.progress import Progress, silent
 from bnnedge.scratch import scratch
@@ -91,14 +91,14 @@ def convert(
         export = functools.partial(
             _export, model, examples, labels=known, classes=classes, zero=zero
         )
-        plan = Plan(name=config.name or identifier(name), export=export, lower=config)
+        plan = Plan(name=config.name or network_name(name), export=export, lower=config)
     else:
         if labels is not None:
             raise ConfigError("convert: labels go with a module, got a file")
         file = _file(model)
         digest = sha256_of(file) if file.is_file() else ""
         plan = Plan(
-            name=config.name or identifier(file.stem),
+            name=config.name or _name_in(file),
             model=file,
             inputs=None if examples is None else as_array(examples),
             lower=verbs.named(config, classes),
@@ -120,6 +120,13 @@ def _file(model: Any) -> Path:
         )
     file = path_of("convert: model", model)
     return file / verbs.MODEL_FILE if file.is_dir() else file
+
+
+def _name_in(file: Path) -> str:
+    with whole_imports():
+        from bnnedge.lowering.load import name_in, parse
+
+    return name_in(parse(file), file)
 
 
 def _export(

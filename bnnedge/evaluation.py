@@ -14,6 +14,7 @@ from bnnedge.artifacts import Artifact, check_input
 from bnnedge.dataflow import Dataflow
 from bnnedge.errors import ConfigError, DataError, MismatchError, named
 from bnnedge.extras import Extra, require
+from bnnedge.names import trained_name
 from bnnedge.options import check_bounds, keywords, option
 from bnnedge.progress import Progress, part_of, silent
 from bnnedge.scratch import scratch
@@ -236,9 +237,9 @@ def _pretrained(network: str, dataset: str, folder: Path | None) -> tuple["Model
     require("a pretrained network", Extra.TRAIN)
     from bnnedge.data.config import DatasetName
     from bnnedge.data.datasets import load_dataset
-    from bnnedge.models.pretrained.cards import ModelCard, name_of
+    from bnnedge.models.pretrained.cards import ModelCard
 
-    card = ModelCard.load(name_of(network, dataset))
+    card = ModelCard.load(trained_name(network, dataset))
     data = load_dataset(member_of("dataset", dataset, DatasetName), folder)
     if data.sha256() != card.dataset_sha256:
         raise DataError(
@@ -255,7 +256,11 @@ def _checkpoint(card: "ModelCard", test: "Split", work: Path) -> Path:
 
     checkpoint = work / "checkpoint"
     checkpoint.mkdir()
-    record = {"input_range": list(card.input_range)}
+    record = {
+        "input_range": list(card.input_range),
+        "classes": list(card.classes),
+        "dataset": {"name": card.dataset},
+    }
     save_checkpoint(checkpoint, load_card(card), record, test.images, test.labels)
     return checkpoint
 

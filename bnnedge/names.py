@@ -44,6 +44,11 @@ def network_name(text: str) -> str:
     return name if _is_network_name(name) else f"_{name}"[:MOST_CHARACTERS]
 
 
+def trained_name(network: str, dataset: str) -> str:
+    """E.g. "vgg-small" and "fashion-mnist" → "vgg_small_fashion_mnist"."""
+    return f"{network}_{dataset}".replace("-", "_")
+
+
 def check_label(name: str, *, what: str, raises: type[BnnEdgeError]) -> None:
     """Check a name that only people read: 1 to 255 printable characters.
 

@@ -18,10 +18,11 @@ from bnnedge.artifacts import sha256_of
 from bnnedge.errors import BnnEdgeError, CheckpointError, ConfigError
 from bnnedge.models.checkpoint import load_checkpoint, load_test_set
 from bnnedge.models.network import Network
-from bnnedge.models.pretrained.cards import FOLDER, ModelCard, name_of, weights_path
+from bnnedge.models.pretrained.cards import FOLDER, ModelCard, weights_path
 from bnnedge.models.pretrained.load import load_card
 from bnnedge.models.pretrained.packing import pack
 from bnnedge.models.record import network_record
+from bnnedge.names import trained_name
 from bnnedge.recipe import Recipe
 from bnnedge.recipes import RECIPES
 from bnnedge.records import to_json
@@ -50,7 +51,7 @@ def pack_model(checkpoint_folder: Path, recipe_path: Path, out: Path = FOLDER) -
             f"{checkpoint_folder}: {correct} of {len(labels)} are right, its record says "
             f"{record['metrics']['test_accuracy']:.4%}"
         )
-    name = name_of(recipe.network.topology.value, recipe.data.dataset.value)
+    name = trained_name(recipe.network.topology.value, recipe.data.dataset.value)
     if name != recipe.name:
         raise ConfigError(f"{recipe_path} is called {recipe.name}, wanted {name}")
     weights = weights_path(name, out)

@@ -43,7 +43,9 @@ def graph() -> onnx.ModelProto:
 def written(graph: onnx.ModelProto, monkeypatch: pytest.MonkeyPatch) -> list[object]:
     """Calls of torch's exporter, which does not write the same graph over and over."""
     calls: list[object] = []
-    monkeypatch.setattr(own_module, "module_to_qonnx", lambda *given: calls.append(1) or graph)
+    monkeypatch.setattr(
+        own_module, "module_to_qonnx", lambda *given: calls.append(1) or copy.deepcopy(graph)
+    )
     return calls
 
 

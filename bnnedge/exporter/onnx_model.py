@@ -21,7 +21,7 @@ from bnnedge.models.numbers import REMEDY, wrong_number, wrong_scale
 from bnnedge.ops.frozen import frozen
 
 INPUT, OUTPUT = "input", "logits"
-ENCODING_KEY, MEANING_KEY = "bnnedge.encoding", "bnnedge.meaning"
+ENCODING_KEY, MEANING_KEY, NAME_KEY = "bnnedge.encoding", "bnnedge.meaning", "bnnedge.name"
 _MAIN_OPS = ("Gemm", "Conv", "MaxPool")
 _ROLES = {  # what a node's constant inputs are called
     "Add": ("shift", "shift"),
@@ -60,8 +60,13 @@ def to_qonnx(model: Network) -> onnx.ModelProto:
     return exported
 
 
-def add_meaning(exported: onnx.ModelProto, meaning: Meaning) -> None:
-    """Say in a file's metadata what inputs and classes mean, where that is known."""
+def describe(exported: onnx.ModelProto, name: str | None, meaning: Meaning) -> None:
+    """Say in a file's metadata what the network is called and what its inputs and classes mean.
+
+    What is not known is left out.
+    """
+    if name is not None:
+        exported.metadata_props.add(key=NAME_KEY, value=name)
     if meaning:
         exported.metadata_props.add(key=MEANING_KEY, value=json.dumps(meaning.record()))
 

@@ -22,7 +22,7 @@ from bnnedge.equality import first_difference
 from bnnedge.errors import DataError, ExportError
 from bnnedge.exporter.check import Floats, execute
 from bnnedge.exporter.facts import EXPORT, MADE, REFERENCE_FILE, UNKNOWN, ExportFacts
-from bnnedge.exporter.onnx_model import OUTPUT, add_meaning, module_to_qonnx
+from bnnedge.exporter.onnx_model import OUTPUT, describe, module_to_qonnx
 from bnnedge.exporter.signs import sign_of_zero, write_signs
 from bnnedge.exporter.stage import MODEL
 from bnnedge.models.numbers import REMEDY, wrong_number, wrong_scale
@@ -94,7 +94,7 @@ def export(
     progress("writing QONNX", 0.1)
     constant = _constant(copied)
     graph = module_to_qonnx(constant, inputs.shape[1:])
-    add_meaning(graph, meaning)
+    describe(graph, type(copied).__name__, meaning)
     signs = write_signs(graph, zero)
     every = np.concatenate([inputs, _mixtures(inputs)])
     progress("comparing the logits", 0.4)

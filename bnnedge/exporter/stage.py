@@ -55,7 +55,7 @@ def _export(source: Path, folder: Path, progress: Progress) -> ExportFacts:
     import onnx
 
     from bnnedge.exporter.check import compare_norms, compare_streams
-    from bnnedge.exporter.onnx_model import add_meaning, to_qonnx
+    from bnnedge.exporter.onnx_model import describe, to_qonnx
     from bnnedge.exporter.reference import adversarial_inputs
     from bnnedge.exporter.remarks import remarks
     from bnnedge.models.checkpoint import load_checkpoint, load_test_set
@@ -66,7 +66,7 @@ def _export(source: Path, folder: Path, progress: Progress) -> ExportFacts:
     images, labels = load_test_set(source, checkpoint)
     progress("writing QONNX", 0.1)
     graph = to_qonnx(model)
-    add_meaning(graph, checkpoint.meaning)
+    describe(graph, checkpoint.name, checkpoint.meaning)
     first = next(iter(model.layers.values()))
     adversarial = adversarial_inputs(
         input_shape=model.input_shape,

@@ -53,7 +53,7 @@ class LoweringConfig:
     """Choices of a lowering.
 
     Attributes:
-        name: of the network, see `bnnedge.names`; None makes one of the file's name.
+        name: of the network, see `bnnedge.names`; None: as the exporter calls it, else the file's.
         classify: end in an arg-max in hardware even where the graph ends in logits.
         sign_zero: what an exact 0 at a `Sign` means.
         input: what the input holds; None: what the file says.
@@ -62,7 +62,9 @@ class LoweringConfig:
         seed: of those inputs.
     """
 
-    name: str | None = option(None, help="Name of the network; the file's name by default.")
+    name: str | None = option(
+        None, help="Name of the network; by default the exported one's, or the file's."
+    )
     classify: bool = option(False, help="End in an arg-max in hardware.", section="hardware")
     sign_zero: SignZero = option(
         SignZero.REFUSE, help="What an exact 0 at an ONNX Sign becomes: an error, +1 or -1."

@@ -14,7 +14,7 @@ from bnnedge.lowering.config import LoweringConfig
 from bnnedge.lowering.encoding import MOST_INTEGERS, levels_of_input
 from bnnedge.lowering.explain import refused
 from bnnedge.lowering.fates import Fate, fates_in
-from bnnedge.lowering.load import encoding_name, follow, meaning_of, parse
+from bnnedge.lowering.load import encoding_name, follow, meaning_of, name_in, parse
 from bnnedge.lowering.notes import Notes
 from bnnedge.lowering.origins import Origins
 from bnnedge.lowering.passes.declare_input import (
@@ -28,7 +28,6 @@ from bnnedge.lowering.solve import Solver
 from bnnedge.lowering.table import dataflow_of
 from bnnedge.lowering.vocabulary import called
 from bnnedge.lowering.write_finn import write_finn
-from bnnedge.names import network_name
 from bnnedge.progress import Progress, silent
 
 
@@ -67,7 +66,7 @@ def draft(
     origins = Origins.of(file.graph.node)
     try:
         model, origins = follow(file)
-        return _draft(file, model, origins, config, model_onnx.stem, progress)
+        return _draft(file, model, origins, config, name_in(file, model_onnx), progress)
     except LoweringError as error:
         if explain:
             raise refused(error, origins) from error
@@ -94,7 +93,7 @@ def _draft(
     model: onnx.ModelProto,
     origins: Origins,
     config: LoweringConfig,
-    stem: str,
+    name: str,
     progress: Progress,
 ) -> Draft:
     notes = Notes(remarks=[*input_remarks(model), *remarks_of(model)])
@@ -118,7 +117,7 @@ def _draft(
         original.model,
         structure,
         solution,
-        name=config.name or network_name(stem),
+        name=config.name or name,
         encoding=encoding_name(model),
         meaning=_meaning(model, config),
         classify=config.classify,

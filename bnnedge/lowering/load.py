@@ -28,11 +28,12 @@ from bnnedge.lowering.origins import Origins
 from bnnedge.lowering.passes.declare_input import declare
 from bnnedge.lowering.tidy import clean_up
 from bnnedge.lowering.wire import parsed_bytes
+from bnnedge.names import network_name
 
 _TIDY_BYTES = 1 << 30  # that cleaning up may take, and as much again for each of
 _TIDY_COPIES = 8  # copies of the model: shape inference copies it
 _TIDY_SECONDS = 600  # of a large model
-ENCODING_KEY, MEANING_KEY = "bnnedge.encoding", "bnnedge.meaning"
+ENCODING_KEY, MEANING_KEY, NAME_KEY = "bnnedge.encoding", "bnnedge.meaning", "bnnedge.name"
 _MODEL = onnx.ModelProto.DESCRIPTOR
 
 
@@ -120,7 +121,17 @@ def _parse(path: Path) -> onnx.ModelProto:
 
 def encoding_name(model: onnx.ModelProto) -> str | None:
     """What the exporter calls the input encoding, if it says so in the file's metadata."""
-    return next((str(e.value) for e in model.metadata_props if e.key == ENCODING_KEY), None)
+    return _said(model, ENCODING_KEY)
+
+
+def name_in(model: onnx.ModelProto, path: Path) -> str:
+    """The network's name: what the exporter calls it, else the one of the file."""
+    return network_name(_said(model, NAME_KEY) or path.stem)
+
+
+def _said(model: onnx.ModelProto, key: str) -> str | None:
+    """A value of the file's metadata, if it is there."""
+    return next((str(entry.value) for entry in model.metadata_props if entry.key == key), None)
 
 
 def meaning_of(model: onnx.ModelProto) -> Meaning:
@@ -129,9 +140,9 @@ def meaning_of(model: onnx.ModelProto) -> Meaning:
     Raises:
         LoweringError: they say it in another way than the exporter does.
     """
-    text = next((e.value for e in model.metadata_props if e.key == MEANING_KEY), "{}")
+    text = _said(model, MEANING_KEY)
     try:
-        return Meaning.of(json.loads(text), source=MEANING_KEY)
+        return Meaning.of(json.loads("{}" if text is None else text), source=MEANING_KEY)
     except (ValueError, RecursionError, ConfigError) as error:
         raise LoweringError(
             f"metadata {MEANING_KEY} cannot be read: {_line(error)}", remedy="remove it"

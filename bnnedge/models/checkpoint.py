@@ -25,6 +25,7 @@ from bnnedge.models.network import Network
 from bnnedge.models.numbers import REMEDY, wrong_number
 from bnnedge.models.record import network_from_record, network_record
 from bnnedge.models.tensors import read_tensors
+from bnnedge.names import trained_name
 from bnnedge.ops.weights import BinaryWeights
 
 WEIGHTS = "checkpoint.pt"
@@ -49,6 +50,15 @@ class Checkpoint:
     input_range: tuple[float, float]
     meaning: Meaning
     record: Mapping[str, Any]
+
+    @property
+    def name(self) -> str | None:
+        """Of the network and what it was trained on; None: that is not known."""
+        dataset = self.record.get("dataset")
+        known = dataset.get("name") if isinstance(dataset, Mapping) else None
+        if not isinstance(known, str):
+            return None
+        return trained_name(self.model.config.topology.value, known)
 
 
 def save_checkpoint(

@@ -1,5 +1,6 @@
 """Modules of one's own are exported as they are, stay as they are, and mistakes are one line."""
 
+import copy
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -99,7 +100,7 @@ def graph() -> onnx.ModelProto:
 @pytest.fixture
 def written(graph: onnx.ModelProto, monkeypatch: pytest.MonkeyPatch) -> None:
     """torch does not write the same graph over and over."""
-    monkeypatch.setattr(own_module, "module_to_qonnx", lambda *given: graph)
+    monkeypatch.setattr(own_module, "module_to_qonnx", lambda *given: copy.deepcopy(graph))
 
 
 @pytest.mark.usefixtures("written")
@@ -125,6 +126,8 @@ def test_lower_takes_a_module(tmp_path: Path) -> None:
     module = _trained(_ops)
     bnnedge.lower(module, tmp_path / "dataflow", example_inputs=_examples(), name="mine")
     assert Dataflow.load(tmp_path / "dataflow").name == "mine"
+    bnnedge.lower(module, tmp_path / "unnamed", example_inputs=_examples())
+    assert Dataflow.load(tmp_path / "unnamed").name == type(module).__name__
     with pytest.raises(ConfigError, match="lower: a module wants example_inputs"):
         bnnedge.lower(module, tmp_path / "none")
     with pytest.raises(ConfigError, match="example_inputs go with a module, got a file"):

@@ -14,6 +14,7 @@ from bnnedge.cli import main
 from bnnedge.dataflow import Dataflow
 from bnnedge.errors import ConfigError, LoweringError, MismatchError
 from bnnedge.lowering import LoweringConfig, lower, lower_model
+from bnnedge.lowering.draft import draft
 from bnnedge.lowering.load import external_files
 from tests.lowering.graphs import Graph, adversarial_norm, bipolar, execute
 
@@ -35,6 +36,21 @@ def graph() -> Graph:
 def test_missing(tmp_path: Path) -> None:
     with pytest.raises(LoweringError, match="no such file"):
         lower(tmp_path / "none.onnx", LoweringConfig(), tmp_path / "out")
+
+
+@pytest.mark.parametrize(
+    ("said", "name"),
+    [(None, "my_net"), ("", "my_net"), ("lenet5_mnist", "lenet5_mnist"), ("../a b", "_a_b")],
+)
+def test_a_network_is_called_as_it_was_exported(
+    said: str | None, name: str, graph: Graph, tmp_path: Path
+) -> None:
+    model = graph.model()
+    if said is not None:
+        model.metadata_props.add(key="bnnedge.name", value=said)
+    onnx.save(model, tmp_path / "my net.onnx")
+    config = LoweringConfig(check_images=16)
+    assert draft(tmp_path / "my net.onnx", config).dataflow.name == name
 
 
 @pytest.mark.parametrize("content", [b"", b"\x00" * 40, b"not a model", b"\x08\x07\x12"])

@@ -38,6 +38,14 @@ def test_a_saved_network_comes_back_identical(folder: Path) -> None:
     assert np.array_equal(images, _IMAGES) and np.array_equal(labels, _LABELS)
 
 
+@pytest.mark.parametrize("dataset", [{"name": "fashion-mnist"}, {}, {"name": 3}, "mnist", None])
+def test_a_network_is_called_after_what_it_was_trained_on(dataset: object, tmp_path: Path) -> None:
+    record = {"input_range": [0, 16], "dataset": dataset}
+    save_checkpoint(tmp_path, random_mlp(), record, _IMAGES, _LABELS)
+    known = dataset == {"name": "fashion-mnist"}
+    assert load_checkpoint(tmp_path).name == ("mlp_fashion_mnist" if known else None)
+
+
 def test_a_residual_network_is_what_it_was_when_records_knew_no_residual_bits(
     tmp_path: Path,
 ) -> None:

@@ -91,8 +91,3 @@ def weights_path(name: str, folder: Path | None = None) -> Path:
 def available(folder: Path | None = None) -> tuple[str, ...]:
     """Names of all pretrained networks in `folder`, or that come with bnnedge, sorted."""
     return tuple(sorted(path.stem for path in (folder or FOLDER).glob("*.json")))
-
-
-def name_of(network: str, dataset: str) -> str:
-    """E.g. "vgg-small" and "fashion-mnist" → "vgg_small_fashion_mnist"."""
-    return f"{network}_{dataset}".replace("-", "_")

@@ -8,7 +8,8 @@ from bnnedge.arrays import read_npz
 from bnnedge.artifacts import sha256_of
 from bnnedge.errors import ArrayError, CheckpointError
 from bnnedge.extras import Extra, require
-from bnnedge.models.pretrained.cards import ModelCard, name_of, weights_path
+from bnnedge.models.pretrained.cards import ModelCard, weights_path
+from bnnedge.names import trained_name
 
 if TYPE_CHECKING:
     from bnnedge.models.network import Network
@@ -28,7 +29,7 @@ def load_pretrained(network: str, dataset: str, *, folder: Path | None = None) -
         CheckpointError: its files are damaged.
     """
     require("a pretrained network", Extra.TRAIN)
-    return load_card(ModelCard.load(name_of(network, dataset), folder), folder)
+    return load_card(ModelCard.load(trained_name(network, dataset), folder), folder)
 
 
 def load_card(card: ModelCard, folder: Path | None = None) -> "Network":
