@@ -97,13 +97,16 @@ def export(
 
 @command("bnnedge lower out/export/model.onnx -o out/dataflow", writes=True)
 @click.argument("model", type=PATH)
-def lower(model: Path, out: Path, **options: Any) -> Said:
+@click.option("--classes", help="Their names, e.g. cat,dog, or a text file of a name a line.")
+def lower(model: Path, out: Path, classes: str | None = None, **options: Any) -> Said:
     """Lower an ONNX MODEL (QONNX, FINN-ONNX or plain) to a Dataflow folder, and compare them."""
+    from bnnedge.dataflow.meaning import read_classes
     from bnnedge.lowering.facts import LOWER, UNTIL
     from bnnedge.lowering.fates import RefusedError, lines_of
 
+    names = None if classes is None else read_classes(classes)
     try:
-        artifact = watched(bnnedge.lower, model, out, **options)
+        artifact = watched(bnnedge.lower, model, out, classes=names, **options)
     except RefusedError as error:
         tell("\n".join(map(printable, lines_of(error.fates))))
         raise

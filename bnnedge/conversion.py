@@ -86,10 +86,10 @@ def convert(
         with whole_imports():
             from bnnedge.exporter.own_module import answers_of, snapshot
 
-        model, zero = snapshot(model), config.sign_zero.value_of_zero
-        name, answers, digest = type(model).__name__, answers_of(model, zero), _digest(model)
+        model, rule = snapshot(model), config.sign_zero
+        name, answers, digest = type(model).__name__, answers_of(model, rule), _digest(model)
         export = functools.partial(
-            _export, model, examples, labels=known, classes=classes, zero=zero
+            _export, model, examples, labels=known, classes=classes, sign_zero=rule
         )
         plan = Plan(name=config.name or network_name(name), export=export, lower=config)
     else:

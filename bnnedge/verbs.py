@@ -17,6 +17,7 @@ from bnnedge.arguments import checked, member_of, path_of
 from bnnedge.arrays import read_npz
 from bnnedge.artifacts import Artifact, check_input
 from bnnedge.dataflow import Dataflow, Meaning
+from bnnedge.dataflow.sign_zero import SignZero
 from bnnedge.deployment.config import DeployConfig
 from bnnedge.errors import ConfigError, DataError
 from bnnedge.extras import Extra, require
@@ -100,7 +101,7 @@ def export(
     *,
     labels: "ArrayLike | Tensor | None" = None,
     classes: Sequence[str] | None = None,
-    zero: int | None = None,
+    sign_zero: SignZero | str = SignZero.REFUSE,
     progress: Progress = silent,
 ) -> "Artifact[ExportFacts]": ...
 
@@ -109,8 +110,8 @@ def export(*given: Any, progress: Progress = silent, **named: Any) -> "Artifact[
     """Export a network as QONNX, and compare the file with PyTorch.
 
     `export(checkpoint, out)` takes the folder of a training, or `checkpoint.pt` in it: see
-    `bnnedge.exporter.export`. `export(module, example_inputs, out, labels=None,
-    classes=None, zero=None)` takes any `nn.Module`: see `bnnedge.exporter.own_module.export`.
+    `bnnedge.exporter.export`. `export(module, example_inputs, out, labels=None, classes=None,
+    sign_zero="refuse")` takes any `nn.Module`: see `bnnedge.exporter.own_module.export`.
     """
     require("exporting", Extra.TRAIN)
     run: Callable[..., Artifact[ExportFacts]]
@@ -159,7 +160,7 @@ def lower(
             exported = export(
                 *(model, example_inputs, work / "qonnx"),
                 classes=classes,
-                zero=config.sign_zero.value_of_zero,
+                sign_zero=config.sign_zero,
             )
             return _lower(exported.folder, out, config, look, progress)
     if example_inputs is not None:

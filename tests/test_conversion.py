@@ -1,6 +1,7 @@
 """A module or a file becomes a `Model`: what it answers, keeps and refuses."""
 
 import copy
+import csv
 import pickle
 from collections.abc import Callable
 from pathlib import Path
@@ -10,10 +11,12 @@ import numpy as np
 import onnx
 import pytest
 import torch
+from click.testing import CliRunner
 from torch import Tensor, nn
 from torch.utils.data import DataLoader, TensorDataset
 
 import bnnedge
+from bnnedge.cli import main
 from bnnedge.dataflow import Dataflow
 from bnnedge.errors import BnnEdgeError, BnnEdgeWarning, ConfigError, MismatchError
 from bnnedge.exporter import own_module
@@ -151,6 +154,20 @@ def test_classes_of_a_file_are_named(file: Path, tmp_path: Path) -> None:
     assert model.dataflow.meaning.class_names == ("a", "b", "c")
     with pytest.raises(BnnEdgeError, match="class_names: wanted 3 different ones, got 2"):
         bnnedge.convert(file, X, tmp_path / "n", classes=["a", "b"])
+
+
+def test_classes_of_a_file_are_named_on_the_command_line(file: Path, tmp_path: Path) -> None:
+    np.save(tmp_path / "x.npy", X)
+    dataflow, table = tmp_path / "d", tmp_path / "classes.csv"
+    for words in (
+        ["lower", file, "-o", dataflow, "--classes", "red,blue,dun"],
+        ["predict", dataflow, "--inputs", tmp_path / "x.npy", "-o", table],
+    ):
+        result = CliRunner().invoke(main, list(map(str, words)))
+        assert result.exit_code == 0, result.output
+    rows = list(csv.DictReader(table.open()))
+    assert len({row["name"] for row in rows}) > 1
+    assert all(row["name"] == ("red", "blue", "dun")[int(row["class"])] for row in rows)
 
 
 def test_it_is_a_folder_and_no_pickle(file: Path, tmp_path: Path) -> None:

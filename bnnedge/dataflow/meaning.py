@@ -2,16 +2,20 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from bnnedge.config import structure
-from bnnedge.errors import BnnEdgeError, ConfigError, DataError
-from bnnedge.names import check_label
+from bnnedge.errors import BnnEdgeError, ConfigError, DataError, named
+from bnnedge.files import read_text_bounded
+from bnnedge.names import check_label, shown
 from bnnedge.reading import READINGS, Reading
 from bnnedge.records import to_json
+
+_MOST_BYTES = 1 << 20  # of a file of names
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -110,6 +114,28 @@ class Meaning:
             check_label(name, what="name of a class", raises=raises)
         if self.reading is not None and self.reading.shape != shape:
             raise raises(f"reading: gives inputs {self.reading.shape}, the network takes {shape}")
+
+
+def read_classes(given: str) -> tuple[str, ...]:
+    """Names of classes from the command line.
+
+    Args:
+        given: with commas between them, or a text file with one in each line.
+
+    Raises:
+        DataError: it is neither.
+    """
+    path = Path(given)
+    if "," in given:
+        names = given.split(",")
+    elif path.is_file():
+        names = read_text_bounded(path, _MOST_BYTES, raises=DataError).strip().splitlines()
+    else:
+        raise DataError(
+            f"{named('classes')}: wanted names with commas between them, or a file with one a line,"
+            f" got {shown(given)}"
+        )
+    return tuple(name.strip() for name in names)
 
 
 def names_of(classes: tuple[str, ...]) -> tuple[str, ...]:

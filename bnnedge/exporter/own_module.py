@@ -18,12 +18,13 @@ from torch.nn.parameter import is_lazy
 from bnnedge.artifacts import Artifact
 from bnnedge.data.pairs import array_of, examples_of
 from bnnedge.dataflow.meaning import Meaning
+from bnnedge.dataflow.sign_zero import SignZero
 from bnnedge.equality import first_difference
 from bnnedge.errors import DataError, ExportError
 from bnnedge.exporter.check import Floats, execute
 from bnnedge.exporter.facts import EXPORT, MADE, REFERENCE_FILE, UNKNOWN, ExportFacts
 from bnnedge.exporter.onnx_model import OUTPUT, describe, module_to_qonnx
-from bnnedge.exporter.signs import sign_of_zero, write_signs
+from bnnedge.exporter.signs import following, write_signs
 from bnnedge.exporter.stage import MODEL
 from bnnedge.models.numbers import REMEDY, wrong_number, wrong_scale
 from bnnedge.ops.frozen import frozen
@@ -54,7 +55,7 @@ def export(
     *,
     labels: ArrayLike | Tensor | None = None,
     classes: Sequence[str] | None = None,
-    zero: int | None = None,
+    sign_zero: SignZero = SignZero.REFUSE,
     progress: Progress = silent,
 ) -> Artifact[ExportFacts]:
     """Export any `nn.Module` as QONNX and compare the file with PyTorch, number for number.
@@ -77,7 +78,7 @@ def export(
         out: folder to publish.
         labels: (N,) classes of the examples; None: as `example_inputs` says, or not known.
         classes: their names, which go with the network; None: they are numbered.
-        zero: what torch's sign of an exact 0 becomes here, 1 or −1; None: 0, which is no bit.
+        sign_zero: what torch's sign of an exact 0 becomes; "refuse": it stays 0, which is no bit.
         progress: called at each step.
 
     Raises:
@@ -95,16 +96,16 @@ def export(
     constant = _constant(copied)
     graph = module_to_qonnx(constant, inputs.shape[1:])
     describe(graph, type(copied).__name__, meaning)
-    signs = write_signs(graph, zero)
+    signs = write_signs(graph, sign_zero)
     every = np.concatenate([inputs, _mixtures(inputs)])
     progress("comparing the logits", 0.4)
-    with sign_of_zero(zero):
+    with following(sign_zero):
         logits, rounded = _compared(copied, constant, every, module)
     _require_equal("logits", logits, _executed(graph, every), last=graph.graph.node[-1].op_type)
     remarks = [_ROUNDED.format(rounded, len(every))] if rounded else []
     if signs:
         others = _all_logits(constant, every, module) != logits
-        remarks.append(_ZEROS.format(zero, others.any(1).sum(), len(every)))
+        remarks.append(_ZEROS.format(sign_zero.bit, others.any(1).sum(), len(every)))
     progress("saving", 0.95)
     return _published(graph, every, numbers, logits, rounded, tuple(remarks), out)
 
@@ -154,9 +155,7 @@ def snapshot(module: nn.Module) -> nn.Module:
     return copied
 
 
-def answers_of(
-    module: nn.Module, zero: int | None = None
-) -> Callable[[ArrayLike | Tensor], Floats]:
+def answers_of(module: nn.Module, sign_zero: SignZero) -> Callable[[ArrayLike | Tensor], Floats]:
     """What a module, as it is now, answers: inputs (N, *input shape) → logits (N, K), float32.
 
     They are those of its export, see `export`, which says what is raised.
@@ -164,7 +163,7 @@ def answers_of(
     constant = _constant(snapshot(module))
 
     def answers(inputs: ArrayLike | Tensor) -> Floats:
-        with sign_of_zero(zero):
+        with following(sign_zero):
             return _all_logits(constant, _examples(inputs), module)
 
     return answers

@@ -11,6 +11,8 @@ from onnx import helper, numpy_helper
 from torch import Tensor
 from torch.overrides import TorchFunctionMode
 
+from bnnedge.dataflow.sign_zero import SignZero
+
 _NEW = (torch.sign, torch.sgn, Tensor.sign, Tensor.sgn)
 _IN_PLACE = (Tensor.sign_, Tensor.sgn_)
 
@@ -18,9 +20,9 @@ _IN_PLACE = (Tensor.sign_, Tensor.sgn_)
 class _Signs(TorchFunctionMode):
     """In this block torch's signs are ±1."""
 
-    def __init__(self, zero: int) -> None:
+    def __init__(self, sign_zero: SignZero) -> None:
         super().__init__()
-        self._zero = zero
+        self._sign_zero = sign_zero
 
     def __torch_function__(
         self,
@@ -33,22 +35,22 @@ class _Signs(TorchFunctionMode):
         if func not in (*_NEW, *_IN_PLACE):
             return func(*args, **given)
         x = args[0] if args else given["input"]
-        positive = x >= 0 if self._zero > 0 else x > 0
+        positive = x >= 0 if self._sign_zero is SignZero.PLUS else x > 0
         bits = torch.where(positive, torch.ones_like(x), -torch.ones_like(x))
         return x.copy_(bits) if func in _IN_PLACE else bits
 
 
 @contextlib.contextmanager
-def sign_of_zero(zero: int | None) -> Iterator[None]:
-    """In this block torch's sign of an exact 0 is `zero`, 1 or −1; None: 0, as ever."""
-    with contextlib.nullcontext() if zero is None else _Signs(zero):
+def following(sign_zero: SignZero) -> Iterator[None]:
+    """In this block torch's sign of an exact 0 is that bit; `REFUSE`: it is 0, as ever."""
+    with contextlib.nullcontext() if sign_zero is SignZero.REFUSE else _Signs(sign_zero):
         yield
 
 
-def write_signs(graph: onnx.ModelProto, zero: int | None) -> bool:
+def write_signs(graph: onnx.ModelProto, sign_zero: SignZero) -> bool:
     """Let the Signs of a graph say what an exact 0 becomes; returns whether there are any."""
     found = [node for node in graph.graph.node if node.op_type == "Sign"]
-    if zero is None or not found:
+    if sign_zero is SignZero.REFUSE or not found:
         return False
     names = {value: f"bnnedge.{name}" for value, name in ((0, "zero"), (1, "one"), (-1, "less"))}
     for value, name in names.items():
@@ -60,7 +62,7 @@ def write_signs(graph: onnx.ModelProto, zero: int | None) -> bool:
             nodes.append(node)
             continue
         positive = f"{node.output[0]}.positive"
-        compares = "GreaterOrEqual" if zero > 0 else "Greater"
+        compares = "GreaterOrEqual" if sign_zero is SignZero.PLUS else "Greater"
         inputs = [node.input[0], names[0]]
         nodes.append(helper.make_node(compares, inputs, [positive], f"{node.name}.positive"))
         bits = [positive, names[1], names[-1]]

@@ -1,6 +1,7 @@
 """ONNX in three dialects → Dataflow. Importing this package imports neither onnx nor FINN."""
 
-from bnnedge.lowering.config import InputKind, Look, LoweringConfig, SignZero
+from bnnedge.dataflow.sign_zero import SignZero
+from bnnedge.lowering.config import InputKind, Look, LoweringConfig
 from bnnedge.lowering.lower import Lowered, compare, lower, lower_model, write_graph
 
 __all__ = [

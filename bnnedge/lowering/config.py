@@ -3,30 +3,12 @@
 from dataclasses import dataclass
 from enum import Enum
 
+from bnnedge.dataflow.sign_zero import SignZero
 from bnnedge.dataflow.streams import BIPOLAR, ElementType
 from bnnedge.errors import ConfigError
 from bnnedge.names import check_network_name
 from bnnedge.options import option
 from bnnedge.records import later
-
-
-class SignZero(Enum):
-    """What an exact 0 in front of an ONNX `Sign` becomes (ONNX says 0, which is no bit).
-
-    REFUSE: a 0 that is reachable between two layers is an error. At the network's input, where the
-        data alone decide, it counts as +1 and the facts say so.
-    PLUS: +1, as in QONNX, Brevitas and FINN.
-    MINUS: −1.
-    """
-
-    REFUSE = "refuse"
-    PLUS = "plus"
-    MINUS = "minus"
-
-    @property
-    def value_of_zero(self) -> int | None:
-        """1 or −1; None: it is no bit."""
-        return {SignZero.PLUS: 1, SignZero.MINUS: -1}.get(self)
 
 
 class InputKind(Enum):

@@ -1,8 +1,8 @@
 """What an exact 0 at a Sign becomes, where ONNX's 0 would be no bit."""
 
 from bnnedge.dataflow import ThresholdEncoding
+from bnnedge.dataflow.sign_zero import SignZero
 from bnnedge.errors import LoweringError, named
-from bnnedge.lowering.config import SignZero
 from bnnedge.lowering.encoding import InputRegion
 from bnnedge.lowering.execute import Runner
 from bnnedge.lowering.indexed import GraphNode, IndexedModel

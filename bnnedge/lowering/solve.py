@@ -19,8 +19,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bnnedge.dataflow import ElementType, IntegerEncoding, ThresholdEncoding
+from bnnedge.dataflow.sign_zero import SignZero
 from bnnedge.errors import LoweringError
-from bnnedge.lowering.config import SignZero
 from bnnedge.lowering.encoding import InputRegion, is_binarised
 from bnnedge.lowering.entries import Entry, entry_of_integers, entry_of_levels
 from bnnedge.lowering.execute import Runner

@@ -14,6 +14,7 @@ from click.testing import CliRunner
 import bnnedge
 from bnnedge.cli import main
 from bnnedge.dataflow import Dataflow, Meaning
+from bnnedge.dataflow.meaning import read_classes
 from bnnedge.emulator import Emulator
 from bnnedge.errors import BnnEdgeError, DataError, DataflowError, LoweringError
 from bnnedge.lowering.load import meaning_of
@@ -169,6 +170,28 @@ def test_a_dataflow_without_a_reading_takes_arrays(tmp_path: Path) -> None:
 def test_a_meaning_fits_its_network(meaning: Meaning, message: str) -> None:
     with pytest.raises(DataflowError, match=message):
         dataclasses.replace(random_mlp((20, 3)), meaning=meaning).verify()
+
+
+@pytest.mark.parametrize(
+    ("given", "names"),
+    [
+        ("cat, dog", ("cat", "dog")),
+        ("names.txt", ("cat", "dog, big")),
+        ("none.txt", "classes: wanted names with commas between .*, got 'none.txt'"),
+        ("cat.png", "cat.png is a PNG image, wanted a text file"),
+    ],
+)
+def test_names_of_classes_are_a_list_or_a_file(
+    given: str, names: tuple[str, ...] | str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("names.txt").write_text("cat\r\ndog, big\n\n", encoding="utf-8-sig")
+    Path("cat.png").write_bytes(b"\x89PNG\r\n\x1a\n\xff")
+    if isinstance(names, tuple):
+        assert read_classes(given) == names
+    else:
+        with pytest.raises(DataError, match=names):
+            read_classes(given)
 
 
 @pytest.mark.parametrize(

@@ -9,9 +9,10 @@ import torch
 from torch import Tensor, nn
 
 import bnnedge
-from bnnedge.errors import LoweringError, MismatchError
+from bnnedge.dataflow.sign_zero import SignZero
+from bnnedge.errors import ConfigError, LoweringError, MismatchError
 from bnnedge.exporter.facts import EXPORT
-from bnnedge.exporter.signs import sign_of_zero
+from bnnedge.exporter.signs import following
 
 ZEROS = torch.tensor([-2.0, -0.0, 0.0, 3.0])
 
@@ -35,8 +36,8 @@ def _x(width: int) -> Tensor:
 
 @pytest.mark.parametrize("sign", [torch.sign, torch.sgn, Tensor.sign, Tensor.sign_])
 def test_a_sign_of_zero_is_what_is_said(sign: Callable[[Tensor], Tensor]) -> None:
-    for zero, wanted in ((None, 0), (1, 1), (-1, -1)):
-        with sign_of_zero(zero):
+    for rule, wanted in ((SignZero.REFUSE, 0), (SignZero.PLUS, 1), (SignZero.MINUS, -1)):
+        with following(rule):
             found = sign(ZEROS.clone())
         assert found.tolist() == [-1, wanted, wanted, 1]
     assert sign(ZEROS.clone())[1] == 0
@@ -46,13 +47,20 @@ def test_a_sign_of_zero_is_what_is_said(sign: Callable[[Tensor], Tensor]) -> Non
 def test_a_module_that_meets_zeros_is_exact_by_either_rule(rule: str, tmp_path: Path) -> None:
     x, value = _x(8), {"plus": 1, "minus": -1}[rule]
     model = bnnedge.convert(Signs(8), x, tmp_path / "m", sign_zero=rule)
-    with sign_of_zero(value):
+    with following(SignZero(rule)):
         wanted = Signs(8)(x).numpy()
     assert np.array_equal(model.dataflow.logits(x.numpy()), wanted)
     assert not np.array_equal(Signs(8)(x).numpy(), wanted)
     assert {check.left for check in model.compare(x)} == {"QONNX", "PyTorch"}
     (remark,) = EXPORT.load(model.folder / "export").facts.remarks
     assert remark.startswith(f"the sign of an exact 0 is {value:+} here and 0 in torch: ")
+
+
+def test_the_rule_is_one_of_the_lowering(tmp_path: Path) -> None:
+    with pytest.raises(
+        ConfigError, match=r"export: sign_zero wants one of refuse, plus, minus, got 1"
+    ):
+        bnnedge.export(Signs(8), _x(8), tmp_path / "e", sign_zero=1)
 
 
 def test_what_to_write_is_told_where_nothing_is_said(tmp_path: Path) -> None:

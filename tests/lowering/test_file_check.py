@@ -6,10 +6,10 @@ import numpy as np
 import onnx
 import pytest
 
+from bnnedge.dataflow.sign_zero import SignZero
 from bnnedge.errors import MismatchError
 from bnnedge.lowering import LoweringConfig, lower_model, tidy
 from bnnedge.lowering.check import Original
-from bnnedge.lowering.config import SignZero
 from bnnedge.lowering.file_check import check_file
 from bnnedge.lowering.load import parse, read
 from tests.lowering.graphs import Graph, bipolar
