@@ -79,12 +79,13 @@ def _window(size: int, kernel: int, depth: int, **more: int | str) -> dict[str, 
     return shape | {"KernelHeight": kernel, "KernelWidth": kernel, "Depth": depth} | more
 
 
-# A FIFO that turns at any word but the first two of its memory is one of any depth but 2 up to
-# the memory's.
+# A FIFO that turns at any word but the first two of its memory is one of any depth, but of the
+# smallest ones, up to the memory's.
 _ANY_DEPTH = (
-    (r"PTR_BITS'\(Depth - 1\)", "last"),
-    (r"(<=|==|<|-) Depth\b(?! [+-])", r"\1 (last + 1)"),
-    (r"(?=  logic push, pop, full_q, empty_q;)", "(* anyconst *) logic [PTR_BITS-1:0] last;\n"),
+    (r"PTR_BITS'\(WORDS - 1\)", "last"),
+    (r"(<|-) WORDS\b(?! [+-])", r"\1 (last + 1)"),
+    (r"(<=|==) Depth\b(?! [+-])", r"\1 (last + 1 + Head)"),
+    (r"(?=  logic push, pop, full_q;)", "(* anyconst *) logic [PTR_BITS-1:0] last;\n"),
     (r"(?=\nendmodule)", "\n  always_comb assume (last > 1);"),
 )
 
@@ -140,8 +141,9 @@ PROOFS = (
         _taps(2, 3, 8, **_AROUND),
         _taps(2, 2, 8, **_AROUND),
         _taps(3, 2, 16, PadLeft=1, PadRight=1),
+        _taps(3, 2, 16, PadLeft=1),
         _taps(2, 1, 8, PadTop=1),
-        _taps(3, 1, 8, PadTop=1) | {"InWidth": 1},
+        _taps(3, 1, 8, PadTop=1, StrideHeight=2) | {"InWidth": 1},
     ),
     *_of(
         "mvu_fold",
@@ -190,17 +192,25 @@ PROOFS = (
     ),
     *_of("sliding_window", _window(2, 2, 4, Simd=1), reach=34),
     *_of("sliding_window", {}, {"PadTop": 1, "PadLeft": 1, "BlockRam": 1}, quick=0, reach=0),
-    *_of("stream_fifo", *({"Width": 4, "Depth": depth} for depth in (3, 2, 4, 5)), quick=2),
+    *_of(
+        "stream_fifo",
+        {"Width": 4, "Depth": 3},
+        {"Width": 4, "Depth": 2},
+        {"Width": 4, "Depth": 4, "Head": 1},
+        *({"Width": 4, "Depth": depth, "Head": int(depth == 3)} for depth in (3, 4, 5, 6)),
+        quick=3,
+    ),
     *_of("stream_fifo", *({"Depth": depth} for depth in (64, 1000)), quick=0, reach=0),
     *(
         Proof(
             module="stream_fifo",
-            parameters={"Width": 4, "Depth": most},
+            parameters={"Width": 4, "Depth": most, "Head": int(head)},
             quick=most == 16,
             reach=0,
             edits=_ANY_DEPTH,
         )
         for most in (16, 1024)
+        for head in (False, True)
     ),
     *_of("stream_fork", {"Width": 4}, {"Width": 32}),
     *_of(
@@ -309,10 +319,12 @@ FAULTS = (
     *_faults(
         "stream_fifo",
         ("if (push) memory[write_q]", "if (push) memory[read_q]"),
-        ("push & (write_d == read_q)", "1'b0"),
-        ("pop & (read_d == write_q)", "1'b0"),
-        ("if (pop) read_q", "if (out_ready_i) read_q"),
-        ("write_q == PTR_BITS'(Depth - 1) ? '0", "1'b0 ? '0"),
+        ("put & (write_d == read_q)", "1'b0"),
+        ("take & (read_d == write_q)", "1'b0"),
+        ("if (take) read_q", "if (out_ready_i) read_q"),
+        ("write_q == PTR_BITS'(WORDS - 1) ? '0", "1'b0 ? '0"),
+        ("empty_q ? in_data_i", "valid_q ? in_data_i"),
+        ("push & valid_q & ~(pop & empty_q)", "push & valid_q"),
         ("= in_valid_i & ~full_q", "= in_valid_i"),
         ("if (push) tail_q", "if (in_valid_i) tail_q"),
         ("in_ready_o  = ~full_q", "in_ready_o  = 1'b1"),
@@ -370,7 +382,7 @@ FAULTS = (
         ("$signed(value_q) > $signed(best_q)", "$signed(value_q) >= $signed(best_q)"),
         ("? {gen_place[i-1].best_q, gen_place[i-1].best_index_q}", "? {value_q, index_q}"),
         ("filled_q <= ~first_q & gen_place[i-1].filled_q", "filled_q <= gen_place[i-1].filled_q"),
-        ("else if (out_ready_i) out_q <= behind", "else out_q <= behind"),
+        ("else if (out_ready_i) out_q <= gen_place", "else out_q <= gen_place"),
         ("else if (out_ready_i) left_q", "else left_q"),
         ("whole_q <= valid_q & last", "whole_q <= valid_q"),
         ("valid_q <= in_valid_i", "valid_q <= 1'b1"),

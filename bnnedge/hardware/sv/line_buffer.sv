@@ -49,10 +49,12 @@ module line_buffer #(
   output logic             out_pad_o
 );
   localparam int GROUP_WORDS = PixelWords / Groups;
+  localparam int HEIGHT      = InHeight + PadTop + PadBottom;
+  localparam int WIDTH       = InWidth + PadLeft + PadRight;
   localparam int SPAN_HEIGHT = (KernelHeight - 1) * DilationHeight + 1;
   localparam int SPAN_WIDTH  = (KernelWidth - 1) * DilationWidth + 1;
-  localparam int OUT_HEIGHT  = (InHeight + PadTop + PadBottom - SPAN_HEIGHT) / StrideHeight + 1;
-  localparam int OUT_WIDTH   = (InWidth + PadLeft + PadRight - SPAN_WIDTH) / StrideWidth + 1;
+  localparam int OUT_HEIGHT  = (HEIGHT - SPAN_HEIGHT) / StrideHeight + 1;
+  localparam int OUT_WIDTH   = (WIDTH - SPAN_WIDTH) / StrideWidth + 1;
 
   localparam int START = (PadTop * InWidth + PadLeft) * PixelWords;  // of padding before a frame
 
@@ -86,9 +88,9 @@ module line_buffer #(
   localparam int ADDR_BITS = $clog2(Depth);
   localparam int unsigned SLICE = Depth > 2048 ? 8 : Width;  // of a word, in a block RAM
   // Credits never exceed the buffer, and how far a window can be ahead of what has come.
-  localparam int CREDIT_BITS = 1 + $clog2(Depth + (PadTop + PadBottom + 2 * SPAN_HEIGHT
-      + 2 * StrideHeight + 1) * (InWidth + PadLeft + PadRight + 2 * SPAN_WIDTH
-      + 2 * StrideWidth) * PixelWords);
+  localparam int LAG_HEIGHT = DilationHeight + (PadBottom > StrideHeight ? PadBottom : StrideHeight);
+  localparam int LAG_WIDTH  = DilationWidth + StrideWidth + PadLeft + PadRight;
+  localparam int CREDIT_BITS = 1 + $clog2(Depth + (LAG_HEIGHT * InWidth + LAG_WIDTH) * PixelWords);
 
   if (GROUP_WORDS * Groups != PixelWords || (1 << ADDR_BITS) != Depth) begin : gen_bad_words
     $error("line_buffer: Groups must divide PixelWords, and Depth must be a power of two");
@@ -190,8 +192,8 @@ module line_buffer #(
   if (PadTop + PadLeft + PadBottom + PadRight == 0) begin : gen_no_pad
     assign pad = 1'b0;
   end else begin : gen_pad
-    localparam int Y_BITS = $clog2(InHeight + PadTop + PadBottom + 1);
-    localparam int X_BITS = $clog2(InWidth + PadLeft + PadRight + 1);
+    localparam int Y_BITS = HEIGHT > 1 ? $clog2(HEIGHT) : 1;
+    localparam int X_BITS = WIDTH > 1 ? $clog2(WIDTH) : 1;
     logic [Y_BITS-1:0] y_q, y_d;
     logic [X_BITS-1:0] x_q, x_d;
     logic              above, below, left, right, pad_q;

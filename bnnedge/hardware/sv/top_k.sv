@@ -63,7 +63,7 @@ module top_k #(
   // ---- the row, and the shift register that it is copied to
   for (genvar i = 0; i < K; i++) begin : gen_place
     logic [ElementBits-1:0] best_q;
-    logic [INDEX_BITS-1:0]  best_index_q, out_q, behind;
+    logic [INDEX_BITS-1:0]  best_index_q, out_q;
     logic                   filled_q, less, moves;
 
     assign less  = first_q | ~filled_q | $signed(value_q) > $signed(best_q);
@@ -80,14 +80,13 @@ module top_k #(
       end
     end
 
-    if (i == K - 1) begin : gen_end
-      assign behind = '0;
-    end else begin : gen_next
-      assign behind = gen_place[i+1].out_q;
-    end
-    always_ff @(posedge clk_i) begin
-      if (en && whole_q) out_q <= best_index_q;
-      else if (out_ready_i) out_q <= behind;
+    if (i == K - 1) begin : gen_last
+      always_ff @(posedge clk_i) if (en && whole_q) out_q <= best_index_q;
+    end else begin : gen_shifted
+      always_ff @(posedge clk_i) begin
+        if (en && whole_q) out_q <= best_index_q;
+        else if (out_ready_i) out_q <= gen_place[i+1].out_q;
+      end
     end
   end
   assign out_data_o = gen_place[0].out_q;

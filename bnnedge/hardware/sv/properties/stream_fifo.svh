@@ -33,7 +33,7 @@
     if (rst_ni) begin
       count_is_bounded:   assert (count_q <= Depth);
       full_as_counted:    assert (full_q == (count_q == Depth) && in_ready_o == ~full_q);
-      empty_as_counted:   assert (empty_q == (count_q == 0) && out_valid_o == ~empty_q);
+      empty_as_counted:   assert (out_valid_o == (count_q != 0));
       followed_is_within: assert (!followed_q || ahead_q < count_q);
       order_is_kept:      assert (!followed_q || ahead_q != '0 || out_data_o == word_q);
       followed_leaves:    cover (followed_q && ahead_q == '0 && full_q && leaves);
@@ -46,18 +46,20 @@
         assert (!followed_q || ahead_q == '0 || gen_registers.tail_q == word_q);
     end
   end else begin : gen_memory_holds
-    logic [PTR_BITS+1:0] place, behind;
-    assign place  = gen_memory.read_q + ahead_q;
-    assign behind = gen_memory.read_q + count_q;
+    logic [PTR_BITS+1:0] waiting, place, behind;
+    assign waiting = count_q == 0 ? '0 : count_q - Head;
+    assign place   = gen_memory.read_q + ahead_q - Head;
+    assign behind  = gen_memory.read_q + waiting;
     always_ff @(posedge clk_i) begin
       if (rst_ni) begin
+        empty_memory_as_counted: assert (gen_memory.empty_q == (waiting == 0));
         pointers_are_within:
-          assert (gen_memory.read_q < Depth && gen_memory.write_q < Depth);
+          assert (gen_memory.read_q < WORDS && gen_memory.write_q < WORDS);
         pointers_as_counted:
-          assert (gen_memory.write_q == (behind < Depth ? behind : behind - Depth));
+          assert (gen_memory.write_q == (behind < WORDS ? behind : behind - WORDS));
         memory_is_followed:
-          assert (!followed_q
-                  || gen_memory.memory[place < Depth ? place : place - Depth] == word_q);
+          assert (!followed_q || (Head && ahead_q == '0)
+                  || gen_memory.memory[place < WORDS ? place : place - WORDS] == word_q);
       end
     end
   end
