@@ -141,7 +141,6 @@ PROOFS = (
         _taps(2, 3, 8, **_AROUND),
         _taps(2, 2, 8, **_AROUND),
         _taps(3, 2, 16, PadLeft=1, PadRight=1),
-        _taps(3, 2, 16, PadLeft=1),
         _taps(2, 1, 8, PadTop=1),
         _taps(3, 1, 8, PadTop=1, StrideHeight=2) | {"InWidth": 1},
     ),

@@ -118,7 +118,7 @@ module stream_width_converter #(
     logic [(IN_UNITS+1)*UNIT-1:0] source;
     assign source[0+:UNIT] = kept[u*UNIT+:UNIT];
     for (genvar k = 0; k < IN_UNITS; k++) begin : gen_source
-      if (u >= k && u - k < OUT_UNITS && reached(u - k)) begin : gen_here
+      if (reached(u - k)) begin : gen_here
         assign source[(k+1)*UNIT+:UNIT] = source[k*UNIT+:UNIT]
             | (in_data[k*UNIT+:UNIT] & {UNIT{take && left == FILL_BITS'(u - k)}});
       end else begin : gen_not_here
