@@ -84,7 +84,8 @@ def convert(
                 "convert: a module wants example_inputs", remedy="give some rows of its inputs"
             )
         with whole_imports():
-            from bnnedge.exporter.own_module import answers_of, snapshot
+            from bnnedge.exporter.own_module import answers_of
+            from bnnedge.exporter.snapshot import snapshot
 
         model, rule = snapshot(model), config.sign_zero
         name, answers, digest = type(model).__name__, answers_of(model, rule), _digest(model)
@@ -147,9 +148,12 @@ def _inputs(x: Any) -> NDArray[Any]:
 
 def _digest(module: Any) -> str:
     """sha256 over a module's type and numbers."""
+    import torch
+
     digest = hashlib.sha256(repr(module).encode())
     for name, tensor in [*module.named_parameters(), *module.named_buffers()]:
-        digest.update(name.encode() + tensor.detach().cpu().numpy().tobytes())
+        content = tensor.detach().cpu().reshape(-1).view(torch.uint8)
+        digest.update(name.encode() + content.numpy().tobytes())
     return digest.hexdigest()
 
 

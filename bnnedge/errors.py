@@ -5,21 +5,20 @@ without a traceback. Anything else that escapes is a defect of bnnedge.
 """
 
 import contextlib
-import contextvars
 from collections.abc import Container, Iterable, Iterator
 
 _MOST_FAULTS = 20
-_FLAGS = contextvars.ContextVar[Container[str]]("flags", default=())
+_FLAGS: list[Container[str]] = [()]  # a command line is the whole process's, with its threads
 
 
 @contextlib.contextmanager
 def flags(options: Container[str]) -> Iterator[None]:
     """In this block `named` writes these options as the command line does."""
-    token = _FLAGS.set(options)
+    _FLAGS.append(options)
     try:
         yield
     finally:
-        _FLAGS.reset(token)
+        _FLAGS.pop()
 
 
 def named(option: str, value: object = None) -> str:
@@ -33,7 +32,7 @@ def named(option: str, value: object = None) -> str:
         In Python `seed`, `seed=3`, `trust=True`; on the command line `--seed`, `--seed 3`,
         `--trust`, `--no-vivado`, and `-o` for `out`.
     """
-    if option not in _FLAGS.get():
+    if option not in _FLAGS[-1]:
         return option if value is None else f"{option}={value!r}"
     if option == "out":
         return "-o"

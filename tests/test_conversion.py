@@ -18,7 +18,7 @@ from torch.utils.data import DataLoader, TensorDataset
 import bnnedge
 from bnnedge.cli import main
 from bnnedge.dataflow import Dataflow
-from bnnedge.errors import BnnEdgeError, BnnEdgeWarning, ConfigError, MismatchError
+from bnnedge.errors import BnnEdgeError, BnnEdgeWarning, ConfigError, ExportError, MismatchError
 from bnnedge.exporter import own_module
 from bnnedge.exporter.facts import EXPORT
 from bnnedge.exporter.onnx_model import module_to_qonnx
@@ -80,6 +80,12 @@ def test_a_module_is_what_it_was_when_it_was_converted(
     assert "Every check passed" in page and "100 % of 40 test images" in page
     again = bnnedge.convert(_network(), X, tmp_path / "m", labels=wanted, name="mine")
     assert again.rtl() == model.rtl()
+
+
+def test_a_network_of_other_floats_is_told(tmp_path: Path) -> None:
+    network = nn.Sequential(nn.Linear(6, 3)).bfloat16()
+    with pytest.raises(ExportError, match="0.weight is bfloat16: call .float"):
+        bnnedge.convert(network, X, tmp_path / "m")
 
 
 def test_a_file_needs_no_examples(file: Path, tmp_path: Path) -> None:

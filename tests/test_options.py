@@ -6,6 +6,7 @@ import enum
 import inspect
 import re
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -255,6 +256,8 @@ def test_an_option_has_the_words_of_its_caller() -> None:
         assert words() == shell
     with flags({"out"}):  # the rest are keys of a recipe
         assert words()[:2] == ["-o", "clock_mhz=50"]
+        with ThreadPoolExecutor() as threads:
+            assert threads.submit(named, "out").result() == "-o"
     assert words()[:1] == ["out"]
 
 

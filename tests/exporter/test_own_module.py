@@ -17,7 +17,9 @@ from bnnedge import verbs
 from bnnedge.dataflow import Dataflow
 from bnnedge.errors import BnnEdgeError, ConfigError, DataError, ExportError
 from bnnedge.exporter import own_module
+from bnnedge.exporter.answers import compared
 from bnnedge.exporter.onnx_model import module_to_qonnx
+from bnnedge.exporter.snapshot import snapshot
 from bnnedge.ops.frozen import frozen
 from bnnedge.ops.linear import BinaryLinear
 from bnnedge.ops.normalisation import Affine, AffineBatchNorm
@@ -150,6 +152,32 @@ class _Returns(nn.Module):
         return self.made(x)
 
 
+_CLASSES = (
+    r"_Returns returns classes \(.*\), as of an argmax, wanted float32 logits \(N, K\) — return"
+)
+
+
+class _Hidden(nn.Module):
+    def __init__(self) -> None:
+        super().__init__()
+        self.parts = {"norm": nn.Sequential(nn.BatchNorm1d(6))}
+        self.known, self.none = nn.BatchNorm1d(6), [nn.ReLU(), None]
+        self.both = [self.known]
+
+    def forward(self, x: Tensor) -> Any:
+        return self.known(self.parts["norm"](x))
+
+
+def _by_name() -> nn.Module:
+    module = nn.Sequential(nn.BatchNorm1d(6))
+    module.forward = lambda x: module[0](x)  # type: ignore[method-assign]
+    return module
+
+
+def _batch_statistics() -> nn.Module:
+    return nn.Sequential(nn.BatchNorm1d(6, track_running_stats=False))
+
+
 def _lazy() -> nn.Module:
     return nn.Sequential(nn.LazyLinear(3))
 
@@ -162,13 +190,12 @@ def _overflowing() -> nn.Module:
     return nn.Sequential(norm)
 
 
-def test_a_last_function_that_rounds_is_named(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    module = nn.Sequential(_trained(_ops), nn.Softmax(1))
-    monkeypatch.setattr(own_module, "_executed", lambda graph, x: np.zeros((len(x), 3), np.float32))
-    with pytest.raises(ExportError, match="— return what goes into the last Softmax: the classes"):
-        bnnedge.export(module, _examples(), tmp_path / "x")
+@pytest.mark.parametrize("last", [nn.Softmax(1), nn.LogSoftmax(1), nn.Sigmoid()])
+def test_a_last_function_that_rounds_is_named(last: nn.Module, tmp_path: Path) -> None:
+    name = type(last).__name__
+    told = f"ends in a {name}, .*wanted logits — return what goes into the last {name}: the classes"
+    with pytest.raises(ExportError, match=told):
+        bnnedge.export(nn.Sequential(nn.Linear(6, 3), last), _examples(), tmp_path / "x")
 
 
 def _stateful() -> nn.Module:
@@ -193,7 +220,15 @@ def _stateful() -> nn.Module:
         (_lazy, _examples(), ExportError, "0.weight has no shape yet"),
         (_overflowing, _examples(), ExportError, "BatchNorm 0, channel 2: .*wanted finite"),
         (lambda: _Returns(lambda x: (x, x)), _examples(), ExportError, "returns a tuple, wanted"),
-        (lambda: _Returns(lambda x: x.argmax(1)), _examples(), ExportError, "returns int64"),
+        (lambda: _Returns(lambda x: x.argmax(1)), _examples(), ExportError, _CLASSES),
+        (lambda: _Returns(lambda x: x.argmax(1, True).float()), _examples(), ExportError, _CLASSES),
+        (
+            _Hidden,
+            _examples(),
+            ExportError,
+            "Hidden.parts: a dict of modules, .* Sequential — ",
+        ),
+        (_batch_statistics, _examples(), ExportError, "BatchNorm1d 0: normalises by the stat"),
         (lambda: _Returns(lambda x: x[..., None]), _examples(), ExportError, r"\(1, 6, 1\) for 1"),
         (
             lambda: _Returns(lambda x: x if x.sum() > 0 else -x),
@@ -224,7 +259,7 @@ def test_labels_are_classes(labels: list[Any], tmp_path: Path) -> None:
 @pytest.mark.parametrize("wrap", [nn.DataParallel, lambda m: torch.compile(m, backend="eager")])
 def test_what_is_wrapped_is_exported_without_its_wrapping(wrap: Callable[[nn.Module], Any]) -> None:
     module, x = _trained(_ops), _examples()
-    assert type(own_module.snapshot(wrap(module))) is nn.Sequential
+    assert type(snapshot(wrap(module))) is nn.Sequential
     with torch.no_grad():
         wanted = module.eval()(torch.from_numpy(x)).numpy()
     assert np.array_equal(own_module.answers_of(wrap(module))(x), wanted)
@@ -268,8 +303,8 @@ def test_a_hook_that_changes_the_answer_is_found(tmp_path: Path) -> None:
 
 @pytest.mark.usefixtures("written")
 def test_another_graph_is_found(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    executed = own_module._executed
-    monkeypatch.setattr(own_module, "_executed", lambda *given: executed(*given) + 1)
+    executed = own_module.executed
+    monkeypatch.setattr(own_module, "executed", lambda *given: executed(*given) + 1)
     with pytest.raises(ExportError, match="logits, channel 0, input 0: PyTorch gives"):
         bnnedge.export(_trained(_ops), _examples(), tmp_path / "export")
 
@@ -286,13 +321,13 @@ def _nudged(module: nn.Module, name: str) -> nn.Module:
 def test_roundings_of_the_last_norm_are_told_and_of_others_refused() -> None:
     module = _trained(lambda: nn.Sequential(_brevitas(), nn.BatchNorm1d(3))).eval()
     x = _examples()
-    own = own_module._compared(module, frozen(module), x, module)[0]
-    logits, rounded = own_module._compared(module, _nudged(module, "1"), x, module)
+    own = compared(module, frozen(module), x, module)[0]
+    logits, rounded = compared(module, _nudged(module, "1"), x, module)
     assert rounded == len(x) and np.allclose(own, logits, atol=1e-4)
     norm = module[0][2]
     norm.running_mean[4] = 2.0  # a sum that comes, right at the threshold
     with pytest.raises(ExportError, match="what goes into 1, channel .*AffineBatchNorm rounds"):
-        own_module._compared(module, _nudged(module, "0.2"), x, module)
+        compared(module, _nudged(module, "0.2"), x, module)
 
 
 def test_a_module_in_two_places_is_one(tmp_path: Path) -> None:

@@ -9,11 +9,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from bnnedge import tools
 from bnnedge.artifacts import permitting
 from bnnedge.dataflow import Dataflow, IntegerMvu
 from bnnedge.design import Design, KernelInstance
 from bnnedge.equality import stimuli
-from bnnedge.errors import ConfigError, DataError, MismatchError, SimulationError
+from bnnedge.errors import ConfigError, DataError, MismatchError, SimulationError, ToolMissingError
 from bnnedge.hardware.config import RtlConfig
 from bnnedge.hardware.emit import emit
 from bnnedge.records import to_json
@@ -52,6 +53,15 @@ def flip(path: Path, line: int) -> None:
     words = path.read_text().split("\n")
     words[line] = f"{int(words[line], 16) ^ 1:0{len(words[line])}x}"
     path.write_text("\n".join(words))
+
+
+def test_waves_want_a_writer_that_compiles(
+    rtl: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(tools, "verilator_root", lambda: tmp_path)
+    monkeypatch.setattr(tools, "version", lambda tool: "5.038")
+    with pytest.raises(ToolMissingError, match="waves: verilator 5.038 .* wanted 5.049 or later"):
+        check(rtl, SimulationConfig(images=2), trace=tmp_path / "waves.fst")
 
 
 @pytest.mark.smoke
