@@ -105,9 +105,7 @@ def convert(
             lower=verbs.named(config, classes),
         )
     if out is None:
-        out = Path(f"{plan.name}-{digest[:8]}")
-        said = f"convert: no out was given, so {plan.name} goes to {out.absolute()}"
-        warnings.warn(said, BnnEdgeWarning, stacklevel=4)
+        out = _default_folder(plan.name, digest)
     require_own(out)
     return Model(Steps(plan, out.absolute()), answers, progress)
 
@@ -121,6 +119,13 @@ def _file(model: Any) -> Path:
         )
     file = path_of("convert: model", model)
     return file / verbs.MODEL_FILE if file.is_dir() else file
+
+
+def _default_folder(name: str, digest: str) -> Path:
+    out = Path(f"{name}-{digest[:8]}")
+    said = f"convert: no out was given, so {name} goes to {out.absolute()}"
+    warnings.warn(said, BnnEdgeWarning, stacklevel=5)
+    return out
 
 
 def _name_in(file: Path) -> str:

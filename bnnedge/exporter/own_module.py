@@ -90,8 +90,7 @@ def export(
     _require_classes(logits_of(copied, inputs[:1], module), numbers, meaning)
     progress("writing QONNX", 0.1)
     constant = constant_of(copied)
-    graph = module_to_qonnx(constant, inputs.shape[1:])
-    require_logits(graph, module)
+    graph = _written(constant, inputs.shape[1:], module)
     describe(graph, type(copied).__name__, meaning)
     signs = write_signs(graph, sign_zero)
     every = np.concatenate([inputs, mixtures(inputs)])
@@ -105,6 +104,12 @@ def export(
         remarks.append(_ZEROS.format(sign_zero.bit, others.any(1).sum(), len(every)))
     progress("saving", 0.95)
     return _published(graph, every, numbers, logits, rounded, tuple(remarks), out)
+
+
+def _written(constant: nn.Module, shape: tuple[int, ...], named: nn.Module) -> onnx.ModelProto:
+    graph = module_to_qonnx(constant, shape)
+    require_logits(graph, named)
+    return graph
 
 
 def _require_classes(logits: Floats, labels: NDArray[np.int64], meaning: Meaning) -> None:

@@ -2,6 +2,7 @@
 
 import copy
 import inspect
+import itertools
 
 import torch
 from torch import nn
@@ -71,11 +72,12 @@ def _require_constant(copied: nn.Module) -> None:
                 remedy="write a class with a method forward, which uses self",
             )
         for attribute, held in vars(part).items():
-            inner = next((each for each in _held(held) if each not in registered), None)
-            if inner is not None and any(map(_is_training, inner.modules())):
+            hidden = [each for each in _held(held) if each not in registered]
+            inner = filter(_is_training, itertools.chain(*(each.modules() for each in hidden)))
+            for found in inner:
                 raise ExportError(
                     f"{kind}.{attribute}: a {type(held).__name__} of modules, in which eval() and"
-                    f" optimisers do not find the {type(inner).__name__}",
+                    f" optimisers do not find a {type(found).__name__}",
                     remedy="keep them in an nn.ModuleList or nn.ModuleDict, and train again",
                 )
 

@@ -33,7 +33,7 @@ _CHUNK_ELEMENTS = 1 << 23
 
 _UNQUANTISED = "the first layer's input is neither binarised nor quantised to 8 bits or less"
 _QUANTISE = (
-    "quantise the input to 8 bits or less (PixelInput, or Brevitas' QuantIdentity), in the same way"
+    "else quantise it to 8 bits or less (PixelInput, or Brevitas' QuantIdentity), in the same way"
     " everywhere, and binarise the weights"
 )
 
@@ -56,10 +56,11 @@ class InputRegion:
         self._elements = int(np.prod(self._shape))
         where = called(structure.input[-1]) if structure.input else f"input {structure.source}"
         self._where = f"{where}, before {called(structure.layers[0])}"
-        kinds = f"{named('input', 'bipolar')}, {named('input', 'uint8')} or int8"
+        kinds = (
+            f"{named('input', 'uint8')}, {named('input', 'int8')} or {named('input', 'bipolar')}"
+        )
         self._quantise = (
-            f"{_QUANTISE}; if the data are ±1 or 8-bit integers already, say so ({kinds}), or put a"
-            " BipolarQuant in front"
+            f"where the data are pixels 0…255, integers or ±1, say {kinds}; {_QUANTISE}"
         )
         self.low, self.high = 0.0, 0.0
         self.scale = np.float32(1)

@@ -160,7 +160,7 @@ _CLASSES = (
 class _Hidden(nn.Module):
     def __init__(self) -> None:
         super().__init__()
-        self.parts = {"norm": nn.Sequential(nn.BatchNorm1d(6))}
+        self.parts = {"first": nn.Linear(6, 6), "norm": nn.Sequential(nn.BatchNorm1d(6))}
         self.known, self.none = nn.BatchNorm1d(6), [nn.ReLU(), None]
         self.both = [self.known]
 
@@ -226,7 +226,7 @@ def _stateful() -> nn.Module:
             _Hidden,
             _examples(),
             ExportError,
-            "Hidden.parts: a dict of modules, .* Sequential — ",
+            "Hidden.parts: a dict of modules, .* BatchNorm1d — ",
         ),
         (_batch_statistics, _examples(), ExportError, "BatchNorm1d 0: normalises by the stat"),
         (lambda: _Returns(lambda x: x[..., None]), _examples(), ExportError, r"\(1, 6, 1\) for 1"),

@@ -56,7 +56,8 @@ def test_the_user_says_it(tmp_path: Path, graph: Graph, kind: InputKind) -> None
     assert np.array_equal(dataflow.logits(x), execute(path, x))
     dataflow.save(tmp_path)
     assert Dataflow.load(tmp_path).input.declared == dataflow.input.stream.element
-    with pytest.raises(LoweringError, match="input='bipolar', input='uint8' or int8"):
+    told = "integers or ±1, say input='uint8', input='int8' or input='bipolar'; else quantise"
+    with pytest.raises(LoweringError, match=told):
         lower_model(path, LoweringConfig())
 
 
