@@ -13,7 +13,7 @@ from bnnedge.readback.fabric import Fabric
 from bnnedge.readback.netlist import Net, Netlist
 from bnnedge.readback.pads import read_output, read_pads
 from bnnedge.readback.reader import Reader
-from bnnedge.readback.slices import read_carry, read_register, read_table
+from bnnedge.readback.slices import read_carry, read_multiplexer, read_register, read_table
 from bnnedge.readback.trellis import Configuration, Device
 
 
@@ -67,6 +67,8 @@ def _read_cells(reader: Reader) -> None:
             cell = read_block(reader, site, row, column)
         elif ".K" in part:
             cell = read_table(reader, site, row, column)
+        elif ".OFX" in part:
+            cell = read_multiplexer(reader, site, row, column)
         elif ".FF" in part:
             cell = read_register(reader, site, row, column)
         elif part.startswith("SLICE"):

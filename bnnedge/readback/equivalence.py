@@ -10,10 +10,9 @@ taken as truth tables over classes, so that pins may be permuted and wires may p
 from collections.abc import Iterator, Mapping
 
 from bnnedge.errors import MismatchError, SynthesisError
-from bnnedge.readback.functions import Variables, for_output, tables
+from bnnedge.readback.functions import LOGIC, Variables, for_output, tables
 from bnnedge.readback.netlist import Cell, Net, Netlist, Signal, inverted
 
-_LOGIC = ("LUT4", "CCU2C")
 _MOST_ROUNDS = 10_000
 _READ = tuple(f"RAD[{bit}]" for bit in range(4))
 _NUMBER_OF_CONTENTS = "WID"
@@ -78,7 +77,7 @@ class _Side:
         self._pins = {net[:2]: port for port, net in netlist.inputs.items()}
         self._logic = _in_order(netlist)
         self._wires: dict[tuple[str, ...], Signal] = {}
-        kept = (site for site, cell in netlist.cells.items() if cell.kind not in _LOGIC)
+        kept = (site for site, cell in netlist.cells.items() if cell.kind not in LOGIC)
         self.memory = dict.fromkeys(kept, 0)
 
     @property
@@ -165,7 +164,7 @@ def _in_order(netlist: Netlist) -> dict[Place, Cell]:
     every = {
         (site, port): cell if cell.kind == "LUTRAM" else for_output(cell, port)
         for site, cell in netlist.cells.items()
-        if cell.kind in (*_LOGIC, "LUTRAM")
+        if cell.kind in (*LOGIC, "LUTRAM")
         for port in cell.outputs
     }
     done: dict[Place, Cell] = {}
@@ -189,6 +188,6 @@ def _in_order(netlist: Netlist) -> dict[Place, Cell]:
 def _read_at_once(every: Mapping[Place, Cell], place: Place) -> Iterator[Place]:
     cell = every[place]
     for pin, signal in cell.inputs.items():
-        at_once = cell.kind in _LOGIC or pin in _READ
+        at_once = cell.kind in LOGIC or pin in _READ
         if at_once and isinstance(signal, Net) and signal[:2] in every:
             yield signal[:2]

@@ -30,6 +30,7 @@ _PLL_DEFAULTS: Mapping[str, str | int] = {
 _PLL_OPEN: Mapping[str, Signal] = dict.fromkeys(("ENCLKOS", "ENCLKOS2", "ENCLKOS3"))
 # Both mean the wire that comes from the fabric; the database has the same bits for them.
 _SAME_FEEDBACK = {"CLKOP": "USERCLOCK"}
+_TABLES = ("LUT4", "PFUMX", "L6MUX21")
 _WORD_BITS = 18
 _STRIDE = 20
 
@@ -53,7 +54,8 @@ def placed_netlist(synthesised: Mapping[str, Any], routed: Mapping[str, Any] | N
     Raises:
         SynthesisError: nextpnr has no cell of a name, or a cell is of a type not known here.
     """
-    top, sites = _top(synthesised), None if routed is None else _sites(_top(routed))
+    top = _top(synthesised)
+    sites = None if routed is None else _with_multiplexers(top, _sites(_top(routed)))
     nets: dict[int, Net] = {}
     placed = {name: list(_parts(name, record, sites)) for name, record in top["cells"].items()}
     for name, parts in placed.items():
@@ -110,6 +112,35 @@ def _sites(top: Mapping[str, Any]) -> dict[str, str]:
     }
 
 
+def _with_multiplexers(top: Mapping[str, Any], sites: Mapping[str, str]) -> dict[str, str]:
+    """Sites of a netlist's multiplexers of tables, too: nextpnr makes them parts of the tables.
+
+    One of five inputs goes with its table for 0, one of six with the second table of its part for
+    1, and one of seven with that of the first half of its part for 1.
+    """
+    cells = top["cells"]
+    drivers: dict[int, str] = {
+        record["connections"]["Z"][0]: name
+        for name, record in cells.items()
+        if record["type"] in _TABLES
+    }
+
+    def behind(name: str, pin: str) -> str:
+        bit: int = cells[name]["connections"][pin][0]
+        return drivers[bit]
+
+    found = dict(sites)
+    for name, record in cells.items():
+        if record["type"] == "PFUMX":
+            found[name] = f"{_site(sites, behind(name, 'BLUT')).removesuffix('.K0')}.OFX0"
+        elif record["type"] == "L6MUX21":
+            part = behind(name, "D1")
+            if cells[part]["type"] == "L6MUX21":
+                part = behind(part, "D0")
+            found[name] = f"{_site(sites, behind(part, 'ALUT')).removesuffix('.K1')}.OFX1"
+    return found
+
+
 def _site(sites: Mapping[str, str] | None, name: str) -> str:
     if sites is None:
         return name
@@ -139,7 +170,7 @@ def _parts(
         case "CCU2C":
             site = _site(sites, f"{name}$CCU2_COMB0").removesuffix(".K0")
             yield site, {port: (port, 0) for port in ("S0", "S1", "COUT")}
-        case "LUT4" | "TRELLIS_FF" | "DP16KD" | "EHXPLLL":
+        case "LUT4" | "PFUMX" | "L6MUX21" | "TRELLIS_FF" | "DP16KD" | "EHXPLLL":
             directions = record["port_directions"]
             ports = [port for port in record["connections"] if directions[port] == "output"]
             yield _site(sites, name), {port: (port, 0) for port in ports}
@@ -153,6 +184,8 @@ def _cell(record: Mapping[str, Any], pins: Mapping[str, Signal], number: int) ->
         case "LUT4":
             init = _number(parameters["INIT"])
             return Cell(kind="LUT4", parameters={"INIT": init}, inputs=pins, outputs=("Z",))
+        case "PFUMX" | "L6MUX21" as kind:
+            return Cell(kind=kind, parameters={}, inputs=pins, outputs=("Z",))
         case "CCU2C":
             return Cell(
                 kind="CCU2C",

@@ -8,6 +8,12 @@ from bnnedge.readback.netlist import Cell, Net, Signal
 Tables = Mapping[str, int]
 """By output of a cell."""
 
+LOGIC = ("LUT4", "PFUMX", "L6MUX21", "CCU2C")
+"""Kinds of cells whose outputs follow from their inputs alone."""
+
+# By kind of multiplexer: pins for 0 and for 1, and the one that chooses.
+_MULTIPLEXERS = {"PFUMX": ("BLUT", "ALUT", "C0"), "L6MUX21": ("D0", "D1", "SD")}
+
 
 class Variables:
     """The drivers of some cells' inputs as the variables of their truth tables.
@@ -66,7 +72,7 @@ def _key(place: object, signal: Signal) -> object:
 
 
 def tables(cell: Cell, resolved: Callable[[Signal], Signal], variables: Variables) -> Tables:
-    """Of the outputs of a LUT4 or CCU2C (as Yosys' models of them compute)."""
+    """Of the outputs of a cell of `LOGIC` (as Yosys' models of them compute)."""
 
     def pin(name: str) -> int:
         return variables.table(name, resolved(cell.inputs[name]))
@@ -74,6 +80,9 @@ def tables(cell: Cell, resolved: Callable[[Signal], Signal], variables: Variable
     if cell.kind == "LUT4":
         init = cell.parameters["INIT"]
         return {"Z": _lookup(init, [pin(name) for name in "ABCD"], variables.all)}
+    if cell.kind in _MULTIPLEXERS:
+        low, high, chooses = map(pin, _MULTIPLEXERS[cell.kind])
+        return {"Z": (high & chooses) | (low & (chooses ^ variables.all))}
     carry = pin("CIN")
     found: dict[str, int] = {}
     for half in "01":
@@ -88,7 +97,7 @@ def tables(cell: Cell, resolved: Callable[[Signal], Signal], variables: Variable
 
 
 def for_output(cell: Cell, port: str) -> Cell:
-    """A LUT4 or CCU2C with 0 at the pins that an output does not depend on."""
+    """A cell of `LOGIC` with 0 at the pins that an output does not depend on."""
     free = {
         pin: signal if isinstance(signal, bool) else Net(pin, "")
         for pin, signal in cell.inputs.items()

@@ -85,9 +85,11 @@ class Reader:
             site = f"{place}/SLICE{SLICES[number // 2]}.K{number % 2}"
             return Net(site, "Z" if self.mode(row, column, number // 2) == "LOGIC" else "DO")
         if found := _SUM.fullmatch(wire):
-            if self.mode(row, column, SLICES.index(found[2])) != "CCU2":
-                raise SynthesisError(f"bitstream: {text_of(node)} is a multiplexer of LUTs")
-            return Net(f"{place}/SLICE{found[2]}", "S0" if found[1] == "5" else "S1")
+            site, half = f"{place}/SLICE{found[2]}", "5X".index(found[1])
+            mode = self.mode(row, column, SLICES.index(found[2]))
+            if mode not in ("LOGIC", "CCU2"):
+                raise SynthesisError(f"bitstream: {text_of(node)} is a multiplexer of RAM")
+            return Net(f"{site}.OFX{half}", "Z") if mode == "LOGIC" else Net(site, f"S{half}")
         if found := _CARRY.fullmatch(wire):
             name = found[1] or "D"
             carry = self.mode(row, column, SLICES.index(name)) == "CCU2"

@@ -1,7 +1,8 @@
-"""The cells of slices: lookup tables, carries, RAM in lookup tables, flip-flops.
+"""The cells of slices: lookup tables and their multiplexers, carries, RAM in them, flip-flops.
 
 A slice (Lattice FPGA-TN-02183, ECP5 PFU) has two tables K0, K1 and two flip-flops. A table's word
-holds, from its least significant bit, the outputs for {D, C, B, A} = 0, 1, …
+holds, from its least significant bit, the outputs for {D, C, B, A} = 0, 1, … A multiplexer OFX0
+chooses between its tables, OFX1 between multiplexers of slices.
 """
 
 from bnnedge.errors import SynthesisError
@@ -46,6 +47,21 @@ def read_table(reader: Reader, site: str, row: int, column: int) -> Cell:
         for address in range(16)
     )
     return Cell(kind="LUTRAM", parameters={"INIT": content}, inputs=inputs, outputs=("DO",))
+
+
+def read_multiplexer(reader: Reader, site: str, row: int, column: int) -> Cell:
+    """One of tables of five inputs, OFX0, or of six or seven, OFX1."""
+    name, half = site[-6], int(site[-1])
+    number = 2 * SLICES.index(name) + half
+    chooses = table_pin(reader, row, column, number, "M")
+    kind, pins, wires = (
+        ("L6MUX21", ("D0", "D1", "SD"), (f"FXA{name}", f"FXB{name}"))
+        if half
+        else ("PFUMX", ("BLUT", "ALUT", "C0"), (f"F{number}", f"F{number + 1}"))
+    )
+    chosen = (reader.signal(row, column, f"{wire}_SLICE") for wire in wires)
+    inputs = dict(zip(pins, (*chosen, chooses), strict=True))
+    return Cell(kind=kind, parameters={}, inputs=inputs, outputs=("Z",))
 
 
 def read_carry(reader: Reader, site: str, row: int, column: int) -> Cell:

@@ -11,12 +11,13 @@ from collections.abc import Mapping
 
 from bnnedge.errors import MismatchError
 from bnnedge.readback.expected import Placed
-from bnnedge.readback.functions import Variables, for_output, tables
+from bnnedge.readback.functions import LOGIC, Variables, for_output, tables
 from bnnedge.readback.netlist import Cell, Net, Netlist, Signal
 
-_LOGIC = ("LUT4", "CCU2C")
 _CLASSES = {
     "LUT4": "functions of lookup tables",
+    "PFUMX": "multiplexers of lookup tables",
+    "L6MUX21": "multiplexers of lookup tables",
     "CCU2C": "functions of carry cells",
     "TRELLIS_FF": "flip-flops",
     "LUTRAM": "RAM columns in lookup tables",
@@ -55,13 +56,13 @@ class Comparison:
         for site in sorted(self.found.cells):
             found, expected = self.found.cells[site], self.expected.cells.get(site)
             if expected is None:
-                if found.kind not in _LOGIC:
+                if found.kind not in LOGIC:
                     self._fail(site, f"is a {found.kind} that the netlist has not")
                 self.counts["cells for constants and carry chains"] += 1
                 continue
             if found.kind != expected.kind:
                 self._fail(site, f"should be a {expected.kind}, is a {found.kind}")
-            if found.kind in _LOGIC:
+            if found.kind in LOGIC:
                 self._compare_function(site, found, expected)
             else:
                 self._compare_settings(site, found, expected)
@@ -132,7 +133,7 @@ class Comparison:
         cell = self.found.cells.get(net.cell)
         if net.cell in self.expected.cells or cell is None:
             return net
-        if cell.kind not in _LOGIC:
+        if cell.kind not in LOGIC:
             self._fail(net.cell, f"is a {cell.kind} that the netlist has not")
         if net[:2] in self._open:
             self._fail(net.cell, "is in a circle")

@@ -1,7 +1,8 @@
-"""Single changes of a bitstream's text, and whether they can have an effect."""
+"""Bitstreams that are read back, single changes of their text, and whether these have an effect."""
 
 import dataclasses
 import itertools
+import json
 import random
 from collections.abc import Iterator, Mapping, Sequence, Set
 from dataclasses import dataclass
@@ -10,14 +11,17 @@ from typing import Any
 
 import pytest
 
+from bnnedge import tools
 from bnnedge.artifacts import Artifact
+from bnnedge.boards import find_board
 from bnnedge.errors import BnnEdgeError
-from bnnedge.families.placed import FpgaBoard
+from bnnedge.families.placed import NETLIST_JSON, ROUTED_JSON, FpgaBoard
 from bnnedge.readback import readers
 from bnnedge.readback.ecp5 import read_netlist
 from bnnedge.readback.netlist import Cell, Net, Netlist, Signal
 from bnnedge.readback.readers import ReadBack
 from bnnedge.readback.trellis import Configuration, Device, Tile, TileKind
+from bnnedge.readback.unpack import empty_configuration, unpack
 from bnnedge.synthesis.config import SynthesisConfig
 from bnnedge.synthesis.facts import SynthesisFacts
 from bnnedge.synthesis.flow import synthesise
@@ -27,11 +31,10 @@ _DIGITS = 9
 
 
 @dataclass(frozen=True, kw_only=True)
-class Made:
+class Placed:
     """A bitstream that was read back, and what it was compared with.
 
     Attributes:
-        artifact: that has it.
         configuration: what the bitstream says.
         base: what one without a design says.
         board: that it is for.
@@ -40,7 +43,6 @@ class Made:
         routed: nextpnr's JSON.
     """
 
-    artifact: Artifact[SynthesisFacts]
     configuration: Configuration
     base: Configuration
     board: FpgaBoard
@@ -52,10 +54,15 @@ class Made:
         netlist, fabric = read_netlist(configuration, self.base, self.board, self.device)
         return ReadBack(netlist=netlist, fabric=fabric)
 
+    def compare(self, configuration: Configuration | None = None) -> Mapping[str, int]:
+        """Compare the bitstream, or another one, with the netlist and its routes."""
+        found = self.read(configuration or self.configuration)
+        return found.compare(self.synthesised, self.routed)
+
     def fault(self, configuration: Configuration) -> str | None:
         """What is said of another bitstream; None: nothing is wrong with it."""
         try:
-            self.read(configuration).compare(self.synthesised, self.routed)
+            self.compare(configuration)
         except BnnEdgeError as error:
             return str(error)
         return None
@@ -74,6 +81,83 @@ class Made:
         words[place] ^= 1 << bit
         memories = {**self.configuration.memories, number: tuple(words)}
         return dataclasses.replace(self.configuration, memories=memories)
+
+    def site(self, name: str) -> tuple[str, str]:
+        """The tile of logic in which a cell is, and its part of that."""
+        attributes = self.routed["modules"]["top"]["cells"][name]["attributes"]
+        column, row, part = attributes["NEXTPNR_BEL"].split("/")
+        return f"R{row[1:]}C{column[1:]}:PLC2", part
+
+
+@dataclass(frozen=True, kw_only=True)
+class Made(Placed):
+    """One that the flow has made.
+
+    Attributes:
+        artifact: that has it.
+    """
+
+    artifact: Artifact[SynthesisFacts]
+
+
+# ---- small netlists
+
+
+def cell(kind: str, outputs: str, parameters: Mapping[str, str], **pins: Any) -> Any:
+    """A cell of a netlist of Yosys' (JSON)."""
+    return {
+        "type": kind,
+        "parameters": parameters,
+        "attributes": {},
+        "port_directions": {pin: "output" if pin == outputs else "input" for pin in pins},
+        "connections": {
+            pin: bits if isinstance(bits, list) else [bits] for pin, bits in pins.items()
+        },
+    }
+
+
+def lut(init: int, **pins: Any) -> Any:
+    return cell("LUT4", "Z", {"INIT": f"{init:016b}"}, **pins)
+
+
+def register(clock: int, data: int, out: int) -> Any:
+    """A flip-flop that is always on."""
+    settings = {"CEMUX": "CE", "CLKMUX": "CLK", "GSR": "DISABLED", "LSRMUX": "LSR"}
+    settings |= {"REGSET": "RESET", "SRMODE": "LSR_OVER_CE"}
+    return cell("TRELLIS_FF", "Q", settings, CE="1", CLK=clock, DI=data, LSR="0", Q=out)
+
+
+def document(cells: Mapping[str, Any], ports: Mapping[str, tuple[str, list[int | str]]]) -> Any:
+    """A netlist of Yosys' (JSON): cells, and directions and bits of ports."""
+    declared = {name: {"direction": way, "bits": bits} for name, (way, bits) in ports.items()}
+    top = {"attributes": {"top": "1"}, "ports": declared, "cells": cells, "netnames": {}}
+    return {"modules": {"top": top}}
+
+
+def place(netlist: Any, work: Path) -> Placed:
+    """Make a bitstream of a netlist for a board, without the flow."""
+    board = find_board("ulx3s-25f")
+    assert isinstance(board, FpgaBoard)
+    base = empty_configuration(board, work, work / "log")
+    (work / NETLIST_JSON).write_text(json.dumps(netlist))
+    (work / board.family.constraints).write_text(board.family.constraints_text(board))
+    family, bitstream = board.family, "placed.bit"
+    for tool, arguments in (
+        (family.place_tool, family.place_arguments(board, seed=1)),
+        (family.pack_tool, family.pack_arguments(bitstream)),
+    ):
+        tools.run([tools.find(tool), *arguments], cwd=work, log=work / "log", timeout_s=100.0)
+    return Placed(
+        configuration=unpack(work / bitstream, work, work / "log"),
+        base=base,
+        board=board,
+        device=Device(board.device),
+        synthesised=netlist,
+        routed=json.loads((work / ROUTED_JSON).read_text()),
+    )
+
+
+# ---- of the flow
 
 
 def make(rtl: Path, config: SynthesisConfig, out: Path, **options: Any) -> Made:
@@ -102,7 +186,7 @@ def make(rtl: Path, config: SynthesisConfig, out: Path, **options: Any) -> Made:
 # ---- changes
 
 
-def mutants(made: Made, seed: int) -> Iterator[tuple[str, Configuration]]:
+def mutants(made: Placed, seed: int) -> Iterator[tuple[str, Configuration]]:
     """Changes of one bit, of a tile or of a block RAM, or of one setting to another one.
 
     Tiles are drawn by how much is said of them; a tenth of the bits is anywhere on the device.
@@ -249,7 +333,10 @@ def _same(site: str, one: Cell, other: Cell, read: set[tuple[str, str]]) -> bool
     return True
 
 
-_OUTPUTS = {"LUT4": ("Z",), "CCU2C": ("S0", "S1", "COUT")}
+_OUTPUTS = {
+    **dict.fromkeys(("LUT4", "PFUMX", "L6MUX21"), ("Z",)),
+    "CCU2C": ("S0", "S1", "COUT"),
+}
 
 
 def _driver(pin: str, signal: Signal) -> object:
@@ -272,6 +359,10 @@ def _values(cell: Cell, level: Mapping[object, bool]) -> Mapping[str, bool]:
 
     if cell.kind == "LUT4":
         return {"Z": table(cell.parameters["INIT"], "ABCD")}
+    if cell.kind == "PFUMX":
+        return {"Z": pins["ALUT"] if pins["C0"] else pins["BLUT"]}
+    if cell.kind == "L6MUX21":
+        return {"Z": pins["D1"] if pins["SD"] else pins["D0"]}
     carry, found = pins["CIN"], {}
     for half in "01":
         init, injects = cell.parameters[f"INIT{half}"], cell.parameters[f"INJECT1_{half}"] == "YES"
