@@ -5,7 +5,7 @@ import dataclasses
 import functools
 import hashlib
 import warnings
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
 
@@ -112,10 +112,11 @@ def convert(
 
 def _file(model: Any) -> Path:
     """The ONNX file that is named, or that is in the folder."""
-    if isinstance(model, type):
+    if callable(model) or isinstance(model, Mapping):
+        got = f"the class {model.__name__}" if isinstance(model, type) else type(model).__name__
         raise ConfigError(
-            f"convert: model: wanted an nn.Module or an ONNX file, got the class {model.__name__}",
-            remedy="give an instance, which is trained",
+            f"convert: model: wanted an nn.Module or an ONNX file, got {got}",
+            remedy="give an instance of the module, into which what was trained is loaded",
         )
     file = path_of("convert: model", model)
     return file / verbs.MODEL_FILE if file.is_dir() else file
@@ -206,6 +207,9 @@ class Model:
         """Inputs (N, *input shape) → classes (N,), by the bit-packed emulator."""
         from bnnedge.emulator import Emulator
 
+        if len(self.dataflow.output.values) == 1:
+            said = "predict: the largest of one output is always class 0; see dataflow.logits(x)"
+            warnings.warn(said, BnnEdgeWarning, stacklevel=2)
         return Emulator(self.dataflow).predict(_inputs(x))
 
     def trace(self, x: "ArrayLike | Tensor | Dataset[Any]") -> dict[str, NDArray[Any]]:

@@ -18,7 +18,7 @@ from torch.utils.data import DataLoader, TensorDataset
 import bnnedge
 from bnnedge.cli import main
 from bnnedge.dataflow import Dataflow
-from bnnedge.errors import BnnEdgeError, BnnEdgeWarning, ConfigError, ExportError, MismatchError
+from bnnedge.errors import BnnEdgeError, BnnEdgeWarning, ConfigError, DataError, MismatchError
 from bnnedge.exporter import own_module
 from bnnedge.exporter.facts import EXPORT
 from bnnedge.exporter.onnx_model import module_to_qonnx
@@ -80,12 +80,6 @@ def test_a_module_is_what_it_was_when_it_was_converted(
     assert "Every check passed" in page and "100 % of 40 test images" in page
     again = bnnedge.convert(_network(), X, tmp_path / "m", labels=wanted, name="mine")
     assert again.rtl() == model.rtl()
-
-
-def test_a_network_of_other_floats_is_told(tmp_path: Path) -> None:
-    network = nn.Sequential(nn.Linear(6, 3)).bfloat16()
-    with pytest.raises(ExportError, match="0.weight is bfloat16: call .float"):
-        bnnedge.convert(network, X, tmp_path / "m")
 
 
 def test_a_file_needs_no_examples(file: Path, tmp_path: Path) -> None:
@@ -153,6 +147,16 @@ def test_examples_come_with_labels_and_classes_with_names(
     assert "red" in page and "dun" in page
     again = bnnedge.lower(model.folder / "export", tmp_path / "d", classes=("a", "b", "c"))
     assert Dataflow.load(again.folder).meaning.class_names == ("a", "b", "c")
+
+
+def test_the_class_of_one_output_is_told_to_be_none(tmp_path: Path) -> None:
+    network = nn.Sequential(AffineBatchNorm(6), Sign(), BinaryLinear(6, 1))
+    with pytest.raises(DataError, match="labels: wanted 0 to 0, got 1 — give .*an output for each"):
+        bnnedge.export(network, X, tmp_path / "e", labels=Y % 2)
+    model = bnnedge.convert(network, X, tmp_path / "m")
+    with pytest.warns(BnnEdgeWarning, match="largest of one output is always class 0; see data"):
+        assert not model.predict(X).any()
+    assert len(np.unique(model.dataflow.logits(X))) > 1
 
 
 def test_classes_of_a_file_are_named(file: Path, tmp_path: Path) -> None:
@@ -242,6 +246,15 @@ def test_a_folder_of_others_is_left_alone(file: Path, tmp_path: Path) -> None:
             lambda file, out: bnnedge.convert(_network().double(), X, out),
             r"0.weight is float64: call .float\(\) on the module",
         ),
+        (
+            lambda file, out: bnnedge.convert(_network().bfloat16(), X, out),
+            r"0.weight is bfloat16: call .float\(\) on the module",
+        ),
+        (
+            lambda file, out: bnnedge.convert(_network().state_dict(), X, out),
+            "got OrderedDict — give",
+        ),
+        (lambda file, out: bnnedge.convert(lambda x: x, X, out), "got function — give an instance"),
         (lambda file, out: bnnedge.convert(file.parent / "no", X, out), "no: no such file"),
         (lambda file, out: bnnedge.convert(3, X, out), "convert: model wants a path, got 3"),
         (lambda file, out: bnnedge.convert(nn.Linear, X, out), "got the class Linear"),

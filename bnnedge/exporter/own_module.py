@@ -115,7 +115,10 @@ def _written(constant: nn.Module, shape: tuple[int, ...], named: nn.Module) -> o
 def _require_classes(logits: Floats, labels: NDArray[np.int64], meaning: Meaning) -> None:
     count = logits.shape[1]
     if labels.max() >= count:
-        raise DataError(f"labels: wanted 0 to {count - 1}, got {labels.max()}")
+        raise DataError(
+            f"labels: wanted 0 to {count - 1}, got {labels.max()}",
+            remedy="give the network an output for each class, also where there are only two",
+        )
     meaning.verify((), count, raises=DataError)  # without a reading
 
 
