@@ -15,9 +15,9 @@
 //             behind them. Uncut, synthesis would make rows of blocks, with a multiplexer of as many
 //             inputs in the cycle of the blocks' own 5.7 ns (ECP5): for a depth that is no power of
 //             two, and for words of more than 8 bits to use the blocks' bits for parity. 2304x512
-//             at 2x24 reaches 79 MHz uncut, 141 MHz so. A replay buffer of more than ShortWords
-//             is thought to be in block RAM, too, and has registers at both sides: the cycle that
-//             weights take to come is enough for that.
+//             at 2x24 reaches 79 MHz uncut, 141 MHz so. In the cycle that weights take to come from
+//             there all words pass the replay buffer, so none goes around it. One of more than
+//             ShortWords is thought to be in block RAM, too, and has registers at both sides.
 module mvu_fold #(
   parameter int unsigned WordBits   = 8,
   parameter int unsigned WeightBits = 8,
@@ -100,8 +100,24 @@ module mvu_fold #(
     if (Folds == 1) begin : gen_no_replay
       always_ff @(posedge clk_i) if (en_i) x_q <= in_data_i;
     end else begin : gen_replay
-      (* no_rw_check *) logic [WordBits-1:0] replay[Words];  // what is written is not read
+      if (BlockRom == 0) begin : gen_at_once
+        (* no_rw_check *) logic [WordBits-1:0] replay[Words];  // what is written is not read
+        always_ff @(posedge clk_i) begin
+          if (step && first_fold) replay[word_q] <= in_data_i;
+          if (en_i) x_q <= first_fold ? in_data_i : replay[word_q];
+        end
+      end
+      if (BlockRom > 0 && Words <= ShortWords) begin : gen_through
+        (* ram_style = "distributed" *) logic [WordBits-1:0] replay[Words];
+        logic [COUNT_BITS-1:0] place_q;
+        always_ff @(posedge clk_i) begin
+          if (step && first_fold) replay[word_q] <= in_data_i;
+          if (en_i) place_q <= word_q;
+        end
+        assign x_q = replay[place_q];
+      end
       if (BlockRom > 0 && Words > ShortWords) begin : gen_late
+        (* no_rw_check *) logic [WordBits-1:0] replay[Words];
         logic [WordBits-1:0]   given_q, read_q;
         logic [COUNT_BITS-1:0] place_q;
         logic                  first_q;
@@ -115,11 +131,6 @@ module mvu_fold #(
           if (valid_q && first_q) replay[place_q] <= given_q;
         end
         assign x_q = first_q ? given_q : read_q;
-      end else begin : gen_at_once
-        always_ff @(posedge clk_i) begin
-          if (step && first_fold) replay[word_q] <= in_data_i;
-          if (en_i) x_q <= first_fold ? in_data_i : replay[word_q];
-        end
       end
     end
   end

@@ -64,9 +64,19 @@
     logic [Words-1:0]      kept, coming;
     logic [PLACE_BITS-1:0] coming_at;
     logic [WordBits-1:0]   coming_word;
+    logic [Words*WordBits-1:0] replay;
     for (genvar w = 0; w < Words; w++) begin : gen_word
       assign kept[w] = (fold == '0 && word <= PLACE_BITS'(w)) || coming[w]
-          || gen_words.gen_replay.replay[w] == vector_q[w*WordBits+:WordBits];
+          || replay[w*WordBits+:WordBits] == vector_q[w*WordBits+:WordBits];
+      if (BlockRom == 0) begin : gen_at_once_holds
+        assign replay[w*WordBits+:WordBits] = gen_words.gen_replay.gen_at_once.replay[w];
+      end
+      if (BlockRom > 0 && Words <= ShortWords) begin : gen_through_holds
+        assign replay[w*WordBits+:WordBits] = gen_words.gen_replay.gen_through.replay[w];
+      end
+      if (BlockRom > 0 && Words > ShortWords) begin : gen_late_holds
+        assign replay[w*WordBits+:WordBits] = gen_words.gen_replay.gen_late.replay[w];
+      end
     end
     if (BlockRom > 0 && Words > ShortWords) begin : gen_comes_late
       assign coming_at   = PLACE_BITS'(gen_words.gen_replay.gen_late.place_q);
@@ -78,7 +88,7 @@
                 && word == (coming_at == PLACE_BITS'(Words - 1) ? '0 : coming_at + 1'b1)
                 && coming_word == vector_q[coming_at*WordBits+:WordBits]));
       end
-    end else begin : gen_comes_at_once
+    end else begin : gen_comes_before
       assign {coming, coming_at, coming_word} = '0;
     end
     always_ff @(posedge clk_i) if (rst_ni) replay_is_vector: assert (&kept);
