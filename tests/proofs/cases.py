@@ -83,8 +83,8 @@ def _window(size: int, kernel: int, depth: int, **more: int | str) -> dict[str, 
 # smallest ones, up to the memory's.
 _ANY_DEPTH = (
     (r"PTR_BITS'\(WORDS - 1\)", "last"),
-    (r"(<|-) WORDS\b(?! [+-])", r"\1 (last + 1)"),
-    (r"(<=|==) Depth\b(?! [+-])", r"\1 (last + 1 + Head)"),
+    (r"(<=|==|<|-) WORDS\b(?! [+-])", r"\1 (last + 1)"),
+    (r"(<=|==) Depth\b(?! [+-])", r"\1 (last + 1 + 2 * Late)"),
     (r"(?=  logic push, pop, full_q;)", "(* anyconst *) logic [PTR_BITS-1:0] last;\n"),
     (r"(?=\nendmodule)", "\n  always_comb assume (last > 1);"),
 )
@@ -195,21 +195,21 @@ PROOFS = (
         "stream_fifo",
         {"Width": 4, "Depth": 3},
         {"Width": 4, "Depth": 2},
-        {"Width": 4, "Depth": 4, "Head": 1},
-        *({"Width": 4, "Depth": depth, "Head": int(depth == 3)} for depth in (3, 4, 5, 6)),
+        {"Width": 4, "Depth": 4, "Late": 1},
+        *({"Width": 4, "Depth": depth, "Late": int(depth > 5)} for depth in (4, 5, 6, 7)),
         quick=3,
     ),
     *_of("stream_fifo", *({"Depth": depth} for depth in (64, 1000)), quick=0, reach=0),
     *(
         Proof(
             module="stream_fifo",
-            parameters={"Width": 4, "Depth": most, "Head": int(head)},
+            parameters={"Width": 4, "Depth": most, "Late": int(late)},
             quick=most == 16,
             reach=0,
             edits=_ANY_DEPTH,
         )
         for most in (16, 1024)
-        for head in (False, True)
+        for late in (False, True)
     ),
     *_of("stream_fork", {"Width": 4}, {"Width": 32}),
     *_of(
@@ -317,16 +317,18 @@ def _faults(module: str, *edits: tuple[str, ...], folder: Path = SV_FOLDER) -> t
 FAULTS = (
     *_faults(
         "stream_fifo",
-        ("if (push) memory[write_q]", "if (push) memory[read_q]"),
-        ("put & (write_d == read_q)", "1'b0"),
+        ("        if (push) memory[write_q]", "        if (push) memory[read_q]"),
+        ("(posedge clk_i) if (push) memory[write_q]", "(posedge clk_i) memory[write_q]"),
+        ("push & (write_d == read_q)", "1'b0"),
         ("take & (read_d == write_q)", "1'b0"),
         ("if (take) read_q", "if (out_ready_i) read_q"),
         ("write_q == PTR_BITS'(WORDS - 1) ? '0", "1'b0 ? '0"),
-        ("empty_q ? in_data_i", "valid_q ? in_data_i"),
-        ("push & valid_q & ~(pop & empty_q)", "push & valid_q"),
+        ("if (take) word_q", "word_q", "word_is_followed"),
+        ("take  = ~empty_q & (moves", "take  = ~empty_q | (moves", "late_is_followed"),
+        ("out_valid_o = ~empty_q;\n      assign", "out_valid_o = full_q;\n      assign"),
         ("= in_valid_i & ~full_q", "= in_valid_i"),
         ("if (push) tail_q", "if (in_valid_i) tail_q"),
-        ("in_ready_o  = ~full_q", "in_ready_o  = 1'b1"),
+        ("in_ready_o = ~full_q", "in_ready_o = 1'b1"),
     ),
     *_faults(
         "stream_fork",

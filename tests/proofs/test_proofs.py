@@ -162,7 +162,7 @@ def test_a_frame_takes_its_cycles_and_eight_more(
 
 def test_a_kernel_that_is_late_is_seen(tmp_path: Path) -> None:
     text = (SV_FOLDER / "stream_fifo.sv").read_text(encoding="utf-8")
-    late = text.replace("push        = in_valid_i", "push        = in_valid_i & empty_q")
+    late = text.replace("push       = in_valid_i", "push       = in_valid_i & ~out_valid_o")
     (tmp_path / "late").mkdir()
     proof = Proof(module="stream_fifo", parameters={"Width": 4, "Depth": 3})
     assert prover.in_time(proof, 12, 12, tmp_path)

@@ -43,9 +43,7 @@ class StreamFifoKernel(Kernel):
         if self.depth_words == 2:
             return Cost(combs=8 + self.width_bits)
         memory = prices.ram(self.depth_words, self.width_bits)
-        # Block RAM is read a cycle late; what was written in that cycle goes around it.
-        bypass = (20 + 2 * self.width_bits) * bool(memory.block_rams)
-        return memory + Cost(combs=4 + 6.2 * index_bits(self.depth_words) + bypass)
+        return memory + Cost(combs=4 + 6.2 * index_bits(self.depth_words))
 
     @property
     def parameters(self) -> Mapping[str, Parameter]:

@@ -1,14 +1,14 @@
 // First-word-fall-through FIFO of any depth >= 2; in_ready_o comes from a register.
 //
-// Latency     1 cycle; initiation interval 1. Storage is read asynchronously, so synthesis takes
-//             distributed RAM for deep ones and registers for the depth of 2 that only cuts the
-//             ready path between two kernels.
-// Head        The word in front is in a register, behind memory that takes long to read: that of
-//             the deepest ones is block RAM.
+// Latency     1 cycle, 3 if Late; initiation interval 1.
+// Form        Registers for the depth of 2, which only cuts the ready path between two kernels.
+//             Others are read asynchronously, for distributed RAM. The deepest ones are Late: two
+//             of their words are in registers behind the memory, the RAM's own if it is a block,
+//             and a word is not read in the cycle in which it is written.
 module stream_fifo #(
   parameter int unsigned Width = 8,
   parameter int unsigned Depth = 2,
-  parameter bit          Head  = Depth > 32
+  parameter bit          Late  = Depth > 32
 ) (
   input  logic             clk_i,
   input  logic             rst_ni,
@@ -19,7 +19,7 @@ module stream_fifo #(
   input  logic             out_ready_i,
   output logic [Width-1:0] out_data_o
 );
-  localparam int unsigned WORDS    = Head ? Depth - 1 : Depth;
+  localparam int unsigned WORDS    = Late ? Depth - 2 : Depth;
   localparam int unsigned PTR_BITS = $clog2(WORDS);
 
   if (Depth < 2) begin : gen_bad_depth
@@ -49,9 +49,8 @@ module stream_fifo #(
     assign out_valid_o = ~empty_q;
     assign out_data_o  = head_q;
   end else begin : gen_memory
-    logic [Width-1:0]    memory[WORDS];
     logic [PTR_BITS-1:0] write_q, read_q, write_d, read_d;
-    logic                put, take, empty_q;
+    logic                take, empty_q;
 
     assign write_d = write_q == PTR_BITS'(WORDS - 1) ? '0 : write_q + 1'b1;
     assign read_d  = read_q == PTR_BITS'(WORDS - 1) ? '0 : read_q + 1'b1;
@@ -62,30 +61,38 @@ module stream_fifo #(
         empty_q <= 1'b1;
         full_q  <= 1'b0;
       end else begin
-        if (put) write_q <= write_d;
+        if (push) write_q <= write_d;
         if (take) read_q <= read_d;
-        if (put != take) begin
-          full_q  <= put & (write_d == read_q);
+        if (push != take) begin
+          full_q  <= push & (write_d == read_q);
           empty_q <= take & (read_d == write_q);
         end
       end
-      if (push) memory[write_q] <= in_data_i;
     end
 
-    if (Head) begin : gen_head
-      logic             valid_q;
-      logic [Width-1:0] head_q;
-      assign put  = push & valid_q & ~(pop & empty_q);
-      assign take = pop & ~empty_q;
+    if (Late) begin : gen_late
+      (* no_rw_check *) logic [Width-1:0] memory[WORDS];  // what is written is not read
+      logic [Width-1:0] word_q, head_q;
+      logic             word_valid_q, head_valid_q, moves;
+      assign moves = out_ready_i | ~head_valid_q;
+      assign take  = ~empty_q & (moves | ~word_valid_q);
       always_ff @(posedge clk_i) begin
-        if (!rst_ni) valid_q <= 1'b0;
-        else valid_q <= push | (valid_q & ~(pop & empty_q));
-        if (pop || !valid_q) head_q <= empty_q ? in_data_i : memory[read_q];
+        if (!rst_ni) begin
+          word_valid_q <= 1'b0;
+          head_valid_q <= 1'b0;
+        end else begin
+          word_valid_q <= take | (word_valid_q & ~moves);
+          if (moves) head_valid_q <= word_valid_q;
+        end
+        if (push) memory[write_q] <= in_data_i;
+        if (take) word_q <= memory[read_q];
+        if (moves) head_q <= word_q;
       end
-      assign out_valid_o = valid_q;
+      assign out_valid_o = head_valid_q;
       assign out_data_o  = head_q;
-    end else begin : gen_no_head
-      assign put         = push;
+    end else begin : gen_at_once
+      logic [Width-1:0] memory[WORDS];
+      always_ff @(posedge clk_i) if (push) memory[write_q] <= in_data_i;
       assign take        = pop;
       assign out_valid_o = ~empty_q;
       assign out_data_o  = memory[read_q];

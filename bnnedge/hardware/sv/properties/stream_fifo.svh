@@ -32,34 +32,54 @@
   always_ff @(posedge clk_i) begin
     if (rst_ni) begin
       count_is_bounded:   assert (count_q <= Depth);
-      full_as_counted:    assert (full_q == (count_q == Depth) && in_ready_o == ~full_q);
-      empty_as_counted:   assert (out_valid_o == (count_q != 0));
       followed_is_within: assert (!followed_q || ahead_q < count_q);
-      order_is_kept:      assert (!followed_q || ahead_q != '0 || out_data_o == word_q);
+      order_is_kept:
+        assert (!followed_q || ahead_q != '0 || !out_valid_o || out_data_o == word_q);
       followed_leaves:    cover (followed_q && ahead_q == '0 && full_q && leaves);
     end
   end
 
   if (Depth == 2) begin : gen_registers_hold
     always_ff @(posedge clk_i) begin
-      if (rst_ni) tail_is_followed:
-        assert (!followed_q || ahead_q == '0 || gen_registers.tail_q == word_q);
+      if (rst_ni) begin
+        as_counted: assert (full_q == (count_q == Depth) && out_valid_o == (count_q != 0));
+        tail_is_followed:
+          assert (!followed_q || ahead_q == '0 || gen_registers.tail_q == word_q);
+      end
     end
   end else begin : gen_memory_holds
-    logic [PTR_BITS+1:0] waiting, place, behind;
-    assign waiting = count_q == 0 ? '0 : count_q - Head;
-    assign place   = gen_memory.read_q + ahead_q - Head;
+    logic [PTR_BITS+1:0] taken, waiting, place, behind;  // words behind the memory, and in it
+    assign waiting = count_q - taken;
+    assign place   = gen_memory.read_q + ahead_q - taken;
     assign behind  = gen_memory.read_q + waiting;
     always_ff @(posedge clk_i) begin
       if (rst_ni) begin
-        empty_memory_as_counted: assert (gen_memory.empty_q == (waiting == 0));
+        memory_as_counted:   assert (count_q >= taken && waiting <= WORDS
+            && full_q == (waiting == WORDS) && gen_memory.empty_q == (waiting == 0));
         pointers_are_within:
           assert (gen_memory.read_q < WORDS && gen_memory.write_q < WORDS);
         pointers_as_counted:
           assert (gen_memory.write_q == (behind < WORDS ? behind : behind - WORDS));
-        memory_is_followed:
-          assert (!followed_q || (Head && ahead_q == '0)
-                  || gen_memory.memory[place < WORDS ? place : place - WORDS] == word_q);
+      end
+    end
+    if (Late) begin : gen_late_holds
+      assign taken = gen_memory.gen_late.word_valid_q + gen_memory.gen_late.head_valid_q;
+      always_ff @(posedge clk_i) begin
+        if (rst_ni) begin
+          word_is_followed: assert (!followed_q || ahead_q >= taken
+              || (ahead_q == '0 && out_valid_o) || gen_memory.gen_late.word_q == word_q);
+          late_is_followed: assert (!followed_q || ahead_q < taken
+              || gen_memory.gen_late.memory[place < WORDS ? place : place - WORDS] == word_q);
+        end
+      end
+    end else begin : gen_at_once_holds
+      assign taken = '0;
+      always_ff @(posedge clk_i) begin
+        if (rst_ni) begin
+          offered_as_counted: assert (out_valid_o == (count_q != 0));
+          memory_is_followed: assert (!followed_q
+              || gen_memory.gen_at_once.memory[place < WORDS ? place : place - WORDS] == word_q);
+        end
       end
     end
   end
