@@ -111,6 +111,14 @@ _GROUPS: tuple[tuple[Collection[str], Reason], ...] = (
         ("ArgMin", "Hardmax"),
         ("is no way to end a network", "end in the logits, a Softmax, an ArgMax or a TopK"),
     ),
+    (
+        ("GatherND",),
+        (
+            "picks elements by a list of places, as x[:, columns] does",
+            "in front of the first layer write x.index_select(1, columns); elsewhere put the order"
+            " into the weights",
+        ),
+    ),
     (("FloatQuant",), ("quantises to small floats, wanted bits or integers", _OWN_QUANTISER)),
     (
         ("QuantAvgPool2d",),

@@ -63,6 +63,7 @@ def _refused(tmp_path: Path, model: onnx.ModelProto, message: str) -> None:
         ("ReduceMax", "no pool that can be lowered — wanted MaxPool, GlobalMaxPool"),
         ("ArgMin", "no way to end a network — end in the logits"),
         ("Gelu", "no activation that the lowering knows.*use Relu"),
+        ("GatherND", r"places, as x\[:, columns\] does — .* write x.index_select\(1, columns\)"),
         ("CumSum", "not an op that the lowering knows — wanted MatMul, Gemm or Conv"),
         ("Einsum", "can multiply data by data — wanted layers with constant weights"),
         ("sign", r"ONNX has no such op in opset 17 — did you mean Sign\?"),
