@@ -8,8 +8,8 @@ from bnnedge import listings
 from bnnedge.data.encodings import Encoding, IntegerEncoding, OneBitThreshold, QuantileThermometer
 from bnnedge.errors import ConfigError
 from bnnedge.models.config import Topology
-from bnnedge.models.pretrained.cards import name_of
 from bnnedge.models.zoo import build_network
+from bnnedge.names import trained_name
 from bnnedge.pipeline import build
 from bnnedge.recipe import Recipe
 from bnnedge.recipes import RECIPES, recipe_names
@@ -41,7 +41,7 @@ def test_a_recipe_can_be_read_and_its_network_built(path: Path) -> None:
     own = recipe.data.file is not None
     if not own and recipe.network.topology is not Topology.MLP:
         network, dataset = recipe.network.topology.value, recipe.data.dataset.value
-        assert recipe.name == name_of(network, dataset)  # what a pretrained network is called
+        assert recipe.name == trained_name(network, dataset)  # what a pretrained network is called
     shape = _SHAPES[recipe.name if own else recipe.data.dataset.value]
     model = build_network(recipe.network, input_shape=shape, encoding=_encoding(recipe), classes=10)
     assert model.input_shape == shape
