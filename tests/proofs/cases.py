@@ -152,6 +152,7 @@ PROOFS = (
         _fold(3, 2, 1, BlockRom=2),
         _fold(7, 1, 2, BlockRom=3),
         _fold(3, 2, 1, BlockRom=1, DeepWords=5, ShortWords=2) | {"WeightBits": 9},
+        _fold(3, 2, 1, LutWords=5),
         _fold(2, 1, 2),
         _fold(1, 3, 1),
         _fold(1, 2, 2),

@@ -10,7 +10,8 @@
 //             last one has all that are left. One of more than DeepWords is in slices of 8 bits, the
 //             low ones first.
 // Back-press. en_i low stops everything. in_ready_o is high only with en_i.
-// Form        Shallow weight ROMs are logic that synthesis merges with what follows; deeper ones are
+// Form        Weight ROMs of up to LutWords are logic that synthesis merges with what follows; deeper
+//             ones in logic have a register behind them in place of their address's. Others are
 //             block RAM with an output register, in BlockRom pieces with a registered multiplexer
 //             behind them. Uncut, synthesis would make rows of blocks, with a multiplexer of as many
 //             inputs in the cycle of the blocks' own 5.7 ns (ECP5): for a depth that is no power of
@@ -27,6 +28,7 @@ module mvu_fold #(
   parameter int unsigned BlockRom   = 0,
   parameter int unsigned DeepWords  = 2048,
   parameter int unsigned ShortWords = 16,
+  parameter int unsigned LutWords   = 16,
   parameter              WeightFile = ""
 ) (
   input  logic                  clk_i,
@@ -243,10 +245,14 @@ module mvu_fold #(
     initial $readmemh(WeightFile, rom);
     if (DEPTH == 1) begin : gen_constant
       assign weights_o = rom[addr_q];
-    end else begin : gen_fold
+    end else if (DEPTH <= LutWords) begin : gen_fold
       logic [ADDR_BITS-1:0] fold_q;
       always_ff @(posedge clk_i) if (en_i) fold_q <= addr_q;
       assign weights_o = rom[fold_q];
+    end else begin : gen_deep
+      logic [WeightBits-1:0] weights_q;
+      always_ff @(posedge clk_i) if (en_i) weights_q <= rom[addr_q];
+      assign weights_o = weights_q;
     end
     assign x_o     = x_q;
     assign valid_o = valid_q;
