@@ -136,12 +136,12 @@ def write_published(shape: Shape, sources: Path, *, block_rom: bool, folder: Pat
 
 
 def cells(
-    folder: Path, reading: str, synthesis: str, replacements: Sequence[str] = ()
+    folder: Path, reading: str, synthesis: Sequence[str], replacements: Sequence[str] = ()
 ) -> dict[str, int]:
     """Synthesise `folder` and count the cells by type."""
     sources = sorted(path.name for path in folder.glob("*.sv"))
     lines = [f"{reading} {' '.join(sources)}", *replacements, "hierarchy -top top"]
-    lines += [f"tee -q -o synth.log {synthesis}", "delete */t:$scopeinfo"]
+    lines += [*synthesis, "delete */t:$scopeinfo", "write_json top.json"]
     (folder / "run.ys").write_text("\n".join([*lines, "tee -q -o stat.json stat -json", ""]))
     tools.run(
         [tools.find("yosys"), "-q", "-s", "run.ys"],
@@ -156,8 +156,7 @@ def cells(
 def on_ecp5(folder: Path, reading: str) -> Ecp5:
     """Synthesise, place and route with every seed."""
     Family().write_overrides(folder)
-    synthesis = "synth_ecp5 -nowidelut -top top -json top.json"
-    cells(folder, reading, synthesis, Family().override_commands())
+    cells(folder, reading, Family().synthesis_commands("top"), Family().override_commands())
     Family().move_registers(folder / "top.json")
     Family().prepare(folder / "top.json")
     fmax_mhz = []
@@ -184,7 +183,8 @@ def on_ecp5(folder: Path, reading: str) -> Ecp5:
 
 def on_xc7(folder: Path, reading: str) -> Xc7:
     """Synthesise."""
-    count = cells(folder, reading, "synth_xilinx -family xc7 -flatten -noiopad -top top")
+    synthesis = "synth_xilinx -family xc7 -flatten -noiopad -top top"
+    count = cells(folder, reading, [f"tee -q -o synth.log {synthesis}"])
 
     def total(pattern: str) -> int:
         return sum(number for name, number in count.items() if re.fullmatch(pattern, name))

@@ -6,7 +6,7 @@ Overrides   `popcount` is made of carry cells (`cells/ecp5`); ends of carry chai
             effect are disconnected before place and route. Registers behind block RAMs become
             these' output registers (`ecp5_registers`).
 Cells       LUT4, CCU2C, TRELLIS_FF and TRELLIS_DPR16X4 as Yosys models them; DP16KD and EHXPLLL
-            are ours.
+            are ours. PFUMX and L6MUX21, which make wide lookup tables of LUT4s, cost nothing.
 PLL         EHXPLLL with its feedback from the output clock.
 """
 
@@ -43,6 +43,21 @@ _VCO_MHZ = (400.0, 800.0)
 _OUTPUT_MHZ = (3.125, 400.0)
 _MAX_DIVISOR = 128
 _MAX_FEEDBACK = 80
+# Memories that nothing writes, of more words than a LUT4 has: logic of their own, until it is cells
+# that the synthesis of the others leaves alone.
+_WIDE_ROMS = (
+    "select -set roms t:$mem_v2 r:WR_PORTS=0 %i r:SIZE>16 %i",
+    "select -set others c:* @roms %d",
+    "memory_map @roms",
+    "opt_expr -mux_undef -undriven -fine c:* @others %d",
+    "opt_merge c:* @others %d",
+    "techmap c:* @others %d",
+    "opt_expr c:* @others %d",
+    "opt_merge c:* @others %d",
+    "abc -lut 4:7 c:* @others %d",
+    "techmap -D NO_FF -map +/lattice/cells_map_trellis.v c:* @others %d",
+    "clean",
+)
 # The middle of the VCO's range: where it locks most surely.
 _VCO_TARGET_MHZ = 600.0
 
@@ -90,7 +105,7 @@ class Ecp5(PlacedFamily):
         "dsp": "DSP",
     }
     # -nowidelut: with the PFU's multiplexers a folded TFC layer takes 20 % more COMB cells at the
-    # same clock, and an unrolled one three times as many LUTs.
+    # same clock, and an unrolled one three times as many LUTs. Deep constants have them.
     synthesis = "synth_ecp5 -nowidelut"
     overrides = ("adder_row", "popcount")
     library = "lattice"
@@ -121,6 +136,18 @@ class Ecp5(PlacedFamily):
         "ff": ("TRELLIS_FF",),
         "bram": ("DP16KD",),
     }
+
+    def synthesis_commands(self, top: str) -> list[str]:
+        """See the base class; deep constants that are in no block become wide lookup tables."""
+        commands = (
+            f"{self.synthesis} -top {top} -run begin:map_ffram",
+            *_WIDE_ROMS,
+            f"{self.synthesis} -run map_ffram:",
+        )
+        return [
+            f"tee -q {'-a' if place else '-o'} {self.log} {command}"
+            for place, command in enumerate(commands)
+        ]
 
     def check(self, board: FpgaBoard) -> None:
         """See the base class."""

@@ -234,12 +234,16 @@ class PlacedFamily(Family):
             *read_commands(sources),
             *self.override_commands(),
             f"hierarchy -top {top}",
-            f"tee -q -o {self.log} {self.synthesis} -top {top}",
+            *self.synthesis_commands(top),
             "delete */t:$scopeinfo",
             f"tee -q -o {STATISTICS} stat -json",
             f"write_json {NETLIST_JSON}",
             f"write_verilog -noattr {NETLIST_VERILOG}",
         )
+
+    def synthesis_commands(self, top: str) -> list[str]:
+        """Commands that make cells of what was read; what Yosys says goes to `log`."""
+        return [f"tee -q -o {self.log} {self.synthesis} -top {top}"]
 
     def write_overrides(self, folder: Path) -> None:
         """Put what `override_commands` read into the folder in which Yosys runs."""

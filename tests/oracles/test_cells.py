@@ -30,6 +30,7 @@ _RESOURCES = {
     "flip-flops": r"TRELLIS_FF|FD\wE|SRL\w+",
     "LUT RAM": r"TRELLIS_DPR16X4|RAM(32|64)\w+",
     "block RAM": r"DP16KD|PDPW16KD|RAMB\w+",
+    "free": r"PFUMX|L6MUX21",
 }
 
 
@@ -59,11 +60,12 @@ def _modules() -> list[str]:
 
 
 def _resources(count: Mapping[str, int]) -> dict[str, int]:
-    """Cells by resource; every type is one of them."""
+    """Cells by resource; every type is one of them, or belongs to lookup tables as it is."""
     sums = dict.fromkeys(_RESOURCES, 0)
     for kind, number in count.items():
         (resource,) = (r for r, pattern in _RESOURCES.items() if re.fullmatch(pattern, kind))
         sums[resource] += number
+    del sums["free"]
     return sums
 
 

@@ -25,7 +25,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     script = (
         "read_verilog -sv -defer popcount.sv popcounts.sv",
         *Ecp5().override_commands(),
-        "tee -q -o synth.log synth_ecp5 -nowidelut -top popcounts",
+        *Ecp5().synthesis_commands("popcounts"),
         "rename popcounts popcounts_netlist",
         "write_verilog -noattr netlist.v",
     )
