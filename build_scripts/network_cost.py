@@ -2,6 +2,7 @@
 
 import json
 import math
+import shutil
 import statistics
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -17,9 +18,10 @@ from bnnedge.data.encodings import Encoding, IntegerEncoding, OneBitThreshold
 from bnnedge.dataflow import Dataflow
 from bnnedge.design import Design
 from bnnedge.exporter.onnx_model import to_qonnx
-from bnnedge.families.placed import FpgaBoard
+from bnnedge.families.placed import STATISTICS, FpgaBoard
 from bnnedge.families.xilinx import ZynqBoard
 from bnnedge.hardware import RtlConfig, emit
+from bnnedge.links.axi import AXI_TOP_MODULE, AxiDevice, axi_parameters
 from bnnedge.lowering import LoweringConfig, lower_model
 from bnnedge.models.config import NetworkConfig, Topology
 from bnnedge.models.zoo import build_network
@@ -28,6 +30,7 @@ from bnnedge.synthesis.config import SynthesisConfig
 from bnnedge.synthesis.nextpnr import run_nextpnr
 from bnnedge.synthesis.place import copy_design, make_netlist
 from bnnedge.synthesis.plan import plan_bitstream
+from bnnedge.synthesis.yosys import run_yosys
 
 _GREY, _COLOUR = (1, 28, 28), (3, 32, 32)
 # Images/s at 100 MHz, and the clock in MHz that place and route has to reach.
@@ -39,6 +42,15 @@ _PLACED = (
 _CLOCK_MHZ = 50.0
 # FINN's published folding of CNV: (PE, SIMD) of six convolutions and three dense layers.
 _FINN = ((16, 3), (32, 32), (16, 32), (16, 32), (4, 32), (1, 32), (1, 4), (1, 8), (5, 1))
+_PIXELS = OneBitThreshold(threshold=64.0)
+# Published by FINN: images/s at a clock in MHz, LUTs of the whole design. SFC-max: Umuroglu et al.
+# 2017, on a ZC706; LFC and CNV: BNN-PYNQ, on a Pynq-Z1.
+_PUBLISHED = (
+    (Topology.SFC, _GREY, _PIXELS, 12_361_000, 200, 91_131),
+    (Topology.LFC, _GREY, _PIXELS, 168_000, 100, 30_600),
+    (Topology.CNV, _COLOUR, IntegerEncoding(), 3_040, 100, 28_500),
+)
+_DMA_LUTS = 4_000  # allowed for an AXI DMA and its interconnects
 
 
 _SEEDS = range(1, 6)
@@ -91,7 +103,7 @@ def zynq(boards: tuple[str, ...]) -> None:
                     Topology(topology),
                     _GREY if flat else _COLOUR,
                     folder / "dataflow",
-                    OneBitThreshold(threshold=64.0) if flat else IntegerEncoding(),
+                    _PIXELS if flat else IntegerEncoding(),
                 )
                 emit(folder / "dataflow", RtlConfig(target_fps=fps), folder / "rtl")
                 facts = _synthesise(folder, name)
@@ -106,20 +118,53 @@ def zynq(boards: tuple[str, ...]) -> None:
 
 @main.command()
 def finn() -> None:
-    """CNV at FINN's published folding, estimated for a Pynq board."""
-    with TemporaryDirectory() as name:
-        folder = Path(name)
-        dataflow = _lower(Topology.CNV, _COLOUR, folder / "dataflow", IntegerEncoding())
-        folding = {
-            mvu.name: {"PE": pe, "SIMD": simd}
-            for mvu, (pe, simd) in zip(dataflow.mvus, _FINN, strict=True)
-        }
-        (folder / "folding.json").write_text(json.dumps(folding))
-        emit(folder / "dataflow", RtlConfig(folding=folder / "folding.json"), folder / "rtl")
-        facts = _synthesise(folder, "pynq-z1")
-        print(f"{Design.load(folder / 'rtl').interval_cycles} cycles/image")
-    for kind, use in facts["resources"].items():
-        print(f"{kind}: {use['used']} of {use['available']}")
+    """SFC, LFC and CNV with the device for AXI, estimated for a Zynq-7000, beside FINN's."""
+    print("| network | clocks/image | FINN's | LUT | with DMA | FINN's | images/clock per LUT |")
+    print("|" + "---|" * 7)
+    for topology, shape, encoding, fps, clock_mhz, luts in _PUBLISHED:
+        with TemporaryDirectory() as name:
+            folder = Path(name)
+            dataflow = _lower(topology, shape, folder / "dataflow", encoding)
+            if topology is Topology.CNV:
+                folding = {
+                    mvu.name: {"PE": pe, "SIMD": simd}
+                    for mvu, (pe, simd) in zip(dataflow.mvus, _FINN, strict=True)
+                }
+                (folder / "folding.json").write_text(json.dumps(folding))
+                config = RtlConfig(folding=folder / "folding.json")
+            else:
+                config = RtlConfig(target_fps=fps, clock_mhz=clock_mhz)
+            emit(folder / "dataflow", config, folder / "rtl")
+            design = Design.load(folder / "rtl")
+            used = _with_axi(design, folder)["lut"]
+        interval = clock_mhz * 1e6 / fps
+        ratio = luts * interval / ((used + _DMA_LUTS) * design.interval_cycles)
+        print(
+            f"| {topology.value} | {design.interval_cycles} | {interval:.0f} | {used:,}"
+            f" | {used + _DMA_LUTS:,} | {luts:,} | {ratio:.1f}x |",
+            flush=True,
+        )
+
+
+def _with_axi(design: Design, folder: Path) -> dict[str, int]:
+    """Yosys' estimate of a design and the device around it, for a Zynq-7000."""
+    board = find_board("pynq-z1")
+    assert isinstance(board, ZynqBoard)
+    rtl = folder / "rtl"
+    around = AxiDevice.sources(design)
+    for source in around:
+        shutil.copyfile(source, rtl / source.name)
+    sources = (*design.sources, *(source.name for source in around))
+    bound = " ".join(f"-set {name} {value}" for name, value in axi_parameters(design).items())
+    script = f"""\
+read_verilog -sv -defer {" ".join(sources)}
+chparam {bound} {AXI_TOP_MODULE}
+synth_xilinx -family xc7 -flatten -noiopad -top {AXI_TOP_MODULE}
+delete */t:$scopeinfo
+tee -q -o {STATISTICS} stat -json
+"""
+    kinds = run_yosys(script, cwd=rtl, log=folder / "yosys.log", timeout_s=_TIMEOUT_S)
+    return board.family.count(kinds)
 
 
 @main.command()
