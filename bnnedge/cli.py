@@ -265,7 +265,7 @@ def package(build: Path, out: Path, **options: Any) -> Said:
     return artifact, [*PACKAGE.lines(artifact.facts), f"package in {out}"]
 
 
-@command("bnnedge deploy build/digits/package --simulate")
+@command("bnnedge deploy out/package --simulate")
 @click.argument("package", type=FOLDER)
 @click.option("--simulate", is_flag=True, help="Against the simulated device.")
 def deploy(package: Path, simulate: bool, **options: Any) -> Said:

