@@ -58,6 +58,11 @@ def _answer(module: nn.Module, inputs: Floats, named: nn.Module) -> _Answer:
 
 
 def logits_of(module: nn.Module, inputs: Floats, named: nn.Module) -> Floats:
+    """Logits (N, K) of inputs (N, *input shape); errors speak of the module `named`.
+
+    Raises:
+        ExportError: it does not take the inputs, or returns something else.
+    """
     name = type(named).__name__
     try:
         with torch.no_grad():
@@ -116,10 +121,12 @@ def _as_float32(module: nn.Module) -> str | None:
 
 
 def all_logits(module: nn.Module, inputs: Floats, named: nn.Module) -> Floats:
+    """What `logits_of` says, in batches."""
     return np.concatenate([logits_of(module, batch, named) for batch in _batches(inputs)])
 
 
 def executed(graph: onnx.ModelProto, inputs: Floats) -> Floats:
+    """Logits (N, K) of a graph, in batches."""
     return np.concatenate([execute(graph, batch)[OUTPUT] for batch in _batches(inputs)])
 
 

@@ -26,6 +26,11 @@ def _dense(value: Any) -> Any:
 
 
 def examples_in(value: Any) -> Floats:
+    """Example inputs (N, *input shape) as float32.
+
+    Raises:
+        DataError: no batch of finite numbers.
+    """
     array = array_of("example_inputs", _dense(value))
     if array.ndim < 2 or not array.size:
         raise DataError(
@@ -40,6 +45,11 @@ def examples_in(value: Any) -> Floats:
 
 
 def labels_in(value: Any, rows: int) -> NDArray[np.int64]:
+    """Classes (N,) of the examples; where none are given, `UNKNOWN` each.
+
+    Raises:
+        DataError: other than one integer from 0 for each.
+    """
     if value is None:
         return np.full(rows, UNKNOWN, np.int64)
     array = array_of("labels", _dense(value))

@@ -114,4 +114,5 @@ def constant_of(copied: nn.Module) -> nn.Module:
 
 
 def first_line(error: Exception) -> str:
+    """What an exception says, without what follows in further lines."""
     return (str(error).strip().splitlines() or [type(error).__name__])[0][:200]
