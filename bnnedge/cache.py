@@ -98,13 +98,19 @@ def parts() -> tuple[Part, ...]:
     own = tools.cache_dir()
     folders = [*(sorted(own.iterdir()) if own.is_dir() else ()), tools.yowasp_cache()]
     return tuple(
-        Part(
-            folder=folder,
-            bytes=sum(path.lstat().st_size for path in folder.rglob("*") if not path.is_dir()),
-        )
+        Part(folder=folder, bytes=sum(map(_size, folder.rglob("*"))))
         for folder in folders
         if folder.is_dir()
     )
+
+
+def _size(path: Path) -> int:
+    """Of a file; 0 of anything else, and of what another process takes away meanwhile."""
+    try:
+        found = path.lstat()
+    except FileNotFoundError:
+        return 0
+    return 0 if stat.S_ISDIR(found.st_mode) else found.st_size
 
 
 def failure_logs() -> Path:

@@ -296,13 +296,15 @@ def test_a_stop_leaves_the_state_to_go_on_from_and_no_artifact(
     child = subprocess.Popen(
         command, stderr=subprocess.PIPE, text=True, preexec_fn=listen_to_ctrl_c
     )
-    assert child.stderr is not None
     deadline = time.monotonic() + 60
-    while not list(tmp_path.glob("out.partial-training/*/state.pt")):  # an epoch is done
-        assert time.monotonic() < deadline and child.poll() is None
-        time.sleep(0.1)
-    child.send_signal(stop)
-    _, errors = child.communicate(timeout=30)
+    try:
+        while not list(tmp_path.glob("out.partial-training/*/state.pt")):  # an epoch is done
+            assert time.monotonic() < deadline and child.poll() is None
+            time.sleep(0.1)
+        child.send_signal(stop)
+        _, errors = child.communicate(timeout=30)
+    finally:
+        child.kill()
     assert child.returncode == 128 + stop
     assert errors.strip().splitlines()[-1].startswith(f"bnnedge: {said}")
     left = sorted(path.name for path in tmp_path.iterdir())

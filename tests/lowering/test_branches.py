@@ -31,6 +31,12 @@ ONE = np.float32([1])
 RNG = np.random.default_rng(5)
 
 
+@pytest.fixture(autouse=True)
+def _seeded(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each test's graphs are the same ones, whatever ran before it."""
+    monkeypatch.setitem(globals(), "RNG", np.random.default_rng(5))
+
+
 def quantise(graph: Graph, scale: float = 0.5, bits: int = 4, *, signed: int = 1) -> str:
     """A k-bit quantiser; returns its tensor."""
     parameters = np.float32(scale), np.float32(0), np.float32(bits)

@@ -318,6 +318,7 @@ def _faults(module: str, *edits: tuple[str, ...], folder: Path = SV_FOLDER) -> t
 FAULTS = (
     *_faults(
         "stream_fifo",
+        ("full_q ? tail_q : in_data_i", "in_data_i", "order_is_kept"),
         ("        if (push) memory[write_q]", "        if (push) memory[read_q]"),
         ("(posedge clk_i) if (push) memory[write_q]", "(posedge clk_i) memory[write_q]"),
         ("push & (write_d == read_q)", "1'b0"),
@@ -424,8 +425,16 @@ FAULTS = (
         ("here_q    <= here", "here_q    <= '1", "piece_is_chosen"),
         ("{last_late_q[0], last_q}", "{last_late_q[0], valid_q}", "late_is_kept"),
         ("last_word ? '0 : word_q + 1'b1", "word_q", "words_as_counted"),
-        ("if (step && first_fold) replay", "if (step) replay", "replay_is_vector"),
-        ("place_q <= word_q", "place_q <= '0", "last_word_comes"),
+        (
+            "if (step && first_fold) replay[word_q] <= in_data_i;\n          if (en_i) x_q",
+            "if (step) replay[word_q] <= in_data_i;\n          if (en_i) x_q",
+            "replay_is_vector",
+        ),
+        (
+            "place_q <= word_q;\n            first_q",
+            "place_q <= '0;\n            first_q",
+            "last_word_comes",
+        ),
         ("if (step && first_fold) x_q", "if (step) x_q", "held_is_vector"),
         (".step_i(step & last_word)", ".step_i(step)", "folds_as_counted"),
     ),

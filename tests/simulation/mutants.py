@@ -63,8 +63,8 @@ MUTANTS = (
     *_of(
         "stream_fifo",
         ("= in_valid_i & ~full_q", "= in_valid_i", "takes a word when it is full"),
-        ("= out_ready_i & ~empty_q", "= out_ready_i", "gives a word when it is empty"),
-        ("in_ready_o  = ~full_q", "in_ready_o  = 1'b1", "is ready when it is full"),
+        ("= out_ready_i & out_valid_o", "= out_ready_i", "gives a word when it is empty"),
+        ("in_ready_o = ~full_q", "in_ready_o = 1'b1", "is ready when it is full"),
         (
             "full_q  <= ~pop & (full_q | (push & ~empty_q))",
             "full_q  <= ~pop & (push & ~empty_q)",
@@ -91,11 +91,15 @@ MUTANTS = (
             "of two words: the tail changes when it is full",
         ),
         ("push & (write_d == read_q)", "1'b0", "is never full"),
-        ("pop & (read_d == write_q)", "1'b0", "is never empty again"),
-        ("if (push) memory", "if (in_valid_i) memory", "the head changes when it is full"),
-        ("if (pop) read_q", "if (out_ready_i) read_q", "the read pointer moves without a word"),
+        ("take & (read_d == write_q)", "1'b0", "is never empty again"),
+        (
+            "(posedge clk_i) if (push) memory",
+            "(posedge clk_i) if (in_valid_i) memory",
+            "the head changes when it is full",
+        ),
+        ("if (take) read_q", "if (out_ready_i) read_q", "the read pointer moves without a word"),
         ("if (push) write_q", "if (in_valid_i) write_q", "the write pointer moves without room"),
-        ("if (push != pop)", "if (push)", "forgets that a word left"),
+        ("if (push != take)", "if (push)", "forgets that a word left"),
     ),
     *_of(
         "stream_fork",
@@ -323,8 +327,8 @@ EQUIVALENT = (
     *_of(
         "mvu_fold",
         (
-            "if (step && first_fold) replay",
-            "if (first_fold) replay",
+            "if (step && first_fold) replay[word_q] <= in_data_i;\n          if (en_i) x_q",
+            "if (first_fold) replay[word_q] <= in_data_i;\n          if (en_i) x_q",
             "writes a word's place before the word has come, and then the word",
         ),
     ),
