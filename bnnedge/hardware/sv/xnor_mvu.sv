@@ -20,8 +20,8 @@
 //             dot product costs no subtraction. Exact zero padding costs a deeper threshold memory;
 //             masking padded taps instead would put an AND into every popcount's first level.
 // Cost        64x64 layer, accumulator output (build_scripts/kernel_cost.py). ECP5 is placed and
-//             routed, with the popcount's ECP5 form. 16x16, block RAM: ECP5 575 LUT4 + 684 FF,
-//             225 MHz (weights are registered in the RAM); xc7 476 LUT + 129 CARRY4 + 869 FF. 32x32,
+//             routed, with the popcount's ECP5 form. 16x16, block RAM: ECP5 557 LUT4 + 668 FF,
+//             227 MHz (weights are registered in the RAM); xc7 476 LUT + 129 CARRY4 + 869 FF. 32x32,
 //             logic ROM: ECP5 1896 LUT4 + 1895 FF, 191 MHz; xc7 1696 LUT + 448 CARRY4 + 1919 FF.
 //             32x32, block RAM: ECP5 1890 LUT4 + 2286 FF, 210 MHz. 16x16, logic ROM: 833 LUT4 +
 //             924 FF, 209 MHz.
