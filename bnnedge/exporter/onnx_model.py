@@ -101,6 +101,7 @@ def module_to_qonnx(constant: nn.Module, input_shape: tuple[int, ...]) -> onnx.M
             f" {(str(cause).strip().splitlines() or [type(cause).__name__])[0][:300]}",
             remedy="forward must compute the same for every batch size, from its input alone",
         ) from error
+    _drop_ceil_mode(exported.graph)
     _rename(exported)
     _clean(exported)
     try:
@@ -190,6 +191,33 @@ def _layer_name(node: onnx.NodeProto) -> str:
         return layers[-1]
     innermost = [layer.partition(".act_quant")[0] for layer in layers[-1:]]
     return ".".join([*innermost, node.op_type.lower()])
+
+
+def _drop_ceil_mode(graph: onnx.GraphProto) -> None:
+    """Leave `ceil_mode` out where PyTorch gets no window more by it.
+
+    Its last window must begin inside the image or its leading padding; ONNX's shape inference
+    counts some that do not.
+    """
+    shapes = {
+        value.name: [size.dim_value for size in value.type.tensor_type.shape.dim][2:]
+        for value in (*graph.input, *graph.value_info)
+    }
+    for node in graph.node:
+        for ceil_mode in (a for a in node.attribute if a.name == "ceil_mode" and a.i):
+            said = {attribute.name: list(attribute.ints) for attribute in node.attribute}
+            kernel, ones = said["kernel_shape"], [1] * len(said["kernel_shape"])
+            spans = [
+                (taps - 1) * dilation + 1
+                for taps, dilation in zip(kernel, said.get("dilations", ones), strict=True)
+            ]
+            pads, strides = said.get("pads", [0] * 2 * len(kernel)), said.get("strides", ones)
+            whole = [
+                (size + pads[axis] + pads[axis + len(kernel)] - spans[axis]) // strides[axis] + 1
+                for axis, size in enumerate(shapes.get(node.input[0], []))
+            ]
+            if whole == shapes.get(node.output[0]):
+                ceil_mode.i = 0
 
 
 def _clean(model: onnx.ModelProto) -> None:

@@ -334,3 +334,14 @@ def test_a_module_in_two_places_is_one(tmp_path: Path) -> None:
     norm = nn.BatchNorm1d(6).eval()
     constant = frozen(nn.Sequential(norm, nn.Sequential(norm)))
     assert constant[0] is constant[1][0] and isinstance(constant[0], Affine)
+
+
+@pytest.mark.parametrize(("kernel", "padding", "size", "left"), [(2, 1, 5, 0), (3, 0, 6, 1)])
+def test_ceil_mode_is_left_out_where_it_adds_no_window(
+    kernel: int, padding: int, size: int, left: int
+) -> None:
+    pool = nn.MaxPool2d(kernel, 2, padding, ceil_mode=True)
+    network = nn.Sequential(pool, nn.Flatten(), nn.Linear(9, 2)).eval()
+    graph = module_to_qonnx(network, (1, size, size)).graph
+    (node,) = (node for node in graph.node if node.op_type == "MaxPool")
+    assert [a.i for a in node.attribute if a.name == "ceil_mode"] == [left]
