@@ -140,9 +140,10 @@ class Prices(ABC):
         """Constants in lookup tables; two words need none, only their address."""
         if words <= 2:
             return Cost()
-        leaves = ceil_div(words, 16)
+        # Four lookup tables make one of 64 words, eight one of 128; those are behind multiplexers.
+        tables = ceil_div(words, 16) + ceil_div(words, 128) - 1
         # There are no more different columns than contents of so many words.
-        return Cost(combs=self.rom_factor * min(bits, 1 << min(words, 32)) * (2 * leaves - 1))
+        return Cost(combs=self.rom_factor * min(bits, 1 << min(words, 32)) * tables)
 
     def rom(self, words: int, bits: int) -> Cost:
         """Constants that Yosys chooses the cells for."""

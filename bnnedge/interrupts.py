@@ -1,4 +1,4 @@
-"""Ctrl-C while Python imports: a module that is half there misleads whatever comes next."""
+"""Ctrl-C and its kin: none is lost in a library that catches all, none leaves half an import."""
 
 import contextlib
 import signal
@@ -7,6 +7,48 @@ from collections.abc import Iterator
 from types import FrameType
 
 _IMPORTING = "<frozen importlib._bootstrap>"
+_ENDING = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+_asked: "Stopped | None" = None
+
+
+class Stopped(KeyboardInterrupt):
+    """A signal asks the command to end; `signal` says which one."""
+
+    def __init__(self, number: signal.Signals) -> None:
+        super().__init__(number)
+        self.signal = number
+
+
+@contextlib.contextmanager
+def stoppable() -> Iterator[None]:
+    """Inside this block Ctrl-C, SIGTERM and SIGHUP raise `Stopped`, unless they are ignored."""
+
+    def stop(number: int, _: FrameType | None) -> None:
+        global _asked
+        _asked = Stopped(signal.Signals(number))
+        raise _asked
+
+    before = {number: signal.getsignal(number) for number in _ENDING}
+    for number, handler in before.items():
+        if handler is not signal.SIG_IGN:
+            signal.signal(number, stop)
+    try:
+        yield
+    finally:
+        _forget()
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+def go_on() -> None:
+    """Called between the steps of long work: raises again what a library has swallowed."""
+    if _asked is not None:
+        raise _asked
+
+
+def _forget() -> None:
+    global _asked
+    _asked = None
 
 
 @contextlib.contextmanager

@@ -14,7 +14,7 @@ import threading
 import traceback
 import typing
 import warnings
-from collections.abc import Callable, Container, Iterable, Iterator, Sequence
+from collections.abc import Callable, Container, Iterable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -24,6 +24,7 @@ from click.shell_completion import CompletionItem
 import bnnedge
 from bnnedge.console import Program, fail, of_the_system, say, tell
 from bnnedge.errors import BnnEdgeError, BnnEdgeWarning, flags
+from bnnedge.interrupts import Stopped, go_on, stoppable
 from bnnedge.names import printable
 
 if TYPE_CHECKING:
@@ -222,33 +223,11 @@ def _quieten() -> None:
     threading.excepthook = lambda _: None
 
 
-class _Stopped(KeyboardInterrupt):
-    """A signal that asks us to end, and is treated as Ctrl-C is."""
-
-
-@contextlib.contextmanager
-def _stoppable() -> Iterator[None]:
-    """Inside this block SIGTERM and SIGHUP end what is done as Ctrl-C does, unless ignored."""
-
-    def stop(number: int, _: object) -> None:
-        raise _Stopped(signal.Signals(number))
-
-    before = {number: signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGHUP)}
-    for number, handler in before.items():
-        if handler is not signal.SIG_IGN:
-            signal.signal(number, stop)
-    try:
-        yield
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
-
-
 def _guarded(action: Callable[[], None], as_json: bool, debug: bool) -> None:
     """Run; a failure becomes one line (or one JSON value) and an exit code."""
     try:
         named = _flags(click.get_current_context().command)
-        with flags(named), _stoppable(), warnings.catch_warnings():
+        with flags(named), stoppable(), warnings.catch_warnings():
             if not debug:
                 _quieten()
             action()
@@ -257,7 +236,7 @@ def _guarded(action: Callable[[], None], as_json: bool, debug: bool) -> None:
         failure, code = str(error), 1
         shown: BaseException = error
     except KeyboardInterrupt as error:
-        number = error.args[0] if isinstance(error, _Stopped) else signal.SIGINT
+        number = error.signal if isinstance(error, Stopped) else signal.SIGINT
         failure = "interrupted" if number == signal.SIGINT else f"stopped by {number.name}"
         failure, code = f"{failure}; the same command goes on with what is done", 128 + number
         shown = error
@@ -288,6 +267,7 @@ class ProgressBars:
         self._open.close()
 
     def _tell(self, stage: str, what: str, share: float | None = None, /) -> None:
+        go_on()
         if not self._plain:
             self._show(stage, what, share)
         elif stage not in self._told and share != 0:  # at 0 it may be refused in one line

@@ -35,7 +35,7 @@ if [ -t 1 ]; then
 else  # a line for what takes long
   install --progress-bar=off | sed -un \
     -e 's/^ *\(Downloading .*([0-9]\{3,\}[0-9.]* [MG]B).*\)/setup: \1/p' \
-    -e 's/^Installing collected packages:.*/setup: installing what was downloaded/p'
+    -e 's/^Installing collected packages:.*/setup: installing what was downloaded (silent for a few minutes)/p'
 fi
 echo "$wanted" >.venv/ready
 echo "setup: .venv is ready"

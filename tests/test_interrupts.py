@@ -1,5 +1,6 @@
-"""Ctrl-C does not leave a module that is half imported."""
+"""Ctrl-C is never lost, and does not leave a module that is half imported."""
 
+import contextlib
 import importlib
 import os
 import signal
@@ -10,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from bnnedge.interrupts import whole_imports
+from bnnedge.interrupts import Stopped, go_on, stoppable, whole_imports
 
 SLOW = """
 import os, signal
@@ -77,3 +78,22 @@ def test_threads_and_ignored_signals_are_left_alone() -> None:
     with whole_imports():
         importlib.import_module("slow_to_import")
     assert not failed and sys.modules["slow_to_import"].second == 2
+
+
+def test_one_that_a_library_swallows_is_raised_again() -> None:
+    with pytest.raises(Stopped), stoppable():
+        with contextlib.suppress(BaseException):
+            os.kill(os.getpid(), signal.SIGTERM)
+        go_on()
+    go_on()
+    assert signal.getsignal(signal.SIGTERM) is signal.SIG_DFL
+
+
+def test_what_is_ignored_stays_ignored() -> None:
+    before = signal.signal(signal.SIGHUP, signal.SIG_IGN)
+    try:
+        with stoppable():
+            os.kill(os.getpid(), signal.SIGHUP)
+            go_on()
+    finally:
+        signal.signal(signal.SIGHUP, before)

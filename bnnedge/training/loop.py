@@ -14,6 +14,7 @@ import torch
 from torch import Tensor, nn
 
 from bnnedge.errors import ConfigError, TrainingError
+from bnnedge.interrupts import go_on
 from bnnedge.models.network import Network
 from bnnedge.training.augment import Augmentation
 from bnnedge.training.config import EpochReport, TrainingConfig
@@ -265,6 +266,7 @@ def _epoch(
     order = torch.randperm(len(inputs)).to(device)
     losses = torch.zeros(steps, device=device)
     for step in range(steps):
+        go_on()
         for group in run.optimiser.param_groups:
             group["lr"] = learning_rate(config, epoch * steps + step, steps)
         index = order[step * batch : (step + 1) * batch][share]

@@ -32,7 +32,7 @@ def test_damage_is_seeded(tmp_path: Path) -> None:
 
 
 def test_whole_files_and_a_sample_of_damaged_ones() -> None:
-    run("--count", "100", "--jobs", "1")
+    run("--count", "50", "--jobs", "1")
 
 
 @pytest.mark.slow

@@ -215,8 +215,11 @@ PROOFS = (
     *_of("stream_fork", {"Width": 4}, {"Width": 32}),
     *_of(
         "stream_width_converter",
-        *(_converter(*shape) for shape in ((3, 2, 7), (8, 3, 10), (2, 6, 11), (6, 2, 11))),
-        *(_converter(*shape) for shape in ((3, 3, 3), (8, 3, 7), (4, 32, 37), (64, 16, 784))),
+        *(_converter(*shape) for shape in ((3, 2, 7), (2, 6, 8), (8, 3, 10), (2, 6, 11))),
+        *(
+            _converter(*shape)
+            for shape in ((6, 2, 11), (3, 3, 3), (8, 3, 7), (4, 32, 37), (64, 16, 784))
+        ),
         quick=2,
     ),
     *_of(
@@ -362,12 +365,19 @@ FAULTS = (
     *_faults("concat", ("from_b ? b_data_i : a_data_i", "a_data_i")),
     *_faults(
         "stream_width_converter",
-        ("buffer_q >> OutBits", "buffer_q >> 1"),
-        ("{(InBits - LAST_BITS){~last}}", "{(InBits - LAST_BITS){1'b1}}"),
-        ("if (!take) fill_q <= left", "if (!take) fill_q <= fill_q"),
-        ("last ? '0 : beat_q + 1'b1", "last ? '1 : beat_q + 1'b1"),
-        ("left < FILL_BITS'(OUT_UNITS)", "1'b1"),
-        ("fill_q >= FILL_BITS'(OUT_UNITS)", "fill_q > FILL_BITS'(OUT_UNITS)"),
+        ("in_data_i[i] & ~last", "in_data_i[i]", "behind_is_zero"),
+        ("ENDS & take & last", "1'b0", "padding_is_zero"),
+        ("last ? '0 : beat_q + 1'b1", "last ? '1 : beat_q + 1'b1", "beats_as_counted"),
+        ("(out_ready_i & ~two_q)", "out_ready_i"),
+        ("if (two_q) at_q <= at_q -", "at_q <= at_q -"),
+        ("      out_valid_q <= two_q", "      out_valid_q <= 1'b0"),
+        ("32'(at_q) >= 2", "32'(at_q) > 2"),
+        ("32'(filled) >= 2", "32'(filled) > 2"),
+        ("filled >= FILL_BITS'(OUT_UNITS)", "filled > FILL_BITS'(OUT_UNITS)"),
+        ("buffer_q[(u+OUT_UNITS)*UNIT+:UNIT] &", "buffer_q[u*UNIT+:UNIT] &"),
+        ("assign comes[k] = take;", "assign comes[k] = 1'b0;"),
+        ("take && at_q == FILL_BITS'(u - k)", "take"),
+        ("|comes || ends || (MOVES && pop)", "|comes || ends"),
     ),
     *_faults(
         "arg_max",

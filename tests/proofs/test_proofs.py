@@ -98,7 +98,7 @@ FAULTY = [
 
 
 def test_a_property_can_fail(tmp_path: Path) -> None:
-    assert fails("stream_fifo", "order_is_kept", tmp_path)
+    assert fails("stream_fork", "never_twice", tmp_path)
 
 
 @pytest.mark.slow

@@ -118,14 +118,10 @@ MUTANTS = (
     *_of(
         "stream_width_converter",
         ("take        = in_ready_o & in_valid_i", "take        = in_valid_i", "takes without room"),
-        ("pop         = out_valid_o & out_ready_i", "pop         = out_valid_o", "gives unasked"),
-        (
-            "in_ready_o  = left < FILL_BITS'(OUT_UNITS)",
-            "in_ready_o  = left <= FILL_BITS'(OUT_UNITS)",
-            "takes one beat too many",
-        ),
-        ("in_ready_o  = left < FILL_BITS'(OUT_UNITS)", "in_ready_o  = 1'b1", "is always ready"),
-        ("if (!take) fill_q <= left", "if (!take) fill_q <= fill_q", "gives the last beat twice"),
+        ("pop         = out_valid_q & out_ready_i", "pop         = out_valid_q", "gives unasked"),
+        ("(out_ready_i & ~two_q)", "out_ready_i", "takes one beat too many"),
+        ("~out_valid_q | (out_ready_i & ~two_q)", "1'b1", "is always ready"),
+        ("      out_valid_q <= two_q", "      out_valid_q <= 1'b1", "gives the last beat twice"),
     ),
     *_of(
         "stream_width_converter",
@@ -139,7 +135,7 @@ MUTANTS = (
             "else if (in_valid_i) beat_q",
             "counts beats that it has not taken",
         ),
-        ("kept        = pop ?", "kept        = out_ready_i ?", "shifts out a partial beat"),
+        ("|comes || ends || (MOVES && pop)", "1'b1", "keeps no partial beat"),
         network="wide",
     ),
     *_of(
@@ -319,8 +315,8 @@ EQUIVALENT = (
     *_of(
         "stream_width_converter",
         (
-            "in_ready_o  = left < FILL_BITS'(OUT_UNITS)",
-            "in_ready_o  = fill_q < FILL_BITS'(OUT_UNITS)",
+            "~out_valid_q | (out_ready_i & ~two_q)",
+            "~out_valid_q",
             "takes no beat in the cycle in which it gives one",
         ),
     ),

@@ -1,11 +1,12 @@
 """`stream_width_converter`: wider or narrower words."""
 
+import itertools
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import ClassVar
 
-from bnnedge.cost import Cost, Prices, ceil_div
+from bnnedge.cost import Cost, Prices, ceil_div, index_bits
 from bnnedge.errors import FoldingError
 from bnnedge.hardware.kernels.base import Frame, Kernel, Parameter
 
@@ -48,11 +49,24 @@ class StreamWidthConverterKernel(Kernel):
         return self.frames * (in_beats + out_beats - before_last - 1)
 
     def cost(self, prices: Prices) -> Cost:
-        unit = math.gcd(self.in_bits, self.out_bits)
-        taken, given = self.in_bits // unit, self.out_bits // unit
-        # What remains of an output beat when an input beat comes: the places it is written to.
-        places = len({beat * taken % given for beat in range(min(self._in_beats, given))})
-        return Cost(combs=8 + 1.2 * unit * taken * places)
+        width = math.gcd(self.in_bits, self.out_bits)
+        taken, given = self.in_bits // width, self.out_bits // width
+        in_beats, out_beats = self._in_beats, ceil_div(self.frame_bits, self.out_bits)
+        # Where an input beat is put: behind so many units of an output beat.
+        places = {beat * taken % given for beat in range(min(in_beats, given))}
+        last = (in_beats - 1) * taken % given
+        end = last + out_beats * given - (in_beats - 1) * taken
+        capacity = max(end, max(places) + taken)
+        combs = 4.0 + index_bits(in_beats) + 2 * index_bits(capacity)
+        if len(places) > 1:
+            combs += 0.7 * len(places)
+        below = list(itertools.accumulate(place in places for place in range(-taken, capacity)))
+        for unit in range(capacity):
+            # Input beats, what moves down, and zeros behind a frame: an enable and a selection.
+            sources = below[unit + taken] - below[unit]
+            sources += (unit + given < capacity) + (last + taken <= unit < end)
+            combs += 0.2 * sources + 1.2 * width * ceil_div(2 * max(sources - 1, 0), 3)
+        return Cost(combs=combs)
 
     @property
     def _in_beats(self) -> int:

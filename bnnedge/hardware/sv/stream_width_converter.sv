@@ -10,7 +10,7 @@
 // Form        One buffer in units of gcd(InBits, OutBits), emptied by OutBits at its low end and
 //             filled behind its last unit. Input is taken only when less than one output beat
 //             remains, so every unit has few sources: integer ratios become a plain shift
-//             register (narrowing) or an indexed write (widening).
+//             register (narrowing) or registers with an enable each (widening).
 module stream_width_converter #(
   parameter int unsigned InBits    = 8,
   parameter int unsigned OutBits   = 8,
@@ -45,13 +45,16 @@ module stream_width_converter #(
   // What the last input beat adds: it completes the last output beat.
   localparam int unsigned LAST_UNITS = OUT_BEATS * OUT_UNITS - (IN_BEATS - 1) * IN_UNITS;
   localparam int unsigned LAST_BITS  = FrameBits - (IN_BEATS - 1) * InBits;
+  localparam int unsigned LAST_AT    = (IN_BEATS - 1) * IN_UNITS % OUT_UNITS;
+  // Bits of the last input beat that leave, those behind the frame's end among them.
+  localparam int unsigned KEPT_BITS  = (LAST_UNITS < IN_UNITS ? LAST_UNITS : IN_UNITS) * UNIT;
   localparam int unsigned CAPACITY   = most();
   localparam int unsigned FILL_BITS  = $clog2(CAPACITY + 1);
 
   // The most that the buffer holds: what is left when an input beat is taken, and that beat.
   function automatic int unsigned most();
     int unsigned beat;
-    most = (IN_BEATS - 1) * IN_UNITS % OUT_UNITS + LAST_UNITS;
+    most = LAST_AT + LAST_UNITS;
     beat = 0;
     while (beat + 1 < IN_BEATS && beat < OUT_UNITS) begin
       if (beat * IN_UNITS % OUT_UNITS + IN_UNITS > most)
@@ -60,18 +63,19 @@ module stream_width_converter #(
     end
   endfunction
 
-  // Whether `left` can be `position` when an input beat is taken: beats of a frame are a fixed
-  // distance apart. Short frames and wide beats reach few positions, and need few sources.
-  function automatic bit reached(input int unsigned position);
+  // Bit IN_UNITS + p says whether at_q can be p when an input beat is taken: beats of a frame are a
+  // fixed distance apart. Short frames and wide beats reach few positions, and need few sources.
+  localparam logic [IN_UNITS+CAPACITY-1:0] REACHED = positions();
+  localparam bit ONE_POSITION = (REACHED & (REACHED - 1)) == 0;
+
+  function automatic logic [IN_UNITS+CAPACITY-1:0] positions();
     int unsigned beat;
-    logic        found;
-    found = 1'b0;
+    positions = '0;
     beat = 0;
     while (beat < IN_BEATS && beat < OUT_UNITS) begin
-      if ((beat * IN_UNITS) % OUT_UNITS == position) found = 1'b1;
+      positions[IN_UNITS+(beat*IN_UNITS)%OUT_UNITS] = 1'b1;
       beat = beat + 1;
     end
-    reached = found;
   endfunction
 
   logic last;
@@ -88,11 +92,12 @@ module stream_width_converter #(
   end
 
   logic [InBits-1:0] in_data;
-  if (LAST_BITS == InBits) begin : gen_whole
-    assign in_data = in_data_i;
-  end else begin : gen_partial
-    assign in_data = {in_data_i[InBits-1:LAST_BITS] & {(InBits - LAST_BITS){~last}},
-                      in_data_i[LAST_BITS-1:0]};
+  for (genvar i = 0; i < InBits; i++) begin : gen_bit
+    if (i >= LAST_BITS && i < KEPT_BITS) begin : gen_behind
+      assign in_data[i] = in_data_i[i] & ~last;
+    end else begin : gen_within
+      assign in_data[i] = in_data_i[i];
+    end
   end
 
   if (CAPACITY < IN_UNITS) begin : gen_beyond
@@ -100,42 +105,64 @@ module stream_width_converter #(
     assign unused = |in_data[InBits-1:CAPACITY*UNIT];
   end
 
-  // Units at and above fill_q are zero.
-  logic [CAPACITY*UNIT-1:0] buffer_d, buffer_q, kept;
-  logic [FILL_BITS-1:0]     fill_q, left;
-  logic                     pop, take;
+  // The buffer holds at_q units, and an output beat below them where out_valid_q. two_q says that
+  // at_q holds a second output beat: the input waits for it to move down.
+  logic [CAPACITY*UNIT-1:0] buffer_q;
+  logic [FILL_BITS-1:0]     at_q, filled;
+  logic                     out_valid_q, two_q, pop, take;
 
-  assign out_valid_o = fill_q >= FILL_BITS'(OUT_UNITS);
-  assign pop         = out_valid_o & out_ready_i;
-  assign left        = pop ? fill_q - FILL_BITS'(OUT_UNITS) : fill_q;
-  assign kept        = pop ? buffer_q >> OutBits : buffer_q;
-  assign in_ready_o  = left < FILL_BITS'(OUT_UNITS);
+  assign out_valid_o = out_valid_q;
+  assign pop         = out_valid_q & out_ready_i;
+  assign in_ready_o  = ~out_valid_q | (out_ready_i & ~two_q);
   assign take        = in_ready_o & in_valid_i;
+  assign filled      = at_q + (last ? FILL_BITS'(LAST_UNITS) : FILL_BITS'(IN_UNITS));
   assign out_data_o  = buffer_q[OutBits-1:0];
 
   for (genvar u = 0; u < CAPACITY; u++) begin : gen_unit
-    // Input unit k lands here when `left` is u - k.
+    // Written here are a unit from OUT_UNITS above, zeros behind a frame's end, and input unit k
+    // where FROM[IN_UNITS-1-k].
+    localparam bit MOVES = u + OUT_UNITS < CAPACITY;
+    localparam bit ENDS  = u >= LAST_AT + IN_UNITS && u < LAST_AT + LAST_UNITS;
+    localparam logic [IN_UNITS-1:0] FROM = REACHED[u+1+:IN_UNITS];
+    localparam bit ALONE = (FROM & (FROM - 1)) == 0 && !MOVES && !ENDS;
+    logic [IN_UNITS-1:0]          comes;
     logic [(IN_UNITS+1)*UNIT-1:0] source;
-    assign source[0+:UNIT] = kept[u*UNIT+:UNIT];
-    for (genvar k = 0; k < IN_UNITS; k++) begin : gen_source
-      if (reached(u - k)) begin : gen_here
-        assign source[(k+1)*UNIT+:UNIT] = source[k*UNIT+:UNIT]
-            | (in_data[k*UNIT+:UNIT] & {UNIT{take && left == FILL_BITS'(u - k)}});
-      end else begin : gen_not_here
-        assign source[(k+1)*UNIT+:UNIT] = source[k*UNIT+:UNIT];
-      end
+    logic                         ends;
+    assign ends = ENDS & take & last;
+    if (MOVES) begin : gen_moves
+      assign source[0+:UNIT] = buffer_q[(u+OUT_UNITS)*UNIT+:UNIT] & {UNIT{~(|comes | ends)}};
+    end else begin : gen_stays
+      assign source[0+:UNIT] = '0;
     end
-    assign buffer_d[u*UNIT+:UNIT] = source[IN_UNITS*UNIT+:UNIT];
+    for (genvar k = 0; k < IN_UNITS; k++) begin : gen_source
+      if (!FROM[IN_UNITS-1-k]) begin : gen_never
+        assign comes[k] = 1'b0;
+      end else if (ONE_POSITION) begin : gen_always
+        assign comes[k] = take;
+      end else begin : gen_here
+        assign comes[k] = take && at_q == FILL_BITS'(u - k);
+      end
+      assign source[(k+1)*UNIT+:UNIT] = source[k*UNIT+:UNIT]
+          | (in_data[k*UNIT+:UNIT] & {UNIT{comes[k] | (ALONE & FROM[IN_UNITS-1-k])}});
+    end
+    always_ff @(posedge clk_i) begin
+      if (|comes || ends || (MOVES && pop)) buffer_q[u*UNIT+:UNIT] <= source[IN_UNITS*UNIT+:UNIT];
+    end
   end
 
   always_ff @(posedge clk_i) begin
     if (!rst_ni) begin
-      fill_q   <= '0;
-      buffer_q <= '0;
-    end else begin
-      buffer_q <= buffer_d;
-      if (!take) fill_q <= left;
-      else fill_q <= left + (last ? FILL_BITS'(LAST_UNITS) : FILL_BITS'(IN_UNITS));
+      at_q        <= '0;
+      out_valid_q <= 1'b0;
+      two_q       <= 1'b0;
+    end else if (take) begin
+      at_q        <= filled < FILL_BITS'(OUT_UNITS) ? filled : filled - FILL_BITS'(OUT_UNITS);
+      out_valid_q <= filled >= FILL_BITS'(OUT_UNITS);
+      two_q       <= 32'(filled) >= 2 * OUT_UNITS;
+    end else if (pop) begin
+      if (two_q) at_q <= at_q - FILL_BITS'(OUT_UNITS);
+      out_valid_q <= two_q;
+      two_q       <= 32'(at_q) >= 2 * OUT_UNITS;
     end
   end
 

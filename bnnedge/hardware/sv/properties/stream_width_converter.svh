@@ -45,6 +45,9 @@
     if (comes_here) bit_q <= in_data_i[in_at];
   end
 
+  logic [PLACE_BITS-1:0] fill;  // units
+  assign fill = PLACE_BITS'(at_q) + (out_valid_q ? PLACE_BITS'(OUT_UNITS) : '0);
+
   if (IN_BEATS > 1) begin : gen_counts_beats
     always_ff @(posedge clk_i) begin
       if (rst_ni) beats_as_counted: assert (came_q == PLACE_BITS'(gen_beats.beat_q) * InBits);
@@ -55,11 +58,14 @@
       behind_is_whole:   assert (!behind_q || came_q == '0);
       fill_as_counted:   assert (came_q <= PLACE_BITS'((IN_BEATS - 1) * InBits)
           && left_q <= PLACE_BITS'(PLACES - OutBits) && left_q % PLACE_BITS'(OutBits) == '0
-          && PLACE_BITS'(fill_q) * UNIT == (behind_q ? PLACE_BITS'(PLACES) : '0) + came_q - left_q);
+          && fill * UNIT == (behind_q ? PLACE_BITS'(PLACES) : '0) + came_q - left_q);
       offered_if_whole:  assert (out_valid_o == ((behind_q ? PLACE_BITS'(PLACES) : '0) + came_q - left_q
                                                   >= PLACE_BITS'(OutBits)));
-      above_is_zero:     assert (buffer_q >> (PLACE_BITS'(fill_q) * UNIT) == '0);
-      followed_is_kept:  assert (!followed_q || (out_at < PLACE_BITS'(fill_q) * UNIT
+      two_if_two:        assert (two_q == (out_valid_q && at_q >= OUT_UNITS)
+                                 && (out_valid_q || at_q < OUT_UNITS));
+      within_buffer:     assert (fill <= PLACE_BITS'(CAPACITY));
+      whole_at_the_end:  assert (!behind_q || fill <= PLACE_BITS'(LAST_AT + LAST_UNITS));
+      followed_is_kept:  assert (!followed_q || (out_at < fill * UNIT
                                                  && buffer_q[out_at] == bit_q));
       left_before_next:  assert (!(comes_here && followed_q) || leaves_here);
       leaves_as_it_came: assert (!(followed_q && out_valid_o && out_at < PLACE_BITS'(OutBits))
@@ -67,7 +73,7 @@
       behind_is_zero:    assert (!(out_valid_o && place >= FrameBits
                                    && out_at < PLACE_BITS'(OutBits))
                                  || out_data_o[out_at] == 1'b0);
-      padding_is_zero:   assert (!(place >= FrameBits && out_at < CAPACITY * UNIT)
+      padding_is_zero:   assert (!(behind_q && place >= FrameBits && out_at < fill * UNIT)
                                  || buffer_q[out_at] == 1'b0);
       followed_leaves:   cover (followed_q && leaves_here);
     end
@@ -75,8 +81,8 @@
 
   // Every source of a unit is taken, and the buffer is filled.
   for (genvar position = 0; position < OUT_UNITS; position++) begin : gen_position
-    if (reached(position)) begin : gen_reached
-      always_ff @(posedge clk_i) cover (rst_ni && take && left == position);
+    if (REACHED[IN_UNITS+position]) begin : gen_reached
+      always_ff @(posedge clk_i) cover (rst_ni && take && at_q == position);
     end
   end
-  always_ff @(posedge clk_i) buffer_filled: cover (rst_ni && fill_q == CAPACITY);
+  always_ff @(posedge clk_i) buffer_filled: cover (rst_ni && fill == CAPACITY);
