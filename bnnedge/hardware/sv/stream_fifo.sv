@@ -22,8 +22,8 @@ module stream_fifo #(
   localparam int unsigned WORDS    = Late ? Depth - 2 : Depth;
   localparam int unsigned PTR_BITS = $clog2(WORDS);
 
-  if (Depth < 2) begin : gen_bad_depth
-    $error("stream_fifo: Depth must be at least 2");
+  if (Depth < 2 || (Late && Depth == 3)) begin : gen_bad_depth
+    $error("stream_fifo: Depth must be at least 2, and not 3 if Late");
   end
 
   logic push, pop, full_q;
