@@ -312,6 +312,7 @@ _USED = {
         SlidingWindowKernel,
         PoolKernel,
         PoolWindowKernel,
+        StreamWidthConverterKernel,
     )
 }
 

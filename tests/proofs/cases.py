@@ -213,6 +213,7 @@ PROOFS = (
         for late in (False, True)
     ),
     *_of("stream_fork", {"Width": 4}, {"Width": 32}),
+    *_of("loop_counter", {"Bound": 5}, {"Bound": 1}, {"Bound": 2}, {"Bound": 16}),
     *_of(
         "stream_width_converter",
         *(_converter(*shape) for shape in ((3, 2, 7), (2, 6, 8), (8, 3, 10), (2, 6, 11))),
@@ -361,13 +362,14 @@ FAULTS = (
             ("en          = ~out_valid_q | out_ready_i", "en          = 1'b1"),
         )
     ),
+    *_faults("loop_counter", ("BITS'(Bound - 2)", "BITS'(Bound - 1)")),
     *_faults("pad_channels", ("in_ready_o  = en & passing", "in_ready_o  = en")),
     *_faults("concat", ("from_b ? b_data_i : a_data_i", "a_data_i")),
     *_faults(
         "stream_width_converter",
         ("in_data_i[i] & ~last", "in_data_i[i]", "behind_is_zero"),
         ("ENDS & take & last", "1'b0", "padding_is_zero"),
-        ("last ? '0 : beat_q + 1'b1", "last ? '1 : beat_q + 1'b1", "beats_as_counted"),
+        (".step_i(take)", ".step_i(in_valid_i)", "beats_as_counted"),
         ("(out_ready_i & ~two_q)", "out_ready_i"),
         ("if (two_q) at_q <= at_q -", "at_q <= at_q -"),
         ("      out_valid_q <= two_q", "      out_valid_q <= 1'b0"),

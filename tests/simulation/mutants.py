@@ -125,16 +125,8 @@ MUTANTS = (
     ),
     *_of(
         "stream_width_converter",
-        (
-            "else if (in_valid_i && in_ready_o) beat_q",
-            "else if (in_ready_o) beat_q",
-            "counts beats that have not come",
-        ),
-        (
-            "else if (in_valid_i && in_ready_o) beat_q",
-            "else if (in_valid_i) beat_q",
-            "counts beats that it has not taken",
-        ),
+        (".step_i(take)", ".step_i(in_ready_o)", "counts beats that have not come"),
+        (".step_i(take)", ".step_i(in_valid_i)", "counts beats that it has not taken"),
         ("|comes || ends || (MOVES && pop)", "1'b1", "keeps no partial beat"),
         network="wide",
     ),

@@ -16,6 +16,7 @@ class StreamWidthConverterKernel(Kernel):
     """`stream_width_converter`: `frames` frames of `frame_bits` an image, any widths."""
 
     module: ClassVar[str] = "stream_width_converter"
+    submodules: ClassVar[tuple[str, ...]] = ("loop_counter", "stream_contract")
 
     input_width_bits: int
     output_width_bits: int

@@ -1,4 +1,4 @@
-// Marks the last of every Bound steps; it only counts.
+// Marks the last of every Bound steps, from a register; it only counts.
 module loop_counter #(
   parameter int unsigned Bound = 1
 ) (
@@ -14,10 +14,16 @@ module loop_counter #(
   end else begin : gen_count
     localparam int unsigned BITS = $clog2(Bound);
     logic [BITS-1:0] count_q;
-    assign last_o = count_q == BITS'(Bound - 1);
+    logic            last_q;
+    assign last_o = last_q;
     always_ff @(posedge clk_i) begin
-      if (!rst_ni) count_q <= '0;
-      else if (step_i) count_q <= last_o ? '0 : count_q + 1'b1;
+      if (!rst_ni) begin
+        count_q <= '0;
+        last_q  <= 1'b0;
+      end else if (step_i) begin
+        count_q <= last_q ? '0 : count_q + 1'b1;
+        last_q  <= ~last_q & (count_q == BITS'(Bound - 2));
+      end
     end
   end
 endmodule

@@ -78,18 +78,8 @@ module stream_width_converter #(
     end
   endfunction
 
-  logic last;
-  if (IN_BEATS == 1) begin : gen_one_beat
-    assign last = 1'b1;
-  end else begin : gen_beats
-    localparam int unsigned BEAT_BITS = $clog2(IN_BEATS);
-    logic [BEAT_BITS-1:0] beat_q;
-    assign last = beat_q == BEAT_BITS'(IN_BEATS - 1);
-    always_ff @(posedge clk_i) begin
-      if (!rst_ni) beat_q <= '0;
-      else if (in_valid_i && in_ready_o) beat_q <= last ? '0 : beat_q + 1'b1;
-    end
-  end
+  logic last, take;
+  loop_counter #(.Bound(IN_BEATS)) i_beats (.clk_i, .rst_ni, .step_i(take), .last_o(last));
 
   logic [InBits-1:0] in_data;
   for (genvar i = 0; i < InBits; i++) begin : gen_bit
@@ -109,7 +99,7 @@ module stream_width_converter #(
   // at_q holds a second output beat: the input waits for it to move down.
   logic [CAPACITY*UNIT-1:0] buffer_q;
   logic [FILL_BITS-1:0]     at_q, filled;
-  logic                     out_valid_q, two_q, pop, take;
+  logic                     out_valid_q, two_q, pop;
 
   assign out_valid_o = out_valid_q;
   assign pop         = out_valid_q & out_ready_i;

@@ -48,13 +48,12 @@
   logic [PLACE_BITS-1:0] fill;  // units
   assign fill = PLACE_BITS'(at_q) + (out_valid_q ? PLACE_BITS'(OUT_UNITS) : '0);
 
-  if (IN_BEATS > 1) begin : gen_counts_beats
-    always_ff @(posedge clk_i) begin
-      if (rst_ni) beats_as_counted: assert (came_q == PLACE_BITS'(gen_beats.beat_q) * InBits);
-    end
-  end
+  logic [$clog2(IN_BEATS + 1)-1:0] beat;
+  assign beat = i_beats.counted;
+
   always_ff @(posedge clk_i) begin
     if (rst_ni) begin
+      beats_as_counted:  assert (came_q == PLACE_BITS'(beat) * InBits);
       behind_is_whole:   assert (!behind_q || came_q == '0);
       fill_as_counted:   assert (came_q <= PLACE_BITS'((IN_BEATS - 1) * InBits)
           && left_q <= PLACE_BITS'(PLACES - OutBits) && left_q % PLACE_BITS'(OutBits) == '0
