@@ -83,8 +83,12 @@ module mvu_fold #(
   end
 
   // ---- input vector: straight from the stream, or from the replay buffer
-  logic [WordBits-1:0] x_q;
+  logic [WordBits-1:0] x_q, x_qq;  // x_qq: a cycle later, for weights in block RAM
   logic                valid_q, last_q;
+
+  if (!CUT || Folds == 1 || Words <= ShortWords) begin : gen_x_late
+    always_ff @(posedge clk_i) if (en_i) x_qq <= x_q;
+  end
 
   if (Words == 1) begin : gen_one_word
     assign last_word = 1'b1;
@@ -133,6 +137,19 @@ module mvu_fold #(
           if (valid_q && first_q) replay[place_q] <= given_q;
         end
         assign x_q = first_q ? given_q : read_q;
+        if (CUT) begin : gen_registers  // one of the RAM's own, before the multiplexer
+          logic [WordBits-1:0] given_qq, read_qq;
+          logic                first_qq, unused;
+          always_ff @(posedge clk_i) begin
+            if (en_i) begin
+              given_qq <= given_q;
+              read_qq  <= read_q;
+              first_qq <= first_q;
+            end
+          end
+          assign x_qq   = first_qq ? given_qq : read_qq;
+          assign unused = &x_q;
+        end
       end
     end
   end
@@ -160,14 +177,12 @@ module mvu_fold #(
   if (BlockRom == 1 && !CUT) begin : gen_block_rom
     (* rom_style = "block" *) logic [WeightBits-1:0] rom[DEPTH];
     logic [WeightBits-1:0] read_q, weights_q;
-    logic [WordBits-1:0]   x_qq;
     logic                  valid_qq, last_qq;
     initial $readmemh(WeightFile, rom);
     always_ff @(posedge clk_i) begin
       if (en_i) begin
         read_q    <= rom[addr_q];
         weights_q <= read_q;
-        x_qq      <= x_q;
       end
       if (!rst_ni) begin
         valid_qq <= 1'b0;
@@ -186,7 +201,7 @@ module mvu_fold #(
     logic [BlockRom*WeightBits-1:0] pieces;  // a word of each
     logic [BlockRom-1:0]            here, here_q, here_qq;  // the last one's is not looked at
     logic [WeightBits-1:0]          weights_d, weights_q;
-    logic [2*WordBits-1:0]          x_late_q;
+    logic [WordBits-1:0]            x_late_q;
     logic [1:0]                     valid_late_q, last_late_q;
     logic                           unused;
 
@@ -224,7 +239,7 @@ module mvu_fold #(
         here_q    <= here;
         here_qq   <= here_q;
         weights_q <= weights_d;
-        x_late_q  <= {x_late_q[WordBits-1:0], x_q};
+        x_late_q  <= x_qq;
       end
       if (!rst_ni) begin
         valid_late_q <= '0;
@@ -236,7 +251,7 @@ module mvu_fold #(
     end
     assign unused    = here_qq[BlockRom-1];
     assign weights_o = weights_q;
-    assign x_o       = x_late_q[WordBits+:WordBits];
+    assign x_o       = x_late_q;
     assign valid_o   = valid_late_q[1];
     assign last_o    = last_late_q[1];
   end
@@ -254,6 +269,8 @@ module mvu_fold #(
       always_ff @(posedge clk_i) if (en_i) weights_q <= rom[addr_q];
       assign weights_o = weights_q;
     end
+    logic unused;
+    assign unused  = &x_qq;
     assign x_o     = x_q;
     assign valid_o = valid_q;
     assign last_o  = last_q;

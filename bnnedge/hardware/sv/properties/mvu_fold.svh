@@ -144,7 +144,7 @@
             && (!valid_at[2] || (inside_qq != '0 && (inside_qq & (inside_qq - 1'b1)) == '0)));
         late_is_kept:    assert (gen_cut_rom.valid_late_q[0] == valid_at[2]
             && gen_cut_rom.last_late_q[0] == last_at[2]
-            && (!valid_at[2] || gen_cut_rom.x_late_q[0+:WordBits] == x_at_q[WordBits+:WordBits]));
+            && (!valid_at[2] || x_qq == x_at_q[WordBits+:WordBits]));
       end
     end
   end
