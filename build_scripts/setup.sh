@@ -12,7 +12,7 @@ done
 [ -n "$python" ] || { echo "setup: Python 3.11 or newer is missing: apt install python3 python3-venv" >&2; exit 1; }
 
 here=$("$python" --version; pwd)
-wanted=$(echo "$here"; cat pyproject.toml build_scripts/constraints.txt | sha256sum)
+wanted=$(echo "$here"; cat pyproject.toml build_scripts/{constraints.txt,setup.sh} | sha256sum)
 if [ "$(cat .venv/ready 2>/dev/null)" = "$wanted" ]; then
   echo "setup: .venv is ready"
   exit 0
@@ -27,7 +27,10 @@ else
   "$python" -m venv .venv || { echo "setup: cannot make .venv: apt install python3-venv" >&2; exit 1; }
 fi
 install() {
+  # editable_mode=compat: a path. By setuptools' own finder, a folder named bnnedge beside a script,
+  # such as this clone, would hide the package.
   .venv/bin/python -m pip install --disable-pip-version-check \
+    --config-settings editable_mode=compat \
     --constraint build_scripts/constraints.txt --editable '.[all,dev]' "$@"
 }
 if [ -t 1 ]; then

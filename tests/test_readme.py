@@ -1,6 +1,9 @@
 """README's own network becomes what README says, line by line."""
 
+import os
 import re
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -57,3 +60,12 @@ def test_it_takes_few_lines() -> None:
         if line and number not in own and "bnnedge.ops" not in line
     ]
     assert len(beside) <= 15
+
+
+def test_a_script_beside_a_folder_of_that_name_finds_the_package(tmp_path: Path) -> None:
+    """Such as one beside a clone."""
+    (tmp_path / "bnnedge").mkdir()
+    script = tmp_path / "mine.py"
+    script.write_text("import bnnedge\nassert bnnedge.__file__", encoding="utf-8")
+    environment = {name: value for name, value in os.environ.items() if name != "PYTHONPATH"}
+    subprocess.run([sys.executable, script], cwd=tmp_path, env=environment, check=True)
