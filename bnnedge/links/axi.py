@@ -18,7 +18,7 @@ AXI_TOP_MODULE = "bnnedge_axi"
 AXI_MAP_VERSION = 0x424E4E01  # what the register VERSION reads as
 _AXI_FILES = ("axi_registers.sv", f"{AXI_TOP_MODULE}.v")
 _KERNELS = Path(__file__).parents[1] / "hardware" / "sv"
-_CONVERTER_FILES = ("stream_contract.sv", "stream_width_converter.sv")
+_CONVERTER_FILES = ("loop_counter.sv", "stream_contract.sv", "stream_width_converter.sv")
 _MOST_DMA_BITS = 1024  # a stream of AMD's AXI DMA (PG021)
 
 

@@ -21,7 +21,7 @@ from bnnedge.verilated.axi import MEMORY_BASE, AxiModel, AxiTraffic, compile_axi
 
 CORE = Path(__file__).parents[1] / "synthesis" / "sv" / "bnnedge_core.sv"
 SOURCES = [
-    *(KERNELS / f"{name}.sv" for name in ("stream_last", "stream_contract")),
+    *(KERNELS / f"{name}.sv" for name in ("loop_counter", "stream_last", "stream_contract")),
     KERNELS / "stream_width_converter.sv",
     SV_FOLDER / "axi_registers.sv",
     SV_FOLDER / "bnnedge_axi.v",
@@ -331,7 +331,12 @@ def test_streams_wider_than_a_dma_are_converted() -> None:
         "ID_WORD": 7,
     }
     names = [path.name for path in AxiDevice.sources(design)]
-    assert names == ["stream_width_converter.sv", "axi_registers.sv", "bnnedge_axi.v"]
+    assert names == [
+        "loop_counter.sv",
+        "stream_width_converter.sv",
+        "axi_registers.sv",
+        "bnnedge_axi.v",
+    ]
     narrow = dataclasses.replace(design, input_width_bits=1024)
     assert [path.name for path in AxiDevice.sources(narrow)] == [
         "axi_registers.sv",
