@@ -22,6 +22,7 @@ class Stopped(KeyboardInterrupt):
 @contextlib.contextmanager
 def stoppable() -> Iterator[None]:
     """Inside this block Ctrl-C, SIGTERM and SIGHUP raise `Stopped`, unless they are ignored."""
+    global _asked
 
     def stop(number: int, _: FrameType | None) -> None:
         global _asked
@@ -35,20 +36,15 @@ def stoppable() -> Iterator[None]:
     try:
         yield
     finally:
-        _forget()
         for number, handler in before.items():
             signal.signal(number, handler)
+        _asked = None
 
 
 def go_on() -> None:
     """Called between the steps of long work: raises again what a library has swallowed."""
     if _asked is not None:
         raise _asked
-
-
-def _forget() -> None:
-    global _asked
-    _asked = None
 
 
 @contextlib.contextmanager
