@@ -90,7 +90,10 @@ class WorkFolder:
 
     def curves(self, done: int) -> "Curves":
         """A TensorBoard log that goes on after `done` epochs; what it had of later ones goes."""
-        return Curves(self.folder / TENSORBOARD, done)
+        folder = self.folder / TENSORBOARD
+        if not done:  # TensorBoard may read two logs of one second in either order
+            shutil.rmtree(folder, ignore_errors=True)
+        return Curves(folder, done)
 
     def publish(self, folder: Path) -> None:
         """Copy the logs into the folder that is published."""
