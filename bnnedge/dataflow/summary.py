@@ -5,7 +5,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
-from bnnedge.dataflow.nodes import IntegerMvu, XnorMvu
+from bnnedge.dataflow.nodes import IntegerMvu, LutLayer, XnorMvu
 
 if TYPE_CHECKING:
     from bnnedge.dataflow.graph import Dataflow
@@ -31,7 +31,7 @@ class Row:
         layer: its name.
         does: its kind.
         gives: shape and type of what it gives.
-        weights: ±1 in its matrix, a bit each.
+        weights: ±1 in its matrix, or entries of its tables, a bit each.
         macs: multiplications of an image.
         cycles: of an image; None: not known.
         combs: LUT4 with what it needs around it; None: not known.
@@ -114,7 +114,8 @@ def summarise(dataflow: "Dataflow", kernels: Mapping[str, KernelSize] | None = N
     rows = []
     for index, node in enumerate(dataflow.nodes):
         stream = streams[node.name]
-        weights = node.weights.size if isinstance(node, XnorMvu | IntegerMvu) else 0
+        matrix = node.weights.size if isinstance(node, XnorMvu | IntegerMvu) else 0
+        tables = node.tables.size if isinstance(node, LutLayer) else 0
         own = [
             kernel for name, kernel in (kernels or {}).items() if name.startswith(f"{index}_")
         ]  # a kernel's name begins with its node's number
@@ -123,8 +124,8 @@ def summarise(dataflow: "Dataflow", kernels: Mapping[str, KernelSize] | None = N
                 layer=node.name,
                 does=type(node).__name__,
                 gives=str(stream),
-                weights=weights,
-                macs=weights * stream.pixels,
+                weights=matrix + tables,
+                macs=matrix * stream.pixels,
                 cycles=None if kernels is None else max((each.cycles for each in own), default=0),
                 combs=None if kernels is None else sum(each.combs for each in own),
             )

@@ -2,7 +2,6 @@
 
 import ctypes
 import functools
-import math
 import os
 import threading
 import warnings
@@ -12,7 +11,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from bnnedge.dataflow import Dataflow
+from bnnedge.dataflow import Dataflow, LutLayer
 from bnnedge.dataflow.arrays import as_array
 from bnnedge.dataflow.nodes.arg_max import largest_indices
 from bnnedge.emulator import library
@@ -276,10 +275,12 @@ def _choose(instructions: Instructions | None) -> Instructions:
 
 
 def _work(dataflow: Dataflow) -> int:
-    """Pairs of a weight and an input, and elements of the input, of one image."""
+    """Pairs of a weight and an input, inputs of tables, elements of the input, of one image."""
     streams = dataflow.streams()
+    sizes = {node.name: node.wiring.size for node in dataflow.nodes if isinstance(node, LutLayer)}
+    sizes |= {mvu.name: mvu.weights.size for mvu in dataflow.mvus}
     return dataflow.input.elements + sum(
-        math.prod(streams[mvu.name].shape[:-1]) * mvu.weights.size for mvu in dataflow.mvus
+        streams[name].pixels * size for name, size in sizes.items()
     )
 
 

@@ -15,6 +15,7 @@ from bnnedge.dataflow import (
     Flatten,
     IntegerEncoding,
     IntegerMvu,
+    LutLayer,
     MaxPool,
     MultiThreshold,
     Node,
@@ -51,6 +52,7 @@ class _Kind(enum.IntEnum):
     EXPAND = 9
     MOVE_BITS = 10
     GATHER = 11
+    LOOK_UP = 12
 
 
 _SLICED_KINDS = {
@@ -59,6 +61,7 @@ _SLICED_KINDS = {
     _Kind.INTEGER_WIDE,
     _Kind.POOL_BITS,
     _Kind.MOVE_BITS,
+    _Kind.LOOK_UP,
 }
 
 
@@ -237,6 +240,8 @@ class ExecutionPlan:
                     low=node.factors[0],
                     fill=node.factors[1],
                 )
+            case LutLayer():
+                self._look_up(node, sources, target)
             case MoveNode():
                 self._move(node, sources, target)
             case ClassNode():
@@ -333,6 +338,20 @@ class ExecutionPlan:
             }
         pixels, taps = windows.shape
         self._op(kind, (source,), target, pixels=pixels, taps=taps, windows=windows, **fields)
+
+    def _look_up(self, node: LutLayer, sources: tuple[Buffer, ...], target: Buffer) -> None:
+        self._op(
+            _Kind.LOOK_UP,
+            sources,
+            target,
+            pixels=target.stream.pixels,
+            width=self._variant.units(self._streams[self._sources[node.name][0]].channels),
+            out_width=self._variant.units(target.stream.channels),
+            rows=len(node.wiring),
+            depth=node.fan_in,
+            map=node.wiring,
+            weights=node.tables,
+        )
 
     def _move(self, node: MoveNode, sources: tuple[Buffer, ...], target: Buffer) -> None:
         streams = [source.stream for source in sources]

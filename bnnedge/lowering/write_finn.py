@@ -25,6 +25,7 @@ from bnnedge.dataflow import (
     Flatten,
     IntegerEncoding,
     IntegerMvu,
+    LutLayer,
     MaxPool,
     MultiThreshold,
     Node,
@@ -174,6 +175,8 @@ class _Writer(FinnGraph):
                 made = self.crop(tensor, (node.top, node.left), name, shape)
             case Flatten():
                 made = self.reshape(tensor, shape, name)
+            case LutLayer():
+                raise AssertionError("the lowering makes no tables")
             case ScoreTable() | ArgMax():
                 raise AssertionError("the tail finds the classes")
             case _:

@@ -43,6 +43,7 @@ from tests.networks.emulated import (
     quantised_pixels,
     wide_pixels,
 )
+from tests.networks.luts import lut_network
 
 # A block of AVX2 is 64 images: one more, and three.
 IMAGES = 67
@@ -60,6 +61,9 @@ NETWORKS: dict[str, Callable[[], Dataflow]] = {
     "residual": random_residual,
     "forks": lambda: forks(0, 3),
     "forks of words": lambda: forks(1, 64),
+    "tables": lambda: lut_network(0, shape=(1, 1, 70)),
+    "tables of pixels": lambda: lut_network(1, shape=(3, 4, 70), layers=3),
+    "tables of words": lambda: lut_network(4, shape=(2, 2, 64), each=64),
     "16 bits": wide_pixels,
     "16 bits, signed": lambda: wide_pixels(signed=True),
     "uneven steps": quantised_pixels,
@@ -144,6 +148,7 @@ def test_fuzz(seed: int, monkeypatch: pytest.MonkeyPatch) -> None:
         random_residual(seed=seed),
         forks(seed, int(rng.choice([1, 7, 64, 70]))),
         padded_conv(seed, seed % 2, exact_zeros=bool(seed & 2)),
+        lut_network(seed, layers=int(rng.integers(1, 4))),
         random_mlp(tuple(int(n) for n in rng.integers(1, 200, 4)), seed=seed),
     ]
     for dataflow in networks:

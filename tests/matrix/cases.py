@@ -18,6 +18,7 @@ from bnnedge.dataflow import (
     ElementType,
     Flatten,
     IntegerMvu,
+    LutLayer,
     MaxPool,
     MultiThreshold,
     Node,
@@ -46,6 +47,7 @@ class Case:
         element: of its inputs.
         example: an image for each input, and the result by hand.
         finn: the test of `tests/finn_backend` that runs it in FINN, or why there is none.
+        hardware: why there is no kernel, where there is none.
     """
 
     node: Node
@@ -53,6 +55,7 @@ class Case:
     element: ElementType = INT3
     example: tuple[list[Any], list[Any]]
     finn: str
+    hardware: str = ""
 
     @property
     def befores(self) -> list[Stream]:
@@ -110,6 +113,18 @@ CASES: Mapping[type[Node], Case] = {
             shape=(1, 2, 4),
             example=([[[[3, -4, 1, 0], [0, 1, -1, 2]]]], [[[1, 1], [1, 0]]]),
             finn="test_xnor_mvau.py::test_finns_own_grid",
+        ),
+        Case(
+            node=LutLayer(
+                name="node",
+                wiring=np.array([[0, 3], [1, 1], [2, 0]]),
+                tables=np.array([[0, 1, 1, 0], [1, 0, 1, 0], [0, 0, 1, 1]]),
+            ),
+            shape=(1, 2, 4),
+            element=BIPOLAR,
+            example=([[[[1, 0, 1, 1], [0, 1, 0, 1]]]], [[[0, 1, 1], [1, 0, 0]]]),
+            finn="there is none: FINN has no such op",
+            hardware="there is none: it is run by the emulator",
         ),
         Case(
             node=SlidingWindow(

@@ -6,6 +6,7 @@ from bnnedge.dataflow.nodes.concat import Concat as Concat
 from bnnedge.dataflow.nodes.crop import Crop as Crop
 from bnnedge.dataflow.nodes.flatten import Flatten as Flatten
 from bnnedge.dataflow.nodes.integer_mvu import IntegerMvu as IntegerMvu
+from bnnedge.dataflow.nodes.lut_layer import LutLayer as LutLayer
 from bnnedge.dataflow.nodes.max_pool import MaxPool as MaxPool
 from bnnedge.dataflow.nodes.multi_threshold import MultiThreshold as MultiThreshold
 from bnnedge.dataflow.nodes.pad_channels import PadChannels as PadChannels
@@ -18,6 +19,7 @@ from bnnedge.dataflow.nodes.xnor_mvu import XnorMvu as XnorMvu
 Node = (
     XnorMvu
     | IntegerMvu
+    | LutLayer
     | SlidingWindow
     | MaxPool
     | SumPool

@@ -54,8 +54,9 @@ typedef struct {
 } plan;
 
 enum { XNOR, INTEGER, INTEGER_WIDE, POOL_BITS, POOL_MAX, POOL_SUM, THRESHOLD, MULTI_THRESHOLD, ADD,
-       EXPAND, MOVE_BITS, GATHER };
+       EXPAND, MOVE_BITS, GATHER, LOOK_UP };
 enum { FLOAT32, UINT8 };
+#define MOST_TABLE_INPUTS 8
 
 #define CAT_(a, b) a##_##b
 #define CAT(a, b) CAT_(a, b)

@@ -51,6 +51,39 @@ FN void NAME(move_bits)(const op *o, char *arena) {
   }
 }
 
+// Tables of `depth` bits of a pixel each, which `map` names; an entry of a table is a byte.
+FN void NAME(look_up)(const op *o, char *arena) {
+  const UNIT *source = (const UNIT *)(arena + o->src0);
+  UNIT *out = (UNIT *)(arena + o->dst);
+  for (int64_t p = 0; p < o->pixels; p++, source += o->width * WORDS, out += o->out_width * WORDS) {
+    const int32_t *wires = o->map;
+    const uint8_t *table = o->weights;
+    memset(out, 0, o->out_width * WORDS * sizeof(UNIT));
+    for (int64_t m = 0; m < o->rows; m++, wires += o->depth, table += 1ll << o->depth) {
+#if defined(SLICED)
+      // A tree of multiplexers, whose first level picks among constants.
+      UNIT level[1 << (MOST_TABLE_INPUTS - 1)][WORDS];
+      for (int64_t j = 0; j < o->depth; j++) {
+        const UNIT *x = source + (int64_t)wires[j] * WORDS;
+        for (int64_t i = 0; i < 1ll << (o->depth - 1 - j); i++)
+          for (int w = 0; w < WORDS; w++) {
+            UNIT low = j ? level[2 * i][w] : -(UNIT)table[2 * i], high = j ? level[2 * i + 1][w] : -(UNIT)table[2 * i + 1];
+            level[i][w] = low ^ ((low ^ high) & x[w]);
+          }
+      }
+      memcpy(out + m * WORDS, level[0], sizeof level[0]);
+#else
+      uint32_t index[WORDS] = {0};
+      for (int64_t j = 0; j < o->depth; j++) {
+        const UNIT *x = source + wires[j] / UNIT_BITS * WORDS;
+        for (int w = 0; w < WORDS; w++) index[w] |= (uint32_t)(x[w] >> wires[j] % UNIT_BITS & 1) << j;
+      }
+      for (int w = 0; w < WORDS; w++) out[m / UNIT_BITS * WORDS + w] |= (UNIT)table[index[w]] << m % UNIT_BITS;
+#endif
+    }
+  }
+}
+
 #if !defined(SLICED)
 FN void NAME(pool_integers)(const op *o, char *arena) {
   const int32_t *source = (const int32_t *)(arena + o->src0);
@@ -162,6 +195,7 @@ ATTRIBUTE int64_t NAME(bnnedge_run)(const plan *e, const char *x, int64_t type, 
             break;
           case POOL_BITS: NAME(pool_bits)(o, arena); break;
           case MOVE_BITS: NAME(move_bits)(o, arena); break;
+          case LOOK_UP: NAME(look_up)(o, arena); break;
 #if !defined(SLICED)
           case POOL_MAX:
           case POOL_SUM: NAME(pool_integers)(o, arena); break;
