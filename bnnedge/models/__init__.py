@@ -46,7 +46,7 @@ __getattr__, __dir__, __all__ = lazily(
     },
     own=(
         *("load_pretrained", "tfc", "sfc", "lfc", "conv", "lenet5", "cnv", "vgg_small", "nin"),
-        *("resnet", "resnet18", "resnet20"),
+        *("resnet", "resnet18", "resnet20", "lutnet"),
     ),
 )
 
@@ -74,6 +74,11 @@ def conv(*, pretrained: str) -> "Network":
 def conv1d(*, pretrained: str) -> "Network":
     """A small stack of convolutions along rows, described in its recipe."""
     return load_pretrained("conv1d", pretrained)
+
+
+def lutnet(*, pretrained: str) -> "Network":
+    """Layers of small tables with learnt wires, and votes counted by class."""
+    return load_pretrained("lutnet", pretrained)
 
 
 def lenet5(*, pretrained: str) -> "Network":

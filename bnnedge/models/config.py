@@ -5,7 +5,14 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from bnnedge.errors import ConfigError, raise_faults
-from bnnedge.ops.config import ActivationMethod, PaddingMode, ResidualConfig, WeightScale
+from bnnedge.ops.config import (
+    MOST_TABLE_INPUTS,
+    ActivationMethod,
+    PaddingMode,
+    ResidualConfig,
+    WeightScale,
+)
+from bnnedge.records import later
 
 MAX_WIDTH = 65536
 _MOST_BLOCKS = 1024
@@ -19,6 +26,7 @@ class Topology(enum.Enum):
     SFC = "sfc"
     LFC = "lfc"
     MLP = "mlp"
+    LUTNET = "lutnet"
     CONV = "conv"
     CONV1D = "conv1d"
     LENET5 = "lenet5"
@@ -173,9 +181,9 @@ class NetworkConfig:
     """The `[network]` section.
 
     Attributes:
-        topology: a named shape, "mlp" for any widths, "conv" for any small stack, "conv1d" for one
-            along rows, or "resnet" for any residual blocks.
-        hidden: neurons of each hidden layer; for "mlp" only.
+        topology: a named shape, "mlp" for any widths, "lutnet" for layers of tables, "conv" for any
+            small stack, "conv1d" for one along rows, or "resnet" for any residual blocks.
+        hidden: neurons, or tables, of each hidden layer; for "mlp" and "lutnet" only.
         layers: hidden layers, convolutions before dense ones; for "conv" and "conv1d" only.
         stages: residual blocks; for "resnet" only.
         stem: the convolution in front of them; for "resnet" only. If not given, 3×3 to the
@@ -191,6 +199,8 @@ class NetworkConfig:
         residual_bits: width of the integers between the blocks of a residual network; 0: real
             numbers, which cannot become hardware. If not given, 4 where weights, activations, the
             first and the last layer are binary, else 0.
+
+        fan_in: inputs of a table, 1 to 8; for "lutnet" only. If not given, 4.
 
     Raises:
         ConfigError: `hidden`, `layers` or `stages` missing, given for a named shape, or out of
@@ -210,6 +220,7 @@ class NetworkConfig:
     weight_scale: WeightScale = WeightScale.SIGN
     padding: PaddingMode = PaddingMode.MINUS_ONE
     residual_bits: int | None = None
+    fan_in: int | None = later()
 
     def __post_init__(self) -> None:
         raise_faults(self._faults())
@@ -217,7 +228,7 @@ class NetworkConfig:
     def _faults(self) -> Iterator[ConfigError]:
         stacks = (Topology.CONV, Topology.CONV1D)
         for takers, key, example in (
-            ((Topology.MLP,), "hidden", "[64, 64]"),
+            ((Topology.MLP, Topology.LUTNET), "hidden", "[64, 64]"),
             (stacks, "layers", "[{ conv = 32, pool = { size = 2 } }, { dense = 128 }]"),
             ((Topology.RESNET,), "stages", "[{ channels = 64 }, { channels = 128, stride = 2 }]"),
         ):
@@ -244,6 +255,7 @@ class NetworkConfig:
                 remedy="remove stem",
             )
         yield from self._residual_faults()
+        yield from self._table_faults()
         if self.gradient not in _GRADIENTS:
             wanted = ", ".join(method.value for method in _GRADIENTS)
             yield ConfigError(f"gradient wants one of {wanted}, got {self.gradient.value}")
@@ -268,6 +280,21 @@ class NetworkConfig:
                 ResidualConfig(bits=self.residual_bits)
             except ConfigError as error:
                 yield error
+
+    def _table_faults(self) -> Iterator[ConfigError]:
+        tables = self.topology is Topology.LUTNET
+        if self.fan_in is not None and not tables:
+            yield ConfigError(
+                f"{self.topology.value} has no tables, got fan_in {self.fan_in}",
+                remedy='remove fan_in, or set topology = "lutnet"',
+            )
+        elif self.fan_in is not None and not 1 <= self.fan_in <= MOST_TABLE_INPUTS:
+            yield ConfigError(f"fan_in wants 1…{MOST_TABLE_INPUTS} inputs, got {self.fan_in}")
+        if tables and not self.is_binary:
+            yield ConfigError(
+                "lutnet has tables of bits, got float",
+                remedy='set weights, activations and first_last = "binary"',
+            )
 
     @property
     def is_binary(self) -> bool:

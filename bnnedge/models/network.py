@@ -19,13 +19,14 @@ from bnnedge.ops.conv import BinaryConv2d, BinaryConvolution
 from bnnedge.ops.encoding import PixelInput, ThresholdEncoding
 from bnnedge.ops.exact import exact_convolutions
 from bnnedge.ops.linear import BinaryLinear
+from bnnedge.ops.lut_layer import LutLayer
 from bnnedge.ops.normalisation import ScalarNorm
 from bnnedge.ops.pools import GlobalSumPool, SumPool1d, SumPool2d
 from bnnedge.ops.quantisers import ResidualQuantiser, Sign
 
 _PREDICTED = 500  # images at a time
 _STREAMS = (
-    *(BinaryConvolution, BinaryLinear, nn.MaxPool1d, nn.MaxPool2d),
+    *(BinaryConvolution, BinaryLinear, LutLayer, nn.MaxPool1d, nn.MaxPool2d),
     *(SumPool1d, SumPool2d, GlobalSumPool),
     *(Sign, ResidualQuantiser, ScalarNorm),
 )
@@ -104,6 +105,10 @@ class Network(nn.Module, abc.ABC):
                 assert isinstance(module.conv, BinaryConv2d)  # none is factorised
                 found[name] = WeightedLayer(weights=module.conv, norm=module.norm)
         return found
+
+    def probe_weights(self) -> Tensor:
+        """±1 of shapes as the first layer's weights: what extreme inputs are made for."""
+        return next(iter(self.layers.values())).weights.bipolar_weight()
 
     @abc.abstractmethod
     def classify(self, encoded: Tensor, *, dropout: float = 0.0) -> Tensor:

@@ -74,6 +74,7 @@ _LAYERS: Mapping[Topology, tuple[LayerConfig, ...]] = {
         _conv(192, 1),
     ),
 }
+_DENSE = (Topology.TFC, Topology.SFC, Topology.LFC, Topology.MLP, Topology.LUTNET)
 _ENDS_IN_CONV = {Topology.NIN}
 _STAGES: Mapping[Topology, tuple[StageConfig, ...]] = {
     # "Deep Residual Learning" (He et al. 2016), table 1, with the 3×3 first layer of section 4.2.
@@ -159,7 +160,7 @@ def _windows(sizes: tuple[int, ...], window: int, step: int, padding: int) -> tu
 
 def is_convolutional(topology: Topology) -> bool:
     """Whether a network takes images rather than rows of numbers."""
-    return topology not in (Topology.TFC, Topology.SFC, Topology.LFC, Topology.MLP)
+    return topology not in _DENSE
 
 
 def encoded_shape(
@@ -171,6 +172,11 @@ def encoded_shape(
         ConfigError: the network wants images, and gets something else, or the encoding is of
             another number of features.
     """
+    if config.topology is Topology.LUTNET and not isinstance(encoding, ThresholdsEncoding):
+        raise ConfigError(
+            "lutnet takes bits, and got integers",
+            remedy='set encoding = "threshold" or "thermometer" in [data]',
+        )
     levels = encoding.bits_each if isinstance(encoding, ThresholdsEncoding) else 1
     rows = row_shape(input_shape) if config.topology is Topology.CONV1D else input_shape
     if isinstance(encoding, FeatureThermometer) and len(encoding.features) != rows[0]:
@@ -192,6 +198,20 @@ def encoded_shape(
     return (input_shape[0] * levels, *input_shape[1:])
 
 
+def require_tables(config: NetworkConfig, classes: int) -> None:
+    """Raise unless every class gets as many outputs of the last layer of tables.
+
+    Raises:
+        ConfigError: they do not divide evenly.
+    """
+    if config.topology is Topology.LUTNET and config.hidden[-1] % classes:
+        raise ConfigError(
+            f"lutnet counts the outputs of its last layer by class: wanted a multiple of {classes},"
+            f" got {config.hidden[-1]}",
+            remedy="change the last width in hidden",
+        )
+
+
 def row_shape(input_shape: tuple[int, ...]) -> tuple[int, int]:
     """Channels and length of the rows that an input is to "conv1d".
 
@@ -203,7 +223,7 @@ def row_shape(input_shape: tuple[int, ...]) -> tuple[int, int]:
 
 def hidden_layers(config: NetworkConfig) -> tuple[LayerConfig, ...]:
     """The hidden layers of a network that is a chain."""
-    if config.topology is Topology.MLP:
+    if config.topology in (Topology.MLP, Topology.LUTNET):
         return _dense(*config.hidden)
     return config.layers or _LAYERS[config.topology]
 
@@ -261,6 +281,7 @@ def require_fit(
         ConfigError: they do not, or have more than `MOST_WEIGHTS` weights.
     """
     shapes = layer_shapes(config, input_shape, encoding, classes)
+    require_tables(config, classes)
     if not config.topology.is_residual:
         real = config.weights is Precision.FLOAT
         real_first = real or config.first_last is Precision.FLOAT

@@ -5,7 +5,8 @@ import torch
 from bnnedge.data.encodings import Encoding
 from bnnedge.errors import ConfigError
 from bnnedge.models.chain import Chain
-from bnnedge.models.config import NetworkConfig
+from bnnedge.models.config import NetworkConfig, Topology
+from bnnedge.models.lut_network import LutNetwork
 from bnnedge.models.network import Network
 from bnnedge.models.residual import BinaryResNet
 
@@ -27,7 +28,9 @@ def build_network(
     Raises:
         ConfigError: the input does not suit the network; names the smallest that does.
     """
-    kind = BinaryResNet if config.topology.is_residual else Chain
+    kind: type[Network] = BinaryResNet if config.topology.is_residual else Chain
+    if config.topology is Topology.LUTNET:
+        kind = LutNetwork
     with torch.device("meta"):  # shapes without numbers
         shapes = kind(config, input_shape=input_shape, encoding=encoding, classes=classes)
     count = sum(parameter.numel() for parameter in shapes.parameters())

@@ -33,6 +33,7 @@ if TYPE_CHECKING:
     from bnnedge.ops.encoding import PixelInput as PixelInput
     from bnnedge.ops.encoding import ThresholdEncoding as ThresholdEncoding
     from bnnedge.ops.linear import BinaryLinear as BinaryLinear
+    from bnnedge.ops.lut_layer import LutLayer as LutLayer
     from bnnedge.ops.normalisation import AffineBatchNorm as AffineBatchNorm
     from bnnedge.ops.normalisation import ScalarNorm as ScalarNorm
     from bnnedge.ops.pools import GlobalSumPool as GlobalSumPool
@@ -89,6 +90,7 @@ __getattr__, __dir__, __all__ = lazily(
             "ThresholdEncoding",
         ),
         "linear": ("BinaryLinear",),
+        "lut_layer": ("LutLayer",),
         "normalisation": (
             "AffineBatchNorm",
             "ScalarNorm",

@@ -6,6 +6,9 @@ from dataclasses import dataclass
 
 from bnnedge.errors import ConfigError
 
+MOST_TABLE_INPUTS = 8
+"""Of a table of bits, as the Dataflow has it."""
+
 
 class ActivationMethod(enum.Enum):
     """What becomes of a layer's input in front of its weights."""

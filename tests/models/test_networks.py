@@ -169,7 +169,9 @@ def test_residual_numbers_are_real_where_asked_for_or_where_anything_else_is() -
 _SMALL = {"cnv": (3, 32, 32), "lenet5": (1, 16, 16), "tfc": (5, 5), "mlp": (7,)}
 
 
-@pytest.mark.parametrize("topology", [t.value for t in Topology if t.value not in ("sfc", "lfc")])
+@pytest.mark.parametrize(
+    "topology", [t.value for t in Topology if t.value not in ("sfc", "lfc", "lutnet")]
+)
 @pytest.mark.parametrize(
     "encoding",
     [_BITS, QuantileThermometer(levels=(50.0, 150.0)), IntegerEncoding()],
@@ -220,8 +222,13 @@ def _inputs_of_norms(model: Network, x: torch.Tensor) -> dict[str, torch.Tensor]
 
 
 def test_config_errors_say_what_was_wanted() -> None:
+    tables = {"topology": Topology.LUTNET, "hidden": (20,)}
     for options, message in (
         ({"topology": Topology.MLP}, "mlp wants hidden"),
+        ({"topology": Topology.LUTNET}, "lutnet wants hidden"),
+        ({"topology": Topology.TFC, "fan_in": 4}, "tfc has no tables, got fan_in 4"),
+        ({**tables, "fan_in": 9}, "fan_in wants 1…8 inputs, got 9"),
+        ({**tables, "weights": Precision.FLOAT}, "lutnet has tables of bits, got float"),
         ({"topology": Topology.CONV}, r"conv wants layers, e.g. layers = \[\{ conv = 32"),
         ({"topology": Topology.RESNET}, r"resnet wants stages, e.g. stages = \[\{ channels = 64"),
         ({"topology": Topology.RESNET18, "stages": _STAGES}, "resnet18 has fixed layers, got stag"),

@@ -1,0 +1,73 @@
+"""Networks of tables: their streams, their votes, and what they refuse."""
+
+import pytest
+import torch
+
+from bnnedge.data.encodings import IntegerEncoding, OneBitThreshold, QuantileThermometer
+from bnnedge.errors import ConfigError
+from bnnedge.models.config import NetworkConfig, Topology
+from bnnedge.models.lut_network import LutNetwork
+from bnnedge.models.topologies import require_fit
+from bnnedge.models.zoo import build_network
+from bnnedge.ops import LutLayer
+
+_BITS = OneBitThreshold(threshold=4.0)
+
+
+def network(*hidden: int, fan_in: int | None = None, classes: int = 5) -> LutNetwork:
+    config = NetworkConfig(topology=Topology.LUTNET, hidden=hidden, fan_in=fan_in)
+    encoding = QuantileThermometer(levels=(3.0, 6.0))
+    with torch.random.fork_rng():
+        torch.manual_seed(0)
+        made = build_network(config, input_shape=(1, 4, 4), encoding=encoding, classes=classes)
+    assert isinstance(made, LutNetwork)
+    return made
+
+
+def test_the_class_of_most_votes_wins() -> None:
+    model = network(30, 20).eval()
+    x = torch.randint(0, 9, (40, 1, 4, 4)).float()
+    streams = model.trace(x)
+    assert [*streams] == ["encoding", "hidden.0", "hidden.1", "output.conv", "output.norm"]
+    votes = streams["hidden.1"].reshape(40, 5, 4).sum(2)
+    assert torch.equal(streams["output.conv"].flatten(1), votes)
+    assert torch.equal(model(x).argmax(1), votes.argmax(1))
+    assert model.layers["output"].reachable() == range(-4, 5, 2)
+
+
+def test_training_moves_wires_and_tables_and_keeps_votes_alike() -> None:
+    model = network(30, 20, fan_in=3).train()
+    optimiser = torch.optim.Adam(model.parameters(), lr=0.5)
+    x, labels = torch.randint(0, 9, (40, 1, 4, 4)).float(), torch.randint(0, 5, (40,))
+    before = {name: value.clone() for name, value in model.state_dict().items()}
+    torch.nn.functional.cross_entropy(model(x), labels).backward()  # type: ignore[no-untyped-call]
+    optimiser.step()
+    changed = {
+        name for name, value in model.state_dict().items() if not torch.equal(value, before[name])
+    }
+    assert {"hidden.0.wires", "hidden.0.tables", "hidden.1.wires", "hidden.1.tables"} <= changed
+    assert "output.conv.weight" not in changed and (before["output.conv.weight"] == 1).all()
+
+
+def test_dropout_leaves_votes_out() -> None:
+    model = network(20).train()
+    encoded = model.encoding(torch.randint(0, 9, (8, 1, 4, 4)).float())
+    seen: list[torch.Tensor] = []
+    model.output.register_forward_pre_hook(lambda _, inputs: seen.append(inputs[0]))
+    model.classify(encoded, dropout=0.5)
+    assert 0.2 < (seen[0] == 0).float().mean() < 0.8
+
+
+def test_tables_have_four_inputs_unless_said() -> None:
+    (first,), (own,) = network(20).hidden, network(20, fan_in=6).hidden
+    assert isinstance(first, LutLayer) and isinstance(own, LutLayer)
+    assert (first.fan_in, own.fan_in) == (4, 6)
+
+
+def test_what_does_not_fit_is_refused() -> None:
+    config = NetworkConfig(topology=Topology.LUTNET, hidden=(30, 21))
+    with pytest.raises(ConfigError, match="wanted a multiple of 10, got 21"):
+        require_fit(config, (1, 4, 4), _BITS, 10)
+    with pytest.raises(ConfigError, match="lutnet takes bits, and got integers"):
+        require_fit(config, (1, 4, 4), IntegerEncoding(), 7)
+    require_fit(config, (1, 4, 4), _BITS, 7)
