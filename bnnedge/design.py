@@ -27,6 +27,7 @@ from bnnedge.names import (
 DESIGN_FILE = "design.json"
 FORMAT_VERSION = 1
 TOP_MODULE = "bnnedge_core"
+CREDIT_GATE = "credit_gate"
 LEAST_FIFO_WORDS = 2
 _MOST = 1 << 40  # of any number
 _MOST_WIDTH_BITS = 1 << 20  # of s_axis and m_axis
@@ -214,6 +215,16 @@ class Design:
             for layer in self.layers
             if layer.weight_bits
         }
+
+    @property
+    def rigid_streams(self) -> Set[str]:
+        """Streams whose consumer is always ready: those from a `credit_gate` to the next FIFO."""
+        rigid: set[str] = set()
+        for kernel in self.kernels:
+            starts = kernel.module == CREDIT_GATE
+            if starts or (kernel.depth_words is None and rigid.intersection(kernel.inputs)):
+                rigid.update(name for name in kernel.outputs if name is not None)
+        return rigid
 
     def pack(self, encoded: NDArray[Any]) -> NDArray[np.uint8]:
         """Encoded inputs as the bytes of their beats on s_axis.

@@ -2,9 +2,9 @@
 
 Tools       Yosys (synth_ecp5), nextpnr-ecp5, ecppack; ecpunpack to read a bitstream back.
 Products    `<name>.bit`, compressed; `pins.lpf`; the netlist as Verilog.
-Overrides   `popcount` is made of carry cells (`cells/ecp5`); ends of carry chains that have no
-            effect are disconnected before place and route. Registers behind block RAMs become
-            these' output registers (`ecp5_registers`).
+Overrides   `popcount`, `adders` and `luts` are made of cells (`cells/ecp5`); ends of carry chains
+            that have no effect are disconnected before place and route. Registers behind block
+            RAMs become these' output registers (`ecp5_registers`).
 Cells       LUT4, CCU2C, TRELLIS_FF and TRELLIS_DPR16X4 as Yosys models them; DP16KD and EHXPLLL
             are ours. PFUMX and L6MUX21, which make wide lookup tables of LUT4s, cost nothing.
 PLL         EHXPLLL with its feedback from the output clock.
@@ -107,7 +107,7 @@ class Ecp5(PlacedFamily):
     # -nowidelut: with the PFU's multiplexers a folded TFC layer takes 20 % more COMB cells at the
     # same clock, and an unrolled one three times as many LUTs. Deep constants have them.
     synthesis = "synth_ecp5 -nowidelut"
-    overrides = ("adder_row", "popcount")
+    overrides = ("adder_row", "adders", "luts", "popcount")
     library = "lattice"
     models = (("common_sim.vh", "ccu2c_sim.vh"), ("DP16KD.v", "EHXPLLL.v"))
     prices = Ecp5Prices(
@@ -289,8 +289,8 @@ class Ecp5(PlacedFamily):
 
         nextpnr spends a CCU2C (two COMB) on taking a connected COUT to the fabric, read or not,
         and one on bringing in a CIN, constant or not. So these become "x": a COUT that nothing
-        reads, and a constant CIN whose first half neither passes it on (its LUT4 is 0) nor shows
-        it (S0 unread).
+        reads, and a constant CIN whose first half neither passes it on (its LUT4 is 0 for what its
+        pins can be) nor shows it (S0 unread).
         """
         document = json.loads(netlist.read_text(encoding="utf-8"))
         for module in document["modules"].values():
@@ -309,6 +309,9 @@ class Ecp5(PlacedFamily):
 def _release(pins: dict[str, list[int | str]], first_table: int, read: set[int | str]) -> None:
     if not read.intersection(pins["COUT"]):
         pins["COUT"] = ["x"]
-    never_passes = pins["C0"] == pins["D0"] == ["1"] and first_table >> 12 == 0
+    tables = (12, 15) if pins["A0"] == pins["B0"] else range(12, 16)
+    never_passes = pins["C0"] == pins["D0"] == ["1"] and not any(
+        first_table >> place & 1 for place in tables
+    )
     if pins["CIN"] == ["0"] and never_passes and not read.intersection(pins["S0"]):
         pins["CIN"] = ["x"]

@@ -4,7 +4,13 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from bnnedge.design import TOP_MODULE
-from bnnedge.hardware.kernels import Kernel, ResizeElementsKernel, StreamLastKernel
+from bnnedge.hardware.kernels import (
+    Kernel,
+    Parameter,
+    ResizeElementsKernel,
+    StreamLastKernel,
+    UnrolledKernel,
+)
 from bnnedge.verilog import Direction, Port, Stream, instance, module_text, vector
 
 
@@ -34,6 +40,7 @@ class Placed:
         inputs: what its inputs take, in the order of its ports.
         node: name of the Dataflow node that it does; None for what only moves data.
         resize: widens or narrows the elements of its output.
+        back: stream whose words are counted by its port `back_i` as they leave.
     """
 
     name: str
@@ -41,6 +48,18 @@ class Placed:
     inputs: tuple[Source, ...]
     node: str | None = None
     resize: ResizeElementsKernel | None = None
+    back: Source | None = None
+
+    @property
+    def module(self) -> str:
+        """Its module: the kernel's, or one of its own, because it holds constants."""
+        own = isinstance(self.kernel, UnrolledKernel)
+        return f"{self.kernel.module}_{self.name}" if own else self.kernel.module
+
+    @property
+    def parameters(self) -> Mapping[str, Parameter]:
+        """Of its module; one of its own has none."""
+        return {} if isinstance(self.kernel, UnrolledKernel) else self.kernel.parameters
 
     @property
     def widths_out(self) -> tuple[int, ...]:
@@ -134,15 +153,17 @@ def placed_text(placed: Placed, index: int, wires: Mapping[Source, Stream]) -> l
         ports |= Stream.port(port, Direction.INPUT).to(wires[source])
     for port, source in zip(placed.kernel.ports_out, sources_of(index, placed), strict=True):
         ports |= Stream.port(port, Direction.OUTPUT).to(wires[source])
-    kernel = placed.kernel
+    if placed.back is not None:
+        ports["back_i"] = f"{wires[placed.back].valid} & {wires[placed.back].ready}"
+    module, parameters = placed.module, placed.parameters
     if placed.resize is None:
-        return instance(kernel.module, placed.name, ports, parameters=kernel.parameters)
+        return instance(module, placed.name, ports, parameters=parameters)
     raw, data = f"raw_{index}", ports["out_data_o"]
     ports |= {"out_data_o": raw}
     return [
         "",
-        f"  logic {vector(kernel.out_bits)} {raw};",
-        *instance(kernel.module, placed.name, ports, parameters=kernel.parameters),
+        f"  logic {vector(placed.kernel.out_bits)} {raw};",
+        *instance(module, placed.name, ports, parameters=parameters),
         *resize_text(placed.resize, placed.name, raw, data),
     ]
 

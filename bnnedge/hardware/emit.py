@@ -25,7 +25,13 @@ from bnnedge.hardware.folding import (
     folding_record,
     read_folding,
 )
-from bnnedge.hardware.kernels import SV_FOLDER, MvuKernel, StreamFifoKernel, StreamLastKernel
+from bnnedge.hardware.kernels import (
+    SV_FOLDER,
+    MvuKernel,
+    StreamFifoKernel,
+    StreamLastKernel,
+    UnrolledKernel,
+)
 from bnnedge.hardware.network import Network, build_network
 from bnnedge.tools import python_versions
 
@@ -145,7 +151,7 @@ def write_rtl(
         output_element_bits=network.result_bits,
         output_signed=network.signed,
         output_width_bits=placed[-1].widths_out[0],
-        layers=_layers(network),
+        layers=_layers(network, folding),
         kernels=_kernels(network, costs),
         streams=tuple(streams_of(placed).values()),
         interval_cycles=max(part.kernel.cycles_per_image for part in placed),
@@ -185,11 +191,14 @@ def _id_word(folder: Path) -> int:
 def _copy_kernels(network: Network, folder: Path) -> tuple[str, ...]:
     modules = {StreamLastKernel.module}
     for part in network.placed:
-        modules |= {part.kernel.module, *part.kernel.submodules}
+        modules |= {part.module, *part.kernel.submodules}
         modules |= {part.resize.module} if part.resize else set()
     folder.mkdir()
-    for module in sorted(modules):
+    own = {p.module: p.kernel for p in network.placed if isinstance(p.kernel, UnrolledKernel)}
+    for module in sorted(modules - set(own)):
         shutil.copyfile(SV_FOLDER / f"{module}.sv", folder / f"{module}.sv")
+    for module, kernel in own.items():
+        (folder / f"{module}.sv").write_text(kernel.text(module), encoding="utf-8")
     return tuple(f"sv/{module}.sv" for module in sorted(modules))
 
 
@@ -201,7 +210,7 @@ def _kernels(network: Network, costs: Mapping[str, Cost]) -> tuple[KernelInstanc
         kernels.append(
             KernelInstance(
                 name=part.name,
-                module=part.kernel.module,
+                module=part.module,
                 node=part.node,
                 inputs=tuple(names.get(source) for source in part.inputs),
                 outputs=tuple(names.get(source) for source in sources_of(index, part)),
@@ -209,26 +218,27 @@ def _kernels(network: Network, costs: Mapping[str, Cost]) -> tuple[KernelInstanc
                 depth_words=None if fifo is None else fifo.depth_words,
                 image_words=None if fifo is None else fifo.image_words,
                 block_rams=costs[part.name].block_rams,
-                parameters=part.kernel.parameters,
+                parameters=part.parameters,
                 resize=part.resize.parameters if part.resize else None,
             )
         )
     return tuple(kernels)
 
 
-def _layers(network: Network) -> tuple[Layer, ...]:
+def _layers(network: Network, folding: Folding) -> tuple[Layer, ...]:
     kernels = {part.node: part.kernel for part in network.placed}
     names = streams_of(network.placed)
     layers = []
     for node in network.nodes:
         kernel = kernels.get(node.node)
         mvu = kernel if isinstance(kernel, MvuKernel) else None
+        fold = folding.get(node.node)
         layers.append(
             Layer(
                 name=node.node,
                 kernel=kernel.module if kernel else "wires",
-                pe=mvu.pe if mvu else node.lanes,
-                simd=mvu.simd if mvu else node.lanes,
+                pe=fold.pe if fold else node.lanes,
+                simd=fold.simd if fold else node.lanes,
                 cycles_per_image=kernel.cycles_per_image if kernel else 0,
                 weight_bits=mvu.weight_bits if mvu else 0,
                 stream=None if node.source == S_AXIS else names[node.source],

@@ -27,6 +27,9 @@ _MOST_INTERVAL = 2**62
 # foldings that all meet the target.
 _LUTS_PER_SYNAPSE = 2.0
 _LUTS_PER_ROW = 14.0
+_LUTS_PER_UNROLLED_SYNAPSE = 0.8
+_LUTS_PER_PIPELINE = 60.0  # a gate before it, and a FIFO of some 30 words behind
+_LUTS_PER_PIPELINE_BIT = 3.5
 
 
 Folding = Mapping[str, Fold]
@@ -39,11 +42,13 @@ class Layer:
     Attributes:
         node: its matrix.
         before: its input.
+        after: its output.
         feeder: what feeds it, with inputs of its own, if that takes as many elements in a word.
     """
 
     node: XnorMvu | IntegerMvu
     before: Stream
+    after: Stream
     feeder: tuple[Node, Sequence[Stream]] | None
 
     @property
@@ -67,7 +72,14 @@ def layers_of(graph: Dataflow) -> tuple[Layer, ...]:
             feeders[node.name] = node, befores
     for unit in graph.mvus:
         (source,) = sources[unit.name]
-        layers.append(Layer(node=unit, before=streams[source], feeder=feeders.get(source)))
+        layers.append(
+            Layer(
+                node=unit,
+                before=streams[source],
+                after=streams[unit.name],
+                feeder=feeders.get(source),
+            )
+        )
     return tuple(layers)
 
 
@@ -117,12 +129,15 @@ def read_folding(path: Path, graph: Dataflow) -> Folding:
             " Dataflow, and nothing else; Defaults may be there if it is {}",
         )
     for name, layer in layers.items():
-        _require_divisors(path, layer, folding[name])
+        require = _require_whole if folding[name].unrolled else _require_divisors
+        require(path, layer, folding[name])
     return {name: folding[name] for name in layers}
 
 
 def load_folding(path: Path) -> Folding:
     """Read {"<node>": {"PE": p, "SIMD": s}} for whatever network it is meant.
+
+    `"unrolled": true` beside them makes weights logic, instead of the contents of memories.
 
     An empty "Defaults" beside them, which FINN's folding files have, says nothing and is taken.
 
@@ -136,12 +151,19 @@ def load_folding(path: Path) -> Folding:
         record = {name: fold for name, fold in record.items() if name != "Defaults"}
     for name, fold in record.items():
         where = f"{path}: {shown(name)}"
-        if not isinstance(fold, dict) or set(fold) != {"PE", "SIMD"}:
+        if not isinstance(fold, dict) or set(fold) - {"unrolled"} != {"PE", "SIMD"}:
             raise FoldingError(f'{where}: wanted {{"PE": p, "SIMD": s}}, got {shown(str(fold))}')
-        for what, value in fold.items():
-            if type(value) is not int or value < 1:
-                raise FoldingError(f"{where}: wanted {what} of 1 or more, got {repr(value)[:80]}")
-    return {name: Fold(pe=fold["PE"], simd=fold["SIMD"]) for name, fold in record.items()}
+        for what in ("PE", "SIMD"):
+            if type(fold[what]) is not int or fold[what] < 1:
+                got = repr(fold[what])[:80]
+                raise FoldingError(f"{where}: wanted {what} of 1 or more, got {got}")
+        if fold.get("unrolled", True) is not True:
+            got = repr(fold["unrolled"])[:80]
+            raise FoldingError(f"{where}: wanted unrolled to be true or not there, got {got}")
+    return {
+        name: Fold(pe=fold["PE"], simd=fold["SIMD"], unrolled="unrolled" in fold)
+        for name, fold in record.items()
+    }
 
 
 def _require_divisors(path: Path, layer: Layer, fold: Fold) -> None:
@@ -155,6 +177,23 @@ def _require_divisors(path: Path, layer: Layer, fold: Fold) -> None:
                 f"{path}: {layer.node.name}: wanted {what} that divides {of}={size}, got {value}",
                 remedy=f"choose one of {', '.join(map(str, divisors(size)))}",
             )
+
+
+def _require_whole(path: Path, layer: Layer, fold: Fold) -> None:
+    """Raises FoldingError unless an unrolled layer can be, and is given, all rows and columns."""
+    folds = kernel_for(layer.node).folds(layer.node, (layer.before,))
+    whole = next((each for each in folds if each.unrolled), None)
+    if whole is None:
+        raise FoldingError(
+            f"{path}: {layer.node.name} cannot be unrolled: only 1-bit inputs can, without padding"
+            " that is exactly zero",
+            remedy="give it PE and SIMD alone",
+        )
+    if fold != whole:
+        raise FoldingError(
+            f"{path}: {layer.node.name}: wanted PE {whole.pe} and SIMD {whole.simd} of an unrolled"
+            f" layer, got {fold.pe} and {fold.simd}"
+        )
 
 
 def default_fps(graph: Dataflow, clock_mhz: float) -> float:
@@ -229,7 +268,7 @@ def _least_cycles(graph: Dataflow, nodes: Sequence[Node]) -> dict[str, int]:
 
 
 def _candidates(layer: Layer, interval: int) -> list[Fold]:
-    """For every PE, the smallest SIMD that meets the interval."""
+    """For every PE, the smallest SIMD that meets the interval; and all at once, unrolled."""
     folds = []
     for pe in divisors(layer.rows):
         for simd in divisors(layer.node.mw):
@@ -237,13 +276,18 @@ def _candidates(layer: Layer, interval: int) -> list[Fold]:
             if layer.cycles(fold) <= interval:
                 folds.append(fold)
                 break
-    return folds
+    every = kernel_for(layer.node).folds(layer.node, (layer.before,))
+    return folds + [f for f in every if f.unrolled and layer.cycles(f) <= interval]
 
 
 def _cost(layer: Layer, fold: Fold, interval: int) -> tuple[int, float]:
     """Lanes of the stream into the layer, and LUTs of what is behind it."""
     bits = layer.before.element.width_bits
-    cost = _LUTS_PER_SYNAPSE * bits * fold.pe * fold.simd + _LUTS_PER_ROW * fold.pe
+    if fold.unrolled:
+        cost = _LUTS_PER_UNROLLED_SYNAPSE * layer.node.weights.size + _LUTS_PER_PIPELINE
+        cost += _LUTS_PER_PIPELINE_BIT * layer.after.channels * layer.after.element.width_bits
+    else:
+        cost = _LUTS_PER_SYNAPSE * bits * fold.pe * fold.simd + _LUTS_PER_ROW * fold.pe
     if layer.feeder is None:
         return fold.simd, cost
     lanes = choose_fold(*layer.feeder, fold.simd, interval).simd
@@ -259,6 +303,9 @@ def _converter_luts(in_bits: int, out_bits: int) -> float:
     return (in_bits + out_bits) * (1.0 + 0.5 * (sources - 1))
 
 
-def folding_record(folding: Folding) -> dict[str, dict[str, int]]:
+def folding_record(folding: Folding) -> dict[str, dict[str, int | bool]]:
     """What a folding file holds."""
-    return {name: {"PE": fold.pe, "SIMD": fold.simd} for name, fold in folding.items()}
+    return {
+        name: {"PE": fold.pe, "SIMD": fold.simd} | ({"unrolled": True} if fold.unrolled else {})
+        for name, fold in folding.items()
+    }

@@ -12,6 +12,7 @@ from bnnedge.hardware.core import S_AXIS, Placed, Source
 from bnnedge.hardware.fifos import FifoDepths, operand_pixels
 from bnnedge.hardware.folding import Folding, axis_bits, choose_fold, interval_of
 from bnnedge.hardware.kernels import (
+    CreditGateKernel,
     Fold,
     Kernel,
     ResizeElementsKernel,
@@ -19,12 +20,17 @@ from bnnedge.hardware.kernels import (
     StreamForkKernel,
     StreamLastKernel,
     StreamWidthConverterKernel,
+    UnrolledKernel,
     Wanted,
     kernel_for,
 )
 from bnnedge.names import identifier
 
 _RESULT_BITS = (8, 16, 32)
+# From a word's way into a gate to its credit's way back, besides the kernels in between: the gate's
+# register, the FIFO, the credit's. A FIFO of more words than that has registers behind its memory.
+_GATE_CYCLES = 4
+_LATE_WORDS, _LATE_CYCLES = 32, 2
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -84,6 +90,9 @@ def build_network(graph: Dataflow, folding: Folding, depths: FifoDepths) -> Netw
     window of the same width waits without loss, because it holds its pixels itself, and so does
     the network's input, where a word of it is there for every cycle.
 
+    Kernels whose weights are logic never stop: before the first of them in a row stands a
+    `credit_gate`, behind the last one a FIFO that has room for all that is under way.
+
     Before each operand of a join stands a FIFO that holds what comes while the other
     operand is still on its way; see `fifos`.
 
@@ -105,6 +114,8 @@ class _Head:
     source: Source
     lanes: int
     element_bits: int
+    gate: int | None = None  # index of the `credit_gate` of the pipeline that it is in
+    latency_cycles: int = 0  # since there
 
     @property
     def width_bits(self) -> int:
@@ -154,6 +165,8 @@ class _Builder:
     def _offer(self, name: str, head: _Head, stream: Stream) -> None:
         """Let everything that reads the node `name` have its stream, by forks if need be."""
         readers = sum(names.count(name) for names in self._sources.values())
+        if readers > 1:
+            head = self._leave(head, stream)
         heads = []
         for number in range(readers - 1):
             fork = StreamForkKernel(
@@ -183,6 +196,8 @@ class _Builder:
         for port, width_bits, head, before, ahead in operands:
             if node.arity > 1:
                 self._stem = f"{stem}_{port}"
+            if kernel.latency_cycles is None or head.lanes != fold.simd:
+                head = self._leave(head, before)
             head = self._convert(head, fold.simd, before)
             words = self._replayed(kernel, head)
             if ahead is not None:
@@ -191,11 +206,44 @@ class _Builder:
                 head = self._fifo(head, max(LEAST_FIFO_WORDS, words), before)
             if head.width_bits != width_bits:
                 head = self._resize(head, width_bits // fold.simd, before)
+            if isinstance(kernel, UnrolledKernel):
+                head = self._enter(head, before)
             ready.append(head)
         self._stem = stem
         source = self._place(kernel, *ready, name=stem, node=node.name)
         bits = node.output_stream(*befores).element.width_bits
-        return _Head(source=source, lanes=kernel.widths_out[0] // bits, element_bits=bits)
+        return _Head(
+            source=source,
+            lanes=kernel.widths_out[0] // bits,
+            element_bits=bits,
+            gate=ready[0].gate,
+            latency_cycles=ready[0].latency_cycles + (kernel.latency_cycles or 0),
+        )
+
+    def _enter(self, head: _Head, stream: Stream) -> _Head:
+        """A gate, if there is none yet, before kernels that never stop; `_leave` completes it."""
+        if head.gate is not None:
+            return head
+        gate = CreditGateKernel(
+            width_bits=head.width_bits, credits=1, image_words=-(-stream.elements // head.lanes)
+        )
+        source = self._place(gate, head, name=f"{self._stem}_gate")
+        return dataclasses.replace(head, source=source, gate=source.kernel)
+
+    def _leave(self, head: _Head, stream: Stream) -> _Head:
+        """A FIFO behind kernels that never stop, if there are any."""
+        if head.gate is None:
+            return head
+        words = head.latency_cycles + _GATE_CYCLES
+        words += _LATE_CYCLES if words > _LATE_WORDS else 0
+        out = self._fifo(head, words, stream, suffix="credits")
+        fifo = self._placed[out.source.kernel].kernel
+        assert isinstance(fifo, StreamFifoKernel)
+        placed = self._placed[head.gate]
+        assert isinstance(placed.kernel, CreditGateKernel)
+        gate = dataclasses.replace(placed.kernel, credits=fifo.depth_words)
+        self._placed[head.gate] = dataclasses.replace(placed, kernel=gate, back=out.source)
+        return dataclasses.replace(out, gate=None, latency_cycles=0)
 
     def _fold(self, node: Node, head: _Head, befores: list[Stream]) -> Fold:
         """As given for a matrix-vector unit, else as its kernel wants it."""
@@ -273,6 +321,8 @@ class _Builder:
 
     def _finish(self, head: _Head, stream: Stream) -> Network:
         """To m_axis: whole bytes, the stream's width, a FIFO."""
+        self._stem = "out"
+        head = self._leave(head, stream)
         bits = _bytes(stream)
         if bits != head.element_bits:
             head = self._resize(head, bits, stream)
@@ -285,7 +335,6 @@ class _Builder:
             converter = dataclasses.replace(
                 converter, output_width_bits=2 * converter.output_width_bits
             )
-        self._stem = "out"
         if converter.input_width_bits != converter.output_width_bits:
             source = self._place(converter, head, name="out_width")
             head = _Head(

@@ -114,13 +114,13 @@ def check(
         plan += [(pattern, some) for pattern in PATTERNS]
     bench.run(plan)
     if any(config.stalls):
-        streams = pressures(bench.runs)
+        streams = pressures(bench.runs, core.design.rigid_streams)
         for doubling in range(_MOST_DOUBLINGS):
             if not too_lenient(streams):
                 break
             more = _spread(len(images), len(some) << doubling + 1)
             bench.run([(PATTERNS[-1], more)])
-            streams = pressures(bench.runs)
+            streams = pressures(bench.runs, core.design.rigid_streams)
         check_pressures(core.design.name, streams)
     return SimulationResult(
         name=core.design.name,

@@ -73,6 +73,7 @@ class Core:
             ),
             data=self.folder,
             streams=self.design.streams,
+            rigid=self.design.rigid_streams,
             cache=self.cache,
         )
 

@@ -6,7 +6,7 @@ images take, and streams between kernels have gates of their own.
 """
 
 import math
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -88,10 +88,12 @@ def pattern_images(design: Design, images: int) -> int:
     return max(least, min(images, _ENOUGH_CYCLES // design.interval_cycles))
 
 
-def pressures(runs: Sequence[Watched]) -> tuple[StreamPressure, ...]:
-    """Of every internal stream, over all runs."""
+def pressures(runs: Sequence[Watched], rigid: Collection[str] = ()) -> tuple[StreamPressure, ...]:
+    """Of every internal stream that can be held up, over all runs; the `rigid` ones cannot."""
     found = []
     for same in zip(*(run.activity for run in runs), strict=True):
+        if same[0].name in rigid:
+            continue
         shares = [
             (stream.stalled_cycles / cycles, stream.starved_cycles / cycles, run.name)
             for run, stream in zip(runs, same, strict=True)

@@ -65,6 +65,7 @@ class _Job(ctypes.Structure):
         ("fifos", ctypes.c_int64),
         ("fifo_in", ctypes.c_void_p),
         ("fifo_out", ctypes.c_void_p),
+        ("rigid", ctypes.c_void_p),
         ("cycle", ctypes.c_int64),
         ("idle_cycles", ctypes.c_int64),
         ("culprit", ctypes.c_int64),
@@ -109,6 +110,7 @@ class Watch:
 
     Attributes:
         fifos: int32 (2, FIFOs), numbers of the streams into and out of each.
+        rigid: uint8 (streams,), 1 where it is never held up.
         valid: uint8 (streams,), in the last cycle.
         ready: the same.
         transfers: int64 (streams,), beats that passed until the last result.
@@ -118,6 +120,7 @@ class Watch:
     """
 
     fifos: NDArray[np.int32]
+    rigid: NDArray[np.uint8]
     valid: NDArray[np.uint8]
     ready: NDArray[np.uint8]
     transfers: NDArray[np.int64]
@@ -126,12 +129,16 @@ class Watch:
     high_water: NDArray[np.int64]
 
     @classmethod
-    def of(cls, streams: int, fifos: Sequence[tuple[int, int]] = ()) -> "Watch":
+    def of(
+        cls, streams: int, fifos: Sequence[tuple[int, int]] = (), rigid: Sequence[int] = ()
+    ) -> "Watch":
         """Nothing seen yet of so many streams, and of the FIFOs between two of them each."""
-        valid, ready = np.zeros((2, streams), np.uint8)
+        valid, ready, held = np.zeros((3, streams), np.uint8)
+        held[list(rigid)] = 1
         transfers, stalled, starved = np.zeros((3, streams), np.int64)
         return cls(
             fifos=np.ascontiguousarray(np.array(fifos, np.int32).reshape(-1, 2).T),
+            rigid=held,
             valid=valid,
             ready=ready,
             transfers=transfers,
@@ -323,6 +330,7 @@ def _job(drive: Drive, watch: Watch) -> _Job:
         fifos=len(watch.high_water),
         fifo_in=watch.fifos[0].ctypes.data,
         fifo_out=watch.fifos[1].ctypes.data,
+        rigid=watch.rigid.ctypes.data,
         valid=watch.valid.ctypes.data,
         ready=watch.ready.ctypes.data,
         transfers=watch.transfers.ctypes.data,

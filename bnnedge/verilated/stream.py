@@ -2,7 +2,7 @@
 
 import contextlib
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -114,6 +114,7 @@ class StreamModel:
         streams: names of the bits of the top module's packed vectors `stream_valid` and
             `stream_ready` (marked `/* verilator public_flat_rd */`); empty where it has none.
             The data of stream i is called `data_<i>`. The harness can hold each of them up.
+        rigid: those of them that must not be held up.
         cache: where compiled models are kept; None: the user's cache folder.
     """
 
@@ -125,6 +126,7 @@ class StreamModel:
     include_dirs: Sequence[Path] = ()
     data: Path | None = None
     streams: tuple[str, ...] = ()
+    rigid: Collection[str] = ()
     cache: Path | None = None
 
     def compile(self, *, trace: bool = False, tap: bool = False) -> Path:
@@ -186,7 +188,8 @@ class StreamModel:
         """
         drive = drive or Drive()
         self._check(inputs, expect, drive)
-        watch = Watch.of(len(self.streams), self._numbers(fifos))
+        rigid = [index for index, name in enumerate(self.streams) if name in self.rigid]
+        watch = Watch.of(len(self.streams), self._numbers(fifos), rigid)
         if trace is not None:
             _check_writable(trace)
         library = self.compile(trace=trace is not None, tap=tap)

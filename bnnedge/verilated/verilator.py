@@ -189,7 +189,11 @@ def _compile_model(
     parts = sorted((folder / "c++").glob(f"{PREFIX}*.cpp"))
     own = Path(shutil.copyfile(harness, folder / "harness.cpp"))
     unity = folder / "unity.cpp"
-    lines = [f'#include "{path.relative_to(folder)}"' for path in [*parts, own]]
+    once = [part for part in parts if part.stem.endswith("__Slow")]
+    lines = [f'#include "{path.relative_to(folder)}"' for path in [*parts, own] if path not in once]
+    # What runs once, at the start, is half of a model's text.
+    lines += ["#pragma GCC optimize(0)"]
+    lines += [f'#include "{path.relative_to(folder)}"' for path in once]
     unity.write_text("\n".join(lines) + "\n", encoding="utf-8")
     extra = [
         *macros,

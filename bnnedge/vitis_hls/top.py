@@ -8,7 +8,13 @@ from pathlib import Path
 
 from bnnedge.design import LEAST_FIFO_WORDS
 from bnnedge.hardware.core import Placed, Source, sources_of
-from bnnedge.hardware.kernels import Module, StreamFifoKernel, StreamLastKernel
+from bnnedge.hardware.kernels import (
+    CreditGateKernel,
+    Module,
+    StreamFifoKernel,
+    StreamLastKernel,
+    UnrolledKernel,
+)
 from bnnedge.vitis_hls.rom import Rom
 
 INCLUDE_FOLDER = Path(__file__).parent / "include"
@@ -89,7 +95,8 @@ def build_top(
 ) -> Top:
     """The calls of a network's kernels.
 
-    A `stream_fifo` is no call: it is the depth of the stream that goes into it.
+    A `stream_fifo` is no call: it is the depth of the stream that goes into it. Nor is a
+    `credit_gate`: what is behind it can stop here.
 
     Args:
         network: each kernel behind those whose streams it takes.
@@ -104,7 +111,9 @@ def build_top(
     for index, placed in enumerate(network):
         inputs = tuple(variables.get(source, ports[0]) for source in placed.inputs)
         outputs: tuple[str, ...]
-        if isinstance(placed.kernel, StreamFifoKernel):
+        if isinstance(placed.kernel, CreditGateKernel):
+            outputs = inputs
+        elif isinstance(placed.kernel, StreamFifoKernel):
             outputs = inputs
             builder.deepen(inputs[0], placed.kernel.depth_words)
         else:
@@ -202,6 +211,8 @@ def template_arguments(module: Module, **more: int) -> dict[str, int]:
 
 def roms_of(module: Module, folder: Path | None = None) -> tuple[Rom | None, ...]:
     """What a function reads, in the order of its arguments; `folder`: see `build_top`."""
+    if isinstance(module, UnrolledKernel):
+        folder = None  # in SystemVerilog they are logic
     return tuple(
         Rom(memory=memory if folder is None else memory.as_in(folder)) if memory else None
         for memory in module.memories

@@ -1,5 +1,6 @@
 """Drives one kernel, or one emitted network, with the stream harness."""
 
+import dataclasses
 import tempfile
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
@@ -9,12 +10,12 @@ from typing import Any, ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
-from bnnedge.hardware.kernels import SV_FOLDER, Kernel
+from bnnedge.hardware.kernels import SV_FOLDER, Kernel, UnrolledKernel
 from bnnedge.simulation import PATTERNS
 from bnnedge.simulation.core import Core, CoreRun
 from bnnedge.verilated.drive import Drive
 from bnnedge.verilated.ports import StreamPorts
-from bnnedge.verilated.stalls import NO_STALLS, Hold, Stalls
+from bnnedge.verilated.stalls import FREE, NO_STALLS, Hold, Stalls
 from bnnedge.verilated.stream import StreamModel
 from bnnedge.verilog import Direction, Port, Stream, instance, module_text
 from tests.proofs.prover import checked
@@ -150,7 +151,15 @@ class RtlBench(KernelBench):
             folder = Path(name)
             for file, text in kernel.memory_texts.items():
                 (folder / file).write_text(text)
-            sources = [SV_FOLDER / f"{name}.sv" for name in (kernel.module, *kernel.submodules)]
+            modules = (kernel.module, *kernel.submodules)
+            sources = [SV_FOLDER / f"{name}.sv" for name in modules]
+            stalls, parameters = stalls or NO_STALLS, kernel.parameters
+            if isinstance(kernel, UnrolledKernel):
+                sources[0] = folder / "generated" / f"{kernel.module}.sv"
+                sources[0].parent.mkdir()
+                sources[0].write_text(kernel.text(kernel.module), encoding="utf-8")
+                # What is behind it is always ready.
+                stalls, parameters = dataclasses.replace(stalls, output=FREE, inner=FREE), {}
             for source in sources:
                 text = source.read_text(encoding="utf-8")
                 text = text if source.stem in UNCHECKED else checked(source)
@@ -162,11 +171,11 @@ class RtlBench(KernelBench):
                     inputs=dict(zip(kernel.ports_in, kernel.widths_in, strict=True)),
                     outputs=dict(zip(kernel.ports_out, kernel.widths_out, strict=True)),
                 ),
-                parameters=kernel.parameters,
+                parameters=parameters,
                 data=folder,
                 cache=self.cache,
             )
-            drive = Drive(stalls=stalls or NO_STALLS)
+            drive = Drive(stalls=stalls)
             result = model.run(inputs, [beats] * len(kernel.ports_out), drive, seed=1)
         return [side.beats for side in result.received], OneWay.of(result)
 

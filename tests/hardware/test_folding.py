@@ -48,9 +48,9 @@ def test_a_slow_target_costs_one_synapse() -> None:
     assert choose_folding(graph_of(16, 4), target_fps=1, clock_mhz=1) == {"fc0": Fold(pe=1, simd=1)}
 
 
-def test_the_fastest_target_unfolds_everything() -> None:
+def test_the_fastest_target_unrolls_everything_but_what_is_small() -> None:
     assert choose_folding(graph_of(12, 6, 3), target_fps=50e6, clock_mhz=50) == {
-        "fc0": Fold(pe=6, simd=12),
+        "fc0": Fold(pe=6, simd=12, unrolled=True),
         "fc1": Fold(pe=3, simd=6),
     }
 

@@ -21,6 +21,7 @@ from bnnedge.hardware.kernels.base import Parameter as Parameter
 from bnnedge.hardware.kernels.base import divisors as divisors
 from bnnedge.hardware.kernels.code_table import CodeTableKernel as CodeTableKernel
 from bnnedge.hardware.kernels.concat import ConcatKernel as ConcatKernel
+from bnnedge.hardware.kernels.credit_gate import CreditGateKernel as CreditGateKernel
 from bnnedge.hardware.kernels.crop import CropKernel as CropKernel
 from bnnedge.hardware.kernels.integer_mvu import IntegerMvuKernel as IntegerMvuKernel
 from bnnedge.hardware.kernels.memory import Memory as Memory
@@ -45,6 +46,8 @@ from bnnedge.hardware.kernels.stream_width_converter import (
 )
 from bnnedge.hardware.kernels.threshold import ThresholdKernel as ThresholdKernel
 from bnnedge.hardware.kernels.top_k import TopKKernel as TopKKernel
+from bnnedge.hardware.kernels.unrolled import UnrolledKernel as UnrolledKernel
+from bnnedge.hardware.kernels.unrolled_mvu import UnrolledMvuKernel as UnrolledMvuKernel
 from bnnedge.hardware.kernels.xnor_mvu import XnorMvuKernel as XnorMvuKernel
 
 _RULES: tuple[type[NodeKernel[Any]], ...] = tuple(

@@ -55,6 +55,10 @@ class ArgMaxKernel(NodeKernel[ArgMax]):
     def cycles_per_image(self) -> int:
         return self.elements // self.pe
 
+    @property
+    def latency_cycles(self) -> int | None:
+        return index_bits(self.pe) + 2 if self.pe == self.elements else None
+
     def cost(self, prices: Prices) -> Cost:
         compare = prices.carry_chain(self.element_bits) + self.element_bits
         return Cost(combs=15 + self.pe * compare + 4 * index_bits(self.elements))

@@ -131,6 +131,14 @@ class Kernel(Module):
     def cycles_per_image(self) -> int:
         """Clock cycles between images in the steady state, alone."""
 
+    @property
+    def latency_cycles(self) -> int | None:
+        """From a word of the input to its word of the output, if each has one.
+
+        Such a kernel is always ready if what is behind it is. None: it is not like that.
+        """
+        return None
+
     @abstractmethod
     def cost(self, prices: Prices) -> Cost:
         """What it takes of a family's cells, predicted."""

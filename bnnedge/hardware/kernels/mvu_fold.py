@@ -58,7 +58,7 @@ class MvuKernel(NodeKernel[N]):
     @classmethod
     def of(
         cls, node: N, befores: Sequence[Stream], fold: Fold, memory_prefix: str = ""
-    ) -> "MvuKernel[N]":
+    ) -> NodeKernel[N]:
         return cls(
             node=node,
             element=befores[0].element,

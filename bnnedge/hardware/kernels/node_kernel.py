@@ -16,10 +16,15 @@ N = TypeVar("N", bound=BaseNode)
 
 @dataclass(frozen=True, kw_only=True)
 class Fold:
-    """Elements that a kernel gives (PE) and takes (SIMD) at a time."""
+    """Elements that a kernel gives (PE) and takes (SIMD) at a time.
+
+    Attributes:
+        unrolled: these are all of a pixel, and constants are logic instead of memories.
+    """
 
     pe: int
     simd: int
+    unrolled: bool = False
 
 
 def lanes_of(*sizes: int, most: int | None = None) -> tuple[Fold, ...]:

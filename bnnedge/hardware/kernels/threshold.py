@@ -67,6 +67,10 @@ class ThresholdKernel(NodeKernel[Threshold]):
     def cycles_per_image(self) -> int:
         return self.pixels * len(self.node.thresholds) // self.pe
 
+    @property
+    def latency_cycles(self) -> int | None:
+        return 2 if self.pe == len(self.node.thresholds) else None
+
     def cost(self, prices: Prices) -> Cost:
         channels, bits = len(self.node.thresholds), self.element.width_bits + 1
         compare = Cost(combs=10 + 1.5 * self.pe * prices.carry_chain(bits))

@@ -1,6 +1,6 @@
 """`xnor_mvu`: a matrix-vector unit on ±1."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import ClassVar
 
@@ -8,10 +8,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bnnedge.cost import Prices, index_bits
-from bnnedge.dataflow import BIPOLAR, ElementType, XnorMvu
+from bnnedge.dataflow import BIPOLAR, ElementType, Stream, XnorMvu
 from bnnedge.hardware.kernels.base import Parameter
 from bnnedge.hardware.kernels.memory import Memory, bits_of, file_of
 from bnnedge.hardware.kernels.mvu_fold import FOLDED, MvuKernel
+from bnnedge.hardware.kernels.node_kernel import Fold, NodeKernel
+from bnnedge.hardware.kernels.unrolled_mvu import UnrolledMvuKernel
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -23,6 +25,21 @@ class XnorMvuKernel(MvuKernel[XnorMvu]):
     submodules: ClassVar[tuple[str, ...]] = ("popcount", *FOLDED)
 
     element: ElementType = BIPOLAR
+
+    @classmethod
+    def folds(cls, node: XnorMvu, befores: Sequence[Stream]) -> tuple[Fold, ...]:
+        folded = super().folds(node, befores)
+        if node.border is not None:
+            return folded
+        return (*folded, Fold(pe=node.mh, simd=befores[0].channels, unrolled=True))
+
+    @classmethod
+    def of(
+        cls, node: XnorMvu, befores: Sequence[Stream], fold: Fold, memory_prefix: str = ""
+    ) -> NodeKernel[XnorMvu]:
+        if fold.unrolled:
+            return UnrolledMvuKernel.of(node, befores, fold, memory_prefix)
+        return super().of(node, befores, fold, memory_prefix)
 
     @property
     def parameters(self) -> Mapping[str, Parameter]:

@@ -130,7 +130,7 @@ class InnerGates {
 public:
     InnerGates(const Job& job, uint64_t seed)
         : hold_{job.hold_inner}, enough_{job.enough}, random_{seed * 2 + 0x5DEECE66Dull},
-          gates_(job.streams), blocked_(job.streams), starved_(job.streams) {}
+          rigid_{job.rigid}, gates_(job.streams), blocked_(job.streams), starved_(job.streams) {}
     bool used() const { return hold_.begin != 0; }
 
     // The streams that are held up in the coming cycle.
@@ -143,8 +143,8 @@ public:
             const bool lacks = unblocked || starved_[stream] <= enough;
             const bool holds = flowing && unblocked && enough_ < 1 && bit_of(before, stream)
                 && bit_of(valid_, stream);
-            const bool closed = holds
-                || gates_[stream].step(random_, {lacks ? hold_.begin : 0, hold_.continue_});
+            const bool closed = !rigid_[stream]
+                && (holds || gates_[stream].step(random_, {lacks ? hold_.begin : 0, hold_.continue_}));
             closed_[stream / 64] |= uint64_t{closed} << stream % 64;
         }
         for (std::size_t word = 0; word < STREAM_WORDS; ++word) closed_[word] &= ~waiting_[word];
@@ -167,6 +167,7 @@ private:
     Hold hold_;
     double enough_;
     Random random_;
+    const uint8_t* rigid_;
     std::vector<Gate> gates_;
     std::vector<int64_t> blocked_, starved_;
     StreamBits valid_{}, closed_{}, waiting_{};

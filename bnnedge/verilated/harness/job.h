@@ -51,6 +51,7 @@ struct Job {
     int64_t fifos;
     const int32_t* fifo_in;   // streams
     const int32_t* fifo_out;
+    const uint8_t* rigid;  // of every stream: it is never held up
     int64_t cycle;
     int64_t idle_cycles;
     int64_t culprit;  // the output that broke the protocol
@@ -76,9 +77,9 @@ const std::string& layout() {
                        FIELD(Job, hold_in), FIELD(Job, hold_out), FIELD(Job, hold_inner),
                        FIELD(Job, enough), FIELD(Job, image_beats), FIELD(Job, interval_cycles),
                        FIELD(Job, more), FIELD(Job, streams), FIELD(Job, fifos),
-                       FIELD(Job, fifo_in), FIELD(Job, fifo_out), FIELD(Job, cycle),
-                       FIELD(Job, idle_cycles), FIELD(Job, culprit), FIELD(Job, valid),
-                       FIELD(Job, ready), FIELD(Job, transfers), FIELD(Job, stalled),
+                       FIELD(Job, fifo_in), FIELD(Job, fifo_out), FIELD(Job, rigid),
+                       FIELD(Job, cycle), FIELD(Job, idle_cycles), FIELD(Job, culprit),
+                       FIELD(Job, valid), FIELD(Job, ready), FIELD(Job, transfers), FIELD(Job, stalled),
                        FIELD(Job, starved), FIELD(Job, high_water)});
     return text;
 }

@@ -1,0 +1,66 @@
+"""Kernels whose weights are logic: a `Graph`, written as a module of its own."""
+
+import functools
+from abc import abstractmethod
+from collections.abc import Mapping
+from typing import ClassVar, TypeVar
+
+from bnnedge.cost import Cost, Prices
+from bnnedge.dataflow.nodes.base import BaseNode
+from bnnedge.hardware.kernels.base import Frame
+from bnnedge.hardware.kernels.node_kernel import NodeKernel
+from bnnedge.hardware.unrolled.graph import Graph
+from bnnedge.hardware.unrolled.verilog import SUBMODULES, pipeline_text
+
+N = TypeVar("N", bound=BaseNode)
+
+
+class UnrolledKernel(NodeKernel[N]):
+    """A node that takes and gives a pixel in every clock cycle.
+
+    Its module in SystemVerilog is generated and has no parameters; `parameters` and `memories` are
+    those of its function in C++.
+
+    Attributes:
+        pixels: output pixels of an image.
+    """
+
+    submodules: ClassVar[tuple[str, ...]] = SUBMODULES
+
+    pixels: int
+
+    @functools.cached_property
+    @abstractmethod
+    def graph(self) -> Graph:
+        """What it computes of a pixel's bits."""
+
+    @property
+    def in_bits(self) -> int:
+        return len(self.graph.inputs)
+
+    @property
+    def out_bits(self) -> int:
+        return len(self.graph.outputs)
+
+    @property
+    def frame(self) -> Frame:
+        return Frame.of(1, 1)
+
+    @property
+    def cycles_per_image(self) -> int:
+        return self.pixels
+
+    @property
+    def latency_cycles(self) -> int:
+        return self.graph.latency
+
+    @property
+    def memory_texts(self) -> Mapping[str, str]:
+        """None: in SystemVerilog, what memories hold is logic; only C++ reads them."""
+        return {}
+
+    def cost(self, prices: Prices) -> Cost:
+        return Cost(combs=self.graph.combs)
+
+    def text(self, module: str) -> str:
+        return pipeline_text(self.graph, module, f"Generated: {self.module} of constants.")

@@ -1,0 +1,1 @@
+"""Layers whose weights become logic: one pixel in every clock cycle."""

@@ -1,0 +1,340 @@
+"""`Graph`: constant weights as lookup tables, adders and registers, and what they compute.
+
+A literal is a signal or its complement: twice the signal's number, plus one where it is inverted.
+Signal 0 is constant, so literal 0 is false and literal 1 is true. What is asked for twice is built
+once: tables are kept without inverted inputs and with the value 0 for the input 0, so a function
+and its complement, of inputs or their complements, are one.
+"""
+
+import functools
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import assert_never
+
+import numpy as np
+from numpy.typing import NDArray
+
+from bnnedge.cost import ceil_div
+from bnnedge.dataflow.encoding import Bits
+
+FALSE, TRUE = 0, 1
+XOR3, MAJORITY3 = 0b10010110, 0b11101000
+MOST_CHAIN_BITS = 32  # of a carry chain: shorter ones cost more ends, longer ones time
+_WORD_BITS = 64
+
+Literal = int
+
+
+@dataclass(frozen=True)
+class Input:
+    """A bit that comes in."""
+
+    index: int
+
+
+@dataclass(frozen=True)
+class Lut:
+    """Bit Σ 2^i · inputs[i] of `table`; inputs are signals."""
+
+    table: int
+    inputs: tuple[int, ...]
+
+
+@dataclass(frozen=True)
+class Register:
+    """A signal, a cycle later."""
+
+    signal: int
+
+
+@dataclass(frozen=True)
+class SumBit:
+    """Bit `bit` of an adder's sum."""
+
+    adder: int
+    bit: int
+
+
+Cell = Input | Lut | Register | SumBit
+
+
+@dataclass(frozen=True)
+class Adder:
+    """a + b + carry, one bit more than a and b have.
+
+    Attributes:
+        a: literals, the lowest bit first.
+        b: as many.
+        carry: a literal.
+        stage: of all of them.
+        place: adders of a stage with the same place go into carry chains together.
+    """
+
+    a: tuple[Literal, ...]
+    b: tuple[Literal, ...]
+    carry: Literal
+    stage: int
+    place: int
+
+
+class Graph:
+    """A pipeline without feedback: cells in an order in which each reads those before it.
+
+    A cell's stage is the number of registers between any input and it; all that a cell reads is of
+    one stage.
+
+    Args:
+        inputs: how many bits come in, at stage 0.
+    """
+
+    def __init__(self, inputs: int) -> None:
+        self.cells: list[Cell] = [Input(-1), *(Input(index) for index in range(inputs))]
+        self.stages: list[int] = [0] * (inputs + 1)
+        self.adders: list[Adder] = []
+        self.outputs: list[Literal] = []
+        self.inputs: tuple[Literal, ...] = tuple(range(2, 2 * inputs + 2, 2))
+        self._found: dict[Cell | tuple[object, ...], int] = {}
+
+    @property
+    def latency(self) -> int:
+        """Stage of the outputs."""
+        return max((self.stages[literal >> 1] for literal in self.outputs), default=0)
+
+    @functools.cached_property
+    def live(self) -> tuple[int, ...]:
+        """Numbers of the signals that an output depends on, ascending; the constant is none."""
+        live: set[int] = set()
+        waiting = [literal >> 1 for literal in self.outputs]
+        while waiting:
+            signal = waiting.pop()
+            if signal and signal not in live:
+                live.add(signal)
+                waiting += self._read_by(self.cells[signal])
+        return tuple(sorted(live))
+
+    @functools.cached_property
+    def levels(self) -> Mapping[int, int]:
+        """Lookup tables and adders between the registers before a live signal and it."""
+        levels: dict[int, int] = {0: 0}
+        for signal in self.live:
+            cell = self.cells[signal]
+            before = (levels[read] for read in self._read_by(cell))
+            levels[signal] = 1 + max(before) if isinstance(cell, Lut | SumBit) else 0
+        return levels
+
+    @functools.cached_property
+    def chains(self) -> Sequence[Sequence[int]]:
+        """Numbers of the adders that are together in a carry chain, see `adders.sv`."""
+        places: dict[tuple[int, int, int], dict[int, None]] = {}
+        for signal in self.live:
+            cell = self.cells[signal]
+            if isinstance(cell, SumBit):
+                adder = self.adders[cell.adder]
+                key = (adder.stage, self.levels[signal], adder.place)
+                places.setdefault(key, {})[cell.adder] = None
+        chains: list[list[int]] = []
+        for place in sorted(places):
+            chains.append([])
+            for number in places[place]:
+                if self.chain_bits([*chains[-1], number]) > MOST_CHAIN_BITS and chains[-1]:
+                    chains.append([])
+                chains[-1].append(number)
+        return chains
+
+    def chain_bits(self, chain: Sequence[int]) -> int:
+        """Places in a carry chain of these adders: one before each, and one behind the last."""
+        return 1 + sum(1 + len(self.adders[number].a) for number in chain)
+
+    def sum_bits(self, chain: Sequence[int]) -> list[tuple[int, int, int]]:
+        """Live bits of the sums in a carry chain: their signals, their adders, and which bits."""
+        return [bit for number in chain for bit in self._sum_bits[number]]
+
+    @functools.cached_property
+    def _sum_bits(self) -> Mapping[int, list[tuple[int, int, int]]]:
+        bits: dict[int, list[tuple[int, int, int]]] = {}
+        for signal in self.live:
+            cell = self.cells[signal]
+            if isinstance(cell, SumBit):
+                bits.setdefault(cell.adder, []).append((signal, cell.adder, cell.bit))
+        return bits
+
+    @property
+    def combs(self) -> int:
+        """Lookup tables with four inputs, or what takes their place."""
+        luts = (cell for cell in map(self.cells.__getitem__, self.live) if isinstance(cell, Lut))
+        sums = (ceil_div(self.chain_bits(chain), 2) for chain in self.chains)
+        return sum(1 << max(0, len(lut.inputs) - 4) for lut in luts) + 2 * sum(sums)
+
+    @property
+    def registers(self) -> int:
+        """How many there are."""
+        return sum(isinstance(self.cells[signal], Register) for signal in self.live)
+
+    def stage(self, *literals: Literal) -> int:
+        """The latest stage among them; constants have none."""
+        return max((self.stages[literal >> 1] for literal in literals if literal > TRUE), default=0)
+
+    def at(self, literal: Literal, stage: int) -> Literal:
+        """A literal as it was `stage` − its own stage cycles ago."""
+        if literal <= TRUE:
+            return literal
+        signal = literal >> 1
+        assert self.stages[signal] <= stage, (literal, self.stages[signal], stage)
+        while self.stages[signal] < stage:
+            signal = self._cell(Register(signal), self.stages[signal] + 1)
+        return 2 * signal + (literal & 1)
+
+    def aligned(self, literals: Sequence[Literal]) -> list[Literal]:
+        """Literals, all at their latest stage."""
+        stage = self.stage(*literals)
+        return [self.at(literal, stage) for literal in literals]
+
+    def registered(self, literal: Literal) -> Literal:
+        """A literal, a cycle later."""
+        return self.at(literal, self.stage(literal) + 1)
+
+    def lut(self, table: int, literals: Sequence[Literal], *, exact: bool = False) -> Literal:
+        """Bit Σ 2^i · literals[i] of `table`; they are delayed to the latest of their stages.
+
+        Args:
+            table: 2^len(literals) bits.
+            literals: may be constant, or several times the same signal.
+            exact: the literal that comes out is not inverted, whatever that costs.
+        """
+        aligned = self.aligned(literals)
+        table, signals = _reduced(table, tuple(aligned))
+        inverted = table & 1 and not exact
+        if inverted:
+            table ^= (1 << (1 << len(signals))) - 1
+        if not signals:
+            return TRUE if (table & 1) != inverted else FALSE
+        if len(signals) == 1 and table == 0b10:
+            return 2 * signals[0] + inverted
+        return 2 * self._cell(Lut(table, signals), self.stage(2 * signals[0])) + inverted
+
+    def add(
+        self, a: Sequence[Literal], b: Sequence[Literal], carry: Literal, *, place: int
+    ) -> list[Literal]:
+        """a + b + carry, the lowest bit first, a bit more than the longer; see `Adder`."""
+        bits = max(len(a), len(b))
+        padded = [*a, *[FALSE] * (bits - len(a)), *b, *[FALSE] * (bits - len(b)), carry]
+        stage = self.stage(*padded)
+        *operands, carry = (self.at(literal, stage) for literal in padded)
+        adder = Adder(tuple(operands[:bits]), tuple(operands[bits:]), carry, stage, place)
+        key = ("adder", adder.a, adder.b, adder.carry)
+        if key not in self._found:
+            self._found[key] = len(self.adders)
+            self.adders.append(adder)
+        number = self._found[key]
+        return [2 * self._cell(SumBit(number, bit), stage) for bit in range(bits + 1)]
+
+    def give(self, literals: Sequence[Literal]) -> None:
+        """Make these the outputs, at one stage, which is 1 at least."""
+        stage = max(1, self.stage(*literals))
+        self.outputs = [self.at(literal, stage) for literal in literals]
+
+    def run(self, bits: Bits) -> Bits:
+        """The interpreter: bits (N, inputs) → bits (N, outputs), whatever the cycle."""
+        pad = -len(bits) % _WORD_BITS
+        packed = np.packbits(np.pad(bits, ((0, pad), (0, 0))), axis=0, bitorder="little")
+        words = np.ascontiguousarray(packed.T).view(np.uint64)
+        values: list[NDArray[np.uint64]] = []
+        sums: dict[int, list[NDArray[np.uint64]]] = {}
+
+        def of(literal: Literal) -> NDArray[np.uint64]:
+            return ~values[literal >> 1] if literal & 1 else values[literal >> 1]
+
+        for cell in self.cells:
+            match cell:
+                case Input(-1):
+                    values.append(np.zeros_like(words[0]))
+                case Input(index):
+                    values.append(words[index])
+                case Register(signal):
+                    values.append(values[signal])
+                case Lut(table, signals):
+                    values.append(_looked_up(table, [values[signal] for signal in signals]))
+                case SumBit(number, bit):
+                    if number not in sums:
+                        adder = self.adders[number]
+                        a, b = map(of, adder.a), map(of, adder.b)
+                        sums[number] = _added(list(a), list(b), of(adder.carry))
+                    values.append(sums[number][bit])
+        out = np.stack([of(literal) for literal in self.outputs]).view(np.uint8)
+        return np.unpackbits(out, axis=1, count=len(bits), bitorder="little").T
+
+    def _read_by(self, cell: Cell) -> list[int]:
+        match cell:
+            case Input():
+                return []
+            case Register(before):
+                return [before]
+            case Lut(_, signals):
+                return list(signals)
+            case SumBit(number, _):
+                adder = self.adders[number]
+                return [literal >> 1 for literal in (*adder.a, *adder.b, adder.carry)]
+            case unknown:
+                assert_never(unknown)
+
+    def _cell(self, cell: Cell, stage: int) -> int:
+        if cell not in self._found:
+            self._found[cell] = len(self.cells)
+            self.cells.append(cell)
+            self.stages.append(stage)
+        return self._found[cell]
+
+
+@functools.lru_cache(maxsize=1 << 16)
+def _reduced(table: int, literals: tuple[Literal, ...]) -> tuple[int, tuple[int, ...]]:
+    """The same function of its signals, ascending, without those that it does not depend on."""
+    signals = tuple(sorted({literal >> 1 for literal in literals} - {0}))
+    places = {signal: place for place, signal in enumerate(signals)}
+    reduced = 0
+    for index in range(1 << len(signals)):
+        old = 0
+        for position, literal in enumerate(literals):
+            value = index >> places[literal >> 1] & 1 if literal > TRUE else 0
+            old |= (value ^ (literal & 1)) << position
+        reduced |= (table >> old & 1) << index
+    for place in reversed(range(len(signals))):
+        low, high = _cofactors(reduced, len(signals), place)
+        if low == high:
+            signals = (*signals[:place], *signals[place + 1 :])
+            reduced = low
+    return reduced, signals
+
+
+def _cofactors(table: int, inputs: int, place: int) -> tuple[int, int]:
+    """A table of so many inputs with input `place` at 0, and at 1."""
+    halves = [0, 0]
+    for index in range(1 << inputs - 1):
+        low = index & ((1 << place) - 1)
+        for value in (0, 1):
+            old = ((index >> place) << place + 1) | value << place | low
+            halves[value] |= (table >> old & 1) << index
+    return halves[0], halves[1]
+
+
+def _looked_up(table: int, inputs: Sequence[NDArray[np.uint64]]) -> NDArray[np.uint64]:
+    """Bitwise lookups: a tree of multiplexers, the last input at its root."""
+    *rest, last = inputs
+    size = 1 << len(rest)
+    low, high = table & ((1 << size) - 1), table >> size
+    if not rest:
+        zero = np.zeros_like(last)
+        return (last if high else zero) | (~last if low else zero)
+    if low == high:
+        return _looked_up(low, rest)
+    return (_looked_up(high, rest) & last) | (_looked_up(low, rest) & ~last)
+
+
+def _added(
+    a: Sequence[NDArray[np.uint64]], b: Sequence[NDArray[np.uint64]], carry: NDArray[np.uint64]
+) -> list[NDArray[np.uint64]]:
+    """Bitwise sums, the lowest bit first, then the carry."""
+    sums = []
+    for x, y in zip(a, b, strict=True):
+        sums.append(x ^ y ^ carry)
+        carry = (x & y) | (carry & (x ^ y))
+    return [*sums, carry]
