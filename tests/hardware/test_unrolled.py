@@ -17,7 +17,7 @@ from bnnedge.equality import stimuli
 from bnnedge.errors import FoldingError
 from bnnedge.hardware import RtlConfig, emit
 from bnnedge.hardware.folding import Folding, folding_record, layers_of, read_folding
-from bnnedge.hardware.kernels import UnrolledMvuKernel, XnorMvuKernel
+from bnnedge.hardware.kernels import LutLayerKernel, UnrolledMvuKernel, XnorMvuKernel
 from bnnedge.hardware.unrolled.graph import FALSE, TRUE, Graph, Literal
 from bnnedge.simulation import PATTERNS
 from bnnedge.verilated.stalls import NO_STALLS
@@ -25,6 +25,7 @@ from tests.hardware.bench import KernelBench, beats_of, elements_of, run_network
 from tests.hardware.test_mvu import adversarial_mvu
 from tests.networks import random_mlp
 from tests.networks.chains import random_chain, random_folding
+from tests.networks.luts import lut_network, random_luts
 
 _SETTINGS = settings(max_examples=60, deadline=None, derandomize=True, database=None)
 
@@ -171,6 +172,34 @@ def test_folded_and_unrolled_layers_mix(seed: int, tmp_path: Path, cache: Path) 
 def test_convolutions_are_unrolled_per_pixel(seed: int, tmp_path: Path, cache: Path) -> None:
     dataflow = random_chain(seed)
     check_network(dataflow, with_unrolled(dataflow, seed, 0.7), tmp_path, cache, images=6)
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_tables_and_their_votes_take_a_cycle(seed: int, tmp_path: Path, cache: Path) -> None:
+    dataflow = lut_network(seed)
+    design = check_network(dataflow, with_unrolled(dataflow, 0, 1), tmp_path, cache, images=200)
+    assert design.interval_cycles == 1
+
+
+def check_tables(seed: int) -> None:
+    rng = np.random.default_rng(seed)
+    channels, tables = (int(number) for number in rng.integers(1, 301, 2))
+    node = random_luts(rng, "lut", channels, tables)
+    bits = rng.integers(0, 2, (200, channels), dtype=np.uint8)
+    stream = Stream(shape=(channels,), element=BIPOLAR)
+    kernel = LutLayerKernel.of(node, (stream,), LutLayerKernel.folds(node, (stream,))[0])
+    assert (kernel.graph.run(bits) == node.run(bits)).all()
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_a_graph_of_tables_computes_what_the_node_does(seed: int) -> None:
+    check_tables(seed)
+
+
+@pytest.mark.slow
+def test_hundreds_of_graphs_of_tables_compute_what_the_node_does() -> None:
+    for seed in range(500):
+        check_tables(seed)
 
 
 def test_a_folding_file_says_what_is_unrolled(tmp_path: Path) -> None:

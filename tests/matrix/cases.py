@@ -47,7 +47,6 @@ class Case:
         element: of its inputs.
         example: an image for each input, and the result by hand.
         finn: the test of `tests/finn_backend` that runs it in FINN, or why there is none.
-        hardware: why there is no kernel, where there is none.
     """
 
     node: Node
@@ -55,7 +54,6 @@ class Case:
     element: ElementType = INT3
     example: tuple[list[Any], list[Any]]
     finn: str
-    hardware: str = ""
 
     @property
     def befores(self) -> list[Stream]:
@@ -124,7 +122,6 @@ CASES: Mapping[type[Node], Case] = {
             element=BIPOLAR,
             example=([[[[1, 0, 1, 1], [0, 1, 0, 1]]]], [[[0, 1, 1], [1, 0, 0]]]),
             finn="there is none: FINN has no such op",
-            hardware="there is none: it is run by the emulator",
         ),
         Case(
             node=SlidingWindow(

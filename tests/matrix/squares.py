@@ -75,8 +75,6 @@ def answer(square: Square, case: Case) -> str:
     """Why a node does without a square, beginning with "there is none: "; else anything."""
     if square is Square.FINN:
         return case.finn
-    if square in _HARDWARE and case.hardware:
-        return case.hardware
     if square in _HARDWARE and case.node.is_wire(*case.befores):
         return f"{_ABSENT}the output is the input, word for word"
     return ""

@@ -24,6 +24,7 @@ from bnnedge.hardware.kernels.concat import ConcatKernel as ConcatKernel
 from bnnedge.hardware.kernels.credit_gate import CreditGateKernel as CreditGateKernel
 from bnnedge.hardware.kernels.crop import CropKernel as CropKernel
 from bnnedge.hardware.kernels.integer_mvu import IntegerMvuKernel as IntegerMvuKernel
+from bnnedge.hardware.kernels.lut_layer import LutLayerKernel as LutLayerKernel
 from bnnedge.hardware.kernels.memory import Memory as Memory
 from bnnedge.hardware.kernels.memory import hex_words as hex_words
 from bnnedge.hardware.kernels.multi_threshold import MultiThresholdKernel as MultiThresholdKernel

@@ -17,6 +17,7 @@ from bnnedge.hardware.unrolled.graph import FALSE, MAJORITY3, TRUE, XOR3, Graph,
 _ROWS_TOGETHER = 4  # in a carry chain: fewer start more of them, more are harder to route
 _FEWEST_SHARING = 3  # rows for which four majorities of three inputs cost less than own sums
 _MOST_LEVELS = 2  # of lookup tables between registers
+_NEAR_BITS = 2048  # carries of a layer from which on numbers that rows share travel a cycle
 
 _Column = list[Literal]
 """A bit of the same weight of every row."""
@@ -119,6 +120,8 @@ def _totals(graph: Graph, columns: Sequence[_Column], more: int) -> list[Sequenc
     for group in (group for group in groups if group):
         tables = (XOR3, MAJORITY3) if len(group) > 1 else (XOR3,)
         bits = [_column(graph, table, group) for table in tables]
+        if len(columns) * len(columns[0]) > _NEAR_BITS:
+            bits = [[graph.registered(bit) for bit in column] for column in bits]
         numbers.append(list(zip(*bits, strict=True)))
     while len(numbers) > 1 or singles:
         added = []
