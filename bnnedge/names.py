@@ -11,6 +11,8 @@ from pathlib import Path
 from bnnedge.errors import BnnEdgeError
 
 MOST_CHARACTERS = 64
+CUSTOM_OPS = "bnnedge.custom_op"
+"""The domain of bnnedge's own ops in ONNX files."""
 _MOST_LABEL_CHARACTERS = 255
 _DEFAULT_NETWORK = "network"
 _SHOWN_CHARACTERS = 80

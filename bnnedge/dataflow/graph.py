@@ -17,7 +17,7 @@ from bnnedge.arrays import open_npz
 from bnnedge.dataflow.arrays import as_array
 from bnnedge.dataflow.encoding import IntegerEncoding, ThresholdEncoding
 from bnnedge.dataflow.meaning import Meaning
-from bnnedge.dataflow.nodes import IntegerMvu, Node, XnorMvu
+from bnnedge.dataflow.nodes import IntegerMvu, LutLayer, Node, XnorMvu
 from bnnedge.dataflow.nodes.arg_max import largest_indices
 from bnnedge.dataflow.nodes.base import ClassNode
 from bnnedge.dataflow.output_table import OutputTable
@@ -70,6 +70,11 @@ class Dataflow:
     def mvus(self) -> tuple[XnorMvu | IntegerMvu, ...]:
         """The matrix-vector units, in order."""
         return tuple(node for node in self.nodes if isinstance(node, XnorMvu | IntegerMvu))
+
+    @property
+    def layers(self) -> tuple[XnorMvu | IntegerMvu | LutLayer, ...]:
+        """The matrix-vector units and the layers of tables, in order."""
+        return tuple(n for n in self.nodes if isinstance(n, XnorMvu | IntegerMvu | LutLayer))
 
     @property
     def class_nodes(self) -> tuple[ClassNode, ...]:

@@ -96,7 +96,7 @@ def compare_streams(model: Network, graph: onnx.ModelProto, inputs: Floats) -> C
                 )
             numbers += wanted.size
         *_, sums, last = streams.values()
-        accumulators.append(sums.numpy().astype(np.int32))
+        accumulators.append(sums.flatten(1).numpy().astype(np.int32))
         logits.append(last.numpy())
     return Compared(
         numbers=numbers,

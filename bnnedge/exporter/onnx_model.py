@@ -14,6 +14,7 @@ import torch
 from brevitas.export import export_qonnx
 from torch import nn
 
+from bnnedge.custom_op import add_functions
 from bnnedge.dataflow.meaning import Meaning
 from bnnedge.errors import ExportError
 from bnnedge.models.network import Network
@@ -22,10 +23,11 @@ from bnnedge.ops.frozen import frozen
 
 INPUT, OUTPUT = "input", "logits"
 ENCODING_KEY, MEANING_KEY, NAME_KEY = "bnnedge.encoding", "bnnedge.meaning", "bnnedge.name"
-_MAIN_OPS = ("Gemm", "Conv", "MaxPool")
+_MAIN_OPS = ("Gemm", "Conv", "LutLayer", "MaxPool")
 _ROLES = {  # what a node's constant inputs are called
     "Add": ("shift", "shift"),
     "BipolarQuant": ("weight", "bipolar_scale"),
+    "LutLayer": ("", "wiring", "tables"),
     "Mul": ("scale", "scale"),
     "Pad": ("", "pads", "value"),
     "Quant": ("", "scale", "zero_point", "bits"),
@@ -104,6 +106,7 @@ def module_to_qonnx(constant: nn.Module, input_shape: tuple[int, ...]) -> onnx.M
     _drop_ceil_mode(exported.graph)
     _rename(exported)
     _clean(exported)
+    add_functions(exported)
     try:
         onnx.checker.check_model(exported)
     except onnx.checker.ValidationError as error:  # torch goes on after errors of its own

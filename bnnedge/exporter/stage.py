@@ -67,12 +67,11 @@ def _export(source: Path, folder: Path, progress: Progress) -> ExportFacts:
     progress("writing QONNX", 0.1)
     graph = to_qonnx(model)
     describe(graph, checkpoint.name, checkpoint.meaning)
-    first = next(iter(model.layers.values()))
     adversarial = adversarial_inputs(
         input_shape=model.input_shape,
         encoding=model.input_encoding,
         input_range=checkpoint.input_range,
-        first_weights=first.weights.bipolar_weight().numpy(),
+        first_weights=model.probe_weights().numpy(),
     )
     inputs = np.concatenate([images, adversarial])
     progress("comparing every threshold decision", 0.2)

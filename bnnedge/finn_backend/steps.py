@@ -31,6 +31,7 @@ from bnnedge.finn_backend.infer_bipolar_padding import InferBipolarPadding
 from bnnedge.finn_backend.infer_integer_thresholding import InferIntegerThresholding
 from bnnedge.finn_backend.infer_xnor_mvau import InferXnorMVAU
 from bnnedge.finn_backend.passes.round_thresholds import RoundThresholds
+from bnnedge.finn_backend.refuse_tables import RefuseTables
 from bnnedge.finn_backend.set_join_fifo_depths import SetJoinFIFODepths
 from bnnedge.finn_backend.set_kernel_folding import SetKernelFolding
 from bnnedge.finn_backend.specialize_kernels import SpecializeKernels
@@ -49,6 +50,7 @@ def step_streamline_bits(model: ModelWrapper, cfg: DataflowBuildConfig) -> Model
 def conversions() -> tuple[Transformation, ...]:
     """What makes hardware of a streamlined graph, and of what `bnnedge.lower` writes, in order."""
     return (
+        RefuseTables(),
         ConvertXnorPopcountToBipolar(),
         InferXnorMVAU(),
         InferQuantizedMatrixVectorActivation(),

@@ -14,6 +14,7 @@ from bnnedge.dataflow import (
     Crop,
     Flatten,
     IntegerMvu,
+    LutLayer,
     MaxPool,
     MultiThreshold,
     Node,
@@ -24,6 +25,7 @@ from bnnedge.dataflow import (
     Window,
     XnorMvu,
 )
+from bnnedge.errors import LoweringError
 from bnnedge.lowering.border import Border
 from bnnedge.lowering.explain import Marks
 from bnnedge.lowering.fates import Became
@@ -39,7 +41,7 @@ from bnnedge.lowering.points import (
     Same,
 )
 from bnnedge.lowering.structure import Region, Structure
-from bnnedge.lowering.vocabulary import MAX_POOLS, SUMS
+from bnnedge.lowering.vocabulary import MAX_POOLS, SUMS, called
 from bnnedge.lowering.windows import pad_amounts, slice_of, window_of
 
 
@@ -60,6 +62,7 @@ class Builder:
         self._sources: dict[tuple[str, int], str] = {}
         self._signs: dict[tuple[str, bytes, bytes], str] = {}
         self._counts: dict[str, int] = {}
+        self._vectors: set[str] = set()  # made by layers
 
     def build(self, points: tuple[Point, ...]) -> None:
         """Make all nodes up to the accumulators.
@@ -121,33 +124,55 @@ class Builder:
             self.marks.mark(Became.NODE, made, layer.node)
             if (pad := self._structure.pads[index]) is not None:
                 self.marks.mark(Became.WINDOW, made, pad)
-        weights = entry.weights
-        unit = _Unit(
-            name=f"mvu_{index}", weights=(weights > 0).astype(np.uint8), groups=layer.groups
-        )
+        is_vector = entry.window is None or made in self._vectors
         bits: Bits | None = None
         match point.links:
             case [Link(made=Bits() as only, sum_window=None)]:
                 bits = only
-        if entry.element.bipolar:
-            border: Border | None = None
-            if entry.is_exact and entry.window is not None:
-                _, _, height, width = self._model.shape(self._structure.entry(index))
-                border = Border.of(entry.window, weights, height, width)
-            made = self._add(unit.xnor(bits, border), made)
-        else:
-            made = self._add(unit.integer(bits), made)
+        made = self._add(self._unit(point, bits), made)
+        if is_vector:
+            self._vectors.add(made)
         self.marks.mark(Became.NODE, made, layer.node)
         if bits is not None:
             (link,) = point.links
             self.marks.enumerated(link.region, made)
             self._connect(link, self._max_pools(link.region, bits, index, made))
+        elif entry.tables is not None:
+            for link in point.links:
+                self.marks.mark(Became.SAME, None, *link.region)
+                self._connect(link, made)
         elif point.links:
             alone = index if len(point.links) == 1 else None
             for link in point.links:
                 self._link(link, made, index=index, alone=alone)
         else:
             self._end(index, made)
+
+    def _unit(self, point: LayerPoint, bits: Bits | None) -> XnorMvu | IntegerMvu | LutLayer:
+        """The node of a layer, with thresholds if there are `bits`."""
+        index, entry = point.index, point.entry
+        if entry.tables is not None:
+            tables = entry.tables
+            if bits is None:
+                _require_same(point)
+            else:
+                tables = tables.behind(bits.threshold, bits.invert)
+            return LutLayer(
+                name=f"lut_{index}",
+                wiring=tables.wiring.astype(np.int32),
+                tables=tables.contents.astype(np.uint8),
+            )
+        weights = entry.weights
+        unit = _Unit(
+            name=f"mvu_{index}", weights=(weights > 0).astype(np.uint8), groups=point.layer.groups
+        )
+        if not entry.element.bipolar:
+            return unit.integer(bits)
+        border: Border | None = None
+        if entry.is_exact and entry.window is not None:
+            _, _, height, width = self._model.shape(self._structure.entry(index))
+            border = Border.of(entry.window, weights, height, width)
+        return unit.xnor(bits, border)
 
     def _end(self, index: int, made: str) -> None:
         """Behind the last layer."""
@@ -156,7 +181,7 @@ class Builder:
             window = window_of(self._model, tail.pools[0])
             made = self._add(SumPool(name=f"sum_{index}", window=window), made)
             self.marks.mark(Became.NODE, made, tail.pools[0])
-        if self._structure.layers[index].op_type == "Conv":
+        if self._structure.layers[index].op_type == "Conv" and made not in self._vectors:
             self._add(Flatten(name=f"flatten_{index + 1}"), made)
 
     def _link(
@@ -266,6 +291,22 @@ class Builder:
             made = self._add(MaxPool(name=name, window=window, conjunction=conjunction), made)
             self.marks.mark(Became.NODE, made, pool)
         return made
+
+
+def _require_same(point: LayerPoint) -> None:
+    """Refuse tables that several readers see, or one that is no layer, unless as they are."""
+    for link in point.links:
+        match link.made:
+            case Bits(threshold=threshold, invert=invert, pools=()) if (
+                link.sum_window is None and (threshold == 1).all() and not invert.any()
+            ):
+                pass
+            case _:
+                raise LoweringError(
+                    f"{called(point.layer.node)}: {called(link.region.sink)} takes what it gives in"
+                    " another way than a layer, or than its other readers",
+                    remedy="put nothing between tables and the layers that read them",
+                )
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)

@@ -181,11 +181,11 @@ def _accumulators(dataflow: Dataflow, trace: Mapping[str, Array]) -> NDArray[np.
 
 def _near(dataflow: Dataflow, trace: Mapping[str, Array], index: int) -> NDArray[np.bool_]:
     """Which bits that reach layer `index` + 1 depend on an accumulator next to its threshold."""
-    unit = dataflow.mvus[index]
+    unit = dataflow.layers[index]
     start = dataflow.nodes.index(unit)
     before = dataflow.nodes[start - 1].name if start else "input"
     near: NDArray[np.bool_] | None = None
-    nodes = dataflow.nodes[start : dataflow.nodes.index(dataflow.mvus[index + 1])]
+    nodes = dataflow.nodes[start : dataflow.nodes.index(dataflow.layers[index + 1])]
     for node in nodes:
         match node:
             case XnorMvu() if node.thresholds is not None:

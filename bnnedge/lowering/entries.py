@@ -20,6 +20,7 @@ from bnnedge.lowering.indexed import GraphNode, IndexedModel
 from bnnedge.lowering.layers import Layer, Op, Step
 from bnnedge.lowering.layout import Layout
 from bnnedge.lowering.notes import Lift, Notes, is_exact_factor
+from bnnedge.lowering.tables import Tables, require_two_sides
 from bnnedge.lowering.vocabulary import called
 from bnnedge.lowering.windows import pad_of
 
@@ -35,6 +36,7 @@ class Entry:
         is_exact: whether ±1 is padded with an exact 0, for which there is no bit.
         weights: float32 ±1 (MH, MW), in the order in which the stream's elements come.
         steps: what the graph does with the layer's sums first.
+        tables: of a layer of tables, wired to the stream's elements; else None.
     """
 
     element: ElementType
@@ -43,6 +45,7 @@ class Entry:
     is_exact: bool
     weights: NDArray[np.float32]
     steps: tuple[Step, ...]
+    tables: Tables | None = None
 
 
 def entry_of_levels(
@@ -59,6 +62,17 @@ def entry_of_levels(
         LoweringError: it is padded with anything else, or its data are arranged in another way.
     """
     low, high = levels
+    if layer.tables is not None:
+        require_two_sides(layer.node, levels)
+        return Entry(
+            element=BIPOLAR,
+            window=None,
+            fill=0,
+            is_exact=False,
+            weights=layer.kernel,
+            steps=(),
+            tables=layer.tables.rewired(layout.at.reshape(-1)),
+        )
     values = {low: -1.0, high: 1.0}
     if low == -high:
         values[0.0] = 0.0
@@ -99,6 +113,11 @@ def entry_of_integers(
     Σw·(k·s + b) = s·Σw·k + b·Σw, the last of which is a constant of the output channel where
     nothing is padded.
     """
+    if layer.tables is not None:
+        raise LoweringError(
+            f"{called(layer.node)}: wanted bits, got integers",
+            remedy="binarise in front of it, to -1 and 1",
+        )
     values = {float(np.float32(k * np.float64(scale))): float(k) for k in integers}
     window, filler = _padded(model, layer, pad, values)
     steps: list[Step] = []

@@ -18,6 +18,7 @@ from qonnx.custom_op.registry import getCustomOp
 
 from bnnedge.errors import LoweringError
 from bnnedge.lowering.indexed import Array, GraphNode, IndexedModel
+from bnnedge.names import CUSTOM_OPS
 
 QONNX_DOMAIN = "qonnx.custom_op.general"
 Tensors = dict[str, Array]
@@ -110,7 +111,7 @@ class Runner:
 
     def _execute(self, node: GraphNode, context: MutableMapping[str, Array], batch: int) -> None:
         try:
-            if node.domain == QONNX_DOMAIN:
+            if node.domain in (QONNX_DOMAIN, CUSTOM_OPS):
                 if node.op_type == "MaxPoolNHWC":  # reads the shape off its output
                     shape = self._model.shape(node.output[0])
                     context[node.output[0]] = np.zeros(shape, np.float32)

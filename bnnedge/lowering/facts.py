@@ -30,7 +30,9 @@ _CHECKS = {
 
 @dataclass(frozen=True, kw_only=True)
 class LoweredLayer:
-    """A layer: its name in the Dataflow, that of its node in the graph, and its matrix."""
+    """A layer: its name in the Dataflow, that of its node in the graph, and its matrix, or
+    tables and inputs of each.
+    """
 
     name: str
     node: str
@@ -163,7 +165,7 @@ def _section(
 def _topology(dataflow: Dataflow) -> str:
     """The input's size and every layer's outputs, e.g. "784-64-10" or "28x28x1-20-10"."""
     size = "x".join(map(str, dataflow.input.output_shape))
-    return "-".join([size, *(str(mvu.mh) for mvu in dataflow.mvus)])
+    return "-".join([size, *(str(layer.mh) for layer in dataflow.layers)])
 
 
 def _examples(

@@ -4,7 +4,6 @@ from collections.abc import Callable, Mapping
 
 import numpy as np
 import onnx
-import onnx.inliner
 from qonnx.core.datatype import DataType
 from qonnx.core.modelwrapper import ModelWrapper
 from qonnx.util.basic import get_preferred_qonnx_opset
@@ -14,7 +13,8 @@ from bnnedge.lowering.check import Inputs, Original
 from bnnedge.lowering.execute import cause_of, execute_by_qonnx, session_of
 from bnnedge.lowering.indexed import Array, IndexedModel
 from bnnedge.lowering.infer_shapes import infer_shapes
-from bnnedge.lowering.tidy import sort_by_level
+from bnnedge.lowering.tidy import inlined, sort_by_level
+from bnnedge.names import CUSTOM_OPS
 
 _IMAGES = 16
 _QONNX_IMAGES = 2  # qonnx builds a session for each node and image
@@ -45,7 +45,8 @@ def check_file(file: onnx.ModelProto, original: Original, x: Inputs, *, rounds: 
     """
     stored = {tensor.name for tensor in file.graph.initializer}
     source = next(value for value in file.graph.input if value.name not in stored)
-    whole = all(node.domain in ("", "ai.onnx") for node in file.graph.node)
+    own = {function.domain for function in file.functions} & {CUSTOM_OPS}
+    whole = all(node.domain in ("", "ai.onnx", *own) for node in file.graph.node)
     most = _IMAGES if whole else _QONNX_IMAGES
     x = _allowed(file, source, x[:: max(1, len(x) // most)][:most])
     ours = original.run(x)
@@ -114,7 +115,7 @@ def _onnxruntime(file: onnx.ModelProto) -> _Run:
 def _qonnx(file: onnx.ModelProto, source: str, batch: int) -> _Run:
     """Of annotations it takes no notice: they are claims, and it would refuse what breaks them."""
     model = onnx.ModelProto()
-    model.CopyFrom(onnx.inliner.inline_local_functions(file) if file.functions else file)
+    model.CopyFrom(inlined(file))
     del model.graph.quantization_annotation[:]
     for value in model.graph.input:
         if value.name == source:

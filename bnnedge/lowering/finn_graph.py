@@ -12,10 +12,13 @@ from onnx import TensorProto, helper
 from qonnx.core.datatype import DataType
 from qonnx.core.modelwrapper import ModelWrapper
 
+from bnnedge.custom_op import add_functions
 from bnnedge.dataflow import Window
 from bnnedge.lowering.execute import QONNX_DOMAIN
 from bnnedge.lowering.indexed import Array, GraphNode, IndexedModel
+from bnnedge.lowering.vocabulary import TABLES
 from bnnedge.lowering.windows import pool_attributes, window_attributes
+from bnnedge.names import CUSTOM_OPS
 
 _QONNX = {"MultiThreshold", "XnorPopcountMatMul", "Im2Col", "MaxPoolNHWC"}
 _SUM_ATTRIBUTES_BEFORE = 13
@@ -69,6 +72,7 @@ class FinnGraph:
             opset_imports=list(original.proto.opset_import),
             ir_version=original.proto.ir_version,
         )
+        add_functions(model)
         return ModelWrapper(model, fix_missing_initializer_valueinfo=False)
 
     def _annotation(self, name: str) -> onnx.TensorAnnotation:
@@ -111,7 +115,7 @@ class FinnGraph:
             one if isinstance(one, str) else self.constant(f"{name}_{place}", one)
             for place, one in enumerate(inputs)
         ]
-        domain = QONNX_DOMAIN if op in _QONNX else ""
+        domain = QONNX_DOMAIN if op in _QONNX else CUSTOM_OPS if op in TABLES else ""
         node = helper.make_node(op, names, [out], name=self._new(name), domain=domain)
         node.attribute.extend(
             helper.make_attribute(key, value) for key, value in sorted(attributes.items())

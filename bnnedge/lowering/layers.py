@@ -20,6 +20,7 @@ from bnnedge.lowering.gather import Gather
 from bnnedge.lowering.indexed import Array, GraphNode, IndexedModel
 from bnnedge.lowering.notes import Lift, Notes, is_exact_factor
 from bnnedge.lowering.structure import Structure
+from bnnedge.lowering.tables import Tables, read_tables
 from bnnedge.lowering.vocabulary import called
 from bnnedge.lowering.windows import window_of
 
@@ -82,6 +83,7 @@ class Layer:
         groups: blocks of channels that see their own inputs only.
         window: of a Conv, with its own padding; None for a vector.
         steps: what the sums go through first: scale, correction, bias.
+        tables: of a layer of tables, whose kernel is a +1 for each; else None.
     """
 
     node: GraphNode
@@ -89,6 +91,7 @@ class Layer:
     groups: int
     window: Window | None
     steps: tuple[Step, ...]
+    tables: Tables | None = None
 
     @property
     def name(self) -> str:
@@ -115,6 +118,7 @@ class _Draft:
     steps: list[Step]
     groups: int = 1
     window: Window | None = None
+    tables: Tables | None = None
 
 
 def read_layers(model: IndexedModel, structure: Structure, notes: Notes) -> tuple[Layer, ...]:
@@ -200,11 +204,18 @@ def _read_conv(model: IndexedModel, node: GraphNode, notes: Notes) -> _Draft:
     )
 
 
+def _read_tables(model: IndexedModel, node: GraphNode, notes: Notes) -> _Draft:
+    tables = read_tables(model, node)
+    ones = np.ones((len(tables.contents), 1), np.float32)
+    return _Draft(kernel=ones, steps=[], tables=tables)
+
+
 _READERS: dict[str, Callable[[IndexedModel, GraphNode, Notes], _Draft]] = {
     "Gemm": _read_gemm,
     "MatMul": _read_matmul,
     "XnorPopcountMatMul": _read_xnor,
     "Conv": _read_conv,
+    "LutLayer": _read_tables,
 }
 
 
@@ -220,7 +231,14 @@ def _without_scale(node: GraphNode, draft: _Draft, remedy: str, notes: Notes) ->
         value = scale[:1] if (scale == scale[0]).all() else scale
         steps = (Step(op=Op.MUL, value=value.astype(np.float32), what="scale"), *steps)
         kernel = np.where(kernel < 0, np.float32(-1), np.float32(1))
-    return Layer(node=node, kernel=kernel, groups=draft.groups, window=draft.window, steps=steps)
+    return Layer(
+        node=node,
+        kernel=kernel,
+        groups=draft.groups,
+        window=draft.window,
+        steps=steps,
+        tables=draft.tables,
+    )
 
 
 def _has_bits(kernel: Floats) -> bool:

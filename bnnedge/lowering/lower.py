@@ -223,8 +223,8 @@ def _facts(found: "Draft") -> dict[str, object]:
     dataflow, notes, layers = found.dataflow, found.notes, found.original.structure.layers
     return {
         "layers": [
-            {"name": mvu.name, "node": layer.name, "mh": mvu.mh, "mw": mvu.mw}
-            for mvu, layer in zip(dataflow.mvus, layers, strict=True)
+            {"name": unit.name, "node": layer.name, "mh": unit.mh, "mw": unit.fan_in}
+            for unit, layer in zip(dataflow.layers, layers, strict=True)
         ],
         "encoding": {
             "name": dataflow.input.name,

@@ -4,7 +4,8 @@ import numpy as np
 
 from bnnedge.errors import LoweringError
 from bnnedge.lowering.indexed import GraphNode, IndexedModel
-from bnnedge.lowering.vocabulary import BRANCHES, ELEMENTWISE, INPUT_ONLY, LINEAR, called
+from bnnedge.lowering.tables import check_wiring
+from bnnedge.lowering.vocabulary import BRANCHES, ELEMENTWISE, INPUT_ONLY, LAYERS, TABLES, called
 
 _WITH_PARAMETERS = {
     *("Quant", "IntQuant", "BipolarQuant", "MultiThreshold", "BatchNormalization"),
@@ -72,7 +73,7 @@ def check_op(model: IndexedModel, node: GraphNode, inputs: list[str]) -> None:
             f"{called(node)}: depends neither on the input nor on constants alone",
             remedy="export with fixed shapes (only the batch may be dynamic)",
         )
-    if len(inputs) > 1 and node.op_type in LINEAR | _WITH_PARAMETERS:
+    if len(inputs) > 1 and node.op_type in LAYERS | _WITH_PARAMETERS:
         raise LoweringError(
             f"{called(node)}: takes data ({', '.join(inputs[1:])}) where a constant belongs",
             remedy="wanted one input of data; weights, biases and parameters as constants",
@@ -96,6 +97,9 @@ def check_op(model: IndexedModel, node: GraphNode, inputs: list[str]) -> None:
 
 def check_layer(model: IndexedModel, node: GraphNode) -> None:
     """A layer has constant float32 weights and known shapes. Raises LoweringError if it has not."""
+    if node.op_type in TABLES:
+        check_wiring(model, node)
+        return
     weights = model.constant(node, 1)
     if weights is None:
         raise LoweringError(

@@ -12,7 +12,8 @@ from qonnx.custom_op.registry import getCustomOp, is_custom_op
 from bnnedge.errors import LoweringError
 from bnnedge.lowering.foreign_ops import RANDOM, why_refused
 from bnnedge.lowering.gather import Gather
-from bnnedge.lowering.vocabulary import KNOWN_OPS, LINEAR, REWRITTEN_OPS, attribute, called
+from bnnedge.lowering.tables import check_tables
+from bnnedge.lowering.vocabulary import KNOWN_OPS, LAYERS, REWRITTEN_OPS, attribute, called
 
 QONNX_INPUTS = {
     "BipolarQuant": 2,
@@ -20,6 +21,7 @@ QONNX_INPUTS = {
     "XnorPopcountMatMul": 2,
     "Quant": 4,
     "IntQuant": 4,
+    "LutLayer": 3,
 }
 _EVALUATE = "export in evaluation mode: call model.eval() before the export"
 _ONE_TENSOR = "export the network alone: one float32 tensor in, the logits or the class out"
@@ -75,6 +77,7 @@ def check_network(model: onnx.ModelProto) -> None:
             _check_signature(node, opset)
             _check_cast(node)
             _check_quantiser(node, constants)
+            check_tables(node, constants)
         if is_of_data:
             data.update(node.output)
     gather.tell()
@@ -107,7 +110,7 @@ def _check_domain(node: onnx.NodeProto) -> None:
 
 
 def _check_order(node: onnx.NodeProto, data: set[str]) -> None:
-    if node.op_type in LINEAR and node.input[0] not in data:
+    if node.op_type in LAYERS and node.input[0] not in data:
         raise LoweringError(
             f"{called(node)}: wanted data @ constant weights, in this order",
             remedy="store the weights as constants, and transpose W·x to x·W",

@@ -270,7 +270,8 @@ class Solver:
         """What a region becomes; None where it ends in a quantiser that takes two values only."""
         nodes, reader, start = tuple(region), region.sink, self._starts[region.start.name]
         is_layer = region.reader_kind is Kind.LAYER
-        if not nodes and not start.steps and region.kind is Kind.LAYER and is_layer:
+        is_sum = start.entry is not None and start.entry.tables is None
+        if not nodes and not start.steps and is_sum and is_layer:
             raise LoweringError(
                 f"{called(region.start)}: no binariser before {called(reader)}",
                 remedy="put one binariser (BipolarQuant, MultiThreshold, Sign) between them",

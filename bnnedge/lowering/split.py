@@ -26,12 +26,14 @@ from bnnedge.lowering.node_checks import (
 from bnnedge.lowering.structure import INTEGERS, Kind, Region, Structure
 from bnnedge.lowering.vocabulary import (
     BRANCHES,
+    LAYERS,
     LINEAR,
     MAX_POOLS,
     MAY_END,
     SOFTMAX,
     SUM_POOLS,
     SUMS,
+    TABLES,
     TOP_K,
     called,
 )
@@ -145,7 +147,7 @@ class _Parts:
 
     def _check_pooled(self, node: GraphNode, depths: set[int]) -> None:
         """A node in front of the first layer, `depths` of its inputs in the chain of max-pools."""
-        barrier = node.op_type in LINEAR | MAX_POOLS
+        barrier = node.op_type in LAYERS | MAX_POOLS
         if len(depths) > 1 or (barrier and max(depths) < len(self.input_pools)):
             raise LoweringError(
                 f"{called(node)}: works on the same data as"
@@ -166,7 +168,7 @@ class _Parts:
             raise LoweringError(
                 f"{called(node)}: joins two branches ({', '.join(inputs)})", remedy=BRANCHES
             )
-        if node.op_type in LINEAR and not self._is_sum(node, inputs[0]):
+        if node.op_type in LAYERS and not self._is_sum(node, inputs[0]):
             if at_input and len(self.found) > 1:
                 first = self.found[1]
                 if (self._unpadded(inputs[0]),) != first.operands:
@@ -246,7 +248,7 @@ class _Parts:
             regions = [region for region in regions if region not in (before, tail)]
             tail = before.joined(tail)
             regions.append(tail)
-        if tail.kind is not Kind.LAYER:
+        if tail.kind is not Kind.LAYER or tail.start.op_type in TABLES:
             raise LoweringError(
                 f"{called(tail.start)}: makes the graph's result, wanted a last layer behind it",
                 remedy="end in one MatMul or Conv, and sums of what it gives",

@@ -9,6 +9,7 @@ from bnnedge.dataflow import (
     Dataflow,
     Flatten,
     IntegerEncoding,
+    LutLayer,
     MaxPool,
     SlidingWindow,
     ThresholdEncoding,
@@ -17,6 +18,7 @@ from bnnedge.dataflow.encoding import Bits
 from bnnedge.equality import inputs_at_levels, inputs_for
 
 Inputs = NDArray[np.float32]
+_TABLE_ROWS = 32
 
 
 def adversarial_inputs(dataflow: Dataflow, images: int, seed: int) -> Inputs:
@@ -57,6 +59,9 @@ def _rows_as_inputs(dataflow: Dataflow) -> Bits:
 
     In front of a pool a pixel is what the pixel should be into whose window it falls first.
     """
+    if isinstance(dataflow.layers[0], LutLayer):
+        rng = np.random.default_rng(0)
+        return rng.integers(0, 2, (_TABLE_ROWS, dataflow.input.features), np.uint8)
     weights = dataflow.mvus[0].weights
     leading = itertools.takewhile(lambda node: isinstance(node, MaxPool), dataflow.nodes)
     pools = [node for node in leading if isinstance(node, MaxPool)]

@@ -94,14 +94,14 @@ def _class_nodes(table: OutputTable, layer: str, classify: bool) -> list[Node]:
 
 
 def stream_names(dataflow: Dataflow) -> list[str]:
-    """For each matrix-vector unit, the name of the stream in front of its padding and window.
+    """For the node of each layer, the name of the stream in front of its padding and window.
 
     Args:
         dataflow: one that `dataflow_of` made.
     """
     makers, sources = {node.name: node for node in dataflow.nodes}, dataflow.sources
     names = []
-    for unit in dataflow.mvus:
+    for unit in dataflow.layers:
         (name,) = sources[unit.name]
         while isinstance(makers.get(name), SlidingWindow | Flatten):
             (name,) = sources[name]

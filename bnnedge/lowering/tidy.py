@@ -36,6 +36,7 @@ from bnnedge.lowering.passes.read_qcdq import read_qcdq
 from bnnedge.lowering.passes.read_trunc import read_trunc
 from bnnedge.lowering.passes.resolve_ceil_mode import resolve_ceil_mode
 from bnnedge.lowering.vocabulary import ELEMENTWISE, attribute, called
+from bnnedge.names import CUSTOM_OPS
 
 _QONNX_ALIASES = {"finn", "finn.custom_op.general", "onnx.brevitas", QONNX_DOMAIN}
 _QONNX_OPS = {
@@ -76,7 +77,7 @@ def clean_up(model: onnx.ModelProto, until: str | None = None) -> tuple[onnx.Mod
         LoweringError: names what does not fit, and why.
     """
     copy = onnx.ModelProto()
-    copy.CopyFrom(onnx.inliner.inline_local_functions(model) if model.functions else model)
+    copy.CopyFrom(inlined(model))
     check_graph(copy.graph)
     origins = Origins.of(copy.graph.node)
     stored = {tensor.name for tensor in copy.graph.initializer}
@@ -92,6 +93,17 @@ def clean_up(model: onnx.ModelProto, until: str | None = None) -> tuple[onnx.Mod
             return copy, origins
     check_fit(copy, given[0])
     return copy, origins
+
+
+def inlined(model: onnx.ModelProto) -> onnx.ModelProto:
+    """Without functions; of ops of bnnedge's own the node is what is read."""
+    if not model.functions:
+        return model
+    others = onnx.ModelProto()
+    others.CopyFrom(model)
+    del others.functions[:]
+    others.functions.extend(one for one in model.functions if one.domain != CUSTOM_OPS)
+    return onnx.inliner.inline_local_functions(others)
 
 
 def _graph_step(run: Callable[[onnx.GraphProto], None]) -> Callable[[onnx.ModelProto], None]:
@@ -129,7 +141,7 @@ def _normalise_domains(model: onnx.ModelProto) -> None:
             node.domain = QONNX_DOMAIN
         elif node.domain == "ai.onnx":
             node.domain = ""
-        if node.domain not in ("", QONNX_DOMAIN):
+        if node.domain not in ("", QONNX_DOMAIN, CUSTOM_OPS):
             why, remedy = why_domain_refused(node.domain)
             raise LoweringError(f"{called(node)}: {why}", remedy=remedy)
     if QONNX_DOMAIN not in {opset.domain for opset in model.opset_import}:

@@ -5,6 +5,8 @@ import onnx
 from bnnedge.lowering.indexed import GraphNode
 
 LINEAR = {"MatMul", "Gemm", "XnorPopcountMatMul", "Conv"}
+TABLES = {"LutLayer"}
+LAYERS = LINEAR | TABLES
 MAX_POOLS = {"MaxPool", "GlobalMaxPool"}
 SUM_POOLS = {"AveragePool", "GlobalAveragePool", "ReduceMean", "ReduceSum"}
 ELEMENTWISE = {
@@ -21,7 +23,7 @@ INPUT_ONLY = {"Concat", "Expand", "Tile", "Slice", "Gather", "Split"}
 SOFTMAX = {"Softmax", "LogSoftmax"}
 TOP_K = {"TopK", "ArgMax"}
 KNOWN_OPS = {
-    *(LINEAR | MAX_POOLS | SUM_POOLS | ELEMENTWISE | RESHAPING | INPUT_ONLY | SOFTMAX | TOP_K),
+    *(LAYERS | MAX_POOLS | SUM_POOLS | ELEMENTWISE | RESHAPING | INPUT_ONLY | SOFTMAX | TOP_K),
     "Pad",
 }
 REWRITTEN_OPS = {"QuantizeLinear", "DequantizeLinear", "Trunc", "ReduceMax"}

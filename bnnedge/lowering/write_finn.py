@@ -60,7 +60,7 @@ def write_finn(
     writer = _Writer(
         dataflow=dataflow,
         opset=model.opset,
-        xnor=structure.is_chain and not structure.has_images,
+        xnor=structure.is_chain and not structure.has_images and not _has_tables(dataflow),
         taken={
             name
             for node in (*structure.tail, *structure.ending)
@@ -176,7 +176,7 @@ class _Writer(FinnGraph):
             case Flatten():
                 made = self.reshape(tensor, shape, name)
             case LutLayer():
-                raise AssertionError("the lowering makes no tables")
+                made = self.add("LutLayer", [tensor, node.wiring, node.tables], name, shape)
             case ScoreTable() | ArgMax():
                 raise AssertionError("the tail finds the classes")
             case _:
@@ -300,9 +300,14 @@ class _Writer(FinnGraph):
             elif fill:
                 tensor = self._padded(tensor, window, fill, f"{node.name}_pad")
                 window = dataclasses.replace(window, padding=(0, 0, 0, 0))
+        vector = len(self.shapes[tensor]) == 2 and node.groups > 1
+        if vector:
+            tensor = self.reshape(tensor, [1, 1, 1, self.shapes[tensor][1]], f"{node.name}_pixel")
         if len(self.shapes[tensor]) == 4 and (node.groups > 1 or self._is_thin(tensor, window)):
             kernel = signs.reshape(len(signs), *window.kernel, -1)
             made = self.convolution(tensor, kernel, window, node.groups, node.name)
+            if vector:
+                made = self.reshape(made, [1, node.mh], f"{node.name}_vector")
         else:
             if window != Window(kernel=(1, 1)):
                 tensor = self.windows(tensor, window, f"{node.name}_windows")
@@ -366,6 +371,10 @@ class _Writer(FinnGraph):
         made = self.windows(tensor, slider.window, source)
         self._made[source] = made
         return made
+
+
+def _has_tables(dataflow: Dataflow) -> bool:
+    return any(isinstance(node, LutLayer) for node in dataflow.nodes)
 
 
 def _is_binariser(node: MultiThreshold) -> bool:

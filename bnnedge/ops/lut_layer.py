@@ -7,6 +7,7 @@ from torch import Tensor, nn
 from torch.autograd.function import once_differentiable
 
 from bnnedge.errors import ConfigError
+from bnnedge.names import CUSTOM_OPS
 from bnnedge.ops.config import MOST_TABLE_INPUTS
 from bnnedge.ops.surrogates import sign
 
@@ -66,6 +67,33 @@ def _index(chosen: Tensor, tables: int) -> Tensor:
     bits = (chosen > 0).reshape(tables, -1, chosen.shape[1]).long()
     powers = 1 << torch.arange(bits.shape[1], device=chosen.device)
     return (bits * powers.unsqueeze(1)).sum(1)
+
+
+class FrozenTables(nn.Module):
+    """What a `LutLayer` is after training; exports as the op `LutLayer` of `bnnedge.custom_op`."""
+
+    wiring: Tensor
+    tables: Tensor
+
+    def __init__(self, layer: "LutLayer") -> None:
+        super().__init__()
+        self.register_buffer("wiring", layer.wiring().to(torch.int32))
+        self.register_buffer("tables", (layer.contents() > 0).to(torch.uint8))
+
+    def forward(self, x: Tensor) -> Tensor:
+        """±1 (N, C) → ±1 (N, M)."""
+        tables = len(self.tables)
+        if torch.compiler.is_exporting():
+            out: Tensor = torch.onnx.ops.symbolic(
+                f"{CUSTOM_OPS}::LutLayer",
+                (x, self.wiring, self.tables),
+                dtype=torch.float32,
+                shape=(x.shape[0], tables),
+                version=1,
+            )
+            return out
+        index = _index(x.t()[self.wiring.flatten()], tables)
+        return (2.0 * self.tables.gather(1, index) - 1).t()
 
 
 class LutLayer(nn.Module):

@@ -39,6 +39,11 @@ class LutLayer(BaseNode):
         object.__setattr__(self, "tables", frozen(self.tables, np.uint8))
 
     @property
+    def mh(self) -> int:
+        """Tables: output channels."""
+        return len(self.wiring)
+
+    @property
     def fan_in(self) -> int:
         """Inputs of a table."""
         return int(self.wiring.shape[1])

@@ -43,6 +43,11 @@ class Mvu(BaseNode):
         """Matrix width: synapses per output channel."""
         return int(self.weights.shape[1])
 
+    @property
+    def fan_in(self) -> int:
+        """Inputs of a row: `mw`."""
+        return self.mw
+
     def accumulator_limit(self, element: ElementType) -> int:
         """The largest absolute value that an accumulator of `element` inputs can have."""
         return self.mw * max(-element.least, element.most)
