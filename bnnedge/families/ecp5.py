@@ -289,8 +289,8 @@ class Ecp5(PlacedFamily):
 
         nextpnr spends a CCU2C (two COMB) on taking a connected COUT to the fabric, read or not,
         and one on bringing in a CIN, constant or not. So these become "x": a COUT that nothing
-        reads, and a constant CIN whose first half neither passes it on (its LUT4 is 0 for what its
-        pins can be) nor shows it (S0 unread).
+        reads, and a constant CIN whose first half neither passes it on (its LUT4 is 0) nor shows
+        it (S0 unread).
         """
         document = json.loads(netlist.read_text(encoding="utf-8"))
         for module in document["modules"].values():
@@ -309,9 +309,6 @@ class Ecp5(PlacedFamily):
 def _release(pins: dict[str, list[int | str]], first_table: int, read: set[int | str]) -> None:
     if not read.intersection(pins["COUT"]):
         pins["COUT"] = ["x"]
-    tables = (12, 15) if pins["A0"] == pins["B0"] else range(12, 16)
-    never_passes = pins["C0"] == pins["D0"] == ["1"] and not any(
-        first_table >> place & 1 for place in tables
-    )
+    never_passes = pins["C0"] == pins["D0"] == ["1"] and first_table >> 12 == 0
     if pins["CIN"] == ["0"] and never_passes and not read.intersection(pins["S0"]):
         pins["CIN"] = ["x"]

@@ -198,6 +198,8 @@ class _Builder:
                 self._stem = f"{stem}_{port}"
             if kernel.latency_cycles is None or head.lanes != fold.simd:
                 head = self._leave(head, before)
+            if isinstance(kernel, UnrolledKernel) and head.gate is None:
+                head = self._enter(head, fold.simd, before)
             head = self._convert(head, fold.simd, before)
             words = self._replayed(kernel, head)
             if ahead is not None:
@@ -206,8 +208,6 @@ class _Builder:
                 head = self._fifo(head, max(LEAST_FIFO_WORDS, words), before)
             if head.width_bits != width_bits:
                 head = self._resize(head, width_bits // fold.simd, before)
-            if isinstance(kernel, UnrolledKernel):
-                head = self._enter(head, before)
             ready.append(head)
         self._stem = stem
         source = self._place(kernel, *ready, name=stem, node=node.name)
@@ -220,15 +220,21 @@ class _Builder:
             latency_cycles=ready[0].latency_cycles + (kernel.latency_cycles or 0),
         )
 
-    def _enter(self, head: _Head, stream: Stream) -> _Head:
-        """A gate, if there is none yet, before kernels that never stop; `_leave` completes it."""
-        if head.gate is not None:
-            return head
+    def _enter(self, head: _Head, lanes: int, stream: Stream) -> _Head:
+        """A gate before kernels that never stop, and take `lanes` elements; see `_leave`.
+
+        Of a word that has more than these it passes the low ones, if they are the whole image.
+        """
+        if not lanes == stream.elements <= head.lanes:
+            head = self._convert(head, lanes, stream)
         gate = CreditGateKernel(
-            width_bits=head.width_bits, credits=1, image_words=-(-stream.elements // head.lanes)
+            input_width_bits=head.width_bits,
+            output_width_bits=lanes * head.element_bits,
+            credits=1,  # `_leave` knows how many
+            image_words=-(-stream.elements // lanes),
         )
         source = self._place(gate, head, name=f"{self._stem}_gate")
-        return dataclasses.replace(head, source=source, gate=source.kernel)
+        return dataclasses.replace(head, source=source, lanes=lanes, gate=source.kernel)
 
     def _leave(self, head: _Head, stream: Stream) -> _Head:
         """A FIFO behind kernels that never stop, if there are any."""

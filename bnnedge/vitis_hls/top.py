@@ -13,6 +13,7 @@ from bnnedge.hardware.kernels import (
     Module,
     StreamFifoKernel,
     StreamLastKernel,
+    StreamWidthConverterKernel,
     UnrolledKernel,
 )
 from bnnedge.vitis_hls.rom import Rom
@@ -96,7 +97,7 @@ def build_top(
     """The calls of a network's kernels.
 
     A `stream_fifo` is no call: it is the depth of the stream that goes into it. Nor is a
-    `credit_gate`: what is behind it can stop here.
+    `credit_gate`, unless it narrows words: what is behind it can stop here.
 
     Args:
         network: each kernel behind those whose streams it takes.
@@ -111,7 +112,14 @@ def build_top(
     for index, placed in enumerate(network):
         inputs = tuple(variables.get(source, ports[0]) for source in placed.inputs)
         outputs: tuple[str, ...]
-        if isinstance(placed.kernel, CreditGateKernel):
+        kernel: Module = placed.kernel
+        if isinstance(kernel, CreditGateKernel) and kernel.in_bits != kernel.out_bits:
+            kernel = StreamWidthConverterKernel(
+                input_width_bits=kernel.in_bits,
+                output_width_bits=kernel.out_bits,
+                frame_bits=kernel.out_bits,
+            )
+        if isinstance(kernel, CreditGateKernel):
             outputs = inputs
         elif isinstance(placed.kernel, StreamFifoKernel):
             outputs = inputs
@@ -122,7 +130,7 @@ def build_top(
                 f"from_{placed.name}_{port}" if several else f"from_{placed.name}"
                 for port in range(len(placed.kernel.widths_out))
             )
-            builder.call(placed.kernel, placed.name, inputs, outputs, placed.kernel.widths_out)
+            builder.call(kernel, placed.name, inputs, outputs, placed.kernel.widths_out)
         if placed.resize is not None:
             name = f"{placed.name}_resize"
             resized = (f"from_{name}",)

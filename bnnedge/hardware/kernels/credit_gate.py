@@ -11,21 +11,29 @@ from bnnedge.hardware.kernels.base import Frame, Kernel, Parameter
 
 @dataclass(frozen=True, kw_only=True)
 class CreditGateKernel(Kernel):
-    """`credit_gate`: words of `width_bits`, no more than `credits` of them behind it at a time."""
+    """`credit_gate`: no more than `credits` words are behind it at a time.
+
+    Attributes:
+        input_width_bits: of a word.
+        output_width_bits: the low bits that pass.
+        credits: words.
+        image_words: that pass for an image.
+    """
 
     module: ClassVar[str] = CREDIT_GATE
 
-    width_bits: int
+    input_width_bits: int
+    output_width_bits: int
     credits: int
     image_words: int
 
     @property
     def in_bits(self) -> int:
-        return self.width_bits
+        return self.input_width_bits
 
     @property
     def out_bits(self) -> int:
-        return self.width_bits
+        return self.output_width_bits
 
     @property
     def frame(self) -> Frame:
@@ -44,4 +52,5 @@ class CreditGateKernel(Kernel):
 
     @property
     def parameters(self) -> Mapping[str, Parameter]:
-        return {"Width": self.width_bits, "Credits": self.credits}
+        widths = {"InBits": self.in_bits, "OutBits": self.out_bits}
+        return {**widths, "Credits": self.credits}

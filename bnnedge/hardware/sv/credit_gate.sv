@@ -1,28 +1,29 @@
 // Entrance of kernels that never stop: no more words are in them than the FIFO behind has room for.
 //
-// Function    Words pass, one cycle late. A word takes a credit, back_i returns one, and there are
+// Function    The OutBits low bits of words pass, one cycle late. A word takes a credit, back_i returns one, and there are
 //             Credits of them: back_i is high for each word that leaves the FIFO.
 // Back-press. in_ready_o comes from a register; the output never waits: what is behind must be ready.
 // Form        Without an enable for every register of the pipeline, whose net would be its slowest.
 module credit_gate #(
-  parameter int unsigned Width   = 8,
+  parameter int unsigned InBits  = 8,
+  parameter int unsigned OutBits = 8,
   parameter int unsigned Credits = 16
 ) (
-  input  logic             clk_i,
-  input  logic             rst_ni,
-  input  logic             back_i,
-  input  logic             in_valid_i,
-  output logic             in_ready_o,
-  input  logic [Width-1:0] in_data_i,
-  output logic             out_valid_o,
-  input  logic             out_ready_i,
-  output logic [Width-1:0] out_data_o
+  input  logic               clk_i,
+  input  logic               rst_ni,
+  input  logic               back_i,
+  input  logic               in_valid_i,
+  output logic               in_ready_o,
+  input  logic [InBits-1:0]  in_data_i,
+  output logic               out_valid_o,
+  input  logic               out_ready_i,
+  output logic [OutBits-1:0] out_data_o
 );
   localparam int unsigned BITS = $clog2(Credits + 1);
 
-  logic             take, ready_q, valid_q;
-  logic [BITS-1:0]  left_q;
-  logic [Width-1:0] data_q;
+  logic               take, ready_q, valid_q;
+  logic [BITS-1:0]    left_q;
+  logic [OutBits-1:0] data_q;
 
   assign take       = in_valid_i & ready_q;
   assign in_ready_o = ready_q;
@@ -37,10 +38,15 @@ module credit_gate #(
       ready_q <= back_i | (left_q > BITS'(1)) | (left_q == BITS'(1) & ~take);
       valid_q <= take;
     end
-    data_q <= in_data_i;
+    data_q <= in_data_i[OutBits-1:0];
   end
   assign out_valid_o = valid_q;
   assign out_data_o  = data_q;
+
+  if (InBits > OutBits) begin : gen_narrow
+    logic unused;
+    assign unused = |in_data_i[InBits-1:OutBits];
+  end
 
 `ifdef SYNTHESIS
   logic unused;
@@ -50,12 +56,12 @@ module credit_gate #(
     if (rst_ni && out_valid_o && !out_ready_i) $error("credit_gate: what is behind is not ready");
   end
   stream_contract #(
-    .Width(Width), .Given(1'b1)
+    .Width(InBits), .Given(1'b1)
   ) i_in_contract (
     .clk_i, .rst_ni, .valid_i(in_valid_i), .ready_i(in_ready_o), .data_i(in_data_i)
   );
   stream_contract #(
-    .Width(Width)
+    .Width(OutBits)
   ) i_out_contract (
     .clk_i, .rst_ni, .valid_i(out_valid_o), .ready_i(out_ready_i), .data_i(out_data_o)
   );

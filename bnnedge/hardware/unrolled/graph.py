@@ -60,11 +60,11 @@ Cell = Input | Lut | Register | SumBit
 
 @dataclass(frozen=True)
 class Adder:
-    """a + b + carry, one bit more than a and b have.
+    """a + b + carry, one bit more than a and b have; of a leaf the sum of five bits.
 
     Attributes:
-        a: literals, the lowest bit first.
-        b: as many.
+        a: literals, the lowest bit first; a leaf's first two bits.
+        b: as many; a leaf's other two bits, which are not inverted.
         carry: a literal.
         stage: of all of them.
         place: adders of a stage with the same place go into carry chains together.
@@ -75,6 +75,7 @@ class Adder:
     carry: Literal
     stage: int
     place: int
+    leaf: bool = False
 
 
 class Graph:
@@ -218,15 +219,40 @@ class Graph:
         """a + b + carry, the lowest bit first, a bit more than the longer; see `Adder`."""
         bits = max(len(a), len(b))
         padded = [*a, *[FALSE] * (bits - len(a)), *b, *[FALSE] * (bits - len(b)), carry]
-        stage = self.stage(*padded)
-        *operands, carry = (self.at(literal, stage) for literal in padded)
-        adder = Adder(tuple(operands[:bits]), tuple(operands[bits:]), carry, stage, place)
-        key = ("adder", adder.a, adder.b, adder.carry)
+        *operands, carry = self.aligned(padded)
+        stage = self.stage(carry, *operands)
+        return self._sum(Adder(tuple(operands[:bits]), tuple(operands[bits:]), carry, stage, place))
+
+    def add_bits(self, bits: Sequence[Literal], *, place: int) -> list[Literal]:
+        """The sum of up to five literals, three bits, the lowest first; see `Adder`."""
+        ordered = sorted(bits, key=lambda literal: 1 - (literal & 1) if literal > TRUE else 2)
+        *others, c, d = [FALSE] * (5 - len(bits)) + self.aligned(ordered)
+        a, b, carry = others
+        second = tuple(self.not_inverted(literal) for literal in (c, d))
+        stage = self.stage(*bits)
+        return self._sum(Adder((a, b), second, carry, stage, place, leaf=True))
+
+    def not_inverted(self, literal: Literal) -> Literal:
+        """The same, as a signal of its own if need be; constants stay."""
+        signal = literal >> 1
+        if literal <= TRUE or not literal & 1:
+            return literal
+        match self.cells[signal]:
+            case Register(before):
+                return self.at(self.not_inverted(2 * before + 1), self.stages[signal])
+            case Lut(table, inputs):
+                complement = table ^ ((1 << (1 << len(inputs))) - 1)
+                return self.lut(complement, [2 * read for read in inputs], exact=True)
+            case _:
+                return self.lut(0b01, [2 * signal], exact=True)
+
+    def _sum(self, adder: Adder) -> list[Literal]:
+        key = (adder.a, adder.b, adder.carry, adder.leaf)
         if key not in self._found:
             self._found[key] = len(self.adders)
             self.adders.append(adder)
-        number = self._found[key]
-        return [2 * self._cell(SumBit(number, bit), stage) for bit in range(bits + 1)]
+        number, bits = self._found[key], len(adder.a) + 1
+        return [2 * self._cell(SumBit(number, bit), adder.stage) for bit in range(bits)]
 
     def give(self, literals: Sequence[Literal]) -> None:
         """Make these the outputs, at one stage, which is 1 at least."""
@@ -257,8 +283,10 @@ class Graph:
                 case SumBit(number, bit):
                     if number not in sums:
                         adder = self.adders[number]
-                        a, b = map(of, adder.a), map(of, adder.b)
-                        sums[number] = _added(list(a), list(b), of(adder.carry))
+                        a, b, carry = [*map(of, adder.a)], [*map(of, adder.b)], of(adder.carry)
+                        sums[number] = (
+                            _counted(*a, *b, carry) if adder.leaf else _added(a, b, carry)
+                        )
                     values.append(sums[number][bit])
         out = np.stack([of(literal) for literal in self.outputs]).view(np.uint8)
         return np.unpackbits(out, axis=1, count=len(bits), bitorder="little").T
@@ -327,6 +355,14 @@ def _looked_up(table: int, inputs: Sequence[NDArray[np.uint64]]) -> NDArray[np.u
     if low == high:
         return _looked_up(low, rest)
     return (_looked_up(high, rest) & last) | (_looked_up(low, rest) & ~last)
+
+
+def _counted(*bits: NDArray[np.uint64]) -> list[NDArray[np.uint64]]:
+    """How many of five bits are set, the lowest bit first."""
+    a, b, c, d, e = bits
+    low, first = _added([a], [b], c)
+    one, second = _added([d], [e], low)
+    return [one, first ^ second, first & second]
 
 
 def _added(

@@ -13,7 +13,7 @@ def unrolled_mvu(node: XnorMvu, result_bits: int) -> Graph:
         node: weights (MH, MW), thresholds.
         result_bits: of a dot product, where there are no thresholds.
     """
-    return min((_built(node, result_bits, more) for more in (0, 3)), key=lambda g: g.combs)
+    return min((_built(node, result_bits, more) for more in (0, 5)), key=lambda g: g.combs)
 
 
 def _built(node: XnorMvu, result_bits: int, more: int) -> Graph:

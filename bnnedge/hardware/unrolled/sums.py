@@ -3,8 +3,9 @@
 The XNOR of an input with a constant is the input or its complement, so nothing is left of it. The
 lowest bits of all rows are compressed together: the parity of three inputs is the same in every row
 up to its complement, and their majority is one of four. What is left, one carry of two for every
-three inputs, is a row's own: triples of carries become numbers of two bits, which are added in
-carry chains, where every adder takes one carry more.
+three inputs, is a row's own: five of them each become a number, in a carry chain whose lookup
+tables take four and whose carry is the fifth, and numbers are added in carry chains, where every
+adder takes one carry more.
 """
 
 from collections.abc import Sequence
@@ -14,10 +15,10 @@ import numpy as np
 from bnnedge.dataflow.encoding import Bits
 from bnnedge.hardware.unrolled.graph import FALSE, MAJORITY3, TRUE, XOR3, Graph, Literal
 
-_ROWS_TOGETHER = 4  # in a carry chain: fewer start more of them, more are harder to route
+_ROWS_TOGETHER = 8  # in a carry chain: fewer start more of them, more are harder to route
 _FEWEST_SHARING = 3  # rows for which four majorities of three inputs cost less than own sums
 _MOST_LEVELS = 2  # of lookup tables between registers
-_NEAR_BITS = 2048  # carries of a layer from which on numbers that rows share travel a cycle
+_NEAR_SYNAPSES = 8192  # of a layer, up to which carries reach all rows in a cycle
 
 _Column = list[Literal]
 """A bit of the same weight of every row."""
@@ -95,6 +96,8 @@ def popcounts(
                 carries.append(_column(graph, MAJORITY3, group))
             parities.append(_column(graph, XOR3, group))
         columns = parities
+    if weights.size > _NEAR_SYNAPSES:
+        carries = [[graph.registered(carry) for carry in column] for column in carries]
     numbers = _totals(graph, carries, more) if carries else [()] * len(weights)
     return [Popcount(high, parity) for high, parity in zip(numbers, columns[0], strict=True)]
 
@@ -108,21 +111,15 @@ def _column(graph: Graph, table: int, group: Sequence[_Column]) -> _Column:
 def _totals(graph: Graph, columns: Sequence[_Column], more: int) -> list[Sequence[Literal]]:
     """The sum of every row's bits.
 
-    Three bits each become numbers: as many as leave a bit for each of the adders behind them,
-    rounded down where `more` is 0, so that the last bit takes an adder of its own, or up where it
-    is 3.
+    Five bits each become numbers: as many as leave a bit for each of the adders behind them,
+    rounded down where `more` is 0, so that the last bits take adders of their own, or up where it
+    is 5.
     """
-    triples = max(1, (len(columns) + 1 + more) // 4)
+    leaves = max(1, (len(columns) + 1 + more) // 6)
     ordered = sorted(columns, key=lambda column: graph.stage(*column))
-    groups = [ordered[start : start + 3] for start in range(0, 3 * triples, 3)]
-    singles = ordered[3 * triples :]
-    numbers: list[list[tuple[Literal, ...]]] = []
-    for group in (group for group in groups if group):
-        tables = (XOR3, MAJORITY3) if len(group) > 1 else (XOR3,)
-        bits = [_column(graph, table, group) for table in tables]
-        if len(columns) * len(columns[0]) > _NEAR_BITS:
-            bits = [[graph.registered(bit) for bit in column] for column in bits]
-        numbers.append(list(zip(*bits, strict=True)))
+    groups = [ordered[start : start + 5] for start in range(0, 5 * leaves, 5)]
+    singles = ordered[5 * leaves :]
+    numbers = [_number(graph, group) for group in groups if group]
     while len(numbers) > 1 or singles:
         added = []
         for start in range(0, len(numbers), 2):
@@ -130,15 +127,24 @@ def _totals(graph: Graph, columns: Sequence[_Column], more: int) -> list[Sequenc
             if len(pair) == 1 and len(numbers) > 1:
                 added += pair
                 continue
+            # A bit waits for an adder that comes as late, as long as there is one for each.
+            adders = len(added) + len(numbers) - start - 1
             stage = max(graph.stage(*number) for column in pair for number in column)
-            ready = next((s for s in singles if graph.stage(*s) <= stage), None)
-            if ready is None and singles and len(pair) == 1:
-                ready = singles[0]
-            if ready is not None:
-                singles.remove(ready)
-            added.append(_sums(graph, pair, ready))
+            ready = bool(singles) and (graph.stage(*singles[0]) <= stage or len(singles) >= adders)
+            added.append(_sums(graph, pair, singles.pop(0) if ready else None))
         numbers = added
     return list(numbers[0])
+
+
+def _number(graph: Graph, group: Sequence[_Column]) -> list[tuple[Literal, ...]]:
+    """The sums of every row's up to five bits, in registers."""
+    if len(group) <= 3:
+        tables = (XOR3, MAJORITY3) if len(group) > 1 else (XOR3,)
+        return list(zip(*(_column(graph, table, group) for table in tables), strict=True))
+    return [
+        tuple(graph.registered(bit) for bit in graph.add_bits(bits, place=row // _ROWS_TOGETHER))
+        for row, bits in enumerate(zip(*group, strict=True))
+    ]
 
 
 def _sums(

@@ -1,14 +1,29 @@
 """A `Graph` as a module between two streams: instances of `luts` and `adders`, and registers.
 
-Everything of one stage and one depth is one instance. Its parameters are what was computed, its
-concatenations are the wiring; bit i of a vector is the i-th of them in the graph's order.
+Everything of one stage and one depth is one instance, or some. Its parameters are what was
+computed, its concatenations are the wiring; bit i of a vector is the i-th of them in the graph's
+order.
 """
 
 import textwrap
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 
-from bnnedge.hardware.unrolled.graph import FALSE, TRUE, Graph, Literal, Lut, Register
+from bnnedge.hardware.unrolled.graph import (
+    FALSE,
+    TRUE,
+    Adder,
+    Graph,
+    Literal,
+    Lut,
+    Register,
+)
 from bnnedge.verilog import Bits, Direction, Port, Stream, instance, module_text, vector
+
+# In an instance: Yosys takes time with the square of them.
+_MOST_TABLES = 32
+
+_Place = tuple[tuple[Literal, Literal, Literal, Literal], int]
+"""A bit of a carry chain: its pins, and its table."""
 
 SUBMODULES = ("adders", "fixed_latency", "luts", "stream_contract")
 
@@ -70,7 +85,10 @@ def _stage_text(graph: Graph, stage: int, names: dict[int, str]) -> Iterator[str
     levels = {number: _chain_level(graph, chain) for number, chain in chains.items()}
     for level in sorted({*depths, *levels.values()}):
         for size, signals in sorted(depths.get(level, {}).items()):
-            yield from _luts_text(graph, f"lut_{stage}_{level}_{size}", size, signals, names)
+            for part, start in enumerate(range(0, len(signals), _MOST_TABLES)):
+                some = signals[start : start + _MOST_TABLES]
+                name = f"lut_{stage}_{level}_{size}_{part}"
+                yield from _luts_text(graph, name, size, some, names)
         for number, chain in chains.items():
             if levels[number] == level:
                 yield from _chain_text(graph, f"sum_{number}", chain, names)
@@ -109,22 +127,22 @@ def _luts_text(
 def _chain_text(
     graph: Graph, name: str, chain: Sequence[int], names: dict[int, str]
 ) -> Iterator[str]:
-    a: list[Literal] = []
-    b: list[Literal] = []
+    places: list[_Place] = []
     starts = {}
     for number in chain:
         adder = graph.adders[number]
-        starts[number] = len(a) + 1
-        a += [adder.carry, *adder.a]
-        b += [adder.carry, *adder.b]
-    a.append(FALSE)
-    b.append(FALSE)
-    yield from ("", f"  logic {vector(len(a))} {name};")
+        places.append(_start(adder.carry))
+        starts[number] = len(places)
+        places += _leaf(adder) if adder.leaf else map(_sum, adder.a, adder.b)
+    places.append(_start(FALSE))
+    wires = [names[pin >> 1] if pin > TRUE else "1'b1" for pins, _ in places for pin in pins]
+    tables = sum(table << (index << 4) for index, (_, table) in enumerate(places))
+    yield from ("", f"  logic {vector(len(places))} {name};")
     yield from instance(
         "adders",
         name,
-        {"a_i": _operand(a, names), "b_i": _operand(b, names), "sum_o": name},
-        parameters={"Bits": len(a), "InvertA": _inverted(a), "InvertB": _inverted(b)},
+        {"x_i": _joined(wires), "sum_o": name},
+        parameters={"Bits": len(places), "Tables": Bits(tables, len(places) << 4)},
     )[1:]
     for signal, number, bit in graph.sum_bits(chain):
         names[signal] = f"{name}[{starts[number] + bit}]"
@@ -134,14 +152,43 @@ def _chain_level(graph: Graph, chain: Sequence[int]) -> int:
     return max(graph.levels[signal] for signal, _, _ in graph.sum_bits(chain))
 
 
-def _operand(literals: Sequence[Literal], names: Mapping[int, str]) -> str:
-    """Signals of literals; a constant is 1, inverted or not: cells have that for nothing."""
-    return _joined(names[literal >> 1] if literal > TRUE else "1'b1" for literal in literals)
+def _start(carry: Literal) -> _Place:
+    """Passes no carry on but its own; what comes in is seen."""
+    return (carry, carry, TRUE, TRUE), _table(lambda a, b, c, d: (_of(carry, a), _of(carry, a)))
 
 
-def _inverted(literals: Sequence[Literal]) -> Bits:
-    flags = ((literal & 1) ^ (literal <= TRUE) for literal in literals)
-    return Bits(sum(flag << index for index, flag in enumerate(flags)), len(literals))
+def _sum(x: Literal, y: Literal) -> _Place:
+    return (x, y, TRUE, TRUE), _table(lambda a, b, c, d: (_of(x, a), _of(y, b)))
+
+
+def _leaf(adder: Adder) -> list[_Place]:
+    """Of a + b and c + d: the sums of both, then the carries."""
+    (p, q), (r, s) = adder.a, adder.b
+    shown = r > TRUE and s > TRUE  # at c = d = 0 the cell shows the second operand's 0
+    low = _table(lambda a, b, c, d: (_of(p, a) ^ _of(q, b), _of(r, c) ^ _of(s, d)), shown)
+    high = _table(lambda a, b, c, d: (_of(p, a) & _of(q, b), _of(r, c) & _of(s, d)), shown)
+    return [((p, q, r, s), low), ((p, q, r, s), high)]
+
+
+def _of(literal: Literal, pin: int) -> int:
+    """A literal's value by that of its pin."""
+    return literal if literal <= TRUE else pin ^ (literal & 1)
+
+
+def _table(operands: Callable[[int, int, int, int], tuple[int, int]], shown: bool = False) -> int:
+    """Of a carry cell: whether its operands differ, and at c = d = 0 the first of them.
+
+    Args:
+        operands: both, by the pins.
+        shown: at c = d = 0 they differ as the first one says, because the second one is 0.
+    """
+    table = 0
+    for index in range(16):
+        a, b, c, d = (index >> pin & 1 for pin in range(4))
+        first, second = operands(a, b, c, d)
+        assert not (shown and c == d == 0 and second)
+        table |= (first if c == d == 0 else first ^ second) << index
+    return table
 
 
 def _joined(bits: Iterable[str]) -> str:
