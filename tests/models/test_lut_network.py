@@ -1,12 +1,14 @@
 """Networks of tables: their streams, their votes, and what they refuse."""
 
+import numpy as np
 import pytest
 import torch
 
 from bnnedge.data.encodings import IntegerEncoding, OneBitThreshold, QuantileThermometer
-from bnnedge.errors import ConfigError
+from bnnedge.errors import CheckpointError, ConfigError
 from bnnedge.models.config import NetworkConfig, Topology
 from bnnedge.models.lut_network import LutNetwork
+from bnnedge.models.pretrained.packing import pack, unpack_
 from bnnedge.models.topologies import require_fit
 from bnnedge.models.zoo import build_network
 from bnnedge.ops import LutLayer
@@ -62,6 +64,21 @@ def test_tables_have_four_inputs_unless_said() -> None:
     (first,), (own,) = network(20).hidden, network(20, fan_in=6).hidden
     assert isinstance(first, LutLayer) and isinstance(own, LutLayer)
     assert (first.fan_in, own.fan_in) == (4, 6)
+
+
+def test_a_packed_network_is_the_same_to_the_last_bit() -> None:
+    model = network(30, 20, fan_in=3).eval()
+    arrays, again = pack(model), network(30, 20, fan_in=3)
+    again.hidden[0].wires.data.zero_()
+    unpack_(again, arrays, "test")
+    x = torch.randint(0, 9, (40, 1, 4, 4)).float()
+    assert torch.equal(again(x), model(x)) and not again.training
+    assert arrays["hidden.0.wiring"].shape == (30, 3) and arrays["hidden.0.tables"].nbytes == 30
+    for name, array in pack(again).items():
+        assert array.tobytes() == arrays[name].tobytes(), name
+    wrong = {**arrays, "hidden.1.wiring": arrays["hidden.1.wiring"] + np.int32(30)}
+    with pytest.raises(CheckpointError, match="test: array hidden.1.wiring wanted 0 to 29, got "):
+        unpack_(again, wrong, "test")
 
 
 def test_what_does_not_fit_is_refused() -> None:

@@ -1,4 +1,4 @@
-"""Networks as few bytes: one bit per binary weight, everything else as it is.
+"""Networks as few bytes: one bit per binary weight or table entry, everything else as it is.
 
 Packing loses only what an evaluation does not see: latent weights beyond their sign and the scale
 that follows from them, which is kept. The unpacked network gives the same bits.
@@ -16,6 +16,7 @@ from bnnedge.errors import CheckpointError
 from bnnedge.models.network import Network
 from bnnedge.models.numbers import REMEDY, wrong_number
 from bnnedge.ops.config import WeightScale
+from bnnedge.ops.lut_layer import LutLayer
 from bnnedge.ops.weights import BinaryWeights
 
 _COUNTER = "num_batches_tracked"  # BatchNorm counts steps, and never reads it with a momentum
@@ -23,7 +24,8 @@ _COUNTER = "num_batches_tracked"  # BatchNorm counts steps, and never reads it w
 
 def pack(model: Network) -> dict[str, NDArray[np.generic]]:
     """Arrays by name: "<layer>.weight" uint8 with 8 weights a byte (lowest bit first, 1 is +1),
-    "<layer>.frozen_scale" float32 where weights have one, and every other tensor of the network.
+    "<layer>.frozen_scale" float32 where weights have one; of tables "<layer>.wiring" int32 (tables,
+    inputs) and "<layer>.tables" uint8 with 8 entries a byte; and every other tensor of the network.
     """
     arrays: dict[str, NDArray[np.generic]] = {
         name: tensor.numpy()
@@ -37,6 +39,11 @@ def pack(model: Network) -> dict[str, NDArray[np.generic]]:
             scale = layer.weight_scale()
             if scale is not None:
                 arrays[f"{name}.frozen_scale"] = scale.numpy()
+        for name, tables in _table_layers(model).items():
+            del arrays[f"{name}.wires"]
+            arrays[f"{name}.wiring"] = tables.wiring().numpy().astype(np.int32)
+            entries = tables.contents().numpy() > 0
+            arrays[f"{name}.tables"] = np.packbits(entries, axis=1, bitorder="little")
     return arrays
 
 
@@ -55,8 +62,11 @@ def unpack_(model: Network, arrays: Mapping[str, NDArray[np.generic]], source: s
     for layer in binary.values():
         layer.freeze_()
     state = model.state_dict()
+    tables = _table_layers(model)
+    packed_names = {f"{name}.{part}" for name in tables for part in ("wires", "tables")}
+    packed_names |= {f"{name}.weight" for name in binary}
     for name, tensor in state.items():
-        if name.removesuffix(".weight") not in binary and not name.endswith(_COUNTER):
+        if name not in packed_names and not name.endswith(_COUNTER):
             taken = _take(given, name, tuple(tensor.shape), np.float32, source)
             state[name] = torch.from_numpy(taken)
     for name, layer in binary.items():
@@ -69,12 +79,38 @@ def unpack_(model: Network, arrays: Mapping[str, NDArray[np.generic]], source: s
             magnitude = torch.where(scale > 0, scale, 1.0)
             latent *= magnitude.reshape(-1, *(1,) * (latent.dim() - 1))
         state[f"{name}.weight"] = latent
+    for name, layer_of_tables in tables.items():
+        wires, entries = _unpacked_tables(given, name, layer_of_tables, source)
+        state[f"{name}.wires"], state[f"{name}.tables"] = wires, entries
     for name in given:
         raise CheckpointError(f"{source}: array {name} is not part of the network")
     wrong = wrong_number(model, state)
     if wrong is not None:
         raise CheckpointError(f"{source}: {wrong}", remedy=REMEDY)
     model.load_state_dict(state)
+
+
+def _unpacked_tables(
+    given: dict[str, NDArray[np.generic]], name: str, layer: LutLayer, source: str
+) -> tuple[torch.Tensor, torch.Tensor]:
+    """Latent wires, 1 at the input that is taken, and latent entries, ±1."""
+    shape, entries = (layer.out_features, layer.fan_in), 1 << layer.fan_in
+    wiring = _take(given, f"{name}.wiring", shape, np.int32, source).astype(np.int64)
+    if wiring.min() < 0 or wiring.max() >= layer.in_features:
+        raise CheckpointError(
+            f"{source}: array {name}.wiring wanted 0 to {layer.in_features - 1}, got"
+            f" {wiring.min()} to {wiring.max()}"
+        )
+    size = (layer.out_features, math.ceil(entries / 8))
+    packed = _take(given, f"{name}.tables", size, np.uint8, source).astype(np.uint8)
+    bits = np.unpackbits(packed, axis=1, count=entries, bitorder="little")
+    wires = torch.zeros_like(layer.wires)
+    wires.scatter_(1, torch.from_numpy(wiring.reshape(-1, 1)), 1.0)
+    return wires, torch.from_numpy(2 * bits.astype(np.float32) - 1)
+
+
+def _table_layers(model: nn.Module) -> dict[str, LutLayer]:
+    return {name: module for name, module in model.named_modules() if isinstance(module, LutLayer)}
 
 
 def _binary_layers(model: nn.Module) -> dict[str, BinaryWeights]:
