@@ -37,7 +37,7 @@ def _encoding(recipe: Recipe) -> Encoding:
 def test_a_recipe_can_be_read_and_its_network_built(path: Path) -> None:
     recipe = Recipe.load(path)
     board = "" if recipe.hardware is None else f"_{recipe.hardware.synth.board.partition('-')[0]}"
-    assert path.stem in (recipe.name, recipe.name + board)
+    assert path.stem in (recipe.name, recipe.name + board, f"{recipe.name}_small")
     own = recipe.data.file is not None
     if not own and recipe.network.topology is not Topology.MLP:
         network, dataset = recipe.network.topology.value, recipe.data.dataset.value
