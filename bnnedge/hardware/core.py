@@ -41,6 +41,7 @@ class Placed:
         node: name of the Dataflow node that it does; None for what only moves data.
         resize: widens or narrows the elements of its output.
         back: stream whose words are counted by its port `back_i` as they leave.
+        rigid: what takes its output is always ready.
     """
 
     name: str
@@ -49,6 +50,7 @@ class Placed:
     node: str | None = None
     resize: ResizeElementsKernel | None = None
     back: Source | None = None
+    rigid: bool = False
 
     @property
     def module(self) -> str:
@@ -153,6 +155,8 @@ def placed_text(placed: Placed, index: int, wires: Mapping[Source, Stream]) -> l
         ports |= Stream.port(port, Direction.INPUT).to(wires[source])
     for port, source in zip(placed.kernel.ports_out, sources_of(index, placed), strict=True):
         ports |= Stream.port(port, Direction.OUTPUT).to(wires[source])
+    if placed.rigid:
+        ports["out_ready_i"] = "1'b1"
     if placed.back is not None:
         ports["back_i"] = f"{wires[placed.back].valid} & {wires[placed.back].ready}"
     module, parameters = placed.module, placed.parameters

@@ -211,6 +211,8 @@ class _Builder:
             ready.append(head)
         self._stem = stem
         source = self._place(kernel, *ready, name=stem, node=node.name)
+        if ready[0].gate is not None:
+            self._set_rigid(source.kernel)
         bits = node.output_stream(*befores).element.width_bits
         return _Head(
             source=source,
@@ -234,7 +236,11 @@ class _Builder:
             image_words=-(-stream.elements // lanes),
         )
         source = self._place(gate, head, name=f"{self._stem}_gate")
+        self._set_rigid(source.kernel)
         return dataclasses.replace(head, source=source, lanes=lanes, gate=source.kernel)
+
+    def _set_rigid(self, number: int) -> None:
+        self._placed[number] = dataclasses.replace(self._placed[number], rigid=True)
 
     def _leave(self, head: _Head, stream: Stream) -> _Head:
         """A FIFO behind kernels that never stop, if there are any."""

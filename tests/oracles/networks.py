@@ -21,6 +21,7 @@ from tests.models.networks import random_network
 from tests.networks import random_conv, random_mlp, random_residual, with_class_scales
 from tests.networks.branches import random_branches
 from tests.networks.chains import ChainMaker, pixel_encoding, random_chain, random_folding
+from tests.networks.luts import lut_network
 
 
 def _dilated_pools() -> Dataflow:
@@ -40,6 +41,7 @@ SEEDED: Mapping[str, tuple[Callable[[], Dataflow], RtlConfig | int]] = {
     "mlp_a_clock": (lambda: random_mlp((9, 7, 5, 3), classes=True), RtlConfig(target_fps=1e8)),
     "scores": (lambda: with_class_scales(random_mlp((48, 20, 12))), RtlConfig(target_fps=1e6)),
     "top_4": (lambda: with_class_scales(random_mlp((48, 20, 12)), k=4), RtlConfig(target_fps=3e6)),
+    "tables_a_clock": (lambda: lut_network(0), RtlConfig(target_fps=1e8)),
     "conv": (random_conv, 0),
     "conv_by_rate": (random_conv, RtlConfig(target_fps=2e4, clock_mhz=50)),
     "residual": (random_residual, 0),

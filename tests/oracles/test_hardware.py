@@ -44,7 +44,10 @@ def _design_without_names(rtl: Path) -> bytes:
 
 def _hashes(rtl: Path, folder: Path) -> Mapping[str, str]:
     design = Design.load(rtl)
-    names = (f"sv/{TOP_MODULE}.sv", *design.memories, FOLDING_FILE, "dataflow/dataflow.json")
+    generated = [
+        name for name in design.sources if not (kernels.SV_FOLDER / Path(name).name).is_file()
+    ]
+    names = (*generated, *design.memories, FOLDING_FILE, "dataflow/dataflow.json")
     contents = {name: (rtl / name).read_bytes() for name in names}
     contents[DESIGN_FILE] = _design_without_names(rtl)
     for name, array in read_npz(rtl / "dataflow" / "weights.npz").items():
@@ -92,7 +95,14 @@ def test_every_network_is_on_record_and_no_other() -> None:
 
 def test_seeded_networks_hold_every_kernel_in_every_form(seeded: Mapping[str, Path]) -> None:
     designs = [Design.load(rtl) for rtl in seeded.values()]
-    assert {k.module for d in designs for k in d.kernels} == _modules(kernels.Kernel)
+    found = {
+        k.module
+        for d in designs
+        for k in d.kernels
+        if (kernels.SV_FOLDER / f"{k.module}.sv").is_file()
+    }
+    found |= {layer.kernel for d in designs for layer in d.layers} - {"wires"}
+    assert found == _modules(kernels.Kernel)
     assert set().union(*map(forms_of, designs)) == EVERY_FORM
 
 

@@ -213,6 +213,7 @@ PROOFS = (
         for late in (False, True)
     ),
     *_of("stream_fork", {"Width": 4}, {"Width": 32}),
+    *_of("credit_gate", {"Credits": 3}, {"Credits": 1}, {"Credits": 16, "InBits": 9}),
     *_of("loop_counter", {"Bound": 5}, {"Bound": 1}, {"Bound": 2}, {"Bound": 16}),
     *_of(
         "stream_width_converter",
@@ -335,6 +336,13 @@ FAULTS = (
         ("= in_valid_i & ~full_q", "= in_valid_i"),
         ("if (push) tail_q", "if (in_valid_i) tail_q"),
         ("in_ready_o = ~full_q", "in_ready_o = 1'b1"),
+    ),
+    *_faults(
+        "credit_gate",
+        ("if (take != back_i) left_q", "if (take) left_q", "rest_is_left"),
+        ("take ? left_q - 1'b1 : left_q + 1'b1", "left_q - 1'b1", "rest_is_left"),
+        ("ready_q <= back_i | ", "ready_q <= ", "ready_while_left"),
+        ("& ~take);", "& 1'b1);", "ready_while_left"),
     ),
     *_faults(
         "stream_fork",

@@ -63,4 +63,5 @@ class UnrolledKernel(NodeKernel[N]):
         return Cost(combs=self.graph.combs)
 
     def text(self, module: str) -> str:
+        """Its SystemVerilog, as a module of this name."""
         return pipeline_text(self.graph, module, f"Generated: {self.module} of constants.")

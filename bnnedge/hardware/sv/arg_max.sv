@@ -86,7 +86,7 @@ module arg_max #(
   assign valid  = gen_level[LEVELS].valid_q;
   assign last   = beat_q == BEAT_BITS'(BEATS - 1);
   assign index  = INDEX_BITS'(beat_q) * INDEX_BITS'(Pe) + INDEX_BITS'(lane);
-  assign better = beat_q == '0 || $signed(value) > $signed(best_q);
+  assign better = BEATS == 1 || beat_q == '0 || $signed(value) > $signed(best_q);
   assign winner = better ? index : index_q;
   assign en     = ~(valid & last & out_valid_q & ~out_ready_i);
 

@@ -48,22 +48,14 @@ module credit_gate #(
     assign unused = |in_data_i[InBits-1:OutBits];
   end
 
-`ifdef SYNTHESIS
-  logic unused;
-  assign unused = out_ready_i;
-`else
-  always_ff @(posedge clk_i) begin
-    if (rst_ni && out_valid_o && !out_ready_i) $error("credit_gate: what is behind is not ready");
-  end
+  logic unused_ready;
+  assign unused_ready = out_ready_i;
+
+`ifndef SYNTHESIS
   stream_contract #(
     .Width(InBits), .Given(1'b1)
   ) i_in_contract (
     .clk_i, .rst_ni, .valid_i(in_valid_i), .ready_i(in_ready_o), .data_i(in_data_i)
-  );
-  stream_contract #(
-    .Width(OutBits)
-  ) i_out_contract (
-    .clk_i, .rst_ni, .valid_i(out_valid_o), .ready_i(out_ready_i), .data_i(out_data_o)
   );
 `endif
 endmodule
