@@ -7,7 +7,7 @@ and its complement, of inputs or their complements, are one.
 """
 
 import functools
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import assert_never
 
@@ -62,10 +62,15 @@ Cell = Input | Lut | Register | SumBit
 class Adder:
     """a + b + carry, one bit more than a and b have; of a leaf the sum of five bits.
 
+    With a constant, a + b + carry + constant, as many bits as a and b have: the bits of a, b and
+    the constant are added without carries in the lookup tables, their sums and their majorities in
+    the chain.
+
     Attributes:
         a: literals, the lowest bit first; a leaf's first two bits.
         b: as many; a leaf's other two bits, which are not inverted.
         carry: a literal.
+        constant: None, or added, where a and b are not inverted.
         stage: of all of them.
         place: adders of a stage with the same place go into carry chains together.
     """
@@ -76,6 +81,12 @@ class Adder:
     stage: int
     place: int
     leaf: bool = False
+    constant: int | None = None
+
+    @property
+    def bits(self) -> int:
+        """Of the sum."""
+        return len(self.a) + (self.constant is None)
 
 
 class Graph:
@@ -223,6 +234,23 @@ class Graph:
         stage = self.stage(carry, *operands)
         return self._sum(Adder(tuple(operands[:bits]), tuple(operands[bits:]), carry, stage, place))
 
+    def add_constant(
+        self,
+        a: Sequence[Literal],
+        b: Sequence[Literal],
+        carry: Literal,
+        constant: int,
+        *,
+        bits: int,
+        place: int,
+    ) -> list[Literal]:
+        """a + b + carry + constant modulo 2^bits, the lowest bit first; see `Adder`."""
+        padded = [*a[:bits], *[FALSE] * (bits - len(a)), *b[:bits], *[FALSE] * (bits - len(b))]
+        *operands, carry = self.aligned([*map(self.not_inverted, padded), carry])
+        stage = self.stage(carry, *operands)
+        first, second = tuple(operands[:bits]), tuple(operands[bits:])
+        return self._sum(Adder(first, second, carry, stage, place, constant=constant % (1 << bits)))
+
     def add_bits(self, bits: Sequence[Literal], *, place: int) -> list[Literal]:
         """The sum of up to five literals, three bits, the lowest first; see `Adder`."""
         ordered = sorted(bits, key=lambda literal: 1 - (literal & 1) if literal > TRUE else 2)
@@ -247,12 +275,12 @@ class Graph:
                 return self.lut(0b01, [2 * signal], exact=True)
 
     def _sum(self, adder: Adder) -> list[Literal]:
-        key = (adder.a, adder.b, adder.carry, adder.leaf)
+        key = (adder.a, adder.b, adder.carry, adder.leaf, adder.constant)
         if key not in self._found:
             self._found[key] = len(self.adders)
             self.adders.append(adder)
-        number, bits = self._found[key], len(adder.a) + 1
-        return [2 * self._cell(SumBit(number, bit), adder.stage) for bit in range(bits)]
+        number = self._found[key]
+        return [2 * self._cell(SumBit(number, bit), adder.stage) for bit in range(adder.bits)]
 
     def give(self, literals: Sequence[Literal]) -> None:
         """Make these the outputs, at one stage, which is 1 at least."""
@@ -282,11 +310,7 @@ class Graph:
                     values.append(_looked_up(table, [values[signal] for signal in signals]))
                 case SumBit(number, bit):
                     if number not in sums:
-                        adder = self.adders[number]
-                        a, b, carry = [*map(of, adder.a)], [*map(of, adder.b)], of(adder.carry)
-                        sums[number] = (
-                            _counted(*a, *b, carry) if adder.leaf else _added(a, b, carry)
-                        )
+                        sums[number] = _summed(self.adders[number], of)
                     values.append(sums[number][bit])
         out = np.stack([of(literal) for literal in self.outputs]).view(np.uint8)
         return np.unpackbits(out, axis=1, count=len(bits), bitorder="little").T
@@ -355,6 +379,18 @@ def _looked_up(table: int, inputs: Sequence[NDArray[np.uint64]]) -> NDArray[np.u
     if low == high:
         return _looked_up(low, rest)
     return (_looked_up(high, rest) & last) | (_looked_up(low, rest) & ~last)
+
+
+def _summed(adder: Adder, of: Callable[[Literal], NDArray[np.uint64]]) -> list[NDArray[np.uint64]]:
+    """Bitwise sums, the lowest bit first."""
+    a, b, carry = [*map(of, adder.a)], [*map(of, adder.b)], of(adder.carry)
+    if adder.leaf:
+        return _counted(*a, *b, carry)
+    total = _added(a, b, carry)
+    if adder.constant is None:
+        return total
+    constant = [of(TRUE if adder.constant >> bit & 1 else FALSE) for bit in range(len(a))]
+    return _added(total[:-1], constant, of(FALSE))[:-1]
 
 
 def _counted(*bits: NDArray[np.uint64]) -> list[NDArray[np.uint64]]:

@@ -1,9 +1,11 @@
 """A matrix-vector unit on ±1 as a `Graph`: every row, every column, every cycle."""
 
+import numpy as np
+
 from bnnedge.cost import ceil_div
 from bnnedge.dataflow import XnorMvu
 from bnnedge.hardware.unrolled.graph import FALSE, TRUE, Graph, Literal
-from bnnedge.hardware.unrolled.sums import Popcount, popcounts
+from bnnedge.hardware.unrolled.sums import popcounts
 
 
 def unrolled_mvu(node: XnorMvu, result_bits: int) -> Graph:
@@ -19,25 +21,21 @@ def unrolled_mvu(node: XnorMvu, result_bits: int) -> Graph:
 def _built(node: XnorMvu, result_bits: int, more: int) -> Graph:
     graph = Graph(node.groups * node.mw)
     rows = node.mh // node.groups
+    weights, thresholds = node.weights, node.thresholds
+    if thresholds is not None and node.invert is not None:
+        # p < T if there are MW + 1 - T disagreements or more.
+        weights = weights ^ node.invert[:, None]
+        thresholds = np.where(node.invert, node.mw + 1 - thresholds, thresholds)
     outputs: list[Literal] = []
     for group in range(node.groups):
         inputs = graph.inputs[group * node.mw : (group + 1) * node.mw]
-        weights = node.weights[group * rows : (group + 1) * rows]
-        for row, count in enumerate(popcounts(graph, inputs, weights, more=more), group * rows):
-            if node.thresholds is None or node.invert is None:
-                outputs += _dot(graph, count, node.mw, result_bits, row)
+        own = weights[group * rows : (group + 1) * rows]
+        for row, count in enumerate(popcounts(graph, inputs, own, more=more), group * rows):
+            if thresholds is not None:
+                outputs.append(count.reaches(graph, int(thresholds[row])))
             else:
-                inverted = bool(node.invert[row])
-                outputs.append(count.reaches(graph, int(node.thresholds[row]), inverted=inverted))
+                # 2p - MW is 2(p - ⌈MW / 2⌉) + MW mod 2.
+                odd = TRUE if node.mw & 1 else FALSE
+                outputs += [odd, *count.plus(graph, -ceil_div(node.mw, 2), result_bits - 1)]
     graph.give(outputs)
     return graph
-
-
-def _dot(graph: Graph, count: Popcount, mw: int, bits: int, row: int) -> list[Literal]:
-    """2 · count − MW in two's complement: 2 · (count − ⌈MW / 2⌉) + MW mod 2."""
-    offset = -ceil_div(mw, 2) % (1 << bits - 1)
-    zeros = (offset & -offset).bit_length() - 1
-    kept = count.bits[:zeros]
-    constant = [TRUE if offset >> bit & 1 else FALSE for bit in range(zeros, bits - 1)]
-    total = graph.add(count.bits[zeros:], constant, FALSE, place=row)[: len(constant)]
-    return [TRUE if mw & 1 else FALSE, *kept, *(graph.registered(bit) for bit in total)]

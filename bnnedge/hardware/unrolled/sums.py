@@ -9,9 +9,11 @@ adder takes one carry more.
 """
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 import numpy as np
 
+from bnnedge.cost import ceil_div, index_bits
 from bnnedge.dataflow.encoding import Bits
 from bnnedge.hardware.unrolled.graph import FALSE, MAJORITY3, TRUE, XOR3, Graph, Literal
 
@@ -24,45 +26,79 @@ _Column = list[Literal]
 """A bit of the same weight of every row."""
 
 
+@dataclass(frozen=True, kw_only=True)
 class Popcount:
-    """A row's number of agreements: 2 · high + parity, or high alone where parity is None.
+    """A row's number of agreements: first + second + carry, or twice that + parity.
+
+    The last addition is left to what comes of it, because a constant costs nothing there.
 
     Attributes:
-        parity: the lowest bit.
-        high: the bits above it, the lowest first.
+        first: a number, the lowest bit first.
+        second: another one; may be empty.
+        carry: a bit.
+        parity: the lowest bit of the agreements; None: they are the sum itself.
+        most: that the sum can be.
+        place: see `Adder`.
     """
 
-    def __init__(self, high: Sequence[Literal], parity: Literal | None) -> None:
-        self.high, self.parity = tuple(high), parity
+    first: tuple[Literal, ...]
+    second: tuple[Literal, ...]
+    carry: Literal
+    parity: Literal | None
+    most: int
+    place: int
 
-    @property
-    def bits(self) -> tuple[Literal, ...]:
-        """The number, the lowest bit first."""
-        return self.high if self.parity is None else (self.parity, *self.high)
+    def reaches(self, graph: Graph, threshold: int) -> Literal:
+        """Whether there are `threshold` agreements or more, in a register."""
+        wanted, carry = threshold, self.carry
+        if self.parity is not None:
+            assert carry == FALSE
+            wanted, carry = ceil_div(threshold, 2), self.parity if threshold & 1 else FALSE
+        if wanted <= 0 or wanted > self.most + 1:
+            return TRUE if wanted <= 0 else FALSE
+        if not self.second:
+            return _reaches(graph, self.first, carry, wanted)
+        # 2^bit − wanted more are 2^bit or more, and less than twice that.
+        bit = max(index_bits(wanted), len(self.first) - 1, len(self.second) - 1)
+        while self.most + 1 - wanted >= 1 << bit:
+            bit += 1
+        total = graph.add_constant(
+            self.first, self.second, carry, (1 << bit) - wanted, bits=bit + 1, place=self.place
+        )
+        return graph.registered(total[bit])
 
-    def reaches(self, graph: Graph, threshold: int, *, inverted: bool) -> Literal:
-        """Whether the number is `threshold` or more, or else the complement; in a register.
+    def plus(self, graph: Graph, constant: int, bits: int) -> list[Literal]:
+        """The agreements and a constant modulo 2^bits, in registers, the lowest bit first."""
+        carry, low = self.carry, []
+        if self.parity is not None:
+            odd = constant & 1
+            low = [self.parity ^ odd]
+            carry, constant, bits = self.parity if odd else FALSE, constant >> 1, bits - 1
+        total = graph.add_constant(
+            self.first, self.second, carry, constant, bits=bits, place=self.place
+        )
+        return [*low, *map(graph.registered, total)]
 
-        From the lowest bit on: the bits up to one reach those of the threshold if this bit and the
-        ones below do; a bit that the threshold has not may stand for the ones below it.
-        """
-        bits, wanted = list(self.bits), threshold - 1  # more than `wanted`
-        if threshold <= 0 or wanted >> len(bits):
-            return TRUE if (threshold <= 0) != inverted else FALSE
-        more, levels = FALSE, 0
-        while bits:
-            if levels == _MOST_LEVELS:
-                more, levels = graph.registered(more), 0
-            taken = bits[: 4 if more == FALSE else 3]
-            bits = bits[len(taken) :]
-            last = not bits
-            table = _greater(len(taken), wanted & ((1 << len(taken)) - 1))
-            wanted >>= len(taken)
-            if last and inverted:
-                table ^= (1 << (2 << len(taken))) - 1
-            more = graph.lut(table, [more, *taken], exact=last)
-            levels += 1
-        return graph.registered(more)
+
+def _reaches(graph: Graph, number: Sequence[Literal], carry: Literal, wanted: int) -> Literal:
+    """Whether number + carry >= wanted > 0, in a register.
+
+    From the lowest bit on: the bits up to one reach those of `wanted` if this bit and the ones
+    below do; a bit that `wanted` has not may stand for the ones below it.
+    """
+    bits, wanted, more, levels = list(number), wanted - 1, carry, 0
+    if wanted >> len(bits):
+        return FALSE
+    while bits:
+        if levels == _MOST_LEVELS:
+            more, levels = graph.registered(more), 0
+        taken = bits[: 4 if more <= TRUE else 3]
+        bits = bits[len(taken) :]
+        table = _greater(len(taken), wanted & ((1 << len(taken)) - 1))
+        wanted >>= len(taken)
+        more = graph.lut(table, [more, *taken], exact=not bits)
+        levels += 1
+    return graph.registered(more)
 
 
 def _greater(bits: int, wanted: int) -> int:
@@ -80,13 +116,34 @@ def _greater(bits: int, wanted: int) -> int:
 def popcounts(
     graph: Graph, inputs: Sequence[Literal], weights: Bits, *, more: int
 ) -> list[Popcount]:
-    """Agreements of every row of weights (R, N) with N inputs; `more`: see `_totals`."""
+    """Agreements of every row of weights (R, N) with N inputs; `more`: see `_parts`."""
     columns = [
         [literal ^ (1 - int(weight)) for weight in weights[:, index]]
         for index, literal in enumerate(inputs)
     ]
     if len(weights) < _FEWEST_SHARING:
-        return [Popcount(number, None) for number in _totals(graph, columns, more)]
+        parities: Sequence[Literal | None] = [None] * len(weights)
+        parts, most = _parts(graph, columns, more, rows=len(weights), kept=1), len(inputs)
+    else:
+        carries, parities = _compressed(graph, columns)
+        if weights.size > _NEAR_SYNAPSES:
+            carries = [[graph.registered(carry) for carry in column] for column in carries]
+        parts, most = _parts(graph, carries, more, rows=len(weights), kept=0), len(carries)
+    return [
+        Popcount(
+            first=first,
+            second=second,
+            carry=carry,
+            parity=parity,
+            most=most,
+            place=row // _ROWS_TOGETHER,
+        )
+        for row, ((first, second, carry), parity) in enumerate(zip(parts, parities, strict=True))
+    ]
+
+
+def _compressed(graph: Graph, columns: list[_Column]) -> tuple[list[_Column], _Column]:
+    """Carries of twice the columns' weight, and what is left of them: their parity."""
     carries: list[_Column] = []
     while len(columns) > 1:
         parities = []
@@ -96,10 +153,7 @@ def popcounts(
                 carries.append(_column(graph, MAJORITY3, group))
             parities.append(_column(graph, XOR3, group))
         columns = parities
-    if weights.size > _NEAR_SYNAPSES:
-        carries = [[graph.registered(carry) for carry in column] for column in carries]
-    numbers = _totals(graph, carries, more) if carries else [()] * len(weights)
-    return [Popcount(high, parity) for high, parity in zip(numbers, columns[0], strict=True)]
+    return carries, columns[0]
 
 
 def _column(graph: Graph, table: int, group: Sequence[_Column]) -> _Column:
@@ -108,19 +162,28 @@ def _column(graph: Graph, table: int, group: Sequence[_Column]) -> _Column:
     return [graph.registered(graph.lut(table, row)) for row in rows]
 
 
-def _totals(graph: Graph, columns: Sequence[_Column], more: int) -> list[Sequence[Literal]]:
-    """The sum of every row's bits.
+def _parts(
+    graph: Graph, columns: Sequence[_Column], more: int, *, rows: int, kept: int
+) -> list[tuple[tuple[Literal, ...], tuple[Literal, ...], Literal]]:
+    """Two numbers and a bit whose sum is that of every row's bits.
 
     Five bits each become numbers: as many as leave a bit for each of the adders behind them,
     rounded down where `more` is 0, so that the last bits take adders of their own, or up where it
     is 5.
+
+    Args:
+        graph: what they are added to.
+        columns: the bits.
+        more: 0 or 5.
+        rows: how many there are.
+        kept: whether there may be a bit; else it is 0.
     """
-    leaves = max(1, (len(columns) + 1 + more) // 6)
+    leaves = max(1, (len(columns) + 2 - kept + more) // 6)
     ordered = sorted(columns, key=lambda column: graph.stage(*column))
     groups = [ordered[start : start + 5] for start in range(0, 5 * leaves, 5)]
     singles = ordered[5 * leaves :]
     numbers = [_number(graph, group) for group in groups if group]
-    while len(numbers) > 1 or singles:
+    while len(numbers) > 2 or len(singles) > kept:
         added = []
         for start in range(0, len(numbers), 2):
             pair = numbers[start : start + 2]
@@ -128,12 +191,14 @@ def _totals(graph: Graph, columns: Sequence[_Column], more: int) -> list[Sequenc
                 added += pair
                 continue
             # A bit waits for an adder that comes as late, as long as there is one for each.
-            adders = len(added) + len(numbers) - start - 1
+            adders = len(added) + len(numbers) - start - 2 + kept
             stage = max(graph.stage(*number) for column in pair for number in column)
             ready = bool(singles) and (graph.stage(*singles[0]) <= stage or len(singles) >= adders)
             added.append(_sums(graph, pair, singles.pop(0) if ready else None))
         numbers = added
-    return list(numbers[0])
+    none: list[tuple[Literal, ...]] = [()] * rows
+    first, second = [*numbers, none, none][:2]
+    return list(zip(first, second, singles[0] if singles else [FALSE] * rows, strict=True))
 
 
 def _number(graph: Graph, group: Sequence[_Column]) -> list[tuple[Literal, ...]]:

@@ -133,7 +133,12 @@ def _chain_text(
         adder = graph.adders[number]
         places.append(_start(adder.carry))
         starts[number] = len(places)
-        places += _leaf(adder) if adder.leaf else map(_sum, adder.a, adder.b)
+        if adder.leaf:
+            places += _leaf(adder)
+        elif adder.constant is not None:
+            places += _with_constant(adder, adder.constant)
+        else:
+            places += map(_sum, adder.a, adder.b)
     places.append(_start(FALSE))
     wires = [names[pin >> 1] if pin > TRUE else "1'b1" for pins, _ in places for pin in pins]
     tables = sum(table << (index << 4) for index, (_, table) in enumerate(places))
@@ -168,6 +173,32 @@ def _leaf(adder: Adder) -> list[_Place]:
     low = _table(lambda a, b, c, d: (_of(p, a) ^ _of(q, b), _of(r, c) ^ _of(s, d)), shown)
     high = _table(lambda a, b, c, d: (_of(p, a) & _of(q, b), _of(r, c) & _of(s, d)), shown)
     return [((p, q, r, s), low), ((p, q, r, s), high)]
+
+
+def _with_constant(adder: Adder, constant: int) -> Iterator[_Place]:
+    """Of a, b and the constant: the sum of three bits, and the majority of those below."""
+    below: tuple[Literal, Literal, int] | None = None
+    for bit, (x, y) in enumerate(zip(adder.a, adder.b, strict=True)):
+        now = (x, y, constant >> bit & 1)
+        yield _sum_of_three(now, below)
+        below = now
+
+
+def _sum_of_three(
+    now: tuple[Literal, Literal, int], below: tuple[Literal, Literal, int] | None
+) -> _Place:
+    x, y, k = now
+    if below is None:
+        return (x, y, TRUE, TRUE), _table(lambda a, b, c, d: (_of(x, a) ^ _of(y, b) ^ k, 0))
+    p, q, m = below
+    table = _table(
+        lambda a, b, c, d: (
+            _of(x, a) ^ _of(y, b) ^ k,
+            int(_of(p, c) + _of(q, d) + m >= 2),
+        ),
+        shown=min(p, q) > TRUE,
+    )
+    return (x, y, p, q), table
 
 
 def _of(literal: Literal, pin: int) -> int:
