@@ -4,6 +4,7 @@ import json
 import math
 import shutil
 import statistics
+from collections.abc import Sequence
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
@@ -12,15 +13,19 @@ import click
 import onnx
 import torch
 
+from bnnedge import tools
 from bnnedge.boards import find_board
 from bnnedge.cache import protect_tools
 from bnnedge.data.encodings import Encoding, IntegerEncoding, OneBitThreshold
 from bnnedge.dataflow import Dataflow
-from bnnedge.design import Design
+from bnnedge.design import TOP_MODULE, Design
 from bnnedge.exporter.onnx_model import to_qonnx
-from bnnedge.families.placed import STATISTICS, FpgaBoard
+from bnnedge.families.ecp5 import Ecp5
+from bnnedge.families.placed import NETLIST_JSON, REPORT, STATISTICS, FpgaBoard
 from bnnedge.families.xilinx import ZynqBoard
 from bnnedge.hardware import RtlConfig, emit
+from bnnedge.hardware.emit import read_network
+from bnnedge.hardware.kernels import SV_FOLDER, UnrolledKernel
 from bnnedge.links.axi import AXI_TOP_MODULE, AxiDevice, axi_parameters
 from bnnedge.lowering import LoweringConfig, lower_model
 from bnnedge.models.config import NetworkConfig, Topology
@@ -206,6 +211,86 @@ def clocks(folders: tuple[Path, ...], board: str, clock_mhz: float | None) -> No
             f" | {path[0]['to']} → {path[-1]['to']} |",
             flush=True,
         )
+
+
+_DEVICE = click.option("--device", default="25k", type=click.Choice(["12k", "25k", "45k", "85k"]))
+_MHZ = click.option("--mhz", default=250.0, help="What place and route aims at.")
+_FOLDER = click.Path(exists=True, path_type=Path)
+
+
+@main.command()
+@click.argument("folders", nargs=-1, required=True, type=_FOLDER)
+@_DEVICE
+@_MHZ
+def cores(folders: tuple[Path, ...], device: str, mhz: float) -> None:
+    """Networks of RTL folders alone, between ports, placed and routed on an ECP5-6 with five seeds.
+
+    For those whose streams are as wide as an image: no pins of a board and no link are around them.
+    """
+    print(_CORE_HEAD)
+    for rtl in folders:
+        design = Design.load(rtl)
+        with TemporaryDirectory() as name:
+            copy_design(design, rtl, Path(name))
+            print(_core(str(rtl), Path(name), design.sources, TOP_MODULE, device, mhz), flush=True)
+
+
+@main.command()
+@click.argument("rtl", type=_FOLDER)
+@click.argument("node")
+@_DEVICE
+@_MHZ
+def layer(rtl: Path, node: str, device: str, mhz: float) -> None:
+    """A kernel of an RTL folder whose weights are logic, alone, like `cores`."""
+    kernel = next(part.kernel for part in read_network(rtl).placed if part.node == node)
+    assert isinstance(kernel, UnrolledKernel)
+    with TemporaryDirectory() as name:
+        work = Path(name)
+        (work / "layer.sv").write_text(kernel.text("layer"), encoding="utf-8")
+        for module in kernel.submodules:
+            shutil.copyfile(SV_FOLDER / f"{module}.sv", work / f"{module}.sv")
+        sources = ("layer.sv", *(f"{module}.sv" for module in kernel.submodules))
+        print(_CORE_HEAD)
+        print(_core(node, work, sources, "layer", device, mhz))
+
+
+_CORE_HEAD = "| | COMB | FF | DP16KD | Fmax, median (best), of each seed |\n|---|---|---|---|---|"
+
+
+def _core(what: str, work: Path, sources: Sequence[str], top: str, device: str, mhz: float) -> str:
+    """A line of the table: a module between ports, placed and routed."""
+    family = Ecp5()
+    protect_tools()
+    family.write_overrides(work)
+    script = (
+        f"read_verilog -sv -defer -DSYNTHESIS {' '.join(sources)}",
+        *family.override_commands(),
+        *family.synthesis_commands(top),
+        f"write_json {NETLIST_JSON}",
+    )
+    log = work / "yosys.log"
+    run_yosys("\n".join(script) + "\n", cwd=work, log=log, timeout_s=_TIMEOUT_S)
+    family.move_registers(work / NETLIST_JSON)
+    family.prepare(work / NETLIST_JSON)
+    reached = [_core_clock(work, device, mhz, seed) for seed in _SEEDS]
+    report = json.loads((work / REPORT).read_text(encoding="utf-8"))
+    used = {kind: cells["used"] for kind, cells in report["utilization"].items()}
+    return (
+        f"| {what} | {used['TRELLIS_COMB']} | {used['TRELLIS_FF']} | {used['DP16KD']}"
+        f" | {statistics.median(reached):.0f} ({max(reached):.0f}) MHz:"
+        f" {', '.join(f'{each:.0f}' for each in reached)} |"
+    )
+
+
+def _core_clock(work: Path, device: str, mhz: float, seed: int) -> float:
+    arguments = ["--json", NETLIST_JSON, f"--{device}", "--package", "CABGA381", "--speed", "6"]
+    arguments += ["--freq", f"{mhz:g}", "--out-of-context", "--timing-allow-fail"]
+    arguments += ["--seed", str(seed), "--report", REPORT]
+    command = [tools.find("nextpnr-ecp5"), *arguments]
+    tools.run(command, cwd=work, log=work / "nextpnr.log", timeout_s=_TIMEOUT_S)
+    report = json.loads((work / REPORT).read_text(encoding="utf-8"))
+    (clock,) = report["fmax"].values()
+    return float(clock["achieved"])
 
 
 def _lower(topology: Topology, shape: tuple[int, ...], out: Path, encoding: Encoding) -> Dataflow:

@@ -57,7 +57,7 @@ def unbounded_depths(design: Design) -> Mapping[str, int]:
 def size_fifos(
     draft: Design, unbounded: Core, *, seed: int = 0, progress: Progress = silent
 ) -> tuple[SizedFifo, ...]:
-    """How deep each FIFO must be.
+    """How deep each FIFO must be; one behind kernels that never wait stays as deep as they need it.
 
     Args:
         draft: with depths that were guessed.
@@ -77,12 +77,21 @@ def size_fifos(
             width_bits=fifo.width_bits,
             first_guess_words=guesses[fifo.name],
             high_water_words=mark,
-            # A full FIFO takes no word even while it gives one, so one that fills has one to spare;
-            # but where it was full at the guessed depth already, that was enough.
-            depth_words=max(LEAST_FIFO_WORDS, min(mark + 1, fifo.depth_words or 0)),
+            depth_words=guesses[fifo.name]
+            if fifo.inputs[0] in unbounded.design.rigid_streams
+            else _depth(mark, fifo.depth_words or 0),
         )
         for fifo, mark in zip(unbounded.design.fifos, run.stream.high_water, strict=True)
     )
+
+
+def _depth(mark: int, tried: int) -> int:
+    """What holds so many words.
+
+    A full FIFO takes no word even while it gives one, so one that fills has one to spare; but where
+    it was full at the depth that was tried already, that was enough.
+    """
+    return max(LEAST_FIFO_WORDS, min(mark + 1, tried))
 
 
 def confirm(sized: Core, *, seed: int = 0, progress: Progress = silent) -> float:

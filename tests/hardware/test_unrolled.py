@@ -20,6 +20,7 @@ from bnnedge.hardware.folding import Folding, folding_record, layers_of, read_fo
 from bnnedge.hardware.kernels import LutLayerKernel, UnrolledMvuKernel, XnorMvuKernel
 from bnnedge.hardware.unrolled.graph import FALSE, TRUE, Graph, Literal
 from bnnedge.simulation import PATTERNS
+from bnnedge.sizing import size
 from bnnedge.verilated.stalls import NO_STALLS
 from tests.hardware.bench import KernelBench, beats_of, elements_of, run_network, signed
 from tests.hardware.test_mvu import adversarial_mvu
@@ -172,6 +173,15 @@ def test_folded_and_unrolled_layers_mix(seed: int, tmp_path: Path, cache: Path) 
 def test_convolutions_are_unrolled_per_pixel(seed: int, tmp_path: Path, cache: Path) -> None:
     dataflow = random_chain(seed)
     check_network(dataflow, with_unrolled(dataflow, seed, 0.7), tmp_path, cache, images=6)
+
+
+def test_a_fifo_with_credits_keeps_its_depth(tmp_path: Path) -> None:
+    dataflow = random_mlp((24, 12, 5), classes=True)
+    rtl = emitted(dataflow, with_unrolled(dataflow, 0, 1), tmp_path)
+    sized = size(rtl, tmp_path / "fifos").facts
+    (credits,) = (fifo for fifo in sized.fifos if fifo.name == "out_credits")
+    assert credits.depth_words == credits.first_guess_words > credits.high_water_words
+    assert sized.interval_cycles == 1
 
 
 @pytest.mark.parametrize("seed", range(3))
