@@ -266,6 +266,7 @@ def _core(what: str, work: Path, sources: Sequence[str], top: str, device: str, 
         f"read_verilog -sv -defer -DSYNTHESIS {' '.join(sources)}",
         *family.override_commands(),
         *family.synthesis_commands(top),
+        f"tee -q -o {STATISTICS} stat -json",
         f"write_json {NETLIST_JSON}",
     )
     log = work / "yosys.log"

@@ -18,7 +18,7 @@ from bnnedge.errors import FoldingError
 from bnnedge.hardware import RtlConfig, emit
 from bnnedge.hardware.folding import Folding, folding_record, layers_of, read_folding
 from bnnedge.hardware.kernels import LutLayerKernel, UnrolledMvuKernel, XnorMvuKernel
-from bnnedge.hardware.unrolled.graph import FALSE, TRUE, Graph, Literal
+from bnnedge.hardware.unrolled.graph import FALSE, TRUE, Graph, Literal, Lut
 from bnnedge.simulation import PATTERNS
 from bnnedge.sizing import size
 from bnnedge.verilated.stalls import NO_STALLS
@@ -75,6 +75,19 @@ def test_a_graph_computes_what_the_node_does(
     mh: int, mw: int, groups: int, thresholded: bool, seed: int
 ) -> None:
     check_graph(mh, mw, groups, thresholded, seed)
+
+
+@pytest.mark.parametrize("index", range(3))
+def test_a_graph_that_differs_is_not_written(index: int) -> None:
+    kernel = unrolled(adversarial_mvu(6, 30, thresholded=True, seed=1))
+    graph = kernel.graph
+    luts = [signal for signal in graph.live if isinstance(graph.cells[signal], Lut)]
+    signal = luts[index * (len(luts) - 1) // 2]
+    cell = graph.cells[signal]
+    assert isinstance(cell, Lut)
+    graph.cells[signal] = Lut(cell.table ^ (1 << (1 << len(cell.inputs))) - 1, cell.inputs)
+    with pytest.raises(AssertionError, match="a graph differs from its node"):
+        kernel.text("layer")
 
 
 @pytest.mark.slow

@@ -5,8 +5,12 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import ClassVar
 
+import numpy as np
+from numpy.typing import NDArray
+
 from bnnedge.cost import index_bits
 from bnnedge.dataflow import LutLayer, Stream
+from bnnedge.dataflow.encoding import Bits
 from bnnedge.hardware.kernels.base import Parameter
 from bnnedge.hardware.kernels.memory import Memory, bits_of
 from bnnedge.hardware.kernels.node_kernel import Fold
@@ -56,6 +60,15 @@ class LutLayerKernel(UnrolledKernel[LutLayer]):
             Memory(name=f"{self.memory_prefix}wiring", bits=wires),
             Memory(name=f"{self.memory_prefix}tables", bits=self.node.tables[None]),
         )
+
+    @property
+    def probes(self) -> Bits:
+        """Random ones: an entry of a table is looked up sixteen times on average."""
+        rng = np.random.default_rng(0)
+        return rng.integers(0, 2, (16 << self.node.fan_in, self.channels), dtype=np.uint8)
+
+    def run(self, bits: Bits) -> NDArray[np.int64]:
+        return self.node.run(bits).astype(np.int64)
 
     @functools.cached_property
     def graph(self) -> Graph:

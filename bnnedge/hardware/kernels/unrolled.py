@@ -5,9 +5,14 @@ from abc import abstractmethod
 from collections.abc import Mapping
 from typing import ClassVar, TypeVar
 
+import numpy as np
+from numpy.typing import NDArray
+
 from bnnedge.cost import Cost, Prices
+from bnnedge.dataflow.encoding import Bits
 from bnnedge.dataflow.nodes.base import BaseNode
 from bnnedge.hardware.kernels.base import Frame
+from bnnedge.hardware.kernels.memory import bits_of
 from bnnedge.hardware.kernels.node_kernel import NodeKernel
 from bnnedge.hardware.unrolled.graph import Graph
 from bnnedge.hardware.unrolled.verilog import SUBMODULES, pipeline_text
@@ -22,17 +27,28 @@ class UnrolledKernel(NodeKernel[N]):
     those of its function in C++.
 
     Attributes:
+        node: the node.
         pixels: output pixels of an image.
     """
 
     submodules: ClassVar[tuple[str, ...]] = SUBMODULES
 
+    node: N
     pixels: int
 
     @functools.cached_property
     @abstractmethod
     def graph(self) -> Graph:
         """What it computes of a pixel's bits."""
+
+    @property
+    @abstractmethod
+    def probes(self) -> Bits:
+        """Inputs (N, in_bits) on which the graph must do what the node does."""
+
+    @abstractmethod
+    def run(self, bits: Bits) -> NDArray[np.int64]:
+        """What the node gives for bits (N, in_bits): (N, elements)."""
 
     @property
     def in_bits(self) -> int:
@@ -63,5 +79,9 @@ class UnrolledKernel(NodeKernel[N]):
         return Cost(combs=self.graph.combs)
 
     def text(self, module: str) -> str:
-        """Its SystemVerilog, as a module of this name."""
+        """Its SystemVerilog, as a module of this name, once the graph did what the node does."""
+        wanted = self.run(self.probes)
+        width = self.out_bits // wanted.shape[1]
+        found = self.graph.run(self.probes).reshape(*wanted.shape, width)
+        assert (found == bits_of(wanted, width)).all(), f"{module}: a graph differs from its node"
         return pipeline_text(self.graph, module, f"Generated: {self.module} of constants.")

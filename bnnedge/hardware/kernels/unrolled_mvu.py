@@ -6,8 +6,10 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 import numpy as np
+from numpy.typing import NDArray
 
 from bnnedge.dataflow import Stream, XnorMvu
+from bnnedge.dataflow.encoding import Bits
 from bnnedge.dataflow.streams import signed_type
 from bnnedge.hardware.kernels.base import Parameter
 from bnnedge.hardware.kernels.memory import Memory, table_bits
@@ -15,6 +17,8 @@ from bnnedge.hardware.kernels.node_kernel import Fold
 from bnnedge.hardware.kernels.unrolled import UnrolledKernel
 from bnnedge.hardware.unrolled.graph import Graph
 from bnnedge.hardware.unrolled.mvu import unrolled_mvu
+
+_PROBES = 1024
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -54,6 +58,18 @@ class UnrolledMvuKernel(UnrolledKernel[XnorMvu]):
             total_bits=(self.node.mw + 1).bit_length(),
         )
         return weights, Memory(name=f"{self.memory_prefix}thresholds", bits=bits)
+
+    @property
+    def probes(self) -> Bits:
+        """Random ones, and for rows in turn what agrees with so many columns, from none to all."""
+        rng = np.random.default_rng(0)
+        rows = self.node.weights[np.arange(_PROBES) % self.node.mh]
+        agreeing = rng.random(rows.shape) < rng.random((_PROBES, 1))
+        near = np.tile(rows ^ 1 ^ agreeing, (1, self.node.groups)).astype(np.uint8)
+        return np.concatenate([near, rng.integers(0, 2, near.shape, dtype=np.uint8)])
+
+    def run(self, bits: Bits) -> NDArray[np.int64]:
+        return self.node.run(bits).astype(np.int64)
 
     @functools.cached_property
     def graph(self) -> Graph:
