@@ -1,6 +1,7 @@
 """`deploy`: the packaged driver against the simulated device, or against a board at a port."""
 
 import collections
+import dataclasses
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -22,6 +23,7 @@ from bnnedge.deployment.simulated import open_simulated
 from bnnedge.errors import DeploymentError
 from bnnedge.links.base import SimulatedBoard
 from bnnedge.links.simulated_serial import LineFaults
+from bnnedge.links.store import Measured
 from bnnedge.scratch import scratch
 from bnnedge.verilated.axi import AxiTraffic
 
@@ -104,7 +106,20 @@ def _validated(
         images_per_s=count / line_s,
         board_images_per_s=host.manifest.bound_images_per_s,
         cycles=None if board is None else board.cycles,
+        measured=_measured(accelerator),
         **accelerator.found(),
+    )
+
+
+def _measured(accelerator: Accelerator) -> Measured | None:
+    """What the device counts with the images that it holds."""
+    report, manifest = accelerator.measure(), accelerator.manifest
+    if report is None:
+        return None
+    return Measured(
+        **dataclasses.asdict(report),
+        predicted_cycles=manifest.interval_cycles,
+        clock_hz=manifest.clock_hz,
     )
 
 

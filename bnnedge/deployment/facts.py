@@ -3,6 +3,8 @@
 from dataclasses import dataclass
 
 from bnnedge.findings import Check, NotRun, Verdict, equal
+from bnnedge.links.store import Measured
+from bnnedge.records import later
 from bnnedge.stages import Stage
 
 BOARD_CHECK = Check(
@@ -60,6 +62,7 @@ class Deployment:
         board_images_per_s: what the way to the device and the network allow on the board, without
             USB delays.
         cycles: simulated clock cycles, None at a port.
+        measured: with the images that the device holds; None: it holds none.
     """
 
     network: str
@@ -74,6 +77,7 @@ class Deployment:
     images_per_s: float
     board_images_per_s: float
     cycles: int | None
+    measured: Measured | None = later()
 
 
 def _checks(facts: Deployment) -> tuple[Check, ...]:
@@ -83,7 +87,8 @@ def _checks(facts: Deployment) -> tuple[Check, ...]:
 def _lines(facts: Deployment) -> list[str]:
     return [
         f"{facts.device}: {facts.images} images equal to the Dataflow,"
-        f" {facts.images_per_s:,.0f} images/s on its own clock"
+        f" {facts.images_per_s:,.0f} images/s on its own clock",
+        *([facts.measured.line(facts.device)] if facts.measured else []),
     ]
 
 

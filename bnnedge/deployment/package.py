@@ -62,12 +62,12 @@ def package(
             examples.
     """
     rtl, synth, out = Path(rtl), Path(synth), Path(out)
-    design = Design.load(rtl)
-    dataflow = Dataflow.load(rtl / "dataflow")
+    design, dataflow = Design.load(rtl), Dataflow.load(rtl / "dataflow")
     device = load_device(synth)
     files = pynq_files if device.under_pynq else fpga_files
     bitstreams = files.find(synth)
     _require_same(synth, device, design)
+    memories = [inner_file(synth, name, raises=DeploymentError) for name in device.memory_files]
     inputs = _examples(dataflow, inputs, example_images)
     expected = dataflow.run_on(dataflow.input.encode(inputs))
     given = hashlib.sha256(f"{inputs.dtype}{inputs.shape}".encode() + inputs.tobytes())
@@ -79,7 +79,7 @@ def package(
         np.save(folder / EXPECTED, expected)
         bitstream = files.write(folder, RUNTIME_FOLDER, design, device, bitstreams)
         (folder / DEVICE_FOLDER).mkdir()
-        for source in device.sources(design):
+        for source in (*device.sources(design), *memories):
             shutil.copyfile(source, folder / DEVICE_FOLDER / source.name)
         manifest = _manifest(design, dataflow, device, bitstream)
         manifest["files"] = folder_hashes(folder)
@@ -91,7 +91,7 @@ def package(
         out,
         write,
         config={"inputs": given.hexdigest()},
-        inputs=(rtl, *bitstreams, synth / DEVICE_FILE),
+        inputs=(rtl, *bitstreams, synth / DEVICE_FILE, *memories),
     )
 
 

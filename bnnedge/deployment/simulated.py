@@ -2,16 +2,21 @@
 
 import contextlib
 import dataclasses
+import shutil
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+from bnnedge.deployment.package import DEVICE_FOLDER
 from bnnedge.deployment.runtime import Accelerator, Host, Manifest
 from bnnedge.deployment.runtime.axi import DEFAULT_BATCH
 from bnnedge.deployment.runtime.load import DRIVERS
 from bnnedge.deployment.sources import simulation_sources
+from bnnedge.errors import DeploymentError
 from bnnedge.links import LINKS, Device
 from bnnedge.links.base import SimulatedBoard
+from bnnedge.names import inner_file
+from bnnedge.scratch import scratch
 
 
 def simulated_board(
@@ -38,7 +43,17 @@ def simulated_board(
     link = LINKS[manifest.interface]
     folder, design, sources = simulation_sources(package, rtl, link)
     device = link.of(manifest).for_simulation(clocks_per_bit)
-    return device, device.simulated(sources, folder, design, disturbed)
+    if not device.memory_files:
+        return device, device.simulated(sources, folder, design, disturbed)
+    with scratch() as work:  # a model reads its memories as it is opened
+        for place, names in (
+            (folder, design.memories),
+            (package / DEVICE_FOLDER, device.memory_files),
+        ):
+            for name in names:
+                (work / name).parent.mkdir(parents=True, exist_ok=True)
+                shutil.copyfile(inner_file(place, name, raises=DeploymentError), work / name)
+        return device, device.simulated(sources, work, design, disturbed)
 
 
 @contextlib.contextmanager

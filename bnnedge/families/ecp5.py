@@ -35,9 +35,12 @@ from bnnedge.names import shown
 from bnnedge.verilog import instance
 
 _DEVICES = {"LFE5U-25F": "--25k", "LFE5U-45F": "--45k", "LFE5U-85F": "--85k"}
+_BLOCK_RAMS = {"LFE5U-25F": 56, "LFE5U-45F": 108, "LFE5U-85F": 208}
 _GRADES = (6, 7, 8)
 # UART, frames and PLL around the network, without the buffer for images.
-_DEVICE = Cost(combs=430)
+_DEVICE = Cost(combs=405)
+# What compares and counts the results of stored images.
+_STORE = Cost(combs=360)
 _DETECTOR_MHZ = (3.125, 400.0)
 _VCO_MHZ = (400.0, 800.0)
 _OUTPUT_MHZ = (3.125, 400.0)
@@ -162,10 +165,19 @@ class Ecp5(PlacedFamily):
         """See the base class."""
         return {"comb": design.combs, "bram": design.block_rams}
 
-    def predict_around(self, words: int, bits: int) -> Mapping[str, int]:
+    def predict_around(
+        self, words: int, bits: int, *, in_blocks: bool, results: tuple[int, int]
+    ) -> Mapping[str, int]:
         """See the base class."""
-        around = _DEVICE + self.prices.ram(words, bits)
+        memory = self.prices.block_memory if in_blocks else self.prices.ram
+        around = _DEVICE + memory(words, bits)
+        if results[0]:
+            around += _STORE + self.prices.block_memory(*results)
         return {"comb": round(around.combs), "bram": around.block_rams}
+
+    def block_rams(self, board: FpgaBoard) -> int:
+        """See the base class."""
+        return _BLOCK_RAMS[board.device]
 
     def used_by(self, cells: Mapping[str, int]) -> Sequence[int | None]:
         """A carry cell is two lookup tables, one of RAM six: four and two of a write port."""

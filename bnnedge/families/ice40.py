@@ -99,7 +99,9 @@ class Ice40(PlacedFamily):
         """See the base class: there is no model of this family's cells."""
         return {}
 
-    def predict_around(self, words: int, bits: int) -> Mapping[str, int]:
+    def predict_around(
+        self, words: int, bits: int, *, in_blocks: bool, results: tuple[int, int]
+    ) -> Mapping[str, int]:
         """See the base class."""
         return {}
 

@@ -204,8 +204,21 @@ class PlacedFamily(Family):
         """Arguments for one run of `pack_tool`, all paths relative to its folder."""
 
     @abstractmethod
-    def predict_around(self, words: int, bits: int) -> Mapping[str, int]:
-        """What the device around a network will take, with its buffer of so many words."""
+    def predict_around(
+        self, words: int, bits: int, *, in_blocks: bool, results: tuple[int, int]
+    ) -> Mapping[str, int]:
+        """What the device around a network will take, where there is a model.
+
+        Args:
+            words: of its buffer.
+            bits: of each.
+            in_blocks: the buffer is in block RAM, whatever is cheaper.
+            results: words and bits of those that it holds, and compares others with.
+        """
+
+    def block_rams(self, board: FpgaBoard) -> int | None:
+        """Blocks of memory that a board's FPGA has; None: not known here."""
+        return None
 
     def clock_hz(self, board: Board, wanted_mhz: float | None) -> int:
         """See the base class."""

@@ -13,10 +13,13 @@ from typing import Any, ClassVar, Self
 import numpy as np
 from numpy.typing import NDArray
 
+from bnnedge.dataflow import Dataflow
 from bnnedge.design import Design
-from bnnedge.errors import ConfigError, SynthesisError
+from bnnedge.errors import ConfigError, SynthesisError, named
 from bnnedge.families import Board
 from bnnedge.families.placed import FpgaBoard
+from bnnedge.links.store import Measured
+from bnnedge.records import to_json
 
 DEVICE_FILE = "device.json"
 SV_FOLDER = Path(__file__).parent / "sv"
@@ -73,6 +76,15 @@ class Conversation(ABC):
             SimulationError: the device does not answer, or answers with a fault.
         """
 
+    @abstractmethod
+    def measure(self) -> Measured | None:
+        """What the device counts while it runs its stored images; None: it has none.
+
+        Raises:
+            MismatchError: not all results came, or one was wrong.
+            SimulationError: see `exchange`.
+        """
+
 
 class Device(ABC):
     """A device around a network, in a bitstream. Its classes are frozen dataclasses.
@@ -119,6 +131,25 @@ class Device(ABC):
             SynthesisError: the link does not run at this clock.
         """
 
+    def with_store(self, images: int) -> Self:
+        """The same device with so many images and their results in block RAM.
+
+        Raises:
+            SynthesisError: the link has none such.
+        """
+        raise SynthesisError(
+            f"{named('store')}: a device on {self.interface} holds no images, got {images}"
+        )
+
+    @property
+    def memory_files(self) -> tuple[str, ...]:
+        """Names of what `memory_texts` gives."""
+        return ()
+
+    def memory_texts(self, design: Design, dataflow: Dataflow) -> Mapping[str, str]:
+        """Memory files of its own, by name: beside those of the network."""
+        return {}
+
     @classmethod
     @abstractmethod
     def require_frame(cls, what: str, size_bytes: int) -> None:
@@ -134,7 +165,7 @@ class Device(ABC):
         """SystemVerilog files of the device, in compile order, beyond those of `design`."""
 
     @abstractmethod
-    def parameters(self, design: Design) -> dict[str, int]:
+    def parameters(self, design: Design) -> Mapping[str, int | str]:
         """Parameters of `top` around a design."""
 
     @abstractmethod
@@ -173,7 +204,15 @@ class Device(ABC):
 
     @abstractmethod
     def buffer_words(self, design: Design) -> int:
-        """Words of input that it has room for before the network."""
+        """Words of input that it has room for before the network, those that it holds included."""
+
+    def in_blocks(self, design: Design) -> bool:
+        """Whether these are in block RAM, whatever is cheaper."""
+        return False
+
+    def stored_results(self, design: Design) -> int:
+        """Words of results that it holds in block RAM."""
+        return 0
 
     @abstractmethod
     def images_per_second(self, design: Design) -> dict[str, float]:
@@ -202,7 +241,7 @@ class Device(ABC):
 
     def record(self) -> dict[str, Any]:
         """What `device.json` holds."""
-        return self.settings
+        return dict(to_json(self))
 
     def save(self, folder: Path) -> None:
         """Write `device.json` into `folder`."""

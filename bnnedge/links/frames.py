@@ -14,9 +14,11 @@ from bnnedge.errors import SimulationError
 PROTOCOL_VERSION = 1
 IDENTIFY = b"I"
 _IDENTITY = struct.Struct("<cBBIHH")
+_REPORT = struct.Struct("<cBIIII")
 _CRC_BYTES = 2
 FRAME_OVERHEAD_BYTES = 4  # letter, tag and CRC around an image or a result
 IDENTITY_BYTES = _IDENTITY.size + _CRC_BYTES
+REPORT_BYTES = _REPORT.size + _CRC_BYTES
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -37,6 +39,12 @@ def _crc(data: bytes) -> bytes:
 def image_frame(tag: int, design: Design, encoded: NDArray[Any]) -> bytes:
     """The command that runs one encoded image of F elements."""
     body = b"R" + bytes([tag % 256]) + design.pack(encoded[None]).tobytes()
+    return body + _crc(body)
+
+
+def measure_frame(rounds: int) -> bytes:
+    """The command that runs the stored images 1 to 256 times."""
+    body = b"M" + bytes([rounds % 256])
     return body + _crc(body)
 
 
@@ -65,6 +73,19 @@ def parse_identity(reply: bytes) -> Identity:
         image_bytes=image_bytes,
         result_bytes=result_bytes,
     )
+
+
+def parse_report(reply: bytes) -> tuple[int, int, int, int]:
+    """Interpret the answer to `M`.
+
+    Returns:
+        Results, wrong words, and the cycles to the end of the first and of the last result.
+
+    Raises:
+        SimulationError: it is none, or its CRC is wrong.
+    """
+    _, _, results, wrong, first, last = _REPORT.unpack(_checked(reply, b"m"))
+    return results, wrong, first, last
 
 
 def parse_result(reply: bytes, tag: int, design: Design) -> NDArray[np.int64]:

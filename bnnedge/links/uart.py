@@ -2,7 +2,7 @@
 
 import contextlib
 import dataclasses
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from types import MappingProxyType
@@ -12,15 +12,18 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bnnedge.cost import index_bits
+from bnnedge.dataflow import Dataflow
 from bnnedge.design import Design
 from bnnedge.errors import ConfigError, MismatchError, SimulationError, SynthesisError, named
 from bnnedge.families import Board
 from bnnedge.families.placed import CLOCK_ROLE, FpgaBoard
-from bnnedge.links import frames
+from bnnedge.links import frames, store
 from bnnedge.links.base import MOST, SV_FOLDER, Conversation, Device, check_range
 from bnnedge.links.frames import FRAME_OVERHEAD_BYTES, PROTOCOL_VERSION
 from bnnedge.links.simulated_serial import SimulatedSerial
+from bnnedge.links.store import Measured
 from bnnedge.names import check_network_name
+from bnnedge.records import later
 from bnnedge.verilated.serial import SerialModel, SerialPorts, compile_serial_model
 
 TOP_MODULE = "uart_device"
@@ -31,6 +34,7 @@ MODULES = (
     "frame_buffer",
     "frame_receiver",
     "frame_sender",
+    "vector_store",
     TOP_MODULE,
 )
 """SystemVerilog files of the device, in compile order."""
@@ -43,6 +47,8 @@ _LINE_BITS = 10  # of a byte, with start and stop bit
 # In simulation nothing delays a reply but the device; the driver's 0.5 s would be 12 M cycles.
 _SIMULATED_GRACE_BYTES = 40
 _SIMULATED_QUIET_BYTES = 20
+_MOST_NARROW_BITS = 256  # of words that frame_buffer may have in LUT RAM
+_MOST_STORED = 1 << 20
 _LOCK_CLOCKS = 200  # the PLL's model, then the reset's shift register
 
 
@@ -73,6 +79,8 @@ class UartDevice(Device):
         quiet_ms: silence after which a broken frame is forgotten.
         window: images that may be unanswered at a time.
         id_word: what the device answers to `I`.
+        stored_images: that it holds with their results, to measure the network's own rate; None:
+            none.
     """
 
     interface = "uart"
@@ -89,6 +97,7 @@ class UartDevice(Device):
     quiet_ms: float
     window: int
     id_word: int
+    stored_images: int | None = later()
 
     def __post_init__(self) -> None:
         check_network_name(self.board, what="board", raises=ConfigError)
@@ -98,6 +107,7 @@ class UartDevice(Device):
         check_range("quiet_ms", self.quiet_ms, 0, 1e6)
         check_range("window", self.window, 1, 64)
         check_range("id_word", self.id_word, 0, (1 << 32) - 1)
+        check_range("stored_images", self.stored_images or 0, 0, _MOST_STORED)
 
     @classmethod
     def plan(
@@ -129,6 +139,22 @@ class UartDevice(Device):
             id_word=id_word,
         )
 
+    def with_store(self, images: int) -> "UartDevice":
+        """See the base class."""
+        return dataclasses.replace(self, stored_images=images)
+
+    @property
+    def memory_files(self) -> tuple[str, ...]:
+        """See the base class."""
+        return (store.IMAGE_FILE, store.RESULT_FILE) if self.stored_images else ()
+
+    def memory_texts(self, design: Design, dataflow: Dataflow) -> Mapping[str, str]:
+        """See the base class."""
+        if not self.stored_images:
+            return {}
+        before = self._frame_words(design)
+        return store.memory_texts(design, dataflow, self.stored_images, before)
+
     @classmethod
     def require_frame(cls, what: str, size_bytes: int) -> None:
         """See the base class."""
@@ -148,8 +174,13 @@ class UartDevice(Device):
         """See the base class."""
         return tuple(SV_FOLDER / f"{module}.sv" for module in MODULES)
 
-    def parameters(self, design: Design) -> dict[str, int]:
+    def parameters(self, design: Design) -> Mapping[str, int | str]:
         """See the base class."""
+        stored: dict[str, int | str] = {
+            "StoredImages": self.stored_images or 0,
+            "ImageFile": store.IMAGE_FILE,
+            "ResultFile": store.RESULT_FILE,
+        }
         return {
             "ClocksPerBit": self.clocks_per_bit,
             "TimeoutClocks": self.timeout_clocks,
@@ -158,6 +189,7 @@ class UartDevice(Device):
             "InputBeats": design.input_beats,
             "OutputWidth": design.output_width_bits,
             "OutputBeats": design.output_beats,
+            **(stored if self.stored_images else {}),
         }
 
     def manifest(self, design: Design) -> dict[str, Any]:
@@ -169,6 +201,7 @@ class UartDevice(Device):
             "baud": self.baud,
             "quiet_ms": self.quiet_ms,
             "window": self.window,
+            **({"stored_images": self.stored_images} if self.stored_images else {}),
         }
 
     def for_simulation(self, clocks_per_bit: int | None) -> "UartDevice":
@@ -223,8 +256,19 @@ class UartDevice(Device):
             yield _Line(line, self, Design.load(rtl))
 
     def buffer_words(self, design: Design) -> int:
-        """See the base class: a power of two that holds a window of images."""
+        """See the base class: a power of two that holds a window of images, and the stored ones."""
+        return self._frame_words(design) + (self.stored_images or 0) * design.input_beats
+
+    def _frame_words(self, design: Design) -> int:
         return 1 << index_bits(self.window * design.input_beats)
+
+    def in_blocks(self, design: Design) -> bool:
+        """See the base class."""
+        return bool(self.stored_images) or design.input_width_bits > _MOST_NARROW_BITS
+
+    def stored_results(self, design: Design) -> int:
+        """See the base class."""
+        return store.result_words(design, self.stored_images) if self.stored_images else 0
 
     def images_per_second(self, design: Design) -> dict[str, float]:
         """The line is full duplex, so the longer frame counts."""
@@ -235,6 +279,11 @@ class UartDevice(Device):
 
     def readme(self, network: str, bitstream: str) -> str:
         """See the base class."""
+        measure = f"""\
+5. python -m bnnedge_runtime --port /dev/ttyUSB0 --measure 256
+   runs the {self.stored_images} images that the bitstream holds, 256 times, with no line between
+   them and the network: the rate of the network itself, every result compared.
+"""
         return f"""\
 {network} for {self.board}, id {self.id_word:#010x}
 
@@ -255,7 +304,7 @@ the same device.
        with bnnedge_runtime.load(port="/dev/ttyUSB0") as accelerator:
            results = accelerator.execute(batch)
            print(accelerator.names(results))  # the class of each image
-
+{measure if self.stored_images else ""}
 The line runs at {self.baud} baud, 8N1; the bitstream fixes it.
 "Permission denied" on Linux: join the port's group (`sudo usermod -aG dialout $USER`, then log in
 again); for openFPGALoader without root, install its 99-openfpgaloader.rules under
@@ -303,12 +352,33 @@ class _Line(Conversation):
             results += [frames.parse_result(self._read(size), first + i, design) for i in part]
         return np.array(results)
 
-    def _read(self, size: int) -> bytes:
-        """A reply, allowing for everything that may go over the line before it."""
+    def measure(self) -> Measured | None:
+        device, design = self._device, self._design
+        if not device.stored_images:
+            return None
+        self._line.write(frames.measure_frame(rounds=1))
+        reply = self._read(frames.REPORT_BYTES, images=device.stored_images)
+        images, wrong_words, first, last = frames.parse_report(reply)
+        if (images, wrong_words) != (device.stored_images, 0):
+            raise MismatchError(
+                f"netlist of {design.name}: wanted {device.stored_images} right results of its"
+                f" stored images, got {images} with {wrong_words} wrong words"
+            )
+        return Measured(
+            images=images,
+            wrong_words=wrong_words,
+            first_cycles=first,
+            last_cycles=last,
+            predicted_cycles=design.interval_cycles,
+            clock_hz=device.clock_hz,
+        )
+
+    def _read(self, size: int, images: int = 0) -> bytes:
+        """A reply, allowing for all that may go over the line, and so many images, before it."""
         device, design = self._device, self._design
         frame_bytes = 8 + design.input_beats * design.input_width_bits // 8 + size
         line_clocks = _LINE_BITS * device.clocks_per_bit * frame_bytes * (device.window + 1)
-        timeout = line_clocks + 20 * design.interval_cycles * (device.window + 1)
+        timeout = line_clocks + 20 * design.interval_cycles * (device.window + 1 + images)
         reply = self._line.read(size, timeout_clocks=timeout)
         if len(reply) < size:
             raise SimulationError(

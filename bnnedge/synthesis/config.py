@@ -18,6 +18,7 @@ class VerifyConfig:
         clock_mhz: likewise.
         baud: likewise.
         window: likewise.
+        store: likewise.
     """
 
     board: str | Path | Board | None = option(
@@ -28,6 +29,7 @@ class VerifyConfig:
     clock_mhz: float | None = option(None, help="The board's default where not given.", unit="MHz")
     baud: int | None = option(None, help="Of a serial line; the board's default where not given.")
     window: int = option(4, help="Of a serial line: images that may be unanswered.")
+    store: int | None = option(None, help="Images in block RAM.", least=1, most=1 << 20)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -39,6 +41,8 @@ class SynthesisConfig:
         clock_mhz: clock of the network; None: the board's default. The PLL's nearest is taken.
         baud: of the serial line; None: the board's default.
         window: images that may be unanswered at a time; a power of two from 2 to 64.
+        store: images that the device holds in block RAM with their results, so that the rate of
+            the network is measured and not that of the line; None: none.
         seed: of the placer. Another one may reach a few MHz more.
         vivado: run Vivado, where it is found, on the project for a Zynq board.
         gate_level_images: hard and random ones for which the placed netlist is compared with the
@@ -62,6 +66,13 @@ class SynthesisConfig:
     window: int = option(
         4,
         help="Of a serial line: images that may be unanswered, a power of two to 64.",
+        section="hardware",
+    )
+    store: int | None = option(
+        None,
+        help="Images in block RAM, with which the device measures the network's own rate.",
+        least=1,
+        most=1 << 20,
         section="hardware",
     )
     seed: int = option(

@@ -12,6 +12,8 @@ from bnnedge.design import Design
 from bnnedge.families import BITSTREAM_SUFFIXES, FAMILIES
 from bnnedge.findings import Check, ClockDomain, ReportData, equal
 from bnnedge.links import Device
+from bnnedge.links.store import Measured
+from bnnedge.records import later
 from bnnedge.stages import Stage, figures
 from bnnedge.synthesis.nextpnr import Timing
 
@@ -34,13 +36,23 @@ class ResourceUse:
 
 @dataclass(frozen=True, kw_only=True)
 class GateLevel:
-    """The check of a netlist against the Dataflow: what was compared, on how many images."""
+    """The check of a netlist against the Dataflow: what was compared, on how many images.
+
+    Attributes:
+        compared: for people.
+        images: over the link.
+        clocks: of all.
+        compile_s: seconds on this machine.
+        run_s: likewise.
+        measured: with the images that the device holds; None: it holds none.
+    """
 
     compared: str
     images: int
     clocks: int
     compile_s: float
     run_s: float
+    measured: Measured | None = later()
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -147,6 +159,17 @@ class SynthesisFacts:
         """What people have to be told beside checks."""
         reason = self.end_of_chain
         return [] if reason is None else [f"bitstream not read back: {reason}"]
+
+    @property
+    def measurements(self) -> list[str]:
+        """The network's own rate, where the device holds images."""
+        sides = (
+            ("netlist", self.gate_level),
+            ("bitstream, read back", self.bits and self.bits.simulated),
+        )
+        return [
+            check.measured.line(subject) for subject, check in sides if check and check.measured
+        ]
 
     @property
     def size_and_speed(self) -> list[str]:
@@ -261,6 +284,7 @@ def _lines(facts: SynthesisFacts) -> list[str]:
         *facts.size_and_speed,
         *(clock.line for clock in facts.clocks or ()),
         *(check.line for check in _checks(facts)),
+        *facts.measurements,
         *facts.remarks,
     ]
 

@@ -26,7 +26,7 @@ from bnnedge.synthesis.config import SynthesisConfig
 from bnnedge.synthesis.estimate import estimate
 from bnnedge.synthesis.facts import SYNTH, SynthesisFacts
 from bnnedge.synthesis.gatelevel import check_netlist
-from bnnedge.synthesis.place import copy_design, place
+from bnnedge.synthesis.place import copy_design, place, write_memories
 from bnnedge.synthesis.plan import plan_bitstream, plan_device
 from bnnedge.synthesis.run import Run
 
@@ -114,6 +114,7 @@ def _write(
         else:
             assert isinstance(board, FpgaBoard)
             plan = plan_bitstream(design, board, config)
+            write_memories(plan, rtl, work)
             facts = place(plan, run, seed=config.seed)
             if config.gate_level_images:
                 with run.step("gate-level check"):

@@ -114,6 +114,7 @@ def simulate_netlist(
             got = line.exchange(images, judge.encoded[part])
             judge.check(got, subject=subject, chosen=part)
             images += len(got)
+        measured = line.measure()
         clocks = line.clocks
         compared = f"results of the {subject} of {board.name} at its {line.pins}"
     return {
@@ -122,4 +123,5 @@ def simulate_netlist(
         "clocks": clocks,
         "compile_s": round(compiled - start, 1),
         "run_s": round(time.perf_counter() - compiled, 1),
+        "measured": measured,
     }

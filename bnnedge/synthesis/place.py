@@ -7,13 +7,14 @@ from pathlib import Path
 from typing import Any
 
 from bnnedge import tools
+from bnnedge.dataflow import Dataflow
 from bnnedge.design import Design
 from bnnedge.errors import BnnEdgeWarning, SynthesisError, named
 from bnnedge.families.base import Cells
 from bnnedge.families.placed import NETLIST_JSON, NETLIST_VERILOG
 from bnnedge.synthesis import nextpnr, yosys
 from bnnedge.synthesis.facts import images_per_second
-from bnnedge.synthesis.plan import SCRIPT, Plan
+from bnnedge.synthesis.plan import SCRIPT, Plan, predict_around
 from bnnedge.synthesis.run import LOG_FOLDER, Run
 
 _YOSYS_TIMEOUT_S = 3600.0
@@ -61,7 +62,8 @@ def place(plan: Plan, run: Run, *, seed: int) -> dict[str, Any]:
             log=run.log(family.pack_tool),
             timeout_s=_PACK_TIMEOUT_S,
         )
-        run.keep(plan.bitstream)
+        for name in (plan.bitstream, *plan.device.memory_files):
+            run.keep(name)
     run.publish_logs()
     plan.device.save(run.folder)
     return _facts(plan, seed, layers, routed)
@@ -72,6 +74,14 @@ def copy_design(design: Design, rtl: Path, work: Path) -> None:
     for source in (*design.sources, *design.memories):
         (work / source).parent.mkdir(parents=True, exist_ok=True)
         shutil.copyfile(rtl / source, work / source)
+
+
+def write_memories(plan: Plan, rtl: Path, work: Path) -> None:
+    """Write the device's own memory files, of an RTL folder's network, where tools run."""
+    if plan.device.memory_files:
+        dataflow = Dataflow.load(rtl / "dataflow")
+        for name, text in plan.device.memory_texts(plan.design, dataflow).items():
+            (work / name).write_text(text, encoding="utf-8")
 
 
 def make_netlist(plan: Plan, work: Path, log: Path) -> None:
@@ -152,5 +162,5 @@ def _facts(
 def _predicted(plan: Plan) -> Mapping[str, int]:
     """What network and device together were thought to take."""
     design, family = plan.design, plan.board.family
-    around = family.predict_around(plan.device.buffer_words(design), design.input_width_bits)
+    around = predict_around(design, plan.board, plan.device)
     return {name: count + around[name] for name, count in family.predict(design).items()}

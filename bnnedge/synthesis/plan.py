@@ -6,7 +6,7 @@ from pathlib import Path
 
 from bnnedge.boards import link_of
 from bnnedge.design import Design
-from bnnedge.errors import SynthesisError
+from bnnedge.errors import SynthesisError, named
 from bnnedge.families import Board
 from bnnedge.families.placed import FpgaBoard, Pll
 from bnnedge.links import Device
@@ -19,6 +19,7 @@ SCRIPT = "synth.ys"
 _OF_PLACED_BOARDS = {
     "baud": "has no serial line",
     "window": "has no serial line",
+    "store": "has no serial line",
     "seed": "is placed by Vivado",
     "gate_level_images": "has no netlist that is placed here",
     "read_back": "has no bitstream that is made here",
@@ -53,18 +54,49 @@ def plan_device(design: Design, board: Board, config: SynthesisConfig) -> Device
 
     Raises:
         SynthesisError: the clock is out of range, or the link does not run at it; or an image or a
-            result is longer than the link carries; or see `require_effect`.
+            result is longer than the link carries; or stored images do not fit; or see
+            `require_effect`.
     """
     require_effect(board, config)
     link = link_of(board)
     link.require_frame("an image", design.input_beats * design.input_width_bits // 8)
     link.require_frame("a result", design.output_beats * design.output_width_bits // 8)
-    return link.plan(
+    device = link.plan(
         board,
         clock_hz=board.family.clock_hz(board, config.clock_mhz),
         id_word=design.id_word,
         baud=config.baud,
         window=config.window,
+    )
+    if config.store is None:
+        return device
+    assert isinstance(board, FpgaBoard)
+    device = device.with_store(config.store)
+    _require_room(design, board, device, config.store)
+    return device
+
+
+def _require_room(design: Design, board: FpgaBoard, device: Device, images: int) -> None:
+    """Raise where stored images are thought to find no room; nothing is known of some families."""
+    there = board.family.block_rams(board)
+    network, around = board.family.predict(design), predict_around(design, board, device)
+    if there is None or network["bram"] + around["bram"] <= there:
+        return
+    raise SynthesisError(
+        f"{named('store')}: {images:,} images of {design.name} are thought to take"
+        f" {around['bram']:,} block RAMs beside the {network['bram']:,} of the network,"
+        f" {board.name} has {there}",
+        remedy="take fewer images, or a larger board",
+    )
+
+
+def predict_around(design: Design, board: FpgaBoard, device: Device) -> Mapping[str, int]:
+    """What the device around a network is thought to take."""
+    return board.family.predict_around(
+        device.buffer_words(design),
+        design.input_width_bits,
+        in_blocks=device.in_blocks(design),
+        results=(device.stored_results(design), design.output_width_bits),
     )
 
 

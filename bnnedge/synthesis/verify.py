@@ -12,11 +12,12 @@ from bnnedge.links import DEVICE_FILE, load_device
 from bnnedge.options import options_of
 from bnnedge.progress import Progress, silent
 from bnnedge.readback.readers import TRUSTED, read_back, unread
+from bnnedge.records import to_json
 from bnnedge.scratch import scratch
 from bnnedge.synthesis.bits import read_json, simulate_bits
 from bnnedge.synthesis.config import SynthesisConfig, VerifyConfig
 from bnnedge.synthesis.facts import BitsCheck
-from bnnedge.synthesis.place import copy_design, make_netlist
+from bnnedge.synthesis.place import copy_design, make_netlist, write_memories
 from bnnedge.synthesis.plan import Plan, plan_bitstream
 
 
@@ -52,6 +53,7 @@ def verify_bits(
         made = work / "made"
         made.mkdir()
         copy_design(design, rtl, made)
+        write_memories(plan, rtl, made)
         progress("read back")
         found = read_back(bitstream, board, work, work)
         progress("yosys")
@@ -61,7 +63,7 @@ def verify_bits(
         progress("simulation of the bitstream")
         simulated = simulate_bits(found, plan.device, rtl, board, work)
     record = {"compared": compared, "trusted": [*TRUSTED, "Yosys"], "simulated": simulated}
-    return structure(record, BitsCheck, source="verify-bits")
+    return structure(to_json(record), BitsCheck, source="verify-bits")
 
 
 def _require_record(bitstream: Path, config: VerifyConfig) -> None:
@@ -75,8 +77,8 @@ def _require_record(bitstream: Path, config: VerifyConfig) -> None:
     if not (bitstream.parent / DEVICE_FILE).exists():
         raise SynthesisError(
             f"{bitstream}: there is no {DEVICE_FILE} beside it, which says what it is for",
-            remedy=f"give {named('board')}, and {named('clock_mhz')}, {named('baud')} and"
-            f" {named('window')} where they were given",
+            remedy=f"give {named('board')}, and {named('clock_mhz')}, {named('baud')},"
+            f" {named('window')} and {named('store')} where they were given",
         )
 
 
@@ -91,11 +93,16 @@ def _plan(bitstream: Path, design: Design, config: VerifyConfig) -> Plan:
             board=board,
             clock_mhz=device.clock_hz / 1e6,
             **{name: said[name] for name in ("baud", "window") if name in said},
+            store=said.get("stored_images") or None,
         )
     else:
         board = find_board(config.board)
         wanted = SynthesisConfig(
-            board=board, clock_mhz=config.clock_mhz, baud=config.baud, window=config.window
+            board=board,
+            clock_mhz=config.clock_mhz,
+            baud=config.baud,
+            window=config.window,
+            store=config.store,
         )
     reason = unread(board)
     if reason:

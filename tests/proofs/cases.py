@@ -55,6 +55,14 @@ def _axi(in_beats: int, out_beats: int, **more: int | str) -> dict[str, int | st
     return shape | {"IN_WIDTH": 8, "OUT_WIDTH": 8} | more
 
 
+def _stored(width: int, depth: int, words: int) -> dict[str, int | str]:
+    return {"Width": width, "Depth": depth, "StoredWords": words, "StoredFile": _FILE}
+
+
+def _results(width: int, words: int) -> dict[str, int | str]:
+    return {"Width": width, "Words": words, "ResultFile": _FILE}
+
+
 def _taps(size: int, kernel: int, depth: int, **more: int | str) -> dict[str, int | str]:
     """Of square windows."""
     shape: dict[str, int | str] = {"InHeight": size, "InWidth": size, "Width": 2, "Depth": depth}
@@ -231,6 +239,8 @@ PROOFS = (
     ),
     *_of("axi_registers", {}, folder=LINKS),
     *_of("bnnedge_axi", _axi(2, 2), _axi(1, 3), _axi(3, 1, CORE_IN_WIDTH=16), folder=LINKS),
+    *_of("frame_buffer", _stored(4, 2, 3), _stored(3, 4, 1), _stored(2, 8, 4), folder=LINKS),
+    *_of("vector_store", _results(4, 1), _results(3, 2), _results(5, 3), folder=LINKS, depth=3),
     *_of("popcount", *({"Width": width} for width in _COUNTED), quick=2, reach=9),
     *(
         Proof(
@@ -529,6 +539,32 @@ FAULTS = (
         ("core_in_data  = s_axis_tdata", "core_in_data = ~s_axis_tdata"),
         ("m_axis_tdata   = core_out_data", "m_axis_tdata = ~core_out_data"),
         ("m_axis_tdata   = core_out_data", "m_axis_tdata = core_out_data ^ {8{m_axis_tready}}"),
+        folder=LINKS,
+    ),
+    *_faults(
+        "frame_buffer",
+        ("if (move) out_data_q", "if (word_valid_q) out_data_q"),
+        ("else if (out_ready_i) out_valid_q", "else out_valid_q"),
+        ("word_q <= words[place]", "word_q <= ~words[place]"),
+        ("last_word_q ? PLACE_BITS'(Depth) : place_q", "place_q"),
+        ("rounds_q == 8'd2", "rounds_q == 8'd1"),
+        ("read & ~stored;", "read;"),
+        folder=LINKS,
+    ),
+    *_faults(
+        "vector_store",
+        ("in_ready_o = expected_valid", "in_ready_o = 1'b1"),
+        ("(measuring_q & ~measured_o)", "measuring_q"),
+        ("<= ~playing", "<= 1'b1"),
+        ("<= taken & in_last_i", "<= taken"),
+        ("in_data_i ^ expected", "in_data_i & ~expected"),
+        ("if (begins_q || running_q)", "if (running_q)"),
+        ("if (begins_q) running_q <= 1'b1", "running_q <= begins_q"),
+        ("if (last_q) last_clock_q", "if (last_q && first_q) last_clock_q"),
+        ("<= taken_i;", "<= 1'b1;"),
+        ("if (last_q && first_q) first_clock_q", "if (last_q) first_clock_q"),
+        ("measured_q   <= over_q", "measured_q <= ~playing"),
+        ("if (last_q) last_clock_q", "last_clock_q"),
         folder=LINKS,
     ),
     *_faults(

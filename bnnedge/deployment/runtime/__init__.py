@@ -12,7 +12,7 @@ from .axi import AxiAccelerator, AxiManifest
 from .errors import AcceleratorError, DeviceError, InputError, PackageError
 from .example import examples
 from .host import Host
-from .link import Identity
+from .link import Identity, Report
 from .load import load
 from .manifest import Manifest
 from .uart import SerialAccelerator, SerialManifest, Throughput
@@ -28,6 +28,7 @@ __all__ = [
     "InputError",
     "Manifest",
     "PackageError",
+    "Report",
     "SerialAccelerator",
     "SerialManifest",
     "Throughput",

@@ -7,6 +7,7 @@ import sys
 from pathlib import Path
 
 from .commands import run, write
+from .errors import InputError
 from .files import read_batch, require_writable
 from .load import load
 from .uart import SerialAccelerator
@@ -24,6 +25,9 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--inputs", type=Path, help="batch (N, *input_shape), .npy")
     parser.add_argument("--outputs", type=Path, help="where the integer results go, .npy")
     parser.add_argument("--throughput", type=int, metavar="N", help="measure with N random images")
+    parser.add_argument(
+        "--measure", type=int, metavar="ROUNDS", help="of the images that the device holds, to 256"
+    )
     return parser
 
 
@@ -52,6 +56,16 @@ def _run(asked: argparse.Namespace) -> None:
             print(
                 f"{found.images} images in {found.seconds:.3f} s: {found.images_per_s:.1f}"
                 f" images/s (line and network allow {found.bound_images_per_s:.1f})"
+            )
+        if asked.measure is not None:
+            report = accelerator.measure(asked.measure)
+            if report is None:
+                raise InputError("the device holds no images; see bnnedge synth --store")
+            print(
+                f"{report.images} images that the device holds, all right:"
+                f" {report.cycles_per_image:.6g} cycles each (predicted"
+                f" {manifest.interval_cycles}),"
+                f" {manifest.clock_hz / report.cycles_per_image:.1f} images/s"
             )
 
 

@@ -8,6 +8,7 @@ from typing import Any, TypeVar
 import numpy as np
 
 from .host import Host
+from .link import Report
 from .manifest import Manifest
 
 _Self = TypeVar("_Self", bound="Accelerator")
@@ -41,6 +42,21 @@ class Accelerator(ABC):
     def found(self) -> dict[str, Any]:
         """What there is to say of the way to the board, by the names that facts have for it."""
         return {}
+
+    def measure(self, rounds: int | None = None) -> Report | None:
+        """Have the device run the images that it holds as fast as the network takes them.
+
+        Args:
+            rounds: how often, 1 to 256; None: about a tenth of a million clock cycles.
+
+        Returns:
+            What it counted; None: it holds no images.
+
+        Raises:
+            InputError: `rounds` are others.
+            DeviceError: the device does not answer, or a result was wrong or did not come.
+        """
+        return None
 
     @abstractmethod
     def _elements(self, batch: Any) -> np.ndarray[Any, Any]:

@@ -19,6 +19,7 @@ from .errors import AcceleratorError, DeviceError
 
 PROTOCOL_VERSION = 1
 _IDENTITY = struct.Struct("<cBBIHH")
+_REPORT = struct.Struct("<cBIIII")
 _CRC_BYTES = 2
 _QUIET_CHUNK_BYTES = 256
 # A device has at most a window of results to get rid of; one that sends more speaks otherwise.
@@ -62,6 +63,29 @@ class Identity:
     id_word: int
     image_bytes: int
     result_bytes: int
+
+
+@dataclass(frozen=True)
+class Report:
+    """What the device counted while it ran the images that it holds.
+
+    Attributes:
+        images: results that came.
+        wrong_words: of results, that differ from those that it holds.
+        first_cycles: from the first word that the network took to the last one of the first result.
+        last_cycles: from the same to the last word of the last result.
+    """
+
+    images: int
+    wrong_words: int
+    first_cycles: int
+    last_cycles: int
+
+    @property
+    def cycles_per_image(self) -> float:
+        """Between two results, on average; of a single one, all that it took."""
+        steady = self.last_cycles - self.first_cycles
+        return steady / (self.images - 1) if self.images > 1 else self.last_cycles
 
 
 @dataclass(frozen=True)
@@ -172,18 +196,37 @@ class Link:
             LineError: it is late, damaged, or a fault.
             DeviceError: the port is gone.
         """
-        letter = self._read(1, extra_s=extra_s)
-        if letter == b"r":
-            frame = self._rest(letter, 2 + self._result_bytes)
-            return Reply(tag=frame[1], result=frame[2:])
-        if letter == b"e":
-            fault = self._rest(letter, 3)[2]
-            raise LineError(f"the device reports: {_FAULTS.get(fault, f'fault {fault}')}")
-        raise LineError(f"wanted a result, got a frame that begins with {letter!r}")
+        self._begin(b"r", "a result", extra_s=extra_s)
+        frame = self._rest(b"r", 2 + self._result_bytes)
+        return Reply(tag=frame[1], result=frame[2:])
+
+    def measure(self, rounds: int, *, extra_s: float) -> Report:
+        """Have the device run the images that it holds, so many times, and report.
+
+        Args:
+            rounds: 1 to 256.
+            extra_s: how long that may take beyond the grace time.
+
+        Raises:
+            LineError: the report is late, damaged, or a fault.
+            DeviceError: the port is gone.
+        """
+        self._write(framed(b"M" + bytes([rounds % 256])))
+        self._begin(b"m", "a report", extra_s=extra_s)
+        return Report(*_REPORT.unpack(self._rest(b"m", _REPORT.size))[2:])
 
     def seconds(self, size: int) -> float:
         """How long `size` bytes take on the line, start and stop bits included."""
         return 10 * size / self._baud
+
+    def _begin(self, letter: bytes, what: str, *, extra_s: float) -> None:
+        """Raise LineError unless a frame with this letter begins in time."""
+        got = self._read(1, extra_s=extra_s)
+        if got == b"e":
+            fault = self._rest(got, 3)[2]
+            raise LineError(f"the device reports: {_FAULTS.get(fault, f'fault {fault}')}")
+        if got != letter:
+            raise LineError(f"wanted {what}, got a frame that begins with {got!r}")
 
     def _rest(self, letter: bytes, size: int) -> bytes:
         """The frame of `size` bytes that begins with `letter`, its CRC checked and taken off."""

@@ -14,7 +14,7 @@ import numpy as np
 from .accelerator import Accelerator
 from .errors import DeviceError, InputError
 from .host import Host
-from .link import PROTOCOL_VERSION, Identity, LineError, Link, open_port
+from .link import PROTOCOL_VERSION, Identity, LineError, Link, Report, open_port
 from .manifest import Manifest, read_common
 from .record import Record
 
@@ -25,6 +25,8 @@ _GRACE_S = 0.5  # USB, operating system
 _ATTEMPTS = 4  # without any progress, before the device is given up
 _TAGS = 256
 _DIFFERENT_IMAGES = 1024
+_MOST_ROUNDS = 256
+_MEASURED_CYCLES = 100_000
 _MOST_STRANGERS = 2 * _TAGS  # results in a row that nobody asked for, before it is given up
 
 
@@ -39,6 +41,7 @@ class SerialManifest(Manifest):
         baud: what the host sets.
         quiet_ms: silence after which the device forgets a broken frame.
         window: images that may be unanswered at a time.
+        stored_images: that the device holds with their results, see `SerialAccelerator.measure`.
     """
 
     interface = "uart"
@@ -49,6 +52,7 @@ class SerialManifest(Manifest):
     baud: int
     quiet_ms: float
     window: int
+    stored_images: int
 
     @classmethod
     def read(cls, record: Record, device: Record) -> SerialManifest:
@@ -71,6 +75,9 @@ class SerialManifest(Manifest):
             baud=baud,
             quiet_ms=device.number("quiet_ms", 1e-3, 1000.0),
             window=device.integer("window", 1, 255),
+            stored_images=(
+                device.integer("stored_images", 0, 1 << 20) if "stored_images" in device else 0
+            ),
         )
 
     @property
@@ -180,6 +187,36 @@ class SerialAccelerator(Accelerator):
             images_per_s=images / seconds,
             bound_images_per_s=self.manifest.bound_images_per_s,
         )
+
+    def measure(self, rounds: int | None = None) -> Report | None:
+        """See the base class."""
+        manifest, stored = self.manifest, self.manifest.stored_images
+        if not stored:
+            return None
+        round_cycles = stored * manifest.interval_cycles
+        if rounds is None:
+            rounds = min(_MOST_ROUNDS, max(1, _MEASURED_CYCLES // round_cycles))
+        if not 1 <= rounds <= _MOST_ROUNDS:
+            raise InputError(f"measure: wanted 1 to {_MOST_ROUNDS} rounds, got {rounds}")
+        cycles = 4 * (rounds * round_cycles + manifest.latency_cycles)
+        report_s = cycles / manifest.clock_hz
+        self._link.be_patient(_ATTEMPTS, report_s)
+        for attempt in range(_ATTEMPTS):
+            try:
+                report = self._link.measure(rounds, extra_s=report_s)
+                break
+            except LineError as error:
+                if attempt == _ATTEMPTS - 1:
+                    raise DeviceError(
+                        f"{self.name}: no report in {_ATTEMPTS} attempts: {error}"
+                    ) from error
+                self._identify()
+        if (report.images, report.wrong_words) != (rounds * stored, 0):
+            raise DeviceError(
+                f"{self.name}: wanted {rounds * stored} right results of the images that it holds,"
+                f" got {report.images} with {report.wrong_words} wrong words"
+            )
+        return report
 
     def _elements(self, batch: Any) -> np.ndarray[Any, Any]:
         return self._host.decode(self._exchange(self._host.pack(self._host.encode(batch))))

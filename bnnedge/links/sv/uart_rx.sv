@@ -33,11 +33,11 @@ module uart_rx #(
   assign level = (line_q[2] & line_q[3]) | (line_q[2] & line_q[4]) | (line_q[3] & line_q[4]);
 
   logic                  busy_q, armed_q;
-  logic [COUNT_BITS-1:0] count_q;
+  logic [COUNT_BITS:0]   count_q;  // clocks left, less one: its sign ends them
   logic [3:0]            bit_q;
   logic [7:0]            shift_q;
   logic                  sample, is_start, is_stop;
-  assign sample   = busy_q && count_q == '0;
+  assign sample   = busy_q & count_q[COUNT_BITS];
   assign is_start = bit_q == 4'd0;
   assign is_stop  = bit_q == 4'd9;
 
@@ -56,10 +56,10 @@ module uart_rx #(
 
   always_ff @(posedge clk_i) begin
     if (!busy_q) begin
-      count_q <= COUNT_BITS'(ClocksPerBit / 2 - 1);
+      count_q <= (COUNT_BITS + 1)'(ClocksPerBit / 2 - 2);
       bit_q   <= 4'd0;
     end else if (sample) begin
-      count_q <= COUNT_BITS'(ClocksPerBit - 1);
+      count_q <= (COUNT_BITS + 1)'(ClocksPerBit - 2);
       bit_q   <= bit_q + 4'd1;
       if (!is_stop) shift_q <= {level, shift_q[7:1]};
     end else begin

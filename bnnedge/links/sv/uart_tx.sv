@@ -17,11 +17,11 @@ module uart_tx #(
   localparam int unsigned COUNT_BITS = $clog2(ClocksPerBit);
 
   logic                  busy_q;
-  logic [COUNT_BITS-1:0] count_q;
+  logic [COUNT_BITS:0]   count_q;  // clocks left, less one: its sign ends them
   logic [3:0]            bit_q;
   logic [8:0]            shift_q;  // data and start bit; ones follow: stop bit and the idle line
   logic                  bit_end;
-  assign bit_end = count_q == '0;
+  assign bit_end = count_q[COUNT_BITS];
 
   always_ff @(posedge clk_i) begin
     if (!rst_ni) begin
@@ -38,10 +38,10 @@ module uart_tx #(
 
   always_ff @(posedge clk_i) begin
     if (!busy_q) begin
-      count_q <= COUNT_BITS'(ClocksPerBit - 1);
+      count_q <= (COUNT_BITS + 1)'(ClocksPerBit - 2);
       bit_q   <= 4'd0;
     end else if (bit_end) begin
-      count_q <= COUNT_BITS'(ClocksPerBit - 1);
+      count_q <= (COUNT_BITS + 1)'(ClocksPerBit - 2);
       bit_q   <= bit_q + 4'd1;
     end else begin
       count_q <= count_q - 1'b1;
