@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from bnnedge.cost import ceil_div
-from bnnedge.dataflow import Dataflow, IntegerMvu, Node, Stream, XnorMvu
+from bnnedge.dataflow import Dataflow, IntegerMvu, LutLayer, Node, Stream, XnorMvu
 from bnnedge.errors import FoldingError, named
 from bnnedge.files import load_json
 from bnnedge.hardware.kernels import Fold as Fold
@@ -44,12 +44,14 @@ class Layer:
         before: its input.
         after: its output.
         feeder: what feeds it, with inputs of its own, if that takes as many elements in a word.
+        tables: it reads what tables make of an image in one cycle.
     """
 
     node: XnorMvu | IntegerMvu
     before: Stream
     after: Stream
     feeder: tuple[Node, Sequence[Stream]] | None
+    tables: bool = False
 
     @property
     def rows(self) -> int:
@@ -66,10 +68,16 @@ def layers_of(graph: Dataflow) -> tuple[Layer, ...]:
     layers = []
     streams, sources = graph.streams(), graph.sources
     feeders: dict[str, tuple[Node, Sequence[Stream]]] = {}
+    tables: set[str] = set()
     for node in graph.nodes:
         befores = [streams[name] for name in sources[node.name]]
-        if not node.is_wire(*befores) and kernel_for(node).wanted is Wanted.READER:
+        if node.is_wire(*befores):
+            if tables.issuperset(sources[node.name]):
+                tables.add(node.name)
+        elif kernel_for(node).wanted is Wanted.READER:
             feeders[node.name] = node, befores
+        elif isinstance(node, LutLayer) and befores[0].pixels == 1:
+            tables.add(node.name)
     for unit in graph.mvus:
         (source,) = sources[unit.name]
         layers.append(
@@ -78,6 +86,7 @@ def layers_of(graph: Dataflow) -> tuple[Layer, ...]:
                 before=streams[source],
                 after=streams[unit.name],
                 feeder=feeders.get(source),
+                tables=source in tables,
             )
         )
     return tuple(layers)
@@ -268,7 +277,10 @@ def _least_cycles(graph: Dataflow, nodes: Sequence[Node]) -> dict[str, int]:
 
 
 def _candidates(layer: Layer, interval: int) -> list[Fold]:
-    """For every PE, the smallest SIMD that meets the interval; and all at once, unrolled."""
+    """For every PE, the smallest SIMD that meets the interval; and all at once, unrolled.
+
+    Behind tables nothing else: to keep all their outputs for a slower layer costs more than it.
+    """
     folds = []
     for pe in divisors(layer.rows):
         for simd in divisors(layer.node.mw):
@@ -277,7 +289,8 @@ def _candidates(layer: Layer, interval: int) -> list[Fold]:
                 folds.append(fold)
                 break
     every = kernel_for(layer.node).folds(layer.node, (layer.before,))
-    return folds + [f for f in every if f.unrolled and layer.cycles(f) <= interval]
+    whole = [fold for fold in every if fold.unrolled and layer.cycles(fold) <= interval]
+    return whole if layer.tables and whole else folds + whole
 
 
 def _cost(layer: Layer, fold: Fold, interval: int) -> tuple[int, float]:

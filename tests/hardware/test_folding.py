@@ -22,6 +22,7 @@ from bnnedge.hardware.folding import (
 )
 from tests.networks import random_mlp, with_class_scales
 from tests.networks.chains import ChainMaker, bit_encoding
+from tests.networks.luts import lut_network
 
 
 def graph_of(*widths: int) -> Dataflow:
@@ -53,6 +54,11 @@ def test_the_fastest_target_unrolls_everything_but_what_is_small() -> None:
         "fc0": Fold(pe=6, simd=12, unrolled=True),
         "fc1": Fold(pe=3, simd=6),
     }
+
+
+def test_what_counts_votes_of_tables_is_unrolled_at_any_rate() -> None:
+    folding = choose_folding(lut_network(0), target_fps=1, clock_mhz=100)
+    assert folding == {"count": Fold(pe=5, simd=65, unrolled=True)}
 
 
 def test_the_default_is_within_reach_of_every_network() -> None:
