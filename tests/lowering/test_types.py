@@ -20,7 +20,7 @@ READS = {
     "load",
     "obstacles",
 }
-READS |= {"origins", "tidy", "vocabulary"}
+READS |= {"origins", "tables", "tidy", "vocabulary"}
 RUNS = {"check", "execute", "file_check", "fusions"}
 WRITES = {"finn_graph", "lower", "write_finn"}
 UNTYPED = {"onnx", "onnxruntime", "qonnx", "finn"}

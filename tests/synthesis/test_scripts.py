@@ -63,6 +63,8 @@ def test_ecp5_script() -> None:
         "read_verilog -sv -defer sv/a.sv\n"
         "read_verilog -sv -defer top.sv\n"
         "read_verilog -sv -defer -overwrite ecp5/adder_row.sv\n"
+        "read_verilog -sv -defer -overwrite ecp5/adders.sv\n"
+        "read_verilog -sv -defer -overwrite ecp5/luts.sv\n"
         "read_verilog -sv -defer -overwrite ecp5/popcount.sv\n"
         "hierarchy -top top\n"
         "tee -q -o synth_ecp5.log synth_ecp5 -nowidelut -top top -run begin:map_ffram\n"
