@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from bnnedge.dataflow import Dataflow, Stream, XnorMvu
 from bnnedge.dataflow.streams import BIPOLAR
-from bnnedge.design import Design
+from bnnedge.design import TOP_MODULE, Design
 from bnnedge.equality import stimuli
 from bnnedge.errors import FoldingError
 from bnnedge.hardware import RtlConfig, emit
@@ -22,6 +22,7 @@ from bnnedge.hardware.unrolled import interpreter
 from bnnedge.hardware.unrolled.graph import FALSE, TRUE, Graph, Literal, Lut
 from bnnedge.simulation import PATTERNS
 from bnnedge.sizing import size
+from bnnedge.verilated import verilator
 from bnnedge.verilated.stalls import NO_STALLS
 from tests.hardware.bench import KernelBench, beats_of, elements_of, run_network, signed
 from tests.hardware.test_mvu import adversarial_mvu
@@ -175,6 +176,7 @@ def test_an_unrolled_network_gives_a_class_in_every_cycle(tmp_path: Path, cache:
     assert design.interval_cycles == 1
     assert [layer.kernel for layer in design.layers] == ["unrolled_mvu"] * 3 + ["arg_max"]
     assert len(design.rigid_streams) == 5  # from the gate to the FIFO behind arg_max
+    verilator.lint([tmp_path / "rtl" / name for name in design.sources], top=TOP_MODULE)
 
 
 @pytest.mark.parametrize("seed", range(4))

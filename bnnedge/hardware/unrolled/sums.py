@@ -102,9 +102,9 @@ def _reaches(graph: Graph, number: Sequence[Literal], carry: Literal, wanted: in
 
 
 def _greater(bits: int, wanted: int) -> int:
-    """Table of whether a number is greater than `wanted`: its inputs are what the bits below say,
+    """Table of whether a number of so many bits is greater than `wanted`.
 
-    which holds where the numbers are equal, and the number's bits.
+    Its first input is what the bits below say, which counts where they are equal.
     """
     table = 0
     for index in range(2 << bits):

@@ -6,7 +6,7 @@ order.
 """
 
 import textwrap
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
 from bnnedge.hardware.unrolled.graph import (
     FALSE,
@@ -39,7 +39,8 @@ def pipeline_text(graph: Graph, module: str, comment: str) -> str:
     ]
     clocked = {"clk_i": "clk_i", "rst_ni": "rst_ni"}
     through = (taken.valid, taken.ready, given.valid, given.ready)
-    lines = instance(
+    lines = ["  // Bit 0 of a chain is no sum's.", "  // verilator lint_off UNUSEDSIGNAL"]
+    lines += instance(
         "fixed_latency",
         "valid",
         clocked | {port: port for port in through},
@@ -50,10 +51,7 @@ def pipeline_text(graph: Graph, module: str, comment: str) -> str:
         names[literal >> 1] = f"{taken.data}[{index}]"
     for stage in range(graph.latency + 1):
         lines += _stage_text(graph, stage, names)
-    outputs = (f"~{names[x >> 1]}" if x & 1 else names[x >> 1] for x in graph.outputs if x > TRUE)
-    constants = {FALSE: "1'b0", TRUE: "1'b1"}
-    found = iter(outputs)
-    bits = [constants[x] if x in constants else next(found) for x in graph.outputs]
+    bits = [_wire(literal, names) for literal in graph.outputs]
     lines += ["", f"  assign {given.data} = {_joined(bits)};", "", "`ifndef SYNTHESIS"]
     for name, stream, width, mine in (
         ("in_contract", taken, len(graph.inputs), {"Given": 1}),
@@ -64,6 +62,12 @@ def pipeline_text(graph: Graph, module: str, comment: str) -> str:
         lines += instance("stream_contract", name, clocked | watched, parameters=parameters)[1:]
     lines += ["`endif"]
     return module_text(module, ports, lines, comment=comment)
+
+
+def _wire(literal: Literal, names: Mapping[int, str]) -> str:
+    if literal <= TRUE:
+        return f"1'b{literal}"
+    return f"{'~' if literal & 1 else ''}{names[literal >> 1]}"
 
 
 def _stage_text(graph: Graph, stage: int, names: dict[int, str]) -> Iterator[str]:
