@@ -1,9 +1,9 @@
 // Entrance of kernels that never stop: no more words are in them than the FIFO behind has room for.
 //
-// Function    The OutBits low bits of words pass, one cycle late. A word takes a credit, back_i returns one, and there are
-//             Credits of them: back_i is high for each word that leaves the FIFO.
+// Function    The OutBits low bits of words pass, one cycle late. A word takes a credit, back_i returns
+//             one, and there are Credits of them: back_i is high for each word that leaves the FIFO.
 // Back-press. in_ready_o comes from a register; the output never waits: what is behind must be ready.
-// Form        Without an enable for every register of the pipeline, whose net would be its slowest.
+// Form        Credits, so that no register of the pipeline needs an enable.
 module credit_gate #(
   parameter int unsigned InBits  = 8,
   parameter int unsigned OutBits = 8,
