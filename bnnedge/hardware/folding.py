@@ -58,6 +58,12 @@ class Layer:
         """Rows of a group, which PE divides."""
         return self.node.mh // self.node.groups
 
+    @property
+    def whole(self) -> Fold | None:
+        """All rows and columns, unrolled; None: that cannot be."""
+        folds = kernel_for(self.node).folds(self.node, (self.before,))
+        return next((fold for fold in folds if fold.unrolled), None)
+
     def cycles(self, fold: Fold) -> int:
         """Clock cycles per image."""
         return kernel_for(self.node).of(self.node, (self.before,), fold).cycles_per_image
@@ -190,8 +196,7 @@ def _require_divisors(path: Path, layer: Layer, fold: Fold) -> None:
 
 def _require_whole(path: Path, layer: Layer, fold: Fold) -> None:
     """Raises FoldingError unless an unrolled layer can be, and is given, all rows and columns."""
-    folds = kernel_for(layer.node).folds(layer.node, (layer.before,))
-    whole = next((each for each in folds if each.unrolled), None)
+    whole = layer.whole
     if whole is None:
         raise FoldingError(
             f"{path}: {layer.node.name} cannot be unrolled: only 1-bit inputs can, without padding"
@@ -288,9 +293,10 @@ def _candidates(layer: Layer, interval: int) -> list[Fold]:
             if layer.cycles(fold) <= interval:
                 folds.append(fold)
                 break
-    every = kernel_for(layer.node).folds(layer.node, (layer.before,))
-    whole = [fold for fold in every if fold.unrolled and layer.cycles(fold) <= interval]
-    return whole if layer.tables and whole else folds + whole
+    whole = layer.whole
+    if whole is None or layer.cycles(whole) > interval:
+        return folds
+    return [whole] if layer.tables else [*folds, whole]
 
 
 def _cost(layer: Layer, fold: Fold, interval: int) -> tuple[int, float]:

@@ -6,7 +6,6 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 import numpy as np
-from numpy.typing import NDArray
 
 from bnnedge.cost import index_bits
 from bnnedge.dataflow import LutLayer, Stream
@@ -33,7 +32,7 @@ class LutLayerKernel(UnrolledKernel[LutLayer]):
 
     @classmethod
     def folds(cls, node: LutLayer, befores: Sequence[Stream]) -> tuple[Fold, ...]:
-        return (Fold(pe=len(node.wiring), simd=befores[0].channels, unrolled=True),)
+        return (Fold(pe=node.mh, simd=befores[0].channels, unrolled=True),)
 
     @classmethod
     def of(
@@ -48,14 +47,14 @@ class LutLayerKernel(UnrolledKernel[LutLayer]):
     def parameters(self) -> Mapping[str, Parameter]:
         return {
             "Channels": self.channels,
-            "Count": len(self.node.wiring),
+            "Count": self.node.mh,
             "FanIn": self.node.fan_in,
             "IndexBits": self._index_bits,
         }
 
     @property
     def memories(self) -> tuple[Memory, Memory]:
-        wires = bits_of(self.node.wiring, self._index_bits).reshape(1, len(self.node.wiring), -1)
+        wires = bits_of(self.node.wiring, self._index_bits).reshape(1, self.node.mh, -1)
         return (
             Memory(name=f"{self.memory_prefix}wiring", bits=wires),
             Memory(name=f"{self.memory_prefix}tables", bits=self.node.tables[None]),
@@ -66,9 +65,6 @@ class LutLayerKernel(UnrolledKernel[LutLayer]):
         """Random ones: an entry of a table is looked up sixteen times on average."""
         rng = np.random.default_rng(0)
         return rng.integers(0, 2, (16 << self.node.fan_in, self.channels), dtype=np.uint8)
-
-    def run(self, bits: Bits) -> NDArray[np.int64]:
-        return self.node.run(bits).astype(np.int64)
 
     @functools.cached_property
     def graph(self) -> Graph:

@@ -6,7 +6,6 @@ from collections.abc import Mapping
 from typing import ClassVar, TypeVar
 
 import numpy as np
-from numpy.typing import NDArray
 
 from bnnedge.cost import Cost, Prices
 from bnnedge.dataflow.encoding import Bits
@@ -47,10 +46,6 @@ class UnrolledKernel(NodeKernel[N]):
     def probes(self) -> Bits:
         """Inputs (N, in_bits) on which the graph must do what the node does."""
 
-    @abstractmethod
-    def run(self, bits: Bits) -> NDArray[np.int64]:
-        """What the node gives for bits (N, in_bits): (N, elements)."""
-
     @property
     def in_bits(self) -> int:
         return len(self.graph.inputs)
@@ -81,8 +76,9 @@ class UnrolledKernel(NodeKernel[N]):
 
     def text(self, module: str) -> str:
         """Its SystemVerilog, as a module of this name, once the graph did what the node does."""
-        wanted = self.run(self.probes)
+        probes = self.probes
+        wanted = self.node.run(probes).astype(np.int64)
         width = self.out_bits // wanted.shape[1]
-        found = interpreter.run(self.graph, self.probes).reshape(*wanted.shape, width)
+        found = interpreter.run(self.graph, probes).reshape(*wanted.shape, width)
         assert (found == bits_of(wanted, width)).all(), f"{module}: a graph differs from its node"
         return pipeline_text(self.graph, module, f"Generated: {self.module} of constants.")

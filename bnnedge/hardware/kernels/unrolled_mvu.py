@@ -6,7 +6,6 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 import numpy as np
-from numpy.typing import NDArray
 
 from bnnedge.dataflow import Stream, XnorMvu
 from bnnedge.dataflow.encoding import Bits
@@ -67,9 +66,6 @@ class UnrolledMvuKernel(UnrolledKernel[XnorMvu]):
         agreeing = rng.random(rows.shape) < rng.random((_PROBES, 1))
         near = np.tile(rows ^ 1 ^ agreeing, (1, self.node.groups)).astype(np.uint8)
         return np.concatenate([near, rng.integers(0, 2, near.shape, dtype=np.uint8)])
-
-    def run(self, bits: Bits) -> NDArray[np.int64]:
-        return self.node.run(bits).astype(np.int64)
 
     @functools.cached_property
     def graph(self) -> Graph:

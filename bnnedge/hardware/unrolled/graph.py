@@ -14,7 +14,6 @@ from typing import assert_never
 from bnnedge.cost import ceil_div
 
 FALSE, TRUE = 0, 1
-XOR3, MAJORITY3 = 0b10010110, 0b11101000
 MOST_CHAIN_BITS = 32  # of a carry chain: shorter ones cost more ends, longer ones time
 
 Literal = int
@@ -171,11 +170,6 @@ class Graph:
         luts = (cell for cell in map(self.cells.__getitem__, self.live) if isinstance(cell, Lut))
         sums = (ceil_div(self.chain_bits(chain), 2) for chain in self.chains)
         return sum(1 << max(0, len(lut.inputs) - 4) for lut in luts) + 2 * sum(sums)
-
-    @property
-    def registers(self) -> int:
-        """How many there are."""
-        return sum(isinstance(self.cells[signal], Register) for signal in self.live)
 
     def stage(self, *literals: Literal) -> int:
         """The latest stage among them; constants have none."""

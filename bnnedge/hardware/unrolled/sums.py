@@ -15,8 +15,9 @@ import numpy as np
 
 from bnnedge.cost import ceil_div, index_bits
 from bnnedge.dataflow.encoding import Bits
-from bnnedge.hardware.unrolled.graph import FALSE, MAJORITY3, TRUE, XOR3, Graph, Literal
+from bnnedge.hardware.unrolled.graph import FALSE, TRUE, Graph, Literal
 
+_XOR3, _MAJORITY3 = 0b10010110, 0b11101000
 _ROWS_TOGETHER = 8  # in a carry chain: fewer start more of them, more are harder to route
 _FEWEST_SHARING = 3  # rows for which four majorities of three inputs cost less than own sums
 _MOST_LEVELS = 2  # of lookup tables between registers
@@ -150,8 +151,8 @@ def _compressed(graph: Graph, columns: list[_Column]) -> tuple[list[_Column], _C
         for start in range(0, len(columns), 3):
             group = columns[start : start + 3]
             if len(group) > 1:
-                carries.append(_column(graph, MAJORITY3, group))
-            parities.append(_column(graph, XOR3, group))
+                carries.append(_column(graph, _MAJORITY3, group))
+            parities.append(_column(graph, _XOR3, group))
         columns = parities
     return carries, columns[0]
 
@@ -204,7 +205,7 @@ def _parts(
 def _number(graph: Graph, group: Sequence[_Column]) -> list[tuple[Literal, ...]]:
     """The sums of every row's up to five bits, in registers."""
     if len(group) <= 3:
-        tables = (XOR3, MAJORITY3) if len(group) > 1 else (XOR3,)
+        tables = (_XOR3, _MAJORITY3) if len(group) > 1 else (_XOR3,)
         return list(zip(*(_column(graph, table, group) for table in tables), strict=True))
     return [
         tuple(graph.registered(bit) for bit in graph.add_bits(bits, place=row // _ROWS_TOGETHER))
