@@ -179,13 +179,14 @@ def compare_norms(model: Network, graph: onnx.ModelProto) -> ComparedNorms:
 
 
 def _check_weights(name: str, layer: WeightedLayer, graph: onnx.ModelProto) -> None:
-    """Compare the ±1 weights that the graph multiplies with and PyTorch's."""
+    """Compare the weights of ±1, and maybe 0, that the graph multiplies with and PyTorch's."""
     quant = next(n for n in graph.graph.node if n.name in _names(name, ".weight_quant"))
     stored, scale = (
         numpy_helper.to_array(next(t for t in graph.graph.initializer if t.name == tensor))
         for tensor in quant.input[:2]
     )
-    exported = np.where(stored >= 0, scale, -scale)
+    signs = stored if quant.op_type == "Quant" else np.where(stored >= 0, 1, -1)
+    exported = signs * scale
     wanted = layer.weights.bipolar_weight().numpy()
     for place in np.argwhere(wanted != exported)[:1]:
         index = tuple(place)

@@ -30,7 +30,7 @@ _ROLES = {  # what a node's constant inputs are called
     "LutLayer": ("", "wiring", "tables"),
     "Mul": ("scale", "scale"),
     "Pad": ("", "pads", "value"),
-    "Quant": ("", "scale", "zero_point", "bits"),
+    "Quant": ("weight", "scale", "zero_point", "bits"),
     "ReduceSum": ("", "axes"),
     "Reshape": ("", "shape"),
     "Slice": ("", "starts", "ends", "axes", "steps"),
@@ -163,7 +163,7 @@ def _rename(model: onnx.ModelProto) -> None:
         if node.output[0] != OUTPUT:
             names[node.output[0]] = node.name
         owner = node.name.rpartition(".")[0] if node.op_type in ("Mul", "Add") else node.name
-        if node.op_type == "BipolarQuant":
+        if node.op_type in ("BipolarQuant", "Quant"):
             owner = owner.removesuffix(".weight_quant")
         for tensor, role in zip(node.input, _ROLES.get(node.op_type, ()), strict=False):
             if tensor in constants and tensor not in names and role:
@@ -186,7 +186,7 @@ def _layer_name(node: onnx.NodeProto) -> str:
     """E.g. "hidden.0.linear", "hidden.0.linear.weight_quant", "hidden.0.norm.mul"."""
     scopes = next((entry.value for entry in node.metadata_props if entry.key == _SCOPES), "[]")
     layers = [str(scope) for scope in ast.literal_eval(scopes)[:-1] if scope]
-    if node.op_type == "BipolarQuant":
+    if node.op_type in ("BipolarQuant", "Quant"):
         quantisers = [s for s in layers if f".{s}".endswith((".weight_quant", ".sign"))]
         if quantisers:
             return quantisers[0]

@@ -6,6 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bnnedge.models.network import Network
+from bnnedge.ops.sparse_linear import SparseLinear
 
 
 def remarks(model: Network, ties: Mapping[str, int], logits: NDArray[np.float32]) -> list[str]:
@@ -20,7 +21,7 @@ def remarks(model: Network, ties: Mapping[str, int], logits: NDArray[np.float32]
     for name, layer in model.layers.items():
         weights = layer.weights.weight
         zeros = weights.numel() - int(weights.count_nonzero())
-        if zeros:
+        if zeros and not isinstance(layer.weights, SparseLinear):
             found.append(
                 f"{name}: {zeros} of {weights.numel()} latent weights are exactly 0 and count as"
                 " +1, here as in PyTorch; ±1 has no 0: to leave inputs out, leave them out of the"

@@ -41,6 +41,7 @@ from bnnedge.lowering.points import (
     Same,
 )
 from bnnedge.lowering.structure import Region, Structure
+from bnnedge.lowering.tables import tables_of_sums
 from bnnedge.lowering.vocabulary import MAX_POOLS, SUMS, called
 from bnnedge.lowering.windows import pad_amounts, slice_of, window_of
 
@@ -129,14 +130,16 @@ class Builder:
         match point.links:
             case [Link(made=Bits() as only, sum_window=None)]:
                 bits = only
+            case _ if layer.is_sparse:
+                bits = _common_bits(point)
         made = self._add(self._unit(point, bits), made)
         if is_vector:
             self._vectors.add(made)
         self.marks.mark(Became.NODE, made, layer.node)
         if bits is not None:
-            (link,) = point.links
-            self.marks.enumerated(link.region, made)
-            self._connect(link, self._max_pools(link.region, bits, index, made))
+            for link in point.links:
+                self.marks.enumerated(link.region, made)
+                self._connect(link, self._max_pools(link.region, bits, index, made))
         elif entry.tables is not None:
             for link in point.links:
                 self.marks.mark(Became.SAME, None, *link.region)
@@ -151,18 +154,9 @@ class Builder:
     def _unit(self, point: LayerPoint, bits: Bits | None) -> XnorMvu | IntegerMvu | LutLayer:
         """The node of a layer, with thresholds if there are `bits`."""
         index, entry = point.index, point.entry
-        if entry.tables is not None:
-            tables = entry.tables
-            if bits is None:
-                _require_same(point)
-            else:
-                tables = tables.behind(bits.threshold, bits.invert)
-            return LutLayer(
-                name=f"lut_{index}",
-                wiring=tables.wiring.astype(np.int32),
-                tables=tables.contents.astype(np.uint8),
-            )
         weights = entry.weights
+        if entry.tables is not None or point.layer.is_sparse:
+            return _lut_layer(point, bits)
         unit = _Unit(
             name=f"mvu_{index}", weights=(weights > 0).astype(np.uint8), groups=point.layer.groups
         )
@@ -291,6 +285,43 @@ class Builder:
             made = self._add(MaxPool(name=name, window=window, conjunction=conjunction), made)
             self.marks.mark(Became.NODE, made, pool)
         return made
+
+
+def _lut_layer(point: LayerPoint, bits: Bits | None) -> LutLayer:
+    """The node of a layer of tables or of sparse sums, with what the graph does behind it."""
+    tables, weights = point.entry.tables, point.entry.weights
+    if tables is None:
+        assert bits is not None
+        tables = tables_of_sums(weights, bits.threshold, bits.invert)
+    elif bits is None:
+        _require_same(point)
+    else:
+        tables = tables.behind(bits.threshold, bits.invert)
+    return LutLayer(
+        name=f"lut_{point.index}",
+        wiring=tables.wiring.astype(np.int32),
+        tables=tables.contents.astype(np.uint8),
+    )
+
+
+def _common_bits(point: LayerPoint) -> Bits:
+    """What all readers of sparse sums take of them: bits by the same thresholds."""
+    first = point.links[0].made
+    for link in point.links:
+        match first, link.made:
+            case Bits(), Bits(pools=()) if (
+                link.sum_window is None
+                and np.array_equal(first.threshold, link.made.threshold)
+                and np.array_equal(first.invert, link.made.invert)
+            ):
+                continue
+        raise LoweringError(
+            f"{called(point.layer.node)}: some of its weights are 0, and"
+            f" {called(link.region.sink)} takes more of its sums than one sign of each",
+            remedy="put one binariser behind it for all that read it, or make its weights ±s",
+        )
+    assert isinstance(first, Bits)
+    return first
 
 
 def _require_same(point: LayerPoint) -> None:

@@ -14,6 +14,7 @@ from qonnx.core.modelwrapper import ModelWrapper
 from bnnedge.dataflow import (
     Dataflow,
     IntegerMvu,
+    LutLayer,
     MaxPool,
     MultiThreshold,
     OutputTable,
@@ -196,6 +197,8 @@ def _near(dataflow: Dataflow, trace: Mapping[str, Array], index: int) -> NDArray
             case IntegerMvu() if node.thresholds is not None:
                 plain = dataclasses.replace(node, thresholds=None, invert=None)
                 near = np.abs(plain.run(trace[before]) - node.thresholds) <= 1
+            case LutLayer():
+                near = node.switches(trace[before].astype(np.uint8))
             case Threshold():
                 near = np.abs(trace[before] - node.thresholds) <= 2
             case MultiThreshold():

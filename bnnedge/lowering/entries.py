@@ -34,7 +34,8 @@ class Entry:
         window: of a Conv, padded by all that pads it; None for a vector.
         fill: what it is padded with: a bit or an integer.
         is_exact: whether ±1 is padded with an exact 0, for which there is no bit.
-        weights: float32 ±1 (MH, MW), in the order in which the stream's elements come.
+        weights: float32 ±1 (MH, MW), in the order in which the stream's elements come; 0 where a
+            sparse row does not take one.
         steps: what the graph does with the layer's sums first.
         tables: of a layer of tables, wired to the stream's elements; else None.
     """
@@ -113,9 +114,10 @@ def entry_of_integers(
     Σw·(k·s + b) = s·Σw·k + b·Σw, the last of which is a constant of the output channel where
     nothing is padded.
     """
-    if layer.tables is not None:
+    if layer.tables is not None or layer.is_sparse:
+        zeros = ", for some of its weights are 0" if layer.is_sparse else ""
         raise LoweringError(
-            f"{called(layer.node)}: wanted bits, got integers",
+            f"{called(layer.node)}: wanted bits{zeros}, got integers",
             remedy="binarise in front of it, to -1 and 1",
         )
     values = {float(np.float32(k * np.float64(scale))): float(k) for k in integers}

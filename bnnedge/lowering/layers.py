@@ -1,5 +1,7 @@
 """Layers as typed values: ±1 weights, and what the graph does with their sums before anything else.
 
+A matrix may have zeros where each of its rows is a sum of a few inputs only: those are sparse.
+
 A layer is a MatMul, Gemm, XnorPopcountMatMul or Conv; whichever it is, its sums are those of ±1
 weights, then scaled and shifted: x·(s·W) = (x·W)·s, and a ±1 sum is an exact integer where a ±s sum
 is none. FINN's FoldQuantWeights does so for quantiser nodes only; in plain ONNX the scale is inside
@@ -15,6 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bnnedge.dataflow import Window
+from bnnedge.dataflow.nodes.lut_layer import MOST_INPUTS
 from bnnedge.errors import LoweringError
 from bnnedge.lowering.gather import Gather
 from bnnedge.lowering.indexed import Array, GraphNode, IndexedModel
@@ -79,7 +82,7 @@ class Layer:
     Attributes:
         node: of the graph.
         kernel: float32 ±1, (MH, MW / groups per input, kernel height, kernel width) of a Conv, else
-            (MH, MW).
+            (MH, MW); of a sparse matrix, 0 where a row does not take an input.
         groups: blocks of channels that see their own inputs only.
         window: of a Conv, with its own padding; None for a vector.
         steps: what the sums go through first: scale, correction, bias.
@@ -100,8 +103,18 @@ class Layer:
 
     @property
     def synapses(self) -> int:
-        """Per output channel."""
-        return int(self.kernel[0].size)
+        """Per output channel, at most."""
+        return int(_synapses_of(self.kernel).max())
+
+    @property
+    def is_sparse(self) -> bool:
+        """Whether rows of a matrix leave inputs out."""
+        return not self.kernel.all()
+
+    @property
+    def is_uneven(self) -> bool:
+        """Whether rows are sums of an odd, and others of an even number of ±1."""
+        return len(np.unique(_synapses_of(self.kernel) % 2)) > 1
 
     @property
     def sums(self) -> Floats:
@@ -133,7 +146,7 @@ def read_layers(model: IndexedModel, structure: Structure, notes: Notes) -> tupl
         with gather.each():
             drafts[node.name] = _READERS[node.op_type](model, node, notes)
     gather.tell()
-    real = [node for node in structure.layers if not _has_bits(drafts[node.name].kernel)]
+    real = [node for node in structure.layers if not _is_binary(drafts[node.name])]
     if len(real) == len(structure.layers) > 1:
         raise LoweringError(
             f"the graph has no binary layer: the weights of all {len(real)} layers, from"
@@ -145,7 +158,10 @@ def read_layers(model: IndexedModel, structure: Structure, notes: Notes) -> tupl
     for number, node in enumerate(structure.layers):
         with gather.each():
             remedy = _OTHER if number else _FIRST
-            layers.append(_without_scale(node, drafts[node.name], remedy, notes))
+            draft, is_last = drafts[node.name], node.name == structure.tail.start.name
+            if not (_has_bits(draft.kernel) or (_has_few(draft) and not is_last)):
+                _refuse(node, draft.kernel.reshape(len(draft.kernel), -1).T, remedy, is_last)
+            layers.append(_without_scale(node, draft, notes))
     gather.tell()
     return tuple(layers)
 
@@ -219,18 +235,20 @@ _READERS: dict[str, Callable[[IndexedModel, GraphNode, Notes], _Draft]] = {
 }
 
 
-def _without_scale(node: GraphNode, draft: _Draft, remedy: str, notes: Notes) -> Layer:
+def _without_scale(node: GraphNode, draft: _Draft, notes: Notes) -> Layer:
     """The layer with ±1 weights, and their scale as its first step."""
     kernel, steps = draft.kernel, tuple(draft.steps)
-    if not _has_bits(kernel):
-        _refuse(node, kernel.reshape(len(kernel), -1).T, remedy)
+    is_sparse = not _has_bits(kernel)
     scale = np.abs(kernel).reshape(len(kernel), -1).max(axis=1)
+    if is_sparse:
+        scale[scale == 0] = 1  # a row of nothing is the sum of nothing
     if (scale != 1).any():
         if not is_exact_factor(scale[scale > 0]):
             notes.lifted.append(Lift(layer=node.name, what="weight scale"))
         value = scale[:1] if (scale == scale[0]).all() else scale
         steps = (Step(op=Op.MUL, value=value.astype(np.float32), what="scale"), *steps)
-        kernel = np.where(kernel < 0, np.float32(-1), np.float32(1))
+        ones = np.where(kernel < 0, np.float32(-1), np.float32(1))
+        kernel = np.where(kernel == 0, np.float32(0), ones) if is_sparse else ones
     return Layer(
         node=node,
         kernel=kernel,
@@ -247,8 +265,27 @@ def _has_bits(kernel: Floats) -> bool:
     return bool((magnitudes == magnitudes[:, :1]).all() and magnitudes.any())
 
 
-def _refuse(node: GraphNode, weights: NDArray[np.float32], remedy: str) -> None:
-    """Say what is wrong with weights (MW, MH) that are not ±s."""
+def _is_binary(draft: _Draft) -> bool:
+    return _has_bits(draft.kernel) or _has_few(draft)
+
+
+def _has_few(draft: _Draft) -> bool:
+    """Whether every row of a matrix has a few ±s, as many as a table has inputs, and else 0."""
+    magnitudes = np.abs(draft.kernel)
+    if draft.window is not None or not magnitudes.any():
+        return False
+    some = (magnitudes == 0) | (magnitudes == magnitudes.max(axis=1, keepdims=True))
+    return bool(some.all() and _synapses_of(magnitudes).max() <= MOST_INPUTS)
+
+
+def _synapses_of(kernel: Floats) -> NDArray[np.int64]:
+    """Non-zero weights of every output channel, (MH,)."""
+    counts: NDArray[np.int64] = (kernel.reshape(len(kernel), -1) != 0).sum(axis=1, dtype=np.int64)
+    return counts
+
+
+def _refuse(node: GraphNode, weights: Floats, remedy: str, is_last: bool) -> None:
+    """Say what is wrong with weights (MW, MH) that are not ±s, or only a few ±s of each output."""
     magnitudes = np.abs(weights)
     if not weights.any():
         raise LoweringError(
@@ -269,7 +306,13 @@ def _refuse(node: GraphNode, weights: NDArray[np.float32], remedy: str) -> None:
             what += ", and none is negative)"
         else:
             what += ": ternary, or the Sign of weights that are exactly 0)"
-            remedy = f"binarise by x >= 0 (BipolarQuant), for Sign(0) is 0; {remedy}"
+            few = (
+                f"or keep at most {MOST_INPUTS} weights of each output of a MatMul or Gemm"
+                f" (SparseLinear), got {np.count_nonzero(weights, axis=0).max()}"
+            )
+            if is_last:
+                few = "a last layer has no zeros, for its sums are the result"
+            remedy = f"binarise by x >= 0 (BipolarQuant), for Sign(0) is 0; {few}; {remedy}"
     elif (magnitudes == magnitudes[:, :1]).all():
         what += " (the scale differs from input to input)"
     elif (count := len(np.unique(column))) > 2:

@@ -2,6 +2,7 @@
 
 A table is like a matrix of one row and column, +1: its sum is the ±1 that it gives. So whatever the
 graph does with that is enumerated like what it does with sums, and goes into the table's entries.
+A sum of a few ±1 with a threshold behind it is a table, too.
 """
 
 import dataclasses
@@ -41,6 +42,29 @@ class Tables:
         signs = 2 * self.contents.astype(np.int64) - 1
         contents = (signs >= threshold[:, None]) ^ invert[:, None]
         return dataclasses.replace(self, contents=contents)
+
+
+def tables_of_sums(
+    weights: NDArray[np.float32], threshold: NDArray[np.int64], invert: NDArray[np.bool_]
+) -> Tables:
+    """(Σ_j weights[m, j] · x[j] >= threshold[m]) ^ invert[m] by the ±1 inputs that it depends on.
+
+    Args:
+        weights: (M, C) of −1, 0 and 1, at most `MOST_INPUTS` of a row not 0. A row with fewer than
+            others takes one of its inputs several times; its entries depend on the first only.
+        threshold: (M,).
+        invert: (M,).
+    """
+    rows, inputs = np.nonzero(weights)
+    counts = np.bincount(rows, minlength=len(weights))
+    places = np.arange(len(rows)) - np.repeat(np.cumsum(counts) - counts, counts)
+    wiring, signs = np.zeros((2, len(weights), counts.max()), np.int64)
+    wiring[rows, places], signs[rows, places] = inputs, weights[rows, inputs]
+    wiring = np.where(signs == 0, wiring[:, :1], wiring)
+    entries = np.arange(1 << counts.max())[:, None] >> np.arange(counts.max())
+    sums = signs @ (2 * (entries & 1) - 1).T
+    contents = (sums >= threshold[:, None]) ^ invert[:, None]
+    return Tables(wiring=wiring, contents=contents)
 
 
 def check_tables(node: onnx.NodeProto, constants: Mapping[str, onnx.TensorProto]) -> None:

@@ -42,7 +42,8 @@ class Reach:
 def reach_of_layer(layer: Layer, entry: Entry, window: Window | None, table: bool) -> Reach:
     """What the regions behind a layer can begin with: with `window`, after sums over it.
 
-    A superset, which costs little, where inputs are not symmetric or padding is an exact 0.
+    A superset, which costs little, where inputs are not symmetric, padding is an exact 0, or some
+    channels have fewer synapses.
 
     Args:
         table: for the output table, which does not look at why a step is 1.
@@ -53,7 +54,7 @@ def reach_of_layer(layer: Layer, entry: Entry, window: Window | None, table: boo
     element, synapses = entry.element, layer.synapses
     largest = max(-element.least, element.most)
     low, high = -largest * synapses, largest * synapses
-    odd_and_even = not element.bipolar
+    odd_and_even = not element.bipolar or layer.is_uneven
     if entry.is_exact and entry.window is not None:
         odd_and_even |= table or synapses // entry.window.taps % 2 == 1
     return _reach(layer.node, low, high, window, odd_and_even)

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from bnnedge.models.checkpoint import save_checkpoint as save_checkpoint
     from bnnedge.models.config import LayerConfig as LayerConfig
     from bnnedge.models.config import NetworkConfig as NetworkConfig
+    from bnnedge.models.config import Neuron as Neuron
     from bnnedge.models.config import PoolConfig as PoolConfig
     from bnnedge.models.config import PoolKind as PoolKind
     from bnnedge.models.config import Precision as Precision
@@ -34,6 +35,7 @@ __getattr__, __dir__, __all__ = lazily(
         "config": (
             "LayerConfig",
             "NetworkConfig",
+            "Neuron",
             "PoolConfig",
             "PoolKind",
             "Precision",
@@ -77,7 +79,7 @@ def conv1d(*, pretrained: str) -> "Network":
 
 
 def lutnet(*, pretrained: str) -> "Network":
-    """Layers of small tables with learnt wires, and votes counted by class."""
+    """Layers of neurons of a few learnt inputs, and votes counted by class."""
     return load_pretrained("lutnet", pretrained)
 
 

@@ -17,6 +17,7 @@ from bnnedge.records import later
 MAX_WIDTH = 65536
 _MOST_BLOCKS = 1024
 _RESIDUAL_BITS = 4
+_FAN_IN = 4
 
 
 class Topology(enum.Enum):
@@ -48,6 +49,15 @@ class Precision(enum.Enum):
 
     BINARY = "binary"
     FLOAT = "float"
+
+
+class Neuron(enum.Enum):
+    """What a neuron of a few inputs is."""
+
+    TABLE = "table"
+    """Any function of them, learnt entry by entry."""
+    SUM = "sum"
+    """The sign of a sum of them, added or subtracted, behind a BatchNorm."""
 
 
 class PoolKind(enum.Enum):
@@ -181,9 +191,9 @@ class NetworkConfig:
     """The `[network]` section.
 
     Attributes:
-        topology: a named shape, "mlp" for any widths, "lutnet" for layers of tables, "conv" for any
-            small stack, "conv1d" for one along rows, or "resnet" for any residual blocks.
-        hidden: neurons, or tables, of each hidden layer; for "mlp" and "lutnet" only.
+        topology: a named shape, "mlp" for any widths, "lutnet" for neurons of a few inputs, "conv"
+            for any small stack, "conv1d" for one along rows, or "resnet" for any residual blocks.
+        hidden: neurons of each hidden layer; for "mlp" and "lutnet" only.
         layers: hidden layers, convolutions before dense ones; for "conv" and "conv1d" only.
         stages: residual blocks; for "resnet" only.
         stem: the convolution in front of them; for "resnet" only. If not given, 3×3 to the
@@ -200,7 +210,8 @@ class NetworkConfig:
             numbers, which cannot become hardware. If not given, 4 where weights, activations, the
             first and the last layer are binary, else 0.
 
-        fan_in: inputs of a table, 1 to 8; for "lutnet" only. If not given, 4.
+        fan_in: inputs of a neuron, 1 to 8; for "lutnet" only. If not given, 4.
+        neuron: what a neuron makes of them; for "lutnet" only. If not given, a table.
 
     Raises:
         ConfigError: `hidden`, `layers` or `stages` missing, given for a named shape, or out of
@@ -221,6 +232,7 @@ class NetworkConfig:
     padding: PaddingMode = PaddingMode.MINUS_ONE
     residual_bits: int | None = None
     fan_in: int | None = later()
+    neuron: Neuron | None = later()
 
     def __post_init__(self) -> None:
         raise_faults(self._faults())
@@ -282,19 +294,25 @@ class NetworkConfig:
                 yield error
 
     def _table_faults(self) -> Iterator[ConfigError]:
-        tables = self.topology is Topology.LUTNET
-        if self.fan_in is not None and not tables:
-            yield ConfigError(
-                f"{self.topology.value} has no tables, got fan_in {self.fan_in}",
-                remedy='remove fan_in, or set topology = "lutnet"',
-            )
-        elif self.fan_in is not None and not 1 <= self.fan_in <= MOST_TABLE_INPUTS:
+        is_lutnet, neuron = self.topology is Topology.LUTNET, self.neuron and self.neuron.value
+        for key, value in (("fan_in", self.fan_in), ("neuron", neuron)):
+            if value is not None and not is_lutnet:
+                yield ConfigError(
+                    f"{self.topology.value} has no neurons of a few inputs, got {key} {value}",
+                    remedy=f'remove {key}, or set topology = "lutnet"',
+                )
+        if is_lutnet and self.fan_in is not None and not 1 <= self.fan_in <= MOST_TABLE_INPUTS:
             yield ConfigError(f"fan_in wants 1…{MOST_TABLE_INPUTS} inputs, got {self.fan_in}")
-        if tables and not self.is_binary:
+        if is_lutnet and not self.is_binary:
             yield ConfigError(
-                "lutnet has tables of bits, got float",
+                "lutnet has neurons of bits, got float",
                 remedy='set weights, activations and first_last = "binary"',
             )
+
+    @property
+    def neuron_inputs(self) -> int:
+        """Of a neuron of a few inputs."""
+        return _FAN_IN if self.fan_in is None else self.fan_in
 
     @property
     def is_binary(self) -> bool:

@@ -12,6 +12,7 @@ from bnnedge.ops.linear import BinaryLinear
 from bnnedge.ops.normalisation import AffineBatchNorm, ScalarNorm
 from bnnedge.ops.pools import GlobalSumPool, SumPool1d, SumPool2d
 from bnnedge.ops.quantisers import ResidualQuantiser, activation_layer
+from bnnedge.ops.sparse_linear import SparseLinear
 
 FLOAT_WEIGHTS = BinarizeConfig(weight_scale=WeightScale.OFF)
 
@@ -57,7 +58,7 @@ class WeightedLayer:
     """Weights and the normalisation of their sums, with the integers that arrive there.
 
     Attributes:
-        weights: ±1, perhaps with a scale, or real.
+        weights: ±1, perhaps with a scale or zeros between them, or real.
         norm: of the sums, after pooling.
         largest_input: of the inputs' magnitudes, where they are integers: 1 for ±1.
         sums_added: how many sums pooling adds up in front of `norm`.
@@ -76,7 +77,9 @@ class WeightedLayer:
     def reachable(self) -> range:
         """Every integer that can arrive at `norm`, given integer inputs; perhaps some more."""
         weights = self.weights
-        largest = weights.weight[0].numel() * self.largest_input * self.sums_added
+        is_sparse = isinstance(weights, SparseLinear)
+        synapses = weights.fan_in if is_sparse else weights.weight[0].numel()
+        largest = synapses * self.largest_input * self.sums_added
         skips_taps = isinstance(weights, BinaryConvolution) and weights.border is PaddingMode.ZERO
         odd_and_even = self.largest_input > 1 or self.sums_added > 1 or skips_taps
         return range(-largest, largest + 1, 1 if odd_and_even else 2)

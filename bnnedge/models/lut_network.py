@@ -1,20 +1,36 @@
-"""Networks of tables: layers of `LutLayer`, whose last outputs vote for a class each."""
+"""Networks of neurons of a few bits each, whose last layer's outputs vote for a class each."""
 
 import torch
 from torch import Tensor, nn
 
 from bnnedge.data.encodings import Encoding
-from bnnedge.models.config import NetworkConfig
-from bnnedge.models.layers import Layer
+from bnnedge.models.config import NetworkConfig, Neuron
+from bnnedge.models.layers import Layer, activation
 from bnnedge.models.network import Network
 from bnnedge.models.topologies import encoded_shape, require_tables
 from bnnedge.ops.conv import BinaryConv2d
 from bnnedge.ops.lut_layer import LutLayer
-from bnnedge.ops.normalisation import ScalarNorm
+from bnnedge.ops.normalisation import AffineBatchNorm, ScalarNorm
+from bnnedge.ops.sparse_linear import SparseLinear
 
-FAN_IN = 4
 _SHARPNESS = 5.0  # standard deviation of the logits, at the start
 _FIRST_ROWS = 16
+
+
+class SumLayer(Layer):
+    """±1 (N, in) → ±1 (N, out): sums of a few inputs each, BatchNorm, sign.
+
+    Submodules are `linear`, `norm` and `sign`.
+    """
+
+    norm: AffineBatchNorm
+
+    def __init__(self, config: NetworkConfig, inputs: int, width: int, fan_in: int) -> None:
+        super().__init__()
+        self.linear = SparseLinear(inputs, width, fan_in)
+        self.norm = AffineBatchNorm(width)
+        self.sign = activation(config, config.activations)
+        self.largest_input = self.sums_added = 1
 
 
 class CountLayer(Layer):
@@ -41,7 +57,7 @@ class CountLayer(Layer):
 
 
 class LutNetwork(Network):
-    """encoding → layers of tables (`hidden.<i>`) → votes (`output`).
+    """encoding → layers of tables, or of sparse sums (`hidden.<i>`) → votes (`output`).
 
     "Differentiable Weightless Neural Networks" (Bacellar et al. 2024): a thermometer in front of
     learnt wires and tables, and groups of outputs counted for each class.
@@ -58,22 +74,26 @@ class LutNetwork(Network):
         (inputs,) = encoded_shape(config, input_shape, encoding)
         require_tables(config, classes)
         super().__init__(config, input_shape=input_shape, encoding=encoding, classes=classes)
-        fan_in = FAN_IN if config.fan_in is None else config.fan_in
+        fan_in = config.neuron_inputs
         widths = (inputs, *config.hidden)
         self.hidden = nn.ModuleList(
-            LutLayer(before, width, fan_in)
+            SumLayer(config, before, width, fan_in)
+            if config.neuron is Neuron.SUM
+            else LutLayer(before, width, fan_in)
             for before, width in zip(widths, config.hidden, strict=False)
         )
         self.output = CountLayer(config.hidden[-1], classes)
 
     def probe_weights(self) -> Tensor:
-        """See `Network.probe_weights`; a table has no weights, so any will do."""
+        """See `Network.probe_weights`; where a neuron has no weight, any will do."""
         first = self.hidden[0]
-        assert isinstance(first, LutLayer)
-        drawn = torch.rand(
-            _FIRST_ROWS, first.in_features, generator=torch.Generator().manual_seed(0)
-        )
-        return torch.where(drawn < 0.5, -1.0, 1.0)
+        if isinstance(first, LutLayer):
+            weights = torch.zeros(_FIRST_ROWS, first.in_features)
+        else:
+            assert isinstance(first, SumLayer)
+            weights = first.linear.bipolar_weight()
+        drawn = torch.rand(weights.shape, generator=torch.Generator().manual_seed(0))
+        return torch.where(weights == 0, torch.where(drawn < 0.5, -1.0, 1.0), weights)
 
     def classify(self, encoded: Tensor, *, dropout: float = 0.0) -> Tensor:
         """See `Network.classify`; dropout leaves votes out."""

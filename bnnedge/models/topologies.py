@@ -10,6 +10,7 @@ from bnnedge.errors import ConfigError
 from bnnedge.models.config import (
     LayerConfig,
     NetworkConfig,
+    Neuron,
     PoolConfig,
     PoolKind,
     Precision,
@@ -199,7 +200,7 @@ def encoded_shape(
 
 
 def require_tables(config: NetworkConfig, classes: int) -> None:
-    """Raise unless every class gets as many outputs of the last layer of tables.
+    """Raise unless every class gets as many outputs of the last layer of a "lutnet".
 
     Raises:
         ConfigError: they do not divide evenly.
@@ -209,6 +210,17 @@ def require_tables(config: NetworkConfig, classes: int) -> None:
             f"lutnet counts the outputs of its last layer by class: wanted a multiple of {classes},"
             f" got {config.hidden[-1]}",
             remedy="change the last width in hidden",
+        )
+
+
+def _require_inputs(config: NetworkConfig, shapes: Sequence[LayerShape]) -> None:
+    """Raise unless every layer sees as many inputs as a sum adds up, for none is taken twice."""
+    least = min(shape.inputs[0] for shape in shapes)
+    if least < config.neuron_inputs:
+        raise ConfigError(
+            f"neurons of sums take each input once: wanted fan_in of at most {least}, got"
+            f" {config.neuron_inputs}",
+            remedy='set fan_in lower, widths in hidden higher, or neuron = "table"',
         )
 
 
@@ -282,6 +294,8 @@ def require_fit(
     """
     shapes = layer_shapes(config, input_shape, encoding, classes)
     require_tables(config, classes)
+    if config.neuron is Neuron.SUM:
+        _require_inputs(config, shapes[:-1])
     if not config.topology.is_residual:
         real = config.weights is Precision.FLOAT
         real_first = real or config.first_last is Precision.FLOAT

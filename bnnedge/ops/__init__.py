@@ -47,6 +47,7 @@ if TYPE_CHECKING:
     from bnnedge.ops.quantisers import (
         StraightThroughBinaryActivation as StraightThroughBinaryActivation,
     )
+    from bnnedge.ops.sparse_linear import SparseLinear as SparseLinear
 
 __getattr__, __dir__, __all__ = lazily(
     __name__,
@@ -108,5 +109,6 @@ __getattr__, __dir__, __all__ = lazily(
             "Sign",
             "StraightThroughBinaryActivation",
         ),
+        "sparse_linear": ("SparseLinear",),
     },
 )

@@ -5,6 +5,7 @@ from itertools import product
 from pathlib import Path
 
 import numpy as np
+import onnx
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -15,17 +16,20 @@ from bnnedge.dataflow.streams import BIPOLAR
 from bnnedge.design import TOP_MODULE, Design
 from bnnedge.equality import stimuli
 from bnnedge.errors import FoldingError
+from bnnedge.exporter.onnx_model import to_qonnx
 from bnnedge.hardware import RtlConfig, emit
 from bnnedge.hardware.folding import Folding, folding_record, layers_of, read_folding
 from bnnedge.hardware.kernels import LutLayerKernel, UnrolledMvuKernel, XnorMvuKernel
 from bnnedge.hardware.unrolled import interpreter
 from bnnedge.hardware.unrolled.graph import FALSE, TRUE, Graph, Literal, Lut
+from bnnedge.lowering import LoweringConfig, lower_model
 from bnnedge.simulation import PATTERNS
 from bnnedge.sizing import size
 from bnnedge.verilated import verilator
 from bnnedge.verilated.stalls import NO_STALLS
 from tests.hardware.bench import KernelBench, beats_of, elements_of, run_network, signed
 from tests.hardware.test_mvu import adversarial_mvu
+from tests.lowering.test_sparse import network as sparse_network
 from tests.networks import random_mlp
 from tests.networks.chains import random_chain, random_folding
 from tests.networks.luts import lut_network, random_luts
@@ -203,6 +207,15 @@ def test_a_fifo_with_credits_keeps_its_depth(tmp_path: Path) -> None:
 @pytest.mark.parametrize("seed", range(3))
 def test_tables_and_their_votes_take_a_cycle(seed: int, tmp_path: Path, cache: Path) -> None:
     dataflow = lut_network(seed)
+    design = check_network(dataflow, with_unrolled(dataflow, 0, 1), tmp_path, cache, images=200)
+    assert design.interval_cycles == 1
+
+
+def test_sparse_sums_give_a_class_in_every_cycle(tmp_path: Path, cache: Path) -> None:
+    onnx.save(to_qonnx(sparse_network((25, 12), 5, seed=3)), tmp_path / "model.onnx")
+    config = LoweringConfig(classify=True)
+    dataflow = lower_model(tmp_path / "model.onnx", config).dataflow
+    assert [type(node).__name__ for node in dataflow.nodes][:2] == ["LutLayer", "LutLayer"]
     design = check_network(dataflow, with_unrolled(dataflow, 0, 1), tmp_path, cache, images=200)
     assert design.interval_cycles == 1
 

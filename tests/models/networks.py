@@ -42,7 +42,8 @@ def _spread(layer: WeightedLayer, generator: torch.Generator) -> None:
     assert norm.running_mean is not None and norm.running_var is not None
     channels = len(norm.running_mean)
     center = len(reachable) // 2
-    index = torch.randint(center - 3, center + 4, (channels,), generator=generator)
+    near = (max(0, center - 3), min(len(reachable), center + 4))
+    index = torch.randint(*near, (channels,), generator=generator)
     ties = torch.tensor([reachable[int(i)] for i in index])
     spread = float(reachable[-1])
     norm.running_mean.copy_(ties.float())

@@ -1,23 +1,28 @@
 """Networks of tables: their streams, their votes, and what they refuse."""
 
+import dataclasses
+
 import numpy as np
 import pytest
 import torch
 
 from bnnedge.data.encodings import IntegerEncoding, OneBitThreshold, QuantileThermometer
 from bnnedge.errors import CheckpointError, ConfigError
-from bnnedge.models.config import NetworkConfig, Topology
+from bnnedge.models.config import NetworkConfig, Neuron, Topology
 from bnnedge.models.lut_network import LutNetwork
 from bnnedge.models.pretrained.packing import pack, unpack_
 from bnnedge.models.topologies import require_fit
 from bnnedge.models.zoo import build_network
-from bnnedge.ops import LutLayer
+from bnnedge.ops import LutLayer, Sign, SparseLinear
+from tests.models.networks import random_network
 
 _BITS = OneBitThreshold(threshold=4.0)
 
 
-def network(*hidden: int, fan_in: int | None = None, classes: int = 5) -> LutNetwork:
-    config = NetworkConfig(topology=Topology.LUTNET, hidden=hidden, fan_in=fan_in)
+def network(
+    *hidden: int, fan_in: int | None = None, classes: int = 5, neuron: Neuron | None = None
+) -> LutNetwork:
+    config = NetworkConfig(topology=Topology.LUTNET, hidden=hidden, fan_in=fan_in, neuron=neuron)
     encoding = QuantileThermometer(levels=(3.0, 6.0))
     with torch.random.fork_rng():
         torch.manual_seed(0)
@@ -81,6 +86,45 @@ def test_a_packed_network_is_the_same_to_the_last_bit() -> None:
         unpack_(again, wrong, "test")
 
 
+def test_neurons_may_be_sums_of_their_inputs() -> None:
+    model = network(30, 20, fan_in=3, neuron=Neuron.SUM).eval()
+    x = torch.randint(0, 9, (40, 1, 4, 4)).float()
+    streams = model.trace(x)
+    names = [f"hidden.{index}.{part}" for index in (0, 1) for part in ("linear", "sign")]
+    assert [*streams] == ["encoding", *names, "output.conv", "output.norm"]
+    assert set(streams["hidden.0.linear"].unique().tolist()) == {-3, -1, 1, 3}
+    assert model.layers["hidden.1"].reachable() == range(-3, 4, 2)
+    assert (model.probe_weights().abs() == 1).all() and model.probe_weights().shape == (30, 32)
+    weights = model.layers["hidden.0"].weights
+    assert isinstance(weights, SparseLinear) and weights.fan_in == 3
+    taken = weights.bipolar_weight()
+    assert torch.equal(model.probe_weights()[taken != 0], taken[taken != 0])
+    assert isinstance(model.get_submodule("hidden.0.sign"), Sign)
+
+
+def test_packed_sums_are_the_same_to_the_last_bit() -> None:
+    config = NetworkConfig(topology=Topology.LUTNET, hidden=(30, 20), fan_in=3, neuron=Neuron.SUM)
+    encoding = QuantileThermometer(levels=(3.0, 6.0))
+    model = random_network(config, input_shape=(1, 4, 4), encoding=encoding, classes=5)
+    arrays, again = pack(model), network(30, 20, fan_in=3, neuron=Neuron.SUM)
+    unpack_(again, arrays, "test")
+    x = torch.randint(0, 9, (40, 1, 4, 4)).float()
+    assert torch.equal(again(x), model(x)) and not again.training
+    assert (
+        arrays["hidden.0.linear.wiring"].shape == (30, 3)
+        and arrays["hidden.0.linear.weight"].nbytes == 12
+    )
+    for name, array in pack(again).items():
+        assert array.tobytes() == arrays[name].tobytes(), name
+    twice = np.repeat(arrays["hidden.1.linear.wiring"][:, :1], 3, axis=1)
+    for wiring, what in (
+        (arrays["hidden.1.linear.wiring"] + np.int32(30), "0 to 29"),
+        (twice, "twice"),
+    ):
+        with pytest.raises(CheckpointError, match=f"test: array hidden.1.linear.wiring .*{what}"):
+            unpack_(again, {**arrays, "hidden.1.linear.wiring": wiring}, "test")
+
+
 def test_what_does_not_fit_is_refused() -> None:
     config = NetworkConfig(topology=Topology.LUTNET, hidden=(30, 21))
     with pytest.raises(ConfigError, match="wanted a multiple of 10, got 21"):
@@ -88,3 +132,7 @@ def test_what_does_not_fit_is_refused() -> None:
     with pytest.raises(ConfigError, match="lutnet takes bits, and got integers"):
         require_fit(config, (1, 4, 4), IntegerEncoding(), 7)
     require_fit(config, (1, 4, 4), _BITS, 7)
+    sums = NetworkConfig(topology=Topology.LUTNET, hidden=(3, 21), neuron=Neuron.SUM)
+    with pytest.raises(ConfigError, match="each input once: wanted fan_in of at most 3, got 4"):
+        require_fit(sums, (1, 4, 4), _BITS, 7)
+    require_fit(dataclasses.replace(sums, neuron=None), (1, 4, 4), _BITS, 7)

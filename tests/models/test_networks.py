@@ -11,6 +11,7 @@ from bnnedge.errors import ConfigError
 from bnnedge.models.config import (
     LayerConfig,
     NetworkConfig,
+    Neuron,
     PoolConfig,
     PoolKind,
     Precision,
@@ -226,9 +227,16 @@ def test_config_errors_say_what_was_wanted() -> None:
     for options, message in (
         ({"topology": Topology.MLP}, "mlp wants hidden"),
         ({"topology": Topology.LUTNET}, "lutnet wants hidden"),
-        ({"topology": Topology.TFC, "fan_in": 4}, "tfc has no tables, got fan_in 4"),
+        (
+            {"topology": Topology.TFC, "fan_in": 4},
+            "tfc has no neurons of a few inputs, got fan_in 4",
+        ),
+        (
+            {"topology": Topology.TFC, "neuron": Neuron.SUM},
+            "tfc has no neurons of a few inputs, got neuron sum — remove neuron, or set topology =",
+        ),
         ({**tables, "fan_in": 9}, "fan_in wants 1…8 inputs, got 9"),
-        ({**tables, "weights": Precision.FLOAT}, "lutnet has tables of bits, got float"),
+        ({**tables, "weights": Precision.FLOAT}, "lutnet has neurons of bits, got float"),
         ({"topology": Topology.CONV}, r"conv wants layers, e.g. layers = \[\{ conv = 32"),
         ({"topology": Topology.RESNET}, r"resnet wants stages, e.g. stages = \[\{ channels = 64"),
         ({"topology": Topology.RESNET18, "stages": _STAGES}, "resnet18 has fixed layers, got stag"),

@@ -1,5 +1,6 @@
 """Tables of a few bits each: `LutLayer`."""
 
+import dataclasses
 from dataclasses import dataclass
 from typing import ClassVar
 
@@ -81,6 +82,16 @@ class LutLayer(BaseNode):
             out[start : start + step] = self._looked_up(words, slice(start, start + step))
         values = np.unpackbits(out.view(np.uint8), axis=1, count=len(flat), bitorder="little")
         return np.ascontiguousarray(values.T).reshape(*bits.shape[:-1], len(out))
+
+    def switches(self, bits: Bits) -> NDArray[np.bool_]:
+        """Which outputs another value of a single wire would change, as `run` takes and gives."""
+        own = self.run(bits)
+        found = np.zeros(own.shape, np.bool_)
+        entries = np.arange(self.tables.shape[1])
+        for bit in (1 << place for place in range(self.fan_in)):
+            flipped = dataclasses.replace(self, tables=self.tables[:, entries ^ bit])
+            found |= flipped.run(bits) != own
+        return found
 
     def _looked_up(self, words: NDArray[np.uint64], part: slice) -> NDArray[np.uint64]:
         """Words of images (C, W) → those of some tables (·, W): a tree of multiplexers."""
