@@ -22,6 +22,7 @@ from bnnedge.data.encodings import (
     FeatureThermometer,
     IntegerEncoding,
     QuantileThermometer,
+    ThresholdsEncoding,
 )
 from bnnedge.errors import BnnEdgeError, ConfigError, DataError, SynthesisError
 from bnnedge.files import located, read_toml
@@ -286,9 +287,11 @@ def _encoding(data: DataConfig) -> Encoding:
     if data.encoding is EncodingKind.INTEGER:
         return IntegerEncoding()
     levels = tuple(map(float, range(data.levels or 1)))
+    selected = None if data.inputs is None else tuple(range(data.inputs))
     if data.encoding is EncodingKind.FEATURE_THERMOMETER:
-        return FeatureThermometer(features=(levels,) * data.input_shape[0])
-    return QuantileThermometer(levels=levels)
+        features = (levels,) * data.input_shape[0]
+        return FeatureThermometer(features=features, selected=selected)
+    return QuantileThermometer(levels=levels, selected=selected)
 
 
 def _out_of_reach(
@@ -320,11 +323,12 @@ def _misfits_of_board(
         return
     data: DataConfig | None = parts.get("data")
     if data is not None:
-        integers = data.encoding is EncodingKind.INTEGER
-        bits = 8 if integers else data.levels or 1
         with contextlib.suppress(DataError):  # which is said where files have to be there
-            size = math.prod(data.input_shape) * bits // 8
-            frame = functools.partial(link_of(board).require_frame, "an image", size)
+            elements, encoding = math.prod(data.input_shape), _encoding(data)
+            bits = 8 * elements
+            if isinstance(encoding, ThresholdsEncoding):
+                bits = encoding.width(elements)
+            frame = functools.partial(link_of(board).require_frame, "an image", bits // 8)
             yield from _tried(frame, "hardware.board")
     if clock_mhz > 0:
         yield from _tried(lambda: require_clock(board, clock_mhz), "hardware.clock_mhz")

@@ -50,6 +50,8 @@ def test_a_right_recipe_is_taken(tmp_path: Path) -> None:
         ("batch_size", "batchsize", r"unknown key batchsize \(did you mean batch_size\?\)"),
         ('"digits"', '"digit"', r"data.dataset: .* got 'digit' \(did you mean digits\?\)"),
         ('"digits"', '"mnist"', "data: mnist: .*is not in .*run `bnnedge fetch mnist`"),
+        ("8.0", "8.0\ninputs = 65", "network: wanted at most the 64 bits of an input, got 65"),
+        ("8.0", "8.0\ninputs = 65537", "data: inputs wants 1…65,536 bits, got 65537"),
         ("8.0", "17.0", "data: threshold wants a number above 0 and up to 16"),
         ("epochs = 1", "epochs = true", "training.epochs: wanted int, got True"),
         ("epochs = 1", f"epochs = {2**63}", "training.epochs: wanted a number of at most 64 bits"),
@@ -82,6 +84,16 @@ def test_layers_that_do_not_fit_the_data(tmp_path: Path) -> None:
         load(tmp_path, *CNV, ('"digits"', '"mnist"'), use=Use.READ)
 
 
+def test_images_of_convolutions_are_taken_whole(tmp_path: Path) -> None:
+    conv1d = ('"mlp"', '"conv1d"\nlayers = [{ conv = 4 }]'), ("hidden = [8]", "")
+    with pytest.raises(
+        ConfigError, match="network: conv1d takes whole inputs, and got 40 selected"
+    ):
+        load(tmp_path, *conv1d, ("8.0", "8.0\ninputs = 40"), use=Use.READ)
+    load(tmp_path, *conv1d, use=Use.READ)
+    load(tmp_path, ("8.0", "8.0\ninputs = 40"), use=Use.READ)
+
+
 def test_what_no_folding_reaches_is_found_before_the_training(tmp_path: Path) -> None:
     cifar = (*CNV, ('"digits"', '"cifar-10"'), ("target_fps = 1000", "target_fps = 7000"))
     with pytest.raises(ConfigError, match="target_fps: wanted at most 6172.84 images/s.*got 7000"):
@@ -97,6 +109,10 @@ def test_images_that_no_frame_holds(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match="hardware.board: an image is 76800 bytes"):
         load(tmp_path, *changes, use=Use.READ)
     load(tmp_path, *changes, ("ulx3s-85f", "pynq-z2"), use=Use.READ)
+    dense = (('"digits"', '"cifar-10"'), levels)
+    with pytest.raises(ConfigError, match="hardware.board: an image is 76800 bytes"):
+        load(tmp_path, *dense, use=Use.READ)
+    load(tmp_path, *dense, ("= 200", "= 200\ninputs = 800"), use=Use.READ)
 
 
 def test_everything_is_said_at_once(tmp_path: Path) -> None:

@@ -10,6 +10,7 @@ from bnnedge.reading import PicturesReading, RecordingsReading, TableConfig
 from bnnedge.records import later
 
 _TEST_FRACTION = 0.2
+_MOST_INPUTS = 65536
 
 
 class DatasetName(enum.Enum):
@@ -93,6 +94,8 @@ class DataConfig:
             integers as they are, for networks whose first layer takes those.
         threshold: an element at least this large is 1; for "threshold" only, in raw units.
         levels: bits per element; for the thermometers only.
+        inputs: how many of these bits the network sees, those that say most of the training data
+            (`bnnedge.data.selection`); all of them if not given. For dense layers and tables.
         folder: where the files are, as published; the user's cache if not given. For "own" it
             holds arrays: see `bnnedge.data.own`; for "images" and "wav" a folder for each class.
         package: for "own" instead of `folder`: what an installed package calls its data set.
@@ -123,6 +126,7 @@ class DataConfig:
     csv: TableConfig | None = later()
     wav: RecordingsReading | None = later()
     test_fraction: float | None = later()
+    inputs: int | None = later()
 
     def __post_init__(self) -> None:
         raise_faults(self._faults())
@@ -148,6 +152,13 @@ class DataConfig:
                 f"levels wants 1…{largest}, got {self.levels} for the {largest + 1} values of "
                 f"{self.dataset.value}"
             )
+        if self.inputs is not None and self.encoding is EncodingKind.INTEGER:
+            yield ConfigError(
+                "encoding integer takes no inputs",
+                remedy='set encoding = "threshold" or "thermometer"',
+            )
+        if self.inputs is not None and not 1 <= self.inputs <= _MOST_INPUTS:
+            yield ConfigError(f"inputs wants 1…{_MOST_INPUTS:,} bits, got {self.inputs}")
         if not 0 < self.validation_fraction < 1:
             yield ConfigError(
                 f"validation_fraction wants a share between 0 and 1, got {self.validation_fraction}"

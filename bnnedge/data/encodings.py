@@ -3,19 +3,23 @@
 Thresholds make ±1 inputs: bit = x >= threshold, in float32. With L thresholds, the bit of element
 i (in C order) and threshold k is at index i · L + k, lowest threshold first, so a thermometer
 fills from bit 0 upwards. All elements share them, or those of a feature do: what the first axis of
-an input counts, such as columns (F,), or channels (C, L) and (C, H, W). `IntegerEncoding` takes the
-raw integers themselves.
+an input counts, such as columns (F,), or channels (C, L) and (C, H, W). A network may see only
+some of the bits, in their order. `IntegerEncoding` takes the raw integers themselves.
 """
 
 import abc
+import dataclasses
+import itertools
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
 
 from bnnedge.data.config import DataConfig, EncodingKind
-from bnnedge.errors import DataError
+from bnnedge.data.selection import choose_bits, sample
+from bnnedge.errors import ConfigError, DataError
+from bnnedge.records import later
 
 
 class Encoding(abc.ABC):
@@ -27,8 +31,31 @@ class Encoding(abc.ABC):
         """What the encoding is called in records."""
 
 
+@dataclass(frozen=True, kw_only=True)
 class ThresholdsEncoding(Encoding):
-    """Thresholds shared by all elements of an input, or by those of a feature."""
+    """Thresholds shared by all elements of an input, or by those of a feature.
+
+    Attributes:
+        selected: the bits that the network sees, by their indices, increasing; None: all.
+
+    Raises:
+        ConfigError: `selected` does not increase from 0 on, or is empty.
+    """
+
+    kind: ClassVar[str]
+    selected: tuple[int, ...] | None = later()
+
+    def __post_init__(self) -> None:
+        if self.selected is None:
+            return
+        steps = itertools.pairwise((-1, *self.selected))
+        if not self.selected or any(after <= before for before, after in steps):
+            raise ConfigError(f"selected wants increasing indices of bits, got {self.selected[:9]}")
+
+    @property
+    def name(self) -> str:
+        """See `Encoding`."""
+        return self.kind if self.selected is None else f"selected_{self.kind}"
 
     @property
     @abc.abstractmethod
@@ -40,23 +67,24 @@ class ThresholdsEncoding(Encoding):
         """Bits of an element, L."""
         return int(self.thresholds.shape[-1])
 
+    def width(self, elements: int) -> int:
+        """Bits of an input of so many elements."""
+        return elements * self.bits_each if self.selected is None else len(self.selected)
+
     def bits(self, x: NDArray[Any]) -> NDArray[np.uint8]:
-        """Raw inputs (N, *shape) of any real dtype → bits uint8 (N, elements · L)."""
+        """Raw inputs (N, *shape) of any real dtype → bits uint8 (N, `width`)."""
         rows = self.thresholds.reshape(-1, self.bits_each)
         flat = x.reshape(len(x), len(rows), -1, 1).astype(np.float32)
-        return (flat >= rows[:, None]).astype(np.uint8).reshape(len(x), -1)
+        bits = (flat >= rows[:, None]).astype(np.uint8).reshape(len(x), -1)
+        return bits if self.selected is None else bits[:, self.selected]
 
 
 @dataclass(frozen=True, kw_only=True)
 class OneBitThreshold(ThresholdsEncoding):
     """One bit per element: 1 from `threshold` upwards."""
 
+    kind = "one_bit_threshold"
     threshold: float
-
-    @property
-    def name(self) -> str:
-        """See `Encoding`."""
-        return "one_bit_threshold"
 
     @property
     def thresholds(self) -> NDArray[np.float32]:
@@ -68,12 +96,8 @@ class OneBitThreshold(ThresholdsEncoding):
 class QuantileThermometer(ThresholdsEncoding):
     """Several bits per element, at thresholds that split the training data evenly."""
 
+    kind = "quantile_thermometer"
     levels: tuple[float, ...]
-
-    @property
-    def name(self) -> str:
-        """See `Encoding`."""
-        return "quantile_thermometer"
 
     @property
     def thresholds(self) -> NDArray[np.float32]:
@@ -114,12 +138,8 @@ class FeatureThermometer(ThresholdsEncoding):
         features: a row of as many thresholds for each.
     """
 
+    kind = "feature_thermometer"
     features: tuple[tuple[float, ...], ...]
-
-    @property
-    def name(self) -> str:
-        """See `Encoding`."""
-        return "feature_thermometer"
 
     @property
     def thresholds(self) -> NDArray[np.float32]:
@@ -171,11 +191,21 @@ class IntegerEncoding(Encoding):
 
 
 def fit_encoding(config: DataConfig, training: NDArray[Any]) -> Encoding:
-    """The encoding that a recipe names, fitted on training inputs where it needs data."""
+    """The encoding that a recipe names, fitted on training inputs where it needs data.
+
+    Raises:
+        DataError: the training data are too much alike for it.
+    """
+    encoding: ThresholdsEncoding
     if config.threshold is not None:
-        return OneBitThreshold(threshold=config.threshold)
-    if config.levels is not None:
+        encoding = OneBitThreshold(threshold=config.threshold)
+    elif config.levels is not None:
         each = config.encoding is EncodingKind.FEATURE_THERMOMETER
         kind = FeatureThermometer if each else QuantileThermometer
-        return kind.fit(training, config.levels)
-    return IntegerEncoding()  # DataConfig has one of the two for every other kind
+        encoding = kind.fit(training, config.levels)
+    else:  # DataConfig has one of the two for every other kind
+        return IntegerEncoding()
+    if config.inputs is None:
+        return encoding
+    chosen = choose_bits(encoding.bits(sample(training)), config.inputs)
+    return dataclasses.replace(encoding, selected=chosen)

@@ -27,6 +27,7 @@ _MAIN_OPS = ("Gemm", "Conv", "LutLayer", "MaxPool")
 _ROLES = {  # what a node's constant inputs are called
     "Add": ("shift", "shift"),
     "BipolarQuant": ("weight", "bipolar_scale"),
+    "Gather": ("", "indices"),
     "LutLayer": ("", "wiring", "tables"),
     "Mul": ("scale", "scale"),
     "Pad": ("", "pads", "value"),

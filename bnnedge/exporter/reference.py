@@ -1,5 +1,7 @@
 """Inputs on which every later stage is compared: real images and adversarial ones."""
 
+import math
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -33,8 +35,8 @@ def adversarial_inputs(
         input_shape: shape of one input, without the batch.
         encoding: of the elements.
         input_range: smallest and largest raw value.
-        first_weights: ±1 (rows, elements · L), the first layer's, or (rows, C · L, K, K), or along
-            rows (rows, C · L, K).
+        first_weights: ±1 (rows, elements · L), or (rows, selected), the first layer's, or
+            (rows, C · L, K, K), or along rows (rows, C · L, K).
 
     Returns:
         float32 (N, *input_shape).
@@ -47,6 +49,11 @@ def adversarial_inputs(
         below, above = np.nextafter(levels, -_LARGEST), np.nextafter(levels, _LARGEST)
         special = np.concatenate([levels, below, above])
         steps = np.concatenate([np.nextafter(rows[:, :1], -_LARGEST), rows], axis=1)
+        if encoding.selected is not None:
+            bits = math.prod(input_shape) * encoding.bits_each
+            every = np.zeros((len(first_weights), bits), np.float32)
+            every[:, encoding.selected] = first_weights
+            first_weights = every
     else:
         half = np.float32(0.5)
         ends = [low - half, low + half, low + 3 * half, high - half, high + half]

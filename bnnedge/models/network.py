@@ -78,7 +78,8 @@ class Network(nn.Module, abc.ABC):
             assert isinstance(encoding, ThresholdsEncoding)
             # A dense first layer takes the elements in a row, a convolution takes an image.
             keep_shape = is_convolutional(config.topology)
-            self.encoding = ThresholdEncoding(encoding.thresholds.tolist(), keep_shape)
+            thresholds = encoding.thresholds.tolist()
+            self.encoding = ThresholdEncoding(thresholds, keep_shape, encoding.selected)
         if config.topology is Topology.CONV1D and len(input_shape) != 2:
             self.encoding = nn.Sequential(_Rows(*row_shape(input_shape)), self.encoding)
 

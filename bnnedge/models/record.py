@@ -74,7 +74,7 @@ def network_from_record(record: Mapping[str, Any], source: str) -> Network:
 
 
 def _encoding(record: Mapping[str, Any], source: str) -> Encoding:
-    (key,) = record
+    (key,) = set(record) - {"selected"}
     if key not in _ENCODINGS:
         raise ValueError(f"no encoding is described by {key!r}")
     encoding = structure(record, _ENCODINGS[key], source=source)

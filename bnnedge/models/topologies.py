@@ -171,7 +171,7 @@ def encoded_shape(
 
     Raises:
         ConfigError: the network wants images, and gets something else, or the encoding is of
-            another number of features.
+            another number of features, or selects bits that there are not.
     """
     if config.topology is Topology.LUTNET and not isinstance(encoding, ThresholdsEncoding):
         raise ConfigError(
@@ -186,6 +186,9 @@ def encoded_shape(
             f" {len(encoding.features)}",
             remedy="one thermometer for all of them takes inputs of any shape",
         )
+    if isinstance(encoding, ThresholdsEncoding) and encoding.selected is not None:
+        _require_selectable(config, math.prod(input_shape) * levels, encoding.selected)
+        return (len(encoding.selected),)
     if config.topology is Topology.CONV1D:
         return (rows[0] * levels, rows[1])
     if not is_convolutional(config.topology):
@@ -197,6 +200,20 @@ def encoded_shape(
             remedy="choose an mlp, or data with images",
         )
     return (input_shape[0] * levels, *input_shape[1:])
+
+
+def _require_selectable(config: NetworkConfig, bits: int, selected: tuple[int, ...]) -> None:
+    if is_convolutional(config.topology):
+        raise ConfigError(
+            f"{config.topology.value} takes whole inputs, and got {len(selected)} selected bits",
+            remedy="remove inputs from [data], or choose a dense network or a lutnet",
+        )
+    if selected[-1] >= bits:
+        raise ConfigError(
+            f"wanted at most the {bits} bits of an input, got"
+            f" {max(len(selected), selected[-1] + 1)}",
+            remedy="lower inputs in [data]",
+        )
 
 
 def require_tables(config: NetworkConfig, classes: int) -> None:

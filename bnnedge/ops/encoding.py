@@ -20,18 +20,33 @@ class ThresholdEncoding(nn.Module):
     x[i] >= thresholds[k]. The comparison is the sign of `x − threshold`, which float32 computes
     with the right sign for every pair of finite numbers. With a row of thresholds for each feature,
     (features, levels), those of an element are its feature's: what the first axis of an input
-    counts, such as a column or a channel.
+    counts, such as a column or a channel. Of `selected` bits there are only these, in this order:
+    ±1 (N, selected).
 
     With `keep_shape`, images (N, C, H, W) → (N, C · levels, H, W), and rows (N, C, L) likewise; the
     bit of channel c and threshold k is in channel c · levels + k.
+
+    Raises:
+        ConfigError: bits are selected of images that keep their shape.
     """
 
     thresholds: Tensor
+    selected: Tensor | None
 
     def __init__(
-        self, thresholds: Sequence[float] | Sequence[Sequence[float]], keep_shape: bool = False
+        self,
+        thresholds: Sequence[float] | Sequence[Sequence[float]],
+        keep_shape: bool = False,
+        selected: Sequence[int] | None = None,
     ) -> None:
         super().__init__()
+        if keep_shape and selected is not None:
+            raise ConfigError(
+                "ThresholdEncoding: wanted all bits of images that keep their shape, got selected",
+                remedy="select bits of flat inputs, or leave selected out",
+            )
+        indices = None if selected is None else torch.tensor(selected, dtype=torch.int64)
+        self.register_buffer("selected", indices, persistent=False)
         # Part of the network's shape, not of its weights: a checkpoint's record holds them.
         values = torch.tensor(thresholds, dtype=torch.float32)
         self.register_buffer("thresholds", values, persistent=False)
@@ -40,6 +55,10 @@ class ThresholdEncoding(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """See the class."""
+        bits = self._bits(x)
+        return bits if self.selected is None else bits.index_select(1, self.selected)
+
+    def _bits(self, x: Tensor) -> Tensor:
         if self.keep_shape and x.dim() not in (3, 4):
             wanted = "(N, C, H, W) or (N, C, L)"
             raise ConfigError(f"ThresholdEncoding: wanted {wanted}, got {tuple(x.shape)}")

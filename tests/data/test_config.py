@@ -40,6 +40,14 @@ _ONE, _MANY = EncodingKind.THRESHOLD, EncodingKind.THERMOMETER
             {"dataset": _DIGITS, "encoding": _MANY, "levels": 2, "folder": Path("x")},
             "scikit-learn",
         ),
+        (
+            {"dataset": _MNIST, "encoding": EncodingKind.INTEGER, "inputs": 2},
+            "encoding integer takes no inputs — set encoding",
+        ),
+        (
+            {"dataset": _MNIST, "encoding": _ONE, "threshold": 1.0, "inputs": 0},
+            "inputs wants 1…65,536 bits, got 0",
+        ),
     ],
 )
 def test_bad_options_name_what_was_wanted(options: dict[str, object], message: str) -> None:

@@ -9,6 +9,7 @@ import pytest
 import torch
 from onnx import numpy_helper
 
+from bnnedge.data.encodings import QuantileThermometer
 from bnnedge.errors import CheckpointError, ExportError
 from bnnedge.exporter import export
 from bnnedge.exporter import onnx_model as onnx_model_module
@@ -16,8 +17,9 @@ from bnnedge.exporter.check import compare_norms, compare_streams, execute
 from bnnedge.exporter.onnx_model import to_qonnx
 from bnnedge.exporter.reference import adversarial_inputs
 from bnnedge.models.checkpoint import save_checkpoint
+from bnnedge.models.config import NetworkConfig, Topology
 from bnnedge.models.network import Network
-from tests.models.networks import random_mlp
+from tests.models.networks import random_mlp, random_network
 
 _RNG = np.random.default_rng(0)
 _IMAGES = _RNG.integers(0, 17, (40, 16)).astype(np.uint8)
@@ -131,6 +133,25 @@ def test_adversarial_inputs_reach_the_edges(model: Network) -> None:
     rows = len(weights)
     assert np.array_equal(np.diag(accumulators[-2 * rows : -rows]), reachable.max(2).sum(1))
     assert np.array_equal(np.diag(accumulators[-rows:]), reachable.min(2).sum(1))
+
+
+def test_adversarial_inputs_reach_the_edges_of_selected_bits() -> None:
+    selected = (0, 2, 3, 4, 5, 7, 10, 11, 29)
+    encoding = QuantileThermometer(levels=(4.0, 8.0, 12.0), selected=selected)
+    config = NetworkConfig(topology=Topology.MLP, hidden=(8,))
+    model = random_network(config, input_shape=(10,), encoding=encoding)
+    weights = model.probe_weights().numpy()
+    inputs = adversarial_inputs(
+        input_shape=(10,), encoding=encoding, input_range=(0, 16), first_weights=weights
+    )
+    accumulators = model.trace(torch.from_numpy(inputs))["hidden.0.linear"].numpy()
+    levels = np.stack(np.meshgrid(*[[0.0, 4.0, 8.0, 12.0]] * 4), axis=-1).reshape(-1, 4)
+    every = np.zeros((2 * len(levels), 10))
+    every[:, :4] = np.tile(levels, (2, 1))
+    every[len(levels) :, 9] = 12
+    reachable = (encoding.bits(every) * 2.0 - 1) @ weights.T
+    assert np.array_equal(np.diag(accumulators[-16:-8]), reachable.max(0))
+    assert np.array_equal(np.diag(accumulators[-8:]), reachable.min(0))
 
 
 def test_a_changed_threshold_is_found_without_any_input_that_shows_it(

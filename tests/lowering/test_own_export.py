@@ -8,7 +8,13 @@ import onnx
 import pytest
 import torch
 
-from bnnedge.data.encodings import Encoding, IntegerEncoding, OneBitThreshold, QuantileThermometer
+from bnnedge.data.encodings import (
+    Encoding,
+    FeatureThermometer,
+    IntegerEncoding,
+    OneBitThreshold,
+    QuantileThermometer,
+)
 from bnnedge.dataflow import Dataflow
 from bnnedge.errors import LoweringError
 from bnnedge.exporter import export, onnx_model
@@ -128,6 +134,40 @@ def test_an_exported_folder_brings_its_reference(
         inputs, logits = reference["inputs"], reference["logits"]
         assert np.array_equal(dataflow.accumulators(inputs), reference["accumulators"])
     assert np.array_equal(dataflow.logits(inputs), logits)
+
+
+@pytest.mark.parametrize("topology", [Topology.MLP, Topology.LUTNET])
+def test_selected_bits_are_the_whole_stream(tmp_path: Path, topology: Topology) -> None:
+    dense = topology is Topology.MLP
+    selected = (1, 5, 6, 8, 11, 20, 30, 31, 43)
+    levels = QuantileThermometer(levels=(4.0, 9.0, 12.0), selected=selected)
+    rows = FeatureThermometer(features=((4.0, 7.0), (9.0, 9.0), (1.0, 12.0)), selected=selected)
+    model = random_network(
+        NetworkConfig(topology=topology, hidden=(20, 10)),
+        input_shape=(5, 3) if dense else (3, 2, 4),
+        encoding=levels if dense else rows,
+        classes=5,
+    )
+    checkpoint = tmp_path / "checkpoint"
+    checkpoint.mkdir()
+    images = np.random.default_rng(0).integers(0, 17, (40, *model.input_shape)).astype(np.uint8)
+    save_checkpoint(checkpoint, model, {"input_range": [0, 16]}, images, np.arange(40) % 5)
+    export(checkpoint, tmp_path / "export")
+
+    lower(tmp_path / "export" / "model.onnx", LoweringConfig(), tmp_path / "dataflow")
+
+    dataflow = Dataflow.load(tmp_path / "dataflow")
+    encoding, bits = dataflow.input, np.array(selected)
+    assert encoding.name == model.input_encoding.name and encoding.output_shape == (9,)
+    assert encoding.source.tolist() == (bits // (3 if dense else 2)).tolist()
+    wanted = [4.0, 9.0, 12.0] * 15 if dense else ([4, 7] * 8 + [9, 9] * 8 + [1, 12] * 8)
+    assert encoding.threshold.tolist() == np.array(wanted)[bits].tolist()
+    assert np.array_equal(encoding.encode(images), model.input_encoding.bits(images))
+    x = torch.from_numpy(images.astype(np.float32))
+    with torch.no_grad():
+        assert np.array_equal(dataflow.logits(images), model(x).numpy())
+    with np.load(tmp_path / "export" / "reference.npz") as reference:
+        assert np.array_equal(dataflow.logits(reference["inputs"]), reference["logits"])
 
 
 @pytest.mark.parametrize(

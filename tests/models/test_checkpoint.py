@@ -11,10 +11,11 @@ import numpy as np
 import pytest
 import torch
 
-from bnnedge.data.encodings import IntegerEncoding
+from bnnedge.data.encodings import IntegerEncoding, QuantileThermometer
 from bnnedge.errors import CheckpointError, ConfigError
 from bnnedge.models.checkpoint import load_checkpoint, load_test_set, save_checkpoint
 from bnnedge.models.config import NetworkConfig, Topology
+from bnnedge.models.record import network_record
 from tests.models.networks import random_mlp, random_network
 
 _IMAGES = np.arange(3 * 16, dtype=np.uint8).reshape(3, 16)
@@ -36,6 +37,31 @@ def test_a_saved_network_comes_back_identical(folder: Path) -> None:
     images, labels = load_test_set(folder, checkpoint)
     assert images.dtype == np.float32
     assert np.array_equal(images, _IMAGES) and np.array_equal(labels, _LABELS)
+
+
+def test_selected_bits_come_back_and_records_without_them_see_all(tmp_path: Path) -> None:
+    encoding = QuantileThermometer(levels=(4.0, 9.0), selected=(2, 3, 8, 11, 17, 20, 31))
+    config = NetworkConfig(topology=Topology.MLP, hidden=(9,))
+    model = random_network(config, input_shape=(16,), encoding=encoding)
+    save_checkpoint(tmp_path, model, {"input_range": [0, 16]}, _IMAGES, _LABELS)
+    loaded = load_checkpoint(tmp_path).model
+    x = torch.rand(20, 16) * 16
+    with torch.no_grad():
+        assert torch.equal(loaded(x), model(x))
+    assert loaded.input_encoding == encoding
+    assert "selected" not in network_record(random_mlp())["encoding"]  # as before there were any
+    path = tmp_path / "checkpoint.json"
+    record = json.loads(path.read_text())
+    assert record["encoding"] == {"levels": [4.0, 9.0], "selected": [2, 3, 8, 11, 17, 20, 31]}
+    for selected, message in (
+        ([2, 3, 8, 11, 17, 20, 32], "wanted at most the 32 bits of an input, got 33"),
+        ([3, 2, 8, 11, 17, 20, 31], "selected wants increasing indices of bits"),
+        ([2.0], r"selected\.\[0\]: wanted int, got 2\.0"),
+    ):
+        record["encoding"]["selected"] = selected
+        path.write_text(json.dumps(record))
+        with pytest.raises(CheckpointError, match=message):
+            load_checkpoint(tmp_path)
 
 
 @pytest.mark.parametrize("dataset", [{"name": "fashion-mnist"}, {}, {"name": 3}, "mnist", None])

@@ -1,5 +1,7 @@
 """The encoding layer: bit order, edges, agreement with the numpy encodings."""
 
+import dataclasses
+
 import numpy as np
 import pytest
 import torch
@@ -51,6 +53,21 @@ def test_thermometers_of_features_agree_with_numpy(shape: tuple[int, ...], level
         assert np.array_equal(kept, planes.reshape(kept.shape))
     with pytest.raises(ConfigError, match=r"wanted \(N, 3, …\), got \(40, 2"):
         ThresholdEncoding(rows)(torch.from_numpy(x)[:, :2])
+
+
+@pytest.mark.parametrize("levels", [1, 4])
+def test_selected_bits_are_those_of_all_in_their_order(levels: int) -> None:
+    x = np.random.default_rng(7).integers(0, 17, (40, 3, 5)).astype(np.float32)
+    for encoding in (QuantileThermometer.fit(x, levels), FeatureThermometer.fit(x, levels)):
+        whole = encoding.thresholds.tolist()
+        for selected in ((0, 5, 6, 14), tuple(range(15 * levels))):
+            layer = ThresholdEncoding(whole, selected=selected)
+            bits = layer(torch.from_numpy(x)).numpy() > 0
+            assert np.array_equal(bits, encoding.bits(x)[:, selected])
+            own = dataclasses.replace(encoding, selected=selected)
+            assert np.array_equal(bits, own.bits(x)) and not layer.state_dict()
+    with pytest.raises(ConfigError, match="keep their shape, got selected — select bits of flat"):
+        ThresholdEncoding([1.0], keep_shape=True, selected=[0])
 
 
 def test_kept_shapes_have_one_channel_per_threshold_side_by_side() -> None:

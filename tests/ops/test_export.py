@@ -63,6 +63,7 @@ def test_activations_encodings_norms_and_pools_export_exactly() -> None:
         "residual of 8 bits": (ResidualQuantiser(ResidualConfig(bits=8)), awkward(5, 70) * 40),
         "signed pixels": (PixelInput(4, signed=True), pixels.reshape(1, 2, 5)),
         "flat thresholds": (ThresholdEncoding([0.0, 1.0, 2.5]), edges),
+        "selected thresholds": (ThresholdEncoding([0.0, 1.0, 2.5], selected=[1, 4, 5]), edges),
         "thresholds in channels": (ThresholdEncoding([0.0, 1.0, 2.5], keep_shape=True), edges),
         "thresholds of rows": (ThresholdEncoding([0.0, 2.5], keep_shape=True), edges[:, :, 0]),
         "one threshold": (ThresholdEncoding([1.0], keep_shape=True), edges),
