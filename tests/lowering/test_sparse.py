@@ -190,6 +190,26 @@ def test_hundreds_of_matrices_become_tables(form: str, tmp_path: Path) -> None:
         assert isinstance(luts, LutLayer) and luts.wiring.shape == (rows, fan_in)
 
 
+def test_scaled_sums_that_round_at_a_tie_are_counted(tmp_path: Path) -> None:
+    """The file adds 0.3 up seven times and takes one away: not six times 0.3 in every order."""
+    weights = random_matrix(np.random.default_rng(4), 20, 30, 8)
+    weights[:, 0] = np.arange(20) < 8
+    rounded = 0
+    for scale in np.float32([0.3, 1.1, 0.013, 0.1]):
+        model = graph(weights, form="scaled")
+        shift = np.full(30, scale / 2, np.float32)
+        shift[0] = -6 * scale
+        arrays = {"m": weights * scale, "scale": np.ones(30, np.float32), "shift": shift}
+        for tensor in model.graph.initializer:
+            if tensor.name in arrays:
+                tensor.CopyFrom(numpy_helper.from_array(arrays[tensor.name], tensor.name))
+        onnx.save(model, tmp_path / "model.onnx")
+        facts = lower_model(tmp_path / "model.onnx", LoweringConfig()).facts
+        assert facts["lifted"] == [{"layer": "sums", "what": "weight scale"}]
+        rounded += facts["checks"]["original"]["rounding_images"]  # type: ignore[index]
+    assert rounded
+
+
 class Between(nn.Module):
     """Sparse sums between dense ones and tables, read by two layers."""
 
