@@ -28,9 +28,9 @@ from bnnedge.names import identifier
 
 _RESULT_BITS = (8, 16, 32)
 # From a word's way into a gate to its credit's way back, besides the kernels in between: the gate's
-# register, the FIFO, the credit's. A FIFO of more words than that has registers behind its memory.
-_GATE_CYCLES = 4
-_LATE_WORDS, _LATE_CYCLES = 32, 2
+# register, the FIFO and the registers behind its memory, the credit's.
+_GATE_CYCLES = 6
+_LEAST_CREDITS = 34  # the shallowest FIFO with these registers, and a power of two in its memory
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -246,8 +246,7 @@ class _Builder:
         """A FIFO behind kernels that never stop, if there are any."""
         if head.gate is None:
             return head
-        words = head.latency_cycles + _GATE_CYCLES
-        words += _LATE_CYCLES if words > _LATE_WORDS else 0
+        words = max(_LEAST_CREDITS, head.latency_cycles + _GATE_CYCLES)
         out = self._fifo(head, words, stream, suffix="credits")
         fifo = self._placed[out.source.kernel].kernel
         assert isinstance(fifo, StreamFifoKernel)

@@ -8,6 +8,8 @@ from pathlib import Path
 from bnnedge import tools
 from bnnedge.families.ecp5 import Ecp5
 from bnnedge.hardware.kernels import SV_FOLDER, Kernel
+from bnnedge.hardware.unrolled.graph import Graph
+from bnnedge.hardware.unrolled.verilog import SUBMODULES, pipeline_text
 from tests.hardware.bench import top_text
 
 ECP5 = Ecp5().synthesis_commands("top")
@@ -25,16 +27,27 @@ def cells(kernel: Kernel, folder: Path, synthesis: Sequence[str] = ECP5) -> Mapp
     for name, text in kernel.memory_texts.items():
         (folder / name).parent.mkdir(exist_ok=True)
         (folder / name).write_text(text)
-    for module in (kernel.module, *kernel.submodules):
+    return _cells(top_text(kernel), (kernel.module, *kernel.submodules), folder, synthesis)
+
+
+def graph_cells(graph: Graph, folder: Path) -> Mapping[str, int]:
+    """Cells of an ECP5 that a graph takes, by type."""
+    return _cells(pipeline_text(graph, "top", "A graph."), SUBMODULES, folder, ECP5)
+
+
+def _cells(
+    top: str, modules: Sequence[str], folder: Path, synthesis: Sequence[str]
+) -> Mapping[str, int]:
+    for module in modules:
         shutil.copyfile(SV_FOLDER / f"{module}.sv", folder / f"{module}.sv")
-    (folder / "top.sv").write_text(top_text(kernel))
+    (folder / "top.sv").write_text(top)
     names = " ".join(sorted(path.name for path in folder.glob("*.sv")))
     replaced = []
     if synthesis == ECP5:
         Ecp5().write_overrides(folder)
         replaced = Ecp5().override_commands()
     script = (
-        f"read_verilog -sv -defer {names}",
+        f"read_verilog -sv -defer -DSYNTHESIS {names}",
         *replaced,
         "hierarchy -top top",
         *synthesis,

@@ -26,7 +26,8 @@ from bnnedge.hardware.kernels import (
     TopKKernel,
     XnorMvuKernel,
 )
-from tests.hardware.mapped import cells
+from bnnedge.hardware.unrolled.graph import Graph
+from tests.hardware.mapped import cells, graph_cells
 from tests.hardware.test_kernels import score_table
 from tests.hardware.test_mvu import CORNERS, UINT8, adversarial_integers, adversarial_mvu
 
@@ -108,3 +109,15 @@ def test_kernel_maps_to_ecp5(
     assert not any(kind.startswith(("MULT18", "ALU54", "$")) for kind in count)
     assert count.get("DP16KD", 0) == block_rams
     assert ("TRELLIS_DPR16X4" in count) == lut_rams
+
+
+def test_copies_of_a_register_stay(tmp_path: Path) -> None:
+    graph = Graph(3)
+    literal = graph.lut(0b10010110, graph.inputs)
+    graph.give([graph.copied(literal, place) for place in (1, 2, 3)])
+    one = Graph(3)
+    one.give([one.copied(one.lut(0b10010110, one.inputs), 0)] * 3)
+    (tmp_path / "copies").mkdir()
+    (tmp_path / "one").mkdir()
+    copies = graph_cells(graph, tmp_path / "copies")["TRELLIS_FF"]
+    assert copies - graph_cells(one, tmp_path / "one")["TRELLIS_FF"] == 2

@@ -90,7 +90,7 @@ MUTANTS = (
             "if (in_valid_i) tail_q",
             "of two words: the tail changes when it is full",
         ),
-        ("push & (write_d == read_q)", "1'b0", "is never full"),
+        ("push & (next_write_q == read_q)", "1'b0", "is never full"),
         ("take & (read_d == write_q)", "1'b0", "is never empty again"),
         (
             "(posedge clk_i) if (push) memory",
@@ -302,7 +302,7 @@ MUTANTS = (
 EQUIVALENT = (
     *_of(
         "stream_fifo",
-        ("push & (write_d == read_q)", "push & (write_q == read_q)", "is full with one word"),
+        ("push & (next_write_q == read_q)", "push & (write_q == read_q)", "is full with one word"),
     ),
     *_of(
         "stream_width_converter",

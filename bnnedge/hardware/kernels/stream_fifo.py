@@ -8,6 +8,8 @@ from bnnedge.cost import Cost, Prices, index_bits
 from bnnedge.errors import FoldingError
 from bnnedge.hardware.kernels.base import Frame, Kernel, Parameter
 
+_LATE_WORDS = 32  # of deeper ones, two words are in registers behind the memory
+
 
 @dataclass(frozen=True, kw_only=True)
 class StreamFifoKernel(Kernel):
@@ -42,7 +44,8 @@ class StreamFifoKernel(Kernel):
     def cost(self, prices: Prices) -> Cost:
         if self.depth_words == 2:
             return Cost(combs=8 + self.width_bits)
-        memory = prices.ram(self.depth_words, self.width_bits)
+        behind = 2 if self.depth_words > _LATE_WORDS else 0
+        memory = prices.ram(self.depth_words - behind, self.width_bits)
         return memory + Cost(combs=4 + 6.2 * index_bits(self.depth_words))
 
     @property

@@ -4,7 +4,8 @@
 // Form        Registers for the depth of 2, which only cuts the ready path between two kernels.
 //             Others are read asynchronously, for distributed RAM. The deepest ones are Late: two
 //             of their words are in registers behind the memory, the RAM's own if it is a block,
-//             and a word is not read in the cycle in which it is written.
+//             and a word is not read in the cycle in which it is written. The next places are in
+//             registers too: what is full or empty does not wait for an increment.
 module stream_fifo #(
   parameter int unsigned Width = 8,
   parameter int unsigned Depth = 2,
@@ -49,23 +50,29 @@ module stream_fifo #(
     assign out_valid_o = ~empty_q;
     assign out_data_o  = head_q;
   end else begin : gen_memory
-    logic [PTR_BITS-1:0] write_q, read_q, write_d, read_d;
+    logic [PTR_BITS-1:0] write_q, read_q, next_write_q, next_read_q;
     logic                take, empty_q;
 
-    assign write_d = write_q == PTR_BITS'(WORDS - 1) ? '0 : write_q + 1'b1;
-    assign read_d  = read_q == PTR_BITS'(WORDS - 1) ? '0 : read_q + 1'b1;
     always_ff @(posedge clk_i) begin
       if (!rst_ni) begin
-        write_q <= '0;
-        read_q  <= '0;
-        empty_q <= 1'b1;
-        full_q  <= 1'b0;
+        write_q      <= '0;
+        read_q       <= '0;
+        next_write_q <= PTR_BITS'(1);
+        next_read_q  <= PTR_BITS'(1);
+        empty_q      <= 1'b1;
+        full_q       <= 1'b0;
       end else begin
-        if (push) write_q <= write_d;
-        if (take) read_q <= read_d;
+        if (push) begin
+          write_q      <= next_write_q;
+          next_write_q <= next_write_q == PTR_BITS'(WORDS - 1) ? '0 : next_write_q + 1'b1;
+        end
+        if (take) begin
+          read_q      <= next_read_q;
+          next_read_q <= next_read_q == PTR_BITS'(WORDS - 1) ? '0 : next_read_q + 1'b1;
+        end
         if (push != take) begin
-          full_q  <= push & (write_d == read_q);
-          empty_q <= take & (read_d == write_q);
+          full_q  <= push & (next_write_q == read_q);
+          empty_q <= take & (next_read_q == write_q);
         end
       end
     end
@@ -73,7 +80,8 @@ module stream_fifo #(
     if (Late) begin : gen_late
       (* no_rw_check *) logic [Width-1:0] memory[WORDS];  // what is written is not read
       logic [Width-1:0] word_q, head_q;
-      logic             word_valid_q, head_valid_q, moves;
+      logic             word_valid_q, head_valid_q, moves, unused;
+      assign unused = pop;
       assign moves = out_ready_i | ~head_valid_q;
       assign take  = ~empty_q & (moves | ~word_valid_q);
       always_ff @(posedge clk_i) begin

@@ -36,9 +36,10 @@ class Lut:
 
 @dataclass(frozen=True)
 class Register:
-    """A signal, a cycle later."""
+    """A signal, a cycle later; one that is not alone has a `place` from 1 on."""
 
     signal: int
+    place: int = 0
 
 
 @dataclass(frozen=True)
@@ -194,6 +195,13 @@ class Graph:
         """A literal, a cycle later."""
         return self.at(literal, self.stage(literal) + 1)
 
+    def copied(self, literal: Literal, place: int) -> Literal:
+        """A literal a cycle later, in a register that nothing at another place reads."""
+        signal = literal >> 1
+        if not signal:
+            return literal
+        return 2 * self._cell(Register(signal, place), self.stages[signal] + 1) + (literal & 1)
+
     def lut(self, table: int, literals: Sequence[Literal], *, exact: bool = False) -> Literal:
         """Bit Σ 2^i · literals[i] of `table`; they are delayed to the latest of their stages.
 
@@ -255,8 +263,8 @@ class Graph:
         if literal <= TRUE or not literal & 1:
             return literal
         match self.cells[signal]:
-            case Register(before):
-                return self.at(self.not_inverted(2 * before + 1), self.stages[signal])
+            case Register(before, place):
+                return self.copied(self.not_inverted(2 * before + 1), place)
             case Lut(table, inputs):
                 complement = table ^ ((1 << (1 << len(inputs))) - 1)
                 return self.lut(complement, [2 * read for read in inputs], exact=True)
@@ -280,7 +288,7 @@ class Graph:
         match cell:
             case Input():
                 return []
-            case Register(before):
+            case Register(before, _):
                 return [before]
             case Lut(_, signals):
                 return list(signals)

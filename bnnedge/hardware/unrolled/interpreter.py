@@ -38,7 +38,7 @@ def run(graph: Graph, bits: Bits) -> Bits:
                 values.append(np.zeros_like(words[0]))
             case Input(index):
                 values.append(words[index])
-            case Register(signal):
+            case Register(signal, _):
                 values.append(values[signal])
             case Lut(table, signals):
                 values.append(_looked_up(table, [values[signal] for signal in signals]))

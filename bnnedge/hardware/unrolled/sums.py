@@ -21,7 +21,7 @@ _XOR3, _MAJORITY3 = 0b10010110, 0b11101000
 _ROWS_TOGETHER = 8  # in a carry chain: fewer start more of them, more are harder to route
 _FEWEST_SHARING = 3  # rows for which four majorities of three inputs cost less than own sums
 _MOST_LEVELS = 2  # of lookup tables between registers
-_NEAR_SYNAPSES = 8192  # of a layer, up to which carries reach all rows in a cycle
+_NEAR_SYNAPSES = 8192  # of a layer; beyond, rows together have own copies of what is shared
 
 _Column = list[Literal]
 """A bit of the same weight of every row."""
@@ -128,7 +128,10 @@ def popcounts(
     else:
         carries, parities = _compressed(graph, columns)
         if weights.size > _NEAR_SYNAPSES:
-            carries = [[graph.registered(carry) for carry in column] for column in carries]
+            *carries, parities = (
+                [graph.copied(bit, 1 + row // _ROWS_TOGETHER) for row, bit in enumerate(column)]
+                for column in (*carries, parities)
+            )
         parts, most = _parts(graph, carries, more, rows=len(weights), kept=0), len(carries)
     return [
         Popcount(

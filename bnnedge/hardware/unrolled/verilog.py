@@ -73,14 +73,14 @@ def _wire(literal: Literal, names: Mapping[int, str]) -> str:
 def _stage_text(graph: Graph, stage: int, names: dict[int, str]) -> Iterator[str]:
     """What is computed of one stage's signals, and the registers behind; adds to `names`."""
     depths: dict[int, dict[int, list[int]]] = {}
-    registers = []
+    registers: dict[int, dict[int, int]] = {}
     for signal in graph.live:
         match graph.cells[signal]:
             case Lut(_, inputs) if graph.stages[signal] == stage:
                 depth = depths.setdefault(graph.levels[signal], {})
                 depth.setdefault(len(inputs), []).append(signal)
-            case Register() if graph.stages[signal] == stage + 1:
-                registers.append(signal)
+            case Register(before, place) if graph.stages[signal] == stage + 1:
+                registers.setdefault(place, {})[signal] = before
     chains = {
         number: chain
         for number, chain in enumerate(graph.chains)
@@ -96,13 +96,14 @@ def _stage_text(graph: Graph, stage: int, names: dict[int, str]) -> Iterator[str
         for number, chain in chains.items():
             if levels[number] == level:
                 yield from _chain_text(graph, f"sum_{number}", chain, names)
-    if registers:
-        name = f"stage_{stage + 1}_q"
-        before = [graph.cells[signal] for signal in registers]
-        data = [names[cell.signal] for cell in before if isinstance(cell, Register)]
-        yield from ("", f"  logic {vector(len(registers))} {name};")
-        yield f"  always_ff @(posedge clk_i) {name} <= {_joined(data)};"
-        names |= {signal: f"{name}[{index}]" for index, signal in enumerate(registers)}
+    for place, befores in sorted(registers.items()):
+        name = f"stage_{stage + 1}_copy_{place}_q" if place else f"stage_{stage + 1}_q"
+        data = _joined(names[before] for before in befores.values())
+        # Synthesis would make one register of copies.
+        kept = "(* keep *) " if place else ""
+        yield from ("", f"  logic {vector(len(befores))} {name};")
+        yield f"  {kept}always_ff @(posedge clk_i) {name} <= {data};"
+        names |= {signal: f"{name}[{index}]" for index, signal in enumerate(befores)}
 
 
 def _luts_text(

@@ -60,6 +60,11 @@
           assert (gen_memory.read_q < WORDS && gen_memory.write_q < WORDS);
         pointers_as_counted:
           assert (gen_memory.write_q == (behind < WORDS ? behind : behind - WORDS));
+        next_pointers_follow:
+          assert (gen_memory.next_read_q
+              == (gen_memory.read_q == PTR_BITS'(WORDS - 1) ? '0 : gen_memory.read_q + 1'b1)
+              && gen_memory.next_write_q
+              == (gen_memory.write_q == PTR_BITS'(WORDS - 1) ? '0 : gen_memory.write_q + 1'b1));
       end
     end
     if (Late) begin : gen_late_holds
