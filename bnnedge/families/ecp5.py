@@ -123,6 +123,8 @@ class Ecp5(PlacedFamily):
         rom_factor=1.15,
     )
     place_tool = "nextpnr-ecp5"
+    # Ten times its own weight of slow paths: long wires are what limits a pipeline's clock.
+    placer = ("--placer-heap-timingweight", "100")
     pack_tool = "ecppack"
     constraints = "pins.lpf"
     bitstream_suffix = ".bit"
@@ -282,6 +284,7 @@ class Ecp5(PlacedFamily):
             *("--write", ROUTED_JSON),
             *("--sdf", DELAYS),
             "--timing-allow-fail",
+            *self.placer,
         ]
 
     def pack_arguments(self, bitstream: str) -> list[str]:
