@@ -4,12 +4,15 @@ import json
 import math
 import shutil
 import statistics
+import subprocess
+import venv
 from collections.abc import Sequence
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
 import click
+import numpy as np
 import onnx
 import torch
 
@@ -17,11 +20,19 @@ from bnnedge import tools
 from bnnedge.boards import find_board
 from bnnedge.cache import protect_tools
 from bnnedge.data.encodings import Encoding, IntegerEncoding, OneBitThreshold
-from bnnedge.dataflow import Dataflow
+from bnnedge.dataflow import Dataflow, XnorMvu
 from bnnedge.design import TOP_MODULE, Design
+from bnnedge.equality import Judge
+from bnnedge.exporter.facts import REFERENCE_FILE
 from bnnedge.exporter.onnx_model import to_qonnx
 from bnnedge.families.ecp5 import Ecp5
-from bnnedge.families.placed import NETLIST_JSON, REPORT, STATISTICS, FpgaBoard
+from bnnedge.families.placed import (
+    NETLIST_JSON,
+    NETLIST_VERILOG,
+    REPORT,
+    STATISTICS,
+    FpgaBoard,
+)
 from bnnedge.families.xilinx import ZynqBoard
 from bnnedge.hardware import RtlConfig, emit
 from bnnedge.hardware.emit import read_network
@@ -36,6 +47,9 @@ from bnnedge.synthesis.nextpnr import run_nextpnr
 from bnnedge.synthesis.place import copy_design, make_netlist
 from bnnedge.synthesis.plan import plan_bitstream
 from bnnedge.synthesis.yosys import run_yosys
+from bnnedge.verilated.drive import Drive
+from bnnedge.verilated.ports import StreamPorts
+from bnnedge.verilated.stream import StreamModel
 
 _GREY, _COLOUR = (1, 28, 28), (3, 32, 32)
 # Images/s at 100 MHz, and the clock in MHz that place and route has to reach.
@@ -60,6 +74,7 @@ _DMA_LUTS = 4_000  # allowed for an AXI DMA and its interconnects
 
 _SEEDS = range(1, 6)
 _TIMEOUT_S = 4 * 3600.0
+_ALKAID = "alkaid==0.8.2"  # another version is another peer
 
 
 @click.group()
@@ -254,23 +269,81 @@ def layer(rtl: Path, node: str, device: str, mhz: float) -> None:
         print(_core(node, work, sources, "layer", device, mhz))
 
 
+@main.command()
+@click.argument("rtl", type=_FOLDER)
+@click.argument("node")
+@click.option("--stages", multiple=True, type=int, default=(4, 6), show_default=True)
+@_DEVICE
+@_MHZ
+def alkaid(rtl: Path, node: str, stages: tuple[int, ...], device: str, mhz: float) -> None:
+    """The same layer as `layer`, built by alkaid, which an environment of its own gets from PyPI.
+
+    Its best options: no tables of a few inputs each, with which it takes more.
+    """
+    mvu = next(mvu for mvu in Dataflow.load(rtl / "dataflow").mvus if mvu.name == node)
+    assert isinstance(mvu, XnorMvu) and mvu.thresholds is not None
+    invert = np.zeros(mvu.mh, np.uint8) if mvu.invert is None else mvu.invert
+    print(_CORE_HEAD)
+    with TemporaryDirectory() as name:
+        scratch = Path(name)
+        np.savez(
+            scratch / "layer.npz", weights=mvu.weights, thresholds=mvu.thresholds, invert=invert
+        )
+        venv.create(scratch / "venv", with_pip=True)
+        python = scratch / "venv" / "bin" / "python"
+        subprocess.run([python, "-m", "pip", "install", "--quiet", _ALKAID], check=True)
+        script = Path(__file__).with_name("alkaid_layer.py")
+        for count in stages:
+            out = scratch / f"stages_{count}"
+            subprocess.run(
+                [python, script, scratch / "layer.npz", out, str(count)],
+                check=True,
+                stdout=subprocess.DEVNULL,
+            )
+            work = scratch / f"placed_{count}"
+            work.mkdir()
+            sources = [*out.glob("src/*.v"), *out.glob("src/static/*.v")]
+            for source in sources:
+                shutil.copyfile(source, work / source.name)
+            names = [source.name for source in sources]
+            print(_core(f"{_ALKAID}, {count} stages", work, names, "layer", device, mhz))
+
+
 _CORE_HEAD = "| | COMB | FF | DP16KD | Fmax, median (best), of each seed |\n|---|---|---|---|---|"
+
+
+@main.command()
+@click.argument("build", type=_FOLDER)
+def netlist(build: Path) -> None:
+    """The mapped core of a `bnnedge build` and its Dataflow: all test images, one after another."""
+    design = Design.load(build / "rtl")
+    dataflow = Dataflow.load(build / "rtl" / "dataflow")
+    encoded = dataflow.encode(np.load(build / "export" / REFERENCE_FILE)["inputs"])
+    family = Ecp5()
+    with TemporaryDirectory() as name:
+        work = Path(name)
+        copy_design(design, build / "rtl", work)
+        _map(work, design.sources, TOP_MODULE, f"write_verilog -noattr {NETLIST_VERILOG}")
+        model = StreamModel(
+            sources=family.netlist_sources(work / NETLIST_VERILOG),
+            top=TOP_MODULE,
+            ports=StreamPorts.axi(
+                in_bits=design.input_width_bits, out_bits=design.output_width_bits
+            ),
+            data=work,
+        )
+        beats = design.pack(encoded).reshape(len(encoded) * design.input_beats, -1)
+        run = model.run([beats], [len(encoded) * design.output_beats], Drive())
+    (received,) = run.received
+    values = design.unpack(received.beats.reshape(len(encoded), -1))
+    Judge(dataflow, encoded).check(values, subject="mapped core")
+    print(f"{len(encoded)} images in {run.cycles} cycles, equal")
 
 
 def _core(what: str, work: Path, sources: Sequence[str], top: str, device: str, mhz: float) -> str:
     """A line of the table: a module between ports, placed and routed."""
     family = Ecp5()
-    protect_tools()
-    family.write_overrides(work)
-    script = (
-        f"read_verilog -sv -defer -DSYNTHESIS {' '.join(sources)}",
-        *family.override_commands(),
-        *family.synthesis_commands(top),
-        f"tee -q -o {STATISTICS} stat -json",
-        f"write_json {NETLIST_JSON}",
-    )
-    log = work / "yosys.log"
-    run_yosys("\n".join(script) + "\n", cwd=work, log=log, timeout_s=_TIMEOUT_S)
+    _map(work, sources, top, f"write_json {NETLIST_JSON}")
     family.move_registers(work / NETLIST_JSON)
     family.prepare(work / NETLIST_JSON)
     reached = [_core_clock(work, device, mhz, seed) for seed in _SEEDS]
@@ -283,10 +356,26 @@ def _core(what: str, work: Path, sources: Sequence[str], top: str, device: str, 
     )
 
 
+def _map(work: Path, sources: Sequence[str], top: str, write: str) -> None:
+    """The netlist of a module between ports, in an ECP5's cells."""
+    family = Ecp5()
+    protect_tools()
+    family.write_overrides(work)
+    script = (
+        f"read_verilog -sv -defer -DSYNTHESIS {' '.join(sources)}",
+        *family.override_commands(),
+        *family.synthesis_commands(top),
+        f"tee -q -o {STATISTICS} stat -json",
+        write,
+    )
+    log = work / "yosys.log"
+    run_yosys("\n".join(script) + "\n", cwd=work, log=log, timeout_s=_TIMEOUT_S)
+
+
 def _core_clock(work: Path, device: str, mhz: float, seed: int) -> float:
     arguments = ["--json", NETLIST_JSON, f"--{device}", "--package", "CABGA381", "--speed", "6"]
     arguments += ["--freq", f"{mhz:g}", "--out-of-context", "--timing-allow-fail"]
-    arguments += ["--seed", str(seed), "--report", REPORT]
+    arguments += ["--seed", str(seed), "--report", REPORT, *Ecp5.placer]
     command = [tools.find("nextpnr-ecp5"), *arguments]
     tools.run(command, cwd=work, log=work / "nextpnr.log", timeout_s=_TIMEOUT_S)
     report = json.loads((work / REPORT).read_text(encoding="utf-8"))
