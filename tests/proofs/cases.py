@@ -401,8 +401,8 @@ FAULTS = (
     ),
     *_faults(
         "arg_max",
-        ("> $signed(low[ElementBits-1:0])", ">= $signed(low[ElementBits-1:0])"),
-        ("$signed(value) > $signed(best_q)", "$signed(value) >= $signed(best_q)"),
+        ("> (low[ElementBits-1:0] ^ SIGN)", ">= (low[ElementBits-1:0] ^ SIGN)"),
+        ("(value ^ SIGN) > (best_q ^ SIGN)", "(value ^ SIGN) >= (best_q ^ SIGN)"),
         ("if (better) best_q", "best_q"),
         ("else if (en) valid_q <= in_valid_i", "else valid_q <= in_valid_i"),
         ("if (last) out_q <= winner", "if (last) out_q <= index"),

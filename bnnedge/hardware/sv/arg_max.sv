@@ -25,6 +25,8 @@ module arg_max #(
   localparam int unsigned LANE_BITS  = Pe > 1 ? $clog2(Pe) : 1;
   localparam int unsigned INDEX_BITS = Elements > 1 ? $clog2(Elements) : 1;
   localparam int unsigned NODE_BITS  = ElementBits + LANE_BITS;
+  // Numbers are in order without their signs once these are inverted: one carry says which is more.
+  localparam logic [ElementBits-1:0] SIGN = ElementBits'(1) << (ElementBits - 1);
 
   if (BEATS * Pe != Elements) begin : gen_bad_folding
     $error("arg_max: Pe must divide Elements");
@@ -51,7 +53,7 @@ module arg_max #(
         assign high = gen_level[l-1].node_q[(2*n+1)*NODE_BITS+:NODE_BITS];
         always_ff @(posedge clk_i) begin
           if (en) node_q[n*NODE_BITS+:NODE_BITS] <=
-              $signed(high[ElementBits-1:0]) > $signed(low[ElementBits-1:0]) ? high : low;
+              (high[ElementBits-1:0] ^ SIGN) > (low[ElementBits-1:0] ^ SIGN) ? high : low;
         end
       end else begin : gen_pass
         always_ff @(posedge clk_i) begin
@@ -86,7 +88,7 @@ module arg_max #(
   assign valid  = gen_level[LEVELS].valid_q;
   assign last   = beat_q == BEAT_BITS'(BEATS - 1);
   assign index  = INDEX_BITS'(beat_q) * INDEX_BITS'(Pe) + INDEX_BITS'(lane);
-  assign better = BEATS == 1 || beat_q == '0 || $signed(value) > $signed(best_q);
+  assign better = BEATS == 1 || beat_q == '0 || (value ^ SIGN) > (best_q ^ SIGN);
   assign winner = better ? index : index_q;
   assign en     = ~(valid & last & out_valid_q & ~out_ready_i);
 

@@ -58,7 +58,7 @@ class Popcount:
         if wanted <= 0 or wanted > self.most + 1:
             return TRUE if wanted <= 0 else FALSE
         if not self.second:
-            return _reaches(graph, self.first, carry, wanted)
+            return reaches(graph, self.first, carry, wanted)
         # 2^bit − wanted more are 2^bit or more, and less than twice that.
         bit = max(index_bits(wanted), len(self.first) - 1, len(self.second) - 1)
         while self.most + 1 - wanted >= 1 << bit:
@@ -81,7 +81,7 @@ class Popcount:
         return [*low, *map(graph.registered, total)]
 
 
-def _reaches(graph: Graph, number: Sequence[Literal], carry: Literal, wanted: int) -> Literal:
+def reaches(graph: Graph, number: Sequence[Literal], carry: Literal, wanted: int) -> Literal:
     """Whether number + carry >= wanted > 0, in a register.
 
     From the lowest bit on: the bits up to one reach those of `wanted` if this bit and the ones
