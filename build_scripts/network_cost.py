@@ -20,7 +20,7 @@ from bnnedge import tools
 from bnnedge.boards import find_board
 from bnnedge.cache import protect_tools
 from bnnedge.data.encodings import Encoding, IntegerEncoding, OneBitThreshold
-from bnnedge.dataflow import Dataflow, XnorMvu
+from bnnedge.dataflow import Dataflow, LutLayer, ThresholdEncoding, XnorMvu
 from bnnedge.design import TOP_MODULE, Design
 from bnnedge.equality import Judge
 from bnnedge.exporter.facts import REFERENCE_FILE
@@ -37,6 +37,9 @@ from bnnedge.families.xilinx import ZynqBoard
 from bnnedge.hardware import RtlConfig, emit
 from bnnedge.hardware.emit import read_network
 from bnnedge.hardware.kernels import SV_FOLDER, UnrolledKernel
+from bnnedge.hardware.unrolled.graph import FALSE, Graph
+from bnnedge.hardware.unrolled.sums import reaches
+from bnnedge.hardware.unrolled.verilog import SUBMODULES, pipeline_text
 from bnnedge.links.axi import AXI_TOP_MODULE, AxiDevice, axi_parameters
 from bnnedge.lowering import LoweringConfig, lower_model
 from bnnedge.models.config import NetworkConfig, Topology
@@ -267,6 +270,43 @@ def layer(rtl: Path, node: str, device: str, mhz: float) -> None:
         sources = ("layer.sv", *(f"{module}.sv" for module in kernel.submodules))
         print(_CORE_HEAD)
         print(_core(node, work, sources, "layer", device, mhz))
+
+
+@main.command()
+@click.argument("folders", nargs=-1, required=True, type=_FOLDER)
+@_DEVICE
+@_MHZ
+def encoders(folders: tuple[Path, ...], device: str, mhz: float) -> None:
+    """Comparators of 8-bit pixels that make the bits which a network of an RTL folder reads.
+
+    They are on the host, not in the network; this is what they would cost in front of it.
+    """
+    print(_CORE_HEAD)
+    for rtl in folders:
+        dataflow = Dataflow.load(rtl / "dataflow")
+        encoding, first = dataflow.input, dataflow.nodes[0]
+        assert isinstance(encoding, ThresholdEncoding) and not encoding.invert.any()
+        live = range(encoding.features)
+        if isinstance(first, LutLayer):
+            live = np.unique(first.wiring).tolist()
+        wanted = {(int(encoding.source[bit]), math.ceil(encoding.threshold[bit])) for bit in live}
+        pixels = {pixel: place for place, pixel in enumerate(sorted({p for p, _ in wanted}))}
+        graph = Graph(8 * len(pixels))
+        graph.give(
+            [
+                reaches(graph, graph.inputs[8 * pixels[pixel] :][:8], FALSE, threshold)
+                for pixel, threshold in sorted(wanted)
+            ]
+        )
+        with TemporaryDirectory() as name:
+            work = Path(name)
+            text = pipeline_text(graph, "encoder", "Pixels to bits.")
+            (work / "encoder.sv").write_text(text, encoding="utf-8")
+            for module in SUBMODULES:
+                shutil.copyfile(SV_FOLDER / f"{module}.sv", work / f"{module}.sv")
+            sources = ("encoder.sv", *(f"{module}.sv" for module in SUBMODULES))
+            what = f"{rtl}: {len(wanted)} bits of {len(pixels)} pixels"
+            print(_core(what, work, sources, "encoder", device, mhz), flush=True)
 
 
 @main.command()
