@@ -292,9 +292,10 @@ def encoders(folders: tuple[Path, ...], device: str, mhz: float) -> None:
         wanted = {(int(encoding.source[bit]), math.ceil(encoding.threshold[bit])) for bit in live}
         pixels = {pixel: place for place, pixel in enumerate(sorted({p for p, _ in wanted}))}
         graph = Graph(8 * len(pixels))
+        bits = [graph.registered(bit) for bit in graph.inputs]
         graph.give(
             [
-                reaches(graph, graph.inputs[8 * pixels[pixel] :][:8], FALSE, threshold)
+                reaches(graph, bits[8 * pixels[pixel] :][:8], FALSE, threshold)
                 for pixel, threshold in sorted(wanted)
             ]
         )
