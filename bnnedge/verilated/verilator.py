@@ -68,6 +68,8 @@ _VERILATOR_FLAGS = (
     "1ns/1ns",  # traces show a clock of 10 ns
     "--output-split",
     "0",
+    "--output-split-cfuncs",
+    "1000",  # g++ takes more than linear time for a function: 100 s more for an unrolled layer
     "--x-assign",
     "fast",
     "--x-initial",
