@@ -91,14 +91,14 @@ MUTANTS = (
             "of two words: the tail changes when it is full",
         ),
         ("push & (next_write_q == read_q)", "1'b0", "is never full"),
-        ("take & (read_d == write_q)", "1'b0", "is never empty again"),
+        ("take & (next_read_q == write_q)", "1'b0", "is never empty again"),
         (
             "(posedge clk_i) if (push) memory",
             "(posedge clk_i) if (in_valid_i) memory",
             "the head changes when it is full",
         ),
-        ("if (take) read_q", "if (out_ready_i) read_q", "the read pointer moves without a word"),
-        ("if (push) write_q", "if (in_valid_i) write_q", "the write pointer moves without room"),
+        ("if (take) begin", "if (out_ready_i) begin", "the read pointer moves without a word"),
+        ("if (push) begin", "if (in_valid_i) begin", "the write pointer moves without room"),
         ("if (push != take)", "if (push)", "forgets that a word left"),
     ),
     *_of(
