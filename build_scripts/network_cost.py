@@ -371,6 +371,7 @@ def netlist(build: Path) -> None:
             ports=StreamPorts.axi(
                 in_bits=design.input_width_bits, out_bits=design.output_width_bits
             ),
+            defines={"NO_INCLUDES": "1"},  # of cells that a netlist has not
             data=work,
         )
         beats = design.pack(encoded).reshape(len(encoded) * design.input_beats, -1)
