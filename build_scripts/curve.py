@@ -17,7 +17,7 @@ _ROW = re.compile(r"\| (?P<rtl>\S+) \| (?P<comb>\d+) \| \d+ \| \d+ \| (?P<mhz>\d
 
 def main(table: Path, picture: Path) -> None:
     """Draw a point for each row."""
-    with matplotlib.rc_context({"font.size": 9, "svg.hashsalt": "curve", "svg.fonttype": "none"}):
+    with matplotlib.rc_context({"font.size": 9, "svg.hashsalt": "curve", "svg.fonttype": "path"}):
         figure = Figure(figsize=(5.6, 3.2), layout="constrained")
         axis = figure.subplots()
         for row in _ROW.finditer(table.read_text(encoding="utf-8")):
@@ -26,14 +26,14 @@ def main(table: Path, picture: Path) -> None:
             accuracy, comb = 100 * record["facts"]["test_accuracy"], int(row["comb"])
             axis.plot(comb, accuracy, "o")
             label = f"{build.name}\n{accuracy:.2f} %, {row['mhz']} M images/s"
-            axis.annotate(label, (comb, accuracy), (6, 0), textcoords="offset points", va="center")
+            axis.annotate(label, (comb, accuracy), (0, 6), textcoords="offset points", ha="center")
             print(f"{build.name}: {accuracy:.2f} %, {comb:,} LUT4, {row['mhz']} M images/s")
         axis.set_xscale("log")
         axis.set_xlabel("LUT4 of an ECP5, counting and arg-max included")
         axis.set_ylabel("test accuracy in %")
         axis.grid(color="#dddddd", linewidth=0.6)
-        axis.margins(x=0.35, y=0.15)
-        figure.savefig(picture, metadata={"Date": None} if picture.suffix == ".svg" else None)
+        axis.margins(x=0.3, y=0.25)
+        figure.savefig(picture, metadata={"Date": None} if picture.suffix == ".svg" else {})
 
 
 if __name__ == "__main__":
