@@ -3,7 +3,7 @@
 import contextlib
 import signal
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from types import FrameType
 
 _IMPORTING = "<frozen importlib._bootstrap>"
@@ -47,29 +47,45 @@ def go_on() -> None:
         raise _asked
 
 
+def whole_imports() -> contextlib.AbstractContextManager[None]:
+    """Inside this block a first stop that falls into an import waits until the block ends."""
+    return _waiting(_is_importing)
+
+
+def whole_calls() -> contextlib.AbstractContextManager[None]:
+    """Inside this short block a first stop waits until its end.
+
+    For libraries with threads: an exception inside `queue.Queue.put` can lose the notice that
+    its reader waits for.
+    """
+    return _waiting(lambda _: True)
+
+
 @contextlib.contextmanager
-def whole_imports() -> Iterator[None]:
-    """Inside this block a first Ctrl-C that falls into an import waits until the block ends."""
-    before = signal.getsignal(signal.SIGINT)
-    if threading.current_thread() is not threading.main_thread() or not callable(before):
+def _waiting(where: Callable[[FrameType | None], bool]) -> Iterator[None]:
+    if threading.current_thread() is not threading.main_thread():
         yield
         return
-    waiting = False
+    before = {number: signal.getsignal(number) for number in _ENDING}
+    handlers = {number: handler for number, handler in before.items() if callable(handler)}
+    waiting: int | None = None
 
     def handle(number: int, frame: FrameType | None) -> None:
         nonlocal waiting
-        if not waiting and _is_importing(frame):
-            waiting = True
+        if waiting is None and where(frame):
+            waiting = number
         else:
-            before(number, frame)
+            handlers[signal.Signals(number)](number, frame)
 
-    signal.signal(signal.SIGINT, handle)
+    for number in handlers:
+        signal.signal(number, handle)
     try:
         yield
     finally:
-        signal.signal(signal.SIGINT, before)
-        if waiting:
-            before(signal.SIGINT, None)
+        for number, handler in handlers.items():
+            signal.signal(number, handler)
+        if waiting is not None:
+            handlers[signal.Signals(waiting)](waiting, None)
 
 
 def _is_importing(frame: FrameType | None) -> bool:

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from bnnedge.interrupts import Stopped, go_on, stoppable, whole_imports
+from bnnedge.interrupts import Stopped, go_on, stoppable, whole_calls, whole_imports
 
 SLOW = """
 import os, signal
@@ -59,6 +59,20 @@ def test_a_second_one_does_not_wait(tmp_path: Path) -> None:
     with pytest.raises(KeyboardInterrupt), whole_imports():
         importlib.import_module("slow_to_import")
     assert "slow_to_import" not in sys.modules
+
+
+@pytest.mark.parametrize("stop", [signal.SIGINT, signal.SIGTERM])
+def test_a_call_is_whole_and_then_stopped_at_the_second_at_once(stop: signal.Signals) -> None:
+    reached = 0
+    with pytest.raises(Stopped) as stopped, stoppable(), whole_calls():
+        os.kill(os.getpid(), stop)
+        reached = 1
+    assert reached == 1 and stopped.value.signal == stop
+    with pytest.raises(Stopped), stoppable(), whole_calls():
+        os.kill(os.getpid(), stop)
+        os.kill(os.getpid(), stop)
+        reached = 2
+    assert reached == 1
 
 
 def test_threads_and_ignored_signals_are_left_alone() -> None:

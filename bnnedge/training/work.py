@@ -19,6 +19,7 @@ from typing import Any
 
 from bnnedge.artifacts import sha256_of
 from bnnedge.errors import BnnEdgeWarning
+from bnnedge.interrupts import whole_calls
 from bnnedge.tools import python_versions
 from bnnedge.training.config import EpochReport
 
@@ -113,16 +114,19 @@ class Curves:
     def __init__(self, folder: Path, done: int) -> None:
         from torch.utils.tensorboard import SummaryWriter  # half a second
 
-        self._writer = SummaryWriter(str(folder), purge_step=done + 1)
+        with whole_calls():
+            self._writer = SummaryWriter(str(folder), purge_step=done + 1)
 
     def add(self, report: EpochReport) -> None:
         """Write the figures of an epoch to disk."""
-        for name in ("loss", "learning_rate", "validation_accuracy", "seconds"):
-            self._writer.add_scalar(name, getattr(report, name), report.epoch)
-        self._writer.flush()
+        with whole_calls():
+            for name in ("loss", "learning_rate", "validation_accuracy", "seconds"):
+                self._writer.add_scalar(name, getattr(report, name), report.epoch)
+            self._writer.flush()
 
     def __enter__(self) -> "Curves":
         return self
 
     def __exit__(self, *_: object) -> None:
-        self._writer.close()
+        with whole_calls():
+            self._writer.close()
