@@ -167,7 +167,10 @@ def load_folding(path: Path) -> Folding:
     for name, fold in record.items():
         where = f"{path}: {shown(name)}"
         if not isinstance(fold, dict) or set(fold) - {"unrolled"} != {"PE", "SIMD"}:
-            raise FoldingError(f'{where}: wanted {{"PE": p, "SIMD": s}}, got {shown(str(fold))}')
+            raise FoldingError(
+                f'{where}: wanted {{"PE": p, "SIMD": s}}, got {shown(str(fold))}',
+                remedy='give both; "unrolled": true may be beside them, and nothing else',
+            )
         for what in ("PE", "SIMD"):
             if type(fold[what]) is not int or fold[what] < 1:
                 got = repr(fold[what])[:80]

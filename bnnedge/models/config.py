@@ -301,12 +301,24 @@ class NetworkConfig:
                     f"{self.topology.value} has no neurons of a few inputs, got {key} {value}",
                     remedy=f'remove {key}, or set topology = "lutnet"',
                 )
-        if is_lutnet and self.fan_in is not None and not 1 <= self.fan_in <= MOST_TABLE_INPUTS:
+        if not is_lutnet:
+            return
+        if self.fan_in is not None and not 1 <= self.fan_in <= MOST_TABLE_INPUTS:
             yield ConfigError(f"fan_in wants 1…{MOST_TABLE_INPUTS} inputs, got {self.fan_in}")
-        if is_lutnet and not self.is_binary:
+        if not self.is_binary:
             yield ConfigError(
                 "lutnet has neurons of bits, got float",
                 remedy='set weights, activations and first_last = "binary"',
+            )
+        if self.weight_scale is not WeightScale.SIGN:
+            yield ConfigError(
+                f"lutnet has no weights with a scale, got weight_scale {self.weight_scale.value}",
+                remedy="remove weight_scale",
+            )
+        if self.neuron is not Neuron.SUM and self.gradient is not ActivationMethod.CLIPPED:
+            yield ConfigError(
+                f"tables have a gradient of their own, got gradient {self.gradient.value}",
+                remedy='remove gradient, or set neuron = "sum"',
             )
 
     @property

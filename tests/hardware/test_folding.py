@@ -140,6 +140,7 @@ def test_empty_defaults_of_finn_are_taken(tmp_path: Path) -> None:
         ({"fc0": {"PE": 2, "SIMD": True}}, "got True"),
         ({"fc0": {"PE": 2, "SIMD": "2"}}, "got '2'"),
         ({"fc0": {"PE": 2}}, 'wanted {"PE": p, "SIMD": s}'),
+        ({"fc0": {"unrolled": True}}, 'give both; "unrolled": true may be beside them'),
         ({"fc9": {"PE": 2, "SIMD": 2}}, "wanted the nodes fc0, got fc9"),
         ({}, "wanted the nodes fc0, got "),
         ([1], "wanted the nodes of a network, got list"),

@@ -237,6 +237,14 @@ def test_config_errors_say_what_was_wanted() -> None:
         ),
         ({**tables, "fan_in": 9}, "fan_in wants 1…8 inputs, got 9"),
         ({**tables, "weights": Precision.FLOAT}, "lutnet has neurons of bits, got float"),
+        (
+            {**tables, "neuron": Neuron.SUM, "weight_scale": WeightScale.CHANNEL},
+            "lutnet has no weights with a scale, got weight_scale channel — remove weight_scale",
+        ),
+        (
+            {**tables, "gradient": ActivationMethod.BIREAL},
+            "tables have a gradient of their own, got gradient bireal — remove gradient, or set",
+        ),
         ({"topology": Topology.CONV}, r"conv wants layers, e.g. layers = \[\{ conv = 32"),
         ({"topology": Topology.RESNET}, r"resnet wants stages, e.g. stages = \[\{ channels = 64"),
         ({"topology": Topology.RESNET18, "stages": _STAGES}, "resnet18 has fixed layers, got stag"),
