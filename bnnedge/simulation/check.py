@@ -23,6 +23,7 @@ from bnnedge.simulation.core import Core
 from bnnedge.simulation.facts import SIMULATE, FifoFill, SimulationResult, StallRun
 from bnnedge.simulation.locate import locate
 from bnnedge.simulation.patterns import (
+    LONG_PAUSES,
     PATTERNS,
     StreamPressure,
     check_pressures,
@@ -119,7 +120,7 @@ def check(
             if not too_lenient(streams):
                 break
             more = _spread(len(images), len(some) << doubling + 1)
-            bench.run([(PATTERNS[-1], more)])
+            bench.run([(LONG_PAUSES, more)])
             streams = pressures(bench.runs, core.design.rigid_streams)
         check_pressures(core.design.name, streams)
     return SimulationResult(
@@ -172,7 +173,7 @@ class _Bench:
         self.runs.append(
             StallRun(
                 name=stalls.name,
-                stall=None if stalls in PATTERNS else stalls.input.share,
+                stall=None if stalls in (*PATTERNS, LONG_PAUSES) else stalls.input.share,
                 images=len(chosen),
                 cycles=run.stream.cycles,
                 latency_cycles=run.latency_cycles,

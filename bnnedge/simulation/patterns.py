@@ -45,6 +45,10 @@ PATTERNS = (
     Stalls(name="pauses", inner=Hold(share=0.75, pause_images=0.1), enough=0.1),
 )
 
+# Where those were not enough: for a stream whose consumer takes a beat an image and is busy with it
+# for the rest of the interval. A shorter pause is over before it looks again.
+LONG_PAUSES = Stalls(name="long pauses", inner=Hold(share=0.75, pause_images=1.5), enough=0.1)
+
 
 @dataclass(frozen=True, kw_only=True)
 class StreamPressure:

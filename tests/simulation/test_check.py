@@ -109,6 +109,19 @@ def test_a_few_images_are_enough_for_the_patterns(rtl: Path, cache: Path) -> Non
         assert all(min(stream.blocked, stream.starved) >= 0.05 for stream in result.streams)
 
 
+def test_pauses_outlast_a_consumer_that_takes_a_beat_an_image(tmp_path: Path, cache: Path) -> None:
+    """A whole image is one beat, of which the next kernel makes as many as an interval has."""
+    (tmp_path / "dataflow").mkdir()
+    random_mlp((12, 24, 3)).save(tmp_path / "dataflow")
+    folding = {"mvu0": {"PE": 24, "SIMD": 12}, "mvu1": {"PE": 3, "SIMD": 1}}
+    (tmp_path / "folding.json").write_text(json.dumps(folding))
+    config = RtlConfig(folding=tmp_path / "folding.json")
+    emit(tmp_path / "dataflow", config, tmp_path / "rtl")
+    result = check(tmp_path / "rtl", SimulationConfig(images=60), cache=cache)
+    long = [run for run in result.runs if run.name == "long pauses"]
+    assert [(run.stall, run.images) for run in long] == [(None, 120)]
+
+
 def test_a_given_batch_is_encoded_and_its_first_images_are_used(rtl: Path, cache: Path) -> None:
     x = np.random.default_rng(1).standard_normal((9, WIDTHS[0])).astype(np.float32)
     result = check(rtl, SimulationConfig(images=7), inputs=x, cache=cache)
