@@ -208,15 +208,6 @@ class Design:
         return -(-self.output_elements * self.output_element_bits // self.output_width_bits)
 
     @property
-    def folding(self) -> Mapping[str, Mapping[str, int]]:
-        """PE and SIMD by layer name, as a folding file has them."""
-        return {
-            layer.name: {"PE": layer.pe, "SIMD": layer.simd}
-            for layer in self.layers
-            if layer.weight_bits
-        }
-
-    @property
     def rigid_streams(self) -> Set[str]:
         """Streams whose consumer is always ready: those from a `credit_gate` to the next FIFO."""
         rigid: set[str] = set()

@@ -66,7 +66,7 @@ def emit(dataflow: Path, config: RtlConfig, out: Path) -> Artifact[RtlFacts]:
 
     def write(folder: Path) -> RtlFacts:
         copy_dataflow(dataflow, folder / DATAFLOW_FOLDER)
-        return _facts(*write_rtl(graph, folding, depths, folder), config)
+        return _facts(*write_rtl(graph, folding, depths, folder), folding, config)
 
     chosen = {"folding": folding, "clock_mhz": config.clock_mhz}
     return RTL.publish(
@@ -162,7 +162,7 @@ def write_rtl(
     return design, network
 
 
-def _facts(design: Design, network: Network, config: RtlConfig) -> RtlFacts:
+def _facts(design: Design, network: Network, folding: Folding, config: RtlConfig) -> RtlFacts:
     costs = {part.name: part.kernel.cost(REFERENCE.prices) for part in network.placed}
     return RtlFacts(
         interval_cycles=design.interval_cycles,
@@ -178,7 +178,7 @@ def _facts(design: Design, network: Network, config: RtlConfig) -> RtlFacts:
             )
             for part in network.placed
         },
-        folding=design.folding,
+        folding=folding_record(folding),
     )
 
 

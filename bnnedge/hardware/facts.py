@@ -28,7 +28,7 @@ class RtlFacts:
         combs: predicted LUT4.
         block_rams: predicted.
         kernels: each by its name.
-        folding: PE and SIMD by layer.
+        folding: PE and SIMD by layer, and whether it is unrolled, as a folding file has them.
     """
 
     interval_cycles: int
@@ -37,7 +37,7 @@ class RtlFacts:
     combs: int
     block_rams: int
     kernels: Mapping[str, KernelFacts]
-    folding: Mapping[str, Mapping[str, int]]
+    folding: Mapping[str, Mapping[str, int | bool]]
 
 
 def _lines(facts: RtlFacts) -> list[str]:

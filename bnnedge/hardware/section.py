@@ -54,7 +54,8 @@ def _pipeline(dataflow: Dataflow, design: Design) -> Pipeline:
                 rows=None if mvu is None else mvu.mh,
                 columns=None if mvu is None else mvu.mw,
                 pe=None if mvu is None else layer.pe,
-                simd=None if mvu is None else layer.simd,
+                # An unrolled layer takes the columns of all its groups.
+                simd=None if mvu is None else min(layer.simd, mvu.mw),
                 thresholded=None if mvu is None else mvu.thresholds is not None,
                 weight_bits=None if mvu is None else layer.weight_bits,
             )

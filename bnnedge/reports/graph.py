@@ -186,6 +186,8 @@ def _layer_box(layer: Layer, slow: bool, largest: int) -> Box:
     if layer.rows and layer.columns and layer.pe and layer.simd:
         matrix = f"{layer.rows:,}{_TIMES}{layer.columns:,}, PE {layer.pe}{_TIMES}SIMD {layer.simd}"
         kept = "" if layer.weight_bits is None else f"{layer.weight_bits:,} bits kept"
+        if layer.weight_bits == 0:
+            kept = "weights are logic"
         texts.append((matrix, kept))
         fold = fold_picture(
             rows=layer.rows,

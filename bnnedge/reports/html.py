@@ -61,6 +61,7 @@ def render(data: ReportData) -> str:
     )
     environment.filters |= {
         "count": count,
+        "cycles": cycles,
         "percent": percent,
         "seconds": seconds,
         "bytes": size,
@@ -93,6 +94,11 @@ def count(value: float) -> str:
     digits = 3 if abs(value) < 100 else 1
     text = f"{value:,.{digits}f}"
     return text.rstrip("0").rstrip(".")
+
+
+def cycles(value: float) -> str:
+    """1 → "1 cycle", 98.0 → "98 cycles"."""
+    return f"{count(value)} cycle{'' if value == 1 else 's'}"
 
 
 def percent(fraction: float) -> str:

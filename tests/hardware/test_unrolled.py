@@ -11,18 +11,22 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
+from bnnedge.artifacts import artifact_of
 from bnnedge.dataflow import Dataflow, Stream, XnorMvu
 from bnnedge.dataflow.streams import BIPOLAR
 from bnnedge.design import TOP_MODULE, Design
 from bnnedge.equality import stimuli
 from bnnedge.errors import FoldingError
 from bnnedge.exporter.onnx_model import to_qonnx
+from bnnedge.findings import ReportData
 from bnnedge.hardware import RtlConfig, emit
 from bnnedge.hardware.folding import Folding, folding_record, layers_of, read_folding
 from bnnedge.hardware.kernels import LutLayerKernel, UnrolledMvuKernel, XnorMvuKernel
+from bnnedge.hardware.section import section
 from bnnedge.hardware.unrolled import interpreter
 from bnnedge.hardware.unrolled.graph import FALSE, TRUE, Graph, Literal, Lut
 from bnnedge.lowering import LoweringConfig, lower_model
+from bnnedge.reports.graph import draw
 from bnnedge.simulation import PATTERNS
 from bnnedge.sizing import size
 from bnnedge.verilated import verilator
@@ -145,7 +149,9 @@ def emitted(dataflow: Dataflow, folding: Folding, folder: Path) -> Path:
     dataflow.save(folder / "dataflow")
     (folder / "folding.json").write_text(json.dumps(folding_record(folding)))
     config = RtlConfig(folding=folder / "folding.json")
-    return emit(folder / "dataflow", config, folder / "rtl").folder
+    written = emit(folder / "dataflow", config, folder / "rtl")
+    assert written.facts.folding == folding_record(folding)
+    return written.folder
 
 
 def with_unrolled(dataflow: Dataflow, seed: int, share: float) -> Folding:
@@ -187,6 +193,20 @@ def test_an_unrolled_network_gives_a_class_in_every_cycle(tmp_path: Path, cache:
 def test_folded_and_unrolled_layers_mix(seed: int, tmp_path: Path, cache: Path) -> None:
     dataflow = random_mlp((24, 12, 9, 8, 5), seed=seed, classes=seed % 2 == 1)
     check_network(dataflow, with_unrolled(dataflow, seed, 0.5), tmp_path, cache)
+
+
+def test_a_report_draws_what_all_groups_take_within_the_matrix(tmp_path: Path) -> None:
+    dataflow = lut_network(0)
+    rtl = emitted(dataflow, with_unrolled(dataflow, 0, 1), tmp_path)
+    artifact = artifact_of(rtl)
+    assert artifact is not None
+    pipeline = section(ReportData(network="luts"), artifact, ()).pipeline
+    assert pipeline is not None
+    (votes,) = (layer for layer in pipeline.layers if layer.kernel == "unrolled_mvu")
+    assert dataflow.mvus[0].groups > 1 and votes.simd == votes.columns == dataflow.mvus[0].mw
+    (box,) = (box for box in draw(pipeline).boxes if box.fold is not None)
+    assert (box.fold.tile_width, box.fold.tile_height) == (box.fold.width, box.fold.height)
+    assert box.texts[-1][1] == "weights are logic"
 
 
 @pytest.mark.parametrize("seed", range(3))

@@ -93,6 +93,14 @@ def test_all_passed_is_said_with_its_number(full_report: ReportData) -> None:
     assert "1,562,500 images/s" in text
 
 
+def test_one_cycle_is_no_cycles(full_report: ReportData) -> None:
+    pipeline = dataclasses.replace(
+        full_report.pipeline, predicted_interval_cycles=1, measured_interval_cycles=1.0
+    )
+    text = _text(render(dataclasses.replace(full_report, pipeline=pipeline)))
+    assert "MHz ÷ 1 cycle " in text and "1 cycle predicted, 1 measured" in text
+
+
 def test_fifos_are_told_with_what_was_in_them(full_report: ReportData) -> None:
     page = render(full_report)
     assert _table(page, "What the FIFOs hold") == [
