@@ -33,7 +33,8 @@ class BinaryLinear(BinaryWeights, QuantLinear):  # type: ignore[misc]
         """See the class."""
         if x.shape[-1] != self.in_features:
             wanted = f"(N, {self.in_features})"
-            raise ConfigError(f"BinaryLinear: wanted {wanted}, got {tuple(x.shape)}")
+            owner = type(self).__name__
+            raise ConfigError(f"{owner}: wanted {wanted}, got {tuple(x.shape)}")
         if self.sign is not None:
             x = self.sign(x)
         out = functional.linear(x, self._multiplied_weight())

@@ -80,7 +80,7 @@ class SparseLinear(BinaryLinear):
     """
 
     def __init__(self, in_features: int, out_features: int, fan_in: int = 6) -> None:
-        most = min(MOST_TABLE_INPUTS, in_features)
+        most = min(MOST_TABLE_INPUTS, max(1, in_features))
         if min(in_features, out_features) < 1 or not 1 <= fan_in <= most:
             raise ConfigError(
                 f"SparseLinear: wanted sizes of at least 1, and 1 to {most} inputs of each neuron,"

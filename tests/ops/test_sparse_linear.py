@@ -91,3 +91,7 @@ def test_what_does_not_fit_is_refused() -> None:
             SparseLinear(*sizes)
     with pytest.raises(ConfigError, match="1 to 3 inputs of each neuron, got 3, 5 and 4"):
         SparseLinear(3, 5, 4)
+    with pytest.raises(ConfigError, match="1 to 1 inputs of each neuron, got 0, 5 and 1"):
+        SparseLinear(0, 5, 1)
+    with pytest.raises(ConfigError, match=r"SparseLinear: wanted \(N, 4\), got \(2, 5\)"):
+        SparseLinear(4, 3, 2)(torch.ones(2, 5))
