@@ -105,7 +105,7 @@ def test_nextpnr_arguments() -> None:
     assert " ".join(Ecp5().place_arguments(ulx3s("25f"), seed=7)) == (
         "--25k --package CABGA381 --speed 6 --json netlist.json --lpf pins.lpf --seed 7"
         " --textcfg routed.config --report nextpnr.json --write routed.json --sdf routed.sdf"
-        " --timing-allow-fail --placer-heap-timingweight 100"
+        " --timing-allow-fail --placer-heap-timingweight 50"
     )
 
 
