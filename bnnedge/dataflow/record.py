@@ -13,6 +13,7 @@ from bnnedge.config import structure
 from bnnedge.dataflow.encoding import IntegerEncoding, ThresholdEncoding
 from bnnedge.dataflow.meaning import Meaning
 from bnnedge.dataflow.nodes import Node
+from bnnedge.dataflow.nodes.mvu import MAGNITUDES_VERSION
 from bnnedge.dataflow.output_table import OutputTable
 from bnnedge.errors import ConfigError
 from bnnedge.names import check_label
@@ -20,7 +21,7 @@ from bnnedge.names import check_label
 FORMAT = "bnnedge-dataflow"
 _NODES: Mapping[str, type[Node]] = {node.__name__: node for node in get_args(Node)}
 _MEANING_VERSION = 5
-FORMAT_VERSION = max(_MEANING_VERSION, *(node.since for node in _NODES.values()))
+FORMAT_VERSION = max(MAGNITUDES_VERSION, *(node.since for node in _NODES.values()))
 _BRANCHES_VERSION = 4  # brought `inputs` and k
 CHAIN_VERSION = 3  # written where it is enough
 OLDEST_VERSION = 2

@@ -39,15 +39,15 @@ class ResultRanges:
         mvu = dataflow.mvus[-1]
         before = streams[dataflow.sources[mvu.name][0]]
         if isinstance(mvu, XnorMvu):
-            low, high, step = np.full(mvu.mh, -mvu.mw), np.full(mvu.mh, mvu.mw), 2
+            low, high, step = -mvu.sums, mvu.sums, 2
             if mvu.correction is not None:
                 moved = mvu.correction[mvu.border]
                 odd = moved % 2
                 low = np.maximum(low + moved, low + odd)
                 high = np.minimum(high + moved, high - odd)
         else:
-            positive = mvu.weights.sum(axis=1, dtype=np.int64)
-            negative, step = mvu.mw - positive, 1
+            positive = mvu.values.clip(min=0).sum(axis=1, dtype=np.int64)
+            negative, step = mvu.sums - positive, 1
             least, most = before.element.smallest, before.element.largest
             low = positive * least - negative * most
             high = positive * most - negative * least

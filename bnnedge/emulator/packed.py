@@ -23,7 +23,11 @@ class PackedXnor:
 
     def __init__(self, node: XnorMvu) -> None:
         self._node = node
-        self._weights = pack_words(node.weights.reshape(node.groups, -1, node.mw))
+        shape = (node.groups, -1, node.mw)
+        self._weights = pack_words(node.weights.reshape(shape))
+        self._counted = None
+        if node.magnitudes is not None:
+            self._counted = pack_words(node.magnitudes.reshape(shape))
 
     def run(self, bits: NDArray[np.uint8]) -> NDArray[Any]:
         """As `XnorMvu.run`."""
@@ -34,10 +38,12 @@ class PackedXnor:
         for group in range(node.groups):
             for start in range(0, len(x), step):
                 part = x[start : start + step, group, None] ^ self._weights[group]
+                if self._counted is not None:
+                    part &= self._counted[group]
                 counts[start : start + step, group] = np.bitwise_count(part).sum(
                     axis=2, dtype=np.int64
                 )
-        return node.finish(node.mw - counts.reshape(*bits.shape[:-1], node.mh))
+        return node.finish(node.sums - counts.reshape(*bits.shape[:-1], node.mh))
 
 
 class PackedInterpreter:

@@ -32,7 +32,13 @@ from bnnedge.emulator import encoding as encodings
 from bnnedge.emulator import moves
 from bnnedge.emulator.arena import ALIGNMENT, Buffer, place
 from bnnedge.emulator.library import Op, Plan, Variant
-from bnnedge.emulator.weights import INTEGER_ROWS, for_integers, for_slices, for_words
+from bnnedge.emulator.weights import (
+    INTEGER_ROWS,
+    for_integers,
+    for_slices,
+    for_words,
+    without_zeros,
+)
 
 _MOST_SLICES = 1 << 26  # bytes of an arena of slices; beyond, the caches would not help
 _INTEGER_LANES = 4  # images multiplied together, in integers.h
@@ -72,7 +78,8 @@ def executable(dataflow: Dataflow) -> bool:
 
 def counts_fit(dataflow: Dataflow, variant: Variant) -> bool:
     """Whether counts of mismatches fit the variant's comparisons."""
-    most = max((mvu.mw for mvu in dataflow.mvus if isinstance(mvu, XnorMvu)), default=0)
+    xnors = (mvu for mvu in dataflow.mvus if isinstance(mvu, XnorMvu))
+    most = max((mvu.mw << (mvu.magnitudes is not None) for mvu in xnors), default=0)
     return variant.sliced or most < 1 << (variant.limit_bits - 1)
 
 
@@ -273,6 +280,10 @@ class ExecutionPlan:
 
     def _xnor(self, node: XnorMvu, target: Buffer) -> None:
         source, windows, fill = self._windowed(node)
+        pixels, masked = target.stream.pixels, node.magnitudes is not None
+        if masked:
+            taken = np.arange(pixels, dtype=np.int32)[:, None] if windows is None else windows
+            node, windows = without_zeros(node, taken.shape[1]), np.tile(taken, (1, 2))
         taps = 1 if windows is None else windows.shape[1]
         lay_out = for_slices if self._variant.sliced else for_words
         fields, room = lay_out(node, taps, fill, self._variant)
@@ -289,12 +300,13 @@ class ExecutionPlan:
             _Kind.XNOR,
             (source,),
             target,
-            pixels=target.stream.pixels,
+            pixels=pixels,
             taps=taps,
             out_width=self._variant.units(node.mh),
             groups=node.groups,
             rows=node.mh // node.groups,
             depth=node.mw,
+            low=int(masked),
             **fields,
         )
 

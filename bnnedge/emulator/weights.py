@@ -3,6 +3,7 @@
 Those of XNOR matrices come with the bytes that the operation keeps while it runs.
 """
 
+import dataclasses
 from typing import Any
 
 import numpy as np
@@ -90,18 +91,43 @@ def for_words(node: XnorMvu, taps: int, fill: int, variant: Variant) -> tuple[di
     return fields, 2 * taps * units * variant.lanes * unit_bits // 8
 
 
+def without_zeros(node: XnorMvu, taps: int) -> XnorMvu:
+    """Twice what a matrix with zeros gives, by ±1 on all of its taps twice.
+
+    w = (a + b) / 2, with a = b = w where w is ±1, and a = 1, b = −1 where it is 0. So all counts
+    are 2p + MW − n, for p of n columns.
+    """
+    assert node.magnitudes is not None
+    counted = node.magnitudes > 0
+    parts = [np.where(counted, node.weights, bit) for bit in (1, 0)]
+    rows = [part.reshape(node.mh, taps, -1) for part in parts]
+    thresholds = correction = None
+    if node.thresholds is not None:
+        counts = 2 * node.thresholds.astype(np.int64) + node.mw - node.sums
+        thresholds = counts.clip(0, 2 * node.mw + 1).astype(np.int32)
+    if node.correction is not None:
+        correction = 2 * node.correction
+    return dataclasses.replace(
+        node,
+        weights=np.concatenate(rows, axis=1).reshape(node.mh, -1).astype(np.uint8),
+        magnitudes=None,
+        thresholds=thresholds,
+        correction=correction,
+    )
+
+
 def for_integers(node: IntegerMvu, element: ElementType) -> tuple[bool, dict[str, Any]]:
     """What integers.h takes, and whether its inputs are more than 16 bits wide."""
     groups, rows = node.groups, node.mh // node.groups
-    signs = 2 * node.weights.astype(np.int16) - 1
+    values = node.values
     wide = element.smallest < -(1 << 15) or element.largest >= 1 << 15
     parts = np.zeros(groups, np.int64)
     if wide:
-        weights: NDArray[Any] = signs.astype(np.int8)
+        weights: NDArray[Any] = values.astype(np.int8)
     else:
         blocks = -(-rows // INTEGER_ROWS)
         padded = np.zeros((groups, blocks * INTEGER_ROWS, node.mw + node.mw % 2), np.int16)
-        padded[:, :rows, : node.mw] = signs.reshape(groups, rows, node.mw)
+        padded[:, :rows, : node.mw] = values.reshape(groups, rows, node.mw)
         shape = (groups, blocks, INTEGER_ROWS, -1, 2)
         weights = padded.reshape(shape).transpose(0, 1, 3, 2, 4)
         parts = np.arange(groups) * (weights[0].size // 2)

@@ -77,14 +77,14 @@ def _probes(dataflow: Dataflow, stream: Stream, rng: np.random.Generator) -> Ite
         return
     step = 2 if stream.element.bipolar else 1
     thresholds = _thresholds(dataflow)
-    for row, weights in enumerate(2 * mvu.weights.astype(np.int64) - 1):
+    for row, weights in enumerate(mvu.values.astype(np.int64)):
         targets = []
         if thresholds is not None and thresholds[row].size:
             # Sums of an odd number of ±1 are odd: the first one that reaches the threshold.
             at = int(rng.choice(thresholds[row]))
-            at += (at - len(weights)) % step
+            at += (at - int(mvu.sums[row])) % step
             targets = [at, at - step, at + step]
-        reach = len(weights) * max(map(abs, _ends(stream)))
+        reach = int(mvu.sums[row]) * max(map(abs, _ends(stream)))
         for target in [*targets, reach, -reach]:
             yield _tiled(_summing_to(target, weights, stream, rng), dataflow, stream)
 
@@ -97,7 +97,7 @@ def _thresholds(dataflow: Dataflow) -> Integers | None:
         if isinstance(mvu, XnorMvu):
             if mvu.border is not None:  # of the pixels that see no padding, which are the most
                 own = own[np.bincount(mvu.border.ravel()).argmax()]
-            own = 2 * own - mvu.mw
+            own = 2 * own - mvu.sums
         return own[:, None]
     for node in dataflow.nodes:
         if mvu.name in dataflow.sources[node.name] and isinstance(node, Threshold | MultiThreshold):
@@ -108,19 +108,22 @@ def _thresholds(dataflow: Dataflow) -> Integers | None:
 def _summing_to(
     target: int, weights: Integers, stream: Stream, rng: np.random.Generator
 ) -> Integers:
-    """Inputs (MW,) whose dot product with ±1 weights is `target`, or as near as it can be."""
+    """Inputs (MW,) whose dot product with weights is `target`, or near it.
+
+    The largest weights' inputs move first, as far as they can and the sum wants.
+    """
     low, high = _ends(stream)
     start = _random(stream, 1, rng)[0]
-    terms = weights * rng.permutation(np.resize(start, len(weights)))
-    least = np.where(weights > 0, low, -high)
-    most = np.where(weights > 0, high, -low)
-    missing = target - int(terms.sum())
-    room = most - terms if missing > 0 else terms - least
-    order = rng.permutation(len(terms))
-    before = np.cumsum(room[order]) - room[order]
-    moved = (abs(missing) - before).clip(0, room[order])
-    terms[order] += np.sign(missing) * moved
-    values: Integers = weights * terms
+    values: Integers = rng.permutation(np.resize(start, len(weights)))
+    order = rng.permutation(len(values))
+    sizes = np.abs(weights)
+    for size in np.unique(sizes[sizes > 0])[::-1]:
+        own = order[sizes[order] == size]
+        missing = target - int(weights @ values)
+        steps = np.sign(missing * weights[own])
+        room = np.where(steps > 0, high - values[own], values[own] - low)
+        before = np.cumsum(room) - room
+        values[own] += steps * (abs(missing) // size - before).clip(0, room)
     return values
 
 

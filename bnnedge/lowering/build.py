@@ -130,7 +130,7 @@ class Builder:
         match point.links:
             case [Link(made=Bits() as only, sum_window=None)]:
                 bits = only
-            case _ if layer.is_sparse:
+            case _ if layer.has_few and entry.element.bipolar:
                 bits = _common_bits(point)
         made = self._add(self._unit(point, bits), made)
         if is_vector:
@@ -155,11 +155,10 @@ class Builder:
         """The node of a layer, with thresholds if there are `bits`."""
         index, entry = point.index, point.entry
         weights = entry.weights
-        if entry.tables is not None or point.layer.is_sparse:
+        few = point.layer.has_few and entry.element.bipolar and bits is not None
+        if entry.tables is not None or few:
             return _lut_layer(point, bits)
-        unit = _Unit(
-            name=f"mvu_{index}", weights=(weights > 0).astype(np.uint8), groups=point.layer.groups
-        )
+        unit = _Unit(name=f"mvu_{index}", weights=weights, groups=point.layer.groups)
         if not entry.element.bipolar:
             return unit.integer(bits)
         border: Border | None = None
@@ -304,8 +303,8 @@ def _lut_layer(point: LayerPoint, bits: Bits | None) -> LutLayer:
     )
 
 
-def _common_bits(point: LayerPoint) -> Bits:
-    """What all readers of sparse sums take of them: bits by the same thresholds."""
+def _common_bits(point: LayerPoint) -> Bits | None:
+    """What all readers of sums take of them, if that is bits by the same thresholds."""
     first = point.links[0].made
     for link in point.links:
         match first, link.made:
@@ -315,11 +314,7 @@ def _common_bits(point: LayerPoint) -> Bits:
                 and np.array_equal(first.invert, link.made.invert)
             ):
                 continue
-        raise LoweringError(
-            f"{called(point.layer.node)}: some of its weights are 0, and"
-            f" {called(link.region.sink)} takes more of its sums than one sign of each",
-            remedy="put one binariser behind it for all that read it, or make its weights ±s",
-        )
+        return None
     assert isinstance(first, Bits)
     return first
 
@@ -342,27 +337,39 @@ def _require_same(point: LayerPoint) -> None:
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class _Unit:
-    """A matrix-vector unit to be."""
+    """A matrix-vector unit to be; `weights` are integers (MH, MW)."""
 
     name: str
-    weights: NDArray[np.uint8]
+    weights: NDArray[np.float32]
     groups: int
 
+    @property
+    def signs(self) -> NDArray[np.uint8]:
+        """Bits (MH, MW)."""
+        return (self.weights > 0).astype(np.uint8)
+
+    @property
+    def magnitudes(self) -> NDArray[np.uint8] | None:
+        """Of the weights, where they are not all 1."""
+        magnitudes = np.abs(self.weights).astype(np.uint8)
+        return None if (magnitudes == 1).all() else magnitudes
+
     def xnor(self, bits: Bits | None, border: Border | None) -> XnorMvu:
-        """Thresholds on accumulators; p is the popcount of (accumulator + MW) / 2."""
-        synapses = self.weights.shape[1]
+        """Thresholds on accumulators; p is the popcount of (accumulator + n) / 2."""
+        synapses = np.abs(self.weights).sum(axis=1).astype(np.int64)
         popcounts, correction = None, None
         if bits is not None:
             dots = bits.threshold if border is None else bits.threshold - border.correction
-            popcounts = np.clip(-(-(dots + synapses) // 2), 0, synapses + 1).astype(np.int32)
+            popcounts = (-(-(dots + synapses) // 2)).clip(0, synapses + 1).astype(np.int32)
         elif border is not None:
             correction = border.correction.astype(np.int32)
         return XnorMvu(
             name=self.name,
-            weights=self.weights,
+            weights=self.signs,
             thresholds=popcounts,
             invert=None if bits is None else bits.invert,
             groups=self.groups,
+            magnitudes=self.magnitudes,
             border=None if border is None else border.classes,
             correction=correction,
         )
@@ -371,8 +378,9 @@ class _Unit:
         """The same on integers."""
         return IntegerMvu(
             name=self.name,
-            weights=self.weights,
+            weights=self.signs,
             thresholds=None if bits is None else bits.threshold.astype(np.int32),
             invert=None if bits is None else bits.invert,
             groups=self.groups,
+            magnitudes=self.magnitudes,
         )

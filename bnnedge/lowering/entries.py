@@ -34,8 +34,7 @@ class Entry:
         window: of a Conv, padded by all that pads it; None for a vector.
         fill: what it is padded with: a bit or an integer.
         is_exact: whether ±1 is padded with an exact 0, for which there is no bit.
-        weights: float32 ±1 (MH, MW), in the order in which the stream's elements come; 0 where a
-            sparse row does not take one.
+        weights: float32 integers (MH, MW), in the order in which the stream's elements come.
         steps: what the graph does with the layer's sums first.
         tables: of a layer of tables, wired to the stream's elements; else None.
     """
@@ -73,6 +72,12 @@ def entry_of_levels(
             weights=layer.kernel,
             steps=(),
             tables=layer.tables.rewired(layout.at.reshape(-1)),
+        )
+    if np.abs(layer.kernel).max() > 1:
+        raise LoweringError(
+            f"{called(layer.node)}: its weights take more than -1, 0 and 1, and its inputs only"
+            f" {low:.6g} and {high:.6g}",
+            remedy="quantise its inputs to 2 bits or more, or its weights to 2 bits or less",
         )
     values = {low: -1.0, high: 1.0}
     if low == -high:
@@ -114,10 +119,9 @@ def entry_of_integers(
     Σw·(k·s + b) = s·Σw·k + b·Σw, the last of which is a constant of the output channel where
     nothing is padded.
     """
-    if layer.tables is not None or layer.is_sparse:
-        zeros = ", for some of its weights are 0" if layer.is_sparse else ""
+    if layer.tables is not None:
         raise LoweringError(
-            f"{called(layer.node)}: wanted bits{zeros}, got integers",
+            f"{called(layer.node)}: wanted bits, got integers",
             remedy="binarise in front of it, to -1 and 1",
         )
     values = {float(np.float32(k * np.float64(scale))): float(k) for k in integers}

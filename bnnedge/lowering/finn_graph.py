@@ -213,12 +213,18 @@ class FinnGraph:
         return made
 
     def convolution(
-        self, tensor: str, kernel: NDArray[np.float32], window: Window, groups: int, name: str
+        self,
+        tensor: str,
+        kernel: NDArray[np.float32],
+        kind: str,
+        window: Window,
+        groups: int,
+        name: str,
     ) -> str:
-        """Append a Conv, between Transposes; `kernel` is (MH, KH, KW, C / groups)."""
+        """Append a Conv, between Transposes; `kernel`, of a type, is (MH, KH, KW, C / groups)."""
         _, height, width, _ = self.shapes[tensor]
         planes = self.transpose(tensor, f"{name}_first")
-        weights = self.constant(f"{name}_weights", kernel.transpose(0, 3, 1, 2), "BIPOLAR")
+        weights = self.constant(f"{name}_weights", kernel.transpose(0, 3, 1, 2), kind)
         shape = [1, len(kernel), *window.output_size(height, width)]
         attributes = window_attributes(window)
         made = self.add("Conv", [planes, weights], name, shape, group=groups, **attributes)

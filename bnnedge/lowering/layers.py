@@ -1,25 +1,27 @@
-"""Layers as typed values: ±1 weights, and what the graph does with their sums before anything else.
+"""Layers as typed values: small integer weights, and what the graph does with their sums first.
 
-A matrix may have zeros where each of its rows is a sum of a few inputs only: those are sparse.
+Weights are ±1, mostly; 0 is no synapse, and more than 1 wants integer inputs.
 
-A layer is a MatMul, Gemm, XnorPopcountMatMul or Conv; whichever it is, its sums are those of ±1
-weights, then scaled and shifted: x·(s·W) = (x·W)·s, and a ±1 sum is an exact integer where a ±s sum
-is none. FINN's FoldQuantWeights does so for quantiser nodes only; in plain ONNX the scale is inside
-the weights.
+A layer is a MatMul, Gemm, XnorPopcountMatMul or Conv; whichever it is, its sums are those of
+integer weights, then scaled and shifted: x·(s·W) = (x·W)·s, and a sum of integers is exact where
+one of multiples of s is not. FINN's FoldQuantWeights does so for quantiser nodes only; in plain
+ONNX the scale is inside the weights.
 """
 
 import enum
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import assert_never
+from typing import NoReturn, assert_never
 
 import numpy as np
 from numpy.typing import NDArray
 
 from bnnedge.dataflow import Window
+from bnnedge.dataflow.nodes.integer_mvu import MOST_MAGNITUDE
 from bnnedge.dataflow.nodes.lut_layer import MOST_INPUTS
 from bnnedge.errors import LoweringError
 from bnnedge.lowering.gather import Gather
+from bnnedge.lowering.grid import Grid, grid_of
 from bnnedge.lowering.indexed import Array, GraphNode, IndexedModel
 from bnnedge.lowering.notes import Lift, Notes, is_exact_factor
 from bnnedge.lowering.structure import Structure
@@ -30,7 +32,7 @@ from bnnedge.lowering.windows import window_of
 Floats = NDArray[np.float32]
 _OTHER = (
     "binarise the weights (±s, one s per tensor or output channel: BinaryConv2d, BinaryLinear;"
-    ' first_last = "binary" in a recipe)'
+    ' first_last = "binary" in a recipe), or quantise them to 4 bits or less'
 )
 _FIRST = (
     f"{_OTHER}; a first layer on real numbers takes its input quantised to 8 bits or less"
@@ -81,8 +83,8 @@ class Layer:
 
     Attributes:
         node: of the graph.
-        kernel: float32 ±1, (MH, MW / groups per input, kernel height, kernel width) of a Conv, else
-            (MH, MW); of a sparse matrix, 0 where a row does not take an input.
+        kernel: float32 integers, (MH, MW / groups per input, kernel height, kernel width) of a
+            Conv, else (MH, MW).
         groups: blocks of channels that see their own inputs only.
         window: of a Conv, with its own padding; None for a vector.
         steps: what the sums go through first: scale, correction, bias.
@@ -102,19 +104,37 @@ class Layer:
         return self.node.name
 
     @property
-    def synapses(self) -> int:
-        """Per output channel, at most."""
-        return int(_synapses_of(self.kernel).max())
-
-    @property
-    def is_sparse(self) -> bool:
-        """Whether rows of a matrix leave inputs out."""
-        return not self.kernel.all()
+    def reach(self) -> int:
+        """The largest sum of a row's magnitudes."""
+        return int(self._reaches.max())
 
     @property
     def is_uneven(self) -> bool:
         """Whether rows are sums of an odd, and others of an even number of ±1."""
-        return len(np.unique(_synapses_of(self.kernel) % 2)) > 1
+        return len(np.unique(self._reaches % 2)) > 1
+
+    @property
+    def is_sparse(self) -> bool:
+        """Whether rows leave inputs out."""
+        return not self.kernel.all()
+
+    @property
+    def is_bits(self) -> bool:
+        """Whether every weight is −1 or 1."""
+        return bool((np.abs(self.kernel) == 1).all())
+
+    @property
+    def has_few(self) -> bool:
+        """Whether every row of a matrix with zeros is ±1 of as few inputs as a table has."""
+        few = np.count_nonzero(self.kernel.reshape(len(self.kernel), -1), axis=1) <= MOST_INPUTS
+        ternary = np.abs(self.kernel).max() == 1
+        return self.window is None and self.is_sparse and bool(few.all() and ternary)
+
+    @property
+    def _reaches(self) -> NDArray[np.int64]:
+        magnitudes = np.abs(self.kernel.reshape(len(self.kernel), -1))
+        reaches: NDArray[np.int64] = magnitudes.sum(axis=1).astype(np.int64)
+        return reaches
 
     @property
     def sums(self) -> Floats:
@@ -146,22 +166,23 @@ def read_layers(model: IndexedModel, structure: Structure, notes: Notes) -> tupl
         with gather.each():
             drafts[node.name] = _READERS[node.op_type](model, node, notes)
     gather.tell()
-    real = [node for node in structure.layers if not _is_binary(drafts[node.name])]
+    grids = {name: grid_of(draft.kernel) for name, draft in drafts.items()}
+    real = [node for node in structure.layers if grids[node.name] is None]
     if len(real) == len(structure.layers) > 1:
         raise LoweringError(
-            f"the graph has no binary layer: the weights of all {len(real)} layers, from"
-            f" {called(real[0])} to {called(real[-1])}, take more than two values",
+            f"the graph has no layer of few bits: the weights of all {len(real)} layers, from"
+            f" {called(real[0])} to {called(real[-1])}, take more values than ±{MOST_MAGNITUDE}·s",
             remedy="train it with binary layers (BinaryConv2d and BinaryLinear of bnnedge.ops,"
-            " or Brevitas' 1-bit layers); the lowering does not quantise",
+            " or Brevitas' layers of few bits); the lowering does not quantise",
         )
     layers: list[Layer] = []
     for number, node in enumerate(structure.layers):
         with gather.each():
-            remedy = _OTHER if number else _FIRST
-            draft, is_last = drafts[node.name], node.name == structure.tail.start.name
-            if not (_has_bits(draft.kernel) or (_has_few(draft) and not is_last)):
-                _refuse(node, draft.kernel.reshape(len(draft.kernel), -1).T, remedy, is_last)
-            layers.append(_without_scale(node, draft, notes))
+            draft, grid = drafts[node.name], grids[node.name]
+            if grid is None:
+                remedy = _OTHER if number else _FIRST
+                _refuse(node, draft.kernel.reshape(len(draft.kernel), -1).T, remedy)
+            layers.append(_read_layer(node, draft, grid, notes))
     gather.tell()
     return tuple(layers)
 
@@ -235,23 +256,17 @@ _READERS: dict[str, Callable[[IndexedModel, GraphNode, Notes], _Draft]] = {
 }
 
 
-def _without_scale(node: GraphNode, draft: _Draft, notes: Notes) -> Layer:
-    """The layer with ±1 weights, and their scale as its first step."""
-    kernel, steps = draft.kernel, tuple(draft.steps)
-    is_sparse = not _has_bits(kernel)
-    scale = np.abs(kernel).reshape(len(kernel), -1).max(axis=1)
-    if is_sparse:
-        scale[scale == 0] = 1  # a row of nothing is the sum of nothing
+def _read_layer(node: GraphNode, draft: _Draft, grid: Grid, notes: Notes) -> Layer:
+    """The layer with integer weights, and their scale as its first step."""
+    scale, steps = grid.scale, tuple(draft.steps)
     if (scale != 1).any():
         if not is_exact_factor(scale[scale > 0]):
             notes.lifted.append(Lift(layer=node.name, what="weight scale"))
         value = scale[:1] if (scale == scale[0]).all() else scale
-        steps = (Step(op=Op.MUL, value=value.astype(np.float32), what="scale"), *steps)
-        ones = np.where(kernel < 0, np.float32(-1), np.float32(1))
-        kernel = np.where(kernel == 0, np.float32(0), ones) if is_sparse else ones
+        steps = (Step(op=Op.MUL, value=value, what="scale"), *steps)
     return Layer(
         node=node,
-        kernel=kernel,
+        kernel=grid.integers,
         groups=draft.groups,
         window=draft.window,
         steps=steps,
@@ -259,62 +274,26 @@ def _without_scale(node: GraphNode, draft: _Draft, notes: Notes) -> Layer:
     )
 
 
-def _has_bits(kernel: Floats) -> bool:
-    """Whether every row is ±s: s = 0 is a dead channel, whose weights do not matter."""
-    magnitudes = np.abs(kernel).reshape(len(kernel), -1)
-    return bool((magnitudes == magnitudes[:, :1]).all() and magnitudes.any())
-
-
-def _is_binary(draft: _Draft) -> bool:
-    return _has_bits(draft.kernel) or _has_few(draft)
-
-
-def _has_few(draft: _Draft) -> bool:
-    """Whether every row of a matrix has a few ±s, as many as a table has inputs, and else 0."""
-    magnitudes = np.abs(draft.kernel)
-    if draft.window is not None or not magnitudes.any():
-        return False
-    some = (magnitudes == 0) | (magnitudes == magnitudes.max(axis=1, keepdims=True))
-    return bool(some.all() and _synapses_of(magnitudes).max() <= MOST_INPUTS)
-
-
-def _synapses_of(kernel: Floats) -> NDArray[np.int64]:
-    """Non-zero weights of every output channel, (MH,)."""
-    counts: NDArray[np.int64] = (kernel.reshape(len(kernel), -1) != 0).sum(axis=1, dtype=np.int64)
-    return counts
-
-
-def _refuse(node: GraphNode, weights: Floats, remedy: str, is_last: bool) -> None:
-    """Say what is wrong with weights (MW, MH) that are not ±s, or only a few ±s of each output."""
-    magnitudes = np.abs(weights)
+def _refuse(node: GraphNode, weights: Floats, remedy: str) -> NoReturn:
+    """Say what is wrong with weights (MW, MH) that are on no grid."""
     if not weights.any():
         raise LoweringError(
             f"{called(node)}: all its weights are 0", remedy="export from an earlier checkpoint"
         )
-    uneven = (magnitudes != magnitudes[:1]).any(axis=0)
-    channel = int(np.flatnonzero(uneven)[0])
+    magnitudes = np.abs(weights)
+    without = [grid_of(column[None]) is None and bool(column.any()) for column in magnitudes.T]
+    channel = without.index(True)
     column = magnitudes[:, channel]
-    what = f"{called(node)}: weights are not bipolar: output channel {channel}"
     some = np.sort(column[column > 0])
     usual = some[len(some) // 2]
     row = int(np.flatnonzero(column != usual)[0])
-    what += f" has {weights[row, channel]:.6g} at input {row}, wanted ±{usual:.6g}"
-    zeros = int((weights == 0).sum())
-    if np.isin(column, (0, usual)).all():
-        what += f" ({zeros} of {weights.size} weights are 0"
-        if (weights >= 0).all():
-            what += ", and none is negative)"
-        else:
-            what += ": ternary, or the Sign of weights that are exactly 0)"
-            few = (
-                f"or keep at most {MOST_INPUTS} weights of each output of a MatMul or Gemm"
-                f" (SparseLinear), got {np.count_nonzero(weights, axis=0).max()}"
-            )
-            if is_last:
-                few = "a last layer has no zeros, for its sums are the result"
-            remedy = f"binarise by x >= 0 (BipolarQuant), for Sign(0) is 0; {few}; {remedy}"
-    elif (magnitudes == magnitudes[:, :1]).all():
+    what = (
+        f"{called(node)}: weights are not of few bits: output channel {channel} has"
+        f" {weights[row, channel]:.6g} at input {row}, wanted ±{usual:.6g}, or all of them k·s with"
+        f" one s and k up to ±{MOST_MAGNITUDE}"
+    )
+    if (magnitudes == magnitudes[:, :1]).all():
         what += " (the scale differs from input to input)"
     elif (count := len(np.unique(column))) > 2:
-        what += f" ({count} different magnitudes there: more than one bit)"
+        what += f" ({count} different magnitudes there)"
     raise LoweringError(what, remedy=remedy)

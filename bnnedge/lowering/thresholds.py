@@ -51,12 +51,13 @@ def reach_of_layer(layer: Layer, entry: Entry, window: Window | None, table: boo
     Raises:
         LoweringError: a float32 sum of that many is not exact.
     """
-    element, synapses = entry.element, layer.synapses
+    element, reach = entry.element, layer.reach
     largest = max(-element.least, element.most)
-    low, high = -largest * synapses, largest * synapses
+    low, high = -largest * reach, largest * reach
     odd_and_even = not element.bipolar or layer.is_uneven
     if entry.is_exact and entry.window is not None:
-        odd_and_even |= table or synapses // entry.window.taps % 2 == 1
+        odd_per_tap = reach // entry.window.taps % 2 == 1
+        odd_and_even |= table or odd_per_tap or layer.is_sparse
     return _reach(layer.node, low, high, window, odd_and_even)
 
 

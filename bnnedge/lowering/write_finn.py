@@ -60,7 +60,7 @@ def write_finn(
     writer = _Writer(
         dataflow=dataflow,
         opset=model.opset,
-        xnor=structure.is_chain and not structure.has_images and not _has_tables(dataflow),
+        xnor=structure.is_chain and not structure.has_images and _has_only_signs(dataflow),
         taken={
             name
             for node in (*structure.tail, *structure.ending)
@@ -231,7 +231,7 @@ class _Writer(FinnGraph):
 
     def _layer(self, node: XnorMvu | IntegerMvu, source: str, tensor: str) -> str:
         """A layer, and the thresholds behind it; inverted rows are those of flipped weights."""
-        signs = np.where(node.weights, np.float32(1), np.float32(-1))
+        signs = node.values.astype(np.float32)
         if (inverts := self._inverts_behind(node)) is not None:
             signs = np.where(inverts[:, None], -signs, signs)
         rows = self._accumulators(node, source, signs)
@@ -255,7 +255,7 @@ class _Writer(FinnGraph):
         rows = node.thresholds.astype(np.int64)
         if isinstance(node, IntegerMvu):
             return rows
-        dots = 2 * rows - node.mw
+        dots = 2 * rows - node.sums
         if node.border is None:
             return dots
         window = self._windows[source].window
@@ -264,7 +264,7 @@ class _Writer(FinnGraph):
         assert border is not None
         # All classes come of one threshold: it is the least of theirs, those left out that no sum
         # in the class can reach.
-        never = rows > node.mw
+        never = rows > node.sums
         dots = dots + border.correction
         least = np.where(never, np.iinfo(np.int64).max, dots).min(axis=0)
         beyond = (dots - 1).max(axis=0)
@@ -305,7 +305,8 @@ class _Writer(FinnGraph):
             tensor = self.reshape(tensor, [1, 1, 1, self.shapes[tensor][1]], f"{node.name}_pixel")
         if len(self.shapes[tensor]) == 4 and (node.groups > 1 or self._is_thin(tensor, window)):
             kernel = signs.reshape(len(signs), *window.kernel, -1)
-            made = self.convolution(tensor, kernel, window, node.groups, node.name)
+            kind = _weight_type(node)
+            made = self.convolution(tensor, kernel, kind, window, node.groups, node.name)
             if vector:
                 made = self.reshape(made, [1, node.mh], f"{node.name}_vector")
         else:
@@ -323,9 +324,8 @@ class _Writer(FinnGraph):
     def _product(self, node: XnorMvu | IntegerMvu, tensor: str, signs: NDArray[np.float32]) -> str:
         is_xnor = self.xnor and isinstance(node, XnorMvu)
         weights = (signs.T + 1) / 2 if is_xnor else signs.T
-        constant = self.constant(
-            f"{node.name}_weights", weights, "BINARY" if is_xnor else "BIPOLAR"
-        )
+        kind = "BINARY" if is_xnor else _weight_type(node)
+        constant = self.constant(f"{node.name}_weights", weights, kind)
         shape = [*self.shapes[tensor][:-1], node.mh]
         op = "XnorPopcountMatMul" if is_xnor else "MatMul"
         return self.add(op, [tensor, constant], node.name, shape)
@@ -361,7 +361,7 @@ class _Writer(FinnGraph):
         if node.window == Window(kernel=(sizes[0], sizes[1])):
             return self.sum_of_pixels(tensor, node.name)
         ones = np.ones((channels, *node.window.kernel, 1), np.float32)
-        return self.convolution(tensor, ones, node.window, channels, node.name)
+        return self.convolution(tensor, ones, "BIPOLAR", node.window, channels, node.name)
 
     def _strided(self, source: str, tensor: str) -> str:
         """A window of one tap that no layer reads is a choice of pixels."""
@@ -373,8 +373,17 @@ class _Writer(FinnGraph):
         return made
 
 
-def _has_tables(dataflow: Dataflow) -> bool:
-    return any(isinstance(node, LutLayer) for node in dataflow.nodes)
+def _weight_type(node: XnorMvu | IntegerMvu) -> str:
+    """QONNX's type of the weights."""
+    if node.magnitudes is None:
+        return "BIPOLAR"
+    return type_of(int(node.values.min()), int(node.values.max()))
+
+
+def _has_only_signs(dataflow: Dataflow) -> bool:
+    """Whether every layer is a matrix of ±1."""
+    tables = any(isinstance(node, LutLayer) for node in dataflow.nodes)
+    return not tables and all(mvu.magnitudes is None for mvu in dataflow.mvus)
 
 
 def _is_binariser(node: MultiThreshold) -> bool:

@@ -17,8 +17,9 @@ from bnnedge.errors import DataflowError
 class XnorMvu(Mvu):
     """Matrix-vector unit on ±1: a popcount of XNORs per row, then a threshold if there is one.
 
-    p[r] = #{c : weights[r, c] == x[c]} over MW columns. With thresholds the output is the bit
-    (p >= thresholds[r]) ^ invert[r]; without, it is the ±1 dot product 2p − MW.
+    p[r] = #{c : weights[r, c] == x[c]} over MW columns, or those of magnitude 1 if there are
+    magnitudes. With thresholds the output is the bit (p >= thresholds[r]) ^ invert[r]; without, it
+    is the ±1 dot product 2p − n[r] with n[r] such columns.
 
     Behind a window that is padded with exact zeros, where there is no bit for 0, padding is bit 0
     and `border` makes up for it: pixels see the same padding in classes (corners, edges, the
@@ -31,6 +32,7 @@ class XnorMvu(Mvu):
             always reached, MW + 1 never.
         invert: bool (MH,), or None with `thresholds`. Set where the BatchNorm scale is negative.
         groups: blocks of rows that see their own inputs only.
+        magnitudes: uint8 (MH, MW) of 0 and 1: a column of magnitude 0 does not count; or None.
         border: int32 (OH, OW), the class of every pixel; None where all are alike.
         correction: int32 (classes, MH), added to the dot product; with `border` and without
             `thresholds` only.
@@ -53,7 +55,7 @@ class XnorMvu(Mvu):
 
     def output_stream(self, stream: Stream) -> Stream:
         """Type of the output for an input of type `stream`; raises DataflowError if it misfits."""
-        self._verify(stream)
+        self._verify(stream, most=1)
         if stream.element != BIPOLAR:
             raise DataflowError(f"{self.name}: wanted BIPOLAR inputs, got {stream}")
         self._verify_border(stream)
@@ -91,11 +93,12 @@ class XnorMvu(Mvu):
                 raise DataflowError(f"{self.name}: a correction exceeds {self.mw}")
 
     def accumulators(self, reach: int, step: int) -> tuple[int, int]:
-        return self.mw * reach, step if self.correction is None else 1
+        even = self.correction is None and len(np.unique(self.sums % 2)) == 1
+        return int(self.sums.max()) * reach, step if even else 1
 
     def popcounts(self, bits: Bits) -> NDArray[np.int64]:
         """Bits (N, …, groups · MW) → popcounts (N, …, MH)."""
-        return (self._dot(2 * bits.astype(np.int8) - 1, self.mw) + self.mw) // 2
+        return (self._dot(2 * bits.astype(np.int8) - 1, self.mw) + self.sums) // 2
 
     def run(self, bits: Bits) -> NDArray[Any]:
         """Bits (N, …, groups · MW) → bits (N, …, MH), uint8, or dot products, int64."""
@@ -104,7 +107,7 @@ class XnorMvu(Mvu):
     def finish(self, count: NDArray[np.int64]) -> NDArray[Any]:
         """Popcounts (N, …, MH) → what `run` gives."""
         if self.thresholds is None or self.invert is None:
-            dots = 2 * count - self.mw
+            dots = 2 * count - self.sums
             return dots if self.correction is None else dots + self.correction[self.border]
         thresholds = self.thresholds if self.border is None else self.thresholds[self.border]
         return ((count >= thresholds) ^ self.invert).astype(np.uint8)

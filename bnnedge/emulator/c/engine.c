@@ -16,7 +16,7 @@ typedef struct {
   int64_t width, out_width; // units of bits, or integers, of a source and of an output pixel
   int64_t groups, rows;     // of a matrix; rows of a group
   int64_t depth;            // columns of a row
-  int64_t fill, low;
+  int64_t fill, low;        // low, of an XNOR matrix: places by which its integers are shifted
   int64_t element_stride, lane_stride;  // of the integers that a matrix reads
   const int32_t *windows;  // [pixels][taps]: source pixels, -1 for padding; NULL: pixel by pixel
   const int32_t *classes;  // [pixels]; NULL: all 0

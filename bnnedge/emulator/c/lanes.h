@@ -373,6 +373,8 @@ FN void NAME(xnor)(const op *o, char *arena, char *temporary) {
     if (o->thresholds)
       for (int64_t u = 0; u < o->out_width; u++)
         for (int l = 0; l < LANES; l++) m.bits[u * LANES + l] ^= flips[u];
+    else if (o->low)
+      for (int64_t i = 0; i < rows * LANES; i++) m.integers[i] >>= o->low;
   }
 }
 

@@ -139,7 +139,10 @@ FN void NAME(xnor)(const op *o, char *arena, char *temporary) {
           UNIT words[WORDS];
           SV_STORE(words, lowest);
           int32_t base = (int32_t)o->depth + (o->corrections ? o->corrections[class * all_rows + first + r] : 0);
-          NAME(integers)(sum, digits, words, base, (int32_t *)(arena + o->dst) + (p * all_rows + first + r) * LANES);
+          int32_t *out = (int32_t *)(arena + o->dst) + (p * all_rows + first + r) * LANES;
+          NAME(integers)(sum, digits, words, base, out);
+          if (o->low)
+            for (int l = 0; l < LANES; l++) out[l] >>= o->low;
           continue;
         }
         // A digit of the count decides where it differs from the limit's; the limits are inverted.

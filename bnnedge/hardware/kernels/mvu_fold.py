@@ -14,7 +14,7 @@ from bnnedge.dataflow import ElementType, Stream
 from bnnedge.dataflow.nodes.mvu import Mvu
 from bnnedge.dataflow.streams import signed_type
 from bnnedge.hardware.kernels.base import Frame, Parameter, check_divides, divisors
-from bnnedge.hardware.kernels.memory import Memory, file_of, table_bits
+from bnnedge.hardware.kernels.memory import Memory, bits_of, file_of, table_bits
 from bnnedge.hardware.kernels.node_kernel import Fold, NodeKernel
 
 # Up to this depth a weight ROM is logic that merges with the XNORs behind it: a synapse's input and
@@ -111,11 +111,18 @@ class MvuKernel(NodeKernel[N]):
         """Bits of weights and thresholds kept on chip."""
         table = self._table
         entries = 0 if table is None else table.size
-        return self.node.weights.size + entries * (self._total_bits + self.thresholded)
+        return self.node.weights.size * self._weight_bits + entries * (
+            self._total_bits + self.thresholded
+        )
 
     @property
     def out_bits(self) -> int:
         return self.pe * (1 if self.thresholded else self.accumulator_bits)
+
+    @property
+    def _weight_bits(self) -> int:
+        """Of a weight: its sign, and its magnitude if it has one."""
+        return 1 + self.node.magnitude_bits
 
     @property
     def _frame_pixels(self) -> int:
@@ -148,10 +155,11 @@ class MvuKernel(NodeKernel[N]):
 
     @property
     def memories(self) -> tuple[Memory | None, ...]:
-        folded = self.node.weights.reshape(
-            self.neuron_folds, self.pe, self.synapse_folds, self.simd
-        ).transpose(0, 2, 1, 3)
-        weights = self._memory("weights", folded.reshape(-1, self.pe, self.simd))
+        parts = [self._folded(self.node.weights)]
+        if self.node.magnitudes is not None:
+            digits = bits_of(self.node.magnitudes.astype(np.int64), self.node.magnitude_bits)
+            parts.append(self._folded(digits))
+        weights = self._memory("weights", np.concatenate(parts, axis=2))
         if are_cut(self._pieces):
             weights = dataclasses.replace(weights, pieces=self._pieces)
         if self._table is None:
@@ -159,11 +167,22 @@ class MvuKernel(NodeKernel[N]):
         bits = table_bits(self._table, self.node.invert, pe=self.pe, total_bits=self._total_bits)
         return weights, self._memory("thresholds" if self.thresholded else "corrections", bits)
 
+    def _folded(self, bits: NDArray[np.uint8]) -> NDArray[np.uint8]:
+        """Bits (MH, MW) or (MH, MW, each) → (steps, PE, SIMD · each)."""
+        shape = (self.neuron_folds, self.pe, self.synapse_folds, self.simd, -1)
+        folded = bits.reshape(shape).transpose(0, 2, 1, 3, 4)
+        return folded.reshape(-1, self.pe, folded.shape[3] * folded.shape[4])
+
     @property
     def _pieces(self) -> tuple[int, ...]:
         """Words of the pieces of weights in block RAM; none: they are in logic."""
         depth = self.neuron_folds * self.synapse_folds
-        return rom_pieces(depth, self.pe * self.simd) if depth > LOGIC_ROM_DEPTH else ()
+        return rom_pieces(depth, self._word_bits) if depth > LOGIC_ROM_DEPTH else ()
+
+    @property
+    def _word_bits(self) -> int:
+        """Of a step's weights."""
+        return self.pe * self.simd * self._weight_bits
 
     @abstractmethod
     def _sum_combs(self, prices: Prices) -> float:
@@ -172,7 +191,7 @@ class MvuKernel(NodeKernel[N]):
     def cost(self, prices: Prices) -> Cost:
         depth = self.neuron_folds * self.synapse_folds
         memory = prices.block_rom if self._pieces else prices.lut_rom
-        cost = memory(depth, self.pe * self.simd)
+        cost = memory(depth, self._word_bits)
         if self.replayed_words > 1:
             cost += prices.ram(self.replayed_words, self.in_bits)
         cost += Cost(combs=self.pe * self._sum_combs(prices))

@@ -43,11 +43,14 @@ class UnrolledMvuKernel(UnrolledKernel[XnorMvu]):
             "MatrixHeight": self.node.mh,
             "Groups": self.node.groups,
             "Thresholded": int(self.node.thresholds is not None),
+            "Masked": int(self.node.magnitudes is not None),
         }
 
     @property
     def memories(self) -> tuple[Memory, Memory | None]:
-        weights = Memory(name=f"{self.memory_prefix}weights", bits=self.node.weights[None])
+        parts = [self.node.weights, self.node.magnitudes]
+        bits = np.concatenate([part for part in parts if part is not None], axis=1)
+        weights = Memory(name=f"{self.memory_prefix}weights", bits=bits[None])
         if self.node.thresholds is None:
             return weights, None
         bits = table_bits(

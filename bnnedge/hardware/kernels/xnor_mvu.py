@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -23,6 +23,7 @@ class XnorMvuKernel(MvuKernel[XnorMvu]):
     module: ClassVar[str] = "xnor_mvu"
     nodes = (XnorMvu,)
     submodules: ClassVar[tuple[str, ...]] = ("popcount", *FOLDED)
+    defaults: ClassVar[Mapping[str, int]] = {"Masked": 0}
 
     element: ElementType = BIPOLAR
 
@@ -53,7 +54,11 @@ class XnorMvuKernel(MvuKernel[XnorMvu]):
             "RowFile": file_of(row_memory),
             "ColumnFile": file_of(column_memory),
         }
-        corrected = {"Corrected": int(self.node.correction is not None)}
+        corrected: dict[str, Parameter] = {
+            "Corrected": int(self._table is not None and not self.thresholded)
+        }
+        if self.node.magnitudes is not None:
+            corrected["Masked"] = 1
         return {**super().parameters, **corrected, **classes}
 
     @property
@@ -82,7 +87,12 @@ class XnorMvuKernel(MvuKernel[XnorMvu]):
 
     @property
     def _table(self) -> NDArray[np.int64] | None:
-        values = self.node.thresholds if self.thresholded else self.node.correction
+        values: NDArray[Any] | None = self.node.thresholds
+        if not self.thresholded:
+            values = self.node.correction
+        if self.node.magnitudes is not None and not self.thresholded:
+            left_out = self.node.mw - self.node.sums  # as if they were −1 each
+            values = left_out if values is None else values + left_out
         if values is None:
             return None
         return values.reshape(-1, self.node.mh).astype(np.int64)[self._classes[2]]

@@ -3,15 +3,16 @@
 // Function    With p[r] = number of columns where W[r] and x agree (0 ... MatrixWidth):
 //             Thresholded = 0: element r is the dot product 2·p[r] − MatrixWidth, two's complement,
 //             $clog2(MatrixWidth+1)+1 bits, plus C[r] if Corrected; Thresholded = 1: bit r is
-//             (p[r] >= T[r]) ^ invert[r].
+//             (p[r] >= T[r]) ^ invert[r]. Masked: a column whose mask is 0 does not agree, and C[r]
+//             makes up for what it takes off the dot product.
 // Folding     for g in Groups, for nf in MatrixHeight/Groups/Pe, for sf in MatrixWidth/Simd: one
 //             clock cycle each. Row is g·MatrixHeight/Groups + nf·Pe + pe, column is sf·Simd + s of
 //             the g-th vector. An output pixel takes Groups·NF·SF cycles, also back to back.
 // Input       NF = 1: any time. NF > 1: the vector is taken while nf = 0 and replayed from a buffer
 //             afterwards, in_ready_o is low then.
 // Memories    Weight word (g·NF + nf)·SF + sf: bit pe·Simd + s; in several files, if BlockRom says so:
-//             see mvu_fold. Thresholds or corrections, by border
-//             class of the pixel: see result_stage.
+//             see mvu_fold. Masked: a word has Simd weights, then as many masks, for every pe.
+//             Thresholds or corrections, by border class of the pixel: see result_stage.
 // Back-press. The whole pipeline stops. in_ready_o comes from registers, except for SF = 1, where
 //             it follows out_ready_i within the cycle (never in_valid_i).
 // Latency     from the last beat of a row: 1 + mvu_fold + popcount + (Thresholded or Corrected).
@@ -33,6 +34,7 @@ module xnor_mvu #(
   parameter int unsigned Simd          = 16,
   parameter bit          Thresholded   = 1'b0,
   parameter bit          Corrected     = 1'b0,
+  parameter bit          Masked        = 1'b0,
   parameter int unsigned BlockRom      = 0,  // pieces of a weight memory in block RAM
   parameter int unsigned OutHeight     = 1,  // pixels and classes of result_stage
   parameter int unsigned OutWidth      = 1,
@@ -57,6 +59,7 @@ module xnor_mvu #(
   localparam int unsigned COUNT_BITS = $clog2(MatrixWidth + 1);
   localparam int unsigned TOTAL_BITS = Thresholded ? $clog2(MatrixWidth + 2) : COUNT_BITS + 1;
   localparam int unsigned LATENCY    = $clog2((Simd + 3) / 4) + 1;  // see popcount
+  localparam int unsigned ROW_BITS   = Masked ? 2 * Simd : Simd;
   localparam logic [COUNT_BITS-1:0] START =
       Thresholded ? '0 : COUNT_BITS'(-((MatrixWidth + 1) / 2));
 
@@ -65,12 +68,12 @@ module xnor_mvu #(
   end
 
   logic en, valid, last;
-  logic [Simd-1:0]    x;
-  logic [Pe*Simd-1:0] weights;
+  logic [Simd-1:0]        x;
+  logic [Pe*ROW_BITS-1:0] weights;
 
   mvu_fold #(
     .WordBits  (Simd),
-    .WeightBits(Pe * Simd),
+    .WeightBits(Pe * ROW_BITS),
     .Words     (SF),
     .Folds     (NF),
     .Vectors   (Groups),
@@ -102,6 +105,16 @@ module xnor_mvu #(
 
   for (genvar p = 0; p < Pe; p++) begin : gen_pe
     logic [COUNT_BITS-1:0] acc, count;
+    logic [Simd-1:0]       row, agreeing;
+
+    assign row = weights[p*ROW_BITS+:Simd];
+    if (Masked) begin : gen_mask
+      logic [Simd-1:0] mask;
+      assign mask     = weights[p*ROW_BITS+Simd+:Simd];
+      assign agreeing = (row & mask) | ~(x | mask);
+    end else begin : gen_all
+      assign agreeing = row;
+    end
 
     popcount #(
       .Width  (Simd),
@@ -109,7 +122,7 @@ module xnor_mvu #(
     ) i_popcount (
       .clk_i,
       .en_i  (en),
-      .a_i   (weights[p*Simd+:Simd]),
+      .a_i   (agreeing),
       .b_i   (x),
       .base_i(acc),
       .sum_o (count)

@@ -8,6 +8,7 @@ tables take four and whose carry is the fifth, and numbers are added in carry ch
 adder takes one carry more.
 """
 
+import itertools
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -115,16 +116,21 @@ def _greater(bits: int, wanted: int) -> int:
 
 
 def popcounts(
-    graph: Graph, inputs: Sequence[Literal], weights: Bits, *, more: int
+    graph: Graph, inputs: Sequence[Literal], weights: Bits, mask: Bits | None, *, more: int
 ) -> list[Popcount]:
-    """Agreements of every row of weights (R, N) with N inputs; `more`: see `_parts`."""
-    columns = [
-        [literal ^ (1 - int(weight)) for weight in weights[:, index]]
-        for index, literal in enumerate(inputs)
-    ]
-    if len(weights) < _FEWEST_SHARING:
+    """Agreements of every row of weights (R, N) with N inputs.
+
+    Args:
+        graph: what is added to.
+        inputs: N.
+        weights: (R, N).
+        mask: (R, N), 1 where a row counts an input; None: everywhere. Rows then share no sums.
+        more: see `_parts`.
+    """
+    columns = _agreements(inputs, weights, mask)
+    if mask is not None or len(weights) < _FEWEST_SHARING:
         parities: Sequence[Literal | None] = [None] * len(weights)
-        parts, most = _parts(graph, columns, more, rows=len(weights), kept=1), len(inputs)
+        parts, most = _parts(graph, columns, more, rows=len(weights), kept=1), len(columns)
     else:
         carries, parities = _compressed(graph, columns)
         if weights.size > _NEAR_SYNAPSES:
@@ -144,6 +150,20 @@ def popcounts(
         )
         for row, ((first, second, carry), parity) in enumerate(zip(parts, parities, strict=True))
     ]
+
+
+def _agreements(inputs: Sequence[Literal], weights: Bits, mask: Bits | None) -> list[_Column]:
+    """Whether each row agrees with an input; with a mask, with the n-th one that it counts."""
+    if mask is None:
+        return [
+            [literal ^ (1 - int(weight)) for weight in weights[:, index]]
+            for index, literal in enumerate(inputs)
+        ]
+    rows = [
+        [inputs[index] ^ (1 - int(row[index])) for index in np.flatnonzero(counted).tolist()]
+        for row, counted in zip(weights, mask, strict=True)
+    ]
+    return [list(column) for column in itertools.zip_longest(*rows, fillvalue=FALSE)]
 
 
 def _compressed(graph: Graph, columns: list[_Column]) -> tuple[list[_Column], _Column]:

@@ -3,7 +3,7 @@
 // Function    As xnor_mvu's, of all rows and columns at a time.
 // Input       one word for a pixel: the groups' vectors, the first in the low bits.
 // Memories    weights: the only word; element r, bit s is row r, column s of its group. table: see
-//             result_stage; the only word.
+//             result_stage; the only word. Masked: behind a row's weights come as many masks.
 // Throughput  one pixel per iteration, II = 1.
 // Frame       one pixel.
 #pragma once
@@ -17,7 +17,7 @@
 namespace bnnedge {
 
 template <unsigned MatrixWidth, unsigned MatrixHeight, unsigned Groups, bool Thresholded,
-          unsigned Frames, class Weights, class Table>
+          bool Masked, unsigned Frames, class Weights, class Table>
 void unrolled_mvu(
     hls::stream<ap_uint<Groups * MatrixWidth>>& in,
     hls::stream<ap_uint<MatrixHeight * (Thresholded ? 1 : clog2(MatrixWidth + 1) + 1)>>& out,
@@ -35,9 +35,13 @@ void unrolled_mvu(
 #pragma HLS UNROLL
       const unsigned group = row / (MatrixHeight / Groups);
       const ap_uint<MatrixWidth> inputs = element<MatrixWidth>(vector, group);
-      const ap_uint<MatrixWidth> agree = ~(weights.read(row, 0) ^ inputs);
+      const ap_uint<(1 + Masked) * MatrixWidth> own = weights.read(row, 0);
+      const ap_uint<MatrixWidth> mask = own >> (Masked * MatrixWidth);
+      ap_uint<MatrixWidth> agree = ~(ap_uint<MatrixWidth>(own) ^ inputs);
+      if (Masked) agree &= mask;
       const ap_uint<TOTAL_BITS> count = popcount(agree);
-      totals[row] = Thresholded ? count : ap_uint<TOTAL_BITS>(2 * count - MatrixWidth);
+      const unsigned summed = Masked ? popcount(mask).to_uint() : MatrixWidth;
+      totals[row] = Thresholded ? count : ap_uint<TOTAL_BITS>(2 * count - summed);
     }
     out.write(
         result_stage<MatrixHeight, TOTAL_BITS, false, Thresholded, false>::results(totals, table, 0));

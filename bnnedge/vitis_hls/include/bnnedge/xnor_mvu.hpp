@@ -3,11 +3,13 @@
 // Function    With p[r] = number of columns where W[r] and x agree (0 ... MatrixWidth):
 //             Thresholded = 0: element r is the dot product 2·p[r] − MatrixWidth, two's complement,
 //             clog2(MatrixWidth + 1) + 1 bits, plus C[r] if Corrected; Thresholded = 1: bit r is
-//             (p[r] >= T[r]) ^ invert[r].
+//             (p[r] >= T[r]) ^ invert[r]. Masked: a column whose mask is 0 does not agree, and C[r]
+//             makes up for what it takes off the dot product.
 // Folding     for g in Groups, for nf in MatrixHeight/Groups/Pe, for sf in MatrixWidth/Simd: one
 //             iteration (II = 1) each. Row is g·MatrixHeight/Groups + nf·Pe + pe, column is
 //             sf·Simd + s of the g-th vector, which is taken while nf = 0 and replayed afterwards.
-// Memories    weights: word (g·NF + nf)·SF + sf; element pe, bit s. table: see result_stage; its
+// Memories    weights: word (g·NF + nf)·SF + sf; element pe, bit s; Masked: Simd weights, then as
+//             many masks. table: see result_stage; its
 //             address is row class, column class and fold, each in as many bits as it needs. rows,
 //             columns: what the classes of a pixel's row and column add to that address.
 // Frame       OutHeight·OutWidth pixels.
@@ -23,7 +25,7 @@
 namespace bnnedge {
 
 template <unsigned MatrixWidth, unsigned MatrixHeight, unsigned Groups, unsigned Pe, unsigned Simd,
-          bool Thresholded, bool Corrected, unsigned OutHeight, unsigned OutWidth,
+          bool Thresholded, bool Corrected, bool Masked, unsigned OutHeight, unsigned OutWidth,
           unsigned RowClasses, unsigned ColumnClasses, unsigned Frames, class Weights, class Table,
           class Rows, class Columns>
 void xnor_mvu(
@@ -56,7 +58,9 @@ void xnor_mvu(
 #pragma HLS ARRAY_PARTITION variable=totals complete
               for (unsigned p = 0; p < Pe; ++p) {
 #pragma HLS UNROLL
-                const ap_uint<Simd> agree = ~(weights.read(p, fold * SF + sf) ^ word);
+                const ap_uint<(1 + Masked) * Simd> row = weights.read(p, fold * SF + sf);
+                ap_uint<Simd> agree = ~(ap_uint<Simd>(row) ^ word);
+                if (Masked) agree &= ap_uint<Simd>(row >> (Masked * Simd));
                 const ap_uint<COUNT_BITS> before = sf == 0 ? ap_uint<COUNT_BITS>(0) : counts[p];
                 counts[p] = before + popcount(agree);
                 totals[p] = Thresholded ? ap_uint<TOTAL_BITS>(counts[p])
