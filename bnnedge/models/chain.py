@@ -28,7 +28,8 @@ class Chain(Network):
         shapes = chain_shapes(config, encoded_shape(config, input_shape, encoding), classes)
         super().__init__(config, input_shape=input_shape, encoding=encoding, classes=classes)
         hidden, last = shapes[:-1], len(shapes) - 1
-        scaled = BinarizeConfig(weight_scale=config.weight_scale)
+        scaled = BinarizeConfig(weight_scale=config.weight_scale, levels=config.levels)
+        integers = config.integers
         all_float = config.weights is Precision.FLOAT
         float_ends = all_float or config.first_last is Precision.FLOAT
         self.hidden = nn.ModuleList()
@@ -37,21 +38,23 @@ class Chain(Network):
             before_float_end = float_ends and index == last - 1
             kind = Precision.FLOAT if before_float_end else config.activations
             floating = all_float or (float_ends and index == 0)
-            self.hidden.append(
-                HiddenLayer(
-                    shape,
-                    binarize=FLOAT_WEIGHTS if floating else scaled,
-                    padding=padding,
-                    activation=activation(config, kind),
-                    largest_input=largest_input,
-                )
+            layer = HiddenLayer(
+                shape,
+                binarize=FLOAT_WEIGHTS if floating else scaled,
+                padding=padding,
+                activation=activation(config, kind),
+                largest_input=largest_input,
             )
-            padding = PaddingMode.ZERO if kind is Precision.FLOAT else config.padding
-            largest_input = 1
+            if integers is not None:  # their ends are two standard deviations off
+                nn.init.constant_(layer.norm.weight, -integers.low / 2)
+            self.hidden.append(layer)
+            zeros = kind is Precision.FLOAT or integers is not None
+            padding = PaddingMode.ZERO if zeros else config.padding
+            largest_input = 1 if integers is None else -integers.low
         # No scale at the output: one per class would change which class is largest.
         self.output = OutputLayer(
             shapes[-1],
-            binarize=FLOAT_WEIGHTS if float_ends else BinarizeConfig(),
+            binarize=FLOAT_WEIGHTS if float_ends else BinarizeConfig(levels=config.levels),
             largest_input=largest_input,
         )
 

@@ -10,6 +10,7 @@ from bnnedge.ops.config import (
     ActivationMethod,
     PaddingMode,
     ResidualConfig,
+    WeightLevels,
     WeightScale,
 )
 from bnnedge.records import later
@@ -18,6 +19,7 @@ MAX_WIDTH = 65536
 _MOST_BLOCKS = 1024
 _RESIDUAL_BITS = 4
 _FAN_IN = 4
+_MOST_ACTIVATION_BITS = 4
 
 
 class Topology(enum.Enum):
@@ -210,6 +212,9 @@ class NetworkConfig:
             numbers, which cannot become hardware. If not given, 4 where weights, activations, the
             first and the last layer are binary, else 0.
 
+        weight_bits: 1: ±1, 2: −1, 0 and 1; of all layers of a chain. If not given, 1.
+        activation_bits: of what hidden layers of a chain give: 1: ±1; 2 to 4: signed integers. If
+            not given, 1.
         fan_in: inputs of a neuron, 1 to 8; for "lutnet" only. If not given, 4.
         neuron: what a neuron makes of them; for "lutnet" only. If not given, a table.
 
@@ -233,6 +238,8 @@ class NetworkConfig:
     residual_bits: int | None = None
     fan_in: int | None = later()
     neuron: Neuron | None = later()
+    weight_bits: int | None = later()
+    activation_bits: int | None = later()
 
     def __post_init__(self) -> None:
         raise_faults(self._faults())
@@ -268,6 +275,7 @@ class NetworkConfig:
             )
         yield from self._residual_faults()
         yield from self._table_faults()
+        yield from self._bit_faults()
         if self.gradient not in _GRADIENTS:
             wanted = ", ".join(method.value for method in _GRADIENTS)
             yield ConfigError(f"gradient wants one of {wanted}, got {self.gradient.value}")
@@ -320,6 +328,41 @@ class NetworkConfig:
                 f"tables have a gradient of their own, got gradient {self.gradient.value}",
                 remedy='remove gradient, or set neuron = "sum"',
             )
+
+    def _bit_faults(self) -> Iterator[ConfigError]:
+        for key, bits, most in (
+            ("weight_bits", self.weight_bits, 2),
+            ("activation_bits", self.activation_bits, _MOST_ACTIVATION_BITS),
+        ):
+            if bits is None:
+                continue
+            if not 1 <= bits <= most:
+                yield ConfigError(f"{key} wants 1…{most}, got {bits}")
+            elif bits > 1 and (self.topology.is_residual or self.topology is Topology.LUTNET):
+                yield ConfigError(
+                    f"{self.topology.value} has {key} 1, got {bits}", remedy=f"remove {key}"
+                )
+            elif bits > 1 and not self.is_binary:
+                yield ConfigError(
+                    f"{key} goes with binary weights, activations and first_last, got float",
+                    remedy=f"remove {key}",
+                )
+        if self.weight_bits == 2 and self.weight_scale is not WeightScale.SIGN:
+            yield ConfigError(
+                f'weight_bits 2 goes with weight_scale "sign", got "{self.weight_scale.value}"',
+                remedy="remove weight_scale; the BatchNorm behind scales",
+            )
+
+    @property
+    def levels(self) -> WeightLevels:
+        """Which values weights take."""
+        return WeightLevels.TERNARY if self.weight_bits == 2 else WeightLevels.BINARY
+
+    @property
+    def integers(self) -> ResidualConfig | None:
+        """What hidden layers of a chain give, where that is not ±1."""
+        bits = self.activation_bits or 1
+        return ResidualConfig(bits=bits, scale=1.0) if bits > 1 else None
 
     @property
     def neuron_inputs(self) -> int:

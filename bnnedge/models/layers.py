@@ -18,9 +18,11 @@ FLOAT_WEIGHTS = BinarizeConfig(weight_scale=WeightScale.OFF)
 
 
 def activation(config: NetworkConfig, precision: Precision) -> nn.Module:
-    """What follows a hidden layer's normalisation: a sign, or a ReLU."""
+    """What follows a hidden layer's normalisation: a sign, a quantiser, or a ReLU."""
     if precision is Precision.FLOAT:
         return nn.ReLU()
+    if config.integers is not None:
+        return ResidualQuantiser(config.integers)
     sign = activation_layer(config.gradient)
     assert sign is not None  # NetworkConfig allows signs only
     return sign
@@ -58,7 +60,7 @@ class WeightedLayer:
     """Weights and the normalisation of their sums, with the integers that arrive there.
 
     Attributes:
-        weights: ±1, perhaps with a scale or zeros between them, or real.
+        weights: ±1, perhaps with a scale or with zeros, or real.
         norm: of the sums, after pooling.
         largest_input: of the inputs' magnitudes, where they are integers: 1 for ±1.
         sums_added: how many sums pooling adds up in front of `norm`.
@@ -81,6 +83,7 @@ class WeightedLayer:
         synapses = weights.fan_in if is_sparse else weights.weight[0].numel()
         largest = synapses * self.largest_input * self.sums_added
         skips_taps = isinstance(weights, BinaryConvolution) and weights.border is PaddingMode.ZERO
+        skips_taps |= self.weights.is_ternary
         odd_and_even = self.largest_input > 1 or self.sums_added > 1 or skips_taps
         return range(-largest, largest + 1, 1 if odd_and_even else 2)
 

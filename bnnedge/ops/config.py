@@ -40,6 +40,15 @@ class WeightScale(enum.Enum):
     """mean|w| · sign(w) per output channel, the mean taken as a constant by the gradient."""
 
 
+class WeightLevels(enum.Enum):
+    """Which values a weight takes."""
+
+    BINARY = "binary"
+    """-1 and 1."""
+    TERNARY = "ternary"
+    """-1, 0 and 1."""
+
+
 class PaddingMode(enum.Enum):
     """What stands around an image."""
 
@@ -69,10 +78,23 @@ class BinarizeConfig:
     Attributes:
         activation: what becomes of its input.
         weight_scale: what becomes of its weights.
+        levels: which values weights take before that.
+
+    Raises:
+        ConfigError: ternary weights with a scale that follows from them.
     """
 
     activation: ActivationMethod = ActivationMethod.NONE
     weight_scale: WeightScale = WeightScale.SIGN
+    levels: WeightLevels = WeightLevels.BINARY
+
+    def __post_init__(self) -> None:
+        scaled = self.weight_scale is not WeightScale.SIGN
+        if self.levels is WeightLevels.TERNARY and scaled:
+            raise ConfigError(
+                f'ternary weights want weight_scale "sign", got "{self.weight_scale.value}"',
+                remedy="the BatchNorm behind them scales",
+            )
 
     @classmethod
     def from_codes(cls, bi_w_scale: int, bi_act_method: int) -> "BinarizeConfig":

@@ -15,6 +15,7 @@ from brevitas.nn import QuantIdentity
 from brevitas.quant.base import IntQuant
 from brevitas.quant.binary import SignedBinaryActPerTensorConst, SignedBinaryWeightPerTensorConst
 from brevitas.quant.solver import ActQuantSolver
+from brevitas.quant.ternary import SignedTernaryWeightPerTensorConst
 from torch import Tensor
 
 from bnnedge.errors import ConfigError
@@ -34,6 +35,12 @@ class BipolarWeight(SignedBinaryWeightPerTensorConst):  # type: ignore[misc]
     The gradient passes straight through, and the latent weight is clamped to [−1, 1] in place:
     "BinaryConnect" (Courbariaux et al. 2015, section 2.4).
     """
+
+    scaling_const = 1.0
+
+
+class TernaryWeight(SignedTernaryWeightPerTensorConst):  # type: ignore[misc]
+    """−1, 0 and 1 as they are, for exports: QONNX's `Quant` to 2 bits, narrow, of scale 1."""
 
     scaling_const = 1.0
 

@@ -4,13 +4,12 @@ from typing import Any
 
 import torch
 from brevitas.nn import QuantLinear
-from brevitas.quant.ternary import SignedTernaryWeightPerTensorConst
 from torch import Tensor
 from torch.autograd.function import once_differentiable
 
 from bnnedge.errors import ConfigError
-from bnnedge.ops.config import MOST_TABLE_INPUTS
 from bnnedge.ops.linear import BinaryLinear
+from bnnedge.ops.quantisers import TernaryWeight
 from bnnedge.ops.surrogates import sign
 
 _SPREAD = 0.1  # of the latent weights at the start: any input may soon be among the largest
@@ -46,18 +45,12 @@ def largest(values: Tensor, count: int) -> Tensor:
     return above | (equal & (equal.cumsum(1) <= spare))
 
 
-class _TernaryWeight(SignedTernaryWeightPerTensorConst):  # type: ignore[misc]
-    """−1, 0 and 1 as they are, for exports: QONNX's `Quant` to 2 bits, narrow, of scale 1."""
-
-    scaling_const = 1.0
-
-
 class FrozenSparse(QuantLinear):  # type: ignore[misc]
     """What a `SparseLinear` is after training."""
 
     def __init__(self, layer: "SparseLinear") -> None:
         super().__init__(
-            layer.in_features, layer.out_features, bias=False, weight_quant=_TernaryWeight
+            layer.in_features, layer.out_features, bias=False, weight_quant=TernaryWeight
         )
         self.weight.data.copy_(layer.bipolar_weight())
 
@@ -67,20 +60,20 @@ class SparseLinear(BinaryLinear):
 
     `weight` (out_features, in_features) holds latent weights, of which the `fan_in` largest
     magnitudes of a row count, each as its sign; see `LargestSigns` for the gradient. "LogicNets"
-    (Umuroglu et al. 2020) has neurons of as few inputs, chosen once and at random. A BatchNorm and
-    a sign behind make a table of each neuron.
+    (Umuroglu et al. 2020) has neurons of as few inputs, chosen once and at random. With up to 8
+    inputs a BatchNorm and a sign behind make a table of each neuron.
 
     Args:
         in_features: inputs to choose from.
         out_features: neurons.
-        fan_in: inputs of each, 1 to 8, and not more than there are.
+        fan_in: inputs of each, not more than there are.
 
     Raises:
         ConfigError: sizes out of range; when called, inputs of another shape.
     """
 
     def __init__(self, in_features: int, out_features: int, fan_in: int = 6) -> None:
-        most = min(MOST_TABLE_INPUTS, max(1, in_features))
+        most = max(1, in_features)
         if min(in_features, out_features) < 1 or not 1 <= fan_in <= most:
             raise ConfigError(
                 f"SparseLinear: wanted sizes of at least 1, and 1 to {most} inputs of each neuron,"

@@ -54,6 +54,26 @@ class StraightThroughSign(torch.autograd.Function):
         return grad
 
 
+class TernarySign(torch.autograd.Function):
+    """sign(w) where |w| > Δ, else 0, with Δ = 0.7 · mean|w|; the gradient is g.
+
+    "Ternary Weight Networks" (Li et al. 2016, equation 6), whose scale is left to the BatchNorm
+    behind. A weight at 0 has the gradient of the others, so it may come back.
+    """
+
+    @staticmethod
+    def forward(ctx: Any, weight: Tensor) -> Tensor:
+        """Real → −1, 0 and 1."""
+        magnitudes = weight.abs()
+        return weight.sign() * (magnitudes > 0.7 * magnitudes.mean())
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx: Any, grad: Tensor) -> Tensor:
+        """g."""
+        return grad
+
+
 class ClippedSign(torch.autograd.Function):
     """Sign with the gradient g · 1{|x| <= clip}; its surrogate is x inside, constant outside.
 

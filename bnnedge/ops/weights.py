@@ -8,15 +8,19 @@ from torch import Tensor
 
 from bnnedge.errors import ConfigError
 from bnnedge.ops.binarize import weight_scale
-from bnnedge.ops.config import BinarizeConfig, WeightScale
-from bnnedge.ops.quantisers import BipolarWeight, activation_layer
-from bnnedge.ops.surrogates import ClippedSign, StraightThroughSign, sign
+from bnnedge.ops.config import BinarizeConfig, WeightLevels, WeightScale
+from bnnedge.ops.quantisers import BipolarWeight, TernaryWeight, activation_layer
+from bnnedge.ops.surrogates import ClippedSign, StraightThroughSign, TernarySign, sign
 
 DEFAULT = BinarizeConfig()
 
 
-def weight_quantiser(config: BinarizeConfig) -> type[BipolarWeight] | None:
+def weight_quantiser(
+    config: BinarizeConfig,
+) -> type[BipolarWeight] | type[TernaryWeight] | None:
     """The Brevitas quantiser that a layer's weights export through."""
+    if config.levels is WeightLevels.TERNARY:
+        return TernaryWeight
     return None if config.weight_scale is WeightScale.OFF else BipolarWeight
 
 
@@ -38,6 +42,7 @@ class BinaryWeights(QuantWeightBiasInputOutputLayer):  # type: ignore[misc]
 
     def _set_up(self, binarize: BinarizeConfig) -> None:
         self.binarize = binarize
+        self.is_ternary = binarize.levels is WeightLevels.TERNARY
         self.is_scaled = binarize.weight_scale not in (WeightScale.OFF, WeightScale.SIGN)
         self.sign = activation_layer(binarize.activation)
         self.register_buffer("frozen_scale", None)
@@ -46,13 +51,16 @@ class BinaryWeights(QuantWeightBiasInputOutputLayer):  # type: ignore[misc]
 
     @torch.no_grad()
     def bipolar_weight(self) -> Tensor:
-        """The ±1 weights that the layer multiplies with: float32, shaped as `weight`.
+        """The weights that the layer multiplies with, ±1 and maybe 0: float32, as `weight`.
 
         Raises:
             ConfigError: the layer's weights are not binary.
         """
         if self.binarize.weight_scale is WeightScale.OFF:
             raise ConfigError("bipolar_weight: wanted a binary layer, got weight scale off")
+        if self.is_ternary:
+            ternary: Tensor = TernarySign.apply(self.weight)  # type: ignore[no-untyped-call]
+            return ternary
         return sign(self.weight)
 
     def weight_scale(self) -> Tensor | None:
@@ -83,6 +91,10 @@ class BinaryWeights(QuantWeightBiasInputOutputLayer):  # type: ignore[misc]
             out = self.weight
         elif self.weight_quant.export_mode:
             out = self.quant_weight()  # a plain tensor while exporting
+        elif self.is_ternary:
+            if self.training:
+                self.weight.detach().clamp_(-1.0, 1.0)
+            out = TernarySign.apply(self.weight)  # type: ignore[no-untyped-call]
         elif self.training:
             self.weight.detach().clamp_(-1.0, 1.0)
             out = StraightThroughSign.apply(self.weight)  # type: ignore[no-untyped-call]
