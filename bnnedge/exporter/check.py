@@ -185,7 +185,9 @@ def _check_weights(name: str, layer: WeightedLayer, graph: onnx.ModelProto) -> N
         numpy_helper.to_array(next(t for t in graph.graph.initializer if t.name == tensor))
         for tensor in quant.input[:2]
     )
-    signs = stored if quant.op_type == "Quant" else np.where(stored >= 0, 1, -1)
+    signs = np.where(stored >= 0, 1, -1)
+    if quant.op_type == "Quant":  # to 2 bits, narrow
+        signs = np.rint(stored / scale).clip(-1, 1)
     exported = signs * scale
     wanted = layer.weights.bipolar_weight().numpy()
     for place in np.argwhere(wanted != exported)[:1]:

@@ -27,8 +27,6 @@ def frozen(model: _Module) -> _Module:
     for parent in list(model.modules()):
         if isinstance(parent, BinaryWeights):
             parent.freeze_()
-            if parent.is_ternary:  # an export's quantiser takes what they count
-                parent.weight.data.copy_(parent.bipolar_weight())
         for name, child in list(parent.named_children()):
             if isinstance(child, _BatchNorm) and child.running_mean is not None:
                 if child not in affine:

@@ -55,17 +55,17 @@ class StraightThroughSign(torch.autograd.Function):
 
 
 class TernarySign(torch.autograd.Function):
-    """sign(w) where |w| > Δ, else 0, with Δ = 0.7 · mean|w|; the gradient is g.
+    """The nearest of −1, 0 and 1, half to 0, with the gradient g.
 
-    "Ternary Weight Networks" (Li et al. 2016, equation 6), whose scale is left to the BatchNorm
-    behind. A weight at 0 has the gradient of the others, so it may come back.
+    "Neural Networks with Few Multiplications" (Lin et al. 2016, section 3.1) has these weights,
+    drawn at random; as the nearest they are Brevitas' of 2 bits, narrow. A weight at 0 has the
+    gradient of the others, so it may come back.
     """
 
     @staticmethod
-    def forward(ctx: Any, weight: Tensor) -> Tensor:
+    def forward(ctx: Any, x: Tensor) -> Tensor:
         """Real → −1, 0 and 1."""
-        magnitudes = weight.abs()
-        return weight.sign() * (magnitudes > 0.7 * magnitudes.mean())
+        return x.round().clamp_(-1.0, 1.0)
 
     @staticmethod
     @once_differentiable

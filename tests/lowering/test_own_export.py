@@ -193,7 +193,7 @@ def test_float_ends_are_refused(
     onnx.save(to_qonnx(model), path)
     with pytest.raises(
         LoweringError,
-        match=r"^2 obstacles: node hidden\.0\.conv \(Conv\): weights are not bipolar: output "
+        match=r"^2 obstacles: node hidden\.0\.conv \(Conv\): weights are not of few bits: output "
         r"channel 0 .*"
         r'BinaryConv2d.*first_last = "binary" in a recipe',
     ):
