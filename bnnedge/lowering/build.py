@@ -130,7 +130,7 @@ class Builder:
         match point.links:
             case [Link(made=Bits() as only, sum_window=None)]:
                 bits = only
-            case _ if layer.has_few and entry.element.bipolar:
+            case [_, *_] if layer.has_few and entry.element.bipolar:
                 bits = _common_bits(point)
         made = self._add(self._unit(point, bits), made)
         if is_vector:

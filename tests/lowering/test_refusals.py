@@ -279,7 +279,7 @@ def _data_as_weights() -> Graph:
         (_no_weights, r"node fc1.*all its weights are 0 — export from an earlier checkpoint"),
         (
             _two_bits,
-            r"node fc1 .*: its weights take more than -1, 0 and 1, and its inputs only -1 and 1 — q",
+            r"node fc1 .*: its weights take more than -1, 0 and 1, and its inputs only -1 and 1 — ",
         ),
         (_scaled_inputs, r"node fc1.*\(the scale differs from input to input\)"),
         (

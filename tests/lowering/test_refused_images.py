@@ -215,7 +215,10 @@ def _mean_of_channels() -> Graph:
 @pytest.mark.parametrize(
     ("build", "message"),
     [
-        (_float_first_convolution, r"node conv_first.*not of few bits.*8 bits or less \(PixelInput"),
+        (
+            _float_first_convolution,
+            r"node conv_first.*not of few bits.*8 bits or less \(PixelInput",
+        ),
         (_raw_pixels, r"input x, before node conv_first.*8 bits or less \(PixelInput"),
         (_sixteen_bits, r"node quant16 \(Quant\), before.*nor quantised to 8 bits or less"),
         (_uneven_pixels, r"node centred.*\(its places differ\)"),

@@ -1,4 +1,4 @@
-"""Sums of a few inputs: PyTorch = QONNX = tables of the Dataflow, and what is refused."""
+"""Sums of a few inputs: PyTorch = QONNX = tables or a matrix of the Dataflow."""
 
 from itertools import product
 from pathlib import Path
@@ -12,7 +12,7 @@ from onnx import helper, numpy_helper
 from torch import Tensor, nn
 
 from bnnedge.data.encodings import QuantileThermometer
-from bnnedge.dataflow import LutLayer, XnorMvu
+from bnnedge.dataflow import Dataflow, IntegerMvu, LutLayer, XnorMvu
 from bnnedge.errors import LoweringError
 from bnnedge.exporter.check import compare_norms, compare_streams
 from bnnedge.exporter.onnx_model import to_qonnx
@@ -22,6 +22,7 @@ from bnnedge.models.config import NetworkConfig, Neuron, Topology
 from bnnedge.models.network import Network
 from bnnedge.ops import AffineBatchNorm, BinaryLinear, ScalarNorm, Sign, SparseLinear
 from bnnedge.ops import LutLayer as TorchLutLayer
+from tests.lowering.graphs import execute
 from tests.lowering.test_tables import lowered
 from tests.models.networks import random_network
 
@@ -254,10 +255,56 @@ class TwoThresholds(nn.Module):
         return out
 
 
-def test_sums_with_two_thresholds_are_refused(tmp_path: Path) -> None:
-    x = np.random.default_rng(0).normal(size=(20, 9)).astype(np.float32)
-    with pytest.raises(LoweringError, match="takes more of its sums than one sign of each"):
-        lowered(nn.Sequential(TwoThresholds(), Sign(), BinaryLinear(3, 2)), x, tmp_path)
+def test_sums_with_two_thresholds_are_those_of_a_matrix(tmp_path: Path) -> None:
+    x = np.random.default_rng(0).normal(size=(60, 9)).astype(np.float32)
+    dataflow = lowered(nn.Sequential(TwoThresholds(), Sign(), BinaryLinear(3, 2)), x, tmp_path)
+    assert [type(node).__name__ for node in dataflow.nodes][:3] == [
+        "XnorMvu",
+        "Threshold",
+        "Threshold",
+    ]
+    assert (dataflow.mvus[0].sums == 4).all()
+
+
+def exact(model: onnx.ModelProto, folder: Path) -> Dataflow:
+    """The Dataflow of a file, which gives what the file gives."""
+    onnx.save(model, folder / "model.onnx")
+    dataflow = lower_model(folder / "model.onnx", LoweringConfig()).dataflow
+    x = np.random.default_rng(0).uniform(-3, 4, (40, *dataflow.input.input_shape))
+    x = x.astype(np.float32)
+    results = dataflow.logits(x)
+    assert np.array_equal(results, execute(folder / "model.onnx", x).reshape(len(x), -1))
+    assert len(np.unique(results, axis=0)) > 4
+    return dataflow
+
+
+@pytest.mark.parametrize("form", ["quant", "mask"])
+def test_longer_sums_are_those_of_a_matrix(form: str, tmp_path: Path) -> None:
+    weights = random_matrix(np.random.default_rng(1), 20, 30, 9)
+    sums, _ = exact(graph(weights, form=form), tmp_path).nodes
+    assert isinstance(sums, XnorMvu) and sums.thresholds is not None
+    assert np.array_equal(sums.values, weights.T)
+
+
+def test_a_last_layer_may_have_few_weights(tmp_path: Path) -> None:
+    rng = np.random.default_rng(1)
+    few, last = random_matrix(rng, 20, 30, 4), random_matrix(rng, 30, 3, 4)
+    luts, end = exact(graph(few, last=last), tmp_path).nodes
+    assert isinstance(luts, LutLayer) and isinstance(end, XnorMvu)
+    assert np.array_equal(end.values, last.T)
+
+
+def test_sums_of_integers_are_those_of_a_matrix(tmp_path: Path) -> None:
+    weights = random_matrix(np.random.default_rng(2), 20, 30, 4)
+    model = graph(weights)
+    sign = next(node for node in model.graph.node if node.name == "sign")
+    arguments = ["d", "one", "zero", "bits"]
+    sign.CopyFrom(
+        helper.make_node("Quant", arguments, ["s"], "sign", domain=QONNX, signed=1, narrow=0)
+    )
+    sums, _ = exact(model, tmp_path).nodes
+    assert isinstance(sums, IntegerMvu) and sums.thresholds is not None
+    assert np.array_equal(sums.values, weights.T)
 
 
 def refused(model: onnx.ModelProto, folder: Path) -> str:
@@ -268,29 +315,10 @@ def refused(model: onnx.ModelProto, folder: Path) -> str:
     return str(caught.value)
 
 
-def test_what_no_table_holds_is_refused_in_one_line(tmp_path: Path) -> None:
-    rng = np.random.default_rng(1)
-    few, many = random_matrix(rng, 20, 30, 4), random_matrix(rng, 20, 30, 9)
-    assert (
-        "or keep at most 8 weights of each output of a MatMul or Gemm (SparseLinear), got 9"
-        in refused(graph(many), tmp_path)
-    )
-    text = refused(graph(few, last=random_matrix(rng, 30, 3, 4)), tmp_path)
-    assert "node end (MatMul): weights are not bipolar" in text
-    assert "a last layer has no zeros, for its sums are the result" in text
-    uneven = np.where(few == 0, few, few + np.float32(0.25))
-    assert "node sums (MatMul): weights are not bipolar" in refused(
+def test_what_is_no_sum_of_few_bits_is_refused_in_one_line(tmp_path: Path) -> None:
+    few = random_matrix(np.random.default_rng(1), 20, 30, 4)
+    uneven = np.where(few == 0, few, few + np.float32(0.3))
+    assert "node sums (MatMul): weights are not of few bits" in refused(
         graph(uneven, form="scaled"), tmp_path
     )
     assert "not binarised" in refused(graph(few, sign="Tanh"), tmp_path)
-
-
-def test_sums_of_integers_are_refused(tmp_path: Path) -> None:
-    model = graph(random_matrix(np.random.default_rng(2), 20, 30, 4))
-    sign = next(node for node in model.graph.node if node.name == "sign")
-    arguments = ["d", "one", "zero", "bits"]
-    sign.CopyFrom(
-        helper.make_node("Quant", arguments, ["s"], "sign", domain=QONNX, signed=1, narrow=0)
-    )
-    text = refused(model, tmp_path)
-    assert "node sums (MatMul): wanted bits, for some of its weights are 0, got integers" in text
