@@ -54,7 +54,8 @@ def _steps(magnitudes: Floats) -> tuple[np.float32, Floats] | None:
     for number in range(1, MOST_MAGNITUDE + 1):
         near = np.float32(some[0] / np.float32(number))
         for scale in (near, np.nextafter(near, np.float32(0)), np.nextafter(near, some[-1])):
-            counts = np.rint(values / scale)
+            with np.errstate(all="ignore"):  # no quotient that float32 lacks is up to the most
+                counts = np.rint(values / scale)
             if counts.max() <= MOST_MAGNITUDE and (counts * scale == values).all():
                 return scale, counts[places].astype(np.float32)
     return None

@@ -69,6 +69,28 @@ def _adversarial(model: Network) -> np.ndarray:
             id="average-pools",
         ),
         pytest.param(
+            NetworkConfig(
+                topology=Topology.CONV,
+                layers=(*_LAYERS, LayerConfig(dense=9)),
+                weight_bits=2,
+                activation_bits=2,
+            ),
+            IntegerEncoding(),
+            id="ternary-integers",
+        ),
+        pytest.param(
+            NetworkConfig(
+                topology=Topology.CONV, layers=_LAYERS, weight_bits=2, padding=PaddingMode.ZERO
+            ),
+            QuantileThermometer(levels=(50.5, 120.0, 200.0)),
+            id="ternary-bits-zero-padding",
+        ),
+        pytest.param(
+            NetworkConfig(topology=Topology.CONV, layers=_AVERAGING, activation_bits=4),
+            OneBitThreshold(threshold=127.5),
+            id="integers-average-pools",
+        ),
+        pytest.param(
             NetworkConfig(topology=Topology.NIN), OneBitThreshold(threshold=99.0), id="nin"
         ),
         pytest.param(NetworkConfig(topology=Topology.RESNET20), IntegerEncoding(), id="resnet20"),

@@ -235,6 +235,18 @@ def test_config_errors_say_what_was_wanted() -> None:
             {"topology": Topology.TFC, "neuron": Neuron.SUM},
             "tfc has no neurons of a few inputs, got neuron sum — remove neuron, or set topology =",
         ),
+        ({"topology": Topology.TFC, "weight_bits": 3}, "weight_bits wants 1…2, got 3"),
+        ({"topology": Topology.TFC, "activation_bits": 5}, "activation_bits wants 1…4, got 5"),
+        ({"topology": Topology.RESNET20, "activation_bits": 2}, "resnet20 has activation_bits 1"),
+        ({**tables, "weight_bits": 2}, "lutnet has weight_bits 1, got 2 — remove weight_bits"),
+        (
+            {"topology": Topology.TFC, "weight_bits": 2, "first_last": Precision.FLOAT},
+            "weight_bits goes with binary weights, activations and first_last, got float",
+        ),
+        (
+            {"topology": Topology.TFC, "weight_bits": 2, "weight_scale": WeightScale.TENSOR},
+            'weight_bits 2 goes with weight_scale "sign", got "tensor"',
+        ),
         ({**tables, "fan_in": 9}, "fan_in wants 1…8 inputs, got 9"),
         ({**tables, "weights": Precision.FLOAT}, "lutnet has neurons of bits, got float"),
         (

@@ -58,8 +58,9 @@ def _again(model: Network) -> Network:
         NetworkConfig(topology=Topology.CONV, layers=_LAYERS, weight_scale=WeightScale.TENSOR),
         NetworkConfig(topology=Topology.LENET5, first_last=Precision.FLOAT),
         NetworkConfig(topology=Topology.RESNET20),
+        NetworkConfig(topology=Topology.CONV, layers=_LAYERS, weight_bits=2, activation_bits=3),
     ],
-    ids=lambda config: f"{config.topology.value}-{config.weight_scale.value}",
+    ids=lambda config: f"{config.topology.value}-{config.weight_scale.value}-{config.weight_bits}",
 )
 def test_a_packed_network_is_the_same_to_the_last_bit(config: NetworkConfig) -> None:
     shape = (1, 16, 16)

@@ -86,7 +86,7 @@ def test_it_exports_as_a_ternary_matrix() -> None:
 
 
 def test_what_does_not_fit_is_refused() -> None:
-    for sizes in ((0, 1, 1), (9, 0, 1), (9, 1, 0), (9, 1, 9)):
+    for sizes in ((0, 1, 1), (9, 0, 1), (9, 1, 0), (9, 1, 10)):
         with pytest.raises(ConfigError, match="SparseLinear: wanted sizes of at least 1, and 1 to"):
             SparseLinear(*sizes)
     with pytest.raises(ConfigError, match="1 to 3 inputs of each neuron, got 3, 5 and 4"):
