@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from bnnedge.ops.config import BinarizeConfig as BinarizeConfig
     from bnnedge.ops.config import PaddingMode as PaddingMode
     from bnnedge.ops.config import ResidualConfig as ResidualConfig
+    from bnnedge.ops.config import WeightLevels as WeightLevels
     from bnnedge.ops.config import WeightScale as WeightScale
     from bnnedge.ops.conv import BinaryConv1d as BinaryConv1d
     from bnnedge.ops.conv import BinaryConv2d as BinaryConv2d
@@ -80,6 +81,7 @@ __getattr__, __dir__, __all__ = lazily(
             "BinarizeConfig",
             "PaddingMode",
             "ResidualConfig",
+            "WeightLevels",
             "WeightScale",
         ),
         "conv": (

@@ -25,7 +25,8 @@ _COUNTER = "num_batches_tracked"  # BatchNorm counts steps, and never reads it w
 
 def pack(model: Network) -> dict[str, NDArray[np.generic]]:
     """Arrays by name: "<layer>.weight" uint8 with 8 weights a byte (lowest bit first, 1 is +1),
-    "<layer>.frozen_scale" float32 where weights have one; of tables "<layer>.wiring" int32 (tables,
+    "<layer>.counted" likewise where weights may be 0, 1 where one is not, "<layer>.frozen_scale"
+    float32 where weights have one; of tables "<layer>.wiring" int32 (tables,
     inputs) and "<layer>.tables" uint8 with 8 entries a byte; of sparse sums "<layer>.wiring" int32
     (neurons, inputs), and "<layer>.weight" of these alone; and every other tensor of the network.
     """
@@ -36,8 +37,10 @@ def pack(model: Network) -> dict[str, NDArray[np.generic]]:
     }
     with torch.no_grad():
         for name, layer in _binary_layers(model).items():
-            positive = layer.bipolar_weight().numpy().reshape(-1) > 0
-            arrays[f"{name}.weight"] = np.packbits(positive, bitorder="little")
+            values = layer.bipolar_weight().numpy().reshape(-1)
+            arrays[f"{name}.weight"] = np.packbits(values > 0, bitorder="little")
+            if layer.is_ternary:
+                arrays[f"{name}.counted"] = np.packbits(values != 0, bitorder="little")
             scale = layer.weight_scale()
             if scale is not None:
                 arrays[f"{name}.frozen_scale"] = scale.numpy()
@@ -79,7 +82,10 @@ def unpack_(model: Network, arrays: Mapping[str, NDArray[np.generic]], source: s
             taken = _take(given, name, tuple(tensor.shape), np.float32, source)
             state[name] = torch.from_numpy(taken)
     for name, layer in binary.items():
-        latent = _unpacked_signs(given, name, tuple(layer.weight.shape), source)
+        shape = tuple(layer.weight.shape)
+        latent = _unpacked_signs(given, f"{name}.weight", shape, source)
+        if layer.is_ternary:
+            latent *= _unpacked_signs(given, f"{name}.counted", shape, source).clamp(min=0)
         scale = state.get(f"{name}.frozen_scale")
         if scale is not None:
             magnitude = torch.where(scale > 0, scale, 1.0)
@@ -118,7 +124,7 @@ def _unpacked_sums(
     wiring = _unpacked_wiring(given, name, layer, source)
     if (wiring.sort(1).values.diff(dim=1) == 0).any():
         raise CheckpointError(f"{source}: array {name}.wiring takes an input twice in a row")
-    signs = _unpacked_signs(given, name, tuple(wiring.shape), source)
+    signs = _unpacked_signs(given, f"{name}.weight", tuple(wiring.shape), source)
     return torch.zeros_like(layer.weight).scatter_(1, wiring, signs)
 
 
@@ -138,9 +144,9 @@ def _unpacked_wiring(
 def _unpacked_signs(
     given: dict[str, NDArray[np.generic]], name: str, shape: tuple[int, ...], source: str
 ) -> torch.Tensor:
-    """±1 of a shape."""
+    """±1 of a shape, from the bits of an array."""
     count = math.prod(shape)
-    packed = _take(given, f"{name}.weight", (math.ceil(count / 8),), np.uint8, source)
+    packed = _take(given, name, (math.ceil(count / 8),), np.uint8, source)
     bits = np.unpackbits(packed.astype(np.uint8), count=count, bitorder="little")
     return torch.from_numpy(2 * bits.astype(np.float32) - 1).reshape(shape)
 
