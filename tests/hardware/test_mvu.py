@@ -27,7 +27,7 @@ from tests.hardware.bench import (
     signed,
     steady_intervals,
 )
-from tests.networks import adversarial_thresholds
+from tests.networks import adversarial_thresholds, masked_thresholds, random_magnitudes
 
 SLOW = pytest.mark.slow
 # Compiling a model takes a second: few examples, many stimuli in each.
@@ -40,7 +40,7 @@ _SETTINGS = settings(
 )
 _WIDE = settings(_SETTINGS, max_examples=80)
 UINT8 = ElementType(width_bits=8)
-INT3 = ElementType(width_bits=3, signed=True)
+INT2, INT3, INT4 = (ElementType(width_bits=bits, signed=True) for bits in (2, 3, 4))
 
 
 def adversarial_weights(rng: np.random.Generator, mh: int, mw: int) -> NDArray[np.uint8]:
@@ -62,30 +62,44 @@ def adversarial_mvu(
     thresholded: bool,
     groups: int = 1,
     border: NDArray[np.int64] | None = None,
+    masked: bool = False,
     seed: int = 0,
 ) -> XnorMvu:
     rng = np.random.default_rng(seed)
     classes = 1 if border is None else int(border.max()) + 1
     thresholds = np.stack([adversarial_thresholds(rng, mh, mw) for _ in range(classes)])
     weights = adversarial_weights(rng, mh, mw)
-    padded = padded_columns(classes, mw)
-    corrections = None if border is None else padded @ (2 * weights.astype(int) - 1).T
+    values, magnitudes = 2 * weights.astype(int) - 1, None
+    if masked:
+        magnitudes = random_magnitudes(rng, mh, mw, 1)
+        values *= magnitudes
+        thresholds = masked_thresholds(rng, thresholds, magnitudes.sum(axis=1, dtype=np.int64))
+    corrections = None if border is None else padded_columns(classes, mw) @ values.T
     return XnorMvu(
         name="fc",
         weights=weights,
         thresholds=(thresholds if border is not None else thresholds[0]) if thresholded else None,
         invert=rng.random(mh) < 0.4 if thresholded else None,
         groups=groups,
+        magnitudes=magnitudes,
         border=border,
         correction=None if thresholded else corrections,
     )
 
 
 def adversarial_integers(
-    mh: int, mw: int, element: ElementType, *, thresholded: bool, groups: int = 1, seed: int = 0
+    mh: int,
+    mw: int,
+    element: ElementType,
+    *,
+    thresholded: bool,
+    groups: int = 1,
+    most: int = 0,
+    seed: int = 0,
 ) -> IntegerMvu:
+    """`most` is the greatest magnitude; 0: there are none."""
     rng = np.random.default_rng(seed)
-    limit = mw * max(-element.smallest, element.largest)
+    limit = mw * max(1, most) * max(-element.smallest, element.largest)
     edges = np.array([-limit - 1, -limit, 0, 1, limit, limit + 1])
     near = rng.integers(-limit // 4 - 1, limit // 4 + 2, mh)
     thresholds = np.where(rng.random(mh) < 0.4, rng.choice(edges, mh), near)
@@ -95,6 +109,7 @@ def adversarial_integers(
         thresholds=thresholds if thresholded else None,
         invert=rng.random(mh) < 0.4 if thresholded else None,
         groups=groups,
+        magnitudes=random_magnitudes(rng, mh, mw, most) if most else None,
     )
 
 
@@ -186,6 +201,30 @@ def test_mvu_equals_interpreter(
     check_mvu(XnorMvuKernel(node=node, pe=pe, simd=simd), bench)
 
 
+@pytest.mark.parametrize(
+    ("mh", "mw", "pe", "simd", "groups", "thresholded"),
+    [
+        (64, 64, 4, 8, 1, True),  # deep enough for the block ROM
+        (6, 12, 6, 4, 2, False),
+        pytest.param(6, 12, 6, 12, 1, False, marks=SLOW),
+        pytest.param(6, 12, 6, 12, 1, True, marks=SLOW),
+        pytest.param(5, 7, 1, 1, 1, True, marks=SLOW),
+        pytest.param(5, 7, 1, 7, 1, False, marks=SLOW),
+        pytest.param(3, 1, 3, 1, 1, True, marks=SLOW),
+        pytest.param(12, 6, 2, 3, 3, True, marks=SLOW),
+        pytest.param(8, 9, 1, 9, 8, False, marks=SLOW),
+        pytest.param(300, 48, 1, 12, 1, True, marks=SLOW),
+        pytest.param(172, 500, 2, 10, 1, False, marks=SLOW),
+    ],
+)
+def test_columns_of_a_mask_do_not_count(
+    mh: int, mw: int, pe: int, simd: int, groups: int, thresholded: bool, bench: KernelBench
+) -> None:
+    mh *= groups
+    node = adversarial_mvu(mh, mw, thresholded=thresholded, groups=groups, masked=True)
+    check_mvu(XnorMvuKernel(node=node, pe=pe, simd=simd), bench)
+
+
 # Rows and columns of three classes, of two, of one; a pixel more or less; every pixel its own.
 CORNERS = np.array([[0, 1, 1, 2], [3, 4, 4, 5], [3, 4, 4, 5], [6, 7, 7, 8]])
 TOP = np.array([[1, 1, 1], [0, 0, 0]])
@@ -193,19 +232,28 @@ ALL = np.arange(6).reshape(3, 2)
 
 
 @pytest.mark.parametrize(
-    ("border", "thresholded", "pe", "simd"),
+    ("border", "thresholded", "pe", "simd", "masked"),
     [
-        (CORNERS, True, 2, 3),
-        (CORNERS, False, 3, 12),
-        pytest.param(TOP, True, 6, 12, marks=SLOW),
-        pytest.param(ALL, False, 1, 6, marks=SLOW),
-        pytest.param(ALL, True, 6, 4, marks=SLOW),
+        (CORNERS, True, 2, 3, False),
+        (CORNERS, False, 3, 12, False),
+        (CORNERS, False, 2, 4, True),
+        pytest.param(TOP, True, 6, 12, False, marks=SLOW),
+        pytest.param(ALL, False, 1, 6, False, marks=SLOW),
+        pytest.param(ALL, True, 6, 4, False, marks=SLOW),
+        pytest.param(TOP, True, 2, 12, True, marks=SLOW),
+        pytest.param(ALL, False, 6, 6, True, marks=SLOW),
+        pytest.param(ALL, True, 1, 3, True, marks=SLOW),
     ],
 )
 def test_mvu_has_thresholds_and_corrections_by_border_class(
-    border: NDArray[np.int64], thresholded: bool, pe: int, simd: int, bench: KernelBench
+    border: NDArray[np.int64],
+    thresholded: bool,
+    pe: int,
+    simd: int,
+    masked: bool,
+    bench: KernelBench,
 ) -> None:
-    node = adversarial_mvu(6, 12, thresholded=thresholded, border=border)
+    node = adversarial_mvu(6, 12, thresholded=thresholded, border=border, masked=masked)
     check_mvu(XnorMvuKernel(node=node, pe=pe, simd=simd, pixels=border.size), bench)
 
 
@@ -252,6 +300,37 @@ def test_integer_mvu_equals_interpreter(
 
 
 @pytest.mark.parametrize(
+    ("mh", "mw", "pe", "simd", "element", "thresholded", "groups", "most"),
+    [
+        (16, 12, 4, 3, INT2, True, 1, 1),
+        (6, 10, 2, 10, INT4, False, 1, 8),
+        pytest.param(16, 27, 4, 3, UINT8, True, 1, 1, marks=SLOW),
+        pytest.param(16, 27, 4, 9, INT3, True, 1, 4, marks=SLOW),
+        pytest.param(16, 27, 16, 27, INT2, True, 1, 2, marks=SLOW),
+        pytest.param(6, 10, 3, 1, INT3, False, 1, 1, marks=SLOW),
+        pytest.param(6, 4, 3, 2, ElementType(width_bits=1), True, 2, 3, marks=SLOW),
+        pytest.param(8, 9, 1, 9, ElementType(width_bits=2), False, 8, 7, marks=SLOW),
+        pytest.param(3, 1, 3, 1, UINT8, True, 1, 8, marks=SLOW),
+        pytest.param(64, 48, 1, 12, INT4, True, 1, 7, marks=SLOW),
+        pytest.param(6, 10, 2, 5, ElementType(width_bits=16, signed=True), True, 1, 8, marks=SLOW),
+    ],
+)
+def test_products_with_magnitudes_equal_the_interpreters(
+    mh: int,
+    mw: int,
+    pe: int,
+    simd: int,
+    element: ElementType,
+    thresholded: bool,
+    groups: int,
+    most: int,
+    bench: KernelBench,
+) -> None:
+    node = adversarial_integers(mh, mw, element, thresholded=thresholded, groups=groups, most=most)
+    check_mvu(IntegerMvuKernel(node=node, element=element, pe=pe, simd=simd), bench, element)
+
+
+@pytest.mark.parametrize(
     ("channels", "pe", "element"),
     [(6, 2, INT3), (5, 1, UINT8), (256, 1, UINT8), pytest.param(1, 1, INT3, marks=SLOW)],
 )
@@ -283,14 +362,23 @@ def mvu_kernels(draw: st.DrawFn) -> tuple[MvuKernel, ElementType]:
     mh, mw = groups * draw(st.integers(1, 24)), draw(st.integers(1, 60))
     pe, simd = draw(st.sampled_from(divisors(mh // groups))), draw(st.sampled_from(divisors(mw)))
     thresholded, seed = draw(st.booleans()), draw(st.integers(0, 99))
-    element = draw(st.sampled_from([BIPOLAR, UINT8, INT3]))
+    element = draw(st.sampled_from([BIPOLAR, UINT8, INT3, INT2]))
+    most = draw(st.sampled_from([0, 1, 1, 3, 8]))
     if element != BIPOLAR:
         integers = adversarial_integers(
-            mh, mw, element, thresholded=thresholded, groups=groups, seed=seed
+            mh, mw, element, thresholded=thresholded, groups=groups, most=most, seed=seed
         )
         return IntegerMvuKernel(node=integers, element=element, pe=pe, simd=simd), element
     border = draw(st.sampled_from([None, None, CORNERS, TOP, ALL]))
-    node = adversarial_mvu(mh, mw, thresholded=thresholded, groups=groups, border=border, seed=seed)
+    node = adversarial_mvu(
+        mh,
+        mw,
+        thresholded=thresholded,
+        groups=groups,
+        border=border,
+        masked=most > 0,
+        seed=seed,
+    )
     pixels = 1 if border is None else border.size
     return XnorMvuKernel(node=node, pe=pe, simd=simd, pixels=pixels), element
 

@@ -20,10 +20,12 @@ from tests.hardware.test_kernels import (
 )
 from tests.hardware.test_mvu import (
     test_a_groups_rows_see_their_own_inputs_only,
+    test_columns_of_a_mask_do_not_count,
     test_integer_mvu_equals_interpreter,
     test_mvu_equals_interpreter,
     test_mvu_equals_interpreter_for_many_shapes,
     test_mvu_has_thresholds_and_corrections_by_border_class,
+    test_products_with_magnitudes_equal_the_interpreters,
     test_threshold_equals_interpreter,
 )
 from tests.hardware.test_windows import (

@@ -4,7 +4,9 @@ from tests.networks.conv import random_conv
 from tests.networks.mlp import (
     adversarial_thresholds,
     identity_encoding,
+    masked_thresholds,
     random_inputs,
+    random_magnitudes,
     random_mlp,
     with_class_scales,
 )
@@ -14,8 +16,10 @@ __all__ = [
     "adversarial_thresholds",
     "clamp",
     "identity_encoding",
+    "masked_thresholds",
     "random_conv",
     "random_inputs",
+    "random_magnitudes",
     "random_mlp",
     "random_quantiser",
     "random_residual",

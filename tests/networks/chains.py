@@ -24,7 +24,7 @@ from bnnedge.dataflow import (
 )
 from bnnedge.hardware.folding import Fold, Folding, layers_of
 from bnnedge.hardware.kernels import divisors
-from tests.networks.mlp import adversarial_thresholds
+from tests.networks.mlp import adversarial_thresholds, masked_thresholds, random_magnitudes
 
 _MOST_CYCLES = 4000
 
@@ -59,11 +59,15 @@ def bit_encoding(shape: tuple[int, int, int]) -> ThresholdEncoding:
 class ChainMaker:
     """Appends nodes with adversarial weights and thresholds, behind the one called `at`.
 
-    That is the last one, unless `at` is set to another or a node is told what it reads.
+    That is the last one, unless `at` is set to another or a node is told what it reads. With
+    `magnitudes` about half of the matrices have some, up to that on integers and 1 on bits.
     """
 
-    def __init__(self, seed: int, encoding: IntegerEncoding | ThresholdEncoding) -> None:
+    def __init__(
+        self, seed: int, encoding: IntegerEncoding | ThresholdEncoding, *, magnitudes: int = 0
+    ) -> None:
         self.rng = np.random.default_rng(seed)
+        self.most = magnitudes
         self.encoding = encoding
         self.nodes: list[Node] = []
         self.streams = {INPUT: encoding.stream}
@@ -122,6 +126,10 @@ class ChainMaker:
         weights[rng.random(rows) < 0.1] = 0
         invert = rng.random(rows) < 0.4 if thresholded else None
         name = f"mvu{len(self.nodes)}"
+        magnitudes = None
+        if self.most and rng.random() < 0.6:
+            most = 1 if self.stream.element.bipolar else int(rng.integers(self.most)) + 1
+            magnitudes = random_magnitudes(rng, rows, mw, most)
         if not self.stream.element.bipolar:
             limit = mw * max(-self.stream.element.smallest, self.stream.element.largest)
             near = rng.integers(-limit // 8 - 1, limit // 8 + 2, rows)
@@ -134,6 +142,7 @@ class ChainMaker:
                     thresholds=thresholds if thresholded else None,
                     invert=invert,
                     groups=groups,
+                    magnitudes=magnitudes,
                 )
             )
             return
@@ -144,7 +153,11 @@ class ChainMaker:
             border = classes.reshape(inside.shape[:2])
         padded = np.repeat(~taps, mw // taps.shape[1], axis=1)
         thresholds = np.stack([adversarial_thresholds(rng, rows, mw) for _ in taps])
-        corrections = padded.astype(int) @ (2 * weights.astype(int) - 1).T
+        values = 2 * weights.astype(int) - 1
+        if magnitudes is not None:
+            values *= magnitudes
+            thresholds = masked_thresholds(rng, thresholds, np.abs(values).sum(axis=1))
+        corrections = padded.astype(int) @ values.T
         self.add(
             XnorMvu(
                 name=name,
@@ -154,6 +167,7 @@ class ChainMaker:
                 else None,
                 invert=invert,
                 groups=groups,
+                magnitudes=magnitudes,
                 border=border,
                 correction=None if thresholded or border is None else corrections,
             )
@@ -189,13 +203,12 @@ class ChainMaker:
         last = next(i for i in range(len(nodes) - 1, -1, -1) if hasattr(nodes[i], "weights"))
         mvu = nodes[last]
         assert isinstance(mvu, XnorMvu | IntegerMvu)
-        reach, step = mvu.mw, 2
+        reach, step = mvu.accumulators(1, 2)
         if isinstance(mvu, IntegerMvu):
             before = nodes[last - 1].name if last else INPUT
             (source,) = self.inputs.get(mvu.name, (before,))
-            reach, step = mvu.accumulator_limit(self.streams[source].element), 1
-        elif mvu.correction is not None:
-            step = 1
+            element = self.streams[source].element
+            reach, step = mvu.accumulators(max(-element.least, element.most), 1)
         for node in nodes[last:]:
             if isinstance(node, SumPool):
                 reach *= node.window.taps
@@ -243,8 +256,13 @@ def random_pool(rng: np.random.Generator, stream: Stream) -> Window:
             return window
 
 
-def random_chain(seed: int) -> Dataflow:
-    """One to three convolutions in all their forms, pools between them, and an end."""
+def random_chain(seed: int, *, magnitudes: int = 0) -> Dataflow:
+    """One to three convolutions in all their forms, pools between them, and an end.
+
+    Args:
+        seed: of all that is drawn.
+        magnitudes: as of a `ChainMaker`.
+    """
     rng = np.random.default_rng(seed)
     shape = (int(rng.integers(4, 10)), int(rng.integers(4, 10)), int(rng.choice([1, 2, 3, 4])))
     elements = [
@@ -257,6 +275,7 @@ def random_chain(seed: int) -> Dataflow:
         bit_encoding(shape)
         if rng.random() < 0.3
         else pixel_encoding(shape, elements[int(rng.integers(3))]),
+        magnitudes=magnitudes,
     )
     if not maker.stream.element.bipolar and rng.random() < 0.3:
         maker.max_pool(random_pool(rng, maker.stream))

@@ -35,6 +35,24 @@ def adversarial_thresholds(rng: np.random.Generator, mh: int, mw: int) -> NDArra
     return np.where(rng.random(mh) < 0.4, rng.choice(edges, mh), near).astype(np.int32)
 
 
+def random_magnitudes(rng: np.random.Generator, mh: int, mw: int, most: int) -> NDArray[np.uint8]:
+    """Magnitudes up to `most`, which occurs; rows of 0 only, without 0, all alike, sparse ones."""
+    magnitudes = rng.integers(1, most, (mh, mw), endpoint=True)
+    magnitudes[rng.random(mh) < 0.1] = most
+    magnitudes[rng.random((mh, mw)) < rng.choice([0, 0.1, 0.5, 0.95, 1], (mh, 1))] = 0
+    magnitudes[rng.integers(mh), rng.integers(mw)] = most
+    return magnitudes.astype(np.uint8)
+
+
+def masked_thresholds(
+    rng: np.random.Generator, thresholds: NDArray[np.int32], sums: NDArray[np.int64]
+) -> NDArray[np.int32]:
+    """Of popcounts: half of `thresholds` (…, MH) moved to what rows of `sums` columns reach."""
+    near = rng.choice([0, 1, 2], thresholds.shape)
+    near = np.where(near == 0, sums, np.where(near == 1, sums + 1, sums // 2 + 1))
+    return np.where(rng.random(thresholds.shape) < 0.5, near, thresholds).astype(np.int32)
+
+
 def random_mlp(widths: tuple[int, ...], *, seed: int = 0, classes: bool = False) -> Dataflow:
     """A network input → hidden … → classes with adversarial rows.
 

@@ -1,18 +1,22 @@
-  // The sum is that of all elements, each as it is or complemented, as of the clock cycle in which they
-  // came: so it is in every stage, by the nodes of its level.
+  // The sum is that of all elements, each as it is or complemented, times its magnitude, as of the clock
+  // cycle in which they came: so it is in every stage, by the nodes of its level.
   logic [(LEVELS+1)*SumBits-1:0] all;    // of a level
   logic [LEVELS+1:0]             came_q;  // registers hold anything until words have come
   logic [LEVELS:0]               adds_up;
   logic [8*SumBits-1:0]          counts_at;
   logic [7:0]                    came_at;
-  logic [SumBits-1:0]            all_now;
+  logic [SumBits-1:0]            all_now, term;
   always_comb begin
     all_now = '0;
+    term    = '0;
     for (int j = 0; j < Width; j++) begin
-      if (w_i[j]) all_now = all_now + SumBits'($signed({Signed & x_i[j*ElementBits+ElementBits-1],
-                                                         x_i[j*ElementBits+:ElementBits]}));
-      else all_now = all_now - SumBits'($signed({Signed & x_i[j*ElementBits+ElementBits-1],
-                                                  x_i[j*ElementBits+:ElementBits]})) - 1'b1;
+      term = SumBits'($signed({Signed & x_i[j*ElementBits+ElementBits-1],
+                               x_i[j*ElementBits+:ElementBits]}));
+      if (!w_i[j]) term = -term - 1'b1;
+      if (MagnitudeBits == 0) all_now = all_now + term;
+      for (int k = 0; k < MagnitudeBits; k++) begin
+        if (w_i[Width+j*MagnitudeBits+k]) all_now = all_now + (term << k);
+      end
     end
   end
   initial came_q = '0;
