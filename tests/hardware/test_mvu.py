@@ -280,7 +280,7 @@ def test_a_groups_rows_see_their_own_inputs_only(
         pytest.param(4, 27, 4, 27, UINT8, True, 1, marks=SLOW),
         (6, 10, 2, 10, UINT8, False, 1),
         (6, 10, 3, 1, INT3, False, 1),
-        pytest.param(6, 12, 6, 4, INT3, True, 1, marks=SLOW),
+        (6, 12, 6, 4, INT3, True, 1),
         (6, 4, 3, 2, ElementType(width_bits=1), True, 2),
         pytest.param(3, 1, 3, 1, UINT8, True, 1, marks=SLOW),
     ],

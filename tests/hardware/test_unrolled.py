@@ -67,8 +67,10 @@ def unrolled(node: XnorMvu) -> UnrolledMvuKernel:
     return kernel
 
 
-def check_graph(mh: int, mw: int, groups: int, thresholded: bool, seed: int) -> None:
-    node = adversarial_mvu(mh * groups, mw, thresholded=thresholded, groups=groups, seed=seed)
+def check_graph(mh: int, mw: int, groups: int, thresholded: bool, masked: bool, seed: int) -> None:
+    node = adversarial_mvu(
+        mh * groups, mw, thresholded=thresholded, groups=groups, masked=masked, seed=seed
+    )
     bits = inputs_of(node, 200, seed)
     assert (results_of(node, interpreter.run(unrolled(node).graph, bits)) == node.run(bits)).all()
 
@@ -78,13 +80,32 @@ def check_graph(mh: int, mw: int, groups: int, thresholded: bool, seed: int) -> 
     mw=st.integers(1, 70),
     groups=st.integers(1, 3),
     thresholded=st.booleans(),
+    masked=st.booleans(),
     seed=st.integers(0, 1000),
 )
 @_SETTINGS
 def test_a_graph_computes_what_the_node_does(
-    mh: int, mw: int, groups: int, thresholded: bool, seed: int
+    mh: int, mw: int, groups: int, thresholded: bool, masked: bool, seed: int
 ) -> None:
-    check_graph(mh, mw, groups, thresholded, seed)
+    check_graph(mh, mw, groups, thresholded, masked, seed)
+
+
+@pytest.mark.parametrize("thresholded", [False, True])
+def test_rows_of_no_column_are_constants(thresholded: bool) -> None:
+    magnitudes = np.zeros((6, 9), np.uint8)
+    magnitudes[5, 2] = 1
+    node = XnorMvu(
+        name="fc",
+        weights=np.ones((6, 9), np.uint8),
+        magnitudes=magnitudes,
+        thresholds=np.array([0, 1, 0, 1, 10, 1]) if thresholded else None,
+        invert=np.array([0, 0, 1, 1, 0, 0], np.bool_) if thresholded else None,
+    )
+    bits = np.random.default_rng(0).integers(0, 2, (50, 9), dtype=np.uint8)
+    out = results_of(node, interpreter.run(unrolled(node).graph, bits))
+    own = bits[:, 2] if thresholded else 2 * bits[:, 2].astype(int) - 1
+    assert (out[:, :5] == ([1, 0, 0, 1, 0] if thresholded else 0)).all()
+    assert (out[:, 5] == own).all()
 
 
 @pytest.mark.parametrize("index", range(3))
@@ -105,7 +126,7 @@ def test_hundreds_of_graphs_compute_what_the_node_does() -> None:
     rng = np.random.default_rng(1)
     for seed in range(500):
         mh, mw = (int(number) for number in rng.integers(1, (40, 301)))
-        check_graph(mh, mw, int(rng.integers(1, 4)), seed % 3 > 0, seed)
+        check_graph(mh, mw, int(rng.integers(1, 4)), seed % 3 > 0, seed % 2 > 0, seed)
 
 
 @given(
@@ -129,12 +150,20 @@ def test_a_lookup_table_may_have_constants_complements_and_the_same_input_twice(
 
 
 @pytest.mark.parametrize(
-    ("mh", "mw", "groups", "thresholded"), [(5, 17, 1, True), (6, 9, 3, False), (1, 1, 1, True)]
+    ("mh", "mw", "groups", "thresholded", "masked"),
+    [
+        (5, 17, 1, True, False),
+        (6, 9, 3, False, False),
+        (1, 1, 1, True, False),
+        (12, 14, 2, True, True),
+        pytest.param(10, 20, 1, False, True, marks=pytest.mark.slow),
+        pytest.param(1, 1, 1, True, True, marks=pytest.mark.slow),
+    ],
 )
 def test_the_module_computes_what_the_node_does(
-    mh: int, mw: int, groups: int, thresholded: bool, bench: KernelBench
+    mh: int, mw: int, groups: int, thresholded: bool, masked: bool, bench: KernelBench
 ) -> None:
-    node = adversarial_mvu(mh, mw, thresholded=thresholded, groups=groups, seed=mh)
+    node = adversarial_mvu(mh, mw, thresholded=thresholded, groups=groups, masked=masked, seed=mh)
     kernel = unrolled(node)
     bits = inputs_of(node, 100)
     beats = beats_of(bits.astype(np.int64), 1)

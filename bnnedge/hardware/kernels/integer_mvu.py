@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from bnnedge.cost import Prices, ceil_div
 from bnnedge.dataflow import IntegerMvu
-from bnnedge.dataflow.streams import signed_type
+from bnnedge.dataflow.streams import BIPOLAR, signed_type
 from bnnedge.hardware.kernels.base import Parameter
 from bnnedge.hardware.kernels.mvu_fold import FOLDED, MvuKernel
 
@@ -54,7 +54,7 @@ class IntegerMvuKernel(MvuKernel[IntegerMvu]):
         limit = self.node.accumulator_limit(self.element)
         # The unit's sums are less than the dot products by up to those of ones, and so are its
         # thresholds.
-        ones = self.node.accumulator_limit(signed_type(1))
+        ones = self.node.accumulator_limit(BIPOLAR)
         bits = signed_type(limit + ones + 1).width_bits
         return bits if self.thresholded else self.accumulator_bits
 
