@@ -17,6 +17,8 @@ from bnnedge.dataflow import ArgMax, Dataflow, IntegerMvu, MultiThreshold, Score
 from bnnedge.dataflow.graph import GRAPH_FILE, WEIGHTS_FILE
 from bnnedge.errors import DataflowError
 from tests.networks import random_conv, random_inputs, random_mlp, with_class_scales
+from tests.networks.chains import random_chain
+from tests.networks.emulated import inputs_of
 
 
 def test_run_equals_signed_matrix_products() -> None:
@@ -271,6 +273,21 @@ def test_logits_have_no_k() -> None:
         wrong.verify()
 
 
+@pytest.mark.parametrize("seed", [1, 2, 3])
+def test_magnitudes_come_with_a_version_of_their_own(seed: int, tmp_path: Path) -> None:
+    dataflow = random_chain(seed, magnitudes=8)
+    assert any(mvu.magnitudes is not None for mvu in dataflow.mvus)
+    dataflow.save(tmp_path)
+    record = json.loads((tmp_path / GRAPH_FILE).read_text())
+    assert record["version"] == 7
+    loaded = Dataflow.load(tmp_path)
+    for own, mvu in zip(loaded.mvus, dataflow.mvus, strict=True):
+        assert (own.magnitudes is None) == (mvu.magnitudes is None)
+        assert np.array_equal(own.values, mvu.values)
+    x = inputs_of(dataflow, 20)
+    assert np.array_equal(loaded.run(x), dataflow.run(x))
+
+
 def test_folders_of_the_version_before_are_read(tmp_path: Path) -> None:
     dataflow = random_mlp((12, 8, 4))
     dataflow.save(tmp_path)
@@ -313,6 +330,9 @@ def npy(array: np.ndarray) -> bytes:  # type: ignore[type-arg]
         ({"mvu0.weights.npy": npy(np.zeros((8, 200), np.uint8))}, "wanted rows of mw = 12 bits"),
         ({"mvu0.weights.npy": npy(np.zeros(16, np.uint8))}, "wanted rows of mw = 12 bits"),
         ({"mvu0.weights.npy": npy(np.zeros((1 << 25, 2), np.uint8))}, "at most 256 MiB"),
+        ({"mvu0.magnitudes.npy": npy(np.ones((8, 12)))}, "wanted uint8, got float64"),
+        ({"mvu0.magnitudes.npy": npy(np.ones((8, 2), np.uint8))}, "a magnitude for each weight"),
+        ({"mvu0.magnitudes.npy": npy(np.ones((1 << 25, 12), np.uint8))}, "at most 256 MiB"),
         ({"mvu0.tables.npy": npy(np.zeros(3))}, "'mvu0.tables' belongs to no node"),
     ],
 )

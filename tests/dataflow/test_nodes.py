@@ -1,7 +1,16 @@
 import numpy as np
 import pytest
 
-from bnnedge.dataflow import BIPOLAR, ArgMax, ElementType, OutputTable, ScoreTable, Stream, XnorMvu
+from bnnedge.dataflow import (
+    BIPOLAR,
+    ArgMax,
+    ElementType,
+    IntegerMvu,
+    OutputTable,
+    ScoreTable,
+    Stream,
+    XnorMvu,
+)
 from bnnedge.dataflow.streams import signed_type
 from bnnedge.errors import DataflowError
 
@@ -28,6 +37,67 @@ def test_run_equals_a_loop_over_synapses() -> None:
             count = sum(int(w == x) for w, x in zip(weights[row], image, strict=True))
             assert mvu.thresholds is not None and mvu.invert is not None
             assert out[row] == (count >= mvu.thresholds[row]) ^ mvu.invert[row]
+
+
+@pytest.mark.parametrize("thresholded", [False, True])
+def test_masked_columns_do_not_count(thresholded: bool) -> None:
+    rng = np.random.default_rng(3)
+    weights, magnitudes = rng.integers(0, 2, (2, 6, 13))
+    magnitudes[0], magnitudes[1] = 0, 1
+    mvu = XnorMvu(
+        name="m",
+        weights=weights,
+        magnitudes=magnitudes,
+        thresholds=rng.integers(0, 10, 6) if thresholded else None,
+        invert=rng.integers(0, 2, 6) if thresholded else None,
+    )
+    assert mvu.sums.tolist() == [sum(row) for row in magnitudes.tolist()]
+    bits = rng.integers(0, 2, (50, 13), dtype=np.uint8)
+    counts, out = mvu.popcounts(bits), mvu.run(bits)
+    for image, row in np.ndindex(50, 6):
+        own = [c for c in range(13) if magnitudes[row, c]]
+        count = sum(int(weights[row, c] == bits[image, c]) for c in own)
+        assert counts[image, row] == count
+        if mvu.thresholds is None or mvu.invert is None:
+            assert out[image, row] == 2 * count - len(own)
+        else:
+            assert out[image, row] == (count >= mvu.thresholds[row]) ^ mvu.invert[row]
+
+
+def test_products_are_those_of_signs_and_magnitudes() -> None:
+    rng = np.random.default_rng(4)
+    weights, magnitudes = rng.integers(0, 2, (4, 12)), rng.integers(0, 9, (4, 12))
+    magnitudes[0], magnitudes[1] = 0, 8
+    mvu = IntegerMvu(name="m", weights=weights, magnitudes=magnitudes, groups=2)
+    x = rng.integers(-4, 4, (30, 24))
+    for image, row in np.ndindex(30, 4):
+        own = x[image].reshape(2, 12)[row // 2]
+        wanted = sum(
+            int(m) * (int(v) if w else -int(v))
+            for w, m, v in zip(weights[row], magnitudes[row], own, strict=True)
+        )
+        assert mvu.run(x)[image, row] == wanted
+    assert mvu.magnitude_bits == 4 and mvu.accumulator_limit(_INT3) == 12 * 15 * 4
+
+
+@pytest.mark.parametrize(
+    ("kind", "magnitudes", "text"),
+    [
+        (XnorMvu, np.ones((3, 2)), r"m: wanted a magnitude for each weight \(2, 3\), got \(3, 2\)"),
+        (IntegerMvu, np.ones(3), r"m: wanted a magnitude for each weight \(2, 3\), got \(3,\)"),
+        (XnorMvu, np.full((2, 3), 2), "m: wanted magnitudes up to 1, some not 0, got 2"),
+        (IntegerMvu, np.full((2, 3), 9), "m: wanted magnitudes up to 8, some not 0, got 9"),
+        (XnorMvu, np.zeros((2, 3)), "m: wanted magnitudes up to 1, some not 0, got 0"),
+        (IntegerMvu, np.zeros((2, 3)), "m: wanted magnitudes up to 8, some not 0, got 0"),
+    ],
+)
+def test_magnitudes_that_do_not_fit_are_refused(
+    kind: type[XnorMvu | IntegerMvu], magnitudes: np.ndarray, text: str
+) -> None:
+    node = kind(name="m", weights=np.ones((2, 3)), magnitudes=magnitudes)
+    element = BIPOLAR if kind is XnorMvu else _INT3
+    with pytest.raises(DataflowError, match=text):
+        node.output_stream(Stream(shape=(3,), element=element))
 
 
 def test_threshold_zero_always_fires_and_mw_plus_one_never() -> None:

@@ -1,5 +1,6 @@
 """Ranges of results: no input leaves them, and some inputs reach their ends."""
 
+import dataclasses
 from collections.abc import Callable
 
 import numpy as np
@@ -7,13 +8,14 @@ import pytest
 
 from bnnedge.dataflow import ArgMax, Dataflow, Flatten, IntegerMvu, XnorMvu
 from bnnedge.deployment.ranges import ResultRanges
-from tests.networks import random_conv, random_mlp, random_residual
+from tests.networks import random_conv, random_magnitudes, random_mlp, random_residual
 from tests.networks.branches import random_branches
 from tests.networks.chains import random_chain
 from tests.networks.tables import integer_mlp, integers, pooled_sums, sums_of_integers
 
 MAKERS: dict[str, Callable[[int], Dataflow]] = {
     "chains": random_chain,
+    "magnitudes": lambda seed: random_chain(seed, magnitudes=8),
     "branches": random_branches,
     "residual": lambda seed: random_residual(seed=seed),
     "conv": lambda seed: random_conv(seed=seed),
@@ -58,12 +60,23 @@ def test_no_result_is_outside(kind: str) -> None:
 
 
 @pytest.mark.parametrize("kind", ["bits", "integers"])
-def test_ends_are_reached(kind: str) -> None:
+@pytest.mark.parametrize("most", [0, 1, 8])
+def test_ends_are_reached(kind: str, most: int) -> None:
     dataflow = random_mlp((19, 7), seed=1) if kind == "bits" else sums_of_integers(seed=1)
     mvu = dataflow.nodes[-1]
     assert isinstance(mvu, XnorMvu | IntegerMvu)
     assert all(isinstance(node, Flatten) for node in dataflow.nodes[:-1])
     element = dataflow.input.stream.element
+    if most:
+        most = 1 if kind == "bits" else most
+        magnitudes = random_magnitudes(np.random.default_rng(1), mvu.mh, mvu.mw, most)
+        mvu = dataclasses.replace(mvu, magnitudes=magnitudes)
+        reach = int(mvu.sums.max()) * max(-element.least, element.most)
+        values = np.tile(np.arange(-reach, reach + 1, dtype=np.float32), (mvu.mh, 1))
+        output = dataclasses.replace(dataflow.output, values=values, low=-reach, step=1)
+        nodes = (*dataflow.nodes[:-1], mvu)
+        dataflow = dataclasses.replace(dataflow, nodes=nodes, output=output)
+        dataflow.verify()
     low, high = (0, 1) if kind == "bits" else (element.smallest, element.largest)
     best = np.where(mvu.weights, high, low).reshape(-1, *dataflow.input.output_shape)
     worst = np.where(mvu.weights, low, high).reshape(-1, *dataflow.input.output_shape)

@@ -37,6 +37,7 @@ from tests.networks import (
 from tests.networks.chains import random_chain
 from tests.networks.emulated import (
     cnv,
+    few_bits,
     forks,
     inputs_of,
     padded_conv,
@@ -64,6 +65,8 @@ NETWORKS: dict[str, Callable[[], Dataflow]] = {
     "tables": lambda: lut_network(0, shape=(1, 1, 70)),
     "tables of pixels": lambda: lut_network(1, shape=(3, 4, 70), layers=3),
     "tables of words": lambda: lut_network(4, shape=(2, 2, 64), each=64),
+    "few bits": lambda: few_bits(1, pixels=True),
+    "ternary": lambda: few_bits(8, pixels=False),
     "16 bits": wide_pixels,
     "16 bits, signed": lambda: wide_pixels(signed=True),
     "uneven steps": quantised_pixels,
@@ -126,6 +129,19 @@ def test_random_chains(seed: int, instructions: Instructions) -> None:
     assert np.array_equal(Emulator(dataflow, 1, instructions=instructions)(x), dataflow.run(x))
 
 
+@pytest.mark.parametrize("seed", range(8))
+def test_chains_with_magnitudes(seed: int, instructions: Instructions) -> None:
+    for dataflow in (
+        random_chain(seed, magnitudes=8),
+        few_bits(seed, pixels=seed % 2 > 0),
+        padded_conv(seed, 0, exact_zeros=True, magnitudes=1),
+    ):
+        x = inputs_of(dataflow, 5, seed=seed)
+        run = Emulator(dataflow, 1, instructions=instructions)
+        assert np.array_equal(run(x), dataflow.run(x))
+        assert np.array_equal(run.accumulators(x), dataflow.accumulators(x))
+
+
 @pytest.mark.parametrize("fill", [0, 1])
 @pytest.mark.parametrize("exact_zeros", [False, True])
 @pytest.mark.parametrize("seed", range(4))
@@ -149,6 +165,9 @@ def test_fuzz(seed: int, monkeypatch: pytest.MonkeyPatch) -> None:
         forks(seed, int(rng.choice([1, 7, 64, 70]))),
         padded_conv(seed, seed % 2, exact_zeros=bool(seed & 2)),
         lut_network(seed, layers=int(rng.integers(1, 4))),
+        random_chain(seed, magnitudes=8),
+        few_bits(seed, pixels=bool(seed & 4)),
+        padded_conv(seed, 0, exact_zeros=bool(seed & 2), magnitudes=1),
         random_mlp(tuple(int(n) for n in rng.integers(1, 200, 4)), seed=seed),
     ]
     for dataflow in networks:
@@ -263,9 +282,27 @@ def test_counts_that_are_too_large_for_avx2() -> None:
         pytest.skip("this processor has no avx2")
     for mw in (32767, 32768):
         dataflow = random_mlp((mw, 6, 2))
-        run = Emulator(dataflow, instructions=Instructions.AVX2)
-        x = random_inputs(dataflow, 30)
-        assert np.array_equal(run(x), dataflow.run(x))
+        check_avx2(dataflow)
+
+
+def check_avx2(dataflow: Dataflow) -> None:
+    run = Emulator(dataflow, instructions=Instructions.AVX2)
+    x = random_inputs(dataflow, 30)
+    assert np.array_equal(run(x), dataflow.run(x))
+
+
+def test_counts_of_masked_columns_that_are_too_large_for_avx2() -> None:
+    """They are counted twice."""
+    if Instructions.AVX2 not in library.supported():
+        pytest.skip("this processor has no avx2")
+    for mw in (16383, 16384, 20000):
+        dataflow = random_mlp((mw, 6, 2))
+        first, last = dataflow.mvus
+        mask = np.ones((6, mw), np.uint8)
+        mask[:3, ::7], mask[5] = 0, np.arange(mw) < 2
+        thresholds = np.array([0, mw // 2, mw + 1, mw // 2, mw, 2])
+        first = dataclasses.replace(first, magnitudes=mask, thresholds=thresholds)
+        check_avx2(dataclasses.replace(dataflow, nodes=(first, last)))
 
 
 @pytest.mark.parametrize("factor", [1 << 26, 1 << 40])

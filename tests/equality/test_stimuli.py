@@ -5,9 +5,10 @@ import dataclasses
 import numpy as np
 import pytest
 
-from bnnedge.dataflow import Dataflow, IntegerMvu, XnorMvu
+from bnnedge.dataflow import Dataflow, ElementType, IntegerMvu, OutputTable, XnorMvu
 from bnnedge.equality import edge_inputs, inputs_for, stimuli
-from tests.networks import random_conv, random_mlp, random_residual
+from tests.networks import random_conv, random_magnitudes, random_mlp, random_residual
+from tests.networks.chains import bit_encoding, pixel_encoding, random_chain
 
 NETWORKS = {
     "mlp": random_mlp((20, 12, 6, 3), seed=5),
@@ -15,6 +16,7 @@ NETWORKS = {
     "one": random_mlp((1, 1)),
     "conv": random_conv(),
     "residual": random_residual(),
+    "magnitudes": random_chain(1, magnitudes=8),
 }
 
 
@@ -45,6 +47,51 @@ def test_accumulators_of_rows_are_at_their_thresholds_and_beside_them_and_at_bot
     few = mvu.popcounts(stimuli(NETWORKS["mlp"], 10, seed=0))
     at = int(mvu.thresholds[0])
     assert few[2:5, 0].tolist() == [at, at - 1, at + 1]
+
+
+@pytest.mark.parametrize(("seed", "pixels"), [(1, True), (3, True), (0, False), (4, False)])
+def test_accumulators_of_zeros_and_magnitudes_are_at_their_thresholds(
+    seed: int, pixels: bool
+) -> None:
+    """As near as sums of the row come: those of even magnitudes only are even."""
+    shape = (1, 1, 24)
+    encoding = pixel_encoding(shape, ElementType(width_bits=4)) if pixels else bit_encoding(shape)
+    rng, most = np.random.default_rng(seed), 8 if pixels else 1
+    weights = rng.integers(0, 2, (6, 24))
+    magnitudes = random_magnitudes(rng, 6, 24, most)
+    magnitudes[:, 0] = 1
+    sums = magnitudes.sum(axis=1, dtype=np.int64)
+    kind = IntegerMvu if pixels else XnorMvu
+    thresholds = sums if pixels else sums // 2
+    mvu = kind(
+        name="first",
+        weights=weights,
+        magnitudes=magnitudes,
+        thresholds=thresholds,
+        invert=np.zeros(6, np.bool_),
+    )
+    nodes = (mvu, XnorMvu(name="last", weights=rng.integers(0, 2, (3, 6))))
+    values = np.tile(np.arange(-6, 7, 2, dtype=np.float32), (3, 1))
+    dataflow = dataclasses.replace(
+        random_mlp((24, 6, 3)),
+        input=dataclasses.replace(encoding, output_shape=(24,)),
+        nodes=nodes,
+        output=OutputTable(values=values, classes=False, low=-6),
+    )
+    dataflow.verify()
+    encoded = stimuli(dataflow, 200, seed=0)
+    if isinstance(mvu, XnorMvu):
+        found = mvu.popcounts(encoded)
+        ends = [np.zeros_like(sums), sums]
+    else:
+        found = dataclasses.replace(mvu, thresholds=None, invert=None).run(encoded)
+        positive = mvu.values.clip(min=0).sum(axis=1)
+        ends = [15 * (positive - sums), 15 * positive]
+    for row in range(6):
+        seen = set(found[:, row].tolist())
+        at = int(thresholds[row])
+        wanted = {at - 1, at, at + 1, *(int(end[row]) for end in ends)}
+        assert {w for w in wanted if ends[0][row] <= w <= ends[1][row]} <= seen
 
 
 def test_windows_see_integers_that_sum_to_the_thresholds() -> None:

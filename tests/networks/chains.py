@@ -12,6 +12,7 @@ from bnnedge.dataflow import (
     IntegerEncoding,
     IntegerMvu,
     MaxPool,
+    MultiThreshold,
     Node,
     OutputTable,
     SlidingWindow,
@@ -188,6 +189,20 @@ class ChainMaker:
                 name=f"threshold{len(self.nodes)}",
                 thresholds=rng.integers(-6, 7, channels),
                 invert=rng.random(channels) < 0.4,
+            )
+        )
+
+    def levels(self, count: int) -> None:
+        """Integers of as many thresholds, which are near 0."""
+        rng, channels = self.rng, self.stream.channels
+        spread = 1 << max(1, self.stream.element.width_bits - 3)
+        thresholds = rng.integers(-spread, spread + 1, (channels, count))
+        self.add(
+            MultiThreshold(
+                name=f"levels{len(self.nodes)}",
+                thresholds=np.sort(thresholds, axis=1),
+                invert=rng.random(channels) < 0.4,
+                low=-int(rng.integers(0, count, endpoint=True)),
             )
         )
 

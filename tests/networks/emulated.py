@@ -62,11 +62,11 @@ def cnv(channels: tuple[int, int, int] = (64, 128, 256), dense: int = 512) -> Da
     return maker.finish(classes=False)
 
 
-def padded_conv(seed: int, fill: int, *, exact_zeros: bool) -> Dataflow:
+def padded_conv(seed: int, fill: int, *, exact_zeros: bool, magnitudes: int = 0) -> Dataflow:
     """Bits (6, 5, C), C around a word, through a padded, strided, dilated, grouped window."""
     rng = np.random.default_rng(seed)
     channels = int(rng.choice([1, 3, 8, 63, 64, 65, 130]))
-    maker = ChainMaker(seed, bit_encoding((6, 5, channels)))
+    maker = ChainMaker(seed, bit_encoding((6, 5, channels)), magnitudes=magnitudes)
     window = Window(
         kernel=(2, 3),
         stride=(1, 2),
@@ -80,6 +80,27 @@ def padded_conv(seed: int, fill: int, *, exact_zeros: bool) -> Dataflow:
     maker.sum_pool(Window(kernel=maker.stream.shape[:2]))
     maker.flatten()
     return maker.finish(classes=False)
+
+
+def few_bits(seed: int, *, pixels: bool) -> Dataflow:
+    """Matrices with magnitudes of many widths, on integers of one bit to 16, and on bits."""
+    rng = np.random.default_rng(seed)
+    element = ElementType(
+        width_bits=int(rng.choice([2, 3, 4, 8, 16])), signed=bool(rng.random() < 0.6)
+    )
+    shape = (1, 1, int(rng.choice([1, 7, 63, 64, 65, 130, 200])))
+    maker = ChainMaker(
+        seed, pixel_encoding(shape, element) if pixels else bit_encoding(shape), magnitudes=8
+    )
+    maker.flatten()
+    for _ in range(int(rng.integers(1, 4))):
+        groups = int(rng.choice([g for g in (1, 1, 2, 5) if maker.stream.channels % g == 0]))
+        rows = groups * int(rng.integers(1, 80))
+        maker.matrix(rows, groups=groups, thresholded=bool(rng.random() < 0.7))
+        if not maker.stream.element.bipolar:
+            maker.levels(int(rng.integers(1, 8)))
+    maker.matrix(int(rng.integers(1, 9)), thresholded=False)
+    return maker.finish(classes=bool(rng.random() < 0.5))
 
 
 def wide_pixels(*, signed: bool = False) -> Dataflow:
