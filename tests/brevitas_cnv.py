@@ -1,4 +1,4 @@
-"""Brevitas's own CNV with one bit per weight and activation, with random BatchNorms."""
+"""Brevitas's own CNV of few bits, with random BatchNorms."""
 
 import configparser
 from pathlib import Path
@@ -11,14 +11,15 @@ from brevitas_examples.bnn_pynq.models.CNV import cnv
 from tests.lowering.graphs import adversarial_norm
 
 
-def brevitas_cnv(*, hostile: bool) -> torch.nn.Module:
+def brevitas_cnv(*, hostile: bool, bits: str = "1w1a") -> torch.nn.Module:
     """CNV for (3, 32, 32), six convolutions and three dense layers; some scales are negative.
 
     Args:
         hostile: means lie on accumulators, so that sums meet thresholds exactly.
+        bits: of weights and activations, as Brevitas writes it.
     """
     config = configparser.ConfigParser()
-    config.read(Path(brevitas_examples.bnn_pynq.__file__).parent / "cfg" / "cnv_1w1a.ini")
+    config.read(Path(brevitas_examples.bnn_pynq.__file__).parent / "cfg" / f"cnv_{bits}.ini")
     torch.manual_seed(5)
     rng = np.random.default_rng(5)
     network = cnv(config).eval()

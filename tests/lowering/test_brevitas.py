@@ -11,7 +11,10 @@ import torch
 from brevitas.export import export_qonnx
 from brevitas_examples.bnn_pynq.models.FC import fc
 
-from bnnedge.lowering import LoweringConfig, lower_model
+import bnnedge
+from bnnedge.dataflow import IntegerMvu, MultiThreshold, ThresholdEncoding
+from bnnedge.emulator import Emulator
+from bnnedge.lowering import LoweringConfig, lower, lower_model
 from tests.brevitas_cnv import brevitas_cnv
 from tests.lowering.graphs import adversarial_norm, execute
 
@@ -19,7 +22,10 @@ from tests.lowering.graphs import adversarial_norm, execute
 def bnn_pynq(name: str, seed: int, hostile: bool) -> torch.nn.Module:
     """A fully connected one, with random weights; `hostile` BatchNorms hit accumulators."""
     config = configparser.ConfigParser()
-    config.read(Path(brevitas_examples.bnn_pynq.__file__).parent / "cfg" / f"{name}.ini")
+    # Of an LFC with weights of two bits there is no file.
+    known = "lfc_1w2a" if name == "lfc_2w2a" else name
+    config.read(Path(brevitas_examples.bnn_pynq.__file__).parent / "cfg" / f"{known}.ini")
+    config["QUANT"]["WEIGHT_BIT_WIDTH"] = name[4]
     torch.manual_seed(seed)
     rng = np.random.default_rng(seed)
     network = fc(config).eval()
@@ -45,14 +51,27 @@ def bnn_pynq(name: str, seed: int, hostile: bool) -> torch.nn.Module:
     return network
 
 
+SLOW = pytest.mark.slow
+
+
 @pytest.mark.parametrize(
     ("name", "hostile"),
     [
         ("tfc_1w1a", False),
         ("tfc_1w1a", True),
-        pytest.param("sfc_1w1a", True, marks=pytest.mark.slow),
-        pytest.param("lfc_1w1a", False, marks=pytest.mark.slow),
-        pytest.param("lfc_1w1a", True, marks=pytest.mark.slow),
+        ("tfc_1w2a", True),
+        ("tfc_2w2a", False),
+        ("tfc_2w2a", True),
+        pytest.param("tfc_1w2a", False, marks=SLOW),
+        pytest.param("sfc_1w1a", True, marks=SLOW),
+        pytest.param("lfc_1w1a", False, marks=SLOW),
+        pytest.param("lfc_1w1a", True, marks=SLOW),
+        *(
+            pytest.param(f"{size}_{bits}", hostile, marks=SLOW)
+            for size in ("sfc", "lfc")
+            for bits in ("1w2a", "2w2a")
+            for hostile in (False, True)
+        ),
     ],
 )
 def test_bnn_pynq(tmp_path: Path, name: str, hostile: bool) -> None:
@@ -67,25 +86,48 @@ def test_bnn_pynq(tmp_path: Path, name: str, hostile: bool) -> None:
 
     assert lowered.facts["lifted"] == [] and lowered.facts["remarks"] == []
     dataflow = lowered.dataflow
-    # 2x − 1 >= 0 in float32, not x >= 0.5: just below 0.5 the product still rounds below 1.
-    assert np.array_equal(dataflow.input.threshold, np.full(784, np.float32(0.5)))
-    assert all(m.invert is not None and m.invert.any() for m in dataflow.mvus[:-1])
+    if name.endswith("1a"):
+        # 2x − 1 >= 0 in float32, not x >= 0.5: just below 0.5 the product still rounds below 1.
+        assert isinstance(dataflow.input, ThresholdEncoding)
+        assert np.array_equal(dataflow.input.threshold, np.full(784, np.float32(0.5)))
+        assert all(m.invert is not None and m.invert.any() for m in dataflow.mvus[:-1])
+    else:
+        assert str(dataflow.input.stream.element) == "INT2"
+        assert all(isinstance(mvu, IntegerMvu) for mvu in dataflow.mvus)
+        quantisers = [node for node in dataflow.nodes if isinstance(node, MultiThreshold)]
+        assert len(quantisers) == 3 and all(node.invert.any() for node in quantisers)
+    assert all((mvu.magnitudes is not None) == ("2w" in name) for mvu in dataflow.mvus)
     rng = np.random.default_rng(seed)
     x = rng.uniform(0, 1, (64, 1, 28, 28)).astype(np.float32)
-    assert np.array_equal(dataflow.logits(x[:2]), execute(path, x[:2]))
+    logits = dataflow.logits(x)
+    assert np.array_equal(logits[:2], execute(path, x[:2]))
+    assert np.array_equal(Emulator(dataflow, 1)(x), dataflow.run(x))
     with torch.no_grad():
         wanted = network(torch.from_numpy(x)).numpy()
     # torch computes a BatchNorm in another order than ONNX: where an accumulator meets the mean
     # exactly, the two round to different sides of 0, and the file is what we lower.
     if not hostile:
-        assert np.array_equal(dataflow.logits(x), wanted)
+        assert np.array_equal(logits, wanted)
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("hostile", [False, True])
-def test_cnv(tmp_path: Path, hostile: bool) -> None:
+@pytest.mark.parametrize("name", ["tfc_1w2a", "tfc_2w2a"])
+def test_hardware_of_tfc(tmp_path: Path, name: str, hostile: bool) -> None:
+    network = bnn_pynq(name, 4, hostile)
+    export_qonnx(network, torch.zeros(1, 1, 28, 28), str(tmp_path / "tfc.onnx"))
+    lower(tmp_path / "tfc.onnx", LoweringConfig(), tmp_path / "dataflow")
+    bnnedge.rtl(tmp_path / "dataflow", tmp_path / "rtl")
+    x = np.random.default_rng(4).uniform(0, 1, (64, 1, 28, 28)).astype(np.float32)
+    assert bnnedge.simulate(tmp_path / "rtl", inputs=x, stalls=0.3).images == 64
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("hostile", [False, True])
+@pytest.mark.parametrize("bits", ["1w1a", "1w2a", "2w2a"])
+def test_cnv(tmp_path: Path, bits: str, hostile: bool) -> None:
     """8-bit signed pixels, six convolutions, pools behind the signs, three dense layers."""
-    network = brevitas_cnv(hostile=hostile)
+    network = brevitas_cnv(hostile=hostile, bits=bits)
     path = tmp_path / "cnv.onnx"
     export_qonnx(network, torch.zeros(1, 3, 32, 32), str(path))
 
@@ -97,6 +139,8 @@ def test_cnv(tmp_path: Path, hostile: bool) -> None:
     x = np.random.default_rng(5).uniform(0, 1, (64, 3, 32, 32)).astype(np.float32)
     logits = dataflow.logits(x)
     assert np.array_equal(logits, execute(path, x).reshape(64, -1))
+    assert np.array_equal(Emulator(dataflow, 1)(x), dataflow.run(x))
+    assert all((mvu.magnitudes is not None) == ("2w" in bits) for mvu in dataflow.mvus)
     with torch.no_grad():
         wanted = network(torch.from_numpy(x)).numpy()
     if not hostile:
