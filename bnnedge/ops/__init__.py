@@ -48,6 +48,8 @@ if TYPE_CHECKING:
     from bnnedge.ops.quantisers import (
         StraightThroughBinaryActivation as StraightThroughBinaryActivation,
     )
+    from bnnedge.ops.react import RPReLU as RPReLU
+    from bnnedge.ops.react import RSign as RSign
     from bnnedge.ops.sparse_linear import SparseLinear as SparseLinear
 
 __getattr__, __dir__, __all__ = lazily(
@@ -110,6 +112,10 @@ __getattr__, __dir__, __all__ = lazily(
             "ResidualQuantiser",
             "Sign",
             "StraightThroughBinaryActivation",
+        ),
+        "react": (
+            "RPReLU",
+            "RSign",
         ),
         "sparse_linear": ("SparseLinear",),
     },
