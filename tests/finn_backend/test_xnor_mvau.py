@@ -41,13 +41,14 @@ def mvau(
     result: str,
     thresholds: NDArray[Any] | None = None,
     xnor_mode: bool = False,
+    kind: str | None = None,
 ) -> ModelWrapper:
-    """±1 weights (MW, MH) on `vectors` inputs; with `xnor_mode` as the bits of both."""
+    """Weights (MW, MH), ±1 or of a `kind`, on `vectors` inputs; with `xnor_mode` as both's bits."""
     mw, mh = weights.shape
     bits = "BINARY" if xnor_mode else "BIPOLAR"
     tensors = {
         "x": Tensor(inputs or bits, (vectors, mw)),
-        "w": Tensor.constant(bits, (weights + 1) / 2 if xnor_mode else weights),
+        "w": Tensor.constant(kind or bits, (weights + 1) / 2 if xnor_mode else weights),
     }
     if thresholds is not None:
         tensors["t"] = Tensor.constant("FLOAT32", thresholds)
@@ -61,7 +62,7 @@ def mvau(
         PE=pe,
         SIMD=simd,
         inputDataType=tensors["x"].datatype,
-        weightDataType=bits,
+        weightDataType=kind or bits,
         outputDataType=result,
         ActVal=int(DataType[result].min()) if signed else 0,
         binaryXnorMode=int(xnor_mode),
@@ -168,6 +169,42 @@ def test_finns_own_grid(
         xnor_mode=xnor_mode,
         pe=mh // nf,
         simd=mw // sf,
+        run=run,
+    )
+
+
+@pytest.mark.parametrize("run", BACKENDS)
+@pytest.mark.parametrize(
+    ("idt", "kind"),
+    [("BIPOLAR", "TERNARY"), ("INT2", "TERNARY"), ("UINT2", "INT4"), ("INT4", "INT2")],
+)
+@pytest.mark.parametrize("act", [None, "BIPOLAR", pytest.param("INT2", marks=SLOW)])
+def test_weights_of_few_bits(cache: Path, run: Run, idt: str, kind: str, act: str | None) -> None:
+    rng = np.random.default_rng(8)
+    mw, mh = 12, 8
+    low, high = int(DataType[kind].min()), int(DataType[kind].max())
+    weights = rng.integers(low, high, (mw, mh), endpoint=True).astype(float)
+    weights[:, 0], weights[:, 1], weights[:, 2] = 0, low, high
+    if idt == "BIPOLAR":
+        x = rng.choice([-1.0, 1.0], (12, mw))
+    else:
+        ends = int(DataType[idt].min()), int(DataType[idt].max())
+        x = rng.integers(*ends, (12, mw), endpoint=True).astype(float)
+        x[0], x[1] = ends
+    thresholds = None
+    if act is not None:
+        steps = DataType[act].get_num_possible_values() - 1
+        thresholds = np.sort(rng.integers(-mw, mw + 1, (mh, steps)), axis=1).astype(float)
+    check(
+        x,
+        weights,
+        cache=cache,
+        inputs=idt,
+        kind=kind,
+        result=act or "INT32",
+        thresholds=thresholds,
+        pe=4,
+        simd=6,
         run=run,
     )
 

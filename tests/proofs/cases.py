@@ -136,6 +136,9 @@ PROOFS = (
         _mvu(2, 4, 2, 1, ElementBits=3, Signed=1, BlockRom=1, WeightFile=_FILE, TableFile=_FILE),
         _mvu(4, 2, 1, 2, ElementBits=2, Thresholded=0, WeightFile=_FILE, TableFile=_FILE),
         _mvu(3, 2, 1, 3, ElementBits=2, Thresholded=0, WeightFile=_FILE, TableFile=_FILE),
+        _mvu(4, 2, 1, 2, ElementBits=2, MagnitudeBits=1, WeightFile=_FILE, TableFile=_FILE),
+        _mvu(2, 2, 2, 1, ElementBits=2, Signed=1, MagnitudeBits=2, Thresholded=0, TableFile=_FILE)
+        | {"WeightFile": _FILE},
         depth=3,
     ),
     *_of(
@@ -196,6 +199,8 @@ PROOFS = (
         {"Width": 1, "ElementBits": 3, "SumBits": 6},
         {"Width": 4, "ElementBits": 2, "SumBits": 6, "Signed": 1},
         {"Width": 7, "ElementBits": 2, "SumBits": 6},
+        {"Width": 3, "ElementBits": 2, "SumBits": 6, "MagnitudeBits": 1},
+        {"Width": 3, "ElementBits": 2, "SumBits": 7, "MagnitudeBits": 2, "Signed": 1},
         reach=9,
     ),
     *_of("sliding_window", _window(2, 2, 4, Simd=1), reach=34),
@@ -281,6 +286,8 @@ PROOFS = (
         _mvu(3, 2, 2, 3, WeightFile=_FILE, TableFile=_FILE),
         _mvu(7, 2, 1, 7, WeightFile=_FILE, TableFile=_FILE),
         _mvu(3, 2, 1, 1, WeightFile=_FILE, TableFile=_FILE, Thresholded=1, BlockRom=2),
+        _mvu(4, 2, 1, 2, WeightFile=_FILE, TableFile=_FILE, Corrected=1, Masked=1),
+        _mvu(3, 4, 2, 3, WeightFile=_FILE, TableFile=_FILE, Thresholded=1, Masked=1),
         depth=3,
     ),
 )
@@ -438,7 +445,9 @@ FAULTS = (
     ),
     *_faults(
         "signed_sum",
-        ("x ^ {LEAF_BITS{~w_i[n]}}", "x"),
+        ("x ^ {TERM_BITS{~w_i[n]}}", "x"),
+        ("if (magnitude[k]) product", "product"),
+        ("($signed(term)) << k", "($signed(term))"),
         ("base_i + SumBits'", "SumBits'"),
         ("if (en_i) sum_q", "sum_q"),
     ),
@@ -500,6 +509,7 @@ FAULTS = (
             ("if (en && valid_q[LATENCY]) acc_q", "if (en) acc_q", "total_is_its_row"),
         )
     ),
+    *_faults("xnor_mvu", ("(row & mask) | ~(x | mask)", "row & mask", "step_is_added")),
     *_faults(
         "line_buffer",
         (".step_i(step & column_end), ", ".step_i(step), ", "loops_as_counted"),

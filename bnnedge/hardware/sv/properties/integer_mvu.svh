@@ -11,10 +11,14 @@
   assign inner_counts = gen_pe[0].i_sum.counts_at;
   assign inner_came   = gen_pe[0].i_sum.came_at;
   assign summed = total;
-  function automatic logic [SUM_BITS-1:0] counts(input logic weight,
+  function automatic logic [SUM_BITS-1:0] counts(input logic [ROW_BITS-1:0] row, input int column,
                                                  input logic [ElementBits-1:0] x);
-    counts = SUM_BITS'($signed({Signed & x[ElementBits-1], x}));
-    if (!weight) counts = -counts - 1'b1;
+    logic [SUM_BITS-1:0] term;
+    term = SUM_BITS'($signed({Signed & x[ElementBits-1], x}));
+    if (!row[column]) term = -term - 1'b1;
+    counts = MagnitudeBits == 0 ? term : '0;
+    for (int k = 0; k < MagnitudeBits; k++)
+      if (row[Simd+column*MagnitudeBits+k]) counts = counts + (term << k);
   endfunction
   function automatic logic [TotalBits-1:0] specified(input logic [SUM_BITS-1:0] sum);
     specified = sum;

@@ -6,12 +6,12 @@
   localparam int unsigned STEPS     = STAGES + LATENCY;
   localparam int unsigned WORD_BITS = Simd * COLUMN_BITS;
   localparam int unsigned PLACES    = $clog2(SF * NF * Groups + 1);
-  logic [SF*NF*Groups*Pe*Simd-1:0]  matrix;
+  logic [SF*NF*Groups*Pe*ROW_BITS-1:0] matrix;
   logic [SF*WORD_BITS-1:0]          vector;
   logic [PLACES-1:0]                place, word;
   logic [STAGES:0]              fold_valid, fold_last;
   logic [STAGES*WORD_BITS-1:0] met;
-  logic [STAGES*Pe*Simd-1:0]  met_weights;
+  logic [STAGES*Pe*ROW_BITS-1:0] met_weights;
   logic [RESULT_COUNT-1:0]          result_fold;
   logic [STEPS:0]                   valid_at, last_at;
   logic [(STEPS+1)*PLACES-1:0]      place_at, place_next;  // next: of the next step that is valid
@@ -63,11 +63,11 @@
       for (int c = 0; c < MatrixWidth; c++) begin
         if (c / Simd <= 32'(word)) begin
           if (c / Simd < 32'(word)) before_now = before_now
-              + counts(matrix[(32'(place) - 32'(word) + c / Simd) * Pe * Simd + p * Simd + c % Simd],
-                       vector[c*COLUMN_BITS+:COLUMN_BITS]);
+              + counts(matrix[((32'(place) - 32'(word) + c / Simd) * Pe + p) * ROW_BITS+:ROW_BITS],
+                       c % Simd, vector[c*COLUMN_BITS+:COLUMN_BITS]);
           else here_now = here_now
-              + counts(matrix[32'(place) * Pe * Simd + p * Simd + c % Simd],
-                       vector[c*COLUMN_BITS+:COLUMN_BITS]);
+              + counts(matrix[(32'(place) * Pe + p) * ROW_BITS+:ROW_BITS],
+                       c % Simd, vector[c*COLUMN_BITS+:COLUMN_BITS]);
         end
       end
     end
@@ -90,7 +90,7 @@
       logic [SUM_BITS-1:0] sum;
       always_comb begin
         sum = '0;
-        for (int c = 0; c < Simd; c++) sum = sum + counts(met_weights[((s-1)*Pe+p)*Simd+c],
+        for (int c = 0; c < Simd; c++) sum = sum + counts(met_weights[((s-1)*Pe+p)*ROW_BITS+:ROW_BITS], c,
             met[(s-1)*WORD_BITS+c*COLUMN_BITS+:COLUMN_BITS]);
       end
       assign met_here[s] = !valid_at[s] || here[s*SUM_BITS+:SUM_BITS] == sum;

@@ -13,8 +13,11 @@
   for (genvar p = 0; p < Pe; p++) begin : gen_summed
     assign summed[p*SUM_BITS+:SUM_BITS] = gen_pe[p].count;
   end
-  function automatic logic [SUM_BITS-1:0] counts(input logic weight, input logic x);
-    counts = SUM_BITS'(weight == x);
+  function automatic logic [SUM_BITS-1:0] counts(input logic [ROW_BITS-1:0] row, input int column,
+                                                 input logic x);
+    counts = SUM_BITS'(row[column] == x);
+    for (int k = 0; k < 32'(Masked); k++)
+      if (!row[Simd+column]) counts = '0;
   endfunction
   function automatic logic [TOTAL_BITS-1:0] specified(input logic [SUM_BITS-1:0] agreements);
     specified = Thresholded ? TOTAL_BITS'(agreements)
