@@ -371,8 +371,16 @@ def test_mistakes_are_named(options: dict[str, Any], error: type[Exception], mes
         to_rtl(model)
 
 
-def test_weights_other_than_one_bit_are_refused() -> None:
+@pytest.mark.parametrize(
+    ("weight", "kind", "message"),
+    [
+        (0, None, r"wanted weights \(16, 16\) of BIPOLAR, got \(16, 16\) from 0 to 1"),
+        (2, "TERNARY", "of TERNARY, got .* from 1 to 2"),
+        (0.5, "INT2", "of INT2, got .* from 0\\.5 to 1"),
+    ],
+)
+def test_weights_of_another_type_are_refused(weight: float, kind: str | None, message: str) -> None:
     weights = np.ones((16, 16))
-    weights[3, 4] = 0
-    with pytest.raises(DesignError, match=r"wanted weights \(16, 16\) of -1 and 1"):
-        to_rtl(mvau(weights, vectors=1, result="INT8"))
+    weights[3, 4] = weight
+    with pytest.raises(DesignError, match=message):
+        to_rtl(mvau(weights, vectors=1, result="INT8", kind=kind))

@@ -129,7 +129,8 @@ class ChainMaker:
         name = f"mvu{len(self.nodes)}"
         magnitudes = None
         if self.most and rng.random() < 0.6:
-            most = 1 if self.stream.element.bipolar else int(rng.integers(self.most)) + 1
+            most = int(rng.choice([1, 1, 2, 3, 4, 7, 8]).clip(max=self.most))
+            most = 1 if self.stream.element.bipolar else most
             magnitudes = random_magnitudes(rng, rows, mw, most)
         if not self.stream.element.bipolar:
             limit = mw * max(-self.stream.element.smallest, self.stream.element.largest)

@@ -82,23 +82,31 @@ def padded_conv(seed: int, fill: int, *, exact_zeros: bool, magnitudes: int = 0)
     return maker.finish(classes=False)
 
 
-def few_bits(seed: int, *, pixels: bool) -> Dataflow:
-    """Matrices with magnitudes of many widths, on integers of one bit to 16, and on bits."""
+def few_bits(seed: int, *, pixels: bool, small: bool = False) -> Dataflow:
+    """Matrices with magnitudes of many widths, on integers of few bits and on bits.
+
+    Args:
+        seed: of all that is drawn.
+        pixels: whether the input is integers, up to 16 bits of them, or else bits.
+        small: for hardware: fewer channels, and 4 bits of input.
+    """
     rng = np.random.default_rng(seed)
     element = ElementType(
-        width_bits=int(rng.choice([2, 3, 4, 8, 16])), signed=bool(rng.random() < 0.6)
+        width_bits=int(rng.choice([1, 2, 3, 4] if small else [2, 3, 4, 8, 16])),
+        signed=bool(rng.random() < 0.6),
     )
-    shape = (1, 1, int(rng.choice([1, 7, 63, 64, 65, 130, 200])))
+    channels = rng.integers(1, 25) if small else rng.choice([1, 7, 63, 64, 65, 130, 200])
+    shape = (1, 1, int(channels))
     maker = ChainMaker(
         seed, pixel_encoding(shape, element) if pixels else bit_encoding(shape), magnitudes=8
     )
     maker.flatten()
     for _ in range(int(rng.integers(1, 4))):
         groups = int(rng.choice([g for g in (1, 1, 2, 5) if maker.stream.channels % g == 0]))
-        rows = groups * int(rng.integers(1, 80))
-        maker.matrix(rows, groups=groups, thresholded=bool(rng.random() < 0.7))
+        rows = groups * int(rng.integers(1, 7 if small else 80))
+        maker.matrix(rows, groups=groups, thresholded=bool(rng.random() < (0.5 if small else 0.7)))
         if not maker.stream.element.bipolar:
-            maker.levels(int(rng.integers(1, 8)))
+            maker.levels(int(rng.integers(1, 16 if small else 8)))
     maker.matrix(int(rng.integers(1, 9)), thresholded=False)
     return maker.finish(classes=bool(rng.random() < 0.5))
 
