@@ -1,16 +1,18 @@
-"""Matrix products with ±1 weights become `XnorMVAU`."""
+"""Matrix products with weights of few bits become `XnorMVAU`."""
 
 import math
 from typing import Any
 
 import numpy as np
 from onnx import NodeProto, helper
-from qonnx.core.datatype import DataType
+from qonnx.core.datatype import BaseDataType, DataType
 from qonnx.core.modelwrapper import ModelWrapper
 from qonnx.custom_op.registry import getCustomOp
 from qonnx.transformation.base import Transformation
 from qonnx.transformation.infer_datatypes import InferDataTypes
 
+from bnnedge.dataflow.nodes.integer_mvu import MOST_MAGNITUDE
+from bnnedge.dataflow.streams import BIPOLAR
 from bnnedge.errors import LoweringError
 from bnnedge.finn_backend.ops.base import element_type
 
@@ -18,7 +20,7 @@ DOMAIN = "finn.custom_op.fpgadataflow"
 
 
 class InferXnorMVAU(Transformation):
-    """MatMul with BIPOLAR weights, and XnorPopcountMatMul, become XnorMVAU.
+    """MatMul with weights of few bits, and XnorPopcountMatMul, become XnorMVAU.
 
     A MultiThreshold behind it is taken in where it is its only reader. It comes before FINN's
     conversion, and in the place of ConvertBipolarMatMulToXnorPopcount, which makes padding with 0 a
@@ -44,8 +46,15 @@ def _has_bits(model: ModelWrapper, node: NodeProto) -> bool:
     if model.get_initializer(node.input[1]) is None:
         return False
     x, weights = (model.get_tensor_datatype(name) for name in node.input)
-    wanted = DataType["BIPOLAR" if node.op_type == "MatMul" else "BINARY"]
-    return weights == wanted and element_type(x) is not None
+    element = element_type(x)
+    if node.op_type == "XnorPopcountMatMul":
+        return weights == DataType["BINARY"] and element is not None
+    most = 1 if element == BIPOLAR else MOST_MAGNITUDE
+    return element is not None and weights.is_integer() and _magnitude(weights) <= most
+
+
+def _magnitude(weights: BaseDataType) -> int:
+    return int(max(-weights.min(), weights.max()))
 
 
 def _replace(model: ModelWrapper, node: NodeProto) -> None:
@@ -71,7 +80,8 @@ def _replace(model: ModelWrapper, node: NodeProto) -> None:
     else:
         element = element_type(x_type)
         assert element is not None  # `_has_bits` saw to it
-        limit = rows * max(-element.least, element.most)
+        magnitude = _magnitude(model.get_tensor_datatype(weights))
+        limit = rows * magnitude * max(-element.least, element.most)
         out_type = DataType[f"INT{limit.bit_length() + 1}"]
     mvau = helper.make_node(
         "XnorMVAU",

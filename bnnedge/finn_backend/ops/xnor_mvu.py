@@ -12,6 +12,7 @@ from qonnx.core.datatype import BaseDataType, DataType
 from qonnx.custom_op.general.multithreshold import multithreshold
 
 from bnnedge.dataflow import ElementType, IntegerMvu, XnorMvu
+from bnnedge.dataflow.nodes.integer_mvu import MOST_MAGNITUDE
 from bnnedge.dataflow.streams import BIPOLAR
 from bnnedge.errors import DesignError
 from bnnedge.finn_backend.match_count import MatchCountKernel
@@ -30,9 +31,10 @@ _MOST = 1 << 30  # sums, so that thresholds are int32
 
 @register_abstract
 class XnorMVAU(MVAU):
-    """FINN's MVAU for ±1 weights, with the meaning of the matrix product that it replaces.
+    """FINN's MVAU for weights of few bits, with the meaning of the matrix product that it replaces.
 
-    Inputs are BIPOLAR, or integers; results are dot products. With `binaryXnorMode`, inputs and
+    Inputs are BIPOLAR, and weights BIPOLAR or TERNARY, or inputs are integers, and weights these or
+    integers up to ±`MOST_MAGNITUDE`; results are dot products. With `binaryXnorMode`, inputs and
     weights are BINARY and stand for ±1, and results are how many of MW pairs agree, as in QONNX's
     XnorPopcountMatMul. Thresholds are compared with these results.
 
@@ -74,7 +76,7 @@ class XnorMVAU(MVAU):
         return DataType[self.get_nodeattr("accDataType")]
 
     def minimize_weight_bit_width(self, model: Any, datatype_only: bool = False) -> BaseDataType:
-        """Nothing: weights have one bit."""
+        """Nothing: weights have the type that the graph says."""
         return self.get_input_datatype(1)
 
     def result_range(self) -> tuple[int, int]:
@@ -86,8 +88,17 @@ class XnorMVAU(MVAU):
         element = element_type(datatype)
         if element is None:
             raise DesignError(f"{self.onnx_node.name}: wanted integers or ±1, got {datatype.name}")
-        limit = synapses * max(-element.least, element.most)
+        limit = synapses * self._magnitude() * max(-element.least, element.most)
         return -limit, limit
+
+    def _magnitude(self) -> int:
+        """The largest that a weight of its type can have."""
+        weights = self.get_input_datatype(1)
+        return int(max(-weights.min(), weights.max()))
+
+    def _most_magnitude(self) -> int:
+        """Of weights that the kernels take."""
+        return 1 if element_type(self.get_input_datatype(0)) == BIPOLAR else MOST_MAGNITUDE
 
     @property
     def kernel_refusal(self) -> str | None:
@@ -95,19 +106,20 @@ class XnorMVAU(MVAU):
         if self.get_nodeattr("runtime_writeable_weights"):
             return "writable weights"
         x, weights = (self.get_input_datatype(index) for index in (0, 1))
-        if weights.bitwidth() > 1:
+        if not weights.is_integer() or self._magnitude() > self._most_magnitude():
             return f"weights of type {weights.name}"
         return f"elements of type {x.name}" if element_type(x) is None else None
 
     def kernels(self, model: Any, memory_prefix: str) -> Hardware:
         """The matrix-vector unit, with what comes behind it; see `KernelOp.hardware`."""
         element = self._element()
-        bits = self._weight_bits(model)
+        weights = self._weights(model)
         thresholds = self._thresholds(model)
         node = {
             "name": self.onnx_node.name,
-            "weights": bits,
-            **self._fused(thresholds, element),
+            "weights": (weights > 0).astype(np.uint8),
+            "magnitudes": None if (np.abs(weights) == 1).all() else np.abs(weights),
+            **self._fused(thresholds, element, np.abs(weights).sum(axis=1)),
         }
         folding = {
             "pe": self.get_nodeattr("PE"),
@@ -155,31 +167,36 @@ class XnorMVAU(MVAU):
         """Type of the inputs; weights are checked, too."""
         name = self.onnx_node.name
         types = tuple(self.get_input_datatype(index).name for index in (0, 1))
-        wanted = "BINARY" if self.get_nodeattr("binaryXnorMode") else "BIPOLAR"
         element = element_type(self.get_input_datatype(0))
         if self.get_nodeattr("binaryXnorMode"):
-            element = BIPOLAR if types[0] == "BINARY" else None
-        if types[1] != wanted or element is None:
-            raise DesignError(
-                f"{name}: wanted {wanted} weights on"
-                f" {'BINARY' if wanted == 'BINARY' else 'BIPOLAR or integer'} inputs,"
-                f" got {types[1]} on {types[0]}"
-            )
+            element = BIPOLAR if types == ("BINARY", "BINARY") else None
+            wanted = "BINARY weights on BINARY inputs"
+        else:
+            most = self._most_magnitude()
+            element = None if self._magnitude() > most else element
+            wanted = f"weights up to ±{most} on BIPOLAR or integer inputs"
+        if element is None:
+            raise DesignError(f"{name}: wanted {wanted}, got {types[1]} on {types[0]}")
         if self.result_range()[1] >= _MOST:
             raise DesignError(f"{name}: wanted sums of {types[0]} below 2**30")
         return element
 
-    def _weight_bits(self, model: Any) -> NDArray[np.uint8]:
+    def _weights(self, model: Any) -> NDArray[np.int64]:
         """(MH, MW)."""
         name = self.onnx_node.name
         weights = model.get_initializer(self.onnx_node.input[1])
         if weights is None:
             raise DesignError(f"{name}: wanted constant weights")
         shape = (self.get_nodeattr("MW"), self.get_nodeattr("MH"))
-        low = 0 if self.get_nodeattr("binaryXnorMode") else -1
-        if weights.shape != shape or not np.isin(weights, (low, 1)).all():
-            raise DesignError(f"{name}: wanted weights {shape} of {low} and 1, got {weights.shape}")
-        return np.ascontiguousarray(weights.T > 0).astype(np.uint8)
+        kind = self.get_input_datatype(1)
+        whole = weights == np.rint(weights)  # a type of integers allows what lies between them
+        if weights.shape != shape or not (whole & kind.allowed(weights)).all():
+            raise DesignError(
+                f"{name}: wanted weights {shape} of {kind.name}, got {weights.shape} from"
+                f" {weights.min():g} to {weights.max():g}"
+            )
+        values = np.ascontiguousarray(weights.T).astype(np.int64)
+        return 2 * values - 1 if self.get_nodeattr("binaryXnorMode") else values
 
     def _thresholds(self, model: Any) -> NDArray[np.int64] | None:
         """For dot products, (MH, steps), ascending and none beyond what tells them apart."""
@@ -200,9 +217,18 @@ class XnorMVAU(MVAU):
         return np.repeat(whole, rows // len(whole), axis=0)
 
     def _fused(
-        self, thresholds: NDArray[np.int64] | None, element: ElementType
+        self,
+        thresholds: NDArray[np.int64] | None,
+        element: ElementType,
+        sums: NDArray[np.int64],
     ) -> dict[str, NDArray[Any]]:
-        """Thresholds of the matrix-vector unit itself, where one bit comes out."""
+        """Thresholds of the matrix-vector unit itself, where one bit comes out.
+
+        Args:
+            thresholds: of dot products.
+            element: of the inputs.
+            sums: of every row's magnitudes, (MH,).
+        """
         if thresholds is None or self.get_output_datatype().bitwidth() != 1:
             return {}
         bipolar = self.get_output_datatype() == DataType["BIPOLAR"]
@@ -213,7 +239,7 @@ class XnorMVAU(MVAU):
             )
         values = thresholds[:, 0]
         if element == BIPOLAR:  # counts of pairs that agree
-            values = -(-(values + self.get_nodeattr("MW")) // 2)
+            values = (-(-(values + sums) // 2)).clip(min=0)
         return {
             "thresholds": values.astype(np.int32),
             "invert": np.zeros(len(values), np.bool_),
