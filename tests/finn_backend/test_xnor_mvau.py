@@ -383,4 +383,4 @@ def test_weights_of_another_type_are_refused(weight: float, kind: str | None, me
     weights = np.ones((16, 16))
     weights[3, 4] = weight
     with pytest.raises(DesignError, match=message):
-        to_rtl(mvau(weights, vectors=1, result="INT8", kind=kind))
+        to_rtl(mvau(weights, vectors=1, inputs="INT4", result="INT8", kind=kind))
