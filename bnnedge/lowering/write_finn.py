@@ -374,9 +374,8 @@ class _Writer(FinnGraph):
 
 
 def _weight_type(node: XnorMvu | IntegerMvu) -> str:
-    """QONNX's type of the weights."""
-    if node.magnitudes is None:
-        return "BIPOLAR"
+    if node.magnitude_bits < 2:
+        return "BIPOLAR" if node.magnitudes is None else "TERNARY"
     return type_of(int(node.values.min()), int(node.values.max()))
 
 

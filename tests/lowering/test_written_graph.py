@@ -91,3 +91,26 @@ def test_sums_of_all_pixels_and_inverted_levels(tmp_path: Path) -> None:
     model = written(graph, tmp_path)
     layer = ["Im2Col", "MatMul", "MultiThreshold"]
     assert [node.op_type for node in model.graph.node] == [*HOST, *layer, "ReduceSum", *DENSE]
+
+
+@pytest.mark.parametrize(
+    ("most", "kind"), [(1, "TERNARY"), (3, "INT3"), (7, "INT4"), (8, "INT5"), (None, "BIPOLAR")]
+)
+def test_weights_have_the_type_of_their_bits(most: int | None, kind: str, tmp_path: Path) -> None:
+    """Of a vector's matrix, some of whose rows are those of flipped weights."""
+    rng = np.random.default_rng(2)
+    weights = bipolar(rng, 12, 6)
+    if most is not None:
+        weights = rng.integers(-most, most, (12, 6), endpoint=True).astype(np.float32)
+        weights[:3] = np.float32([[most], [1], [-most]])
+    graph = Graph((1, 12))
+    graph.add("Quant", np.float32(1), np.float32(0), np.float32(3), signed=1, narrow=0)
+    graph.add("MatMul", weights)
+    graph.add("Mul", np.float32([1, -1, 2, -2, 1, -1]))
+    graph.add("BipolarQuant", np.float32([1]))
+    graph.add("MatMul", bipolar(rng, 6, 3))
+    model = written(graph, tmp_path)
+    first = model.get_nodes_by_op_type("MatMul")[0]
+    assert model.get_tensor_datatype(first.input[1]).name == kind
+    flips = np.float32([1, -1, 1, -1, 1, -1])
+    assert (model.get_initializer(first.input[1]) == weights * flips).all()
