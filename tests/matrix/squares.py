@@ -97,8 +97,9 @@ def _record(case: Case, place: Place) -> None:
     dataflow.save(place.folder)
     loaded = Dataflow.load(place.folder)
     for node, again in zip(dataflow.nodes, loaded.nodes, strict=True):
-        for name, value in vars(node).items():
-            assert np.array_equal(vars(again)[name], value), name
+        for field in dataclasses.fields(node):
+            values = (getattr(each, field.name) for each in (node, again))
+            assert np.array_equal(*values), field.name
     x = _images(dataflow)
     assert np.array_equal(loaded.run(x), dataflow.run(x))
 
