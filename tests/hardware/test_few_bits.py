@@ -31,7 +31,7 @@ def check(seed: int, folder: Path, cache: Path) -> None:
     check_network(dataflow, folding, folder, cache, images=12)
 
 
-@pytest.mark.parametrize("seed", [1, 9])
+@pytest.mark.parametrize("seed", [9])
 def test_a_network_of_few_bits_equals_its_dataflow(seed: int, tmp_path: Path, cache: Path) -> None:
     check(seed, tmp_path, cache)
 

@@ -155,7 +155,7 @@ def test_a_lookup_table_may_have_constants_complements_and_the_same_input_twice(
         (5, 17, 1, True, False),
         (6, 9, 3, False, False),
         (1, 1, 1, True, False),
-        (12, 14, 2, True, True),
+        pytest.param(12, 14, 2, True, True, marks=pytest.mark.slow),
         pytest.param(10, 20, 1, False, True, marks=pytest.mark.slow),
         pytest.param(1, 1, 1, True, True, marks=pytest.mark.slow),
     ],

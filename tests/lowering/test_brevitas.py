@@ -59,10 +59,10 @@ SLOW = pytest.mark.slow
     [
         ("tfc_1w1a", False),
         ("tfc_1w1a", True),
-        ("tfc_1w2a", True),
         ("tfc_2w2a", False),
-        ("tfc_2w2a", True),
+        pytest.param("tfc_2w2a", True, marks=SLOW),
         pytest.param("tfc_1w2a", False, marks=SLOW),
+        pytest.param("tfc_1w2a", True, marks=SLOW),
         pytest.param("sfc_1w1a", True, marks=SLOW),
         pytest.param("lfc_1w1a", False, marks=SLOW),
         pytest.param("lfc_1w1a", True, marks=SLOW),
