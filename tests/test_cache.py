@@ -154,5 +154,8 @@ def test_the_logs_of_the_last_failures_stay(
 ) -> None:
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
     monkeypatch.setattr(cache, "_KEPT_RUNS", 2)
-    folders = [cache.failure_logs() for _ in range(4)]
+    folders = []
+    for second in range(4):  # two of the same clock tick have no order
+        folders.append(cache.failure_logs())
+        os.utime(folders[-1], (second, second))
     assert [folder.exists() for folder in folders] == [False, True, True, True]
