@@ -21,7 +21,8 @@ def remarks(model: Network, ties: Mapping[str, int], logits: NDArray[np.float32]
     for name, layer in model.layers.items():
         weights = layer.weights.weight
         zeros = weights.numel() - int(weights.count_nonzero())
-        if zeros and not isinstance(layer.weights, SparseLinear):
+        may_be_0 = layer.weights.is_ternary or isinstance(layer.weights, SparseLinear)
+        if zeros and not may_be_0:
             found.append(
                 f"{name}: {zeros} of {weights.numel()} latent weights are exactly 0 and count as"
                 " +1, here as in PyTorch; ±1 has no 0: to leave inputs out, leave them out of the"

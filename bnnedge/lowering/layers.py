@@ -119,11 +119,6 @@ class Layer:
         return not self.kernel.all()
 
     @property
-    def is_bits(self) -> bool:
-        """Whether every weight is −1 or 1."""
-        return bool((np.abs(self.kernel) == 1).all())
-
-    @property
     def has_few(self) -> bool:
         """Whether every row of a matrix with zeros is ±1 of as few inputs as a table has."""
         few = np.count_nonzero(self.kernel.reshape(len(self.kernel), -1), axis=1) <= MOST_INPUTS
