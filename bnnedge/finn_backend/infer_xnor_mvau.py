@@ -5,7 +5,7 @@ from typing import Any
 
 import numpy as np
 from onnx import NodeProto, helper
-from qonnx.core.datatype import BaseDataType, DataType
+from qonnx.core.datatype import DataType
 from qonnx.core.modelwrapper import ModelWrapper
 from qonnx.custom_op.registry import getCustomOp
 from qonnx.transformation.base import Transformation
@@ -14,7 +14,7 @@ from qonnx.transformation.infer_datatypes import InferDataTypes
 from bnnedge.dataflow.nodes.integer_mvu import MOST_MAGNITUDE
 from bnnedge.dataflow.streams import BIPOLAR
 from bnnedge.errors import LoweringError
-from bnnedge.finn_backend.ops.base import element_type
+from bnnedge.finn_backend.ops.base import element_type, magnitude
 
 DOMAIN = "finn.custom_op.fpgadataflow"
 
@@ -50,11 +50,7 @@ def _has_bits(model: ModelWrapper, node: NodeProto) -> bool:
     if node.op_type == "XnorPopcountMatMul":
         return weights == DataType["BINARY"] and element is not None
     most = 1 if element == BIPOLAR else MOST_MAGNITUDE
-    return element is not None and weights.is_integer() and _magnitude(weights) <= most
-
-
-def _magnitude(weights: BaseDataType) -> int:
-    return int(max(-weights.min(), weights.max()))
+    return element is not None and weights.is_integer() and magnitude(weights) <= most
 
 
 def _replace(model: ModelWrapper, node: NodeProto) -> None:
@@ -80,8 +76,8 @@ def _replace(model: ModelWrapper, node: NodeProto) -> None:
     else:
         element = element_type(x_type)
         assert element is not None  # `_has_bits` saw to it
-        magnitude = _magnitude(model.get_tensor_datatype(weights))
-        limit = rows * magnitude * max(-element.least, element.most)
+        reach = rows * magnitude(model.get_tensor_datatype(weights))
+        limit = reach * max(-element.least, element.most)
         out_type = DataType[f"INT{limit.bit_length() + 1}"]
     mvau = helper.make_node(
         "XnorMVAU",

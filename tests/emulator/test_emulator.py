@@ -277,32 +277,25 @@ def test_errors_are_the_interpreters(x: np.ndarray, instructions: Instructions) 
     assert str(raised.value) == str(expected.value)
 
 
+def half_masked(mw: int) -> Dataflow:
+    dataflow = random_mlp((mw, 6, 2))
+    first, last = dataflow.mvus
+    mask = np.ones((6, mw), np.uint8)
+    mask[:3, ::7], mask[5] = 0, np.arange(mw) < 2
+    thresholds = np.array([0, mw // 2, mw + 1, mw // 2, mw, 2])
+    first = dataclasses.replace(first, magnitudes=mask, thresholds=thresholds)
+    return dataclasses.replace(dataflow, nodes=(first, last))
+
+
 def test_counts_that_are_too_large_for_avx2() -> None:
+    """Those of masked columns are counted twice."""
     if Instructions.AVX2 not in library.supported():
         pytest.skip("this processor has no avx2")
-    for mw in (32767, 32768):
-        dataflow = random_mlp((mw, 6, 2))
-        check_avx2(dataflow)
-
-
-def check_avx2(dataflow: Dataflow) -> None:
-    run = Emulator(dataflow, instructions=Instructions.AVX2)
-    x = random_inputs(dataflow, 30)
-    assert np.array_equal(run(x), dataflow.run(x))
-
-
-def test_counts_of_masked_columns_that_are_too_large_for_avx2() -> None:
-    """They are counted twice."""
-    if Instructions.AVX2 not in library.supported():
-        pytest.skip("this processor has no avx2")
-    for mw in (16383, 16384, 20000):
-        dataflow = random_mlp((mw, 6, 2))
-        first, last = dataflow.mvus
-        mask = np.ones((6, mw), np.uint8)
-        mask[:3, ::7], mask[5] = 0, np.arange(mw) < 2
-        thresholds = np.array([0, mw // 2, mw + 1, mw // 2, mw, 2])
-        first = dataclasses.replace(first, magnitudes=mask, thresholds=thresholds)
-        check_avx2(dataclasses.replace(dataflow, nodes=(first, last)))
+    plain = [random_mlp((mw, 6, 2)) for mw in (32767, 32768)]
+    for dataflow in (*plain, *map(half_masked, (16383, 16384, 20000))):
+        run = Emulator(dataflow, instructions=Instructions.AVX2)
+        x = random_inputs(dataflow, 30)
+        assert np.array_equal(run(x), dataflow.run(x))
 
 
 @pytest.mark.parametrize("factor", [1 << 26, 1 << 40])

@@ -150,6 +150,11 @@ def check_node_name(name: str) -> None:
         )
 
 
+def magnitude(weights: BaseDataType) -> int:
+    """The largest that a weight of a type can have."""
+    return int(max(-weights.min(), weights.max()))
+
+
 def element_type(datatype: BaseDataType) -> ElementType | None:
     """QONNX's type as a stream's element: BIPOLAR, BINARY, INT or UINT; None for others."""
     name = datatype.name

@@ -16,7 +16,7 @@ from bnnedge.dataflow.nodes.integer_mvu import MOST_MAGNITUDE
 from bnnedge.dataflow.streams import BIPOLAR
 from bnnedge.errors import DesignError
 from bnnedge.finn_backend.match_count import MatchCountKernel
-from bnnedge.finn_backend.ops.base import KernelOp, element_type
+from bnnedge.finn_backend.ops.base import KernelOp, element_type, magnitude
 from bnnedge.finn_backend.wrapper import Hardware, Input, in_stream
 from bnnedge.hardware.core import Placed, Source
 from bnnedge.hardware.kernels import (
@@ -88,13 +88,8 @@ class XnorMVAU(MVAU):
         element = element_type(datatype)
         if element is None:
             raise DesignError(f"{self.onnx_node.name}: wanted integers or ±1, got {datatype.name}")
-        limit = synapses * self._magnitude() * max(-element.least, element.most)
+        limit = synapses * magnitude(self.get_input_datatype(1)) * max(-element.least, element.most)
         return -limit, limit
-
-    def _magnitude(self) -> int:
-        """The largest that a weight of its type can have."""
-        weights = self.get_input_datatype(1)
-        return int(max(-weights.min(), weights.max()))
 
     def _most_magnitude(self) -> int:
         """Of weights that the kernels take."""
@@ -106,7 +101,10 @@ class XnorMVAU(MVAU):
         if self.get_nodeattr("runtime_writeable_weights"):
             return "writable weights"
         x, weights = (self.get_input_datatype(index) for index in (0, 1))
-        if not weights.is_integer() or self._magnitude() > self._most_magnitude():
+        if (
+            not weights.is_integer()
+            or magnitude(self.get_input_datatype(1)) > self._most_magnitude()
+        ):
             return f"weights of type {weights.name}"
         return f"elements of type {x.name}" if element_type(x) is None else None
 
@@ -173,7 +171,7 @@ class XnorMVAU(MVAU):
             wanted = "BINARY weights on BINARY inputs"
         else:
             most = self._most_magnitude()
-            element = None if self._magnitude() > most else element
+            element = None if magnitude(self.get_input_datatype(1)) > most else element
             wanted = f"weights up to ±{most} on BIPOLAR or integer inputs"
         if element is None:
             raise DesignError(f"{name}: wanted {wanted}, got {types[1]} on {types[0]}")
